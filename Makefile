@@ -11,15 +11,16 @@ MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
-OBJS = $(CORE_SRC:.c=.o)
 CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c launcher.c worker.c \
-	pipeline.c transaction.c claim.c resolve.c queue.c record.c runlog.c summary.c \
-	provider.c validator.c options.c template.c render.c preview.c plan.c sqltext.c text.c)
+	interrupt.c pipeline.c transaction.c claim.c row.c resolve.c queue.c record.c runlog.c \
+	summary.c plan.c provider.c options.c validator.c template.c render.c preview.c \
+	json.c array.c uuid.c)
+OBJS = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_SRC = $(addprefix src/,dispatch.c webhook.c outcome.c address.c)
-DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
+DISPATCH_OBJ = $(addprefix src/,dispatch.o webhook.o outcome.o address.o uuid.o)
+DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS   = --inputdir=test
@@ -28,7 +29,7 @@ ISOLATION_OPTS = --inputdir=test --outputdir=.
 TAP_TESTS      = 1
 
 PG_CPPFLAGS = -I$(srcdir)/src
-EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH)$(DLSUFFIX) test/unit/build
+EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build
 
 .DEFAULT_GOAL := all
 
@@ -51,4 +52,22 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
+
+all: $(DISPATCH_LIB)
+
+$(DISPATCH_LIB): $(DISPATCH_OBJ)
+	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ -lcurl -ljansson
+
+install: install-dispatch
+install-dispatch: $(DISPATCH_LIB) installdirs
+	$(INSTALL_SHLIB) $(DISPATCH_LIB) '$(DESTDIR)$(pkglibdir)/'
+uninstall: uninstall-dispatch
+uninstall-dispatch:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(DISPATCH_LIB)'
+
+# Every object depends on every header: there are few, and a stale one costs an hour.
+$(OBJS) $(DISPATCH_OBJ): $(wildcard $(srcdir)/src/*.h)
+else
+all:
+	@echo "make: no pg_config found; install the server's development files, or set PG_CONFIG" >&2; exit 1
 endif

@@ -1,0 +1,624 @@
+/* cadence_runner--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION cadence_runner" to load this file. \quit
+
+--
+-- Executions
+--
+
+CREATE FUNCTION cadence_run(trigger text DEFAULT 'CRON') RETURNS jsonb
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_run(text) IS
+'runs one execution over all steps that are due now and returns its summary; trigger (CRON, MANUAL or TEST) names the caller in the log';
+
+CREATE FUNCTION cadence_preview(run uuid) RETURNS jsonb
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_preview(uuid) IS
+'shows what the next step of a run would send: channel, recipient, text, provider and time; sends nothing, changes nothing';
+
+CREATE FUNCTION cadence_render(template text, vars jsonb) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION cadence_render(text, jsonb) IS
+'renders a template with {{name}} and {{name|fallback}} placeholders; vars is an object with a key for each of them';
+
+--
+-- Providers
+--
+
+CREATE FUNCTION cadence_provider_validator(options text[], catalog oid) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_provider_validator(text[], oid) IS
+'checks the options of servers and user mappings of the wrapper cadence_provider';
+
+CREATE FOREIGN DATA WRAPPER cadence_provider VALIDATOR cadence_provider_validator;
+
+COMMENT ON FOREIGN DATA WRAPPER cadence_provider IS
+'where cadence_runner sends messages: one server per provider, secrets in its user mappings';
+
+--
+-- Tables
+--
+
+-- What follows are views and not functions, so that the right to execute
+-- cadence_create_tables() is all that its caller needs.
+
+CREATE VIEW cadence_columns AS
+    -- kind: what an adopted column's type must be. "word" may also be an enum that has the labels.
+    SELECT row_number() OVER () AS n, v.table_name::name, v.column_name::name, v.kind, v.type,
+           v.default_value, v.required, v.labels
+    FROM (VALUES
+        ('cadences', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL::text[]),
+        ('cadences', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('cadences', 'codigo', 'text', 'text', NULL, true, NULL),
+        ('cadences', 'nome', 'text', 'text', NULL, false, NULL),
+        ('cadences', 'descricao', 'text', 'text', NULL, false, NULL),
+        ('cadences', 'ativo', 'bool', 'boolean', 'true', true, NULL),
+        ('cadences', 'canal_principal', 'word', 'text', NULL, false, NULL),
+        ('cadences', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadences', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_steps', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_steps', 'cadence_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('cadence_steps', 'ordem', 'int', 'integer', NULL, true, NULL),
+        ('cadence_steps', 'offset_minutos', 'int', 'integer', '0', true, NULL),
+        ('cadence_steps', 'canal', 'word', 'text', NULL, true, NULL),
+        ('cadence_steps', 'template_codigo', 'text', 'text', NULL, true, NULL),
+        ('cadence_steps', 'parar_se_responder', 'bool', 'boolean', 'true', true, NULL),
+        ('cadence_steps', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_steps', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('lead_contacts', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_contacts', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_contacts', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('lead_contacts', 'nome', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'primeiro_nome', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'email', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'telefone', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'opt_out', 'bool', 'boolean', 'false', true, NULL),
+        ('lead_contacts', 'opt_out_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_contacts', 'opt_out_motivo', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_contacts', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('message_templates', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('message_templates', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('message_templates', 'canal', 'word', 'text', NULL, false, NULL),
+        ('message_templates', 'codigo', 'text', 'text', NULL, true, NULL),
+        ('message_templates', 'nome', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'conteudo', 'text', 'text', NULL, true, NULL),
+        ('message_templates', 'descricao', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'ativo', 'bool', 'boolean', 'true', true, NULL),
+        ('message_templates', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('message_templates', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('lead_cadence_runs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_cadence_runs', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_cadence_runs', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('lead_cadence_runs', 'cadence_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('lead_cadence_runs', 'status', 'word', 'text', '''ATIVA''', true,
+         ARRAY['ATIVA', 'CONCLUIDA', 'CANCELADA', 'PAUSADA']),
+        ('lead_cadence_runs', 'started_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_cadence_runs', 'last_step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_cadence_runs', 'next_step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_cadence_runs', 'next_run_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_cadence_runs', 'classification_snapshot', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('lead_cadence_runs', 'fonte_evento_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('lead_cadence_runs', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_cadence_runs', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_cadence_runs', 'attempts', 'int', 'integer', '0', true, NULL),
+        ('lead_cadence_runs', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+
+        ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('lead_cadence_events', 'step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_cadence_events', 'template_codigo', 'text', 'text', NULL, false, NULL),
+        ('lead_cadence_events', 'tipo_evento', 'word', 'text', NULL, true,
+         ARRAY['AGENDADO', 'DISPARADO', 'ERRO']),
+        ('lead_cadence_events', 'detalhes', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('lead_cadence_events', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('lead_messages', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_messages', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_messages', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('lead_messages', 'canal', 'word', 'text', NULL, true, NULL),
+        ('lead_messages', 'direcao', 'word', 'text', NULL, true, ARRAY['OUTBOUND']),
+        ('lead_messages', 'conteudo', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'estado', 'word', 'text', NULL, false, ARRAY['ENVIADO']),
+        ('lead_messages', 'enviado_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'entregue_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'lido_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'recebido_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'erro_detalhe', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'run_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('lead_messages', 'step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_messages', 'template_codigo', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'whatsapp_message_id', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'email_message_id', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_messages', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_empresas', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_empresas', 'nome', 'text', 'text', NULL, false, NULL),
+        ('cadence_empresas', 'fuso_horario', 'text', 'text', '''America/Sao_Paulo''', true, NULL),
+
+        ('cadence_runner_logs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_runner_logs', 'executed_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_runner_logs', 'steps_executed', 'int', 'integer', '0', true, NULL),
+        ('cadence_runner_logs', 'errors', 'int', 'integer', '0', true, NULL),
+        ('cadence_runner_logs', 'runs_touched', 'int', 'integer', '0', true, NULL),
+        ('cadence_runner_logs', 'duration_ms', 'int', 'integer', NULL, false, NULL),
+        ('cadence_runner_logs', 'details', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_runner_logs', 'trigger_source', 'word', 'text', '''CRON''', false,
+         ARRAY['CRON', 'MANUAL', 'TEST'])
+    ) AS v(table_name, column_name, kind, type, default_value, required, labels);
+
+COMMENT ON VIEW cadence_columns IS
+'the columns that cadence_runner works on, as cadence_create_tables() creates or adopts them';
+
+CREATE VIEW cadence_table_constraints AS
+    SELECT v.table_name::name, v.definition
+    FROM (VALUES
+        ('cadences', 'PRIMARY KEY (id), UNIQUE (codigo)'),
+        ('cadence_steps', 'PRIMARY KEY (id), UNIQUE (cadence_id, ordem), '
+            'FOREIGN KEY (cadence_id) REFERENCES @extschema@.cadences (id) ON DELETE CASCADE'),
+        ('lead_contacts', 'PRIMARY KEY (id), UNIQUE (lead_id, empresa)'),
+        ('message_templates', 'PRIMARY KEY (id), UNIQUE (empresa, codigo)'),
+        ('lead_cadence_runs', 'PRIMARY KEY (id), '
+            'FOREIGN KEY (cadence_id) REFERENCES @extschema@.cadences (id), '
+            'CHECK (status IN (''ATIVA'', ''CONCLUIDA'', ''CANCELADA'', ''PAUSADA''))'),
+        ('lead_cadence_events', 'PRIMARY KEY (id), '
+            'FOREIGN KEY (lead_cadence_run_id) REFERENCES @extschema@.lead_cadence_runs (id) ON DELETE CASCADE, '
+            'CHECK (tipo_evento IN (''AGENDADO'', ''DISPARADO'', ''ERRO'', ''RESPOSTA_DETECTADA''))'),
+        ('lead_messages', 'PRIMARY KEY (id), '
+            'FOREIGN KEY (run_id) REFERENCES @extschema@.lead_cadence_runs (id) ON DELETE SET NULL, '
+            'CHECK (direcao IN (''OUTBOUND'', ''INBOUND''))'),
+        ('cadence_empresas', 'PRIMARY KEY (empresa)'),
+        ('cadence_runner_logs', 'PRIMARY KEY (id)')
+    ) AS v(table_name, definition);
+
+COMMENT ON VIEW cadence_table_constraints IS
+'the constraints of the tables that cadence_create_tables() creates; adopted tables keep their own';
+
+CREATE VIEW cadence_misfits(problem) AS
+    WITH present AS (
+        SELECT c.oid, c.relname, c.relkind, c.relowner, c.relrowsecurity
+        FROM pg_class c
+        WHERE c.relnamespace = '@extschema@'::regnamespace
+          AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND c.relname IN (SELECT s.table_name FROM @extschema@.cadence_columns s)
+    ), found AS (
+        SELECT s.*, p.oid AS relation, a.attnum, a.atttypid,
+               CASE WHEN t.typtype = 'd' THEN getdomainbase.typ ELSE t.oid END AS base
+        FROM @extschema@.cadence_columns s
+        JOIN present p ON p.relname = s.table_name AND p.relkind IN ('r', 'p')
+        LEFT JOIN pg_attribute a
+               ON a.attrelid = p.oid AND a.attname = s.column_name AND a.attnum > 0 AND NOT a.attisdropped
+        LEFT JOIN pg_type t ON t.oid = a.atttypid
+        LEFT JOIN LATERAL (
+            WITH RECURSIVE d AS (
+                SELECT t.typbasetype AS typ WHERE t.typtype = 'd'
+                UNION ALL
+                SELECT b.typbasetype FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.typtype = 'd')
+            SELECT d.typ FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.typtype <> 'd'
+        ) AS getdomainbase ON true
+    ), runs_owner AS (
+        SELECT relowner FROM present WHERE relname = 'lead_cadence_runs'
+    )
+    SELECT format('%s is not a table', relname) FROM present WHERE relkind NOT IN ('r', 'p')
+    UNION ALL
+    SELECT format('%s.%s is missing and can not be added', table_name, column_name)
+    FROM found WHERE attnum IS NULL AND column_name = 'id'
+    UNION ALL
+    SELECT format('%s.%s is of type %s, not %s', f.table_name, f.column_name,
+                  format_type(f.atttypid, NULL),
+                  CASE f.kind WHEN 'word' THEN 'text or an enum' ELSE f.type END)
+    FROM found f JOIN pg_type b ON b.oid = f.base
+    WHERE NOT CASE f.kind
+        WHEN 'uuid' THEN b.oid = 'uuid'::regtype
+        WHEN 'text' THEN b.typcategory = 'S'
+        WHEN 'word' THEN b.typcategory = 'S' OR b.typtype = 'e'
+        WHEN 'int' THEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+        WHEN 'bool' THEN b.oid = 'bool'::regtype
+        WHEN 'time' THEN b.oid = 'timestamptz'::regtype
+        WHEN 'jsonb' THEN b.oid = 'jsonb'::regtype
+    END
+    UNION ALL
+    SELECT format('%s.%s is an enum without %s', f.table_name, f.column_name, quote_literal(l.label))
+    FROM found f JOIN pg_type b ON b.oid = f.base AND b.typtype = 'e'
+    CROSS JOIN unnest(f.labels) AS l(label)
+    WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = b.oid AND e.enumlabel = l.label)
+    UNION ALL
+    -- a column of the application that our inserts do not fill
+    SELECT format('%s.%s is NOT NULL without a default, and cadence_runner does not write it',
+                  p.relname, a.attname)
+    FROM present p
+    JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs')
+      AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
+      AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
+                      WHERE s.table_name = p.relname AND s.column_name = a.attname)
+    UNION ALL
+    SELECT format('%s may not be used by role %s, the owner of lead_cadence_runs: it lacks %s',
+                  p.relname, pg_get_userbyid(r.relowner), w.privilege)
+    FROM runs_owner r CROSS JOIN present p
+    CROSS JOIN unnest(CASE
+        WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        ELSE ARRAY['SELECT'] END) AS w(privilege)
+    WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
+    UNION ALL
+    SELECT format('%s has row level security and does not belong to role %s, the owner of lead_cadence_runs',
+                  p.relname, pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN present p
+    WHERE p.relrowsecurity AND NOT pg_has_role(r.relowner, p.relowner, 'USAGE')
+      AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = r.relowner AND (o.rolsuper OR o.rolbypassrls));
+
+COMMENT ON VIEW cadence_misfits IS
+'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
+
+CREATE VIEW cadence_missing_indexes AS
+    -- served_by: no index is missing where a complete one starts with one of these columns
+    SELECT v.table_name::name, v.index_name::name, v.definition
+    FROM (VALUES
+        -- the due runs, in the order in which they are claimed, however many others there are
+        ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
+        -- cadence_enroll() and cadence_resume(): is this lead active already?
+        ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
+        -- a run's history, and its removal
+        ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
+        -- the lookups of a claim, where an adopted table has no constraint that serves them
+        ('cadence_steps', 'cadence_steps_cadence_idx', '(cadence_id, ordem)', ARRAY['cadence_id']),
+        ('lead_contacts', 'lead_contacts_lead_idx', '(lead_id)', ARRAY['lead_id']),
+        ('message_templates', 'message_templates_codigo_idx', '(codigo)', ARRAY['codigo', 'empresa']),
+        -- the last executions, and the removal of old ones
+        ('cadence_runner_logs', 'cadence_runner_logs_executed_idx', '(executed_at)', ARRAY['executed_at'])
+    ) AS v(table_name, index_name, definition, served_by)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_class c
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.index_name)
+      AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.table_name
+          AND a.attname = ANY (v.served_by));
+
+COMMENT ON VIEW cadence_missing_indexes IS
+'the indexes that cadence_create_tables() would still create';
+
+CREATE FUNCTION cadence_create_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    problems text[];
+    owner name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c
+                   WHERE c.relnamespace = '@extschema@'::regnamespace
+                     AND c.relname = 'lead_cadence_runs' AND c.relkind IN ('r', 'p'));
+    item record;
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('cadence_create_tables', '@extschema@'::regnamespace::oid::bigint));
+
+    problems := ARRAY(SELECT m.problem FROM @extschema@.cadence_misfits m);
+    IF owner IS NOT NULL AND NOT pg_has_role(owner, 'MEMBER') THEN
+        problems := problems || format('lead_cadence_runs belongs to role %s, and role %s is not a member of it',
+                                       owner, current_user);
+    END IF;
+    IF cardinality(problems) > 0 THEN
+        RAISE EXCEPTION 'the tables in schema % can not be adopted', '@extschema@'
+            USING ERRCODE = 'datatype_mismatch',
+                  DETAIL = array_to_string(problems, E'\n'),
+                  HINT = 'Nothing was changed. Change what is listed, and call cadence_create_tables() again.';
+    END IF;
+
+    -- a new table of an adopted installation goes to the owner of the runs, as whom the worker connects
+    FOR item IN
+        SELECT k.table_name, k.definition AS constraints, min(c.n) AS n,
+               string_agg(format('%I %s%s%s', c.column_name, c.type,
+                                 coalesce(' DEFAULT ' || c.default_value, ''),
+                                 CASE WHEN c.required THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY c.n) AS columns
+        FROM @extschema@.cadence_table_constraints k JOIN @extschema@.cadence_columns c USING (table_name)
+        WHERE to_regclass(format('@extschema@.%I', k.table_name)) IS NULL
+        GROUP BY k.table_name, k.definition ORDER BY n
+    LOOP
+        EXECUTE format('CREATE TABLE @extschema@.%I (%s, %s)', item.table_name, item.columns, item.constraints);
+        EXECUTE format('ALTER TABLE @extschema@.%I ENABLE ROW LEVEL SECURITY', item.table_name);
+        IF owner <> current_user THEN
+            EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO %I', item.table_name, owner);
+        END IF;
+        RAISE NOTICE 'created table %', item.table_name;
+    END LOOP;
+
+    FOR item IN
+        SELECT c.* FROM @extschema@.cadence_columns c
+        WHERE NOT EXISTS (SELECT FROM pg_attribute a
+                          WHERE a.attrelid = to_regclass(format('@extschema@.%I', c.table_name))
+                            AND a.attname = c.column_name AND a.attnum > 0 AND NOT a.attisdropped)
+        ORDER BY c.n
+    LOOP
+        EXECUTE format('ALTER TABLE @extschema@.%I ADD COLUMN %I %s%s', item.table_name, item.column_name, item.type,
+                       coalesce(' DEFAULT ' || item.default_value
+                                || CASE WHEN item.required THEN ' NOT NULL' ELSE '' END, ''));
+        RAISE NOTICE 'added column % to table %', item.column_name, item.table_name;
+    END LOOP;
+
+    FOR item IN SELECT * FROM @extschema@.cadence_missing_indexes LOOP
+        EXECUTE format('CREATE INDEX %I ON @extschema@.%I %s', item.index_name, item.table_name, item.definition);
+        RAISE NOTICE 'created index %', item.index_name;
+    END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_create_tables() IS
+'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
+
+GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cadence_missing_indexes TO PUBLIC;
+
+--
+-- Runs
+--
+
+CREATE FUNCTION cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now())
+RETURNS uuid
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    lead text := $1;
+    cadence record;
+    first_step record;
+    due timestamptz;
+    run uuid;
+BEGIN
+    IF lead IS NULL OR cadence_enroll.cadence_codigo IS NULL OR cadence_enroll.start_at IS NULL THEN
+        RAISE EXCEPTION 'lead_id, cadence_codigo and start_at must not be null'
+            USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    SELECT c.id, c.empresa, coalesce(c.ativo, true) AS ativo INTO cadence
+    FROM @extschema@.cadences c WHERE c.codigo = cadence_enroll.cadence_codigo
+    ORDER BY c.updated_at DESC NULLS LAST LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'cadence "%" does not exist', cadence_enroll.cadence_codigo
+            USING ERRCODE = 'no_data_found', HINT = 'Cadences are named by the column cadences.codigo.';
+    END IF;
+    IF NOT cadence.ativo THEN
+        RAISE EXCEPTION 'cadence "%" is inactive', cadence_enroll.cadence_codigo
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Set cadences.ativo to true.';
+    END IF;
+    SELECT s.ordem, s.offset_minutos, s.template_codigo INTO first_step
+    FROM @extschema@.cadence_steps s WHERE s.cadence_id = cadence.id ORDER BY s.ordem LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'cadence "%" has no steps', cadence_enroll.cadence_codigo
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Insert rows into cadence_steps first.';
+    END IF;
+
+    -- two callers at once must not both find that the lead is not active yet
+    PERFORM pg_advisory_xact_lock(hashtextextended(lead, hashtextextended(cadence.id::text, 0)));
+    IF EXISTS (SELECT FROM @extschema@.lead_cadence_runs r
+               WHERE r.lead_id = lead AND r.cadence_id = cadence.id AND r.status = 'ATIVA') THEN
+        RAISE EXCEPTION 'lead "%" is already active in cadence "%"', lead, cadence_enroll.cadence_codigo
+            USING ERRCODE = 'unique_violation', HINT = 'Cancel the active run first, with cadence_cancel().';
+    END IF;
+
+    due := cadence_enroll.start_at + make_interval(mins => coalesce(first_step.offset_minutos, 0)::int);
+    INSERT INTO @extschema@.lead_cadence_runs
+        (lead_id, empresa, cadence_id, status, next_step_ordem, next_run_at)
+    VALUES (lead, cadence.empresa, cadence.id, 'ATIVA', first_step.ordem, due)
+    RETURNING id INTO run;
+    INSERT INTO @extschema@.lead_cadence_events
+        (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes)
+    VALUES (run, first_step.ordem, first_step.template_codigo, 'AGENDADO',
+            jsonb_build_object('next_run_at', due));
+    RETURN run;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_enroll(text, text, timestamptz) IS
+'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset';
+
+CREATE FUNCTION cadence_pause(run uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found_status text;
+BEGIN
+    SELECT r.status::text INTO found_status
+    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_pause.run FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'run % does not exist', coalesce(cadence_pause.run::text, 'null') USING ERRCODE = 'no_data_found';
+    ELSIF found_status <> 'ATIVA' THEN
+        RAISE EXCEPTION 'run % is %: it can not be paused', cadence_pause.run, found_status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a run that is ATIVA can be paused.';
+    END IF;
+    -- next_run_at stays: it is what a message that is under way recognises its claim by
+    UPDATE @extschema@.lead_cadence_runs AS r SET status = 'PAUSADA', updated_at = now()
+    WHERE r.id = cadence_pause.run;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_pause(uuid) IS
+'pauses a run that is ATIVA: nothing more is sent until cadence_resume(); a message that is under way is not called back';
+
+CREATE FUNCTION cadence_resume(run uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found_status text;
+    paused record;
+BEGIN
+    SELECT r.status::text INTO found_status
+    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_resume.run FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'run % does not exist', coalesce(cadence_resume.run::text, 'null') USING ERRCODE = 'no_data_found';
+    ELSIF found_status <> 'PAUSADA' THEN
+        RAISE EXCEPTION 'run % is %: it can not be resumed', cadence_resume.run, found_status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a run that is PAUSADA can be resumed.';
+    END IF;
+    SELECT r.lead_id, r.cadence_id, r.claim_id IS NOT NULL AND r.next_run_at > now() AS under_way INTO paused
+    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_resume.run;
+
+    PERFORM pg_advisory_xact_lock(hashtextextended(paused.lead_id::text, hashtextextended(paused.cadence_id::text, 0)));
+    IF EXISTS (SELECT FROM @extschema@.lead_cadence_runs r
+               WHERE r.lead_id = paused.lead_id AND r.cadence_id = paused.cadence_id AND r.status = 'ATIVA') THEN
+        RAISE EXCEPTION 'lead "%" is already active in this cadence with another run', paused.lead_id
+            USING ERRCODE = 'unique_violation', HINT = 'Cancel one of the two runs, with cadence_cancel().';
+    END IF;
+
+    UPDATE @extschema@.lead_cadence_runs AS r SET
+        status = 'ATIVA',
+        next_run_at = greatest(r.next_run_at, now()),
+        attempts = CASE WHEN paused.under_way THEN r.attempts ELSE 0 END,
+        updated_at = now()
+    WHERE r.id = cadence_resume.run;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_resume(uuid) IS
+'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again';
+
+CREATE FUNCTION cadence_cancel(run uuid, motivo text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found_status text;
+    next_ordem int;
+BEGIN
+    SELECT r.status::text INTO found_status
+    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_cancel.run FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'run % does not exist', coalesce(cadence_cancel.run::text, 'null') USING ERRCODE = 'no_data_found';
+    ELSIF found_status NOT IN ('ATIVA', 'PAUSADA') THEN
+        RAISE EXCEPTION 'run % is %: it can not be cancelled', cadence_cancel.run, found_status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a run that is ATIVA or PAUSADA can be cancelled.';
+    END IF;
+    UPDATE @extschema@.lead_cadence_runs AS r SET
+        status = 'CANCELADA',
+        next_run_at = CASE WHEN r.claim_id IS NOT NULL THEN r.next_run_at END,
+        updated_at = now()
+    WHERE r.id = cadence_cancel.run
+    RETURNING r.next_step_ordem INTO next_ordem;
+    INSERT INTO @extschema@.lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes)
+    VALUES (cadence_cancel.run, next_ordem, 'ERRO',
+            jsonb_build_object('codigo', 'CANCELADA', 'erro', 'the run was cancelled',
+                               'motivo', cadence_cancel.motivo, 'permanente', true));
+END
+$$;
+
+COMMENT ON FUNCTION cadence_cancel(uuid, text) IS
+'cancels a run that is ATIVA or PAUSADA, for good; motivo is kept in its event';
+
+--
+-- pg_cron
+--
+
+CREATE FUNCTION cadence_schedule(schedule text DEFAULT '*/5 * * * *') RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    command constant text := 'SELECT @extschema@.cadence_run(''CRON'')';
+    job bigint;
+BEGIN
+    IF schedule IS NULL THEN
+        RAISE EXCEPTION 'the schedule must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
+        RAISE EXCEPTION 'pg_cron is not installed in database "%"', current_database()
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = format('In the database that has pg_cron (its setting cron.database_name), run: '
+                                'SELECT cron.schedule_in_database(%L, %L, %L, %L);',
+                                'cadence-runner-cron', schedule, command, current_database());
+    END IF;
+    EXECUTE 'SELECT cron.schedule($1, $2, $3)' INTO job USING 'cadence-runner-cron', schedule, command;
+    RETURN job;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_schedule(text) IS
+'creates or changes the pg_cron job cadence-runner-cron, which runs cadence_run(''CRON''), and returns its number';
+
+CREATE FUNCTION cadence_unschedule() RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    job bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
+        RAISE EXCEPTION 'pg_cron is not installed in database "%"', current_database()
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'In the database that has pg_cron (its setting cron.database_name), run: '
+                         'SELECT cron.unschedule(''cadence-runner-cron'');';
+    END IF;
+    EXECUTE 'SELECT jobid FROM cron.job WHERE jobname = $1 AND username = current_user' INTO job
+    USING 'cadence-runner-cron';
+    IF job IS NULL THEN
+        RAISE NOTICE 'role % has no job cadence-runner-cron', current_user;
+        RETURN false;
+    END IF;
+    EXECUTE 'SELECT cron.unschedule($1)' USING job;
+    RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_unschedule() IS
+'removes the pg_cron job cadence-runner-cron of the calling role; false when there is none';
+
+CREATE FUNCTION cadence_cron_history(max int DEFAULT 20)
+RETURNS TABLE (runid bigint, job_pid int, status text, return_message text,
+               start_time timestamptz, end_time timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
+        RAISE EXCEPTION 'pg_cron is not installed in database "%"', current_database()
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Read cron.job_run_details in the database that has pg_cron (its setting cron.database_name).';
+    END IF;
+    -- by command: job_run_details has no job name, and outlives the job
+    RETURN QUERY EXECUTE
+        'SELECT d.runid, d.job_pid, d.status, d.return_message, d.start_time, d.end_time
+         FROM cron.job_run_details AS d
+         WHERE d.command = $1 AND d.database = current_database()
+         ORDER BY d.start_time DESC NULLS FIRST, d.runid DESC LIMIT $2'
+    USING 'SELECT @extschema@.cadence_run(''CRON'')', greatest(coalesce(cadence_cron_history.max, 20), 0);
+END
+$$;
+
+COMMENT ON FUNCTION cadence_cron_history(int) IS
+'what pg_cron recorded of the job''s last runs, the newest first';
+
+--
+-- Nobody but the owner may execute anything at first. The right to execute
+-- cadence_run() is the authorization to send, and default privileges (such as
+-- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out.
+--
+
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure AS signature, a.grantee
+        FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'cadence_runner'
+        JOIN pg_catalog.pg_proc p ON p.oid = d.objid
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT x.grantee
+            FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
+            WHERE x.grantee <> p.proowner) AS a
+        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', f.signature,
+            CASE WHEN f.grantee = 0 THEN 'PUBLIC'
+                 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(f.grantee)) END);
+    END LOOP;
+END
+$$;

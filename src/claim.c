@@ -1,0 +1,231 @@
+/*
+ * claim.c
+ *		Claim: takes due runs, so that no other execution has them.
+ *
+ * Two statements of one transaction. The first looks at the next due runs
+ * without a lock, oldest first, from where the last look ended: dead entries
+ * at the head of the due index are read once and not again. The second locks
+ * what of those nobody else has locked and moves their next_run_at to the end
+ * of the lease. What was seen but not taken is reported as skipped.
+ *
+ * The lock is the move of next_run_at itself, so that the old edge function,
+ * whose conditional UPDATE compares that column, can run beside us. Ours
+ * compares it again, too: between look and lock a run may have been moved.
+ *
+ * The batch size stands in the first statement as a literal: with a parameter
+ * there the planner, which can not know that it is small, may prefer to sort
+ * the whole table. The second asks for "id = ANY (...)": joined on id, it
+ * would hash a scan of all runs.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "claim.h"
+#include "row.h"
+
+struct CadenceClaims
+{
+	char *look_sql;
+	char *take_sql;
+	SPIPlanPtr look;
+	SPIPlanPtr take;
+	int batch_size;
+	TimestampTz due_until;
+
+	/* where the last committed look ended, and the one under way */
+	TimestampTz after_due;
+	pg_uuid_t after_id;
+	TimestampTz next_due;
+	pg_uuid_t next_id;
+};
+
+enum
+{
+	LOOK_ID = 1,
+	LOOK_NEXT_RUN_AT,
+	LOOK_INTERRUPTED,
+	LOOK_LEAD_ID,
+	LOOK_STEP_ORDEM
+};
+
+/*
+ * Prepares claims of runs that are due at due_until, in the current memory
+ * context.
+ */
+CadenceClaims *
+cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_size)
+{
+	CadenceClaims *claims = palloc0(sizeof(*claims));
+
+	claims->batch_size = batch_size;
+	claims->due_until = due_until;
+	claims->after_due = DT_NOBEGIN;
+	claims->look_sql =
+		psprintf("SELECT id, next_run_at, claim_id IS NOT NULL, lead_id::text, next_step_ordem::int4 "
+				 "FROM %s WHERE status = 'ATIVA' AND next_run_at <= $1 "
+				 "AND (next_run_at, id) > ($2, $3) ORDER BY next_run_at, id LIMIT %d",
+				 t->runs, batch_size);
+	claims->take_sql =
+		psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $3, claim_id = $4, "
+				 "attempts = COALESCE(u.attempts, 0) + 1, updated_at = now() "
+				 "WHERE u.id = ANY (ARRAY(SELECT l.id FROM %s AS l WHERE l.id = ANY ($1) "
+				 "AND l.status = 'ATIVA' AND l.next_run_at <= $2 FOR UPDATE SKIP LOCKED)) "
+				 "AND u.status = 'ATIVA' AND u.next_run_at <= $2 RETURNING u.*) %s",
+				 t->runs, t->runs, cadence_row_select(t, "taken"));
+	return claims;
+}
+
+static SPIPlanPtr
+prepare(const char *sql, int nargs, Oid *types)
+{
+	SPIPlanPtr plan = SPI_prepare(sql, nargs, types);
+
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare the claim: %s",
+														 SPI_result_code_string(SPI_result))));
+	return plan;
+}
+
+static void
+prepare_plans(CadenceClaims *claims)
+{
+	Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+	Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+
+	if (claims->look == NULL)
+		claims->look = prepare(claims->look_sql, lengthof(look_types), look_types);
+	if (claims->take == NULL)
+		claims->take = prepare(claims->take_sql, lengthof(take_types), take_types);
+}
+
+static void
+read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
+{
+	bool isnull;
+	Datum value;
+
+	run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, LOOK_ID, &isnull));
+	run->due = DatumGetTimestampTz(SPI_getbinval(row, desc, LOOK_NEXT_RUN_AT, &isnull));
+	run->interrupted = DatumGetBool(SPI_getbinval(row, desc, LOOK_INTERRUPTED, &isnull));
+	value = SPI_getbinval(row, desc, LOOK_LEAD_ID, &isnull);
+	run->lead_id = isnull ? NULL : TextDatumGetCString(value);
+	value = SPI_getbinval(row, desc, LOOK_STEP_ORDEM, &isnull);
+	run->step_ordem = isnull ? -1 : DatumGetInt32(value);
+	run->claimed = false;
+}
+
+static void
+look(CadenceClaims *claims, int limit, ClaimResult *result)
+{
+	Datum values[] = {TimestampTzGetDatum(claims->due_until), TimestampTzGetDatum(claims->after_due),
+					  UUIDPGetDatum(&claims->after_id)};
+	int rc = SPI_execute_plan(claims->look, values, NULL, false, limit);
+
+	if (rc != SPI_OK_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("looking for due runs failed: %s", SPI_result_code_string(rc))));
+	result->nseen = SPI_processed;
+	result->last = result->nseen < (limit > 0 ? limit : claims->batch_size);
+	result->seen = palloc(sizeof(DueRun) * Max(result->nseen, 1));
+	for (int i = 0; i < result->nseen; i++)
+		read_due_run(&result->seen[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	SPI_freetuptable(SPI_tuptable);
+
+	claims->next_due = claims->after_due;
+	claims->next_id = claims->after_id;
+	if (result->nseen > 0)
+	{
+		claims->next_due = result->seen[result->nseen - 1].due;
+		claims->next_id = result->seen[result->nseen - 1].id;
+	}
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	return memcmp(&(*(DueRun *const *) a)->id, &(*(DueRun *const *) b)->id, UUID_LEN);
+}
+
+static Datum
+sorted_ids(DueRun **sorted, int n)
+{
+	Datum *ids = palloc(sizeof(Datum) * n);
+
+	qsort(sorted, n, sizeof(DueRun *), by_id);
+	for (int i = 0; i < n; i++)
+		ids[i] = UUIDPGetDatum(&sorted[i]->id);
+	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/* Says of each claimed row which of the seen runs it is. */
+static void
+match_rows(ClaimResult *result, DueRun **sorted)
+{
+	result->row_seen = palloc(sizeof(int) * Max(result->nrows, 1));
+	for (int i = 0; i < result->nrows; i++)
+	{
+		bool isnull;
+		DueRun wanted;
+		DueRun *key = &wanted;
+		DueRun **found;
+
+		wanted.id =
+			*DatumGetUUIDP(SPI_getbinval(result->rows[i], result->desc, ROW_RUN_ID, &isnull));
+		found = bsearch(&key, sorted, result->nseen, sizeof(DueRun *), by_id);
+		if (found == NULL)
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+							errmsg("the claim returned a run that it was not asked for")));
+		(*found)->claimed = true;
+		result->row_seen[i] = *found - result->seen;
+	}
+}
+
+/*
+ * Looks at the next due runs and takes what is free of them, until lease_end,
+ * inside the caller's transaction; limit, if not 0, is less than a batch. Nothing is taken before that commits;
+ * cadence_claim_commit() then makes the next look start behind this one.
+ */
+void
+cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, int limit,
+			  ClaimResult *result)
+{
+	DueRun **sorted;
+	Datum values[4];
+	int rc;
+
+	memset(result, 0, sizeof(*result));
+	prepare_plans(claims);
+	look(claims, limit, result);
+	if (result->nseen == 0)
+		return;
+
+	sorted = palloc(sizeof(DueRun *) * result->nseen);
+	for (int i = 0; i < result->nseen; i++)
+		sorted[i] = &result->seen[i];
+	values[0] = sorted_ids(sorted, result->nseen);
+	values[1] = TimestampTzGetDatum(claims->due_until);
+	values[2] = TimestampTzGetDatum(lease_end);
+	values[3] = UUIDPGetDatum(claim_id);
+
+	rc = SPI_execute_plan(claims->take, values, NULL, false, 0);
+	if (rc != SPI_OK_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("taking due runs failed: %s", SPI_result_code_string(rc))));
+	result->rows = SPI_tuptable->vals;
+	result->desc = SPI_tuptable->tupdesc;
+	result->nrows = SPI_processed;
+	match_rows(result, sorted);
+}
+
+void
+cadence_claim_commit(CadenceClaims *claims)
+{
+	claims->after_due = claims->next_due;
+	claims->after_id = claims->next_id;
+}

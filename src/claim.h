@@ -1,0 +1,52 @@
+/*
+ * claim.h
+ *		Claim: takes due runs, so that no other execution has them.
+ */
+#ifndef CADENCE_CLAIM_H
+#define CADENCE_CLAIM_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+#include "tables.h"
+
+typedef struct CadenceClaims CadenceClaims;
+
+/* A due run as it was seen before the claim. */
+typedef struct DueRun
+{
+	pg_uuid_t id;
+	TimestampTz due;
+	bool interrupted; /* an earlier claim was never recorded */
+	char *lead_id;
+	int step_ordem; /* -1: none */
+	bool claimed;	/* false: somebody else holds it, or moved it since */
+} DueRun;
+
+/*
+ * What one look found. Rows and descriptor belong to the SPI connection of the
+ * transaction; the rest to the current memory context. rows[i] is the claimed
+ * row of seen[row_seen[i]].
+ */
+typedef struct ClaimResult
+{
+	DueRun *seen;
+	int nseen;
+	HeapTuple *rows;
+	TupleDesc desc;
+	int *row_seen;
+	int nrows;
+	bool last; /* nothing due is left behind what was seen */
+} ClaimResult;
+
+extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
+											int batch_size);
+extern void cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
+						  int limit, ClaimResult *result);
+extern void cadence_claim_commit(CadenceClaims *claims);
+
+#endif

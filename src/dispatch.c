@@ -1,0 +1,722 @@
+/*
+ * dispatch.c
+ *		Dispatch: sends resolved steps to their providers, many at once.
+ *
+ * The only file that knows libcurl. One multi handle, whose easy handles are
+ * kept and used again, as are its connections.
+ *
+ * One attempt is one request on the wire. libcurl sends a request again by
+ * itself when a connection that it used again dies without an answer; the body
+ * is therefore handed over by a read function whose seek function refuses once
+ * bytes were taken. The transfer then ends with CURLE_SEND_FAIL_REWIND, which
+ * is uncertain, instead of reaching the provider twice.
+ *
+ * libcurl's callbacks run on libcurl's stack: none of them allocates from
+ * PostgreSQL or raises an error. Its resolver makes threads, which must never
+ * run one of the server's signal handlers: signals are masked wherever such a
+ * thread can be born, and a thread inherits the mask.
+ *
+ * No transaction is open here and no snapshot is held.
+ */
+#include "postgres.h"
+
+#include <curl/curl.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "fmgr.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "postmaster/postmaster.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "address.h"
+#include "compat.h"
+#include "dispatch.h"
+#include "outcome.h"
+#include "provider.h"
+#include "webhook.h"
+
+PG_MODULE_MAGIC;
+
+/* An answer's body is read up to here: its JSON says little. */
+#define ANSWER_MAX (64 * 1024)
+#define ANSWER_HEADERS_MAX (64 * 1024)
+#define STATUS_LINE_MAX 128
+
+/* A provider may not put a message off for longer than this. */
+#define RETRY_AFTER_MAX_S (7 * 24 * 3600)
+
+typedef struct Transfer
+{
+	slist_node node; /* in the free list or in the list of what has ended */
+	CadenceDispatcher *dispatcher;
+	CURL *easy;
+	CadenceStep *step;
+	bool active; /* added to the multi handle */
+
+	char *body;
+	size_t body_len;
+	size_t body_sent;
+	struct curl_slist *headers;
+	TimestampTz started_at;
+
+	char status_line[STATUS_LINE_MAX];
+	size_t header_bytes;
+	bool refused_address;
+	bool too_long;
+	size_t answer_len;
+	char answer[ANSWER_MAX];
+	char error[CURL_ERROR_SIZE];
+} Transfer;
+
+struct CadenceDispatcher
+{
+	CURLM *multi;
+	int wakeup_fd;
+	int capacity;
+	int in_flight;
+	int ntransfers;
+	Transfer **transfers; /* all that were ever made, malloc'd */
+	slist_head free;
+	slist_head done;
+	MemoryContextCallback cleanup;
+};
+
+/* ---- signals ---------------------------------------------------------- */
+
+static void
+mask_signals(sigset_t *saved)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, saved);
+}
+
+static void
+unmask_signals(const sigset_t *saved)
+{
+	sigprocmask(SIG_SETMASK, saved, NULL);
+}
+
+/* ---- libcurl's callbacks: no palloc, no ereport ------------------------ */
+
+static size_t
+read_body(char *buffer, size_t size, size_t count, void *arg)
+{
+	Transfer *t = arg;
+	size_t n = Min(size * count, t->body_len - t->body_sent);
+
+	memcpy(buffer, t->body + t->body_sent, n);
+	t->body_sent += n;
+	return n;
+}
+
+/* Back to the start only while nothing was handed over. */
+static int
+seek_body(void *arg, curl_off_t offset, int origin)
+{
+	Transfer *t = arg;
+
+	return offset == 0 && origin == SEEK_SET && t->body_sent == 0 ? CURL_SEEKFUNC_OK
+																   : CURL_SEEKFUNC_FAIL;
+}
+
+static void
+keep_status_line(Transfer *t, const char *line, size_t len)
+{
+	const char *text = memchr(line, ' ', len);
+	size_t n = 0;
+
+	if (text == NULL)
+		return;
+	for (text++; text < line + len && n < STATUS_LINE_MAX - 1; text++)
+		if (*text >= 0x20 && *text < 0x7F)
+			t->status_line[n++] = *text;
+	t->status_line[n] = '\0';
+}
+
+static size_t
+read_header(char *line, size_t size, size_t count, void *arg)
+{
+	Transfer *t = arg;
+	size_t len = size * count;
+
+	t->header_bytes += len;
+	if (t->header_bytes > ANSWER_HEADERS_MAX)
+		return 0;
+	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
+		keep_status_line(t, line, len);
+	return len;
+}
+
+static size_t
+read_answer(char *data, size_t size, size_t count, void *arg)
+{
+	Transfer *t = arg;
+	size_t len = size * count;
+	size_t n = Min(len, ANSWER_MAX - t->answer_len);
+
+	memcpy(t->answer + t->answer_len, data, n);
+	t->answer_len += n;
+	if (n < len)
+	{
+		t->too_long = true;
+		return 0;
+	}
+	return len;
+}
+
+/* The address is what the name resolved to, so a name can not hide it. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	Transfer *t = arg;
+	curl_socket_t fd;
+
+	if (address_is_link_local(&address->addr))
+	{
+		t->refused_address = true;
+		return CURL_SOCKET_BAD;
+	}
+	if (!AcquireExternalFD())
+		return CURL_SOCKET_BAD;
+	fd = socket(address->family, address->socktype, address->protocol);
+	if (fd == CURL_SOCKET_BAD)
+		ReleaseExternalFD();
+	return fd;
+}
+
+static int
+close_socket(void *arg, curl_socket_t fd)
+{
+	ReleaseExternalFD();
+	return close(fd);
+}
+
+/* ---- handles ------------------------------------------------------------ */
+
+/* Notes a refusal instead of raising it: the caller makes it the step's outcome. */
+#define SETOPT(easy, option, value, ok)                                                            \
+	do                                                                                             \
+	{                                                                                              \
+		if (curl_easy_setopt((easy), (option), (value)) != CURLE_OK)                               \
+			(ok) = false;                                                                          \
+	} while (0)
+
+/* What is the same for every request of a handle's life. */
+static bool
+set_fixed_options(Transfer *t)
+{
+	bool ok = true;
+	CURL *easy = t->easy;
+
+	SETOPT(easy, CURLOPT_NOSIGNAL, 1L, ok);
+#if LIBCURL_VERSION_NUM >= 0x075500
+	SETOPT(easy, CURLOPT_PROTOCOLS_STR, "http,https", ok);
+#else
+	SETOPT(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS, ok);
+#endif
+	SETOPT(easy, CURLOPT_FOLLOWLOCATION, 0L, ok);
+	SETOPT(easy, CURLOPT_PROXY, "", ok);
+	SETOPT(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1, ok);
+	SETOPT(easy, CURLOPT_USERAGENT, "cadence_runner/" CADENCE_VERSION, ok);
+	SETOPT(easy, CURLOPT_POST, 1L, ok);
+	SETOPT(easy, CURLOPT_READFUNCTION, read_body, ok);
+	SETOPT(easy, CURLOPT_READDATA, t, ok);
+	SETOPT(easy, CURLOPT_SEEKFUNCTION, seek_body, ok);
+	SETOPT(easy, CURLOPT_SEEKDATA, t, ok);
+	SETOPT(easy, CURLOPT_HEADERFUNCTION, read_header, ok);
+	SETOPT(easy, CURLOPT_HEADERDATA, t, ok);
+	SETOPT(easy, CURLOPT_WRITEFUNCTION, read_answer, ok);
+	SETOPT(easy, CURLOPT_WRITEDATA, t, ok);
+	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket, ok);
+	SETOPT(easy, CURLOPT_OPENSOCKETDATA, t, ok);
+	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket, ok);
+	SETOPT(easy, CURLOPT_ERRORBUFFER, t->error, ok);
+	SETOPT(easy, CURLOPT_PRIVATE, t, ok);
+	return ok;
+}
+
+/* NULL when memory is short. */
+static Transfer *
+new_transfer(CadenceDispatcher *d)
+{
+	Transfer *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->dispatcher = d;
+	t->easy = curl_easy_init();
+	if (t->easy == NULL || !set_fixed_options(t))
+	{
+		curl_easy_cleanup(t->easy);
+		free(t);
+		return NULL;
+	}
+	d->transfers[d->ntransfers++] = t;
+	return t;
+}
+
+static Transfer *
+get_transfer(CadenceDispatcher *d)
+{
+	if (!slist_is_empty(&d->free))
+		return slist_container(Transfer, node, slist_pop_head_node(&d->free));
+	return d->ntransfers < d->capacity ? new_transfer(d) : NULL;
+}
+
+/* Called when the memory context goes, or is called again on what is gone already. */
+static void
+destroy(void *arg)
+{
+	CadenceDispatcher *d = arg;
+	sigset_t saved;
+
+	if (d->multi == NULL)
+		return;
+	mask_signals(&saved);
+	for (int i = 0; i < d->ntransfers; i++)
+	{
+		Transfer *t = d->transfers[i];
+
+		if (t->active)
+			curl_multi_remove_handle(d->multi, t->easy);
+		curl_easy_cleanup(t->easy);
+		curl_slist_free_all(t->headers);
+		free(t->body);
+		free(t);
+	}
+	curl_multi_cleanup(d->multi);
+	unmask_signals(&saved);
+	free(d->transfers);
+	d->multi = NULL;
+	d->ntransfers = 0;
+}
+
+/*
+ * Connections that wait to be used again hold a socket, too. The server lends
+ * external code a third of its files.
+ */
+static int
+socket_limit(int wanted)
+{
+	int lent = max_safe_fds / 3 - 8;
+
+	if (wanted <= lent)
+		return wanted;
+	ereport(LOG, (errmsg("cadence_runner sends at most %d messages at once, not %d", lent, wanted),
+				  errhint("Raise max_files_per_process.")));
+	return Max(lent, 1);
+}
+
+static CadenceDispatcher *
+create(int max_in_flight, int wakeup_fd)
+{
+	CadenceDispatcher *d = palloc0(sizeof(*d));
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION), errmsg("could not initialise libcurl")));
+	d->wakeup_fd = wakeup_fd;
+	d->capacity = socket_limit(max_in_flight);
+	slist_init(&d->free);
+	slist_init(&d->done);
+	d->transfers = calloc(d->capacity, sizeof(Transfer *));
+	d->multi = curl_multi_init();
+	if (d->multi == NULL || d->transfers == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	curl_multi_setopt(d->multi, CURLMOPT_MAXCONNECTS, (long) d->capacity);
+	curl_multi_setopt(d->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) d->capacity);
+	curl_multi_setopt(d->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
+
+	d->cleanup.func = destroy;
+	d->cleanup.arg = d;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &d->cleanup);
+	return d;
+}
+
+/* ---- one request -------------------------------------------------------- */
+
+static bool
+add_header(Transfer *t, const char *header)
+{
+	struct curl_slist *list = curl_slist_append(t->headers, header);
+
+	if (list == NULL)
+		return false;
+	t->headers = list;
+	return true;
+}
+
+static bool
+add_headers(Transfer *t)
+{
+	const CadenceProvider *p = t->step->provider;
+	pg_uuid_t key;
+	char key_text[UUID_TEXT_SIZE];
+	char header[128];
+	bool ok;
+
+	cadence_idempotency_key(&t->step->run_id, t->step->ordem, &key);
+	cadence_uuid_text(&key, key_text);
+	snprintf(header, sizeof(header), "Idempotency-Key: %s", key_text);
+	ok = add_header(t, "Content-Type: application/json; charset=utf-8") &&
+		 add_header(t, "Accept: application/json") && add_header(t, "Expect:") &&
+		 add_header(t, header);
+	if (ok && p->bearer_token != NULL)
+	{
+		char *bearer = psprintf("Authorization: Bearer %s", p->bearer_token);
+
+		ok = add_header(t, bearer);
+		explicit_bzero(bearer, strlen(bearer));
+		pfree(bearer);
+	}
+	return ok;
+}
+
+static bool
+build_body(Transfer *t)
+{
+	const CadenceStep *s = t->step;
+	MessageFields message = {.lead_id = s->lead_id,
+							 .canal = s->canal,
+							 .recipient = s->recipient,
+							 .mensagem = s->message,
+							 .empresa = s->empresa,
+							 .run_id = s->run_id_text,
+							 .step_ordem = s->ordem,
+							 .template_codigo = s->template_codigo};
+
+	t->body = webhook_body(&message);
+	t->body_len = t->body != NULL ? strlen(t->body) : 0;
+	return t->body != NULL;
+}
+
+static bool
+set_request_options(Transfer *t)
+{
+	const CadenceProvider *p = t->step->provider;
+	bool ok = true;
+
+	SETOPT(t->easy, CURLOPT_URL, p->url, ok);
+	SETOPT(t->easy, CURLOPT_HTTPHEADER, t->headers, ok);
+	SETOPT(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->body_len, ok);
+	SETOPT(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) p->connect_timeout, ok);
+	SETOPT(t->easy, CURLOPT_TIMEOUT_MS, (long) p->timeout, ok);
+	SETOPT(t->easy, CURLOPT_USERNAME, p->username, ok);
+	SETOPT(t->easy, CURLOPT_PASSWORD, p->password, ok);
+	SETOPT(t->easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC, ok);
+	return ok;
+}
+
+static void
+reset_transfer(Transfer *t, CadenceStep *step)
+{
+	t->step = step;
+	t->active = false;
+	t->body_len = t->body_sent = 0;
+	t->status_line[0] = t->error[0] = '\0';
+	t->header_bytes = t->answer_len = 0;
+	t->refused_address = t->too_long = false;
+	t->started_at = GetCurrentTimestamp();
+}
+
+/* ---- the end of a request ------------------------------------------------ */
+
+/* Texts of a step live as long as its batch. */
+static char *
+keep_text(const CadenceStep *step, const char *text)
+{
+	return MemoryContextStrdup(step->batch->context, text);
+}
+
+/*
+ * A provider may repeat what we sent it. The secret must not come back into an
+ * event that way.
+ */
+static void
+blank_out(char *text, const char *secret)
+{
+	size_t len = secret != NULL ? strlen(secret) : 0;
+
+	if (len == 0)
+		return;
+	for (char *at = strstr(text, secret); at != NULL; at = strstr(at + len, secret))
+		memset(at, '*', len);
+}
+
+static void
+set_reason(CadenceStep *step, const char *code, const char *text)
+{
+	step->reason.code = code;
+	step->reason.text = keep_text(step, text);
+	blank_out(step->reason.text, step->provider->bearer_token);
+	blank_out(step->reason.text, step->provider->password);
+}
+
+static TransferEnd
+how_it_ended(const Transfer *t, CURLcode code)
+{
+	long request_bytes = 0;
+
+	if (code == CURLE_OK)
+		return TRANSFER_ANSWERED;
+	if (t->too_long)
+		return TRANSFER_TOO_LONG;
+	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+	return request_bytes > 0 || t->body_sent > 0 ? TRANSFER_BROKEN : TRANSFER_NOT_STARTED;
+}
+
+static const char *
+reason_code(CadenceOutcome outcome)
+{
+	switch (outcome)
+	{
+		case OUTCOME_UNCERTAIN:
+			return "INCERTO";
+		case OUTCOME_REFUSED:
+			return "RECUSADO";
+		default:
+			return "FALHA_ENVIO";
+	}
+}
+
+/* What libcurl, or we in its name, have to say about a transfer without an answer. */
+static const char *
+transfer_error(const Transfer *t, CURLcode code)
+{
+	if (t->refused_address)
+		return "the provider's name leads to a link-local address, which is never connected to";
+	if (t->header_bytes > ANSWER_HEADERS_MAX)
+		return "the answer's headers are too long";
+	if (code == CURLE_SEND_FAIL_REWIND)
+		return "the connection ended before an answer";
+	return t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
+}
+
+static void
+set_answer(Transfer *t, long status, const WebhookAnswer *answer)
+{
+	CadenceStep *step = t->step;
+	curl_off_t retry_after = 0;
+
+	step->answer.http_status = status;
+	step->answer.at = GetCurrentTimestamp();
+	step->answer.elapsed_us = Max(step->answer.at - t->started_at, 0);
+	if (answer->message_id[0] != '\0')
+		step->answer.message_id = keep_text(step, answer->message_id);
+	if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK &&
+		retry_after > 0)
+		step->answer.retry_after_us = Min(retry_after, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
+}
+
+/* From what the transfer saw to the step's outcome, reason and answer. */
+static void
+judge(Transfer *t, CURLcode code)
+{
+	CadenceStep *step = t->step;
+	TransferEnd end = how_it_ended(t, code);
+	WebhookAnswer answer = {0};
+	long status = 0;
+	char text[WEBHOOK_REASON_MAX];
+
+	if (end == TRANSFER_ANSWERED || end == TRANSFER_TOO_LONG)
+	{
+		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+		webhook_read_answer(t->answer, t->answer_len, &answer);
+	}
+	set_answer(t, status, &answer);
+	step->outcome = outcome_of_answer(end, status, answer.verdict);
+	if (step->outcome == OUTCOME_SENT)
+		return;
+	if (end == TRANSFER_NOT_STARTED || end == TRANSFER_BROKEN)
+		webhook_copy_text(text, sizeof(text), transfer_error(t, code));
+	else
+		webhook_copy_text(text, sizeof(text),
+						  answer.reason[0] != '\0' ? answer.reason : t->status_line);
+	set_reason(step, reason_code(step->outcome), text);
+}
+
+static void
+finish(CadenceDispatcher *d, Transfer *t)
+{
+	curl_slist_free_all(t->headers);
+	free(t->body);
+	t->headers = NULL;
+	t->body = NULL;
+	slist_push_head(&d->done, &t->node);
+}
+
+/* Not one byte left: out of memory, or a message that is not UTF-8. */
+static void
+fail_at_start(CadenceDispatcher *d, Transfer *t, const char *why)
+{
+	t->step->outcome = OUTCOME_FAILED;
+	t->step->answer.at = GetCurrentTimestamp();
+	set_reason(t->step, "FALHA_ENVIO", why);
+	d->in_flight++;
+	finish(d, t);
+}
+
+/* ---- what the pipeline calls -------------------------------------------- */
+
+static int
+capacity(const CadenceDispatcher *d)
+{
+	return d->capacity;
+}
+
+static int
+in_flight(const CadenceDispatcher *d)
+{
+	return d->in_flight;
+}
+
+static void
+start(CadenceDispatcher *d, CadenceStep *step)
+{
+	Transfer *t = get_transfer(d);
+	sigset_t saved;
+	CURLMcode rc;
+
+	if (t == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	reset_transfer(t, step);
+	if (!build_body(t) || !add_headers(t) || !set_request_options(t))
+	{
+		fail_at_start(d, t, "the request could not be built");
+		return;
+	}
+	mask_signals(&saved);
+	rc = curl_multi_add_handle(d->multi, t->easy);
+	unmask_signals(&saved);
+	if (rc != CURLM_OK)
+	{
+		fail_at_start(d, t, curl_multi_strerror(rc));
+		return;
+	}
+	t->active = true;
+	d->in_flight++;
+}
+
+static void
+collect(CadenceDispatcher *d)
+{
+	CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(d->multi, &left)) != NULL)
+	{
+		Transfer *t;
+		CURLcode code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &t);
+		judge(t, code);
+		curl_multi_remove_handle(d->multi, t->easy);
+		t->active = false;
+		finish(d, t);
+	}
+}
+
+static void
+perform(CadenceDispatcher *d)
+{
+	sigset_t saved;
+	int running;
+	CURLMcode rc;
+
+	mask_signals(&saved);
+	rc = curl_multi_perform(d->multi, &running);
+	unmask_signals(&saved);
+	if (rc != CURLM_OK)
+		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+						errmsg("libcurl failed: %s", curl_multi_strerror(rc))));
+	collect(d);
+}
+
+static void
+wait_for_sockets(CadenceDispatcher *d, int timeout_ms)
+{
+	struct curl_waitfd extra[] = {
+		{.fd = d->wakeup_fd, .events = CURL_WAIT_POLLIN},
+		{.fd = postmaster_alive_fds[POSTMASTER_FD_WATCH], .events = CURL_WAIT_POLLIN}};
+	CURLMcode rc = curl_multi_poll(d->multi, extra, lengthof(extra), timeout_ms, NULL);
+
+	if (rc != CURLM_OK)
+		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+						errmsg("libcurl failed: %s", curl_multi_strerror(rc))));
+	if (extra[1].revents != 0 && !PostmasterIsAlive())
+		proc_exit(1);
+}
+
+static void
+work(CadenceDispatcher *d, int timeout_ms)
+{
+	perform(d);
+	if (!slist_is_empty(&d->done))
+		return;
+	wait_for_sockets(d, timeout_ms);
+	perform(d);
+}
+
+static CadenceStep *
+next_done(CadenceDispatcher *d)
+{
+	Transfer *t;
+
+	if (slist_is_empty(&d->done))
+		return NULL;
+	t = slist_container(Transfer, node, slist_pop_head_node(&d->done));
+	slist_push_head(&d->free, &t->node);
+	d->in_flight--;
+	return t->step;
+}
+
+/*
+ * Judges what is under way as broken off now. The handles stay where they are:
+ * taking one out may wait for its resolver's thread, and the process is about
+ * to end.
+ */
+static void
+abandon(CadenceDispatcher *d)
+{
+	for (int i = 0; i < d->ntransfers; i++)
+	{
+		Transfer *t = d->transfers[i];
+
+		if (!t->active)
+			continue;
+		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
+		judge(t, CURLE_ABORTED_BY_CALLBACK);
+		if (t->step->outcome == OUTCOME_FAILED)
+			t->step->outcome = OUTCOME_UNSENT;
+		t->active = false;
+		slist_push_head(&d->done, &t->node);
+	}
+	d->multi = NULL;
+}
+
+extern PGDLLEXPORT const CadenceDispatchFunctions *cadence_dispatch_functions(void);
+
+const CadenceDispatchFunctions *
+cadence_dispatch_functions(void)
+{
+	static const CadenceDispatchFunctions functions = {.version = CADENCE_VERSION,
+													   .create = create,
+													   .capacity = capacity,
+													   .in_flight = in_flight,
+													   .start = start,
+													   .work = work,
+													   .next_done = next_done,
+													   .abandon = abandon};
+
+	return &functions;
+}

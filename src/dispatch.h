@@ -1,0 +1,50 @@
+/*
+ * dispatch.h
+ *		Dispatch: sends resolved steps to their providers, many at once.
+ *
+ * The transport is a library of its own, which is loaded when a worker is about
+ * to send; the struct of functions is all that the rest knows of it.
+ */
+#ifndef CADENCE_DISPATCH_H
+#define CADENCE_DISPATCH_H
+
+#include "postgres.h"
+
+#include "step.h"
+
+#define CADENCE_DISPATCH_LIBRARY "$libdir/cadence_runner_dispatch"
+#define CADENCE_DISPATCH_SYMBOL "cadence_dispatch_functions"
+
+typedef struct CadenceDispatcher CadenceDispatcher;
+
+typedef struct CadenceDispatchFunctions
+{
+	const char *version; /* of the library, to be the caller's own */
+
+	/*
+	 * A dispatcher for at most max_in_flight transfers, in the current memory
+	 * context; it ends with that context. wakeup_fd ends a wait when readable.
+	 */
+	CadenceDispatcher *(*create)(int max_in_flight, int wakeup_fd);
+
+	/* How many transfers it can really hold. */
+	int (*capacity)(const CadenceDispatcher *dispatcher);
+
+	int (*in_flight)(const CadenceDispatcher *dispatcher);
+
+	/* Starts to send a step; its end comes out of next_done() in every case. */
+	void (*start)(CadenceDispatcher *dispatcher, CadenceStep *step);
+
+	/* Moves transfers on, waiting until one ends, but no longer than that. */
+	void (*work)(CadenceDispatcher *dispatcher, int timeout_ms);
+
+	/* A step that has ended, its outcome, reason and answer filled in; or NULL. */
+	CadenceStep *(*next_done)(CadenceDispatcher *dispatcher);
+
+	/* Ends all that is under way, without waiting. */
+	void (*abandon)(CadenceDispatcher *dispatcher);
+} CadenceDispatchFunctions;
+
+typedef const CadenceDispatchFunctions *(*CadenceDispatchEntry)(void);
+
+#endif

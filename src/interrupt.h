@@ -1,0 +1,16 @@
+/*
+ * interrupt.h
+ *		How a sending worker is woken and stopped.
+ */
+#ifndef CADENCE_INTERRUPT_H
+#define CADENCE_INTERRUPT_H
+
+#include "postgres.h"
+
+extern void cadence_interrupts_install(void);
+extern bool cadence_stop_requested(void);
+extern int cadence_wakeup_fd(void);
+extern void cadence_process_interrupts(void);
+extern void cadence_forget_cancel(void);
+
+#endif

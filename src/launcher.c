@@ -1,0 +1,354 @@
+/*
+ * launcher.c
+ *		cadence_run(): the caller's side of an execution.
+ *
+ * An execution commits between its stages, which a function can not do, so a
+ * background worker does the work in a session of its own, connected as the
+ * tables' owner. The caller starts it and waits. Two things follow:
+ *
+ * - The worker must not outlive the caller's interest. A callback on the DSM
+ *   segment tells it to stop on every way out: error, cancel, savepoint
+ *   rollback, exit of the session.
+ *
+ * - The worker may wait for a lock that its own caller holds. That is a
+ *   deadlock which the server can not see, since the caller waits for a latch
+ *   and not for a lock. The caller looks for it every deadlock_timeout.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "libpq/pqformat.h"
+#include "libpq/pqmq.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shm_mq.h"
+#include "storage/shm_toc.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "execution.h"
+#include "extension.h"
+#include "settings.h"
+#include "tables.h"
+
+PG_FUNCTION_INFO_V1(cadence_run);
+
+typedef struct Launch
+{
+	dsm_segment *segment;
+	CadenceShared *shared;
+	shm_mq_handle *queue;
+	BackgroundWorkerHandle *worker;
+} Launch;
+
+/* One of the words that a caller may say; the resident worker has its own. */
+static const char *
+checked_trigger(FunctionCallInfo fcinfo)
+{
+	static const char *const triggers[] = {"CRON", "MANUAL", "TEST"};
+	const char *given = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	for (size_t i = 0; i < lengthof(triggers); i++)
+		if (given != NULL && strcmp(given, triggers[i]) == 0)
+			return triggers[i];
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					given == NULL ? errmsg("the trigger of an execution must not be null")
+								  : errmsg("invalid trigger of an execution: \"%s\"", given),
+					errhint("Use CRON, MANUAL or TEST.")));
+}
+
+static void
+check_server_state(void)
+{
+	PreventCommandDuringRecovery("cadence_run()");
+	PreventCommandIfReadOnly("cadence_run()");
+	if (!cadence_enabled)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cadence_runner is switched off"),
+						errhint("Set cadence_runner.enabled to on.")));
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cadence_runner needs a database with encoding UTF8"),
+						errdetail("This database has encoding %s.", GetDatabaseEncodingName())));
+}
+
+/*
+ * Before 17 the server lets no background worker connect as a role that may
+ * not log in; said here, since the server's own message names no way out.
+ */
+static void
+check_owner_may_connect(Oid owner)
+{
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+	bool may_log_in;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", owner)));
+	may_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	if (CADENCE_OWNER_MUST_LOG_IN && !may_log_in)
+	{
+		char *name = GetUserNameFromId(owner, false);
+
+		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+						errmsg("the owner of lead_cadence_runs, role \"%s\", may not log in", name),
+						errdetail("An execution connects as that role."),
+						errhint("Run ALTER ROLE %s LOGIN; it needs no password.",
+								quote_identifier(name))));
+	}
+}
+
+static void
+create_segment(Launch *launch, const char *trigger)
+{
+	shm_toc_estimator estimator;
+	shm_toc *toc;
+	shm_mq *mq;
+	Size size;
+
+	shm_toc_initialize_estimator(&estimator);
+	shm_toc_estimate_chunk(&estimator, sizeof(CadenceShared));
+	shm_toc_estimate_chunk(&estimator, CADENCE_QUEUE_SIZE);
+	shm_toc_estimate_keys(&estimator, 2);
+	size = shm_toc_estimate(&estimator);
+
+	launch->segment = dsm_create(size, 0);
+	toc = shm_toc_create(CADENCE_DSM_MAGIC, dsm_segment_address(launch->segment), size);
+
+	launch->shared = shm_toc_allocate(toc, sizeof(CadenceShared));
+	memset(launch->shared, 0, sizeof(CadenceShared));
+	launch->shared->database = MyDatabaseId;
+	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
+	pg_atomic_init_u32(&launch->shared->caller_gone, 0);
+	shm_toc_insert(toc, CADENCE_DSM_KEY_HEADER, launch->shared);
+
+	mq = shm_mq_create(shm_toc_allocate(toc, CADENCE_QUEUE_SIZE), CADENCE_QUEUE_SIZE);
+	shm_toc_insert(toc, CADENCE_DSM_KEY_QUEUE, mq);
+	shm_mq_set_receiver(mq, MyProc);
+	launch->queue = shm_mq_attach(mq, launch->segment, NULL);
+}
+
+/* On every way out, also after success, when the worker is gone already. */
+static void
+stop_worker(dsm_segment *segment, Datum arg)
+{
+	Launch *launch = (Launch *) DatumGetPointer(arg);
+
+	pg_atomic_write_u32(&launch->shared->caller_gone, 1);
+	if (launch->worker != NULL)
+		TerminateBackgroundWorker(launch->worker);
+}
+
+static void
+start_worker(Launch *launch)
+{
+	BackgroundWorker worker = {0};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "cadence_runner %s", launch->shared->trigger);
+	strlcpy(worker.bgw_type, "cadence_runner", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "cadence_runner", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "cadence_worker_main", BGW_MAXLEN);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(launch->segment));
+	worker.bgw_notify_pid = MyProcPid;
+
+	if (!RegisterDynamicBackgroundWorker(&worker, &launch->worker))
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						errmsg("no background worker slot is free for the execution"),
+						errhint("Raise max_worker_processes, or run fewer executions at once.")));
+	shm_mq_set_handle(launch->queue, launch->worker);
+}
+
+/*
+ * Whether the worker waits, directly or through others, for this session.
+ */
+static bool
+worker_waits_for_us(BackgroundWorkerHandle *worker)
+{
+	pid_t pid;
+	List *waiting = NIL;
+
+	if (GetBackgroundWorkerPid(worker, &pid) != BGWH_STARTED)
+		return false;
+	waiting = list_make1_int(pid);
+	for (int i = 0; i < list_length(waiting); i++)
+	{
+		Datum pids = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(list_nth_int(waiting, i)));
+		ArrayType *array = DatumGetArrayTypeP(pids);
+		int n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		int32 *blockers = (int32 *) ARR_DATA_PTR(array);
+
+		for (int k = 0; k < n; k++)
+		{
+			if (blockers[k] == MyProcPid)
+				return true;
+			/* 0 stands for a prepared transaction, which waits for nobody */
+			if (blockers[k] != 0)
+				waiting = list_append_unique_int(waiting, blockers[k]);
+		}
+	}
+	return false;
+}
+
+static void
+check_deadlock(Launch *launch)
+{
+	if (!worker_waits_for_us(launch->worker))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
+					errdetail("The execution waits for a lock that this transaction holds, and "
+							  "this transaction waits for the execution."),
+					errhint("Call cadence_run() in a transaction of its own.")));
+}
+
+/* The worker's error becomes ours, a FATAL one too: our session goes on. */
+static void
+rethrow_message(StringInfo message)
+{
+	ErrorData edata;
+
+	pq_parse_errornotice(message, &edata);
+	if (edata.elevel > ERROR)
+		edata.elevel = ERROR;
+	ThrowErrorData(&edata);
+}
+
+/*
+ * Handles one message of the worker; returns the summary if it is the one.
+ */
+static char *
+handle_message(void *data, Size size)
+{
+	StringInfoData message;
+	char type;
+
+	initStringInfo(&message);
+	appendBinaryStringInfo(&message, data, size);
+	type = pq_getmsgbyte(&message);
+	switch (type)
+	{
+		case 'E':
+		case 'N':
+			rethrow_message(&message);
+			return NULL;
+		case CADENCE_MESSAGE_SUMMARY:
+			return pnstrdup(message.data + message.cursor, message.len - message.cursor);
+		default:
+			ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+							errmsg("unexpected message of type \"%c\" from the execution's worker",
+								   type)));
+	}
+}
+
+static void
+wait_for_news(Launch *launch, TimestampTz *last_check)
+{
+	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DeadlockTimeout,
+					   PG_WAIT_EXTENSION);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (rc & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (TimestampDifferenceExceeds(*last_check, now, DeadlockTimeout))
+	{
+		*last_check = now;
+		check_deadlock(launch);
+	}
+}
+
+static char *
+wait_for_summary(Launch *launch)
+{
+	TimestampTz last_check = GetCurrentTimestamp();
+
+	for (;;)
+	{
+		Size size;
+		void *data;
+		char *summary;
+
+		switch (shm_mq_receive(launch->queue, &size, &data, true))
+		{
+			case SHM_MQ_SUCCESS:
+				summary = handle_message(data, size);
+				if (summary != NULL)
+					return summary;
+				break;
+			case SHM_MQ_WOULD_BLOCK:
+				wait_for_news(launch, &last_check);
+				break;
+			case SHM_MQ_DETACHED:
+				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+								errmsg("the execution's worker ended without a result"),
+								errhint("The server's log says why.")));
+		}
+	}
+}
+
+/*
+ * cadence_run(trigger text) -> jsonb: one execution over all that is due now.
+ *
+ * trigger is CRON, MANUAL or TEST; it only names the caller in the log.
+ *
+ * Errors: 22023 for another trigger or NULL; 25006 in a read-only transaction
+ * or on a standby; 42P01 without tables; 28000 when the tables' owner may not
+ * log in; 53400 without a free worker slot; 55000 when switched off; 40P01 when
+ * the caller's own transaction is in the way; else what the worker raised.
+ */
+Datum
+cadence_run(PG_FUNCTION_ARGS)
+{
+	const char *trigger = checked_trigger(fcinfo);
+	CadenceTables *tables;
+	Launch *launch;
+	char *summary;
+
+	check_server_state();
+	tables = cadence_tables_load(cadence_extension_schema());
+	check_owner_may_connect(tables->owner);
+
+	/* The callback may run after the portal's memory is gone. */
+	launch = MemoryContextAllocZero(TopTransactionContext, sizeof(*launch));
+	create_segment(launch, trigger);
+	launch->shared->schema = tables->schema;
+	launch->shared->owner = tables->owner;
+	on_dsm_detach(launch->segment, stop_worker, PointerGetDatum(launch));
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+
+		start_worker(launch);
+		MemoryContextSwitchTo(old);
+	}
+
+	summary = wait_for_summary(launch);
+
+	/* Gone means gone: its slot is free, and its database can be dropped. */
+	WaitForBackgroundWorkerShutdown(launch->worker);
+	dsm_detach(launch->segment);
+	pfree(launch->worker);
+	pfree(launch);
+
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));
+}

@@ -1,0 +1,53 @@
+/*
+ * provider.h
+ *		Where messages go: the servers of the wrapper cadence_provider.
+ */
+#ifndef CADENCE_PROVIDER_H
+#define CADENCE_PROVIDER_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+#include "nodes/pg_list.h"
+
+typedef struct CadenceProvider
+{
+	Oid server;
+	char *name;
+	char *canal;
+	char *empresa; /* NULL: any */
+	char *url;
+	int timeout;		 /* milliseconds */
+	int connect_timeout; /* milliseconds */
+	int max_in_flight;
+	double max_rate; /* messages per second, 0: no limit */
+	bool hold;		 /* on_uncertain = 'hold' */
+	bool record_message;
+
+	/* secrets: they go to the transport and nowhere else */
+	char *bearer_token;
+	char *username;
+	char *password;
+
+	char *problem; /* NULL, or why it can not be used */
+	bool gone;	   /* dropped, or no longer ours to use */
+
+	/* the queue's state */
+	dlist_head waiting;
+	int nwaiting;
+	int in_flight;
+	TimestampTz next_start;	   /* by max_rate */
+	TimestampTz last_progress; /* when a step of it last started or ended */
+} CadenceProvider;
+
+typedef struct CadenceProviders CadenceProviders;
+
+extern CadenceProviders *cadence_providers_create(Oid owner);
+extern void cadence_providers_refresh(CadenceProviders *providers);
+extern CadenceProvider *cadence_provider_choose(const CadenceProviders *providers,
+												const char *canal, const char *empresa,
+												const char *lead_id);
+extern List *cadence_providers_list(const CadenceProviders *providers);
+
+#endif

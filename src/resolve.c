@@ -1,0 +1,483 @@
+/*
+ * resolve.c
+ *		Resolve: from a run's row to a message, its recipient and its provider.
+ *
+ * Works on rows of cadence_row_select(), whoever ran it, and sends nothing, so
+ * that cadence_preview() shows what an execution does. Everything is read
+ * while the row's transaction is open (a large text may be a pointer to toast),
+ * but only what the step's own template names: the text itself is made when
+ * its turn to be sent comes, so that a batch of large messages never stands in
+ * memory at once.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "options.h"
+#include "resolve.h"
+#include "row.h"
+
+/* Repeated placeholders multiply what a value brings; no provider takes that much. */
+#define MESSAGE_MAX (16 * 1024 * 1024)
+
+/* Where a placeholder's value comes from, if not from a column of the contact. */
+enum
+{
+	SOURCE_LITERAL = 0,
+	SOURCE_PRIMEIRO_NOME = -1,
+	SOURCE_LEAD_NOME = -2,
+	SOURCE_EMPRESA = -3,
+	SOURCE_UNKNOWN = -4
+};
+
+typedef struct ParsedTemplate
+{
+	pg_uuid_t id; /* the key */
+	CadenceTemplate template;
+	int *sources; /* per part: a column's number in the row, or one of the above */
+} ParsedTemplate;
+
+struct CadenceResolver
+{
+	TupleDesc desc;
+	const CadenceProviders *providers;
+	HTAB *templates;
+
+	/* columns of the contact that mean something to us; 0: it has none */
+	int nome;
+	int primeiro_nome;
+	int email;
+	int telefone;
+	int opt_out;
+};
+
+static int
+contact_column(TupleDesc desc, const char *name, size_t len)
+{
+	for (int i = ROW_CONTACT_FIRST; i <= desc->natts; i++)
+	{
+		const char *column = NameStr(TupleDescAttr(desc, i - 1)->attname);
+
+		if (strlen(column) == len && memcmp(column, name, len) == 0)
+			return i;
+	}
+	return 0;
+}
+
+/*
+ * A resolver for rows of one result, in the current memory context, which the
+ * steps that it makes live in too.
+ */
+CadenceResolver *
+cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers)
+{
+	CadenceResolver *r = palloc0(sizeof(*r));
+	HASHCTL info = {.keysize = sizeof(pg_uuid_t),
+					.entrysize = sizeof(ParsedTemplate),
+					.hcxt = CurrentMemoryContext};
+
+	r->desc = desc;
+	r->providers = providers;
+	r->templates =
+		hash_create("cadence_runner templates", 32, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	r->nome = contact_column(desc, "nome", 4);
+	r->primeiro_nome = contact_column(desc, "primeiro_nome", 13);
+	r->email = contact_column(desc, "email", 5);
+	r->telefone = contact_column(desc, "telefone", 8);
+	r->opt_out = contact_column(desc, "opt_out", 7);
+	return r;
+}
+
+/* A column as text, NULL for a null. */
+static char *
+column_text(const CadenceResolver *r, HeapTuple row, int column)
+{
+	Form_pg_attribute attribute;
+	Oid output;
+	bool is_varlena;
+	bool isnull;
+	Datum value;
+
+	if (column == 0)
+		return NULL;
+	value = heap_getattr(row, column, r->desc, &isnull);
+	if (isnull)
+		return NULL;
+	attribute = TupleDescAttr(r->desc, column - 1);
+	if (attribute->atttypid == TEXTOID || attribute->atttypid == VARCHAROID)
+		return TextDatumGetCString(value);
+	getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+static int
+column_int(const CadenceResolver *r, HeapTuple row, int column, int otherwise)
+{
+	bool isnull;
+	Datum value = heap_getattr(row, column, r->desc, &isnull);
+
+	return isnull ? otherwise : DatumGetInt32(value);
+}
+
+static bool
+column_true(const CadenceResolver *r, HeapTuple row, int column)
+{
+	bool isnull;
+	Datum value;
+
+	if (column == 0)
+		return false;
+	value = heap_getattr(row, column, r->desc, &isnull);
+	return !isnull && DatumGetBool(value);
+}
+
+static bool
+column_is_null(const CadenceResolver *r, HeapTuple row, int column)
+{
+	return heap_attisnull(row, column, r->desc);
+}
+
+static int
+find_source(const CadenceResolver *r, const TemplatePart *part)
+{
+	int column;
+
+	if (part->name == NULL)
+		return SOURCE_LITERAL;
+	if (template_name_is(part, "primeiro_nome"))
+		return SOURCE_PRIMEIRO_NOME;
+	if (template_name_is(part, "lead_nome"))
+		return SOURCE_LEAD_NOME;
+	if (template_name_is(part, "empresa"))
+		return SOURCE_EMPRESA;
+	column = contact_column(r->desc, part->name, part->name_len);
+	return column != 0 ? column : SOURCE_UNKNOWN;
+}
+
+static const char *
+describe_parse_error(TemplateStatus status, const char *source, size_t at)
+{
+	int position = pg_mbstrlen_with_len(source, at) + 1;
+
+	if (status == TEMPLATE_UNCLOSED)
+		return psprintf("the placeholder at character %d has no closing braces", position);
+	return psprintf("the placeholder at character %d has no valid name", position);
+}
+
+static const char *
+unknown_placeholder(const TemplatePart *part)
+{
+	int len = pg_mbcliplen(part->name, part->name_len, NAMEDATALEN);
+
+	return psprintf("unknown placeholder \"%.*s\"", len, part->name);
+}
+
+static void
+parse_template(const CadenceResolver *r, ParsedTemplate *entry, char *source)
+{
+	CadenceTemplate *t = &entry->template;
+	size_t len = strlen(source);
+	size_t error_at;
+	TemplateStatus status;
+
+	memset(t, 0, sizeof(*t));
+	t->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
+	status = template_parse(source, len, t->parts, &t->nparts, &error_at);
+	if (status != TEMPLATE_OK)
+	{
+		t->problem = describe_parse_error(status, source, error_at);
+		return;
+	}
+	entry->sources = palloc(sizeof(int) * Max(t->nparts, 1));
+	for (size_t i = 0; i < t->nparts; i++)
+	{
+		entry->sources[i] = find_source(r, &t->parts[i]);
+		if (entry->sources[i] == SOURCE_UNKNOWN && t->problem == NULL)
+			t->problem = unknown_placeholder(&t->parts[i]);
+	}
+}
+
+/* Templates are few: each is read and parsed once per batch. */
+static ParsedTemplate *
+get_template(const CadenceResolver *r, HeapTuple row)
+{
+	bool isnull;
+	bool found;
+	pg_uuid_t *id = DatumGetUUIDP(heap_getattr(row, ROW_TEMPLATE_ID, r->desc, &isnull));
+	ParsedTemplate *entry = hash_search(r->templates, id, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		char *source = column_text(r, row, ROW_TEMPLATE_TEXT);
+
+		parse_template(r, entry, source != NULL ? source : pstrdup(""));
+	}
+	return entry;
+}
+
+static char *
+first_name(const CadenceResolver *r, HeapTuple row)
+{
+	char *given = column_text(r, row, r->primeiro_nome);
+	char *nome;
+	const char *word;
+	size_t len;
+
+	if (!template_value_is_empty(given))
+		return given;
+	nome = column_text(r, row, r->nome);
+	if (nome == NULL)
+		return NULL;
+	len = template_first_word(nome, &word);
+	return pnstrdup(word, len);
+}
+
+static char *
+company_name(const CadenceResolver *r, HeapTuple row)
+{
+	char *display = column_text(r, row, ROW_EMPRESA_NOME);
+
+	return template_value_is_empty(display) ? column_text(r, row, ROW_EMPRESA) : display;
+}
+
+static char *
+value_of(const CadenceResolver *r, HeapTuple row, int source)
+{
+	switch (source)
+	{
+		case SOURCE_LITERAL:
+			return NULL;
+		case SOURCE_PRIMEIRO_NOME:
+			return first_name(r, row);
+		case SOURCE_LEAD_NOME:
+			return column_text(r, row, r->nome);
+		case SOURCE_EMPRESA:
+			return company_name(r, row);
+		default:
+			return column_text(r, row, source);
+	}
+}
+
+static void
+unresolved(CadenceStep *step, const char *code, char *text)
+{
+	step->outcome = OUTCOME_UNRESOLVED;
+	step->reason.code = code;
+	step->reason.text = text;
+}
+
+/*
+ * Each of the following settles one question and returns false when it ended
+ * the step's resolution.
+ */
+static bool
+resolve_step(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+{
+	if (column_is_null(r, row, ROW_CADENCE_ATIVO))
+	{
+		unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
+		return false;
+	}
+	if (!column_true(r, row, ROW_CADENCE_ATIVO))
+	{
+		step->outcome = OUTCOME_WAITING;
+		step->reason.code = "CADENCIA_INATIVA";
+		step->reason.text = pstrdup("the cadence is inactive: the run waits");
+		return false;
+	}
+	if (!step->has_step)
+	{
+		step->outcome = OUTCOME_NO_STEP;
+		return false;
+	}
+	return true;
+}
+
+static bool
+resolve_contact(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+{
+	if (!column_true(r, row, ROW_HAS_CONTACT))
+	{
+		unresolved(step, "SEM_CONTATO", pstrdup("the lead has no contact in this company"));
+		return false;
+	}
+	if (column_true(r, row, r->opt_out))
+	{
+		step->outcome = OUTCOME_OPTED_OUT;
+		step->reason.code = "OPT_OUT";
+		step->reason.text = pstrdup("the contact has opted out: the run is cancelled");
+		return false;
+	}
+	return true;
+}
+
+static bool
+resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+{
+	const char *canal = step->canal != NULL ? step->canal : "";
+	bool is_email = pg_strcasecmp(canal, "EMAIL") == 0;
+
+	if (!is_email && pg_strcasecmp(canal, "WHATSAPP") != 0 && pg_strcasecmp(canal, "SMS") != 0)
+	{
+		unresolved(step, "CANAL_DESCONHECIDO", psprintf("unknown channel \"%s\"", canal));
+		return false;
+	}
+	step->recipient = column_text(r, row, is_email ? r->email : r->telefone);
+	if (template_value_is_empty(step->recipient))
+	{
+		unresolved(step, "SEM_ENDERECO",
+				   psprintf("the contact has no %s", is_email ? "email" : "telefone"));
+		return false;
+	}
+	if (cadence_has_control_characters(step->recipient))
+	{
+		unresolved(step, "ENDERECO_INVALIDO",
+				   psprintf("the contact's %s contains control characters",
+							is_email ? "email" : "telefone"));
+		return false;
+	}
+	return true;
+}
+
+static bool
+resolve_template(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+{
+	ParsedTemplate *parsed;
+	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
+
+	if (column_is_null(r, row, ROW_TEMPLATE_ID))
+	{
+		unresolved(step, "SEM_TEMPLATE",
+				   psprintf("template \"%s\" does not exist in this company", codigo));
+		return false;
+	}
+	if (!column_true(r, row, ROW_TEMPLATE_ATIVO))
+	{
+		unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
+		return false;
+	}
+	parsed = get_template(r, row);
+	step->template = &parsed->template;
+	if (parsed->template.problem != NULL)
+	{
+		unresolved(step, "TEMPLATE_INVALIDO",
+				   psprintf("template \"%s\": %s", codigo, parsed->template.problem));
+		return false;
+	}
+
+	step->values = palloc(sizeof(char *) * Max(parsed->template.nparts, 1));
+	for (size_t i = 0; i < parsed->template.nparts; i++)
+		step->values[i] = value_of(r, row, parsed->sources[i]);
+	step->message_len =
+		template_render(parsed->template.parts, parsed->template.nparts, step->values, NULL);
+	if (step->message_len == 0 || step->message_len > MESSAGE_MAX)
+	{
+		unresolved(step, "TEMPLATE_INVALIDO",
+				   step->message_len == 0
+					   ? psprintf("template \"%s\" yields an empty message", codigo)
+					   : psprintf("template \"%s\" yields a message of more than %d bytes", codigo,
+								  MESSAGE_MAX));
+		return false;
+	}
+	return true;
+}
+
+static bool
+resolve_provider(const CadenceResolver *r, CadenceStep *step)
+{
+	step->provider =
+		cadence_provider_choose(r->providers, step->canal, step->empresa, step->lead_id);
+	if (step->provider == NULL)
+	{
+		unresolved(step, "SEM_PROVEDOR",
+				   psprintf("no server of cadence_provider serves channel %s for company \"%s\" "
+							"with USAGE for the tables' owner",
+							step->canal, step->empresa != NULL ? step->empresa : ""));
+		return false;
+	}
+	if (step->provider->problem != NULL)
+	{
+		unresolved(step, "PROVEDOR_INVALIDO",
+				   psprintf("server \"%s\": %s", step->provider->name, step->provider->problem));
+		return false;
+	}
+	return true;
+}
+
+/*
+ * An earlier claim was never recorded: its attempt may have reached the
+ * provider. Where that must not happen twice, an operator decides.
+ */
+static void
+resolve_interruption(CadenceStep *step, bool interrupted)
+{
+	if (!interrupted || !step->provider->hold)
+		return;
+	step->outcome = OUTCOME_UNCERTAIN;
+	step->reason.code = "INCERTO";
+	step->reason.text = pstrdup("an earlier attempt was interrupted; whether it was sent is unknown");
+}
+
+static CadenceStep *
+read_row(const CadenceResolver *r, HeapTuple row)
+{
+	CadenceStep *step = palloc0(sizeof(*step));
+	bool isnull;
+	Datum id = heap_getattr(row, ROW_RUN_ID, r->desc, &isnull);
+	Datum at = heap_getattr(row, ROW_NEXT_RUN_AT, r->desc, &isnull);
+
+	step->run_id = *DatumGetUUIDP(id);
+	cadence_uuid_text(&step->run_id, step->run_id_text);
+	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
+	step->lead_id = column_text(r, row, ROW_LEAD_ID);
+	step->empresa = column_text(r, row, ROW_EMPRESA);
+	step->attempts = column_int(r, row, ROW_ATTEMPTS, 0);
+	step->has_step = !column_is_null(r, row, ROW_STEP_ORDEM);
+	step->ordem = column_int(r, row, ROW_STEP_ORDEM, 0);
+	step->canal = column_text(r, row, ROW_STEP_CANAL);
+	step->template_codigo = column_text(r, row, ROW_STEP_TEMPLATE);
+	step->has_next = !column_is_null(r, row, ROW_NEXT_ORDEM);
+	step->next_ordem = column_int(r, row, ROW_NEXT_ORDEM, 0);
+	step->next_offset = column_int(r, row, ROW_NEXT_OFFSET, 0);
+	step->next_template = column_text(r, row, ROW_NEXT_TEMPLATE);
+	return step;
+}
+
+/*
+ * Resolves one row. The step's outcome stays OUTCOME_PENDING when there is
+ * something to send, and is final otherwise, with its reason.
+ *
+ * interrupted says that an earlier claim of this run was never recorded.
+ */
+CadenceStep *
+cadence_resolve(CadenceResolver *r, HeapTuple row, bool interrupted)
+{
+	CadenceStep *step = read_row(r, row);
+
+	step->interrupted = interrupted;
+	if (resolve_step(r, row, step) && resolve_contact(r, row, step) &&
+		resolve_recipient(r, row, step) && resolve_template(r, row, step) &&
+		resolve_provider(r, step))
+		resolve_interruption(step, interrupted);
+	return step;
+}
+
+/*
+ * The text of a resolved step, in the current memory context.
+ */
+char *
+cadence_render_message(const CadenceStep *step)
+{
+	char *text = MemoryContextAllocHuge(CurrentMemoryContext, step->message_len + 1);
+
+	template_render(step->template->parts, step->template->nparts, step->values, text);
+	text[step->message_len] = '\0';
+	return text;
+}

@@ -1,0 +1,22 @@
+/*
+ * resolve.h
+ *		Resolve: from a run's row to a message, its recipient and its provider.
+ */
+#ifndef CADENCE_RESOLVE_H
+#define CADENCE_RESOLVE_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+
+#include "provider.h"
+#include "step.h"
+
+typedef struct CadenceResolver CadenceResolver;
+
+extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers);
+extern CadenceStep *cadence_resolve(CadenceResolver *resolver, HeapTuple row, bool interrupted);
+extern char *cadence_render_message(const CadenceStep *step);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * step.h
+ *		One claimed step on its way through the stages.
+ *
+ * claim fills in the run, resolve the message, dispatch the answer, record
+ * reads all of it. No stage knows another; this struct is what they share.
+ */
+#ifndef CADENCE_STEP_H
+#define CADENCE_STEP_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+#include "utils/uuid.h"
+
+#include "plan.h"
+#include "template.h"
+#include "uuid.h"
+
+struct CadenceProvider;
+
+/*
+ * The claims of one transaction. Their memory lives until the last of them is
+ * recorded, however long one provider takes.
+ */
+typedef struct CadenceBatch
+{
+	MemoryContext context;
+	int live;
+	pg_uuid_t claim_id;
+} CadenceBatch;
+
+typedef struct CadenceTemplate
+{
+	TemplatePart *parts;
+	size_t nparts;
+	const char *problem; /* NULL, or why it can not be rendered */
+} CadenceTemplate;
+
+/* Why a step was not sent: a code for machines, a sentence for people. */
+typedef struct CadenceReason
+{
+	const char *code;
+	char *text;
+} CadenceReason;
+
+/* What dispatch saw, filled in by it alone. */
+typedef struct CadenceAnswer
+{
+	long http_status;	  /* 0: none */
+	int64 retry_after_us; /* 0: not asked for */
+	int64 elapsed_us;
+	TimestampTz at;
+	char *message_id; /* NULL: none */
+} CadenceAnswer;
+
+typedef struct CadenceStep
+{
+	dlist_node node; /* in a provider's queue */
+	CadenceBatch *batch;
+
+	/* the run, as claimed */
+	pg_uuid_t run_id;
+	char run_id_text[UUID_TEXT_SIZE];
+	char *lead_id; /* texts of the row may be NULL */
+	char *empresa;
+	TimestampTz due;	   /* next_run_at before the claim */
+	TimestampTz lease_end; /* next_run_at while it is ours */
+	int attempts;
+	bool interrupted; /* an earlier claim was never recorded */
+
+	/* the step */
+	bool has_step;
+	int ordem;
+	char *canal;
+	char *template_codigo;
+	bool has_next;
+	int next_ordem;
+	int next_offset;
+	char *next_template;
+
+	/* the message */
+	char *recipient;
+	const CadenceTemplate *template;
+	const char **values; /* one per part of the template */
+	size_t message_len;
+	struct CadenceProvider *provider;
+	char *message; /* rendered when its turn comes */
+
+	/* the end */
+	CadenceOutcome outcome;
+	CadenceReason reason;
+	CadenceAnswer answer;
+
+	/* its record */
+	RunPlan plan;
+	bool lost;			  /* the claim was no longer ours */
+	bool recorded;
+	char *record_problem; /* NULL, or what could not be written and why */
+} CadenceStep;
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * tables.h
+ *		The tables of one installation: their qualified names, their owner, and
+ *		the types that an adopted table may have chosen for itself.
+ *
+ * Every statement is built from this struct.
+ */
+#ifndef CADENCE_TABLES_H
+#define CADENCE_TABLES_H
+
+#include "postgres.h"
+
+typedef struct CadenceTables
+{
+	Oid schema;
+	Oid runs_oid;
+	Oid owner; /* of the runs */
+	char *schema_name;
+
+	/* qualified and quoted */
+	char *cadences;
+	char *steps;
+	char *contacts;
+	char *templates;
+	char *runs;
+	char *events;
+	char *messages;
+	char *empresas;
+	char *logs;
+
+	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */
+	char *run_status_type;
+	char *event_type_type;
+	char *message_empresa_type;
+	char *message_canal_type;
+	char *message_direcao_type;
+	char *message_estado_type;
+	char *log_trigger_type;
+} CadenceTables;
+
+extern CadenceTables *cadence_tables_load(Oid schema);
+extern void cadence_tables_check_owner(const CadenceTables *tables);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * template.h
+ *		The template engine: text with {{placeholders}}.
+ *
+ * Pure C: no PostgreSQL, no allocation. The caller brings the memory, so the
+ * same code serves a backend, a worker and a fuzzer.
+ */
+#ifndef CADENCE_TEMPLATE_H
+#define CADENCE_TEMPLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum TemplateStatus
+{
+	TEMPLATE_OK,
+	TEMPLATE_UNCLOSED,	/* "{{" without its "}}" */
+	TEMPLATE_BAD_NAME	/* nothing, or braces, between them */
+} TemplateStatus;
+
+/* A stretch of literal text (name is NULL) or one placeholder. */
+typedef struct TemplatePart
+{
+	const char *text; /* the literal, or a placeholder's fallback (NULL: none given) */
+	size_t text_len;
+	const char *name; /* the placeholder's name, not terminated */
+	size_t name_len;
+} TemplatePart;
+
+extern size_t template_max_parts(const char *source, size_t len);
+extern TemplateStatus template_parse(const char *source, size_t len, TemplatePart *parts,
+									 size_t *nparts, size_t *error_at);
+extern bool template_name_is(const TemplatePart *part, const char *name);
+extern bool template_value_is_empty(const char *value);
+extern size_t template_first_word(const char *value, const char **word);
+extern size_t template_render(const TemplatePart *parts, size_t nparts, const char *const *values,
+							  char *out);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * worker.c
+ *		The one-shot background worker behind cadence_run().
+ *
+ * Errors go to the caller through the message queue, also those that the
+ * server raises before this process is connected: the queue is made the
+ * client's place first of all.
+ */
+#include "postgres.h"
+
+#include "libpq/pqformat.h"
+#include "libpq/pqmq.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/shm_mq.h"
+#include "storage/shm_toc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "compat.h"
+#include "execution.h"
+#include "interrupt.h"
+#include "pipeline.h"
+#include "transaction.h"
+
+PGDLLEXPORT void cadence_worker_main(Datum main_arg);
+
+/*
+ * Maps the caller's segment and sends messages there from now on. A caller that
+ * is gone already has taken its segment along: then nobody wants this worker.
+ */
+static CadenceShared *
+attach_to_caller(Datum main_arg)
+{
+	dsm_segment *segment;
+	shm_toc *toc;
+	shm_mq *mq;
+
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "cadence_runner");
+	segment = dsm_attach(DatumGetUInt32(main_arg));
+	if (segment == NULL)
+		proc_exit(0);
+	toc = shm_toc_attach(CADENCE_DSM_MAGIC, dsm_segment_address(segment));
+	if (toc == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("bad magic number in dynamic shared memory segment")));
+	mq = shm_toc_lookup(toc, CADENCE_DSM_KEY_QUEUE, false);
+	shm_mq_set_sender(mq, MyProc);
+	pq_redirect_to_shm_mq(segment, shm_mq_attach(mq, segment, NULL));
+	dsm_pin_mapping(segment);
+	return shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
+}
+
+static void
+send_summary(const char *summary)
+{
+	StringInfoData message;
+
+	pq_beginmessage(&message, CADENCE_MESSAGE_SUMMARY);
+	pq_sendbytes(&message, summary, strlen(summary));
+	pq_endmessage(&message);
+}
+
+void
+cadence_worker_main(Datum main_arg)
+{
+	CadenceShared *shared;
+
+	cadence_interrupts_install();
+	BackgroundWorkerUnblockSignals();
+	shared = attach_to_caller(main_arg);
+	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
+											  CADENCE_WORKER_FLAGS);
+	if (pg_atomic_read_u32(&shared->caller_gone) != 0)
+		proc_exit(0);
+
+	send_summary(cadence_pipeline_execute(shared->schema, shared->trigger));
+	proc_exit(0);
+}
