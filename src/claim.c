@@ -83,8 +83,10 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 static SPIPlanPtr
 prepare(const char *sql, int nargs, Oid *types)
 {
+	MemoryContext context = CurrentMemoryContext;
 	SPIPlanPtr plan = SPI_prepare(sql, nargs, types);
 
+	MemoryContextSwitchTo(context);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare the claim: %s",
@@ -120,16 +122,26 @@ read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
 	run->claimed = false;
 }
 
+/* SPI leaves its own memory context behind; what we make must outlive it. */
+static void
+execute(SPIPlanPtr plan, Datum *values, int limit, const char *what)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int rc = SPI_execute_plan(plan, values, NULL, false, limit);
+
+	MemoryContextSwitchTo(context);
+	if (rc != SPI_OK_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("%s failed: %s", what, SPI_result_code_string(rc))));
+}
+
 static void
 look(CadenceClaims *claims, int limit, ClaimResult *result)
 {
 	Datum values[] = {TimestampTzGetDatum(claims->due_until), TimestampTzGetDatum(claims->after_due),
 					  UUIDPGetDatum(&claims->after_id)};
-	int rc = SPI_execute_plan(claims->look, values, NULL, false, limit);
 
-	if (rc != SPI_OK_SELECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("looking for due runs failed: %s", SPI_result_code_string(rc))));
+	execute(claims->look, values, limit, "looking for due runs");
 	result->nseen = SPI_processed;
 	result->last = result->nseen < (limit > 0 ? limit : claims->batch_size);
 	result->seen = palloc(sizeof(DueRun) * Max(result->nseen, 1));
@@ -188,8 +200,8 @@ match_rows(ClaimResult *result, DueRun **sorted)
 
 /*
  * Looks at the next due runs and takes what is free of them, until lease_end,
- * inside the caller's transaction; limit, if not 0, is less than a batch. Nothing is taken before that commits;
- * cadence_claim_commit() then makes the next look start behind this one.
+ * inside the caller's transaction; limit, if not 0, is less than a batch.
+ * Nothing is taken before that commits; cadence_claim_commit() then makes the next look start behind this one.
  */
 void
 cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, int limit,
@@ -197,7 +209,6 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 {
 	DueRun **sorted;
 	Datum values[4];
-	int rc;
 
 	memset(result, 0, sizeof(*result));
 	prepare_plans(claims);
@@ -213,10 +224,7 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 	values[2] = TimestampTzGetDatum(lease_end);
 	values[3] = UUIDPGetDatum(claim_id);
 
-	rc = SPI_execute_plan(claims->take, values, NULL, false, 0);
-	if (rc != SPI_OK_SELECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("taking due runs failed: %s", SPI_result_code_string(rc))));
+	execute(claims->take, values, 0, "taking due runs");
 	result->rows = SPI_tuptable->vals;
 	result->desc = SPI_tuptable->tupdesc;
 	result->nrows = SPI_processed;

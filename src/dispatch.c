@@ -358,14 +358,10 @@ static bool
 add_headers(Transfer *t)
 {
 	const CadenceProvider *p = t->step->provider;
-	pg_uuid_t key;
-	char key_text[UUID_TEXT_SIZE];
 	char header[128];
 	bool ok;
 
-	cadence_idempotency_key(&t->step->run_id, t->step->ordem, &key);
-	cadence_uuid_text(&key, key_text);
-	snprintf(header, sizeof(header), "Idempotency-Key: %s", key_text);
+	snprintf(header, sizeof(header), "Idempotency-Key: %s", t->step->key_text);
 	ok = add_header(t, "Content-Type: application/json; charset=utf-8") &&
 		 add_header(t, "Accept: application/json") && add_header(t, "Expect:") &&
 		 add_header(t, header);

@@ -291,14 +291,9 @@ add_attempt_details(StringInfo json, const CadenceStep *step)
 		json_add_text(json, "canal", step->canal);
 	if (step->provider != NULL)
 	{
-		pg_uuid_t key;
-		char key_text[UUID_TEXT_SIZE];
-
-		cadence_idempotency_key(&step->run_id, step->ordem, &key);
-		cadence_uuid_text(&key, key_text);
 		json_add_text(json, "provedor", step->provider->name);
 		json_add_int(json, "tentativa", step->attempts);
-		json_add_text(json, "chave", key_text);
+		json_add_text(json, "chave", step->key_text);
 	}
 	if (step->answer.http_status != 0)
 		json_add_int(json, "http_status", step->answer.http_status);

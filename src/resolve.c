@@ -425,6 +425,16 @@ resolve_interruption(CadenceStep *step, bool interrupted)
 	step->reason.text = pstrdup("an earlier attempt was interrupted; whether it was sent is unknown");
 }
 
+/* Made here, inside a transaction: the server's hashing needs a resource owner. */
+static void
+set_idempotency_key(CadenceStep *step)
+{
+	pg_uuid_t key;
+
+	cadence_idempotency_key(&step->run_id, step->ordem, &key);
+	cadence_uuid_text(&key, step->key_text);
+}
+
 static CadenceStep *
 read_row(const CadenceResolver *r, HeapTuple row)
 {
@@ -465,7 +475,10 @@ cadence_resolve(CadenceResolver *r, HeapTuple row, bool interrupted)
 	if (resolve_step(r, row, step) && resolve_contact(r, row, step) &&
 		resolve_recipient(r, row, step) && resolve_template(r, row, step) &&
 		resolve_provider(r, step))
+	{
+		set_idempotency_key(step);
 		resolve_interruption(step, interrupted);
+	}
 	return step;
 }
 

@@ -86,7 +86,8 @@ typedef struct CadenceStep
 	const char **values; /* one per part of the template */
 	size_t message_len;
 	struct CadenceProvider *provider;
-	char *message; /* rendered when its turn comes */
+	char key_text[UUID_TEXT_SIZE]; /* idempotency key, the same for every attempt */
+	char *message;				   /* rendered when its turn comes */
 
 	/* the end */
 	CadenceOutcome outcome;
