@@ -65,11 +65,11 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 	claims->batch_size = batch_size;
 	claims->due_until = due_until;
 	claims->after_due = DT_NOBEGIN;
-	claims->look_sql =
-		psprintf("SELECT id, next_run_at, claim_id IS NOT NULL, lead_id::text, next_step_ordem::int4 "
-				 "FROM %s WHERE status = 'ATIVA' AND next_run_at <= $1 "
-				 "AND (next_run_at, id) > ($2, $3) ORDER BY next_run_at, id LIMIT %d",
-				 t->runs, batch_size);
+	claims->look_sql = psprintf(
+		"SELECT id, next_run_at, claim_id IS NOT NULL, lead_id::text, next_step_ordem::int4 "
+		"FROM %s WHERE status = 'ATIVA' AND next_run_at <= $1 "
+		"AND (next_run_at, id) > ($2, $3) ORDER BY next_run_at, id LIMIT %d",
+		t->runs, batch_size);
 	claims->take_sql =
 		psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $3, claim_id = $4, "
 				 "attempts = COALESCE(u.attempts, 0) + 1, updated_at = now() "
@@ -89,8 +89,8 @@ prepare(const char *sql, int nargs, Oid *types)
 	MemoryContextSwitchTo(context);
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare the claim: %s",
-														 SPI_result_code_string(SPI_result))));
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not prepare the claim: %s", SPI_result_code_string(SPI_result))));
 	return plan;
 }
 
@@ -138,8 +138,8 @@ execute(SPIPlanPtr plan, Datum *values, int limit, const char *what)
 static void
 look(CadenceClaims *claims, int limit, ClaimResult *result)
 {
-	Datum values[] = {TimestampTzGetDatum(claims->due_until), TimestampTzGetDatum(claims->after_due),
-					  UUIDPGetDatum(&claims->after_id)};
+	Datum values[] = {TimestampTzGetDatum(claims->due_until),
+					  TimestampTzGetDatum(claims->after_due), UUIDPGetDatum(&claims->after_id)};
 
 	execute(claims->look, values, limit, "looking for due runs");
 	result->nseen = SPI_processed;
@@ -201,7 +201,8 @@ match_rows(ClaimResult *result, DueRun **sorted)
 /*
  * Looks at the next due runs and takes what is free of them, until lease_end,
  * inside the caller's transaction; limit, if not 0, is less than a batch.
- * Nothing is taken before that commits; cadence_claim_commit() then makes the next look start behind this one.
+ * Nothing is taken before that commits; cadence_claim_commit() then makes the next look start
+ * behind this one.
  */
 void
 cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, int limit,

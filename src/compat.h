@@ -33,7 +33,7 @@
 
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_foreign_server.h"
-#define cadence_server_usage(server, role)                                                         \
+#define cadence_server_usage(server, role) \
 	object_aclcheck(ForeignServerRelationId, (server), (role), ACL_USAGE)
 #else
 #define cadence_server_usage(server, role) pg_foreign_server_aclcheck((server), (role), ACL_USAGE)

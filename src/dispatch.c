@@ -124,7 +124,7 @@ seek_body(void *arg, curl_off_t offset, int origin)
 	Transfer *t = arg;
 
 	return offset == 0 && origin == SEEK_SET && t->body_sent == 0 ? CURL_SEEKFUNC_OK
-																   : CURL_SEEKFUNC_FAIL;
+																  : CURL_SEEKFUNC_FAIL;
 }
 
 static void
@@ -202,11 +202,11 @@ close_socket(void *arg, curl_socket_t fd)
 /* ---- handles ------------------------------------------------------------ */
 
 /* Notes a refusal instead of raising it: the caller makes it the step's outcome. */
-#define SETOPT(easy, option, value, ok)                                                            \
-	do                                                                                             \
-	{                                                                                              \
-		if (curl_easy_setopt((easy), (option), (value)) != CURLE_OK)                               \
-			(ok) = false;                                                                          \
+#define SETOPT(easy, option, value, ok)                              \
+	do                                                               \
+	{                                                                \
+		if (curl_easy_setopt((easy), (option), (value)) != CURLE_OK) \
+			(ok) = false;                                            \
 	} while (0)
 
 /* What is the same for every request of a handle's life. */
@@ -321,8 +321,8 @@ create(int max_in_flight, int wakeup_fd)
 	CadenceDispatcher *d = palloc0(sizeof(*d));
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION), errmsg("could not initialise libcurl")));
+		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+						errmsg("could not initialise libcurl")));
 	d->wakeup_fd = wakeup_fd;
 	d->capacity = socket_limit(max_in_flight);
 	slist_init(&d->free);

@@ -21,9 +21,9 @@ typedef enum TransferEnd
 /* What the provider's format made of the body. */
 typedef enum BodyVerdict
 {
-	BODY_SILENT,	 /* says nothing either way */
-	BODY_FAILURE,	 /* "success": false */
-	BODY_NEVER		 /* "success": false and "permanent": true */
+	BODY_SILENT,  /* says nothing either way */
+	BODY_FAILURE, /* "success": false */
+	BODY_NEVER	  /* "success": false and "permanent": true */
 } BodyVerdict;
 
 extern CadenceOutcome outcome_of_answer(TransferEnd end, long status, BodyVerdict body);

@@ -280,8 +280,8 @@ longest_timeout(const Pipeline *p)
 static TimestampTz
 lease_end(const Pipeline *p)
 {
-	int64 lease_ms = Max((int64) cadence_lease * 1000,
-						 (int64) longest_timeout(p) * 2 + LEASE_MARGIN_MS * 2);
+	int64 lease_ms =
+		Max((int64) cadence_lease * 1000, (int64) longest_timeout(p) * 2 + LEASE_MARGIN_MS * 2);
 
 	return GetCurrentTimestamp() + lease_ms * 1000;
 }
@@ -497,8 +497,9 @@ wants_record(const Pipeline *p, TimestampTz now, bool with_claim)
 {
 	if (p->done.n == 0 || now < p->record_not_before)
 		return false;
-	return with_claim || p->done.n >= cadence_batch_size || p->message_bytes > MESSAGE_BYTES_MAX / 2 ||
-		   now - p->done_since >= RECORD_DELAY_US || (in_flight(p) == 0 && p->queue.waiting == 0);
+	return with_claim || p->done.n >= cadence_batch_size ||
+		   p->message_bytes > MESSAGE_BYTES_MAX / 2 || now - p->done_since >= RECORD_DELAY_US ||
+		   (in_flight(p) == 0 && p->queue.waiting == 0);
 }
 
 /* ---- dispatch ------------------------------------------------------------------ */
@@ -624,8 +625,7 @@ prepare(Pipeline *p, Oid schema)
 	cadence_session_init(p->tables->schema_name);
 	p->providers = cadence_providers_create(p->tables->owner);
 	p->recorder = cadence_recorder_create(p->tables);
-	p->claims =
-		cadence_claims_create(p->tables, p->summary->started_at, cadence_batch_size);
+	p->claims = cadence_claims_create(p->tables, p->summary->started_at, cadence_batch_size);
 	MemoryContextSwitchTo(old);
 	cadence_xact_commit();
 }

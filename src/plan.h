@@ -51,10 +51,10 @@ typedef struct PlanInput
 typedef struct RunPlan
 {
 	RunStatus status;
-	bool advance;	 /* the run moves to its next step */
-	bool permanent;	 /* nobody will try again by itself */
-	bool exhausted;	 /* permanent because max_attempts was reached */
-	bool has_due;	 /* next_due means something */
+	bool advance;	/* the run moves to its next step */
+	bool permanent; /* nobody will try again by itself */
+	bool exhausted; /* permanent because max_attempts was reached */
+	bool has_due;	/* next_due means something */
 	int64_t next_due;
 	int attempts; /* what the run's counter becomes */
 } RunPlan;

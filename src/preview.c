@@ -28,8 +28,7 @@ static HeapTuple
 fetch_row(const CadenceTables *tables, Datum run_id)
 {
 	Oid types[] = {UUIDOID};
-	char *sql = psprintf(
-		"%s WHERE r.id = $1", cadence_row_select(tables, tables->runs));
+	char *sql = psprintf("%s WHERE r.id = $1", cadence_row_select(tables, tables->runs));
 	int rc = SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1);
 
 	if (rc != SPI_OK_SELECT)

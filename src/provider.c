@@ -112,8 +112,8 @@ mapping_options(Oid owner, Oid server)
 
 		if (!HeapTupleIsValid(tuple))
 			continue;
-		datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions,
-								&isnull);
+		datum =
+			SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
 		options = isnull ? NIL : untransformRelOptions(datum);
 		ReleaseSysCache(tuple);
 		return options;

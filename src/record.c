@@ -56,9 +56,9 @@ struct CadenceRecorder
 	Statement messages;
 };
 
-static const Oid move_types[] = {UUIDARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID,
-								 BOOLARRAYOID, INT4ARRAYOID, INT4ARRAYOID,		  TIMESTAMPTZARRAYOID,
-								 INT4ARRAYOID};
+static const Oid move_types[] = {UUIDARRAYOID, UUIDARRAYOID,		TIMESTAMPTZARRAYOID,
+								 TEXTARRAYOID, BOOLARRAYOID,		INT4ARRAYOID,
+								 INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID};
 static const Oid pause_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
 static const Oid event_types[] = {UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID,
 								  TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
@@ -134,7 +134,7 @@ messages_sql(const CadenceTables *t)
 					t->messages, t->message_empresa_type, t->message_canal_type);
 }
 
-#define STATEMENT(text, argtypes)                                                                  \
+#define STATEMENT(text, argtypes) \
 	((Statement){.sql = (text), .nargs = lengthof(argtypes), .types = (argtypes)})
 
 CadenceRecorder *
@@ -555,11 +555,11 @@ cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 		}
 		steps[i]->recorded = error == NULL || !is_about_the_moment(error->sqlerrcode);
 		if (error != NULL && steps[i]->recorded)
-			ereport(WARNING,
-					(errcode(error->sqlerrcode),
-					 errmsg("run %s could not be recorded: %s", steps[i]->run_id_text,
-							error->message),
-					 errhint("It is due again when its lease ends, and may then be sent twice.")));
+			ereport(
+				WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("run %s could not be recorded: %s", steps[i]->run_id_text, error->message),
+				 errhint("It is due again when its lease ends, and may then be sent twice.")));
 		CHECK_FOR_INTERRUPTS();
 	}
 }

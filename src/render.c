@@ -84,12 +84,11 @@ refuse_template(TemplateStatus status, const char *source, size_t at)
 {
 	int position = pg_mbstrlen_with_len(source, at) + 1;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 status == TEMPLATE_UNCLOSED
-				 ? errmsg("the placeholder at character %d has no closing braces", position)
-				 : errmsg("the placeholder at character %d has no valid name", position),
-			 errhint("A placeholder is written {{name}} or {{name|fallback}}.")));
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					status == TEMPLATE_UNCLOSED
+						? errmsg("the placeholder at character %d has no closing braces", position)
+						: errmsg("the placeholder at character %d has no valid name", position),
+					errhint("A placeholder is written {{name}} or {{name|fallback}}.")));
 }
 
 static const char **
@@ -102,12 +101,11 @@ get_values(Jsonb *vars, const TemplatePart *parts, size_t nparts)
 		char *text = NULL;
 
 		if (parts[i].name != NULL && !get_value(vars, &parts[i], &text))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unknown placeholder \"%.*s\"",
-							pg_mbcliplen(parts[i].name, parts[i].name_len, NAMEDATALEN),
-							parts[i].name),
-					 errhint("Every placeholder must be a key of the second argument.")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("unknown placeholder \"%.*s\"",
+								   pg_mbcliplen(parts[i].name, parts[i].name_len, NAMEDATALEN),
+								   parts[i].name),
+							errhint("Every placeholder must be a key of the second argument.")));
 		values[i] = text;
 	}
 	return values;
@@ -143,7 +141,8 @@ cadence_render(PG_FUNCTION_ARGS)
 
 	size = template_render(parts, nparts, values, NULL);
 	if (size > MaxAllocSize - VARHDRSZ)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the message is too long")));
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the message is too long")));
 	result = palloc(size + VARHDRSZ);
 	SET_VARSIZE(result, size + VARHDRSZ);
 	template_render(parts, nparts, values, VARDATA(result));

@@ -422,7 +422,8 @@ resolve_interruption(CadenceStep *step, bool interrupted)
 		return;
 	step->outcome = OUTCOME_UNCERTAIN;
 	step->reason.code = "INCERTO";
-	step->reason.text = pstrdup("an earlier attempt was interrupted; whether it was sent is unknown");
+	step->reason.text =
+		pstrdup("an earlier attempt was interrupted; whether it was sent is unknown");
 }
 
 /* Made here, inside a transaction: the server's hashing needs a resource owner. */

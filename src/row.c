@@ -23,14 +23,15 @@ cadence_row_select(const CadenceTables *t, const char *source)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql,
-					 "SELECT r.id, r.lead_id::text, r.empresa::text, r.next_run_at, r.attempts::int4, "
-					 "CASE WHEN c.id IS NULL THEN NULL ELSE COALESCE(c.ativo, true) END, "
-					 "s.ordem::int4, s.canal::text, s.template_codigo::text, "
-					 "n.ordem::int4, n.offset_minutos::int4, n.template_codigo::text, "
-					 "t.id, COALESCE(t.ativo, true), t.conteudo::text, e.nome::text, "
-					 "k.id IS NOT NULL, k.* FROM %s AS r ",
-					 source);
+	appendStringInfo(
+		&sql,
+		"SELECT r.id, r.lead_id::text, r.empresa::text, r.next_run_at, r.attempts::int4, "
+		"CASE WHEN c.id IS NULL THEN NULL ELSE COALESCE(c.ativo, true) END, "
+		"s.ordem::int4, s.canal::text, s.template_codigo::text, "
+		"n.ordem::int4, n.offset_minutos::int4, n.template_codigo::text, "
+		"t.id, COALESCE(t.ativo, true), t.conteudo::text, e.nome::text, "
+		"k.id IS NOT NULL, k.* FROM %s AS r ",
+		source);
 	appendStringInfo(&sql, "LEFT JOIN %s AS c ON c.id = r.cadence_id ", t->cadences);
 	appendStringInfo(&sql,
 					 "LEFT JOIN LATERAL (SELECT x.ordem, x.canal, x.template_codigo FROM %s AS x "

@@ -65,8 +65,8 @@ cadence_log_prune(const CadenceTables *t)
 
 	if (cadence_log_retention == 0)
 		return;
-	values[0] = TimestampTzGetDatum(GetCurrentTimestamp() -
-									cadence_log_retention * USECS_PER_MINUTE);
+	values[0] =
+		TimestampTzGetDatum(GetCurrentTimestamp() - cadence_log_retention * USECS_PER_MINUTE);
 	sql = psprintf("DELETE FROM %s WHERE id = ANY (ARRAY(SELECT id FROM %s WHERE executed_at < $1 "
 				   "ORDER BY executed_at LIMIT %d FOR UPDATE SKIP LOCKED))",
 				   t->logs, t->logs, PRUNE_ROWS);

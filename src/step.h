@@ -96,7 +96,7 @@ typedef struct CadenceStep
 
 	/* its record */
 	RunPlan plan;
-	bool lost;			  /* the claim was no longer ours */
+	bool lost; /* the claim was no longer ours */
 	bool recorded;
 	char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;

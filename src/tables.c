@@ -13,7 +13,8 @@
 
 #include "tables.h"
 
-#define CREATE_TABLES_HINT "Call %s.cadence_create_tables(): it creates what is missing and keeps what is there."
+#define CREATE_TABLES_HINT \
+	"Call %s.cadence_create_tables(): it creates what is missing and keeps what is there."
 
 static Oid
 find_table(const CadenceTables *tables, const char *name)
@@ -118,11 +119,12 @@ cadence_tables_check_owner(const CadenceTables *tables)
 	Oid owner = owner_of(tables->runs_oid);
 
 	if (!OidIsValid(owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %s was dropped", tables->runs),
-						errhint("Run the execution again after cadence_create_tables().")));
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %s was dropped", tables->runs),
+				 errhint("Run the execution again after cadence_create_tables().")));
 	if (owner != GetSessionUserId() || owner != GetUserId())
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("the owner of table %s has changed during the execution",
-							   tables->runs),
-						errhint("Start a new execution: it connects as the new owner.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the owner of table %s has changed during the execution", tables->runs),
+				 errhint("Start a new execution: it connects as the new owner.")));
 }

@@ -64,7 +64,8 @@ check_url(const char *name, const char *value)
 						errhint("Put username and password into a user mapping: everybody may "
 								"read a server's options.")));
 	if (strpbrk(value, " \t\"<>\\^`{|}") != NULL)
-		refuse_value(name, value, "Blanks and other special characters are written as %xx in a URL.");
+		refuse_value(name, value,
+					 "Blanks and other special characters are written as %xx in a URL.");
 }
 
 static void
@@ -84,7 +85,8 @@ check_number(const OptionRule *rule, const char *value)
 	if (cadence_option_number(rule, value, &number))
 		return;
 	if (rule->kind == OPTION_DURATION)
-		refuse_value(rule->name, value, "A duration from 1ms to 10min; without a unit: milliseconds.");
+		refuse_value(rule->name, value,
+					 "A duration from 1ms to 10min; without a unit: milliseconds.");
 	refuse_value(rule->name, value, psprintf("A number from %g to %g.", rule->min, rule->max));
 }
 

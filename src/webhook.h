@@ -32,7 +32,7 @@ typedef struct MessageFields
 typedef struct WebhookAnswer
 {
 	BodyVerdict verdict;
-	char reason[WEBHOOK_REASON_MAX];  /* "" when it names none */
+	char reason[WEBHOOK_REASON_MAX]; /* "" when it names none */
 	char message_id[WEBHOOK_ID_MAX]; /* "" when it names none */
 } WebhookAnswer;
 

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+#
+# The main job on a throwaway cluster: four cadences, a dozen people (or yours), a small provider
+# that shows each message as it arrives, one execution, and what the database knows afterwards.
+#
+#   demo/run.sh [--leads FILE.csv] [--keep]
+#
+#   --leads FILE.csv    enrol these people instead of the sample: lead_id,nome,email,telefone
+#   --keep              leave cluster and provider up, and say how to reach and remove them
+
+set -euo pipefail
+
+# shellcheck source=test/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../test/lib.sh"
+
+LEADS=""
+KEEP=""
+STEP=0
+END_OF_MESSAGES='-- end of messages --'
+
+step() {
+    STEP=$((STEP + 1))
+    printf '\n%s[%d] %s%s\n\n' "$BOLD" "$STEP" "$*" "$PLAIN"
+}
+
+parse_options() {
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --leads)
+                [[ -n ${2:-} ]] || die "--leads needs a file"
+                LEADS=$2
+                shift
+                ;;
+            --keep) KEEP=1 ;;
+            *) die "usage: demo/run.sh [--leads FILE.csv] [--keep]" ;;
+        esac
+        shift
+    done
+}
+
+# Before anything is installed or started.
+check_leads_file() {
+    [[ -n $LEADS ]] || return 0
+    [[ -e $LEADS ]] || die "$LEADS does not exist"
+    [[ -f $LEADS && -r $LEADS ]] || die "$LEADS cannot be read"
+    [[ -s $LEADS ]] || die "$LEADS is empty"
+}
+
+# sql [OPTION…]: psql in the demo's database, as the role that owns its tables.
+sql() {
+    as_user psql -X -q -d demo -U crm "$@"
+}
+
+# As the user who called us, who can read the file; the database's user may not.
+read_leads() {
+    "$PYTHON" -B "$REPOSITORY/demo/load_leads.py" "$LEADS" >"$WORKSPACE/tmp/leads.csv"
+}
+
+# Shows what the provider prints, until told that this was all.
+follow_messages() {
+    sed -u -e "/^$END_OF_MESSAGES\$/Q" -e '/^PORT /d' \
+        < <(exec tail -n +1 -f "$WORKSPACE/messages.log")
+}
+
+prepare() {
+    say "Packages, a build of the extension, and a private copy of PostgreSQL to put it in."
+    need_postgres
+    make_workspace
+    [[ -z $LEADS ]] || read_leads || exit 1
+    interruptible private_install || die "the build failed"
+}
+
+start_database() {
+    step "Starting a throwaway PostgreSQL $PG_MAJOR with pg_cron and cadence_runner"
+    start_cluster demo "$(cron_settings demo demo)"
+    as_user createuser crm
+    as_user createdb -O crm demo
+    as_user psql -X -q -d demo -f "$WORKSPACE/source/demo/schema.sql"
+    say "cluster up; the tables belong to the role crm, which is no superuser"
+}
+
+load_data() {
+    step "Starting a provider on loopback, and loading the cadences"
+    start_provider messages.log --pretty ${COLOUR:+--colour}
+    sql -v provider_url="http://127.0.0.1:$PROVIDER_PORT/ok" -f "$WORKSPACE/source/demo/data.sql"
+    sql -c 'SELECT c.codigo AS cadence, e.nome AS company, s.ordem AS step,
+                   s.offset_minutos AS "after (min)", s.canal AS channel,
+                   s.template_codigo AS template
+            FROM cadences c JOIN cadence_steps s ON s.cadence_id = c.id
+            JOIN cadence_empresas e ON e.empresa = c.empresa
+            ORDER BY e.nome, c.codigo, s.ordem' -P footer=off
+}
+
+enrol() {
+    if [[ -n $LEADS ]]; then
+        step "Enrolling the people of $LEADS as new leads"
+        sql -f "$WORKSPACE/source/demo/leads.sql" <"$WORKSPACE/tmp/leads.csv"
+    else
+        step "Enrolling a dozen people"
+        sql -f "$WORKSPACE/source/demo/contacts.sql"
+    fi
+    sql -P footer=off -c 'SELECT c.codigo AS cadence, count(*) AS leads,
+                                 count(*) FILTER (WHERE r.next_run_at <= now()) AS "due now"
+                          FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id
+                          GROUP BY 1 ORDER BY 1'
+}
+
+execute() {
+    local answer=$WORKSPACE/tmp/answer follower
+    step "Scheduling pg_cron, then one execution: SELECT cadence_run('MANUAL')"
+    sql -c 'SELECT cadence_schedule()' -o /dev/null
+    say "Messages as they arrive at the provider:"
+    say
+    follow_messages &
+    follower=$!
+    interruptible sql -f "$WORKSPACE/source/demo/run.sql" >"$answer" || {
+        tail -n 20 "$WORKSPACE/demo.log" >&2
+        die "the execution failed"
+    }
+    as_user tee -a "$WORKSPACE/messages.log" <<<"$END_OF_MESSAGES" >/dev/null
+    wait "$follower"
+    cat "$answer"
+}
+
+report() {
+    step "What the database knows now"
+    sql -f "$WORKSPACE/source/demo/report.sql"
+}
+
+# Gives the workspace up to the user: the trap that removes it goes.
+keep() {
+    local stop="$PG_BIN/pg_ctl -D $WORKSPACE/demo/data -m fast stop"
+    [[ $EUID -ne 0 ]] || stop="(cd / && runuser -u $(unprivileged_user) -- $stop)"
+    trap - EXIT
+    step "Left running"
+    say "look inside:      psql -h $PGHOST -p $PGPORT -U crm demo"
+    say "watch messages:   tail -f $WORKSPACE/messages.log"
+    say "stop and remove:  $stop; kill $(provider_pid); rm -rf $WORKSPACE"
+}
+
+provider_pid() {
+    processes_of "$WORKSPACE" | while read -r pid; do
+        if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == "$PYTHON "* ]]; then
+            say "$pid"
+        fi
+    done
+}
+
+main() {
+    BOLD="" PLAIN="" COLOUR=""
+    if [[ -t 1 ]]; then
+        BOLD=$'\033[1m' PLAIN=$'\033[0m' COLOUR=1
+    fi
+    parse_options "$@"
+    check_leads_file
+    prepare
+    start_database
+    load_data
+    enrol
+    execute
+    report
+    if [[ -n $KEEP ]]; then
+        keep
+    else
+        step "Done; removing the cluster (KEEP=1 leaves it up)"
+    fi
+}
+
+main "$@"

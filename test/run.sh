@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+#
+# Every test of the project, on a bare Debian machine too: brings what is missing, builds with
+# warnings as errors, and runs the unit tests, the regression and isolation tests and the TAP
+# tests in a workspace of its own. The last line is "N passed, N failed".
+#
+#   test/run.sh [-k PATTERN]    only tests whose name matches the regular expression
+
+set -euo pipefail
+
+# shellcheck source=test/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+PATTERN=
+PASSED=0
+FAILED=0
+
+# result NAME STATUS: counts one check and says how it went.
+result() {
+    if [[ $2 -eq 0 ]]; then
+        PASSED=$((PASSED + 1))
+        say "ok      $1"
+    else
+        FAILED=$((FAILED + 1))
+        say "FAILED  $1"
+    fi
+}
+
+# check NAME COMMAND…: one check that passes when the command does; shows its output otherwise.
+check() {
+    local name=$1 status=0
+    shift
+    wanted "$name" || return 0
+    interruptible quietly "$@" || status=$?
+    result "$name" "$status"
+}
+
+wanted() {
+    [[ -z $PATTERN || $1 =~ $PATTERN ]]
+}
+
+# wanted_files GLOB SUFFIX: the names of the matching files of the workspace's source, in order.
+wanted_files() {
+    local file name
+    for file in "$WORKSPACE"/source/$1; do
+        name=$(basename "$file" "$2")
+        if [[ -e $file ]] && wanted "$name"; then
+            say "$name"
+        fi
+    done
+}
+
+# What git says of the checkout; a test run must leave it as it was.
+checkout_state() {
+    git_here status --porcelain --ignored 2>/dev/null || true
+}
+
+checkout_unchanged() {
+    local after
+    after=$(checkout_state)
+    diff <(say "$CHECKOUT_BEFORE") <(say "$after")
+}
+
+# The units count themselves with "ok" and "not ok" lines, or else as one.
+unit_tests() {
+    local output=$WORKSPACE/tmp/unit.out status=0 good bad
+    [[ -x $WORKSPACE/source/test/unit/run.sh ]] && wanted unit || return 0
+    interruptible in_workspace source test/unit/run.sh >"$output" 2>&1 || status=$?
+    good=$(grep -c '^ok\b' "$output" || true)
+    bad=$(grep -c '^not ok\b' "$output" || true)
+    if [[ $status -ne 0 || $bad -ne 0 ]]; then
+        cat "$output"
+        [[ $bad -ne 0 ]] || bad=1
+    elif [[ $good -eq 0 ]]; then
+        good=1
+    fi
+    PASSED=$((PASSED + good))
+    FAILED=$((FAILED + bad))
+    say "units: $good passed, $bad failed"
+}
+
+# sql_tests LABEL PROGRAM OPTIONS TESTS…: runs pg_regress or the isolation runner, whose last
+# arguments are test names, and counts its lines.
+sql_tests() {
+    local label=$1 output=$WORKSPACE/tmp/$1.out status=0 good bad
+    shift
+    interruptible in_workspace source "$@" >"$output" 2>&1 || status=$?
+    grep -E '^(test |ok |not ok )' "$output" || true
+    good=$(grep -cE '^(test .* \.\.\. ok|ok )' "$output" || true)
+    bad=$(grep -cE '^(test .* \.\.\. FAILED|not ok )' "$output" || true)
+    if [[ $status -ne 0 ]]; then
+        [[ $bad -ne 0 ]] || { bad=1 && cat "$output"; }
+        [[ ! -s $WORKSPACE/source/regression.diffs ]] ||
+            head -n 400 "$WORKSPACE/source/regression.diffs"
+        say "--- the end of the server's log"
+        tail -n 30 "$WORKSPACE/main.log"
+    fi
+    PASSED=$((PASSED + good))
+    FAILED=$((FAILED + bad))
+    say "$label: $good passed, $bad failed"
+}
+
+# The regression tests run in the database that pg_cron lives in.
+regression_tests() {
+    local tests
+    mapfile -t tests < <(wanted_files 'test/sql/*.sql' .sql)
+    [[ ${#tests[@]} -gt 0 ]] || return 0
+    as_user createdb -T template0 contrib_regression
+    sql_tests regression "$PGXS_TEST/regress/pg_regress" --inputdir=test --bindir="$PG_BIN" \
+        --use-existing --dbname=contrib_regression "${tests[@]}"
+}
+
+isolation_tests() {
+    local tests
+    mapfile -t tests < <(wanted_files 'test/specs/*.spec' .spec)
+    [[ ${#tests[@]} -gt 0 ]] || return 0
+    sql_tests isolation "$PGXS_TEST/isolation/pg_isolation_regress" --inputdir=test \
+        --outputdir=. --bindir="$PG_BIN" --dbname=isolation_regression "${tests[@]}"
+}
+
+# Runs TAP files as prove does, and leaves the numbers in a file: passed, failed, and the names of
+# the files that had a problem. A file that dies without a failed assertion counts as one.
+# shellcheck disable=SC2016  # Perl's variables
+TAP_RUNNER='
+    use strict;
+    use warnings;
+    use TAP::Harness;
+    my ($counts, @files) = @ARGV;
+    my $harness = TAP::Harness->new({ jobs => 2, timer => 1, lib => [ $ENV{PGXS_PERL} ] });
+    my $all = $harness->runtests(@files);
+    my %parsers;
+    @parsers{ $all->descriptions } = $all->parsers;
+    my $failed = $all->failed;
+    my @bad = grep { $parsers{$_}->has_problems } $all->descriptions;
+    $failed += grep { !$parsers{$_}->failed } @bad;
+    open(my $out, ">", $counts) or die "$counts: $!";
+    print $out scalar($all->passed), " $failed @bad\n";
+'
+
+tap_tests() {
+    local tests counts=$WORKSPACE/tmp/tap.counts good bad files file
+    mapfile -t tests < <(wanted_files 'test/t/*.pl' .pl | sed 's|.*|test/t/&.pl|')
+    [[ ${#tests[@]} -gt 0 ]] || return 0
+    interruptible in_workspace source env -u PGHOST -u PGUSER PGPORT=65432 \
+        TESTDIR="$WORKSPACE/source" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
+        PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
+        CADENCE_PROVIDER="$WORKSPACE/source/test/provider.py" \
+        perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
+    [[ -s $counts ]] || say "0 1" >"$counts"
+    read -r good bad files <"$counts"
+    for file in $files; do
+        say "--- the end of the log of $file"
+        file=$WORKSPACE/source/tmp_check/log/regress_log_$(basename "$file" .pl)
+        [[ ! -e $file ]] || tail -n 60 "$file"
+    done
+    PASSED=$((PASSED + good))
+    FAILED=$((FAILED + bad))
+    say "TAP: $good passed, $bad failed"
+}
+
+parse_options() {
+    while getopts k: option; do
+        case $option in
+            k) PATTERN=$OPTARG ;;
+            *) die "usage: test/run.sh [-k PATTERN]" ;;
+        esac
+    done
+}
+
+main() {
+    parse_options "$@"
+    CHECKOUT_BEFORE=$(checkout_state)
+    need_postgres libipc-run-perl clang clang-format valgrind git
+    make_workspace
+    PGXS_TEST=$(dirname "$(dirname "$("$SYSTEM_BIN/pg_config" --pgxs)")")/test
+    say "building for PostgreSQL $PG_MAJOR with warnings as errors"
+    if interruptible private_install; then
+        result build 0
+        check format in_workspace source make -s format-check
+        check leads in_workspace source "$PYTHON" test/load_leads_test.py
+        unit_tests
+        start_cluster main "$(cron_settings contrib_regression main)"
+        regression_tests
+        isolation_tests
+        stop_cluster main
+        tap_tests
+    else
+        result build 1
+    fi
+    PATTERN="" check "checkout left as it was" checkout_unchanged
+    finish
+}
+
+# The totals are the last line, so the workspace goes first.
+finish() {
+    clean_up
+    say "$PASSED passed, $FAILED failed"
+    [[ $FAILED -eq 0 ]]
+}
+
+main "$@"
