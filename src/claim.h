@@ -43,8 +43,8 @@ typedef struct ClaimResult
 	bool last; /* nothing due is left behind what was seen */
 } ClaimResult;
 
-extern CadenceClaims *
-cadence_claims_create(const CadenceTables *tables, TimestampTz due_until, int batch_size);
+extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
+											int batch_size);
 extern void cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
 						  int limit, ClaimResult *result);
 extern void cadence_claim_commit(CadenceClaims *claims);

@@ -188,21 +188,27 @@ result_message(const CadenceStep *step)
 	}
 }
 
-/* A step that was given back is due as before: it does not count. */
+/*
+ * A step that was given back is due as before: it does not count. What is made
+ * for the report goes with the step's batch.
+ */
 static void
 report_step(Pipeline *p, const CadenceStep *step)
 {
+	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
 	SummaryResult result = {.run_id = step->run_id_text,
 							.lead_id = step->lead_id,
 							.has_step = step->has_step,
 							.step_ordem = step->ordem,
 							.template_codigo = step->template_codigo};
 
-	if (step->outcome == OUTCOME_UNSENT)
-		return;
-	result.status = result_status(step);
-	result.message = result_message(step);
-	cadence_summary_add(p->summary, &result);
+	if (step->outcome != OUTCOME_UNSENT)
+	{
+		result.status = result_status(step);
+		result.message = result_message(step);
+		cadence_summary_add(p->summary, &result);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 static void

@@ -45,9 +45,9 @@ typedef struct CadenceProviders CadenceProviders;
 
 extern CadenceProviders *cadence_providers_create(Oid owner);
 extern void cadence_providers_refresh(CadenceProviders *providers);
-extern CadenceProvider *
-cadence_provider_choose(const CadenceProviders *providers, const char *canal, const char *empresa,
-						const char *lead_id);
+extern CadenceProvider *cadence_provider_choose(const CadenceProviders *providers,
+												const char *canal, const char *empresa,
+												const char *lead_id);
 extern List *cadence_providers_list(const CadenceProviders *providers);
 
 #endif

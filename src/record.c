@@ -531,35 +531,61 @@ try_record(CadenceRecorder *r, CadenceStep *step, RecordLevel level)
 	return error;
 }
 
+/* The first error says why a step is not recorded as it should be. */
+static void
+note_problem(CadenceStep *step, const char *message)
+{
+	if (step->record_problem == NULL)
+		step->record_problem = MemoryContextStrdup(step->batch->context, message);
+}
+
+static void
+give_up(CadenceStep *step, const ErrorData *error)
+{
+	note_problem(step, error->message);
+	step->recorded = true;
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("run %s could not be recorded: %s", step->run_id_text, error->message),
+					  errhint("It is due again when its lease ends, and may then be sent twice.")));
+}
+
 /*
- * Records steps of a batch that failed, each as far as the tables let it,
- * inside the caller's transaction. A step that only the moment prevented
- * (a lock, a full disk) keeps recorded = false.
+ * Writes as much of a step as its tables take. What only the moment prevents
+ * is worth another try while the claim lasts.
+ */
+static void
+record_as_far_as_possible(CadenceRecorder *r, CadenceStep *step)
+{
+	ErrorData *error = NULL;
+
+	for (RecordLevel level = RECORD_ALL; level <= RECORD_PAUSE_ONLY; level++)
+	{
+		error = try_record(r, step, level);
+		if (error == NULL)
+		{
+			step->recorded = true;
+			return;
+		}
+		if (is_about_the_moment(error->sqlerrcode))
+			break;
+		note_problem(step, error->message);
+	}
+	if (!is_about_the_moment(error->sqlerrcode) || GetCurrentTimestamp() >= step->lease_end)
+		give_up(step, error);
+}
+
+/*
+ * Records steps of a batch that failed, each by itself, inside the caller's
+ * transaction. A step that only the moment prevented (a lock, a full disk)
+ * keeps recorded = false.
  */
 void
 cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		ErrorData *error = NULL;
-
 		steps[i]->recorded = false;
-		for (RecordLevel level = RECORD_ALL; level <= RECORD_PAUSE_ONLY; level++)
-		{
-			error = try_record(r, steps[i], level);
-			if (error == NULL || is_about_the_moment(error->sqlerrcode))
-				break;
-			if (steps[i]->record_problem == NULL)
-				steps[i]->record_problem =
-					MemoryContextStrdup(steps[i]->batch->context, error->message);
-		}
-		steps[i]->recorded = error == NULL || !is_about_the_moment(error->sqlerrcode);
-		if (error != NULL && steps[i]->recorded)
-			ereport(
-				WARNING,
-				(errcode(error->sqlerrcode),
-				 errmsg("run %s could not be recorded: %s", steps[i]->run_id_text, error->message),
-				 errhint("It is due again when its lease ends, and may then be sent twice.")));
+		record_as_far_as_possible(r, steps[i]);
 		CHECK_FOR_INTERRUPTS();
 	}
 }

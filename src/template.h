@@ -33,7 +33,7 @@ extern TemplateStatus template_parse(const char *source, size_t len, TemplatePar
 extern bool template_name_is(const TemplatePart *part, const char *name);
 extern bool template_value_is_empty(const char *value);
 extern size_t template_first_word(const char *value, const char **word);
-extern size_t
-template_render(const TemplatePart *parts, size_t nparts, const char *const *values, char *out);
+extern size_t template_render(const TemplatePart *parts, size_t nparts, const char *const *values,
+							  char *out);
 
 #endif
