@@ -26,7 +26,6 @@ REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS   = --inputdir=test
 ISOLATION      = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
-TAP_TESTS      = 1
 
 PG_CPPFLAGS = -I$(srcdir)/src
 EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build

@@ -781,6 +781,16 @@ stopped_error(void)
 	return error;
 }
 
+/* A stop also cancels the statement that it meets: that is how it was heard, not what went wrong.
+ */
+static bool
+was_stopped(const Pipeline *p, const ErrorData *error)
+{
+	if (error == NULL)
+		return !is_finished(p);
+	return cadence_stop_requested() && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
 static ErrorData *
 run(Pipeline *p, Oid schema)
 {
@@ -816,7 +826,7 @@ cadence_pipeline_execute(Oid schema, const char *trigger)
 
 	p.summary = cadence_summary_create(trigger, cadence_log_results);
 	error = run(&p, schema);
-	if (error == NULL && !is_finished(&p))
+	if (was_stopped(&p, error))
 		error = stopped_error();
 	if (error != NULL)
 	{
