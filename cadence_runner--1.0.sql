@@ -233,6 +233,14 @@ CREATE VIEW cadence_misfits(problem) AS
     CROSS JOIN unnest(f.labels) AS l(label)
     WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = b.oid AND e.enumlabel = l.label)
     UNION ALL
+    -- a claim names its rows by id, and foreign keys lead there
+    SELECT format('%s.id has no primary key or unique constraint', p.relname)
+    FROM found f JOIN present p ON p.oid = f.relation
+    WHERE f.table_name IN ('cadences', 'lead_cadence_runs') AND f.column_name = 'id' AND f.attnum IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_index i
+                      WHERE i.indrelid = f.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                        AND i.indnkeyatts = 1 AND i.indkey[0] = f.attnum)
+    UNION ALL
     -- a column of the application that our inserts do not fill
     SELECT format('%s.%s is NOT NULL without a default, and cadence_runner does not write it',
                   p.relname, a.attname)
@@ -365,10 +373,13 @@ GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cad
 --
 -- Runs
 --
+-- These write to tables whose triggers may name other tables without a schema:
+-- hence the tables' schema on the search path, as in the worker's own session.
+--
 
 CREATE FUNCTION cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now())
 RETURNS uuid
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -376,7 +387,7 @@ DECLARE
     cadence record;
     first_step record;
     due timestamptz;
-    run uuid;
+    run uuid := gen_random_uuid();
 BEGIN
     IF lead IS NULL OR cadence_enroll.cadence_codigo IS NULL OR cadence_enroll.start_at IS NULL THEN
         RAISE EXCEPTION 'lead_id, cadence_codigo and start_at must not be null'
@@ -410,13 +421,12 @@ BEGIN
 
     due := cadence_enroll.start_at + make_interval(mins => coalesce(first_step.offset_minutos, 0)::int);
     INSERT INTO @extschema@.lead_cadence_runs
-        (lead_id, empresa, cadence_id, status, next_step_ordem, next_run_at)
-    VALUES (lead, cadence.empresa, cadence.id, 'ATIVA', first_step.ordem, due)
-    RETURNING id INTO run;
+        (id, lead_id, empresa, cadence_id, status, started_at, next_step_ordem, next_run_at, created_at, updated_at)
+    VALUES (run, lead, cadence.empresa, cadence.id, 'ATIVA', now(), first_step.ordem, due, now(), now());
     INSERT INTO @extschema@.lead_cadence_events
-        (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes)
-    VALUES (run, first_step.ordem, first_step.template_codigo, 'AGENDADO',
-            jsonb_build_object('next_run_at', due));
+        (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes, created_at)
+    VALUES (gen_random_uuid(), run, first_step.ordem, first_step.template_codigo, 'AGENDADO',
+            jsonb_build_object('next_run_at', due), now());
     RETURN run;
 END
 $$;
@@ -425,7 +435,7 @@ COMMENT ON FUNCTION cadence_enroll(text, text, timestamptz) IS
 'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset';
 
 CREATE FUNCTION cadence_pause(run uuid) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     found_status text;
@@ -448,7 +458,7 @@ COMMENT ON FUNCTION cadence_pause(uuid) IS
 'pauses a run that is ATIVA: nothing more is sent until cadence_resume(); a message that is under way is not called back';
 
 CREATE FUNCTION cadence_resume(run uuid) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     found_status text;
@@ -485,7 +495,7 @@ COMMENT ON FUNCTION cadence_resume(uuid) IS
 'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again';
 
 CREATE FUNCTION cadence_cancel(run uuid, motivo text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, @extschema@, pg_temp
 AS $$
 DECLARE
     found_status text;
@@ -505,10 +515,11 @@ BEGIN
         updated_at = now()
     WHERE r.id = cadence_cancel.run
     RETURNING r.next_step_ordem INTO next_ordem;
-    INSERT INTO @extschema@.lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes)
-    VALUES (cadence_cancel.run, next_ordem, 'ERRO',
+    INSERT INTO @extschema@.lead_cadence_events
+        (id, lead_cadence_run_id, step_ordem, tipo_evento, detalhes, created_at)
+    VALUES (gen_random_uuid(), cadence_cancel.run, next_ordem, 'ERRO',
             jsonb_build_object('codigo', 'CANCELADA', 'erro', 'the run was cancelled',
-                               'motivo', cadence_cancel.motivo, 'permanente', true));
+                               'motivo', cadence_cancel.motivo, 'permanente', true), now());
 END
 $$;
 
