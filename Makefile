@@ -12,14 +12,14 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c launcher.c worker.c \
-	interrupt.c pipeline.c transaction.c claim.c row.c resolve.c queue.c record.c runlog.c \
+	interrupt.c pipeline.c turn.c progress.c transaction.c claim.c row.c resolve.c queue.c record.c event.c runlog.c \
 	summary.c plan.c provider.c options.c validator.c template.c render.c preview.c \
 	json.c array.c uuid.c)
 OBJS = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_OBJ = $(addprefix src/,dispatch.o webhook.o outcome.o address.o)
+DISPATCH_OBJ = $(addprefix src/,dispatch.o answer.o webhook.o outcome.o address.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))

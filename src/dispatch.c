@@ -35,6 +35,7 @@
 #include "utils/timestamp.h"
 
 #include "address.h"
+#include "answer.h"
 #include "compat.h"
 #include "dispatch.h"
 #include "outcome.h"
@@ -47,9 +48,6 @@ PG_MODULE_MAGIC;
 #define ANSWER_MAX (64 * 1024)
 #define ANSWER_HEADERS_MAX (64 * 1024)
 #define STATUS_LINE_MAX 128
-
-/* A provider may not put a message off for longer than this. */
-#define RETRY_AFTER_MAX_S (7 * 24 * 3600)
 
 typedef struct Transfer
 {
@@ -425,37 +423,6 @@ reset_transfer(Transfer *t, CadenceStep *step)
 
 /* ---- the end of a request ------------------------------------------------ */
 
-/* Texts of a step live as long as its batch. */
-static char *
-keep_text(const CadenceStep *step, const char *text)
-{
-	return MemoryContextStrdup(step->batch->context, text);
-}
-
-/*
- * A provider may repeat what we sent it. The secret must not come back into an
- * event that way.
- */
-static void
-blank_out(char *text, const char *secret)
-{
-	size_t len = secret != NULL ? strlen(secret) : 0;
-
-	if (len == 0)
-		return;
-	for (char *at = strstr(text, secret); at != NULL; at = strstr(at + len, secret))
-		memset(at, '*', len);
-}
-
-static void
-set_reason(CadenceStep *step, const char *code, const char *text)
-{
-	step->reason.code = code;
-	step->reason.text = keep_text(step, text);
-	blank_out(step->reason.text, step->provider->bearer_token);
-	blank_out(step->reason.text, step->provider->password);
-}
-
 static TransferEnd
 how_it_ended(const Transfer *t, CURLcode code)
 {
@@ -467,20 +434,6 @@ how_it_ended(const Transfer *t, CURLcode code)
 		return TRANSFER_TOO_LONG;
 	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	return request_bytes > 0 || t->body_sent > 0 ? TRANSFER_BROKEN : TRANSFER_NOT_STARTED;
-}
-
-static const char *
-reason_code(CadenceOutcome outcome)
-{
-	switch (outcome)
-	{
-		case OUTCOME_UNCERTAIN:
-			return "INCERTO";
-		case OUTCOME_REFUSED:
-			return "RECUSADO";
-		default:
-			return "FALHA_ENVIO";
-	}
 }
 
 /* What libcurl, or we in its name, have to say about a transfer without an answer. */
@@ -496,47 +449,29 @@ transfer_error(const Transfer *t, CURLcode code)
 	return t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
 }
 
-static void
-set_answer(Transfer *t, long status, const WebhookAnswer *answer)
+static TransferFacts
+facts_of(const Transfer *t, CURLcode code)
 {
-	CadenceStep *step = t->step;
+	TransferFacts facts = {.end = how_it_ended(t, code),
+						   .error = transfer_error(t, code),
+						   .status_line = t->status_line,
+						   .body = t->answer,
+						   .body_len = t->answer_len,
+						   .started_at = t->started_at};
 	curl_off_t retry_after = 0;
 
-	step->answer.http_status = status;
-	step->answer.at = GetCurrentTimestamp();
-	step->answer.elapsed_us = Max(step->answer.at - t->started_at, 0);
-	if (answer->message_id[0] != '\0')
-		step->answer.message_id = keep_text(step, answer->message_id);
-	if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK &&
-		retry_after > 0)
-		step->answer.retry_after_us = Min(retry_after, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &facts.status);
+	if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
+		facts.retry_after_s = retry_after;
+	return facts;
 }
 
-/* From what the transfer saw to the step's outcome, reason and answer. */
 static void
 judge(Transfer *t, CURLcode code)
 {
-	CadenceStep *step = t->step;
-	TransferEnd end = how_it_ended(t, code);
-	WebhookAnswer answer = {0};
-	long status = 0;
-	char text[WEBHOOK_REASON_MAX];
+	TransferFacts facts = facts_of(t, code);
 
-	if (end == TRANSFER_ANSWERED || end == TRANSFER_TOO_LONG)
-	{
-		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-		webhook_read_answer(t->answer, t->answer_len, &answer);
-	}
-	set_answer(t, status, &answer);
-	step->outcome = outcome_of_answer(end, status, answer.verdict);
-	if (step->outcome == OUTCOME_SENT)
-		return;
-	if (end == TRANSFER_NOT_STARTED || end == TRANSFER_BROKEN)
-		webhook_copy_text(text, sizeof(text), transfer_error(t, code));
-	else
-		webhook_copy_text(text, sizeof(text),
-						  answer.reason[0] != '\0' ? answer.reason : t->status_line);
-	set_reason(step, reason_code(step->outcome), text);
+	cadence_judge(t->step, &facts);
 }
 
 static void
@@ -553,9 +488,9 @@ finish(CadenceDispatcher *d, Transfer *t)
 static void
 fail_at_start(CadenceDispatcher *d, Transfer *t, const char *why)
 {
-	t->step->outcome = OUTCOME_FAILED;
-	t->step->answer.at = GetCurrentTimestamp();
-	set_reason(t->step, "FALHA_ENVIO", why);
+	TransferFacts facts = {.end = TRANSFER_NOT_STARTED, .error = why, .started_at = t->started_at};
+
+	cadence_judge(t->step, &facts);
 	d->in_flight++;
 	finish(d, t);
 }

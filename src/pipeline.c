@@ -2,7 +2,8 @@
  * pipeline.c
  *		One execution: claim, resolve, dispatch, record, log.
  *
- * The stages know nothing of each other; this file calls them. A step goes
+ * The stages know nothing of each other; this file calls them (turn.c those
+ * that need a transaction). A step goes
  *
  *		claimed -> waiting (in its provider's queue) -> in flight -> done -> recorded
  *
@@ -18,26 +19,19 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "claim.h"
 #include "compat.h"
-#include "dispatch.h"
 #include "interrupt.h"
 #include "pipeline.h"
-#include "provider.h"
-#include "queue.h"
-#include "record.h"
+#include "pipeline_state.h"
 #include "resolve.h"
-#include "row.h"
 #include "runlog.h"
 #include "settings.h"
-#include "summary.h"
 #include "transaction.h"
 
 /* How long transfers may take to end once the execution is told to stop. */
@@ -51,445 +45,6 @@
 
 /* Messages that are done but not recorded, and those in flight, in bytes. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
-
-/* Waiting steps, in batches: a provider that is held up must not fill the memory. */
-#define WAITING_BATCHES_MAX 10
-
-/* A step is not sent so late that its answer could come after its lease. */
-#define LEASE_MARGIN_MS 10000
-
-/* How often a claim waits for a lock (a second each time) before it gives up. */
-#define CLAIM_LOCK_ATTEMPTS 10
-
-/* Runs in a row that can not be claimed, each for an error of its own. */
-#define CLAIM_FAILURES_MAX 20
-
-typedef struct StepList
-{
-	CadenceStep **steps;
-	int n;
-	int capacity;
-} StepList;
-
-typedef struct Pipeline
-{
-	MemoryContext context;
-	const CadenceTables *tables;
-	CadenceProviders *providers;
-	CadenceClaims *claims;
-	CadenceRecorder *recorder;
-	CadenceSummary *summary;
-	const CadenceDispatchFunctions *transport;
-	CadenceDispatcher *dispatcher; /* made when there is something to send */
-	CadenceQueue queue;
-
-	StepList done; /* ended, not yet recorded */
-	TimestampTz done_since;
-	size_t message_bytes;
-	bool exhausted; /* nothing due is left to claim */
-	TimestampTz record_not_before;
-	int apart;	 /* so many turns to come record and claim in transactions of their own */
-	int careful; /* so many claims to come are made one run at a time */
-	int lock_failures;
-	int claim_failures;
-} Pipeline;
-
-/* ---- steps and their memory ---------------------------------------------- */
-
-static void
-list_add(Pipeline *p, StepList *list, CadenceStep *step)
-{
-	if (list->n == list->capacity)
-	{
-		list->capacity = Max(list->capacity * 2, 64);
-		list->steps = list->steps != NULL
-						  ? repalloc(list->steps, list->capacity * sizeof(CadenceStep *))
-						  : MemoryContextAlloc(p->context, list->capacity * sizeof(CadenceStep *));
-	}
-	list->steps[list->n++] = step;
-}
-
-static CadenceBatch *
-new_batch(Pipeline *p)
-{
-	MemoryContext context =
-		AllocSetContextCreate(p->context, "cadence_runner batch", ALLOCSET_DEFAULT_SIZES);
-	CadenceBatch *batch = MemoryContextAllocZero(context, sizeof(*batch));
-
-	batch->context = context;
-	cadence_uuid_v7(&batch->claim_id);
-	return batch;
-}
-
-static void
-release_message(Pipeline *p, CadenceStep *step)
-{
-	if (step->message == NULL)
-		return;
-	p->message_bytes -= step->message_len;
-	pfree(step->message);
-	step->message = NULL;
-}
-
-static void
-release_step(Pipeline *p, CadenceStep *step)
-{
-	CadenceBatch *batch = step->batch;
-
-	release_message(p, step);
-	if (--batch->live == 0)
-		MemoryContextDelete(batch->context);
-}
-
-static void
-step_is_done(Pipeline *p, CadenceStep *step)
-{
-	if (p->done.n == 0)
-		p->done_since = GetCurrentTimestamp();
-	list_add(p, &p->done, step);
-}
-
-/* ---- results --------------------------------------------------------------- */
-
-static const char *
-result_status(const CadenceStep *step)
-{
-	if (step->record_problem != NULL)
-		return "ERRO";
-	switch (step->outcome)
-	{
-		case OUTCOME_SENT:
-			return step->has_next ? "DISPARADO" : "CONCLUIDA";
-		case OUTCOME_NO_STEP:
-			return "CONCLUIDA";
-		case OUTCOME_WAITING:
-			return "SKIPPED";
-		default:
-			return "ERRO";
-	}
-}
-
-static const char *
-result_message(const CadenceStep *step)
-{
-	if (step->record_problem != NULL)
-		return psprintf("%s, but not fully recorded: %s",
-						step->outcome == OUTCOME_SENT ? "sent" : step->reason.text,
-						step->record_problem);
-	switch (step->outcome)
-	{
-		case OUTCOME_SENT:
-			return psprintf("sent by %s%s", step->canal,
-							step->lost ? ", but the run had been taken by somebody else" : "");
-		case OUTCOME_NO_STEP:
-			return "no step was left";
-		default:
-			return step->reason.text;
-	}
-}
-
-/*
- * A step that was given back is due as before: it does not count. What is made
- * for the report goes with the step's batch.
- */
-static void
-report_step(Pipeline *p, const CadenceStep *step)
-{
-	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
-	SummaryResult result = {.run_id = step->run_id_text,
-							.lead_id = step->lead_id,
-							.has_step = step->has_step,
-							.step_ordem = step->ordem,
-							.template_codigo = step->template_codigo};
-
-	if (step->outcome != OUTCOME_UNSENT)
-	{
-		result.status = result_status(step);
-		result.message = result_message(step);
-		cadence_summary_add(p->summary, &result);
-	}
-	MemoryContextSwitchTo(old);
-}
-
-static void
-report_run(Pipeline *p, const DueRun *run, const char *status, const char *message)
-{
-	char id[UUID_TEXT_SIZE];
-	SummaryResult result = {.run_id = id,
-							.lead_id = run->lead_id,
-							.has_step = run->step_ordem >= 0,
-							.step_ordem = run->step_ordem,
-							.status = status,
-							.message = message};
-
-	cadence_uuid_text(&run->id, id);
-	cadence_summary_add(p->summary, &result);
-}
-
-static void
-report_skipped(Pipeline *p, const ClaimResult *claim)
-{
-	for (int i = 0; i < claim->nseen; i++)
-		if (!claim->seen[i].claimed)
-			report_run(p, &claim->seen[i], "SKIPPED", "held or moved by somebody else");
-}
-
-/* ---- record ------------------------------------------------------------------ */
-
-/* After the commit: what was recorded is reported and forgotten, the rest stays. */
-static void
-settle_done(Pipeline *p, bool all)
-{
-	int kept = 0;
-
-	for (int i = 0; i < p->done.n; i++)
-	{
-		CadenceStep *step = p->done.steps[i];
-
-		if (!all && !step->recorded)
-		{
-			p->done.steps[kept++] = step;
-			continue;
-		}
-		report_step(p, step);
-		release_step(p, step);
-	}
-	p->done.n = kept;
-	p->done_since = GetCurrentTimestamp();
-}
-
-/* The batch was refused: each step for itself. */
-static void
-record_one_by_one(Pipeline *p)
-{
-	cadence_xact_begin(p->tables, "cadence_runner: recording one by one");
-	cadence_record_one_by_one(p->recorder, p->done.steps, p->done.n);
-	cadence_xact_commit();
-	settle_done(p, false);
-	p->record_not_before = p->done.n > 0 ? GetCurrentTimestamp() + USECS_PER_SEC : 0;
-}
-
-/* ---- claim ------------------------------------------------------------------- */
-
-static int
-longest_timeout(const Pipeline *p)
-{
-	int longest = cadence_request_timeout;
-	ListCell *cell;
-
-	foreach (cell, cadence_providers_list(p->providers))
-		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->timeout);
-	return longest;
-}
-
-/* A lease outlives two of the slowest requests, whatever the setting says. */
-static TimestampTz
-lease_end(const Pipeline *p)
-{
-	int64 lease_ms =
-		Max((int64) cadence_lease * 1000, (int64) longest_timeout(p) * 2 + LEASE_MARGIN_MS * 2);
-
-	return GetCurrentTimestamp() + lease_ms * 1000;
-}
-
-static void
-resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
-{
-	MemoryContext old = MemoryContextSwitchTo(batch->context);
-	CadenceResolver *resolver;
-
-	if (claim->nrows > 0)
-	{
-		resolver = cadence_resolver_create(claim->desc, p->providers);
-		for (int i = 0; i < claim->nrows; i++)
-		{
-			const DueRun *run = &claim->seen[claim->row_seen[i]];
-
-			steps[i] = cadence_resolve(resolver, claim->rows[i], run->interrupted);
-			steps[i]->batch = batch;
-			steps[i]->due = run->due;
-		}
-	}
-	MemoryContextSwitchTo(old);
-}
-
-/* The claim is committed: its steps go where they belong. */
-static void
-accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
-{
-	cadence_claim_commit(p->claims);
-	p->exhausted = claim->last;
-	p->lock_failures = p->claim_failures = 0;
-	report_skipped(p, claim);
-	batch->live = claim->nrows;
-	for (int i = 0; i < claim->nrows; i++)
-	{
-		if (steps[i]->outcome == OUTCOME_PENDING)
-			cadence_queue_push(&p->queue, steps[i]);
-		else
-			step_is_done(p, steps[i]);
-	}
-	if (batch->live == 0)
-		MemoryContextDelete(batch->context);
-}
-
-static bool
-is_about_one_run(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
-		case ERRCODE_INTERNAL_ERROR:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-			return false;
-		default:
-			return sqlstate != ERRCODE_UNDEFINED_TABLE && sqlstate != ERRCODE_UNDEFINED_OBJECT &&
-				   sqlstate != ERRCODE_INSUFFICIENT_PRIVILEGE;
-	}
-}
-
-/*
- * A run that its own table refuses to have claimed: said in the summary, and
- * the next look starts behind it.
- */
-static void
-give_up_run(Pipeline *p, const ClaimResult *claim, const ErrorData *error)
-{
-	cadence_claim_commit(p->claims);
-	p->exhausted = claim->last;
-	p->claim_failures++;
-	report_run(p, &claim->seen[0], "ERRO", error->message);
-	ereport(WARNING, (errcode(error->sqlerrcode),
-					  errmsg("a due run could not be claimed: %s", error->message)));
-}
-
-/*
- * A claim failed and was undone. A lock may be free the next time; an error
- * that one row caused is found by claiming one run at a time for a while.
- * Anything else ends the execution.
- */
-static void
-claim_failed(Pipeline *p, const ClaimResult *claim, ErrorData *error)
-{
-	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
-		++p->lock_failures < CLAIM_LOCK_ATTEMPTS && !cadence_stop_requested())
-		return;
-	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0 ||
-		p->claim_failures >= CLAIM_FAILURES_MAX)
-		ThrowErrorData(error);
-	if (p->careful == 0)
-		p->careful = p->apart = cadence_batch_size;
-	else
-		give_up_run(p, claim, error);
-}
-
-/* One claim in a transaction of its own or, with records to write, in theirs. */
-static void
-claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimResult *claim, CadenceStep ***steps)
-{
-	MemoryContext old;
-
-	cadence_providers_refresh(p->providers);
-	p->queue.providers = cadence_providers_list(p->providers);
-	old = MemoryContextSwitchTo(batch->context);
-	cadence_claim(p->claims, &batch->claim_id, lease_end(p), p->careful > 0 ? 1 : 0, claim);
-	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
-	MemoryContextSwitchTo(old);
-	resolve_rows(p, batch, claim, *steps);
-}
-
-static ErrorData *
-catch_error(MemoryContext context)
-{
-	ErrorData *error;
-
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
-	cadence_xact_abort();
-	return error;
-}
-
-/*
- * One transaction that records what is done, claims what is next, or both.
- *
- * When both fail together nobody knows whose fault it is: what is done is
- * recorded step by step, and for a while the two go apart.
- */
-static void
-transact(Pipeline *p, bool with_record, bool with_claim)
-{
-	CadenceBatch *volatile batch = with_claim ? new_batch(p) : NULL;
-	ClaimResult claim = {0};
-	CadenceStep **steps = NULL;
-	ErrorData *volatile error = NULL;
-
-	PG_TRY();
-	{
-		cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
-		if (with_record)
-			cadence_record(p->recorder, p->done.steps, p->done.n);
-		if (with_claim)
-			claim_and_resolve(p, batch, &claim, &steps);
-		cadence_xact_commit();
-	}
-	PG_CATCH();
-	{
-		error = catch_error(p->context);
-	}
-	PG_END_TRY();
-
-	if (error == NULL)
-	{
-		if (with_record)
-			settle_done(p, true);
-		if (with_claim)
-			accept_claim(p, batch, &claim, steps);
-		return;
-	}
-	if (with_record)
-	{
-		p->apart = cadence_batch_size;
-		record_one_by_one(p);
-	}
-	else
-		claim_failed(p, &claim, error);
-	if (batch != NULL)
-		MemoryContextDelete(batch->context);
-	FreeErrorData(error);
-}
-
-static void
-take_turn(Pipeline *p, bool with_record, bool with_claim)
-{
-	if (p->apart == 0)
-	{
-		transact(p, with_record, with_claim);
-		return;
-	}
-	p->apart--;
-	if (with_record)
-		transact(p, true, false);
-	if (with_claim)
-	{
-		p->careful = Max(p->careful - 1, 0);
-		transact(p, false, true);
-	}
-}
-
-/* Before the queue runs dry, but not without end for a provider that is held up. */
-static bool
-wants_claim(const Pipeline *p)
-{
-	int low_water = Min(cadence_max_in_flight, (cadence_batch_size + 1) / 2);
-	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
-
-	return !p->exhausted && p->queue.waiting <= most &&
-		   cadence_queue_ready(&p->queue, GetCurrentTimestamp()) < low_water;
-}
 
 static int
 in_flight(const Pipeline *p)
@@ -549,7 +104,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 	{
 		cadence_queue_finished(step);
 		step->outcome = OUTCOME_UNSENT;
-		step_is_done(p, step);
+		progress_step_done(p, step);
 		return;
 	}
 	if (p->dispatcher == NULL)
@@ -588,8 +143,8 @@ collect_done(Pipeline *p)
 	{
 		cadence_queue_finished(step);
 		if (step->outcome != OUTCOME_SENT || !step->provider->record_message)
-			release_message(p, step);
-		step_is_done(p, step);
+			progress_release_message(p, step);
+		progress_step_done(p, step);
 	}
 }
 
@@ -653,13 +208,13 @@ run_until_finished(Pipeline *p)
 		cadence_process_interrupts();
 		if (cadence_stop_requested() || !cadence_enabled)
 			return;
-		claim = wants_claim(p);
+		claim = turn_wants_claim(p);
 		record = wants_record(p, GetCurrentTimestamp(), claim);
 		if (record || claim)
-			take_turn(p, record, claim);
+			turn_take(p, record, claim);
 		start_waiting(p);
 		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0)
-			wait_for_transfers(p, wants_claim(p) ? 0 : WAIT_MS);
+			wait_for_transfers(p, turn_wants_claim(p) ? 0 : WAIT_MS);
 	}
 }
 
@@ -687,7 +242,7 @@ give_back_waiting(Pipeline *p)
 	while ((step = cadence_queue_pop_any(&p->queue)) != NULL)
 	{
 		step->outcome = OUTCOME_UNSENT;
-		step_is_done(p, step);
+		progress_step_done(p, step);
 	}
 }
 
@@ -706,7 +261,7 @@ attempt(Pipeline *p, void (*action)(Pipeline *))
 	}
 	PG_CATCH();
 	{
-		ErrorData *error = catch_error(p->context);
+		ErrorData *error = turn_catch_error(p->context);
 
 		ok = false;
 		ereport(WARNING, (errcode(error->sqlerrcode),
@@ -715,15 +270,6 @@ attempt(Pipeline *p, void (*action)(Pipeline *))
 	}
 	PG_END_TRY();
 	return ok;
-}
-
-static void
-record_rest(Pipeline *p)
-{
-	if (p->done.n > 0)
-		transact(p, true, false);
-	if (p->done.n > 0)
-		record_one_by_one(p);
 }
 
 static void
@@ -754,10 +300,10 @@ wind_down(Pipeline *p)
 		cadence_session_hurry();
 	attempt(p, give_grace);
 	give_back_waiting(p);
-	if (!attempt(p, record_rest))
+	if (!attempt(p, turn_record_rest))
 	{
 		cadence_session_hurry();
-		attempt(p, record_rest);
+		attempt(p, turn_record_rest);
 	}
 }
 
@@ -803,7 +349,7 @@ run(Pipeline *p, Oid schema)
 	}
 	PG_CATCH();
 	{
-		error = catch_error(p->context);
+		error = turn_catch_error(p->context);
 	}
 	PG_END_TRY();
 	return error;

@@ -23,7 +23,7 @@
 #include "utils/timestamp.h"
 
 #include "array.h"
-#include "json.h"
+#include "event.h"
 #include "plan.h"
 #include "provider.h"
 #include "record.h"
@@ -283,74 +283,6 @@ pause_run(CadenceRecorder *r, CadenceStep *step)
 	step->lost = SPI_processed == 0;
 }
 
-/* What both kinds of event say about the attempt. */
-static void
-add_attempt_details(StringInfo json, const CadenceStep *step)
-{
-	if (step->canal != NULL)
-		json_add_text(json, "canal", step->canal);
-	if (step->provider != NULL)
-	{
-		json_add_text(json, "provedor", step->provider->name);
-		json_add_int(json, "tentativa", step->attempts);
-		json_add_text(json, "chave", step->key_text);
-	}
-	if (step->answer.http_status != 0)
-		json_add_int(json, "http_status", step->answer.http_status);
-	if (step->answer.elapsed_us > 0)
-		json_add_int(json, "duracao_ms", step->answer.elapsed_us / 1000);
-	if (step->lost)
-		json_add_bool(json, "tardio", true);
-	if (step->record_problem != NULL)
-		json_add_text(json, "registro", step->record_problem);
-}
-
-static char *
-sent_details(const CadenceStep *step)
-{
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	add_attempt_details(&json, step);
-	if (step->answer.message_id != NULL)
-		json_add_text(&json, "message_id", step->answer.message_id);
-	appendStringInfoChar(&json, '}');
-	return json.data;
-}
-
-static char *
-scheduled_details(const CadenceStep *step)
-{
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	json_add_time(&json, "next_run_at", step->plan.next_due);
-	appendStringInfoChar(&json, '}');
-	return json.data;
-}
-
-static char *
-error_details(const CadenceStep *step)
-{
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	json_add_text(&json, "codigo", step->reason.code);
-	json_add_text(&json, "erro", step->reason.text);
-	add_attempt_details(&json, step);
-	if (!step->lost && step->plan.permanent)
-		json_add_bool(&json, "permanente", true);
-	if (!step->lost && step->plan.exhausted)
-		json_add_bool(&json, "tentativas_esgotadas", true);
-	if (!step->lost && step->plan.has_due)
-		json_add_time(&json, "proxima_tentativa", step->plan.next_due);
-	appendStringInfoChar(&json, '}');
-	return json.data;
-}
-
 static void
 add_event(ColumnArray *c, pg_uuid_t *id, const CadenceStep *step, bool has_ordem, int ordem,
 		  const char *template_codigo, const char *type, const char *details)
@@ -381,14 +313,14 @@ insert_events(CadenceRecorder *r, CadenceStep **steps, int n)
 
 		if (s->outcome == OUTCOME_SENT)
 			add_event(columns, ids++, s, true, s->ordem, s->template_codigo, "DISPARADO",
-					  sent_details(s));
+					  event_sent_details(s));
 		else if (s->outcome != OUTCOME_NO_STEP && s->outcome != OUTCOME_UNSENT &&
 				 s->outcome != OUTCOME_WAITING)
 			add_event(columns, ids++, s, s->has_step, s->ordem, s->template_codigo, "ERRO",
-					  error_details(s));
+					  event_error_details(s));
 		if (s->outcome == OUTCOME_SENT && !s->lost && s->plan.has_due)
 			add_event(columns, ids++, s, true, s->next_ordem, s->next_template, "AGENDADO",
-					  scheduled_details(s));
+					  event_scheduled_details(s));
 	}
 	if (columns[0].n > 0)
 		execute_columns(&r->events, columns);
@@ -412,7 +344,7 @@ insert_waiting_events(CadenceRecorder *r, CadenceStep **steps, int n)
 		values[1] = UUIDPGetDatum(&s->run_id);
 		values[2] = Int32GetDatum(s->ordem);
 		values[4] = CStringGetTextDatum("ERRO");
-		values[5] = CStringGetTextDatum(error_details(s));
+		values[5] = CStringGetTextDatum(event_error_details(s));
 		if (!s->has_step)
 			nulls[2] = 'n';
 		if (s->template_codigo != NULL)

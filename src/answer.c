@@ -1,0 +1,97 @@
+/*
+ * answer.c
+ *		From what a transfer saw to a step's outcome, reason and answer.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "answer.h"
+#include "provider.h"
+#include "webhook.h"
+
+/* A provider may not put a message off for longer than this. */
+#define RETRY_AFTER_MAX_S (7 * 24 * 3600)
+
+/* Texts of a step live as long as its batch. */
+static char *
+keep_text(const CadenceStep *step, const char *text)
+{
+	return MemoryContextStrdup(step->batch->context, text);
+}
+
+/*
+ * A provider may repeat what we sent it. The secret must not come back into an
+ * event that way.
+ */
+static void
+blank_out(char *text, const char *secret)
+{
+	size_t len = secret != NULL ? strlen(secret) : 0;
+
+	if (len == 0)
+		return;
+	for (char *at = strstr(text, secret); at != NULL; at = strstr(at + len, secret))
+		memset(at, '*', len);
+}
+
+static void
+set_reason(CadenceStep *step, const char *code, const char *text)
+{
+	step->reason.code = code;
+	step->reason.text = keep_text(step, text);
+	blank_out(step->reason.text, step->provider->bearer_token);
+	blank_out(step->reason.text, step->provider->password);
+}
+
+static const char *
+reason_code(CadenceOutcome outcome)
+{
+	switch (outcome)
+	{
+		case OUTCOME_UNCERTAIN:
+			return "INCERTO";
+		case OUTCOME_REFUSED:
+			return "RECUSADO";
+		default:
+			return "FALHA_ENVIO";
+	}
+}
+
+static void
+set_answer(CadenceStep *step, const TransferFacts *facts, const WebhookAnswer *answer)
+{
+	step->answer.at = GetCurrentTimestamp();
+	step->answer.elapsed_us = Max(step->answer.at - facts->started_at, 0);
+	if (answer->message_id[0] != '\0')
+		step->answer.message_id = keep_text(step, answer->message_id);
+	if (facts->retry_after_s > 0)
+		step->answer.retry_after_us = Min(facts->retry_after_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
+}
+
+/*
+ * Settles a step: its outcome and, unless it was sent, the reason, with our
+ * secrets blanked out.
+ */
+void
+cadence_judge(CadenceStep *step, const TransferFacts *facts)
+{
+	bool answered = facts->end == TRANSFER_ANSWERED || facts->end == TRANSFER_TOO_LONG;
+	WebhookAnswer answer = {0};
+	const char *why = facts->error;
+	char text[WEBHOOK_REASON_MAX];
+
+	if (answered)
+	{
+		webhook_read_answer(facts->body, facts->body_len, &answer);
+		step->answer.http_status = facts->status;
+		why = answer.reason[0] != '\0' ? answer.reason : facts->status_line;
+	}
+	set_answer(step, facts, &answer);
+	step->outcome = outcome_of_answer(facts->end, facts->status, answer.verdict);
+	if (step->outcome == OUTCOME_SENT)
+		return;
+	webhook_copy_text(text, sizeof(text), why);
+	set_reason(step, reason_code(step->outcome), text);
+}

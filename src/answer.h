@@ -1,0 +1,27 @@
+/*
+ * answer.h
+ *		From what a transfer saw to a step's outcome, reason and answer.
+ */
+#ifndef CADENCE_ANSWER_H
+#define CADENCE_ANSWER_H
+
+#include "step.h"
+
+#include "outcome.h"
+
+/* The facts of one transfer that has ended, in nobody's protocol library's terms. */
+typedef struct TransferFacts
+{
+	TransferEnd end;
+	long status;			 /* of the answer, if it has one */
+	const char *status_line; /* without the protocol's version */
+	const char *body;
+	size_t body_len;
+	const char *error; /* what went wrong where there is no answer */
+	int64 retry_after_s;
+	TimestampTz started_at;
+} TransferFacts;
+
+extern void cadence_judge(CadenceStep *step, const TransferFacts *facts);
+
+#endif

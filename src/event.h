@@ -1,0 +1,14 @@
+/*
+ * event.h
+ *		The column "detalhes" of an event, from a step that has ended.
+ */
+#ifndef CADENCE_EVENT_H
+#define CADENCE_EVENT_H
+
+#include "step.h"
+
+extern char *event_sent_details(const CadenceStep *step);
+extern char *event_scheduled_details(const CadenceStep *step);
+extern char *event_error_details(const CadenceStep *step);
+
+#endif

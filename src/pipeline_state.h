@@ -1,0 +1,68 @@
+/*
+ * pipeline_state.h
+ *		The state of one execution, shared by the files that make up the
+ *		pipeline: pipeline.c (the whole of it), turn.c (its transactions) and
+ *		progress.c (its steps and what is reported of them).
+ */
+#ifndef CADENCE_PIPELINE_STATE_H
+#define CADENCE_PIPELINE_STATE_H
+
+#include "postgres.h"
+
+#include "claim.h"
+#include "dispatch.h"
+#include "provider.h"
+#include "queue.h"
+#include "record.h"
+#include "step.h"
+#include "summary.h"
+#include "tables.h"
+
+/* A step is not sent so late that its answer could come after its lease. */
+#define LEASE_MARGIN_MS 10000
+
+typedef struct StepList
+{
+	CadenceStep **steps;
+	int n;
+	int capacity;
+} StepList;
+
+typedef struct Pipeline
+{
+	MemoryContext context;
+	const CadenceTables *tables;
+	CadenceProviders *providers;
+	CadenceClaims *claims;
+	CadenceRecorder *recorder;
+	CadenceSummary *summary;
+	const CadenceDispatchFunctions *transport;
+	CadenceDispatcher *dispatcher; /* made when there is something to send */
+	CadenceQueue queue;
+
+	StepList done; /* ended, not yet recorded */
+	TimestampTz done_since;
+	size_t message_bytes;
+	bool exhausted; /* nothing due is left to claim */
+	TimestampTz record_not_before;
+	int apart;	 /* so many turns to come record and claim in transactions of their own */
+	int careful; /* so many claims to come are made one run at a time */
+	int lock_failures;
+	int claim_failures;
+} Pipeline;
+
+/* progress.c */
+extern CadenceBatch *progress_new_batch(Pipeline *p);
+extern void progress_step_done(Pipeline *p, CadenceStep *step);
+extern void progress_release_message(Pipeline *p, CadenceStep *step);
+extern void progress_settle(Pipeline *p, bool all);
+extern void progress_report_run(Pipeline *p, const DueRun *run, const char *status,
+								const char *message);
+
+/* turn.c */
+extern bool turn_wants_claim(const Pipeline *p);
+extern void turn_take(Pipeline *p, bool with_record, bool with_claim);
+extern void turn_record_rest(Pipeline *p);
+extern ErrorData *turn_catch_error(MemoryContext context);
+
+#endif

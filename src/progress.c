@@ -1,0 +1,161 @@
+/*
+ * progress.c
+ *		The steps of an execution: their memory, and what is reported of them.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "pipeline_state.h"
+#include "uuid.h"
+
+static void
+list_add(Pipeline *p, StepList *list, CadenceStep *step)
+{
+	if (list->n == list->capacity)
+	{
+		list->capacity = Max(list->capacity * 2, 64);
+		list->steps = list->steps != NULL
+						  ? repalloc(list->steps, list->capacity * sizeof(CadenceStep *))
+						  : MemoryContextAlloc(p->context, list->capacity * sizeof(CadenceStep *));
+	}
+	list->steps[list->n++] = step;
+}
+
+CadenceBatch *
+progress_new_batch(Pipeline *p)
+{
+	MemoryContext context =
+		AllocSetContextCreate(p->context, "cadence_runner batch", ALLOCSET_DEFAULT_SIZES);
+	CadenceBatch *batch = MemoryContextAllocZero(context, sizeof(*batch));
+
+	batch->context = context;
+	cadence_uuid_v7(&batch->claim_id);
+	return batch;
+}
+
+void
+progress_release_message(Pipeline *p, CadenceStep *step)
+{
+	if (step->message == NULL)
+		return;
+	p->message_bytes -= step->message_len;
+	pfree(step->message);
+	step->message = NULL;
+}
+
+static void
+release_step(Pipeline *p, CadenceStep *step)
+{
+	CadenceBatch *batch = step->batch;
+
+	progress_release_message(p, step);
+	if (--batch->live == 0)
+		MemoryContextDelete(batch->context);
+}
+
+void
+progress_step_done(Pipeline *p, CadenceStep *step)
+{
+	if (p->done.n == 0)
+		p->done_since = GetCurrentTimestamp();
+	list_add(p, &p->done, step);
+}
+
+static const char *
+result_status(const CadenceStep *step)
+{
+	if (step->record_problem != NULL)
+		return "ERRO";
+	switch (step->outcome)
+	{
+		case OUTCOME_SENT:
+			return step->has_next ? "DISPARADO" : "CONCLUIDA";
+		case OUTCOME_NO_STEP:
+			return "CONCLUIDA";
+		case OUTCOME_WAITING:
+			return "SKIPPED";
+		default:
+			return "ERRO";
+	}
+}
+
+static const char *
+result_message(const CadenceStep *step)
+{
+	if (step->record_problem != NULL)
+		return psprintf("%s, but not fully recorded: %s",
+						step->outcome == OUTCOME_SENT ? "sent" : step->reason.text,
+						step->record_problem);
+	switch (step->outcome)
+	{
+		case OUTCOME_SENT:
+			return psprintf("sent by %s%s", step->canal,
+							step->lost ? ", but the run had been taken by somebody else" : "");
+		case OUTCOME_NO_STEP:
+			return "no step was left";
+		default:
+			return step->reason.text;
+	}
+}
+
+/*
+ * A step that was given back is due as before: it does not count. What is made
+ * for the report goes with the step's batch.
+ */
+static void
+report_step(Pipeline *p, const CadenceStep *step)
+{
+	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
+	SummaryResult result = {.run_id = step->run_id_text,
+							.lead_id = step->lead_id,
+							.has_step = step->has_step,
+							.step_ordem = step->ordem,
+							.template_codigo = step->template_codigo};
+
+	if (step->outcome != OUTCOME_UNSENT)
+	{
+		result.status = result_status(step);
+		result.message = result_message(step);
+		cadence_summary_add(p->summary, &result);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+void
+progress_report_run(Pipeline *p, const DueRun *run, const char *status, const char *message)
+{
+	char id[UUID_TEXT_SIZE];
+	SummaryResult result = {.run_id = id,
+							.lead_id = run->lead_id,
+							.has_step = run->step_ordem >= 0,
+							.step_ordem = run->step_ordem,
+							.status = status,
+							.message = message};
+
+	cadence_uuid_text(&run->id, id);
+	cadence_summary_add(p->summary, &result);
+}
+
+/* After the commit: what was recorded is reported and forgotten, the rest stays. */
+void
+progress_settle(Pipeline *p, bool all)
+{
+	int kept = 0;
+
+	for (int i = 0; i < p->done.n; i++)
+	{
+		CadenceStep *step = p->done.steps[i];
+
+		if (!all && !step->recorded)
+		{
+			p->done.steps[kept++] = step;
+			continue;
+		}
+		report_step(p, step);
+		release_step(p, step);
+	}
+	p->done.n = kept;
+	p->done_since = GetCurrentTimestamp();
+}

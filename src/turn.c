@@ -1,0 +1,278 @@
+/*
+ * turn.c
+ *		The transactions of an execution: each records what is done, claims what
+ *		is next, or both.
+ *
+ * A transaction that fails is undone whole, and what it should have recorded
+ * has been sent: those steps are then recorded one by one. A claim that fails
+ * has taken nothing: it is tried again one run at a time, to find the run that
+ * its own table refuses.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "interrupt.h"
+#include "pipeline_state.h"
+#include "resolve.h"
+#include "settings.h"
+#include "transaction.h"
+
+/* Waiting steps, in batches: a provider that is held up must not fill the memory. */
+#define WAITING_BATCHES_MAX 10
+
+/* How often a claim waits for a lock (a second each time) before it gives up. */
+#define CLAIM_LOCK_ATTEMPTS 10
+
+/* Runs in a row that can not be claimed, each for an error of its own. */
+#define CLAIM_FAILURES_MAX 20
+
+static void
+report_skipped(Pipeline *p, const ClaimResult *claim)
+{
+	for (int i = 0; i < claim->nseen; i++)
+		if (!claim->seen[i].claimed)
+			progress_report_run(p, &claim->seen[i], "SKIPPED", "held or moved by somebody else");
+}
+
+/* The batch was refused: each step for itself. */
+static void
+record_one_by_one(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: recording one by one");
+	cadence_record_one_by_one(p->recorder, p->done.steps, p->done.n);
+	cadence_xact_commit();
+	progress_settle(p, false);
+	p->record_not_before = p->done.n > 0 ? GetCurrentTimestamp() + USECS_PER_SEC : 0;
+}
+
+static int
+longest_timeout(const Pipeline *p)
+{
+	int longest = cadence_request_timeout;
+	ListCell *cell;
+
+	foreach (cell, cadence_providers_list(p->providers))
+		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->timeout);
+	return longest;
+}
+
+/* A lease outlives two of the slowest requests, whatever the setting says. */
+static TimestampTz
+lease_end(const Pipeline *p)
+{
+	int64 lease_ms =
+		Max((int64) cadence_lease * 1000, (int64) longest_timeout(p) * 2 + LEASE_MARGIN_MS * 2);
+
+	return GetCurrentTimestamp() + lease_ms * 1000;
+}
+
+static void
+resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
+{
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	CadenceResolver *resolver;
+
+	if (claim->nrows > 0)
+	{
+		resolver = cadence_resolver_create(claim->desc, p->providers);
+		for (int i = 0; i < claim->nrows; i++)
+		{
+			const DueRun *run = &claim->seen[claim->row_seen[i]];
+
+			steps[i] = cadence_resolve(resolver, claim->rows[i], run->interrupted);
+			steps[i]->batch = batch;
+			steps[i]->due = run->due;
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* The claim is committed: its steps go where they belong. */
+static void
+accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
+{
+	cadence_claim_commit(p->claims);
+	p->exhausted = claim->last;
+	p->lock_failures = p->claim_failures = 0;
+	report_skipped(p, claim);
+	batch->live = claim->nrows;
+	for (int i = 0; i < claim->nrows; i++)
+	{
+		if (steps[i]->outcome == OUTCOME_PENDING)
+			cadence_queue_push(&p->queue, steps[i]);
+		else
+			progress_step_done(p, steps[i]);
+	}
+	if (batch->live == 0)
+		MemoryContextDelete(batch->context);
+}
+
+static bool
+is_about_one_run(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+			return false;
+		default:
+			return sqlstate != ERRCODE_UNDEFINED_TABLE && sqlstate != ERRCODE_UNDEFINED_OBJECT &&
+				   sqlstate != ERRCODE_INSUFFICIENT_PRIVILEGE;
+	}
+}
+
+/*
+ * A run that its own table refuses to have claimed: said in the summary, and
+ * the next look starts behind it.
+ */
+static void
+give_up_run(Pipeline *p, const ClaimResult *claim, const ErrorData *error)
+{
+	cadence_claim_commit(p->claims);
+	p->exhausted = claim->last;
+	p->claim_failures++;
+	progress_report_run(p, &claim->seen[0], "ERRO", error->message);
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("a due run could not be claimed: %s", error->message)));
+}
+
+/*
+ * A claim failed and was undone. A lock may be free the next time; an error
+ * that one row caused is found by claiming one run at a time for a while.
+ * Anything else ends the execution.
+ */
+static void
+claim_failed(Pipeline *p, const ClaimResult *claim, ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
+		++p->lock_failures < CLAIM_LOCK_ATTEMPTS && !cadence_stop_requested())
+		return;
+	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0 ||
+		p->claim_failures >= CLAIM_FAILURES_MAX)
+		ThrowErrorData(error);
+	if (p->careful == 0)
+		p->careful = p->apart = cadence_batch_size;
+	else
+		give_up_run(p, claim, error);
+}
+
+/* One claim in a transaction of its own or, with records to write, in theirs. */
+static void
+claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimResult *claim, CadenceStep ***steps)
+{
+	MemoryContext old;
+
+	cadence_providers_refresh(p->providers);
+	p->queue.providers = cadence_providers_list(p->providers);
+	old = MemoryContextSwitchTo(batch->context);
+	cadence_claim(p->claims, &batch->claim_id, lease_end(p), p->careful > 0 ? 1 : 0, claim);
+	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
+	MemoryContextSwitchTo(old);
+	resolve_rows(p, batch, claim, *steps);
+}
+
+ErrorData *
+turn_catch_error(MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	cadence_xact_abort();
+	return error;
+}
+
+/*
+ * One transaction that records what is done, claims what is next, or both.
+ *
+ * When both fail together nobody knows whose fault it is: what is done is
+ * recorded step by step, and for a while the two go apart.
+ */
+static void
+transact(Pipeline *p, bool with_record, bool with_claim)
+{
+	CadenceBatch *volatile batch = with_claim ? progress_new_batch(p) : NULL;
+	ClaimResult claim = {0};
+	CadenceStep **steps = NULL;
+	ErrorData *volatile error = NULL;
+
+	PG_TRY();
+	{
+		cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
+		if (with_record)
+			cadence_record(p->recorder, p->done.steps, p->done.n);
+		if (with_claim)
+			claim_and_resolve(p, batch, &claim, &steps);
+		cadence_xact_commit();
+	}
+	PG_CATCH();
+	{
+		error = turn_catch_error(p->context);
+	}
+	PG_END_TRY();
+
+	if (error == NULL)
+	{
+		if (with_record)
+			progress_settle(p, true);
+		if (with_claim)
+			accept_claim(p, batch, &claim, steps);
+		return;
+	}
+	if (with_record)
+	{
+		p->apart = cadence_batch_size;
+		record_one_by_one(p);
+	}
+	else
+		claim_failed(p, &claim, error);
+	if (batch != NULL)
+		MemoryContextDelete(batch->context);
+	FreeErrorData(error);
+}
+
+void
+turn_take(Pipeline *p, bool with_record, bool with_claim)
+{
+	if (p->apart == 0)
+	{
+		transact(p, with_record, with_claim);
+		return;
+	}
+	p->apart--;
+	if (with_record)
+		transact(p, true, false);
+	if (with_claim)
+	{
+		p->careful = Max(p->careful - 1, 0);
+		transact(p, false, true);
+	}
+}
+
+/* Before the queue runs dry, but not without end for a provider that is held up. */
+bool
+turn_wants_claim(const Pipeline *p)
+{
+	int low_water = Min(cadence_max_in_flight, (cadence_batch_size + 1) / 2);
+	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
+
+	return !p->exhausted && p->queue.waiting <= most &&
+		   cadence_queue_ready(&p->queue, GetCurrentTimestamp()) < low_water;
+}
+
+void
+turn_record_rest(Pipeline *p)
+{
+	if (p->done.n > 0)
+		transact(p, true, false);
+	if (p->done.n > 0)
+		record_one_by_one(p);
+}
