@@ -21,10 +21,10 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "array.h"
 #include "claim.h"
 #include "row.h"
 
@@ -32,8 +32,10 @@ struct CadenceClaims
 {
 	char *look_sql;
 	char *take_sql;
+	char *recheck_sql;
 	SPIPlanPtr look;
 	SPIPlanPtr take;
+	SPIPlanPtr recheck;
 	int batch_size;
 	TimestampTz due_until;
 
@@ -77,6 +79,14 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 				 "AND l.status = 'ATIVA' AND l.next_run_at <= $2 FOR UPDATE SKIP LOCKED)) "
 				 "AND u.status = 'ATIVA' AND u.next_run_at <= $2 RETURNING u.*) %s",
 				 t->runs, t->runs, cadence_row_select(t, "taken"));
+	claims->recheck_sql = psprintf(
+		"SELECT r.id, r.claim_id FROM %s AS r WHERE r.id = ANY ($1) AND r.status = 'ATIVA' "
+		"AND r.claim_id IS NOT NULL "
+		"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id = r.cadence_id), true) "
+		"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k WHERE k.lead_id = r.lead_id "
+		"AND k.empresa::text = r.empresa::text ORDER BY k.updated_at DESC NULLS LAST LIMIT 1), "
+		"false)",
+		t->runs, t->cadences, t->contacts);
 	return claims;
 }
 
@@ -98,10 +108,13 @@ static void
 prepare_plans(CadenceClaims *claims)
 {
 	Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+	Oid recheck_types[] = {UUIDARRAYOID};
 	Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
 
 	if (claims->look == NULL)
 		claims->look = prepare(claims->look_sql, lengthof(look_types), look_types);
+	if (claims->recheck == NULL)
+		claims->recheck = prepare(claims->recheck_sql, lengthof(recheck_types), recheck_types);
 	if (claims->take == NULL)
 		claims->take = prepare(claims->take_sql, lengthof(take_types), take_types);
 }
@@ -167,12 +180,13 @@ by_id(const void *a, const void *b)
 static Datum
 sorted_ids(DueRun **sorted, int n)
 {
-	Datum *ids = palloc(sizeof(Datum) * n);
+	ColumnArray ids;
 
 	qsort(sorted, n, sizeof(DueRun *), by_id);
+	column_init(&ids, UUIDOID, n);
 	for (int i = 0; i < n; i++)
-		ids[i] = UUIDPGetDatum(&sorted[i]->id);
-	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+		column_add_uuid(&ids, &sorted[i]->id);
+	return column_array(&ids);
 }
 
 /* Says of each claimed row which of the seen runs it is. */
@@ -230,6 +244,54 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 	result->desc = SPI_tuptable->tupdesc;
 	result->nrows = SPI_processed;
 	match_rows(result, sorted);
+}
+
+static int
+by_run_id(const void *a, const void *b)
+{
+	return memcmp(&(*(CadenceStep *const *) a)->run_id, &(*(CadenceStep *const *) b)->run_id,
+				  UUID_LEN);
+}
+
+/* The given run's claim is still the one that the step was made from. */
+static void
+mark_valid(CadenceStep **steps, int n, bool *valid, HeapTuple row, TupleDesc desc)
+{
+	bool isnull;
+	CadenceStep wanted;
+	CadenceStep *key = &wanted;
+	CadenceStep **found;
+	pg_uuid_t *claim_id = DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+
+	wanted.run_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	found = bsearch(&key, steps, n, sizeof(CadenceStep *), by_run_id);
+	if (found != NULL && memcmp(claim_id, &(*found)->batch->claim_id, UUID_LEN) == 0)
+		valid[found - steps] = true;
+}
+
+/*
+ * Says of claimed steps whether they may still be sent: a run may have been
+ * paused or cancelled, a contact may have opted out, while they waited for
+ * their provider. Sorts the steps by their runs.
+ */
+void
+cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
+{
+	ColumnArray ids;
+	Datum values[1];
+
+	prepare_plans(claims);
+	qsort(steps, n, sizeof(CadenceStep *), by_run_id);
+	column_init(&ids, UUIDOID, n);
+	for (int i = 0; i < n; i++)
+	{
+		valid[i] = false;
+		column_add_uuid(&ids, &steps[i]->run_id);
+	}
+	values[0] = column_array(&ids);
+	execute(claims->recheck, values, 0, "looking at claimed runs again");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		mark_valid(steps, n, valid, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 }
 
 void

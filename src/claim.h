@@ -12,6 +12,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "step.h"
 #include "tables.h"
 
 typedef struct CadenceClaims CadenceClaims;
@@ -47,6 +48,7 @@ extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, Timesta
 											int batch_size);
 extern void cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
 						  int limit, ClaimResult *result);
+extern void cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
 extern void cadence_claim_commit(CadenceClaims *claims);
 
 #endif

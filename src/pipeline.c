@@ -212,6 +212,8 @@ run_until_finished(Pipeline *p)
 		record = wants_record(p, GetCurrentTimestamp(), claim);
 		if (record || claim)
 			turn_take(p, record, claim);
+		if (turn_wants_recheck(p, GetCurrentTimestamp()))
+			turn_recheck(p);
 		start_waiting(p);
 		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0)
 			wait_for_transfers(p, turn_wants_claim(p) ? 0 : WAIT_MS);

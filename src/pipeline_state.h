@@ -43,7 +43,8 @@ typedef struct Pipeline
 	StepList done; /* ended, not yet recorded */
 	TimestampTz done_since;
 	size_t message_bytes;
-	bool exhausted; /* nothing due is left to claim */
+	TimestampTz checked_at; /* when every waiting step was last known to be wanted */
+	bool exhausted;			/* nothing due is left to claim */
 	TimestampTz record_not_before;
 	int apart;	 /* so many turns to come record and claim in transactions of their own */
 	int careful; /* so many claims to come are made one run at a time */
@@ -60,6 +61,8 @@ extern void progress_report_run(Pipeline *p, const DueRun *run, const char *stat
 								const char *message);
 
 /* turn.c */
+extern bool turn_wants_recheck(const Pipeline *p, TimestampTz now);
+extern void turn_recheck(Pipeline *p);
 extern bool turn_wants_claim(const Pipeline *p);
 extern void turn_take(Pipeline *p, bool with_record, bool with_claim);
 extern void turn_record_rest(Pipeline *p);

@@ -103,6 +103,33 @@ cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
 }
 
 /*
+ * All waiting steps; steps must have room for queue->waiting.
+ */
+int
+cadence_queue_waiting(const CadenceQueue *queue, CadenceStep **steps)
+{
+	int n = 0;
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		CadenceProvider *p = lfirst(cell);
+		dlist_iter iter;
+
+		dlist_foreach(iter, &p->waiting) steps[n++] = dlist_container(CadenceStep, node, iter.cur);
+	}
+	return n;
+}
+
+void
+cadence_queue_remove(CadenceQueue *queue, CadenceStep *step)
+{
+	dlist_delete(&step->node);
+	step->provider->nwaiting--;
+	queue->waiting--;
+}
+
+/*
  * Any waiting step, whatever its provider's limits: to be given back.
  */
 CadenceStep *

@@ -22,6 +22,8 @@ typedef struct CadenceQueue
 
 extern void cadence_queue_push(CadenceQueue *queue, CadenceStep *step);
 extern CadenceStep *cadence_queue_pop(CadenceQueue *queue, TimestampTz now);
+extern int cadence_queue_waiting(const CadenceQueue *queue, CadenceStep **steps);
+extern void cadence_queue_remove(CadenceQueue *queue, CadenceStep *step);
 extern CadenceStep *cadence_queue_pop_any(CadenceQueue *queue);
 extern int cadence_queue_ready(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_finished(CadenceStep *step);

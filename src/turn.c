@@ -29,6 +29,9 @@
 /* Runs in a row that can not be claimed, each for an error of its own. */
 #define CLAIM_FAILURES_MAX 20
 
+/* How old the knowledge that a waiting message is still wanted may become. */
+#define RECHECK_US USECS_PER_SEC
+
 static void
 report_skipped(Pipeline *p, const ClaimResult *claim)
 {
@@ -99,6 +102,8 @@ accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 	p->lock_failures = p->claim_failures = 0;
 	report_skipped(p, claim);
 	batch->live = claim->nrows;
+	if (p->queue.waiting == 0)
+		p->checked_at = GetCurrentTimestamp();
 	for (int i = 0; i < claim->nrows; i++)
 	{
 		if (steps[i]->outcome == OUTCOME_PENDING)
@@ -255,6 +260,46 @@ turn_take(Pipeline *p, bool with_record, bool with_claim)
 		p->careful = Max(p->careful - 1, 0);
 		transact(p, false, true);
 	}
+}
+
+/*
+ * A step may wait for a slow provider as long as its lease lasts. Meanwhile its
+ * lead may opt out, or its run be cancelled: that must be heard before it is
+ * sent.
+ */
+bool
+turn_wants_recheck(const Pipeline *p, TimestampTz now)
+{
+	return p->queue.waiting > 0 && now - p->checked_at >= RECHECK_US;
+}
+
+/*
+ * Gives back what is no longer wanted: the next execution that finds such a
+ * run due sees why.
+ */
+void
+turn_recheck(Pipeline *p)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	MemoryContext context =
+		AllocSetContextCreate(p->context, "cadence_runner recheck", ALLOCSET_DEFAULT_SIZES);
+	CadenceStep **steps = MemoryContextAlloc(context, sizeof(CadenceStep *) * p->queue.waiting);
+	bool *valid = MemoryContextAlloc(context, p->queue.waiting);
+	int n = cadence_queue_waiting(&p->queue, steps);
+
+	cadence_xact_begin(p->tables, "cadence_runner: looking at claimed runs again");
+	cadence_claim_recheck(p->claims, steps, n, valid);
+	cadence_xact_commit();
+	for (int i = 0; i < n; i++)
+	{
+		if (valid[i])
+			continue;
+		cadence_queue_remove(&p->queue, steps[i]);
+		steps[i]->outcome = OUTCOME_UNSENT;
+		progress_step_done(p, steps[i]);
+	}
+	p->checked_at = now;
+	MemoryContextDelete(context);
 }
 
 /* Before the queue runs dry, but not without end for a provider that is held up. */
