@@ -260,7 +260,13 @@ CREATE VIEW cadence_misfits(problem) AS
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
     UNION ALL
-    SELECT format('%s has row level security and does not belong to role %s, the owner of lead_cadence_runs',
+    -- a table's owner decides what its triggers do, and they run as the owner of the runs
+    SELECT format('%s does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  p.relname, pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN present p
+    WHERE NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
+    UNION ALL
+    SELECT format('%s has row level security, which would hide its rows from role %s, the owner of lead_cadence_runs',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
     WHERE p.relrowsecurity AND NOT pg_has_role(r.relowner, p.relowner, 'USAGE')
@@ -303,11 +309,13 @@ CREATE FUNCTION cadence_create_tables() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
+    prefix constant text := '@extschema@.';
     problems text[];
     owner name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c
                    WHERE c.relnamespace = '@extschema@'::regnamespace
                      AND c.relname = 'lead_cadence_runs' AND c.relkind IN ('r', 'p'));
     item record;
+    grantee record;
 BEGIN
     IF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
@@ -334,32 +342,40 @@ BEGIN
                                  coalesce(' DEFAULT ' || c.default_value, ''),
                                  CASE WHEN c.required THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY c.n) AS columns
         FROM @extschema@.cadence_table_constraints k JOIN @extschema@.cadence_columns c USING (table_name)
-        WHERE to_regclass(format('@extschema@.%I', k.table_name)) IS NULL
+        WHERE to_regclass(prefix || quote_ident(k.table_name)) IS NULL
         GROUP BY k.table_name, k.definition ORDER BY n
     LOOP
-        EXECUTE format('CREATE TABLE @extschema@.%I (%s, %s)', item.table_name, item.columns, item.constraints);
-        EXECUTE format('ALTER TABLE @extschema@.%I ENABLE ROW LEVEL SECURITY', item.table_name);
+        EXECUTE format('CREATE TABLE %s%I (%s, %s)', prefix, item.table_name, item.columns, item.constraints);
+        EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         IF owner <> current_user THEN
-            EXECUTE format('ALTER TABLE @extschema@.%I OWNER TO %I', item.table_name, owner);
+            EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, owner);
         END IF;
+        -- default privileges (Supabase's, for one) must not hand out what row level security does not cover
+        FOR grantee IN
+            SELECT DISTINCT a.grantee AS id FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+            WHERE c.oid = to_regclass(prefix || quote_ident(item.table_name)) AND a.grantee <> c.relowner
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s%I FROM %s', prefix, item.table_name,
+                           CASE grantee.id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee.id)) END);
+        END LOOP;
         RAISE NOTICE 'created table %', item.table_name;
     END LOOP;
 
     FOR item IN
         SELECT c.* FROM @extschema@.cadence_columns c
         WHERE NOT EXISTS (SELECT FROM pg_attribute a
-                          WHERE a.attrelid = to_regclass(format('@extschema@.%I', c.table_name))
+                          WHERE a.attrelid = to_regclass(prefix || quote_ident(c.table_name))
                             AND a.attname = c.column_name AND a.attnum > 0 AND NOT a.attisdropped)
         ORDER BY c.n
     LOOP
-        EXECUTE format('ALTER TABLE @extschema@.%I ADD COLUMN %I %s%s', item.table_name, item.column_name, item.type,
+        EXECUTE format('ALTER TABLE %s%I ADD COLUMN %I %s%s', prefix, item.table_name, item.column_name, item.type,
                        coalesce(' DEFAULT ' || item.default_value
                                 || CASE WHEN item.required THEN ' NOT NULL' ELSE '' END, ''));
         RAISE NOTICE 'added column % to table %', item.column_name, item.table_name;
     END LOOP;
 
     FOR item IN SELECT * FROM @extschema@.cadence_missing_indexes LOOP
-        EXECUTE format('CREATE INDEX %I ON @extschema@.%I %s', item.index_name, item.table_name, item.definition);
+        EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
         RAISE NOTICE 'created index %', item.index_name;
     END LOOP;
 END
@@ -375,6 +391,7 @@ GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cad
 --
 -- These write to tables whose triggers may name other tables without a schema:
 -- hence the tables' schema on the search path, as in the worker's own session.
+-- Others may create operators there, so those on the tables' columns are qualified.
 --
 
 CREATE FUNCTION cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now())
@@ -394,7 +411,7 @@ BEGIN
             USING ERRCODE = 'null_value_not_allowed';
     END IF;
     SELECT c.id, c.empresa, coalesce(c.ativo, true) AS ativo INTO cadence
-    FROM @extschema@.cadences c WHERE c.codigo = cadence_enroll.cadence_codigo
+    FROM @extschema@.cadences c WHERE c.codigo OPERATOR(pg_catalog.=) cadence_enroll.cadence_codigo
     ORDER BY c.updated_at DESC NULLS LAST LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'cadence "%" does not exist', cadence_enroll.cadence_codigo
@@ -405,7 +422,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Set cadences.ativo to true.';
     END IF;
     SELECT s.ordem, s.offset_minutos, s.template_codigo INTO first_step
-    FROM @extschema@.cadence_steps s WHERE s.cadence_id = cadence.id ORDER BY s.ordem LIMIT 1;
+    FROM @extschema@.cadence_steps s WHERE s.cadence_id OPERATOR(pg_catalog.=) cadence.id ORDER BY s.ordem LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'cadence "%" has no steps', cadence_enroll.cadence_codigo
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Insert rows into cadence_steps first.';
@@ -414,19 +431,20 @@ BEGIN
     -- two callers at once must not both find that the lead is not active yet
     PERFORM pg_advisory_xact_lock(hashtextextended(lead, hashtextextended(cadence.id::text, 0)));
     IF EXISTS (SELECT FROM @extschema@.lead_cadence_runs r
-               WHERE r.lead_id = lead AND r.cadence_id = cadence.id AND r.status = 'ATIVA') THEN
+               WHERE r.lead_id OPERATOR(pg_catalog.=) lead AND r.cadence_id OPERATOR(pg_catalog.=) cadence.id AND r.status OPERATOR(pg_catalog.=) 'ATIVA') THEN
         RAISE EXCEPTION 'lead "%" is already active in cadence "%"', lead, cadence_enroll.cadence_codigo
             USING ERRCODE = 'unique_violation', HINT = 'Cancel the active run first, with cadence_cancel().';
     END IF;
 
     due := cadence_enroll.start_at + make_interval(mins => coalesce(first_step.offset_minutos, 0)::int);
     INSERT INTO @extschema@.lead_cadence_runs
-        (id, lead_id, empresa, cadence_id, status, started_at, next_step_ordem, next_run_at, created_at, updated_at)
-    VALUES (run, lead, cadence.empresa, cadence.id, 'ATIVA', now(), first_step.ordem, due, now(), now());
+        (id, lead_id, empresa, cadence_id, status, started_at, next_step_ordem, next_run_at, attempts,
+         created_at, updated_at)
+    VALUES (run, lead, cadence.empresa, cadence.id, 'ATIVA', now(), first_step.ordem, due, 0, now(), now());
     INSERT INTO @extschema@.lead_cadence_events
         (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes, created_at)
     VALUES (gen_random_uuid(), run, first_step.ordem, first_step.template_codigo, 'AGENDADO',
-            jsonb_build_object('next_run_at', due), now());
+            pg_catalog.jsonb_build_object('next_run_at', due), now());
     RETURN run;
 END
 $$;
@@ -441,7 +459,7 @@ DECLARE
     found_status text;
 BEGIN
     SELECT r.status::text INTO found_status
-    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_pause.run FOR UPDATE;
+    FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_pause.run FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'run % does not exist', coalesce(cadence_pause.run::text, 'null') USING ERRCODE = 'no_data_found';
     ELSIF found_status <> 'ATIVA' THEN
@@ -450,7 +468,7 @@ BEGIN
     END IF;
     -- next_run_at stays: it is what a message that is under way recognises its claim by
     UPDATE @extschema@.lead_cadence_runs AS r SET status = 'PAUSADA', updated_at = now()
-    WHERE r.id = cadence_pause.run;
+    WHERE r.id OPERATOR(pg_catalog.=) cadence_pause.run;
 END
 $$;
 
@@ -465,19 +483,19 @@ DECLARE
     paused record;
 BEGIN
     SELECT r.status::text INTO found_status
-    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_resume.run FOR UPDATE;
+    FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_resume.run FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'run % does not exist', coalesce(cadence_resume.run::text, 'null') USING ERRCODE = 'no_data_found';
     ELSIF found_status <> 'PAUSADA' THEN
         RAISE EXCEPTION 'run % is %: it can not be resumed', cadence_resume.run, found_status
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a run that is PAUSADA can be resumed.';
     END IF;
-    SELECT r.lead_id, r.cadence_id, r.claim_id IS NOT NULL AND r.next_run_at > now() AS under_way INTO paused
-    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_resume.run;
+    SELECT r.lead_id, r.cadence_id, r.claim_id IS NOT NULL AND r.next_run_at OPERATOR(pg_catalog.>) now() AS under_way INTO paused
+    FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_resume.run;
 
     PERFORM pg_advisory_xact_lock(hashtextextended(paused.lead_id::text, hashtextextended(paused.cadence_id::text, 0)));
     IF EXISTS (SELECT FROM @extschema@.lead_cadence_runs r
-               WHERE r.lead_id = paused.lead_id AND r.cadence_id = paused.cadence_id AND r.status = 'ATIVA') THEN
+               WHERE r.lead_id OPERATOR(pg_catalog.=) paused.lead_id AND r.cadence_id OPERATOR(pg_catalog.=) paused.cadence_id AND r.status OPERATOR(pg_catalog.=) 'ATIVA') THEN
         RAISE EXCEPTION 'lead "%" is already active in this cadence with another run', paused.lead_id
             USING ERRCODE = 'unique_violation', HINT = 'Cancel one of the two runs, with cadence_cancel().';
     END IF;
@@ -487,7 +505,7 @@ BEGIN
         next_run_at = greatest(r.next_run_at, now()),
         attempts = CASE WHEN paused.under_way THEN r.attempts ELSE 0 END,
         updated_at = now()
-    WHERE r.id = cadence_resume.run;
+    WHERE r.id OPERATOR(pg_catalog.=) cadence_resume.run;
 END
 $$;
 
@@ -502,7 +520,7 @@ DECLARE
     next_ordem int;
 BEGIN
     SELECT r.status::text INTO found_status
-    FROM @extschema@.lead_cadence_runs r WHERE r.id = cadence_cancel.run FOR UPDATE;
+    FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_cancel.run FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'run % does not exist', coalesce(cadence_cancel.run::text, 'null') USING ERRCODE = 'no_data_found';
     ELSIF found_status NOT IN ('ATIVA', 'PAUSADA') THEN
@@ -513,12 +531,12 @@ BEGIN
         status = 'CANCELADA',
         next_run_at = CASE WHEN r.claim_id IS NOT NULL THEN r.next_run_at END,
         updated_at = now()
-    WHERE r.id = cadence_cancel.run
+    WHERE r.id OPERATOR(pg_catalog.=) cadence_cancel.run
     RETURNING r.next_step_ordem INTO next_ordem;
     INSERT INTO @extschema@.lead_cadence_events
         (id, lead_cadence_run_id, step_ordem, tipo_evento, detalhes, created_at)
     VALUES (gen_random_uuid(), cadence_cancel.run, next_ordem, 'ERRO',
-            jsonb_build_object('codigo', 'CANCELADA', 'erro', 'the run was cancelled',
+            pg_catalog.jsonb_build_object('codigo', 'CANCELADA', 'erro', 'the run was cancelled',
                                'motivo', cadence_cancel.motivo, 'permanente', true), now());
 END
 $$;

@@ -14,6 +14,9 @@
 /* A provider may not put a message off for longer than this. */
 #define RETRY_AFTER_MAX_S (7 * 24 * 3600)
 
+/* The beginning of a secret that is still worth hiding, in bytes. */
+#define SECRET_PREFIX_MIN 4
+
 /* Texts of a step live as long as its batch. */
 static char *
 keep_text(const CadenceStep *step, const char *text)
@@ -22,27 +25,35 @@ keep_text(const CadenceStep *step, const char *text)
 }
 
 /*
- * A provider may repeat what we sent it. The secret must not come back into an
- * event that way.
+ * A provider may repeat what we sent it: a secret must not come back into an
+ * event that way, not even the beginning of one where the text was cut.
  */
 static void
 blank_out(char *text, const char *secret)
 {
 	size_t len = secret != NULL ? strlen(secret) : 0;
+	size_t text_len = strlen(text);
 
 	if (len == 0)
 		return;
 	for (char *at = strstr(text, secret); at != NULL; at = strstr(at + len, secret))
 		memset(at, '*', len);
+	for (size_t n = Min(len - 1, text_len); n >= SECRET_PREFIX_MIN; n--)
+		if (memcmp(text + text_len - n, secret, n) == 0)
+		{
+			memset(text + text_len - n, '*', n);
+			return;
+		}
 }
 
-static void
-set_reason(CadenceStep *step, const char *code, const char *text)
+static char *
+keep_without_secrets(const CadenceStep *step, const TransferFacts *facts, const char *text)
 {
-	step->reason.code = code;
-	step->reason.text = keep_text(step, text);
-	blank_out(step->reason.text, step->provider->bearer_token);
-	blank_out(step->reason.text, step->provider->password);
+	char *copy = keep_text(step, text);
+
+	for (size_t i = 0; i < lengthof(facts->secrets); i++)
+		blank_out(copy, facts->secrets[i]);
+	return copy;
 }
 
 static const char *
@@ -65,7 +76,7 @@ set_answer(CadenceStep *step, const TransferFacts *facts, const WebhookAnswer *a
 	step->answer.at = GetCurrentTimestamp();
 	step->answer.elapsed_us = Max(step->answer.at - facts->started_at, 0);
 	if (answer->message_id[0] != '\0')
-		step->answer.message_id = keep_text(step, answer->message_id);
+		step->answer.message_id = keep_without_secrets(step, facts, answer->message_id);
 	if (facts->retry_after_s > 0)
 		step->answer.retry_after_us = Min(facts->retry_after_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
 }
@@ -93,5 +104,6 @@ cadence_judge(CadenceStep *step, const TransferFacts *facts)
 	if (step->outcome == OUTCOME_SENT)
 		return;
 	webhook_copy_text(text, sizeof(text), why);
-	set_reason(step, reason_code(step->outcome), text);
+	step->reason.code = reason_code(step->outcome);
+	step->reason.text = keep_without_secrets(step, facts, text);
 }

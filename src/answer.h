@@ -9,6 +9,8 @@
 
 #include "outcome.h"
 
+#define ANSWER_SECRETS 3
+
 /* The facts of one transfer that has ended, in nobody's protocol library's terms. */
 typedef struct TransferFacts
 {
@@ -20,6 +22,7 @@ typedef struct TransferFacts
 	const char *error; /* what went wrong where there is no answer */
 	int64 retry_after_s;
 	TimestampTz started_at;
+	const char *secrets[ANSWER_SECRETS]; /* that this request carried; NULL: none */
 } TransferFacts;
 
 extern void cadence_judge(CadenceStep *step, const TransferFacts *facts);

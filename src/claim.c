@@ -9,8 +9,9 @@
  * of the lease. What was seen but not taken is reported as skipped.
  *
  * The lock is the move of next_run_at itself, so that the old edge function,
- * whose conditional UPDATE compares that column, can run beside us. Ours
- * compares it again, too: between look and lock a run may have been moved.
+ * whose conditional UPDATE compares that column, can run beside us. A run that
+ * was moved between look and lock is taken only if it is still due: the row
+ * lock, not the value read, keeps everybody else from it until the commit.
  *
  * The batch size stands in the first statement as a literal: with a parameter
  * there the planner, which can not know that it is small, may prefer to sort
@@ -27,15 +28,13 @@
 #include "array.h"
 #include "claim.h"
 #include "row.h"
+#include "statement.h"
 
 struct CadenceClaims
 {
-	char *look_sql;
-	char *take_sql;
-	char *recheck_sql;
-	SPIPlanPtr look;
-	SPIPlanPtr take;
-	SPIPlanPtr recheck;
+	Statement look;
+	Statement take;
+	Statement recheck;
 	int batch_size;
 	TimestampTz due_until;
 
@@ -55,6 +54,51 @@ enum
 	LOOK_STEP_ORDEM
 };
 
+enum
+{
+	RECHECK_ID = 1,
+	RECHECK_CLAIM_ID
+};
+
+static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+static const Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+static const Oid recheck_types[] = {UUIDARRAYOID};
+
+static char *
+look_sql(const CadenceTables *t, int batch_size)
+{
+	return psprintf("SELECT id, next_run_at, claim_id IS NOT NULL, lead_id::text, "
+					"next_step_ordem::int4 FROM %s "
+					"WHERE status " EQ " 'ATIVA' AND next_run_at " LE " $1 "
+					"AND (next_run_at, id) " GT " ($2, $3) ORDER BY next_run_at, id LIMIT %d",
+					t->runs, batch_size);
+}
+
+static char *
+take_sql(const CadenceTables *t)
+{
+	return psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $3, claim_id = $4, "
+					"attempts = COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1, "
+					"updated_at = " NOW " WHERE u.id " EQ " ANY (ARRAY(SELECT l.id FROM %s AS l "
+					"WHERE l.id " EQ " ANY ($1) AND l.status " EQ " 'ATIVA' "
+					"AND l.next_run_at " LE " $2 FOR UPDATE SKIP LOCKED)) "
+					"AND u.status " EQ " 'ATIVA' AND u.next_run_at " LE " $2 RETURNING u.*) %s",
+					t->runs, t->runs, cadence_row_select(t, "taken"));
+}
+
+static char *
+recheck_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT r.id, r.claim_id FROM %s AS r WHERE r.id " EQ " ANY ($1) "
+					"AND r.status " EQ " 'ATIVA' AND r.claim_id IS NOT NULL "
+					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
+					"LIMIT 1), true) "
+					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
+					"WHERE k.lead_id " EQ " r.lead_id AND k.empresa::text " EQ " r.empresa::text "
+					"ORDER BY k.updated_at DESC NULLS LAST LIMIT 1), false)",
+					t->runs, t->cadences, t->contacts);
+}
+
 /*
  * Prepares claims of runs that are due at due_until, in the current memory
  * context.
@@ -67,56 +111,12 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 	claims->batch_size = batch_size;
 	claims->due_until = due_until;
 	claims->after_due = DT_NOBEGIN;
-	claims->look_sql = psprintf(
-		"SELECT id, next_run_at, claim_id IS NOT NULL, lead_id::text, next_step_ordem::int4 "
-		"FROM %s WHERE status = 'ATIVA' AND next_run_at <= $1 "
-		"AND (next_run_at, id) > ($2, $3) ORDER BY next_run_at, id LIMIT %d",
-		t->runs, batch_size);
-	claims->take_sql =
-		psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $3, claim_id = $4, "
-				 "attempts = COALESCE(u.attempts, 0) + 1, updated_at = now() "
-				 "WHERE u.id = ANY (ARRAY(SELECT l.id FROM %s AS l WHERE l.id = ANY ($1) "
-				 "AND l.status = 'ATIVA' AND l.next_run_at <= $2 FOR UPDATE SKIP LOCKED)) "
-				 "AND u.status = 'ATIVA' AND u.next_run_at <= $2 RETURNING u.*) %s",
-				 t->runs, t->runs, cadence_row_select(t, "taken"));
-	claims->recheck_sql = psprintf(
-		"SELECT r.id, r.claim_id FROM %s AS r WHERE r.id = ANY ($1) AND r.status = 'ATIVA' "
-		"AND r.claim_id IS NOT NULL "
-		"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id = r.cadence_id), true) "
-		"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k WHERE k.lead_id = r.lead_id "
-		"AND k.empresa::text = r.empresa::text ORDER BY k.updated_at DESC NULLS LAST LIMIT 1), "
-		"false)",
-		t->runs, t->cadences, t->contacts);
+	claims->look =
+		STATEMENT("looking for due runs", look_sql(t, batch_size), look_types, SPI_OK_SELECT);
+	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_SELECT);
+	claims->recheck =
+		STATEMENT("looking at claimed runs again", recheck_sql(t), recheck_types, SPI_OK_SELECT);
 	return claims;
-}
-
-static SPIPlanPtr
-prepare(const char *sql, int nargs, Oid *types)
-{
-	MemoryContext context = CurrentMemoryContext;
-	SPIPlanPtr plan = SPI_prepare(sql, nargs, types);
-
-	MemoryContextSwitchTo(context);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not prepare the claim: %s", SPI_result_code_string(SPI_result))));
-	return plan;
-}
-
-static void
-prepare_plans(CadenceClaims *claims)
-{
-	Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
-	Oid recheck_types[] = {UUIDARRAYOID};
-	Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
-
-	if (claims->look == NULL)
-		claims->look = prepare(claims->look_sql, lengthof(look_types), look_types);
-	if (claims->recheck == NULL)
-		claims->recheck = prepare(claims->recheck_sql, lengthof(recheck_types), recheck_types);
-	if (claims->take == NULL)
-		claims->take = prepare(claims->take_sql, lengthof(take_types), take_types);
 }
 
 static void
@@ -135,26 +135,13 @@ read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
 	run->claimed = false;
 }
 
-/* SPI leaves its own memory context behind; what we make must outlive it. */
-static void
-execute(SPIPlanPtr plan, Datum *values, int limit, const char *what)
-{
-	MemoryContext context = CurrentMemoryContext;
-	int rc = SPI_execute_plan(plan, values, NULL, false, limit);
-
-	MemoryContextSwitchTo(context);
-	if (rc != SPI_OK_SELECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("%s failed: %s", what, SPI_result_code_string(rc))));
-}
-
 static void
 look(CadenceClaims *claims, int limit, ClaimResult *result)
 {
 	Datum values[] = {TimestampTzGetDatum(claims->due_until),
 					  TimestampTzGetDatum(claims->after_due), UUIDPGetDatum(&claims->after_id)};
 
-	execute(claims->look, values, limit, "looking for due runs");
+	statement_execute(&claims->look, values, NULL, limit);
 	result->nseen = SPI_processed;
 	result->last = result->nseen < (limit > 0 ? limit : claims->batch_size);
 	result->seen = palloc(sizeof(DueRun) * Max(result->nseen, 1));
@@ -204,9 +191,10 @@ match_rows(ClaimResult *result, DueRun **sorted)
 		wanted.id =
 			*DatumGetUUIDP(SPI_getbinval(result->rows[i], result->desc, ROW_RUN_ID, &isnull));
 		found = bsearch(&key, sorted, result->nseen, sizeof(DueRun *), by_id);
-		if (found == NULL)
+		if (found == NULL || (*found)->claimed)
 			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-							errmsg("the claim returned a run that it was not asked for")));
+							errmsg("the claim returned a run twice, or one that it was not asked "
+								   "for")));
 		(*found)->claimed = true;
 		result->row_seen[i] = *found - result->seen;
 	}
@@ -226,7 +214,6 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 	Datum values[4];
 
 	memset(result, 0, sizeof(*result));
-	prepare_plans(claims);
 	look(claims, limit, result);
 	if (result->nseen == 0)
 		return;
@@ -239,7 +226,7 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 	values[2] = TimestampTzGetDatum(lease_end);
 	values[3] = UUIDPGetDatum(claim_id);
 
-	execute(claims->take, values, 0, "taking due runs");
+	statement_execute(&claims->take, values, NULL, 0);
 	result->rows = SPI_tuptable->vals;
 	result->desc = SPI_tuptable->tupdesc;
 	result->nrows = SPI_processed;
@@ -261,9 +248,9 @@ mark_valid(CadenceStep **steps, int n, bool *valid, HeapTuple row, TupleDesc des
 	CadenceStep wanted;
 	CadenceStep *key = &wanted;
 	CadenceStep **found;
-	pg_uuid_t *claim_id = DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+	pg_uuid_t *claim_id = DatumGetUUIDP(SPI_getbinval(row, desc, RECHECK_CLAIM_ID, &isnull));
 
-	wanted.run_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	wanted.run_id = *DatumGetUUIDP(SPI_getbinval(row, desc, RECHECK_ID, &isnull));
 	found = bsearch(&key, steps, n, sizeof(CadenceStep *), by_run_id);
 	if (found != NULL && memcmp(claim_id, &(*found)->batch->claim_id, UUID_LEN) == 0)
 		valid[found - steps] = true;
@@ -280,7 +267,6 @@ cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *v
 	ColumnArray ids;
 	Datum values[1];
 
-	prepare_plans(claims);
 	qsort(steps, n, sizeof(CadenceStep *), by_run_id);
 	column_init(&ids, UUIDOID, n);
 	for (int i = 0; i < n; i++)
@@ -289,7 +275,7 @@ cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *v
 		column_add_uuid(&ids, &steps[i]->run_id);
 	}
 	values[0] = column_array(&ids);
-	execute(claims->recheck, values, 0, "looking at claimed runs again");
+	statement_execute(&claims->recheck, values, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		mark_valid(steps, n, valid, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 }

@@ -62,6 +62,7 @@ typedef struct Transfer
 	size_t body_sent;
 	struct curl_slist *headers;
 	TimestampTz started_at;
+	const char *secrets[ANSWER_SECRETS]; /* those of its provider when it started */
 
 	char status_line[STATUS_LINE_MAX];
 	size_t header_bytes;
@@ -274,11 +275,9 @@ static void
 destroy(void *arg)
 {
 	CadenceDispatcher *d = arg;
-	sigset_t saved;
 
 	if (d->multi == NULL)
 		return;
-	mask_signals(&saved);
 	for (int i = 0; i < d->ntransfers; i++)
 	{
 		Transfer *t = d->transfers[i];
@@ -291,7 +290,6 @@ destroy(void *arg)
 		free(t);
 	}
 	curl_multi_cleanup(d->multi);
-	unmask_signals(&saved);
 	free(d->transfers);
 	d->multi = NULL;
 	d->ntransfers = 0;
@@ -419,6 +417,9 @@ reset_transfer(Transfer *t, CadenceStep *step)
 	t->header_bytes = t->answer_len = 0;
 	t->refused_address = t->too_long = false;
 	t->started_at = GetCurrentTimestamp();
+	t->secrets[0] = step->provider->bearer_token;
+	t->secrets[1] = step->provider->password;
+	t->secrets[2] = step->provider->basic_credentials;
 }
 
 /* ---- the end of a request ------------------------------------------------ */
@@ -460,6 +461,7 @@ facts_of(const Transfer *t, CURLcode code)
 						   .started_at = t->started_at};
 	curl_off_t retry_after = 0;
 
+	memcpy(facts.secrets, t->secrets, sizeof(facts.secrets));
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &facts.status);
 	if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
 		facts.retry_after_s = retry_after;

@@ -105,6 +105,17 @@ cadence_wakeup_fd(void)
 	return wakeup_pipe[0];
 }
 
+/* What woke us is looked at from here on; the next wait is for something new. */
+void
+cadence_drain_wakeups(void)
+{
+	char buffer[64];
+
+	while (read(wakeup_pipe[0], buffer, sizeof(buffer)) > 0)
+		;
+	ResetLatch(MyLatch);
+}
+
 /*
  * Between two waits, with no transaction open: settings are read again, and
  * barriers are absorbed (DROP DATABASE of any database waits for that).
@@ -112,11 +123,7 @@ cadence_wakeup_fd(void)
 void
 cadence_process_interrupts(void)
 {
-	char buffer[64];
-
-	while (read(wakeup_pipe[0], buffer, sizeof(buffer)) > 0)
-		;
-	ResetLatch(MyLatch);
+	cadence_drain_wakeups();
 	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;

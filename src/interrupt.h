@@ -10,6 +10,7 @@
 extern void cadence_interrupts_install(void);
 extern bool cadence_stop_requested(void);
 extern int cadence_wakeup_fd(void);
+extern void cadence_drain_wakeups(void);
 extern void cadence_process_interrupts(void);
 extern void cadence_forget_cancel(void);
 

@@ -165,7 +165,7 @@ start_worker(Launch *launch)
 
 	snprintf(worker.bgw_name, BGW_MAXLEN, "cadence_runner %s", launch->shared->trigger);
 	strlcpy(worker.bgw_type, "cadence_runner", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "cadence_runner", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "$libdir/cadence_runner", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cadence_worker_main", BGW_MAXLEN);
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;

@@ -86,30 +86,11 @@ open_dispatcher(Pipeline *p)
 	MemoryContextSwitchTo(old);
 }
 
-/* Whether a whole request still fits into the lease, and its provider is still ours. */
-static bool
-may_be_sent(const CadenceStep *step, TimestampTz now)
-{
-	int64 needed_ms = (int64) step->provider->timeout + LEASE_MARGIN_MS;
-
-	return !step->provider->gone && now + needed_ms * 1000 < step->lease_end;
-}
-
 static void
-start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
+send_step(Pipeline *p, CadenceStep *step)
 {
-	MemoryContext old;
+	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
 
-	if (!may_be_sent(step, now))
-	{
-		cadence_queue_finished(step);
-		step->outcome = OUTCOME_UNSENT;
-		progress_step_done(p, step);
-		return;
-	}
-	if (p->dispatcher == NULL)
-		open_dispatcher(p);
-	old = MemoryContextSwitchTo(step->batch->context);
 	step->message = cadence_render_message(step);
 	p->message_bytes += step->message_len;
 	p->transport->start(p->dispatcher, step);
@@ -117,15 +98,47 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 }
 
 static void
+give_back(Pipeline *p, CadenceStep *step)
+{
+	step->outcome = OUTCOME_UNSENT;
+	progress_step_done(p, step);
+}
+
+/* A step that was popped ends in the dispatcher or among what is done, error or not. */
+static void
+start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
+{
+	if (!turn_may_be_sent(step, now))
+	{
+		cadence_queue_finished(step);
+		give_back(p, step);
+		return;
+	}
+	PG_TRY();
+	{
+		send_step(p, step);
+	}
+	PG_CATCH();
+	{
+		cadence_queue_finished(step);
+		give_back(p, step);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+static void
 start_waiting(Pipeline *p)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	while (p->queue.waiting > 0 && p->message_bytes < MESSAGE_BYTES_MAX)
+	if (p->queue.waiting > 0 && p->dispatcher == NULL)
+		open_dispatcher(p);
+	while (p->queue.waiting > 0 && !p->record_blocked && p->message_bytes < MESSAGE_BYTES_MAX)
 	{
 		CadenceStep *step;
 
-		if (p->dispatcher != NULL && in_flight(p) >= p->transport->capacity(p->dispatcher))
+		if (in_flight(p) >= p->transport->capacity(p->dispatcher))
 			break;
 		step = cadence_queue_pop(&p->queue, now);
 		if (step == NULL)
@@ -222,18 +235,34 @@ run_until_finished(Pipeline *p)
 
 /* ---- every way out ----------------------------------------------------------------- */
 
+/*
+ * A server that stops, or a caller that is gone, does not wait for a slow
+ * provider. Whatever else ends an execution is no reason to break off what is
+ * under way: each transfer ends by its own time-out.
+ */
 static void
-give_grace(Pipeline *p)
+drain(Pipeline *p)
 {
-	TimestampTz until = GetCurrentTimestamp() + GRACE_MS * 1000;
+	TimestampTz stop_at = 0;
 
-	while (in_flight(p) > 0 && GetCurrentTimestamp() < until)
-		wait_for_transfers(p, Min(GRACE_MS / 10, WAIT_MS));
-	if (in_flight(p) > 0)
+	while (in_flight(p) > 0)
 	{
-		p->transport->abandon(p->dispatcher);
-		collect_done(p);
+		if (cadence_stop_requested() && stop_at == 0)
+			stop_at = GetCurrentTimestamp() + GRACE_MS * INT64CONST(1000);
+		if (stop_at != 0 && GetCurrentTimestamp() >= stop_at)
+			break;
+		cadence_drain_wakeups();
+		wait_for_transfers(p, stop_at != 0 ? GRACE_MS / 10 : WAIT_MS);
 	}
+}
+
+static void
+abandon_rest(Pipeline *p)
+{
+	if (in_flight(p) == 0)
+		return;
+	p->transport->abandon(p->dispatcher);
+	collect_done(p);
 }
 
 static void
@@ -242,10 +271,7 @@ give_back_waiting(Pipeline *p)
 	CadenceStep *step;
 
 	while ((step = cadence_queue_pop_any(&p->queue)) != NULL)
-	{
-		step->outcome = OUTCOME_UNSENT;
-		progress_step_done(p, step);
-	}
+		give_back(p, step);
 }
 
 /*
@@ -298,12 +324,15 @@ static void
 wind_down(Pipeline *p)
 {
 	cadence_forget_cancel();
+	give_back_waiting(p);
+	attempt(p, drain);
+	attempt(p, abandon_rest);
+	cadence_forget_cancel();
 	if (cadence_stop_requested())
 		cadence_session_hurry();
-	attempt(p, give_grace);
-	give_back_waiting(p);
 	if (!attempt(p, turn_record_rest))
 	{
+		cadence_forget_cancel();
 		cadence_session_hurry();
 		attempt(p, turn_record_rest);
 	}
@@ -371,6 +400,7 @@ cadence_pipeline_execute(Oid schema, const char *trigger)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Pipeline p = {.context = context};
 	ErrorData *error;
+	char *json;
 
 	p.summary = cadence_summary_create(trigger, cadence_log_results);
 	error = run(&p, schema);
@@ -396,5 +426,7 @@ cadence_pipeline_execute(Oid schema, const char *trigger)
 	if (error != NULL)
 		ThrowErrorData(error);
 	MemoryContextSwitchTo(old);
-	return cadence_summary_json(p.summary);
+	json = cadence_summary_json(p.summary);
+	MemoryContextDelete(context);
+	return json;
 }

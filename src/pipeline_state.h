@@ -46,8 +46,9 @@ typedef struct Pipeline
 	TimestampTz checked_at; /* when every waiting step was last known to be wanted */
 	bool exhausted;			/* nothing due is left to claim */
 	TimestampTz record_not_before;
-	int apart;	 /* so many turns to come record and claim in transactions of their own */
-	int careful; /* so many claims to come are made one run at a time */
+	bool record_blocked; /* by a locked table: nothing more is taken or sent meanwhile */
+	int apart;			 /* so many turns to come record and claim in transactions of their own */
+	int careful;		 /* so many claims to come are made one run at a time */
 	int lock_failures;
 	int claim_failures;
 } Pipeline;
@@ -61,6 +62,7 @@ extern void progress_report_run(Pipeline *p, const DueRun *run, const char *stat
 								const char *message);
 
 /* turn.c */
+extern bool turn_may_be_sent(const CadenceStep *step, TimestampTz now);
 extern bool turn_wants_recheck(const Pipeline *p, TimestampTz now);
 extern void turn_recheck(Pipeline *p);
 extern bool turn_wants_claim(const Pipeline *p);

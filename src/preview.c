@@ -21,6 +21,7 @@
 #include "provider.h"
 #include "resolve.h"
 #include "row.h"
+#include "statement.h"
 
 PG_FUNCTION_INFO_V1(cadence_preview);
 
@@ -28,7 +29,7 @@ static HeapTuple
 fetch_row(const CadenceTables *tables, Datum run_id)
 {
 	Oid types[] = {UUIDOID};
-	char *sql = psprintf("%s WHERE r.id = $1", cadence_row_select(tables, tables->runs));
+	char *sql = psprintf("%s WHERE r.id " EQ " $1", cadence_row_select(tables, tables->runs));
 	int rc = SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1);
 
 	if (rc != SPI_OK_SELECT)
@@ -45,7 +46,7 @@ static char *
 status_of(const CadenceTables *tables, Datum run_id)
 {
 	Oid types[] = {UUIDOID};
-	char *sql = psprintf("SELECT status::text FROM %s WHERE id = $1", tables->runs);
+	char *sql = psprintf("SELECT status::text FROM %s WHERE id " EQ " $1", tables->runs);
 
 	if (SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1) != SPI_OK_SELECT ||
 		SPI_processed == 0)

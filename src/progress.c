@@ -86,7 +86,7 @@ result_message(const CadenceStep *step)
 {
 	if (step->record_problem != NULL)
 		return psprintf("%s, but not fully recorded: %s",
-						step->outcome == OUTCOME_SENT ? "sent" : step->reason.text,
+						step->reason.text == NULL ? "done" : step->reason.text,
 						step->record_problem);
 	switch (step->outcome)
 	{

@@ -18,6 +18,7 @@
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
+#include "common/base64.h"
 #include "common/hashfn.h"
 #include "foreign/foreign.h"
 #include "storage/fd.h"
@@ -163,6 +164,21 @@ secret(List *options, const char *name, const char *file_option, char **problem)
 	return path != NULL ? read_secret_file(path, problem) : NULL;
 }
 
+/* As they stand in the header: what a provider may send back to us. */
+static char *
+basic_credentials(const char *username, const char *password)
+{
+	char *plain =
+		psprintf("%s:%s", username != NULL ? username : "", password != NULL ? password : "");
+	int len = strlen(plain);
+	int size = pg_b64_enc_len(len);
+	char *encoded = palloc0(size + 1);
+
+	if (pg_b64_encode((const void *) plain, len, encoded, size) < 0)
+		encoded[0] = '\0';
+	return encoded;
+}
+
 static double
 number_or(List *options, const char *name, double otherwise)
 {
@@ -202,9 +218,12 @@ read_options(CadenceProvider *p, ForeignServer *server, List *mapping)
 		p->record_message = true;
 
 	p->problem = NULL;
+	p->basic_credentials = NULL;
 	p->bearer_token = secret(mapping, "bearer_token", "bearer_token_file", &p->problem);
 	p->username = secret(mapping, "username", "username_file", &p->problem);
 	p->password = secret(mapping, "password", "password_file", &p->problem);
+	if (p->username != NULL || p->password != NULL)
+		p->basic_credentials = basic_credentials(p->username, p->password);
 	if (p->canal == NULL || p->url == NULL)
 		p->problem = pstrdup("it has no canal or no url");
 }
@@ -214,9 +233,11 @@ refresh_server(CadenceProviders *providers, Oid server)
 {
 	CadenceProvider *p = find_or_add(providers, server);
 
-	p->gone = cadence_server_usage(server, providers->owner) != ACLCHECK_OK;
+	ForeignServer *found = GetForeignServerExtended(server, FSV_MISSING_OK);
+
+	p->gone = found == NULL || cadence_server_usage(server, providers->owner) != ACLCHECK_OK;
 	if (!p->gone)
-		read_options(p, GetForeignServer(server), mapping_options(providers->owner, server));
+		read_options(p, found, mapping_options(providers->owner, server));
 }
 
 static int
@@ -228,32 +249,17 @@ by_name(const ListCell *a, const ListCell *b)
 	return strcmp(pa->name ? pa->name : "", pb->name ? pb->name : "");
 }
 
-/*
- * Reads the servers again if a catalog has changed. Needs a transaction.
- */
-void
-cadence_providers_refresh(CadenceProviders *providers)
+static void
+read_servers(CadenceProviders *providers)
 {
-	ForeignDataWrapper *wrapper;
-	MemoryContext old;
-	Relation rel;
-	SysScanDesc scan;
+	ForeignDataWrapper *wrapper = GetForeignDataWrapperByName("cadence_provider", false);
+	Relation rel = table_open(ForeignServerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple tuple;
 	ListCell *cell;
 
-	if (!catalog_changed)
-		return;
-	wrapper = GetForeignDataWrapperByName("cadence_provider", true);
-	if (wrapper == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("foreign-data wrapper \"cadence_provider\" does not exist")));
-
-	old = MemoryContextSwitchTo(providers->context);
 	foreach (cell, providers->list)
 		((CadenceProvider *) lfirst(cell))->gone = true;
-
-	rel = table_open(ForeignServerRelationId, AccessShareLock);
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
@@ -263,10 +269,34 @@ cadence_providers_refresh(CadenceProviders *providers)
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-
 	list_sort(providers->list, by_name);
-	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Reads the servers again if a catalog has changed. Needs a transaction.
+ *
+ * The flag is cleared first: a change that arrives while we read is one more.
+ */
+void
+cadence_providers_refresh(CadenceProviders *providers)
+{
+	MemoryContext old;
+
+	if (!catalog_changed)
+		return;
 	catalog_changed = false;
+	old = MemoryContextSwitchTo(providers->context);
+	PG_TRY();
+	{
+		read_servers(providers);
+	}
+	PG_CATCH();
+	{
+		catalog_changed = true;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
 }
 
 List *

@@ -29,6 +29,7 @@ typedef struct CadenceProvider
 	char *bearer_token;
 	char *username;
 	char *password;
+	char *basic_credentials; /* both, as HTTP Basic writes them */
 
 	char *problem; /* NULL, or why it can not be used */
 	bool gone;	   /* dropped, or no longer ours to use */

@@ -8,8 +8,7 @@
  *
  * When a batch fails, some row of it does, perhaps only by a deferred
  * constraint. Each step is then recorded in a subtransaction of its own, and
- * what the tables refuse of one step is left out piece by piece: that its run
- * moves on matters most, since a message that was sent must not be sent again.
+ * of a step that its tables refuse, each piece in one of its own.
  */
 #include "postgres.h"
 
@@ -24,28 +23,27 @@
 
 #include "array.h"
 #include "event.h"
+#include "interrupt.h"
 #include "plan.h"
 #include "provider.h"
 #include "record.h"
 #include "settings.h"
+#include "sqlerror.h"
+#include "statement.h"
 #include "transaction.h"
 
-/* How much of a step is written; each level leaves out one thing more. */
-typedef enum RecordLevel
+/* So many steps that wait for a lock in vain are enough to stop trying for now. */
+#define UNSETTLED_MAX 3
+
+/* The pieces of a step's record, of which some may be refused. */
+typedef enum RecordPiece
 {
 	RECORD_ALL,
-	RECORD_NO_MESSAGE,
-	RECORD_MOVE_ONLY,
-	RECORD_PAUSE_ONLY
-} RecordLevel;
-
-typedef struct Statement
-{
-	char *sql;
-	int nargs;
-	const Oid *types;
-	SPIPlanPtr plan;
-} Statement;
+	RECORD_MOVE,
+	RECORD_PAUSE, /* instead of a move that is refused */
+	RECORD_EVENTS,
+	RECORD_MESSAGE
+} RecordPiece;
 
 struct CadenceRecorder
 {
@@ -56,9 +54,16 @@ struct CadenceRecorder
 	Statement messages;
 };
 
-static const Oid move_types[] = {UUIDARRAYOID, UUIDARRAYOID,		TIMESTAMPTZARRAYOID,
-								 TEXTARRAYOID, BOOLARRAYOID,		INT4ARRAYOID,
-								 INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID};
+static const Oid move_types[] = {
+	UUIDARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, BOOLARRAYOID,
+	INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, BOOLARRAYOID};
+/* What the move returns. */
+enum
+{
+	MOVED_NUMBER = 1, /* of the step in the batch, from 1 */
+	MOVED_AS_PLANNED  /* not paused or cancelled meanwhile */
+};
+
 static const Oid pause_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
 static const Oid event_types[] = {UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID,
 								  TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
@@ -76,35 +81,38 @@ move_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"UPDATE %s AS r SET "
-		"status = CASE WHEN r.status = 'ATIVA' THEN d.status::%s ELSE r.status END, "
+		"status = CASE WHEN r.status " EQ " 'ATIVA' THEN d.status::%s ELSE r.status END, "
 		"last_step_ordem = CASE WHEN d.advance THEN COALESCE(d.ordem, r.last_step_ordem) "
 		"ELSE r.last_step_ordem END, "
 		"next_step_ordem = CASE WHEN d.advance THEN d.next_ordem ELSE r.next_step_ordem END, "
-		"next_run_at = d.next_due, attempts = d.attempts, claim_id = NULL, updated_at = now() "
-		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY "
-		"AS d(id, claim_id, lease_end, status, advance, ordem, next_ordem, next_due, attempts, n) "
-		"WHERE r.id = ANY ($1) AND r.id = d.id AND r.claim_id = d.claim_id "
-		"AND r.next_run_at = d.lease_end RETURNING d.n",
+		"next_run_at = d.next_due, attempts = d.attempts, "
+		"claim_id = CASE WHEN d.keep_claim THEN r.claim_id END, updated_at = " NOW " "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY "
+		"AS d(id, claim_id, lease_end, status, advance, ordem, next_ordem, next_due, attempts, "
+		"keep_claim, n) "
+		"WHERE r.id " EQ " ANY ($1) AND r.id " EQ " d.id AND r.claim_id " EQ " d.claim_id "
+		"AND r.next_run_at " EQ " d.lease_end RETURNING d.n, r.status::text " EQ " d.status",
 		t->runs, t->run_status_type);
 }
 
 static char *
 pause_sql(const CadenceTables *t)
 {
-	return psprintf("UPDATE %s SET status = 'PAUSADA', claim_id = NULL "
-					"WHERE id = $1 AND claim_id = $2 AND next_run_at = $3",
+	return psprintf("UPDATE %s SET status = 'PAUSADA', claim_id = NULL, updated_at = " NOW " "
+					"WHERE id " EQ " $1 AND claim_id " EQ " $2 AND next_run_at " EQ " $3",
 					t->runs);
 }
 
 static char *
 events_sql(const CadenceTables *t)
 {
-	return psprintf("INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
-					"tipo_evento, detalhes, created_at) "
-					"SELECT d.id, d.run_id, d.ordem, d.template, d.tipo::%s, d.detalhes::jsonb, "
-					"now() FROM unnest($1, $2, $3, $4, $5, $6) "
-					"AS d(id, run_id, ordem, template, tipo, detalhes)",
-					t->events, t->event_type_type);
+	return psprintf(
+		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
+		"tipo_evento, detalhes, created_at) "
+		"SELECT d.id, d.run_id, d.ordem, d.template, d.tipo::%s, d.detalhes::jsonb, " NOW
+		" FROM unnest($1, $2, $3, $4, $5, $6) "
+		"AS d(id, run_id, ordem, template, tipo, detalhes)",
+		t->events, t->event_type_type);
 }
 
 /* Unless the run's last event says the same already. */
@@ -113,60 +121,41 @@ event_once_sql(const CadenceTables *t)
 {
 	return psprintf("INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
 					"tipo_evento, detalhes, created_at) "
-					"SELECT $1, $2, $3, $4, $5::%s, $6::jsonb, now() "
-					"WHERE COALESCE((SELECT e.detalhes ->> 'codigo' FROM %s AS e "
-					"WHERE e.lead_cadence_run_id = $2 ORDER BY e.created_at DESC, e.id DESC "
-					"LIMIT 1), '') <> $6::jsonb ->> 'codigo'",
+					"SELECT $1, $2, $3, $4, $5::%s, $6::jsonb, " NOW " "
+					"WHERE COALESCE((SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
+					"WHERE e.lead_cadence_run_id " EQ " $2 "
+					"ORDER BY e.created_at DESC, e.id DESC LIMIT 1), '') " NE
+					" ($6::jsonb " JSON_TEXT " 'codigo')",
 					t->events, t->event_type_type, t->events);
 }
 
 static char *
 messages_sql(const CadenceTables *t)
 {
-	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
-					"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
-					"email_message_id, created_at, updated_at) "
-					"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
-					"'ENVIADO', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, "
-					"now(), now() FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
-					"AS d(id, lead_id, empresa, canal, conteudo, run_id, enviado_em, ordem, "
-					"template, whatsapp, email)",
-					t->messages, t->message_empresa_type, t->message_canal_type);
+	return psprintf(
+		"INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
+		"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
+		"email_message_id, created_at, updated_at) "
+		"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
+		"'ENVIADO', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, " NOW ", " NOW
+		" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+		"AS d(id, lead_id, empresa, canal, conteudo, run_id, enviado_em, ordem, "
+		"template, whatsapp, email)",
+		t->messages, t->message_empresa_type, t->message_canal_type);
 }
-
-#define STATEMENT(text, argtypes) \
-	((Statement){.sql = (text), .nargs = lengthof(argtypes), .types = (argtypes)})
 
 CadenceRecorder *
 cadence_recorder_create(const CadenceTables *t)
 {
 	CadenceRecorder *r = palloc0(sizeof(*r));
 
-	r->move = STATEMENT(move_sql(t), move_types);
-	r->pause = STATEMENT(pause_sql(t), pause_types);
-	r->events = STATEMENT(events_sql(t), event_types);
-	r->event_once = STATEMENT(event_once_sql(t), event_once_types);
-	r->messages = STATEMENT(messages_sql(t), message_types);
+	r->move = STATEMENT("moving runs on", move_sql(t), move_types, SPI_OK_UPDATE_RETURNING);
+	r->pause = STATEMENT("pausing a run", pause_sql(t), pause_types, SPI_OK_UPDATE);
+	r->events = STATEMENT("writing events", events_sql(t), event_types, SPI_OK_INSERT);
+	r->event_once =
+		STATEMENT("writing an event", event_once_sql(t), event_once_types, SPI_OK_INSERT);
+	r->messages = STATEMENT("writing messages", messages_sql(t), message_types, SPI_OK_INSERT);
 	return r;
-}
-
-static void
-execute(Statement *statement, Datum *values, const char *nulls)
-{
-	int rc;
-
-	if (statement->plan == NULL)
-	{
-		statement->plan = SPI_prepare(statement->sql, statement->nargs, (Oid *) statement->types);
-		if (statement->plan == NULL || SPI_keepplan(statement->plan) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not prepare the record: %s",
-															 SPI_result_code_string(SPI_result))));
-	}
-	rc = SPI_execute_plan(statement->plan, values, nulls, false, 0);
-	if (rc < 0)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("recording failed: %s", SPI_result_code_string(rc))));
 }
 
 static void
@@ -176,7 +165,7 @@ execute_columns(Statement *statement, const ColumnArray *columns)
 
 	for (int i = 0; i < statement->nargs; i++)
 		values[i] = column_array(&columns[i]);
-	execute(statement, values, NULL);
+	statement_execute(statement, values, NULL, 0);
 }
 
 static void
@@ -222,6 +211,18 @@ status_text(RunStatus status)
 	pg_unreachable();
 }
 
+/*
+ * An earlier attempt that was never recorded stays on the run's mind until the
+ * step is settled: looked at again for another reason, it is still uncertain.
+ */
+static bool
+keeps_claim(const CadenceStep *step)
+{
+	return step->interrupted &&
+		   (step->outcome == OUTCOME_UNRESOLVED || step->outcome == OUTCOME_WAITING ||
+			step->outcome == OUTCOME_UNSENT);
+}
+
 static void
 add_move(ColumnArray *c, const CadenceStep *step)
 {
@@ -246,6 +247,7 @@ add_move(ColumnArray *c, const CadenceStep *step)
 	else
 		column_add_null(&c[7]);
 	column_add_int(&c[8], plan->attempts);
+	column_add_bool(&c[9], keeps_claim(step));
 }
 
 /* Moves the runs and notes whose claims were lost. */
@@ -265,9 +267,13 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
-		Datum number = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		CadenceStep *step =
+			steps[DatumGetInt64(SPI_getbinval(row, desc, MOVED_NUMBER, &isnull)) - 1];
 
-		steps[DatumGetInt64(number) - 1]->lost = false;
+		step->lost = false;
+		step->as_planned = DatumGetBool(SPI_getbinval(row, desc, MOVED_AS_PLANNED, &isnull));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -279,7 +285,8 @@ pause_run(CadenceRecorder *r, CadenceStep *step)
 					  TimestampTzGetDatum(step->lease_end)};
 
 	step->plan = (RunPlan){.status = RUN_PAUSED, .permanent = true};
-	execute(&r->pause, values, NULL);
+	step->as_planned = false;
+	statement_execute(&r->pause, values, NULL, 0);
 	step->lost = SPI_processed == 0;
 }
 
@@ -318,7 +325,7 @@ insert_events(CadenceRecorder *r, CadenceStep **steps, int n)
 				 s->outcome != OUTCOME_WAITING)
 			add_event(columns, ids++, s, s->has_step, s->ordem, s->template_codigo, "ERRO",
 					  event_error_details(s));
-		if (s->outcome == OUTCOME_SENT && !s->lost && s->plan.has_due)
+		if (s->outcome == OUTCOME_SENT && !s->lost && s->as_planned && s->plan.has_due)
 			add_event(columns, ids++, s, true, s->next_ordem, s->next_template, "AGENDADO",
 					  event_scheduled_details(s));
 	}
@@ -351,7 +358,7 @@ insert_waiting_events(CadenceRecorder *r, CadenceStep **steps, int n)
 			values[3] = CStringGetTextDatum(s->template_codigo);
 		else
 			nulls[3] = 'n';
-		execute(&r->event_once, values, nulls);
+		statement_execute(&r->event_once, values, nulls, 0);
 	}
 }
 
@@ -390,21 +397,19 @@ insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 }
 
 static void
-write_steps(CadenceRecorder *r, CadenceStep **steps, int n, RecordLevel level)
+write_steps(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
 {
-	if (level == RECORD_PAUSE_ONLY)
-	{
+	if (piece == RECORD_ALL || piece == RECORD_MOVE)
+		move_runs(r, steps, n);
+	if (piece == RECORD_PAUSE)
 		for (int i = 0; i < n; i++)
 			pause_run(r, steps[i]);
-		return;
-	}
-	move_runs(r, steps, n);
-	if (level < RECORD_MOVE_ONLY)
+	if (piece == RECORD_ALL || piece == RECORD_EVENTS)
 	{
 		insert_events(r, steps, n);
 		insert_waiting_events(r, steps, n);
 	}
-	if (level < RECORD_NO_MESSAGE)
+	if (piece == RECORD_ALL || piece == RECORD_MESSAGE)
 		insert_messages(r, steps, n);
 }
 
@@ -418,25 +423,9 @@ cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 	write_steps(r, steps, n, RECORD_ALL);
 }
 
-/* Errors that say nothing about the row: to be tried again as it is. */
-static bool
-is_about_the_moment(int sqlstate)
-{
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_SYSTEM_ERROR:
-			return true;
-		default:
-			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE;
-	}
-}
-
-/* One step, in a subtransaction; NULL, or the error that undid it. */
+/* One piece of one step, in a subtransaction; NULL, or the error that undid it. */
 static ErrorData *
-try_record(CadenceRecorder *r, CadenceStep *step, RecordLevel level)
+try_record(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -446,7 +435,7 @@ try_record(CadenceRecorder *r, CadenceStep *step, RecordLevel level)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		write_steps(r, &step, 1, level);
+		write_steps(r, &step, 1, piece);
 		cadence_xact_fire_deferred();
 		ReleaseCurrentSubTransaction();
 	}
@@ -463,61 +452,96 @@ try_record(CadenceRecorder *r, CadenceStep *step, RecordLevel level)
 	return error;
 }
 
+/* Of the moment, not of the row: a lock, a deadlock, a full disk, a stop. */
+static bool
+is_of_the_moment(const ErrorData *error)
+{
+	return error != NULL &&
+		   (sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode));
+}
+
 /* The first error says why a step is not recorded as it should be. */
 static void
-note_problem(CadenceStep *step, const char *message)
+note_problem(CadenceStep *step, const ErrorData *error)
 {
-	if (step->record_problem == NULL)
-		step->record_problem = MemoryContextStrdup(step->batch->context, message);
+	if (error != NULL && step->record_problem == NULL)
+		step->record_problem = MemoryContextStrdup(step->batch->context, error->message);
 }
 
 static void
-give_up(CadenceStep *step, const ErrorData *error)
+warn_unmoved(const CadenceStep *step, const ErrorData *error)
 {
-	note_problem(step, error->message);
-	step->recorded = true;
 	ereport(WARNING, (errcode(error->sqlerrcode),
-					  errmsg("run %s could not be recorded: %s", step->run_id_text, error->message),
+					  errmsg("run %s could not be moved on: %s", step->run_id_text, error->message),
 					  errhint("It is due again when its lease ends, and may then be sent twice.")));
 }
 
 /*
- * Writes as much of a step as its tables take. What only the moment prevents
- * is worth another try while the claim lasts.
+ * Writes the pieces of a step that its tables take, each by itself. That the
+ * run moves on, or is at least paused, matters most: a message that was sent
+ * must not be sent again.
  */
 static void
-record_as_far_as_possible(CadenceRecorder *r, CadenceStep *step)
+record_in_pieces(CadenceRecorder *r, CadenceStep *step)
 {
-	ErrorData *error = NULL;
+	ErrorData *error = try_record(r, step, RECORD_MOVE);
 
-	for (RecordLevel level = RECORD_ALL; level <= RECORD_PAUSE_ONLY; level++)
-	{
-		error = try_record(r, step, level);
-		if (error == NULL)
-		{
-			step->recorded = true;
-			return;
-		}
-		if (is_about_the_moment(error->sqlerrcode))
-			break;
-		note_problem(step, error->message);
-	}
-	if (!is_about_the_moment(error->sqlerrcode) || GetCurrentTimestamp() >= step->lease_end)
-		give_up(step, error);
+	note_problem(step, error);
+	if (error != NULL)
+		error = try_record(r, step, RECORD_PAUSE);
+	if (error != NULL)
+		warn_unmoved(step, error);
+	note_problem(step, try_record(r, step, RECORD_EVENTS));
+	note_problem(step, try_record(r, step, RECORD_MESSAGE));
+	step->recorded = true;
 }
 
 /*
- * Records steps of a batch that failed, each by itself, inside the caller's
- * transaction. A step that only the moment prevented (a lock, a full disk)
- * keeps recorded = false.
+ * Records one step of a batch that failed, and says whether it is settled. What
+ * only the moment prevents is tried again while the claim lasts.
  */
-void
+static bool
+record_one(CadenceRecorder *r, CadenceStep *step)
+{
+	ErrorData *error = try_record(r, step, RECORD_ALL);
+
+	step->recorded = error == NULL;
+	if (is_of_the_moment(error))
+	{
+		if (GetCurrentTimestamp() < step->lease_end)
+			return false;
+		note_problem(step, error);
+		warn_unmoved(step, error);
+		step->recorded = true;
+	}
+	else if (error != NULL)
+	{
+		note_problem(step, error);
+		record_in_pieces(r, step);
+	}
+	return true;
+}
+
+/*
+ * Records the steps of a batch that failed, each by itself, inside the caller's
+ * transaction. A step that only the moment prevented keeps recorded = false.
+ *
+ * Returns false when that happened so often that a whole table must be locked,
+ * or when a stop was heard: every further step would wait as long.
+ */
+bool
 cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
+	int unsettled = 0;
+
+	for (int i = 0; i < n; i++)
+		steps[i]->recorded = false;
 	for (int i = 0; i < n; i++)
 	{
-		steps[i]->recorded = false;
-		record_as_far_as_possible(r, steps[i]);
-		CHECK_FOR_INTERRUPTS();
+		if (!record_one(r, steps[i]))
+			unsettled++;
+		if (unsettled >= UNSETTLED_MAX || (unsettled > 0 && cadence_stop_requested()))
+			return false;
 	}
+	return true;
 }

@@ -462,6 +462,19 @@ read_row(const CadenceResolver *r, HeapTuple row)
 }
 
 /*
+ * Reads a row without resolving it, for a step that is given back at once.
+ */
+CadenceStep *
+cadence_resolve_nothing(CadenceResolver *r, HeapTuple row, bool interrupted)
+{
+	CadenceStep *step = read_row(r, row);
+
+	step->interrupted = interrupted;
+	step->outcome = OUTCOME_UNSENT;
+	return step;
+}
+
+/*
  * Resolves one row. The step's outcome stays OUTCOME_PENDING when there is
  * something to send, and is final otherwise, with its reason.
  *

@@ -11,20 +11,11 @@
 
 #include "runlog.h"
 #include "settings.h"
+#include "statement.h"
 #include "uuid.h"
 
 /* Old rows leave in small numbers, so that no execution pays for a long absence. */
 #define PRUNE_ROWS 1000
-
-static void
-execute(const char *sql, int nargs, Oid *types, Datum *values, int expected)
-{
-	int rc = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 0);
-
-	if (rc != expected)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("writing the log failed: %s", SPI_result_code_string(rc))));
-}
 
 /*
  * Writes the execution's row inside the caller's transaction. An execution
@@ -33,12 +24,13 @@ execute(const char *sql, int nargs, Oid *types, Datum *values, int expected)
 void
 cadence_log_write(const CadenceTables *t, const CadenceSummary *summary)
 {
-	Oid types[] = {UUIDOID, INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID};
+	static const Oid types[] = {UUIDOID, INT4OID, INT4OID, INT4OID, INT4OID, TEXTOID, TEXTOID};
+	Statement insert;
 	pg_uuid_t id;
 	Datum values[lengthof(types)];
 	char *sql = psprintf("INSERT INTO %s (id, executed_at, steps_executed, errors, runs_touched, "
 						 "duration_ms, details, trigger_source) "
-						 "VALUES ($1, now(), $2, $3, $4, $5, $6::jsonb, $7::%s)",
+						 "VALUES ($1, " NOW ", $2, $3, $4, $5, $6::jsonb, $7::%s)",
 						 t->logs, t->log_trigger_type);
 
 	cadence_uuid_v7(&id);
@@ -50,7 +42,8 @@ cadence_log_write(const CadenceTables *t, const CadenceSummary *summary)
 	values[4] = Int32GetDatum(Min(cadence_summary_duration_ms(summary), PG_INT32_MAX));
 	values[5] = CStringGetTextDatum(cadence_summary_details(summary));
 	values[6] = CStringGetTextDatum(summary->trigger);
-	execute(sql, lengthof(types), types, values, SPI_OK_INSERT);
+	insert = STATEMENT("writing the log", sql, types, SPI_OK_INSERT);
+	statement_execute(&insert, values, NULL, 0);
 }
 
 /*
@@ -59,7 +52,8 @@ cadence_log_write(const CadenceTables *t, const CadenceSummary *summary)
 void
 cadence_log_prune(const CadenceTables *t)
 {
-	Oid types[] = {TIMESTAMPTZOID};
+	static const Oid types[] = {TIMESTAMPTZOID};
+	Statement prune;
 	Datum values[1];
 	char *sql;
 
@@ -67,8 +61,10 @@ cadence_log_prune(const CadenceTables *t)
 		return;
 	values[0] =
 		TimestampTzGetDatum(GetCurrentTimestamp() - cadence_log_retention * USECS_PER_MINUTE);
-	sql = psprintf("DELETE FROM %s WHERE id = ANY (ARRAY(SELECT id FROM %s WHERE executed_at < $1 "
+	sql = psprintf("DELETE FROM %s WHERE id " EQ
+				   " ANY (ARRAY(SELECT id FROM %s WHERE executed_at " LT " $1 "
 				   "ORDER BY executed_at LIMIT %d FOR UPDATE SKIP LOCKED))",
 				   t->logs, t->logs, PRUNE_ROWS);
-	execute(sql, lengthof(types), types, values, SPI_OK_DELETE);
+	prune = STATEMENT("removing old log rows", sql, types, SPI_OK_DELETE);
+	statement_execute(&prune, values, NULL, 0);
 }

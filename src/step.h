@@ -96,7 +96,8 @@ typedef struct CadenceStep
 
 	/* its record */
 	RunPlan plan;
-	bool lost; /* the claim was no longer ours */
+	bool lost;		 /* the claim was no longer ours */
+	bool as_planned; /* the run got the status that the plan says */
 	bool recorded;
 	char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;

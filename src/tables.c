@@ -7,6 +7,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -29,9 +30,9 @@ find_table(const CadenceTables *tables, const char *name)
 }
 
 static char *
-qualified(const CadenceTables *tables, const char *name)
+qualified(CadenceTables *tables, int number, const char *name)
 {
-	find_table(tables, name);
+	tables->oids[number] = find_table(tables, name);
 	return quote_qualified_identifier(tables->schema_name, name);
 }
 
@@ -81,15 +82,15 @@ cadence_tables_load(Oid schema)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema %u does not exist", schema)));
 
-	t->cadences = qualified(t, "cadences");
-	t->steps = qualified(t, "cadence_steps");
-	t->contacts = qualified(t, "lead_contacts");
-	t->templates = qualified(t, "message_templates");
-	t->runs = qualified(t, "lead_cadence_runs");
-	t->events = qualified(t, "lead_cadence_events");
-	t->messages = qualified(t, "lead_messages");
-	t->empresas = qualified(t, "cadence_empresas");
-	t->logs = qualified(t, "cadence_runner_logs");
+	t->cadences = qualified(t, 0, "cadences");
+	t->steps = qualified(t, 1, "cadence_steps");
+	t->contacts = qualified(t, 2, "lead_contacts");
+	t->templates = qualified(t, 3, "message_templates");
+	t->runs = qualified(t, 4, "lead_cadence_runs");
+	t->events = qualified(t, 5, "lead_cadence_events");
+	t->messages = qualified(t, 6, "lead_messages");
+	t->empresas = qualified(t, 7, "cadence_empresas");
+	t->logs = qualified(t, 8, "cadence_runner_logs");
 
 	t->runs_oid = find_table(t, "lead_cadence_runs");
 	t->owner = owner_of(t->runs_oid);
@@ -106,6 +107,24 @@ cadence_tables_load(Oid schema)
 	t->message_estado_type = column_type(t, "lead_messages", "estado");
 	t->log_trigger_type = column_type(t, "cadence_runner_logs", "trigger_source");
 	return t;
+}
+
+/*
+ * Whoever owns a table decides what its triggers, rules and defaults do when we
+ * write to it. That must be nobody who is not the worker's own role anyway.
+ */
+static void
+check_table_owner(const CadenceTables *tables, Oid relation)
+{
+	Oid owner = owner_of(relation);
+
+	if (OidIsValid(owner) && owner != tables->owner && !is_member_of_role(owner, tables->owner))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("table \"%s\" does not belong to the owner of lead_cadence_runs",
+							   get_rel_name(relation)),
+						errdetail("Its triggers would run with the rights of role \"%s\".",
+								  GetUserNameFromId(tables->owner, false)),
+						errhint("Give it to that role with ALTER TABLE ... OWNER TO.")));
 }
 
 /*
@@ -127,4 +146,6 @@ cadence_tables_check_owner(const CadenceTables *tables)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the owner of table %s has changed during the execution", tables->runs),
 				 errhint("Start a new execution: it connects as the new owner.")));
+	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+		check_table_owner(tables, tables->oids[i]);
 }

@@ -10,11 +10,14 @@
 
 #include "postgres.h"
 
+#define CADENCE_TABLE_COUNT 9
+
 typedef struct CadenceTables
 {
 	Oid schema;
 	Oid runs_oid;
-	Oid owner; /* of the runs */
+	Oid oids[CADENCE_TABLE_COUNT]; /* of all of them */
+	Oid owner;					   /* of the runs */
 	char *schema_name;
 
 	/* qualified and quoted */

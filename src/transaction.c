@@ -26,9 +26,9 @@
 
 /*
  * statement_timeout does nothing by itself in a background worker. Ours bounds
- * a whole transaction, well inside the shortest lease.
+ * a whole transaction, inside the shortest lease (see lease_end() in turn.c).
  */
-#define TRANSACTION_TIMEOUT_MS 30000
+#define TRANSACTION_TIMEOUT_MS 15000
 
 static int guc_level;
 static MemoryContext outer_context;
@@ -45,7 +45,7 @@ set_for_session(const char *name, const char *value)
  *
  * The tables' schema is on the search path for the sake of adopted plpgsql
  * triggers that name their tables without one; our own SQL qualifies every
- * name.
+ * name, operators too (see statement.h).
  */
 void
 cadence_session_init(const char *schema_name)
@@ -58,6 +58,9 @@ cadence_session_init(const char *schema_name)
 	set_for_session("synchronous_commit", "on");
 	set_for_session("lock_timeout", "1s");
 	set_for_session("statement_timeout", "0");
+#if PG_VERSION_NUM >= 170000
+	set_for_session("transaction_timeout", "0");
+#endif
 	set_for_session("row_security", "off");
 	set_for_session("DateStyle", "ISO, YMD");
 	set_for_session("IntervalStyle", "postgres");

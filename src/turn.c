@@ -18,10 +18,14 @@
 #include "pipeline_state.h"
 #include "resolve.h"
 #include "settings.h"
+#include "sqlerror.h"
 #include "transaction.h"
 
 /* Waiting steps, in batches: a provider that is held up must not fill the memory. */
 #define WAITING_BATCHES_MAX 10
+
+/* What one batch may hold of values and templates. */
+#define BATCH_BYTES_MAX (32 * 1024 * 1024)
 
 /* How often a claim waits for a lock (a second each time) before it gives up. */
 #define CLAIM_LOCK_ATTEMPTS 10
@@ -45,7 +49,7 @@ static void
 record_one_by_one(Pipeline *p)
 {
 	cadence_xact_begin(p->tables, "cadence_runner: recording one by one");
-	cadence_record_one_by_one(p->recorder, p->done.steps, p->done.n);
+	p->record_blocked = !cadence_record_one_by_one(p->recorder, p->done.steps, p->done.n);
 	cadence_xact_commit();
 	progress_settle(p, false);
 	p->record_not_before = p->done.n > 0 ? GetCurrentTimestamp() + USECS_PER_SEC : 0;
@@ -72,6 +76,18 @@ lease_end(const Pipeline *p)
 	return GetCurrentTimestamp() + lease_ms * 1000;
 }
 
+/*
+ * A batch whose contacts have very large values stops being resolved here; its
+ * other runs are given back.
+ */
+static CadenceStep *
+resolve_row(CadenceResolver *resolver, CadenceBatch *batch, HeapTuple row, bool interrupted)
+{
+	if (MemoryContextMemAllocated(batch->context, true) > BATCH_BYTES_MAX)
+		return cadence_resolve_nothing(resolver, row, interrupted);
+	return cadence_resolve(resolver, row, interrupted);
+}
+
 static void
 resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
 {
@@ -85,7 +101,7 @@ resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 		{
 			const DueRun *run = &claim->seen[claim->row_seen[i]];
 
-			steps[i] = cadence_resolve(resolver, claim->rows[i], run->interrupted);
+			steps[i] = resolve_row(resolver, batch, claim->rows[i], run->interrupted);
 			steps[i]->batch = batch;
 			steps[i]->due = run->due;
 		}
@@ -120,15 +136,12 @@ is_about_one_run(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_SYSTEM_ERROR:
 		case ERRCODE_INTERNAL_ERROR:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_TRANSACTION_ROLLBACK:
 			return false;
 		default:
-			return sqlstate != ERRCODE_UNDEFINED_TABLE && sqlstate != ERRCODE_UNDEFINED_OBJECT &&
+			return !sqlstate_is_server_state(sqlstate) && sqlstate != ERRCODE_UNDEFINED_TABLE &&
+				   sqlstate != ERRCODE_UNDEFINED_OBJECT &&
 				   sqlstate != ERRCODE_INSUFFICIENT_PRIVILEGE;
 	}
 }
@@ -149,15 +162,15 @@ give_up_run(Pipeline *p, const ClaimResult *claim, const ErrorData *error)
 }
 
 /*
- * A claim failed and was undone. A lock may be free the next time; an error
+ * A claim failed and was undone. A conflict may be gone the next time; an error
  * that one row caused is found by claiming one run at a time for a while.
  * Anything else ends the execution.
  */
 static void
 claim_failed(Pipeline *p, const ClaimResult *claim, ErrorData *error)
 {
-	if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE &&
-		++p->lock_failures < CLAIM_LOCK_ATTEMPTS && !cadence_stop_requested())
+	if (sqlstate_is_conflict(error->sqlerrcode) && ++p->lock_failures < CLAIM_LOCK_ATTEMPTS &&
+		!cadence_stop_requested())
 		return;
 	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0 ||
 		p->claim_failures >= CLAIM_FAILURES_MAX)
@@ -228,6 +241,7 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 	{
 		if (with_record)
 			progress_settle(p, true);
+		p->record_blocked = p->record_blocked && !with_record;
 		if (with_claim)
 			accept_claim(p, batch, &claim, steps);
 		return;
@@ -262,6 +276,15 @@ turn_take(Pipeline *p, bool with_record, bool with_claim)
 	}
 }
 
+/* Whether a whole request still fits into the lease, and its provider is still ours. */
+bool
+turn_may_be_sent(const CadenceStep *step, TimestampTz now)
+{
+	int64 needed_ms = (int64) step->provider->timeout + LEASE_MARGIN_MS;
+
+	return !step->provider->gone && now + needed_ms * 1000 < step->lease_end;
+}
+
 /*
  * A step may wait for a slow provider as long as its lease lasts. Meanwhile its
  * lead may opt out, or its run be cancelled: that must be heard before it is
@@ -274,8 +297,8 @@ turn_wants_recheck(const Pipeline *p, TimestampTz now)
 }
 
 /*
- * Gives back what is no longer wanted: the next execution that finds such a
- * run due sees why.
+ * Gives back what is no longer wanted, or can not be sent in time any more: the
+ * next execution that finds such a run due sees why.
  */
 void
 turn_recheck(Pipeline *p)
@@ -288,11 +311,13 @@ turn_recheck(Pipeline *p)
 	int n = cadence_queue_waiting(&p->queue, steps);
 
 	cadence_xact_begin(p->tables, "cadence_runner: looking at claimed runs again");
+	cadence_providers_refresh(p->providers);
 	cadence_claim_recheck(p->claims, steps, n, valid);
+	p->queue.providers = cadence_providers_list(p->providers);
 	cadence_xact_commit();
 	for (int i = 0; i < n; i++)
 	{
-		if (valid[i])
+		if (valid[i] && turn_may_be_sent(steps[i], now))
 			continue;
 		cadence_queue_remove(&p->queue, steps[i]);
 		steps[i]->outcome = OUTCOME_UNSENT;
@@ -309,7 +334,7 @@ turn_wants_claim(const Pipeline *p)
 	int low_water = Min(cadence_max_in_flight, (cadence_batch_size + 1) / 2);
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 
-	return !p->exhausted && p->queue.waiting <= most &&
+	return !p->exhausted && !p->record_blocked && p->queue.waiting <= most &&
 		   cadence_queue_ready(&p->queue, GetCurrentTimestamp()) < low_water;
 }
 

@@ -82,6 +82,97 @@ copy_first_of(char *to, size_t size, const json_t *object, const char *const *ke
 	}
 }
 
+/* How many bytes of a UTF-8 sequence stand at text, 0 when it is none. */
+static size_t
+utf8_length(const unsigned char *text, size_t len)
+{
+	size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
+
+	if (n > len || (text[0] >= 0x80 && text[0] < 0xC2) || text[0] > 0xF4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((text[i] & 0xC0) != 0x80)
+			return 0;
+	return n;
+}
+
+/* Some endpoints answer in Latin-1: what is no UTF-8 must not hide what the rest says. */
+static void
+replace_invalid_utf8(char *text, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len)
+	{
+		size_t n = utf8_length((unsigned char *) text + at, len - at);
+
+		if (n == 0)
+		{
+			text[at] = '?';
+			n = 1;
+		}
+		at += n;
+	}
+}
+
+/* The body as JSON, read as leniently as the library can; NULL when it is none. */
+static json_t *
+parse_body(const char *body, size_t len)
+{
+	const size_t flags = JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK;
+	json_t *object;
+	char *copy;
+
+	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
+	{
+		body += 3;
+		len -= 3;
+	}
+	copy = malloc(len + 1);
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, body, len);
+	replace_invalid_utf8(copy, len);
+	object = json_loadb(copy, len, flags, NULL);
+	free(copy);
+	return object;
+}
+
+/*
+ * Whether an object that the library can not read (a number out of its range,
+ * a comma too many, a cut) says "success": false all the same.
+ */
+static bool
+says_failure(const char *body, size_t len)
+{
+	static const char key[] = "\"success\"";
+	const char *end = body + len;
+
+	for (const char *at = memmem(body, len, key, strlen(key)); at != NULL;
+		 at = memmem(at, end - at, key, strlen(key)))
+	{
+		at += strlen(key);
+		while (at < end && strchr(" \t\r\n:", *at) != NULL && *at != '\0')
+			at++;
+		if (end - at >= 5 && memcmp(at, "false", 5) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+read_object(const json_t *object, WebhookAnswer *answer)
+{
+	static const char *const reasons[] = {"error", "message", NULL};
+	static const char *const ids[] = {"messageId", NULL};
+
+	if (json_is_false(json_object_get(object, "success")))
+		answer->verdict =
+			json_is_true(json_object_get(object, "permanent")) ? BODY_NEVER : BODY_FAILURE;
+	copy_first_of(answer->reason, sizeof(answer->reason), object, reasons);
+	copy_first_of(answer->message_id, sizeof(answer->message_id), object, ids);
+}
+
 /*
  * Reads what an answer says about the message. A body that is not a JSON
  * object says nothing: the status decides alone.
@@ -89,18 +180,12 @@ copy_first_of(char *to, size_t size, const json_t *object, const char *const *ke
 void
 webhook_read_answer(const char *body, size_t len, WebhookAnswer *answer)
 {
-	static const char *const reasons[] = {"error", "message", NULL};
-	static const char *const ids[] = {"messageId", NULL};
-	json_t *object = json_loadb(body, len, 0, NULL);
+	json_t *object = parse_body(body, len);
 
 	memset(answer, 0, sizeof(*answer));
 	if (json_is_object(object))
-	{
-		if (json_is_false(json_object_get(object, "success")))
-			answer->verdict =
-				json_is_true(json_object_get(object, "permanent")) ? BODY_NEVER : BODY_FAILURE;
-		copy_first_of(answer->reason, sizeof(answer->reason), object, reasons);
-		copy_first_of(answer->message_id, sizeof(answer->message_id), object, ids);
-	}
+		read_object(object, answer);
+	else if (object == NULL && len > 0 && memchr(body, '{', len) != NULL && says_failure(body, len))
+		answer->verdict = BODY_FAILURE;
 	json_decref(object);
 }

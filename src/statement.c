@@ -1,0 +1,43 @@
+/*
+ * statement.c
+ *		A prepared statement of ours.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+#include "statement.h"
+
+static void
+prepare(Statement *statement)
+{
+	SPIPlanPtr plan = SPI_prepare(statement->sql, statement->nargs, (Oid *) statement->types);
+
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("could not prepare %s: %s", statement->what,
+							   SPI_result_code_string(SPI_result))));
+	statement->plan = plan;
+}
+
+/*
+ * Runs a statement inside an SPI connection, for at most limit rows if that is
+ * not 0. The rows are in SPI_tuptable.
+ *
+ * SPI leaves its own memory context behind, which ends with the connection;
+ * here the caller's stays the current one.
+ */
+void
+statement_execute(Statement *statement, Datum *values, const char *nulls, int limit)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int rc;
+
+	if (statement->plan == NULL)
+		prepare(statement);
+	rc = SPI_execute_plan(statement->plan, values, nulls, false, limit);
+	MemoryContextSwitchTo(context);
+	if (rc != statement->expected)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("%s failed: %s", statement->what, SPI_result_code_string(rc))));
+}

@@ -1,0 +1,44 @@
+/*
+ * statement.h
+ *		A prepared statement of ours, and the operators that it is written with.
+ */
+#ifndef CADENCE_STATEMENT_H
+#define CADENCE_STATEMENT_H
+
+#include "postgres.h"
+
+/*
+ * The tables' schema is on the search path, and others may create operators
+ * there. For an adopted enum column pg_catalog has no exact operator, so one
+ * of theirs would be chosen, and would run as the tables' owner. Our own text
+ * therefore names every operator and function with its schema.
+ */
+#define EQ "OPERATOR(pg_catalog.=)"
+#define NE "OPERATOR(pg_catalog.<>)"
+#define LT "OPERATOR(pg_catalog.<)"
+#define LE "OPERATOR(pg_catalog.<=)"
+#define GT "OPERATOR(pg_catalog.>)"
+#define GE "OPERATOR(pg_catalog.>=)"
+#define JSON_TEXT "OPERATOR(pg_catalog.->>)"
+#define NOW "pg_catalog.now()"
+
+typedef struct Statement
+{
+	const char *what; /* for an error's text */
+	char *sql;
+	int nargs;
+	const Oid *types;
+	int expected; /* SPI's result code */
+	void *plan;	  /* prepared at the first use, kept for the session */
+} Statement;
+
+#define STATEMENT(purpose, text, argtypes, result) \
+	((Statement){.what = (purpose),                \
+				 .sql = (text),                    \
+				 .nargs = lengthof(argtypes),      \
+				 .types = (argtypes),              \
+				 .expected = (result)})
+
+extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
+
+#endif
