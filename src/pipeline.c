@@ -330,11 +330,11 @@ wind_down(Pipeline *p)
 	cadence_forget_cancel();
 	if (cadence_stop_requested())
 		cadence_session_hurry();
-	if (!attempt(p, turn_record_rest))
+	if (!attempt(p, turn_record_rest) || p->done.n > 0)
 	{
 		cadence_forget_cancel();
 		cadence_session_hurry();
-		attempt(p, turn_record_rest);
+		attempt(p, turn_record_essentials);
 	}
 }
 

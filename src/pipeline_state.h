@@ -68,6 +68,7 @@ extern void turn_recheck(Pipeline *p);
 extern bool turn_wants_claim(const Pipeline *p);
 extern void turn_take(Pipeline *p, bool with_record, bool with_claim);
 extern void turn_record_rest(Pipeline *p);
+extern void turn_record_essentials(Pipeline *p);
 extern ErrorData *turn_catch_error(MemoryContext context);
 
 #endif

@@ -423,6 +423,21 @@ cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 	write_steps(r, steps, n, RECORD_ALL);
 }
 
+/*
+ * The last chance before a stop, with a table locked: the runs' moves and the
+ * events, so that what was sent is not sent again. The message rows are lost,
+ * and the events say so.
+ */
+void
+cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->record_problem == NULL)
+			steps[i]->record_problem = "the message row could not be written before the stop";
+	write_steps(r, steps, n, RECORD_MOVE);
+	write_steps(r, steps, n, RECORD_EVENTS);
+}
+
 /* One piece of one step, in a subtransaction; NULL, or the error that undid it. */
 static ErrorData *
 try_record(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)

@@ -99,7 +99,7 @@ typedef struct CadenceStep
 	bool lost;		 /* the claim was no longer ours */
 	bool as_planned; /* the run got the status that the plan says */
 	bool recorded;
-	char *record_problem; /* NULL, or what could not be written and why */
+	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;
 
 #endif

@@ -346,3 +346,12 @@ turn_record_rest(Pipeline *p)
 	if (p->done.n > 0)
 		record_one_by_one(p);
 }
+
+void
+turn_record_essentials(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: recording before the stop");
+	cadence_record_essentials(p->recorder, p->done.steps, p->done.n);
+	cadence_xact_commit();
+	progress_settle(p, true);
+}
