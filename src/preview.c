@@ -113,17 +113,19 @@ cadence_preview(PG_FUNCTION_ARGS)
 	CadenceProviders *providers = cadence_providers_create(tables->owner);
 	CadenceStep *step;
 	HeapTuple row;
+	char *status;
 	char *json;
-	MemoryContext old;
 
 	cadence_providers_refresh(providers);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 	row = fetch_row(tables, run_id);
 	step = cadence_resolve(cadence_resolver_create(SPI_tuptable->tupdesc, providers), row, false);
-	old = MemoryContextSwitchTo(context);
-	json = preview_json(step, status_of(tables, run_id));
-	MemoryContextSwitchTo(old);
+	status = status_of(tables, run_id);
+
+	/* SPI leaves its own memory context behind, which ends with the connection. */
+	MemoryContextSwitchTo(context);
+	json = preview_json(step, status);
 	SPI_finish();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }

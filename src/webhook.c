@@ -119,7 +119,7 @@ replace_invalid_utf8(char *text, size_t len)
 static json_t *
 parse_body(const char *body, size_t len)
 {
-	const size_t flags = JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK;
+	const size_t flags = JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK;
 	json_t *object;
 	char *copy;
 
@@ -134,6 +134,8 @@ parse_body(const char *body, size_t len)
 	memcpy(copy, body, len);
 	replace_invalid_utf8(copy, len);
 	object = json_loadb(copy, len, flags, NULL);
+	if (object == NULL) /* perhaps for an integer out of range */
+		object = json_loadb(copy, len, flags | JSON_DECODE_INT_AS_REAL, NULL);
 	free(copy);
 	return object;
 }
@@ -185,7 +187,7 @@ webhook_read_answer(const char *body, size_t len, WebhookAnswer *answer)
 	memset(answer, 0, sizeof(*answer));
 	if (json_is_object(object))
 		read_object(object, answer);
-	else if (object == NULL && len > 0 && memchr(body, '{', len) != NULL && says_failure(body, len))
+	else if (object == NULL && len > 0 && body[0] == '{' && says_failure(body, len))
 		answer->verdict = BODY_FAILURE;
 	json_decref(object);
 }
