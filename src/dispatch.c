@@ -216,6 +216,10 @@ set_fixed_options(Transfer *t)
 	CURL *easy = t->easy;
 
 	SETOPT(easy, CURLOPT_NOSIGNAL, 1L, ok);
+	/* A resolver's thread that hangs is left to itself: to join it would stop everything else. */
+#if LIBCURL_VERSION_NUM >= 0x075700
+	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L, ok);
+#endif
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SETOPT(easy, CURLOPT_PROTOCOLS_STR, "http,https", ok);
 #else

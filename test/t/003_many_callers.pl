@@ -1,0 +1,104 @@
+# Many executions at once share what is due: each step is sent by exactly one of them.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use JSON::PP ();
+use Test::More;
+
+my $node = new_cluster('main', conf => ['max_connections = 100']);
+my $provider = start_provider();
+
+make_company($node, 'ok', $provider->url('ok'));
+make_company($node, 'slow', $provider->url('slow/50'));
+
+# Starts so many executions at once; their summaries, and what the failed ones said.
+sub run_together
+{
+	my ($callers) = @_;
+	my @sessions = map { start_sql($node, "SELECT cadence_run('TEST')") } 1 .. $callers;
+	my (@summaries, @errors);
+
+	for my $session (@sessions)
+	{
+		if ($session->finish == 0)
+		{
+			push @summaries, JSON::PP::decode_json($session->output)->{summary};
+		}
+		else
+		{
+			push @errors, $session->error;
+		}
+	}
+	return (\@summaries, \@errors);
+}
+
+sub sum
+{
+	my ($field, @summaries) = @_;
+	my $sum = 0;
+	$sum += $_->{$field} for @summaries;
+	return $sum;
+}
+
+sub each_sent_once
+{
+	my ($n, $what) = @_;
+	my %times = $provider->per_run;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($provider->count, $n, "$what: $n requests");
+	is(keys %times, $n, "$what: one for each run");
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status <> 'CONCLUIDA'"), 0,
+		"$what: every run has ended");
+	is(sql($node, "SELECT count(*) FROM lead_cadence_events WHERE tipo_evento = 'DISPARADO'"),
+		sql($node, 'SELECT count(*) FROM lead_messages'), "$what: an event for each message");
+	return;
+}
+
+sub begin_again
+{
+	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts,
+		cadence_runner_logs');
+	$provider->forget;
+	return;
+}
+
+for my $case ([ 'ok', 500 ], [ 'ok', 7 ], [ 'slow', 50 ])
+{
+	my ($company, $batch) = @$case;
+	my $what = "$company, batches of $batch";
+
+	begin_again();
+	enrol($node, $company, 1000);
+	set_server($node, 'cadence_runner.batch_size', $batch);
+	my ($summaries, $errors) = run_together(4);
+
+	is_deeply($errors, [], "$what: no caller failed");
+	is(sum('success', @$summaries), 1000, "$what: the callers sent 1000 together");
+	is(sum('errors', @$summaries), 0, "$what: without an error");
+	each_sent_once(1000, $what);
+	is(sql($node, 'SELECT sum(steps_executed) FROM cadence_runner_logs'), 1000, "$what: in the log");
+	is(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), 4, "$what: a row per execution");
+}
+
+subtest 'more callers than worker slots' => sub {
+	sql($node, 'ALTER SYSTEM SET max_worker_processes = 4');
+	$node->restart;
+	begin_again();
+	enrol($node, 'slow', 300);
+	my ($summaries, $errors) = run_together(50);
+
+	cmp_ok(scalar @$errors, '>', 0, 'some found no slot');
+	cmp_ok(scalar @$summaries, '>', 0, 'others did');
+	is_deeply([ grep { !/ERROR:  53400: / || !/HINT: .*max_worker_processes/ } @$errors ],
+		[], 'those that did not are told which setting to raise');
+	is(sum('success', @$summaries), 300, 'nothing was lost');
+	each_sent_once(300, '50 callers');
+};
+
+done_testing();

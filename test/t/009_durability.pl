@@ -1,0 +1,56 @@
+# Before the first byte of an attempt leaves, its claim is in the WAL on disk, whatever the settings
+# of the server, the database, the role and the tables' own triggers say.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use Test::More;
+
+# Nothing but the commit itself must write the WAL before the crash.
+my $node = new_cluster(
+	'main',
+	conf => [
+		'synchronous_commit = off', 'wal_writer_delay = 10s',
+		'wal_writer_flush_after = 1GB', 'wal_buffers = 64MB', 'shared_buffers = 128MB',
+		'autovacuum = off', 'bgwriter_lru_maxpages = 0', 'checkpoint_timeout = 1h'
+	]);
+my $provider = start_provider();
+
+make_company($node, 'hang', $provider->url('hang'), timeout => '60s');
+sql($node, q{
+	ALTER DATABASE postgres SET synchronous_commit = off;
+	ALTER ROLE CURRENT_USER SET synchronous_commit = off;
+	CREATE FUNCTION careless() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		SET synchronous_commit = off;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER careless AFTER UPDATE ON lead_cadence_runs FOR EACH STATEMENT EXECUTE FUNCTION careless();
+	CREATE CONSTRAINT TRIGGER careless_late AFTER UPDATE ON lead_cadence_runs
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION careless();
+	CREATE TABLE lost (n int);
+});
+enrol($node, 'hang', 300);
+sql($node, 'CHECKPOINT');
+
+my $caller = start_sql($node, "SELECT cadence_run('TEST')");
+poll_until(sub { $provider->count >= 100 }, 'messages are on their way');
+# a commit that nobody flushes shows that the crash really loses such ones
+sql($node, 'INSERT INTO lost VALUES (1)');
+my %seen = $provider->per_run;
+$node->stop('immediate');
+$caller->finish;
+$node->start;
+
+is(sql($node, 'SELECT count(*) FROM lost'), 0, 'the crash lost a commit that was not flushed');
+my %claimed = map { $_->{id} => 1 } sql_rows($node,
+	'SELECT id FROM lead_cadence_runs WHERE claim_id IS NOT NULL AND attempts = 1 AND next_run_at > now()');
+is_deeply([ grep { !$claimed{$_} } keys %seen ], [],
+	'whatever the provider saw is claimed after the crash');
+is(execute($node)->{summary}{total}, 300 - keys %claimed, 'so nobody sends it again before its lease ends');
+
+done_testing();
