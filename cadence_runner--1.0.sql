@@ -406,6 +406,10 @@ DECLARE
     due timestamptz;
     run uuid := gen_random_uuid();
 BEGIN
+    IF to_regclass('@extschema@.lead_cadence_runs') IS NULL THEN
+        RAISE EXCEPTION 'table %.lead_cadence_runs does not exist', '@extschema@'
+            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
+    END IF;
     IF lead IS NULL OR cadence_enroll.cadence_codigo IS NULL OR cadence_enroll.start_at IS NULL THEN
         RAISE EXCEPTION 'lead_id, cadence_codigo and start_at must not be null'
             USING ERRCODE = 'null_value_not_allowed';
@@ -458,6 +462,10 @@ AS $$
 DECLARE
     found_status text;
 BEGIN
+    IF to_regclass('@extschema@.lead_cadence_runs') IS NULL THEN
+        RAISE EXCEPTION 'table %.lead_cadence_runs does not exist', '@extschema@'
+            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
+    END IF;
     SELECT r.status::text INTO found_status
     FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_pause.run FOR UPDATE;
     IF NOT FOUND THEN
@@ -482,6 +490,10 @@ DECLARE
     found_status text;
     paused record;
 BEGIN
+    IF to_regclass('@extschema@.lead_cadence_runs') IS NULL THEN
+        RAISE EXCEPTION 'table %.lead_cadence_runs does not exist', '@extschema@'
+            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
+    END IF;
     SELECT r.status::text INTO found_status
     FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_resume.run FOR UPDATE;
     IF NOT FOUND THEN
@@ -519,6 +531,10 @@ DECLARE
     found_status text;
     next_ordem int;
 BEGIN
+    IF to_regclass('@extschema@.lead_cadence_runs') IS NULL THEN
+        RAISE EXCEPTION 'table %.lead_cadence_runs does not exist', '@extschema@'
+            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
+    END IF;
     SELECT r.status::text INTO found_status
     FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_cancel.run FOR UPDATE;
     IF NOT FOUND THEN

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -21,6 +22,7 @@
 #include "provider.h"
 #include "resolve.h"
 #include "row.h"
+#include "transaction.h"
 #include "statement.h"
 
 PG_FUNCTION_INFO_V1(cadence_preview);
@@ -113,10 +115,12 @@ cadence_preview(PG_FUNCTION_ARGS)
 	CadenceProviders *providers = cadence_providers_create(tables->owner);
 	CadenceStep *step;
 	HeapTuple row;
+	int guc_level;
 	char *status;
 	char *json;
 
 	cadence_providers_refresh(providers);
+	guc_level = cadence_use_text_format();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 	row = fetch_row(tables, run_id);
@@ -127,5 +131,6 @@ cadence_preview(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(context);
 	json = preview_json(step, status);
 	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -27,6 +28,9 @@
 /* Repeated placeholders multiply what a value brings; no provider takes that much. */
 #define MESSAGE_MAX (16 * 1024 * 1024)
 
+/* No field of a contact that belongs into a message is longer; read in whole, it would be kept. */
+#define VALUE_MAX (64 * 1024)
+
 /* Where a placeholder's value comes from, if not from a column of the contact. */
 enum
 {
@@ -34,7 +38,8 @@ enum
 	SOURCE_PRIMEIRO_NOME = -1,
 	SOURCE_LEAD_NOME = -2,
 	SOURCE_EMPRESA = -3,
-	SOURCE_UNKNOWN = -4
+	SOURCE_UNKNOWN = -4,
+	SOURCE_SPECIALS = 5 /* so many of the above */
 };
 
 typedef struct ParsedTemplate
@@ -42,6 +47,7 @@ typedef struct ParsedTemplate
 	pg_uuid_t id; /* the key */
 	CadenceTemplate template;
 	int *sources; /* per part: a column's number in the row, or one of the above */
+	int *first;	  /* per part: the first part of the same source, whose value it shares */
 } ParsedTemplate;
 
 struct CadenceResolver
@@ -179,6 +185,27 @@ unknown_placeholder(const TemplatePart *part)
 	return psprintf("unknown placeholder \"%.*s\"", len, part->name);
 }
 
+/* Sources are few, parts may be many: each is compared with the distinct ones only. */
+static void
+find_first_parts(const CadenceResolver *r, ParsedTemplate *entry)
+{
+	int nparts = entry->template.nparts;
+	int *distinct = palloc(sizeof(int) * Min(nparts, r->desc->natts + SOURCE_SPECIALS));
+	int ndistinct = 0;
+
+	entry->first = palloc(sizeof(int) * Max(nparts, 1));
+	for (int i = 0; i < nparts; i++)
+	{
+		int k = 0;
+
+		while (k < ndistinct && entry->sources[distinct[k]] != entry->sources[i])
+			k++;
+		if (k == ndistinct)
+			distinct[ndistinct++] = i;
+		entry->first[i] = distinct[k];
+	}
+}
+
 static void
 parse_template(const CadenceResolver *r, ParsedTemplate *entry, char *source)
 {
@@ -202,6 +229,7 @@ parse_template(const CadenceResolver *r, ParsedTemplate *entry, char *source)
 		if (entry->sources[i] == SOURCE_UNKNOWN && t->problem == NULL)
 			t->problem = unknown_placeholder(&t->parts[i]);
 	}
+	find_first_parts(r, entry);
 }
 
 /* Templates are few: each is read and parsed once per batch. */
@@ -346,6 +374,45 @@ resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 	return true;
 }
 
+/* Whether a column's value is too long to be read; a toasted one is not fetched to find out. */
+static bool
+is_too_long(const CadenceResolver *r, HeapTuple row, int source)
+{
+	bool isnull;
+	Datum value;
+
+	if (source <= 0 || TupleDescAttr(r->desc, source - 1)->attlen != -1)
+		return false;
+	value = heap_getattr(row, source, r->desc, &isnull);
+	return !isnull && toast_raw_datum_size(value) > VALUE_MAX;
+}
+
+static bool
+resolve_values(const CadenceResolver *r, HeapTuple row, CadenceStep *step,
+			   const ParsedTemplate *parsed)
+{
+	const CadenceTemplate *t = &parsed->template;
+
+	step->values = palloc(sizeof(char *) * Max(t->nparts, 1));
+	for (size_t i = 0; i < t->nparts; i++)
+	{
+		if (parsed->first[i] != (int) i)
+		{
+			step->values[i] = step->values[parsed->first[i]];
+			continue;
+		}
+		if (is_too_long(r, row, parsed->sources[i]))
+		{
+			unresolved(step, "TEMPLATE_INVALIDO",
+					   psprintf("the contact's \"%.*s\" is longer than %d bytes",
+								(int) t->parts[i].name_len, t->parts[i].name, VALUE_MAX));
+			return false;
+		}
+		step->values[i] = value_of(r, row, parsed->sources[i]);
+	}
+	return true;
+}
+
 static bool
 resolve_template(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 {
@@ -372,9 +439,8 @@ resolve_template(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 		return false;
 	}
 
-	step->values = palloc(sizeof(char *) * Max(parsed->template.nparts, 1));
-	for (size_t i = 0; i < parsed->template.nparts; i++)
-		step->values[i] = value_of(r, row, parsed->sources[i]);
+	if (!resolve_values(r, row, step, parsed))
+		return false;
 	step->message_len =
 		template_render(parsed->template.parts, parsed->template.nparts, step->values, NULL);
 	if (step->message_len == 0 || step->message_len > MESSAGE_MAX)
@@ -458,19 +524,6 @@ read_row(const CadenceResolver *r, HeapTuple row)
 	step->next_ordem = column_int(r, row, ROW_NEXT_ORDEM, 0);
 	step->next_offset = column_int(r, row, ROW_NEXT_OFFSET, 0);
 	step->next_template = column_text(r, row, ROW_NEXT_TEMPLATE);
-	return step;
-}
-
-/*
- * Reads a row without resolving it, for a step that is given back at once.
- */
-CadenceStep *
-cadence_resolve_nothing(CadenceResolver *r, HeapTuple row, bool interrupted)
-{
-	CadenceStep *step = read_row(r, row);
-
-	step->interrupted = interrupted;
-	step->outcome = OUTCOME_UNSENT;
 	return step;
 }
 

@@ -17,8 +17,6 @@ typedef struct CadenceResolver CadenceResolver;
 
 extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers);
 extern CadenceStep *cadence_resolve(CadenceResolver *resolver, HeapTuple row, bool interrupted);
-extern CadenceStep *cadence_resolve_nothing(CadenceResolver *resolver, HeapTuple row,
-											bool interrupted);
 extern char *cadence_render_message(const CadenceStep *step);
 
 #endif

@@ -33,6 +33,12 @@
 static int guc_level;
 static MemoryContext outer_context;
 
+/* How a contact's columns look in a message, whatever the session's own taste. */
+static const char *const value_format[][2] = {{"DateStyle", "ISO, YMD"},
+											  {"IntervalStyle", "postgres"},
+											  {"extra_float_digits", "1"},
+											  {"bytea_output", "hex"}};
+
 static void
 set_for_session(const char *name, const char *value)
 {
@@ -62,13 +68,26 @@ cadence_session_init(const char *schema_name)
 	set_for_session("transaction_timeout", "0");
 #endif
 	set_for_session("row_security", "off");
-	set_for_session("DateStyle", "ISO, YMD");
-	set_for_session("IntervalStyle", "postgres");
-	set_for_session("extra_float_digits", "1");
-	set_for_session("bytea_output", "hex");
+	for (size_t i = 0; i < lengthof(value_format); i++)
+		set_for_session(value_format[i][0], value_format[i][1]);
 	set_for_session("jit", "off");
 	set_for_session("client_min_messages", "warning");
 	set_for_session("application_name", "cadence_runner");
+}
+
+/*
+ * The same format for one call in somebody else's session; returns the nest
+ * level to be undone with AtEOXact_GUC().
+ */
+int
+cadence_use_text_format(void)
+{
+	int level = NewGUCNestLevel();
+
+	for (size_t i = 0; i < lengthof(value_format); i++)
+		(void) set_config_option(value_format[i][0], value_format[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return level;
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "tables.h"
 
 extern void cadence_session_init(const char *schema_name);
+extern int cadence_use_text_format(void);
 extern void cadence_session_hurry(void);
 extern void cadence_xact_begin(const CadenceTables *tables, const char *activity);
 extern void cadence_xact_fire_deferred(void);

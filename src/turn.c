@@ -24,9 +24,6 @@
 /* Waiting steps, in batches: a provider that is held up must not fill the memory. */
 #define WAITING_BATCHES_MAX 10
 
-/* What one batch may hold of values and templates. */
-#define BATCH_BYTES_MAX (32 * 1024 * 1024)
-
 /* How often a claim waits for a lock (a second each time) before it gives up. */
 #define CLAIM_LOCK_ATTEMPTS 10
 
@@ -76,18 +73,6 @@ lease_end(const Pipeline *p)
 	return GetCurrentTimestamp() + lease_ms * 1000;
 }
 
-/*
- * A batch whose contacts have very large values stops being resolved here; its
- * other runs are given back.
- */
-static CadenceStep *
-resolve_row(CadenceResolver *resolver, CadenceBatch *batch, HeapTuple row, bool interrupted)
-{
-	if (MemoryContextMemAllocated(batch->context, true) > BATCH_BYTES_MAX)
-		return cadence_resolve_nothing(resolver, row, interrupted);
-	return cadence_resolve(resolver, row, interrupted);
-}
-
 static void
 resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
 {
@@ -101,7 +86,7 @@ resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 		{
 			const DueRun *run = &claim->seen[claim->row_seen[i]];
 
-			steps[i] = resolve_row(resolver, batch, claim->rows[i], run->interrupted);
+			steps[i] = cadence_resolve(resolver, claim->rows[i], run->interrupted);
 			steps[i]->batch = batch;
 			steps[i]->due = run->due;
 		}
@@ -131,18 +116,18 @@ accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 		MemoryContextDelete(batch->context);
 }
 
+/* A missing column or right (class 42) is the same for every run. */
 static bool
 is_about_one_run(int sqlstate)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
 		case ERRCODE_INTERNAL_ERROR:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
 			return false;
 		default:
-			return !sqlstate_is_server_state(sqlstate) && sqlstate != ERRCODE_UNDEFINED_TABLE &&
-				   sqlstate != ERRCODE_UNDEFINED_OBJECT &&
-				   sqlstate != ERRCODE_INSUFFICIENT_PRIVILEGE;
+			return !sqlstate_is_server_state(sqlstate);
 	}
 }
 

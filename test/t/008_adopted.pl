@@ -124,7 +124,7 @@ is(sql($node, q{SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = '
 	'app', 'what was created belongs to the owner');
 is(sql($node, q{SELECT has_function_privilege('anon', 'cadence_run(text)', 'EXECUTE')}), 'f',
 	'default privileges hand nothing out');
-make_server($node, 'whatsapp', $provider->url('slow/20'));
+make_server($node, 'whatsapp', $provider->url('slow/20'), max_in_flight => 4);
 sql($node, 'GRANT USAGE ON FOREIGN SERVER whatsapp TO app');
 
 # The function of before: reads what is due, and for each run an UPDATE that still compares
@@ -143,8 +143,9 @@ my $loop = q{
 	\gexec
 };
 set_server($node, 'cadence_runner.batch_size', 10);
-my $old = start_sql($node, $loop);
 my @new = map { start_sql($node, "SELECT cadence_run('TEST')") } 1 .. 2;
+poll_until(sub { $provider->count > 0 }, 'the extension is at work');
+my $old = start_sql($node, $loop);
 is($_->finish, 0, 'a caller ends well') or diag($_->error) for $old, @new;
 
 my %by_us = $provider->per_run;

@@ -1,0 +1,90 @@
+--
+-- What can not be adopted: one error that lists all of it, and nothing changed.
+--
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE ROLE regress_cadence_crm LOGIN;
+CREATE ROLE regress_cadence_other;
+CREATE SCHEMA crm;
+GRANT ALL ON SCHEMA crm TO regress_cadence_crm, regress_cadence_other;
+CREATE EXTENSION cadence_runner SCHEMA crm;
+SET search_path = crm;
+
+-- wrong in every way that is known
+CREATE TYPE status_curto AS ENUM ('ATIVA', 'PAUSADA');
+CREATE TYPE evento_curto AS ENUM ('DISPARADO');
+CREATE TYPE par AS (a int, b int);
+CREATE DOMAIN telefone AS bigint;
+CREATE DOMAIN telefone2 AS telefone;
+CREATE TABLE cadences (id int PRIMARY KEY, empresa int, codigo text, ativo text, created_at timestamp);
+CREATE TABLE cadence_steps (cadence_id text, ordem text, offset_minutos interval);
+CREATE VIEW lead_contacts AS SELECT 1 AS id;
+CREATE MATERIALIZED VIEW message_templates AS SELECT 1 AS id;
+CREATE TABLE lead_cadence_runs (id uuid, lead_id uuid, empresa par, cadence_id uuid, status status_curto,
+    next_step_ordem numeric, next_run_at timestamp, attempts text, claim_id text);
+CREATE TABLE lead_cadence_events (id uuid, lead_cadence_run_id uuid, tipo_evento evento_curto, detalhes json,
+    autor text NOT NULL, turno text NOT NULL DEFAULT 'dia', seq bigint GENERATED ALWAYS AS IDENTITY,
+    dobro bigint NOT NULL GENERATED ALWAYS AS (2) STORED);
+CREATE TABLE lead_messages (id uuid, lead_id telefone2, direcao status_curto, enviado_em date, "Responsável" int NOT NULL);
+CREATE TABLE cadence_runner_logs (id uuid, executed_at timestamptz, details text, trigger_source status_curto);
+CREATE TABLE snapshot AS SELECT attrelid, attnum, attname, atttypid, attisdropped FROM pg_attribute
+WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind IN ('r', 'v', 'm'));
+
+-- the error lists all that the view knows
+CREATE FUNCTION refused(OUT code text, OUT message text, OUT hint text, OUT listed text[]) LANGUAGE plpgsql AS $$
+DECLARE
+    detail text;
+BEGIN
+    PERFORM cadence_create_tables();
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS code := RETURNED_SQLSTATE, message := MESSAGE_TEXT,
+                            hint := PG_EXCEPTION_HINT, detail := PG_EXCEPTION_DETAIL;
+    listed := string_to_array(detail, E'\n');
+END $$;
+\x on
+SELECT code, message, hint FROM refused();
+\x off
+SELECT problem FROM unnest((SELECT listed FROM refused())) AS problem ORDER BY problem COLLATE "C";
+SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_listed FROM refused();
+SELECT count(*) AS columns_changed FROM snapshot s LEFT JOIN pg_attribute a USING (attrelid, attnum)
+WHERE a.attname IS NULL OR (a.attname, a.atttypid, a.attisdropped) <> (s.attname, s.atttypid, s.attisdropped);
+SELECT to_regclass('cadence_empresas') AS created;
+DROP TABLE snapshot, cadences, cadence_steps, lead_cadence_runs, lead_cadence_events, lead_messages, cadence_runner_logs;
+DROP VIEW lead_contacts;
+DROP MATERIALIZED VIEW message_templates;
+
+-- tables of several owners: the owner of the runs needs the others
+SELECT cadence_create_tables();
+SELECT count(*) AS misfits FROM cadence_misfits;
+ALTER TABLE lead_cadence_runs OWNER TO regress_cadence_crm;
+SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
+SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_listed FROM refused();
+GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas TO regress_cadence_crm;
+GRANT SELECT, INSERT ON lead_cadence_events, lead_messages TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs TO regress_cadence_crm;
+SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
+DO $$
+DECLARE t regclass;
+BEGIN
+    FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' LOOP
+        EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t);
+    END LOOP;
+END $$;
+SELECT count(*) AS misfits FROM cadence_misfits;
+SELECT cadence_create_tables();
+SELECT cadence_run() #> '{summary,total}' AS total;
+
+-- an owner who has lost the way to them gets an error, not an empty result
+REVOKE ALL ON SCHEMA crm FROM regress_cadence_crm;
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'QUENTE');
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_run_at)
+VALUES ('l1', 'BLUE', 'c0000000-0000-0000-0000-000000000001', now());
+SET client_min_messages = error;
+\set VERBOSITY sqlstate
+SELECT cadence_run();
+\set VERBOSITY default
+
+RESET search_path;
+DROP EXTENSION cadence_runner;
+DROP SCHEMA crm CASCADE;
+DROP ROLE regress_cadence_crm, regress_cadence_other;

@@ -1,0 +1,62 @@
+--
+-- cadence_preview(): what the next step would send; it changes nothing.
+--
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE ROLE regress_cadence_reader;
+CREATE SCHEMA cadence;
+CREATE EXTENSION cadence_runner SCHEMA cadence;
+SET search_path = cadence;
+SELECT cadence_create_tables();
+CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_zap OPTIONS (bearer_token 'segredo');
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'QUENTE');
+INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES
+    ('c0000000-0000-0000-0000-000000000001', 1, 'WHATSAPP', 'OLA'), ('c0000000-0000-0000-0000-000000000001', 2, 'EMAIL', 'OLA');
+INSERT INTO message_templates (empresa, codigo, conteudo) VALUES ('BLUE', 'OLA', 'Olá {{primeiro_nome}}, aqui é {{empresa}}. {{opt_out_em|}}');
+INSERT INTO cadence_empresas (empresa, nome) VALUES ('BLUE', 'Azul');
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone) VALUES ('ana', 'BLUE', 'Ana Souza', '+55 11 1');
+INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, next_step_ordem, next_run_at) VALUES
+    ('a0000000-0000-0000-0000-000000000001', 'ana', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, '2024-02-29 12:00:00+00'),
+    ('a0000000-0000-0000-0000-000000000002', 'ana', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 2, NULL),
+    ('a0000000-0000-0000-0000-000000000003', 'ana', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 9, '2024-02-29 12:00:00+00'),
+    ('a0000000-0000-0000-0000-000000000004', 'bia', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, 'infinity');
+UPDATE lead_cadence_runs SET status = 'PAUSADA' WHERE lead_id = 'bia';
+SET timezone = 'UTC';
+CREATE TABLE before AS SELECT r.*, r.xmin::text AS version FROM lead_cadence_runs r;
+SELECT jsonb_pretty(cadence_preview(id)) FROM lead_cadence_runs ORDER BY id;
+-- the same from inside a read-only transaction
+BEGIN READ ONLY;
+SELECT cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'mensagem' AS mensagem;
+ROLLBACK;
+-- nothing has changed
+SELECT count(*) FROM before b JOIN lead_cadence_runs r USING (id) WHERE r.xmin::text = b.version AND r.next_run_at IS NOT DISTINCT FROM b.next_run_at;
+SELECT (SELECT count(*) FROM lead_cadence_events) AS events, (SELECT count(*) FROM lead_messages) AS messages, (SELECT count(*) FROM cadence_runner_logs) AS logs;
+
+-- errors
+SELECT cadence_preview('00000000-0000-0000-0000-000000000001');
+SELECT cadence_preview(NULL) IS NULL AS of_null;
+SET ROLE regress_cadence_reader;
+SELECT cadence.cadence_preview('a0000000-0000-0000-0000-000000000001');
+RESET ROLE;
+GRANT USAGE ON SCHEMA cadence TO regress_cadence_reader;
+GRANT EXECUTE ON FUNCTION cadence_preview(uuid) TO regress_cadence_reader;
+SET ROLE regress_cadence_reader;
+SELECT cadence.cadence_preview('a0000000-0000-0000-0000-000000000001');
+RESET ROLE;
+-- what an execution says is what the preview said
+UPDATE lead_cadence_runs SET status = 'ATIVA', next_run_at = now() WHERE id <> 'a0000000-0000-0000-0000-000000000001';
+CREATE TABLE previews AS SELECT id, cadence_preview(id) AS p FROM lead_cadence_runs WHERE id <> 'a0000000-0000-0000-0000-000000000001';
+SELECT cadence_run('TEST') -> 'summary' -> 'total' AS total;
+SELECT p.id, p ->> 'codigo' AS codigo, e.detalhes ->> 'codigo' IS NOT DISTINCT FROM p ->> 'codigo' AND e.detalhes ->> 'erro' = p ->> 'erro' AS same
+FROM previews p JOIN lead_cadence_events e ON e.lead_cadence_run_id = p.id ORDER BY p.id;
+
+-- many at once, large ones among them
+UPDATE message_templates SET conteudo = repeat('Olá {{nome}} ', 100000);
+SELECT count(*), sum(octet_length(cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'mensagem')) FROM generate_series(1, 20);
+
+RESET search_path;
+DROP SERVER regress_zap CASCADE;
+DROP EXTENSION cadence_runner;
+DROP SCHEMA cadence CASCADE;
+DROP ROLE regress_cadence_reader;

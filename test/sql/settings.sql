@@ -1,0 +1,50 @@
+--
+-- The settings: names, units, ranges, and who may change them.
+--
+CREATE SCHEMA cadence;
+CREATE EXTENSION cadence_runner SCHEMA cadence;
+LOAD 'cadence_runner';
+
+SELECT name, boot_val, unit, min_val, max_val, context, vartype FROM pg_settings
+WHERE name LIKE 'cadence_runner.%' ORDER BY name COLLATE "C";
+SELECT name FROM pg_settings WHERE name LIKE 'cadence_runner.%' AND coalesce(short_desc, '') = '';
+SELECT name, short_desc, extra_desc FROM pg_settings WHERE name LIKE 'cadence_runner.%' ORDER BY name COLLATE "C";
+
+-- with their units
+SHOW cadence_runner.lease;
+SHOW cadence_runner.retry_unresolved;
+SHOW cadence_runner.retry_dispatch;
+SHOW cadence_runner.connect_timeout;
+SHOW cadence_runner.request_timeout;
+SHOW cadence_runner.log_retention;
+SET cadence_runner.lease = '10min';
+SHOW cadence_runner.lease;
+SET cadence_runner.log_retention = '30d';
+SHOW cadence_runner.log_retention;
+
+-- ranges
+SET cadence_runner.batch_size = 0;
+SET cadence_runner.batch_size = 10001;
+SET cadence_runner.max_in_flight = 0;
+SET cadence_runner.lease = '1s';
+SET cadence_runner.lease = '2d';
+SET cadence_runner.retry_dispatch = 0;
+SET cadence_runner.max_attempts = -1;
+SET cadence_runner.max_attempts = 0;
+SET cadence_runner.request_timeout = '11min';
+SET cadence_runner.log_results = -1;
+SET cadence_runner.enabled = 'perhaps';
+SET cadence_runner.lease = '5 bananas';
+
+-- the prefix is ours
+SET cadence_runner.leese = '5min';
+
+-- an execution is the owner's work: who may merely start one changes no limits
+CREATE ROLE regress_cadence_user;
+SET ROLE regress_cadence_user;
+SET cadence_runner.lease = '10min';
+RESET ROLE;
+DROP ROLE regress_cadence_user;
+
+DROP EXTENSION cadence_runner;
+DROP SCHEMA cadence;
