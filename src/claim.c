@@ -16,7 +16,9 @@
  * The batch size stands in the first statement as a literal: with a parameter
  * there the planner, which can not know that it is small, may prefer to sort
  * the whole table. The second asks for "id = ANY (...)": joined on id, it
- * would hash a scan of all runs.
+ * would hash a scan of all runs. Its other conditions say IS TRUE, which no
+ * index serves: with statistics from before the runs fell due the planner
+ * would rather scan all that is due, for every batch.
  */
 #include "postgres.h"
 
@@ -80,9 +82,10 @@ take_sql(const CadenceTables *t)
 	return psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $3, claim_id = $4, "
 					"attempts = COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1, "
 					"updated_at = " NOW " WHERE u.id " EQ " ANY (ARRAY(SELECT l.id FROM %s AS l "
-					"WHERE l.id " EQ " ANY ($1) AND l.status " EQ " 'ATIVA' "
-					"AND l.next_run_at " LE " $2 FOR UPDATE SKIP LOCKED)) "
-					"AND u.status " EQ " 'ATIVA' AND u.next_run_at " LE " $2 RETURNING u.*) %s",
+					"WHERE l.id " EQ " ANY ($1) AND (l.status " EQ " 'ATIVA') IS TRUE "
+					"AND (l.next_run_at " LE " $2) IS TRUE FOR UPDATE SKIP LOCKED)) "
+					"AND (u.status " EQ " 'ATIVA') IS TRUE "
+					"AND (u.next_run_at " LE " $2) IS TRUE RETURNING u.*) %s",
 					t->runs, t->runs, cadence_row_select(t, "taken"));
 }
 

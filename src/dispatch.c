@@ -6,10 +6,11 @@
  * kept and used again, as are its connections.
  *
  * One attempt is one request on the wire. libcurl sends a request again by
- * itself when a connection that it used again dies without an answer; the body
- * is therefore handed over by a read function whose seek function refuses once
- * bytes were taken. The transfer then ends with CURLE_SEND_FAIL_REWIND, which
- * is uncertain, instead of reaching the provider twice.
+ * itself when a connection that it used again dies without an answer. It asks
+ * before each time that it is about to send (CURLOPT_PREREQFUNCTION, from 7.80
+ * on), and is told no once bytes have left. Older ones get the body from a read
+ * function whose seek function refuses once bytes were taken. Either way the
+ * transfer ends as uncertain instead of reaching the provider twice.
  *
  * libcurl's callbacks run on libcurl's stack: none of them allocates from
  * PostgreSQL or raises an error. Its resolver makes threads, which must never
@@ -49,6 +50,12 @@ PG_MODULE_MAGIC;
 #define ANSWER_HEADERS_MAX (64 * 1024)
 #define STATUS_LINE_MAX 128
 
+/* From here on libcurl asks before it sends; with the body at hand it sends both at once. */
+#define ASKS_BEFORE_SENDING (LIBCURL_VERSION_NUM >= 0x075000)
+
+/* What one header line says, its value to be written over for each request. */
+#define KEY_HEADER "Idempotency-Key: "
+
 typedef struct Transfer
 {
 	slist_node node; /* in the free list or in the list of what has ended */
@@ -61,6 +68,9 @@ typedef struct Transfer
 	size_t body_len;
 	size_t body_sent;
 	struct curl_slist *headers;
+	char *key;						 /* where the idempotency key stands in them */
+	const CadenceProvider *provider; /* that the handle is set up for */
+	int generation;
 	TimestampTz started_at;
 	const char *secrets[ANSWER_SECRETS]; /* those of its provider when it started */
 
@@ -105,6 +115,22 @@ unmask_signals(const sigset_t *saved)
 
 /* ---- libcurl's callbacks: no palloc, no ereport ------------------------ */
 
+static bool
+bytes_have_left(const Transfer *t)
+{
+	long request_bytes = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+	return request_bytes > 0 || t->body_sent > 0;
+}
+
+#if ASKS_BEFORE_SENDING
+static int
+may_send(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	return bytes_have_left(arg) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+#else
 static size_t
 read_body(char *buffer, size_t size, size_t count, void *arg)
 {
@@ -125,6 +151,7 @@ seek_body(void *arg, curl_off_t offset, int origin)
 	return offset == 0 && origin == SEEK_SET && t->body_sent == 0 ? CURL_SEEKFUNC_OK
 																  : CURL_SEEKFUNC_FAIL;
 }
+#endif
 
 static void
 keep_status_line(Transfer *t, const char *line, size_t len)
@@ -230,10 +257,15 @@ set_fixed_options(Transfer *t)
 	SETOPT(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1, ok);
 	SETOPT(easy, CURLOPT_USERAGENT, "cadence_runner/" CADENCE_VERSION, ok);
 	SETOPT(easy, CURLOPT_POST, 1L, ok);
+#if ASKS_BEFORE_SENDING
+	SETOPT(easy, CURLOPT_PREREQFUNCTION, may_send, ok);
+	SETOPT(easy, CURLOPT_PREREQDATA, t, ok);
+#else
 	SETOPT(easy, CURLOPT_READFUNCTION, read_body, ok);
 	SETOPT(easy, CURLOPT_READDATA, t, ok);
 	SETOPT(easy, CURLOPT_SEEKFUNCTION, seek_body, ok);
 	SETOPT(easy, CURLOPT_SEEKDATA, t, ok);
+#endif
 	SETOPT(easy, CURLOPT_HEADERFUNCTION, read_header, ok);
 	SETOPT(easy, CURLOPT_HEADERDATA, t, ok);
 	SETOPT(easy, CURLOPT_WRITEFUNCTION, read_answer, ok);
@@ -355,25 +387,32 @@ add_header(Transfer *t, const char *header)
 }
 
 static bool
-add_headers(Transfer *t)
+add_bearer(Transfer *t, const char *token)
 {
-	const CadenceProvider *p = t->step->provider;
-	char header[128];
-	bool ok;
+	char *bearer = psprintf("Authorization: Bearer %s", token);
+	bool ok = add_header(t, bearer);
 
-	snprintf(header, sizeof(header), "Idempotency-Key: %s", t->step->key_text);
-	ok = add_header(t, "Content-Type: application/json; charset=utf-8") &&
-		 add_header(t, "Accept: application/json") && add_header(t, "Expect:") &&
-		 add_header(t, header);
-	if (ok && p->bearer_token != NULL)
-	{
-		char *bearer = psprintf("Authorization: Bearer %s", p->bearer_token);
-
-		ok = add_header(t, bearer);
-		explicit_bzero(bearer, strlen(bearer));
-		pfree(bearer);
-	}
+	explicit_bzero(bearer, strlen(bearer));
+	pfree(bearer);
 	return ok;
+}
+
+/* The key comes last, so that it is found again: its value differs, its length does not. */
+static bool
+add_headers(Transfer *t, const CadenceProvider *p)
+{
+	struct curl_slist *last;
+	bool ok = add_header(t, "Content-Type: application/json; charset=utf-8") &&
+			  add_header(t, "Accept: application/json") && add_header(t, "Expect:");
+
+	if (ok && p->bearer_token != NULL)
+		ok = add_bearer(t, p->bearer_token);
+	if (!ok || !add_header(t, KEY_HEADER "00000000-0000-0000-0000-000000000000"))
+		return false;
+	for (last = t->headers; last->next != NULL; last = last->next)
+		;
+	t->key = last->data + strlen(KEY_HEADER);
+	return true;
 }
 
 static bool
@@ -394,20 +433,44 @@ build_body(Transfer *t)
 	return t->body != NULL;
 }
 
+/* What is the same for every request to one provider, until its options change. */
 static bool
-set_request_options(Transfer *t)
+set_provider_options(Transfer *t)
 {
 	const CadenceProvider *p = t->step->provider;
 	bool ok = true;
 
+	if (t->provider == p && t->generation == p->generation)
+		return true;
+	t->provider = NULL;
+	curl_slist_free_all(t->headers);
+	t->headers = NULL;
+	if (!add_headers(t, p))
+		return false;
 	SETOPT(t->easy, CURLOPT_URL, p->url, ok);
 	SETOPT(t->easy, CURLOPT_HTTPHEADER, t->headers, ok);
-	SETOPT(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->body_len, ok);
 	SETOPT(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) p->connect_timeout, ok);
 	SETOPT(t->easy, CURLOPT_TIMEOUT_MS, (long) p->timeout, ok);
 	SETOPT(t->easy, CURLOPT_USERNAME, p->username, ok);
 	SETOPT(t->easy, CURLOPT_PASSWORD, p->password, ok);
 	SETOPT(t->easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC, ok);
+	if (!ok)
+		return false;
+	t->provider = p;
+	t->generation = p->generation;
+	return true;
+}
+
+static bool
+set_request_options(Transfer *t)
+{
+	bool ok = true;
+
+	memcpy(t->key, t->step->key_text, strlen(t->step->key_text));
+	SETOPT(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->body_len, ok);
+#if ASKS_BEFORE_SENDING
+	SETOPT(t->easy, CURLOPT_POSTFIELDS, t->body, ok);
+#endif
 	return ok;
 }
 
@@ -431,14 +494,11 @@ reset_transfer(Transfer *t, CadenceStep *step)
 static TransferEnd
 how_it_ended(const Transfer *t, CURLcode code)
 {
-	long request_bytes = 0;
-
 	if (code == CURLE_OK)
 		return TRANSFER_ANSWERED;
 	if (t->too_long)
 		return TRANSFER_TOO_LONG;
-	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-	return request_bytes > 0 || t->body_sent > 0 ? TRANSFER_BROKEN : TRANSFER_NOT_STARTED;
+	return bytes_have_left(t) ? TRANSFER_BROKEN : TRANSFER_NOT_STARTED;
 }
 
 /* What libcurl, or we in its name, have to say about a transfer without an answer. */
@@ -449,7 +509,7 @@ transfer_error(const Transfer *t, CURLcode code)
 		return "the provider's name leads to a link-local address, which is never connected to";
 	if (t->header_bytes > ANSWER_HEADERS_MAX)
 		return "the answer's headers are too long";
-	if (code == CURLE_SEND_FAIL_REWIND)
+	if (code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK)
 		return "the connection ended before an answer";
 	return t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
 }
@@ -483,9 +543,7 @@ judge(Transfer *t, CURLcode code)
 static void
 finish(CadenceDispatcher *d, Transfer *t)
 {
-	curl_slist_free_all(t->headers);
 	free(t->body);
-	t->headers = NULL;
 	t->body = NULL;
 	slist_push_head(&d->done, &t->node);
 }
@@ -519,20 +577,17 @@ static void
 start(CadenceDispatcher *d, CadenceStep *step)
 {
 	Transfer *t = get_transfer(d);
-	sigset_t saved;
 	CURLMcode rc;
 
 	if (t == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	reset_transfer(t, step);
-	if (!build_body(t) || !add_headers(t) || !set_request_options(t))
+	if (!build_body(t) || !set_provider_options(t) || !set_request_options(t))
 	{
 		fail_at_start(d, t, "the request could not be built");
 		return;
 	}
-	mask_signals(&saved);
 	rc = curl_multi_add_handle(d->multi, t->easy);
-	unmask_signals(&saved);
 	if (rc != CURLM_OK)
 	{
 		fail_at_start(d, t, curl_multi_strerror(rc));
@@ -632,7 +687,7 @@ abandon(CadenceDispatcher *d)
 		if (!t->active)
 			continue;
 		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
-		judge(t, CURLE_ABORTED_BY_CALLBACK);
+		judge(t, CURLE_OPERATION_TIMEDOUT);
 		if (t->step->outcome == OUTCOME_FAILED)
 			t->step->outcome = OUTCOME_UNSENT;
 		t->active = false;

@@ -205,6 +205,7 @@ read_options(CadenceProvider *p, ForeignServer *server, List *mapping)
 	const char *policy = cadence_option_get(server->options, "on_uncertain");
 	const char *record = cadence_option_get(server->options, "record_message");
 
+	p->generation++;
 	p->name = pstrdup(server->servername);
 	p->canal = text_or_null(server->options, "canal");
 	p->empresa = text_or_null(server->options, "empresa");

@@ -31,8 +31,9 @@ typedef struct CadenceProvider
 	char *password;
 	char *basic_credentials; /* both, as HTTP Basic writes them */
 
-	char *problem; /* NULL, or why it can not be used */
-	bool gone;	   /* dropped, or no longer ours to use */
+	char *problem;	/* NULL, or why it can not be used */
+	int generation; /* changes whenever the above may have changed */
+	bool gone;		/* dropped, or no longer ours to use */
 
 	/* the queue's state */
 	dlist_head waiting;

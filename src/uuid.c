@@ -18,6 +18,24 @@ set_version(pg_uuid_t *uuid, int version)
 	uuid->data[8] = (uuid->data[8] & 0x3F) | 0x80;
 }
 
+/* Each call of the system's generator costs more than the few bytes that an id takes. */
+static void
+random_bytes(uint8 *to, size_t len)
+{
+	static uint8 pool[1024];
+	static size_t left = 0;
+
+	if (left < len)
+	{
+		if (!pg_strong_random(pool, sizeof(pool)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+		left = sizeof(pool);
+	}
+	left -= len;
+	memcpy(to, pool + left, len);
+}
+
 /*
  * A time-ordered UUID (version 7): milliseconds, then a counter that keeps the
  * ids of one process in the order they were made, then random bits.
@@ -38,9 +56,7 @@ cadence_uuid_v7(pg_uuid_t *uuid)
 		stamp = last + 1;
 	last = stamp;
 
-	if (!pg_strong_random(&uuid->data[8], 8))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+	random_bytes(&uuid->data[8], 8);
 	for (int i = 0; i < 6; i++)
 		uuid->data[i] = (uint8) (stamp >> (12 + 8 * (5 - i)));
 	uuid->data[6] = (uint8) ((stamp >> 8) & 0x0F);
