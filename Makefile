@@ -11,10 +11,10 @@ MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
-CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c launcher.c worker.c \
-	interrupt.c pipeline.c turn.c progress.c transaction.c claim.c row.c resolve.c queue.c \
-	record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c template.c render.c preview.c \
-	json.c array.c uuid.c statement.c)
+CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c launcher.c launch.c \
+	worker.c interrupt.c pipeline.c turn.c progress.c helpers.c transaction.c claim.c row.c \
+	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
+	template.c render.c preview.c json.c array.c uuid.c statement.c)
 OBJS = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.

@@ -40,11 +40,9 @@ struct CadenceClaims
 	int batch_size;
 	TimestampTz due_until;
 
-	/* where the last committed look ended, and the one under way */
-	TimestampTz after_due;
-	pg_uuid_t after_id;
-	TimestampTz next_due;
-	pg_uuid_t next_id;
+	CadenceCursor *cursor; /* where the last committed look ended: own, or the execution's */
+	CadenceCursor own;
+	CadenceCursor next; /* where the one under way ends */
 };
 
 enum
@@ -113,7 +111,8 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 
 	claims->batch_size = batch_size;
 	claims->due_until = due_until;
-	claims->after_due = DT_NOBEGIN;
+	claims->own.after_due = DT_NOBEGIN;
+	claims->cursor = &claims->own;
 	claims->look =
 		STATEMENT("looking for due runs", look_sql(t, batch_size), look_types, SPI_OK_SELECT);
 	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_SELECT);
@@ -142,7 +141,8 @@ static void
 look(CadenceClaims *claims, int limit, ClaimResult *result)
 {
 	Datum values[] = {TimestampTzGetDatum(claims->due_until),
-					  TimestampTzGetDatum(claims->after_due), UUIDPGetDatum(&claims->after_id)};
+					  TimestampTzGetDatum(claims->cursor->after_due),
+					  UUIDPGetDatum(&claims->cursor->after_id)};
 
 	statement_execute(&claims->look, values, NULL, limit);
 	result->nseen = SPI_processed;
@@ -152,12 +152,11 @@ look(CadenceClaims *claims, int limit, ClaimResult *result)
 		read_due_run(&result->seen[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	SPI_freetuptable(SPI_tuptable);
 
-	claims->next_due = claims->after_due;
-	claims->next_id = claims->after_id;
+	claims->next = *claims->cursor;
 	if (result->nseen > 0)
 	{
-		claims->next_due = result->seen[result->nseen - 1].due;
-		claims->next_id = result->seen[result->nseen - 1].id;
+		claims->next.after_due = result->seen[result->nseen - 1].due;
+		claims->next.after_id = result->seen[result->nseen - 1].id;
 	}
 }
 
@@ -283,9 +282,25 @@ cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *v
 		mark_valid(steps, n, valid, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 }
 
+/* The next look starts behind the one under way. */
 void
 cadence_claim_commit(CadenceClaims *claims)
 {
-	claims->after_due = claims->next_due;
-	claims->after_id = claims->next_id;
+	*claims->cursor = claims->next;
+}
+
+/*
+ * From here on, looks go on where those of other workers ended. Who looks must
+ * hold the execution's claim lock until after cadence_claim_commit().
+ */
+void
+cadence_claims_share(CadenceClaims *claims, CadenceCursor *cursor)
+{
+	claims->cursor = cursor;
+}
+
+void
+cadence_claims_copy_cursor(const CadenceClaims *claims, CadenceCursor *cursor)
+{
+	*cursor = *claims->cursor;
 }

@@ -12,6 +12,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#include "execution.h"
 #include "step.h"
 #include "tables.h"
 
@@ -46,6 +47,8 @@ typedef struct ClaimResult
 
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
 											int batch_size);
+extern void cadence_claims_copy_cursor(const CadenceClaims *claims, CadenceCursor *cursor);
+extern void cadence_claims_share(CadenceClaims *claims, CadenceCursor *cursor);
 extern void cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
 						  int limit, ClaimResult *result);
 extern void cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);

@@ -1,25 +1,41 @@
 /*
  * execution.h
- *		What the caller of cadence_run() and its worker share: a DSM segment with
- *		this header and a message queue from the worker to the caller.
+ *		What a worker and its starter share: a DSM segment with this header and,
+ *		per worker, a message queue towards the starter.
+ *
+ * The caller of cadence_run() starts one worker, which leads the execution. If
+ * there is much to do, that worker starts helpers, with a segment of its own.
  */
 #ifndef CADENCE_EXECUTION_H
 #define CADENCE_EXECUTION_H
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "utils/uuid.h"
 
-#define CADENCE_DSM_MAGIC 0xCADE0001
+#define CADENCE_DSM_MAGIC 0xCADE0002
 #define CADENCE_DSM_KEY_HEADER 1
-#define CADENCE_DSM_KEY_QUEUE 2
+#define CADENCE_DSM_KEY_QUEUE 2 /* and up, one per worker */
 #define CADENCE_QUEUE_SIZE 65536
 
-/* The message that carries the summary; errors and notices use the protocol's own types. */
-#define CADENCE_MESSAGE_SUMMARY 'd'
+/* The most workers that one execution can have. */
+#define CADENCE_WORKERS_MAX 16
+
+/* Messages that carry a result; errors and notices use the protocol's own types. */
+#define CADENCE_MESSAGE_SUMMARY 'd' /* JSON, from the leader to the caller */
+#define CADENCE_MESSAGE_SHARE 's'	/* a helper's part of the summary, to the leader */
 
 /* The longest trigger's name, with its terminator. */
 #define CADENCE_TRIGGER_MAX 8
+
+/* Where the next look for due runs starts. */
+typedef struct CadenceCursor
+{
+	TimestampTz after_due;
+	pg_uuid_t after_id;
+} CadenceCursor;
 
 typedef struct CadenceShared
 {
@@ -27,7 +43,18 @@ typedef struct CadenceShared
 	Oid schema; /* of the extension */
 	Oid owner;	/* of the runs: who the worker connects as */
 	char trigger[CADENCE_TRIGGER_MAX];
-	pg_atomic_uint32 caller_gone; /* set before the worker is told to stop */
+	pg_atomic_uint32 starter_gone; /* set before the workers are told to stop */
+
+	/* leader's segment only: the helpers' processes, for the caller's deadlock check */
+	volatile int nhelpers;
+	volatile int helper_pids[CADENCE_WORKERS_MAX];
+
+	/* helpers' segment only */
+	bool is_help;
+	TimestampTz due_until; /* of the execution */
+	int max_in_flight;	   /* of each worker */
+	uint32 claim_lock;	   /* key of the advisory lock that guards the cursor */
+	CadenceCursor cursor;
 } CadenceShared;
 
 #endif

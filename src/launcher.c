@@ -4,15 +4,12 @@
  *
  * An execution commits between its stages, which a function can not do, so a
  * background worker does the work in a session of its own, connected as the
- * tables' owner. The caller starts it and waits. Two things follow:
+ * tables' owner. The caller starts it and waits, and takes it along on every
+ * way out (see launch.c).
  *
- * - The worker must not outlive the caller's interest. A callback on the DSM
- *   segment tells it to stop on every way out: error, cancel, savepoint
- *   rollback, exit of the session.
- *
- * - The worker may wait for a lock that its own caller holds. That is a
- *   deadlock which the server can not see, since the caller waits for a latch
- *   and not for a lock. The caller looks for it every deadlock_timeout.
+ * The worker may wait for a lock that its own caller holds. That is a deadlock
+ * which the server can not see, since the caller waits for a latch and not for
+ * a lock. The caller looks for it every deadlock_timeout.
  */
 #include "postgres.h"
 
@@ -27,13 +24,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "storage/dsm.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/proc.h"
-#include "storage/shm_mq.h"
-#include "storage/shm_toc.h"
 #include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -46,18 +37,11 @@
 #include "compat.h"
 #include "execution.h"
 #include "extension.h"
+#include "launch.h"
 #include "settings.h"
 #include "tables.h"
 
 PG_FUNCTION_INFO_V1(cadence_run);
-
-typedef struct Launch
-{
-	dsm_segment *segment;
-	CadenceShared *shared;
-	shm_mq_handle *queue;
-	BackgroundWorkerHandle *worker;
-} Launch;
 
 /* One of the words that a caller may say; the resident worker has its own. */
 static const char *
@@ -117,81 +101,46 @@ check_owner_may_connect(Oid owner)
 	}
 }
 
-static void
-create_segment(Launch *launch, const char *trigger)
+static Launch *
+start_execution(const CadenceTables *tables, const char *trigger)
 {
-	shm_toc_estimator estimator;
-	shm_toc *toc;
-	shm_mq *mq;
-	Size size;
+	/* The callback on the segment may run after the portal's memory is gone. */
+	Launch *launch = launch_create(TopTransactionContext, 1);
 
-	shm_toc_initialize_estimator(&estimator);
-	shm_toc_estimate_chunk(&estimator, sizeof(CadenceShared));
-	shm_toc_estimate_chunk(&estimator, CADENCE_QUEUE_SIZE);
-	shm_toc_estimate_keys(&estimator, 2);
-	size = shm_toc_estimate(&estimator);
-
-	launch->segment = dsm_create(size, 0);
-	toc = shm_toc_create(CADENCE_DSM_MAGIC, dsm_segment_address(launch->segment), size);
-
-	launch->shared = shm_toc_allocate(toc, sizeof(CadenceShared));
-	memset(launch->shared, 0, sizeof(CadenceShared));
 	launch->shared->database = MyDatabaseId;
+	launch->shared->schema = tables->schema;
+	launch->shared->owner = tables->owner;
 	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
-	pg_atomic_init_u32(&launch->shared->caller_gone, 0);
-	shm_toc_insert(toc, CADENCE_DSM_KEY_HEADER, launch->shared);
-
-	mq = shm_mq_create(shm_toc_allocate(toc, CADENCE_QUEUE_SIZE), CADENCE_QUEUE_SIZE);
-	shm_toc_insert(toc, CADENCE_DSM_KEY_QUEUE, mq);
-	shm_mq_set_receiver(mq, MyProc);
-	launch->queue = shm_mq_attach(mq, launch->segment, NULL);
-}
-
-/* On every way out, also after success, when the worker is gone already. */
-static void
-stop_worker(dsm_segment *segment, Datum arg)
-{
-	Launch *launch = (Launch *) DatumGetPointer(arg);
-
-	pg_atomic_write_u32(&launch->shared->caller_gone, 1);
-	if (launch->worker != NULL)
-		TerminateBackgroundWorker(launch->worker);
-}
-
-static void
-start_worker(Launch *launch)
-{
-	BackgroundWorker worker = {0};
-
-	snprintf(worker.bgw_name, BGW_MAXLEN, "cadence_runner %s", launch->shared->trigger);
-	strlcpy(worker.bgw_type, "cadence_runner", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "$libdir/cadence_runner", BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "cadence_worker_main", BGW_MAXLEN);
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(launch->segment));
-	worker.bgw_notify_pid = MyProcPid;
-
-	if (!RegisterDynamicBackgroundWorker(&worker, &launch->worker))
+	if (!launch_start(launch))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						errmsg("no background worker slot is free for the execution"),
 						errhint("Raise max_worker_processes, or run fewer executions at once.")));
-	shm_mq_set_handle(launch->queue, launch->worker);
+	return launch;
+}
+
+/* The execution's processes: the worker that leads it, and its helpers. */
+static List *
+worker_pids(Launch *launch)
+{
+	List *pids = NIL;
+	pid_t pid;
+
+	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
+		pids = lappend_int(pids, pid);
+	for (int i = 0; i < launch->shared->nhelpers; i++)
+		if (launch->shared->helper_pids[i] != 0)
+			pids = list_append_unique_int(pids, launch->shared->helper_pids[i]);
+	return pids;
 }
 
 /*
  * Whether the worker waits, directly or through others, for this session.
  */
 static bool
-worker_waits_for_us(BackgroundWorkerHandle *worker)
+execution_waits_for_us(Launch *launch)
 {
-	pid_t pid;
-	List *waiting = NIL;
+	List *waiting = worker_pids(launch);
 
-	if (GetBackgroundWorkerPid(worker, &pid) != BGWH_STARTED)
-		return false;
-	waiting = list_make1_int(pid);
 	for (int i = 0; i < list_length(waiting); i++)
 	{
 		Datum pids = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(list_nth_int(waiting, i)));
@@ -214,7 +163,7 @@ worker_waits_for_us(BackgroundWorkerHandle *worker)
 static void
 check_deadlock(Launch *launch)
 {
-	if (!worker_waits_for_us(launch->worker))
+	if (!execution_waits_for_us(launch))
 		return;
 	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
 					errdetail("The execution waits for a lock that this transaction holds, and "
@@ -238,22 +187,18 @@ rethrow_message(StringInfo message)
  * Handles one message of the worker; returns the summary if it is the one.
  */
 static char *
-handle_message(void *data, Size size)
+handle_message(StringInfo message)
 {
-	StringInfoData message;
-	char type;
+	char type = pq_getmsgbyte(message);
 
-	initStringInfo(&message);
-	appendBinaryStringInfo(&message, data, size);
-	type = pq_getmsgbyte(&message);
 	switch (type)
 	{
 		case 'E':
 		case 'N':
-			rethrow_message(&message);
+			rethrow_message(message);
 			return NULL;
 		case CADENCE_MESSAGE_SUMMARY:
-			return pnstrdup(message.data + message.cursor, message.len - message.cursor);
+			return pnstrdup(message->data + message->cursor, message->len - message->cursor);
 		default:
 			ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 							errmsg("unexpected message of type \"%c\" from the execution's worker",
@@ -282,24 +227,24 @@ static char *
 wait_for_summary(Launch *launch)
 {
 	TimestampTz last_check = GetCurrentTimestamp();
+	StringInfoData message;
 
+	initStringInfo(&message);
 	for (;;)
 	{
-		Size size;
-		void *data;
 		char *summary;
 
-		switch (shm_mq_receive(launch->queue, &size, &data, true))
+		switch (launch_receive(launch, 0, &message))
 		{
-			case SHM_MQ_SUCCESS:
-				summary = handle_message(data, size);
+			case LAUNCH_MESSAGE:
+				summary = handle_message(&message);
 				if (summary != NULL)
 					return summary;
 				break;
-			case SHM_MQ_WOULD_BLOCK:
+			case LAUNCH_SILENT:
 				wait_for_news(launch, &last_check);
 				break;
-			case SHM_MQ_DETACHED:
+			case LAUNCH_GONE:
 				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 								errmsg("the execution's worker ended without a result"),
 								errhint("The server's log says why.")));
@@ -329,26 +274,9 @@ cadence_run(PG_FUNCTION_ARGS)
 	tables = cadence_tables_load(cadence_extension_schema());
 	check_owner_may_connect(tables->owner);
 
-	/* The callback may run after the portal's memory is gone. */
-	launch = MemoryContextAllocZero(TopTransactionContext, sizeof(*launch));
-	create_segment(launch, trigger);
-	launch->shared->schema = tables->schema;
-	launch->shared->owner = tables->owner;
-	on_dsm_detach(launch->segment, stop_worker, PointerGetDatum(launch));
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-
-		start_worker(launch);
-		MemoryContextSwitchTo(old);
-	}
-
+	launch = start_execution(tables, trigger);
 	summary = wait_for_summary(launch);
-
-	/* Gone means gone: its slot is free, and its database can be dropped. */
-	WaitForBackgroundWorkerShutdown(launch->worker);
-	dsm_detach(launch->segment);
-	pfree(launch->worker);
-	pfree(launch);
+	launch_end(launch);
 
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));
 }

@@ -82,7 +82,7 @@ open_dispatcher(Pipeline *p)
 						errmsg("library cadence_runner_dispatch is version %s, not %s",
 							   p->transport->version, CADENCE_VERSION),
 						errhint("Install both libraries of one version.")));
-	p->dispatcher = p->transport->create(cadence_max_in_flight, cadence_wakeup_fd());
+	p->dispatcher = p->transport->create(p->max_in_flight, cadence_wakeup_fd());
 	MemoryContextSwitchTo(old);
 }
 
@@ -189,17 +189,22 @@ wait_for_transfers(Pipeline *p, int at_most_ms)
 /* ---- the execution --------------------------------------------------------------- */
 
 static void
-prepare(Pipeline *p, Oid schema)
+prepare(Pipeline *p)
 {
 	MemoryContext old;
 
 	cadence_xact_begin(NULL, "cadence_runner: starting");
 	old = MemoryContextSwitchTo(p->context);
-	p->tables = cadence_tables_load(schema);
+	p->tables = cadence_tables_load(p->shared->schema);
 	cadence_session_init(p->tables->schema_name);
 	p->providers = cadence_providers_create(p->tables->owner);
 	p->recorder = cadence_recorder_create(p->tables);
-	p->claims = cadence_claims_create(p->tables, p->summary->started_at, cadence_batch_size);
+	p->claims = cadence_claims_create(
+		p->tables, p->company != NULL ? p->company->due_until : p->summary->started_at,
+		cadence_batch_size);
+	if (p->company != NULL)
+		cadence_claims_share(p->claims, &p->company->cursor);
+	p->max_in_flight = p->company != NULL ? p->company->max_in_flight : cadence_max_in_flight;
 	MemoryContextSwitchTo(old);
 	cadence_xact_commit();
 }
@@ -208,6 +213,16 @@ static bool
 is_finished(const Pipeline *p)
 {
 	return p->exhausted && p->queue.waiting == 0 && in_flight(p) == 0 && p->done.n == 0;
+}
+
+/* After its first claim a leader knows whether it has more than a batch to do. */
+static void
+seek_company(Pipeline *p)
+{
+	if (p->exhausted)
+		p->alone = true;
+	else
+		helpers_start(p);
 }
 
 static void
@@ -225,6 +240,8 @@ run_until_finished(Pipeline *p)
 		record = wants_record(p, GetCurrentTimestamp(), claim);
 		if (record || claim)
 			turn_take(p, record, claim);
+		if (claim && !p->alone)
+			seek_company(p);
 		if (turn_wants_recheck(p, GetCurrentTimestamp()))
 			turn_recheck(p);
 		start_waiting(p);
@@ -369,13 +386,13 @@ was_stopped(const Pipeline *p, const ErrorData *error)
 }
 
 static ErrorData *
-run(Pipeline *p, Oid schema)
+run(Pipeline *p)
 {
 	ErrorData *volatile error = NULL;
 
 	PG_TRY();
 	{
-		prepare(p, schema);
+		prepare(p);
 		run_until_finished(p);
 	}
 	PG_CATCH();
@@ -386,47 +403,103 @@ run(Pipeline *p, Oid schema)
 	return error;
 }
 
-/*
- * One execution over all that is due now, in the tables of a schema; returns
- * its summary as JSON. Needs a session connected as the tables' owner.
- *
- * An error is raised after it was logged.
- */
-char *
-cadence_pipeline_execute(Oid schema, const char *trigger)
+static void
+note_failure(Pipeline *p, const ErrorData *error)
+{
+	p->summary->failure_sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
+	p->summary->failure_message = error->message;
+}
+
+/* Runs the pipeline to its end, whichever; the error, NULL if there was none. */
+static ErrorData *
+run_to_the_end(Pipeline *p)
+{
+	ErrorData *error = run(p);
+
+	if (was_stopped(p, error))
+		error = stopped_error();
+	helpers_unlock_claims(p);
+	if (error != NULL)
+	{
+		helpers_stop(p);
+		if (p->tables != NULL)
+			wind_down(p);
+	}
+	return error;
+}
+
+static void
+log_execution(Pipeline *p, bool prune)
+{
+	if (!attempt(p, write_log))
+	{
+		cadence_forget_cancel();
+		attempt(p, write_log);
+	}
+	if (prune)
+		attempt(p, prune_log);
+}
+
+static MemoryContext
+begin(Pipeline *p, CadenceShared *shared)
 {
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "cadence_runner execution", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Pipeline p = {.context = context};
-	ErrorData *error;
-	char *json;
 
-	p.summary = cadence_summary_create(trigger, cadence_log_results);
-	error = run(&p, schema);
-	if (was_stopped(&p, error))
-		error = stopped_error();
+	memset(p, 0, sizeof(*p));
+	p->context = context;
+	p->shared = shared;
+	p->summary = cadence_summary_create(shared->trigger, cadence_log_results);
+	return old;
+}
+
+/*
+ * One execution over all that is due now; returns its summary as JSON. Needs a
+ * session connected as the tables' owner.
+ *
+ * An error is raised after it was logged.
+ */
+StringInfo
+cadence_pipeline_execute(CadenceShared *shared)
+{
+	Pipeline p;
+	MemoryContext old = begin(&p, shared);
+	ErrorData *error = run_to_the_end(&p);
+	ErrorData *theirs = helpers_wait(&p);
+	StringInfo json;
+
+	if (error == NULL)
+		error = theirs;
 	if (error != NULL)
-	{
-		p.summary->failure_sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
-		p.summary->failure_message = error->message;
-		if (p.tables != NULL)
-			wind_down(&p);
-	}
+		note_failure(&p, error);
 	if (p.tables != NULL)
-	{
-		if (!attempt(&p, write_log))
-		{
-			cadence_forget_cancel();
-			attempt(&p, write_log);
-		}
-		if (error == NULL)
-			attempt(&p, prune_log);
-	}
+		log_execution(&p, error == NULL);
 	if (error != NULL)
 		ThrowErrorData(error);
 	MemoryContextSwitchTo(old);
-	json = cadence_summary_json(p.summary);
-	MemoryContextDelete(context);
+	json = makeStringInfo();
+	appendStringInfoString(json, cadence_summary_json(p.summary));
+	MemoryContextDelete(p.context);
 	return json;
+}
+
+/*
+ * A helper's part of an execution; returns its share of the summary. An error,
+ * even one of the server, does not lose what it has done: the share goes first.
+ */
+StringInfo
+cadence_pipeline_help(CadenceShared *shared)
+{
+	Pipeline p;
+	ErrorData *error;
+
+	begin(&p, shared);
+	p.company = shared;
+	p.alone = true;
+	error = run_to_the_end(&p);
+	if (error != NULL)
+		ereport(WARNING, (errcode(error->sqlerrcode),
+						  errmsg("a worker of the execution: %s", error->message)));
+	return cadence_summary_share(p.summary);
 }

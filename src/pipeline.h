@@ -7,6 +7,11 @@
 
 #include "postgres.h"
 
-extern char *cadence_pipeline_execute(Oid schema, const char *trigger);
+#include "lib/stringinfo.h"
+
+#include "execution.h"
+
+extern StringInfo cadence_pipeline_execute(CadenceShared *shared);
+extern StringInfo cadence_pipeline_help(CadenceShared *shared);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "claim.h"
 #include "dispatch.h"
+#include "execution.h"
 #include "provider.h"
 #include "queue.h"
 #include "record.h"
@@ -31,6 +32,12 @@ typedef struct StepList
 typedef struct Pipeline
 {
 	MemoryContext context;
+	CadenceShared *shared;	/* with who started this worker */
+	CadenceShared *company; /* with the execution's other workers; NULL: there are none */
+	struct Launch *helpers; /* of a leader that has started some */
+	bool holds_claims;		/* the lock among the execution's workers */
+	bool alone;				/* no helpers are wanted, or there are some already */
+	int max_in_flight;
 	const CadenceTables *tables;
 	CadenceProviders *providers;
 	CadenceClaims *claims;
@@ -60,6 +67,13 @@ extern void progress_release_message(Pipeline *p, CadenceStep *step);
 extern void progress_settle(Pipeline *p, bool all);
 extern void progress_report_run(Pipeline *p, const DueRun *run, const char *status,
 								const char *message);
+
+/* helpers.c */
+extern void helpers_start(Pipeline *p);
+extern void helpers_stop(Pipeline *p);
+extern ErrorData *helpers_wait(Pipeline *p);
+extern void helpers_lock_claims(Pipeline *p);
+extern void helpers_unlock_claims(Pipeline *p);
 
 /* turn.c */
 extern bool turn_may_be_sent(const CadenceStep *step, TimestampTz now);

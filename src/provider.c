@@ -214,6 +214,8 @@ read_options(CadenceProvider *p, ForeignServer *server, List *mapping)
 	p->connect_timeout = number_or(server->options, "connect_timeout", cadence_connect_timeout);
 	p->max_in_flight = number_or(server->options, "max_in_flight", cadence_max_in_flight);
 	p->max_rate = number_or(server->options, "max_rate", 0);
+	p->limited = cadence_option_get(server->options, "max_in_flight") != NULL ||
+				 cadence_option_get(server->options, "max_rate") != NULL;
 	p->hold = policy != NULL && pg_strcasecmp(policy, "hold") == 0;
 	if (record == NULL || !parse_bool(record, &p->record_message))
 		p->record_message = true;

@@ -22,6 +22,7 @@ typedef struct CadenceProvider
 	int connect_timeout; /* milliseconds */
 	int max_in_flight;
 	double max_rate; /* messages per second, 0: no limit */
+	bool limited;	 /* has a max_in_flight or a max_rate of its own */
 	bool hold;		 /* on_uncertain = 'hold' */
 	bool record_message;
 

@@ -12,10 +12,12 @@
 #include <limits.h>
 
 #include "compat.h"
+#include "execution.h"
 #include "settings.h"
 
 int cadence_batch_size = 500;
 int cadence_max_in_flight = 100;
+int cadence_workers = 2;
 int cadence_lease = 300;
 int cadence_retry_unresolved = 1800;
 int cadence_retry_dispatch = 900;
@@ -43,6 +45,9 @@ static const IntSetting int_settings[] = {
 	{"cadence_runner.max_in_flight", "How many messages may be on their way at once.",
 	 "The server's max_files_per_process bounds it too: a third of that many sockets at most.",
 	 &cadence_max_in_flight, 1, 10000, 0},
+	{"cadence_runner.workers", "How many processes share a large execution.",
+	 "They come out of max_worker_processes; if that has fewer to give, fewer are used.",
+	 &cadence_workers, 1, CADENCE_WORKERS_MAX, 0},
 	{"cadence_runner.lease", "How long a taken run belongs to the execution that took it.",
 	 "After a crash, a run that was taken is due again when its lease has ended.", &cadence_lease,
 	 10, 24 * 3600, GUC_UNIT_S},

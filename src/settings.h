@@ -9,6 +9,7 @@
 
 extern int cadence_batch_size;
 extern int cadence_max_in_flight;
+extern int cadence_workers;
 extern int cadence_lease;			 /* seconds */
 extern int cadence_retry_unresolved; /* seconds */
 extern int cadence_retry_dispatch;	 /* seconds */

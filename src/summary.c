@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "libpq/pqformat.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -79,6 +80,64 @@ cadence_summary_add(CadenceSummary *summary, const SummaryResult *result)
 	add_to_list(summary, &summary->others, result);
 }
 
+static void
+send_list(StringInfo share, const SummaryList *list)
+{
+	pq_sendint32(share, list->count);
+	pq_sendint32(share, list->json.len);
+	pq_sendbytes(share, list->json.data, list->json.len);
+}
+
+/* What does not fit into the list any more is dropped whole. */
+static void
+merge_list(CadenceSummary *summary, SummaryList *list, StringInfo share)
+{
+	int count = pq_getmsgint(share, 4);
+	int len = pq_getmsgint(share, 4);
+	const char *json = pq_getmsgbytes(share, len);
+
+	if (count == 0)
+		return;
+	if (list->count >= summary->max_results || list->json.len > RESULTS_MAX_BYTES)
+	{
+		summary->truncated = true;
+		return;
+	}
+	if (list->count > 0)
+		appendStringInfoString(&list->json, ", ");
+	appendBinaryStringInfo(&list->json, json, len);
+	list->count += count;
+}
+
+/*
+ * A helper's part of the summary, to be merged by the leader.
+ */
+StringInfo
+cadence_summary_share(const CadenceSummary *summary)
+{
+	StringInfo share = makeStringInfo();
+
+	pq_sendint64(share, summary->success);
+	pq_sendint64(share, summary->errors);
+	pq_sendint64(share, summary->skipped);
+	pq_sendbyte(share, summary->truncated);
+	send_list(share, &summary->failed);
+	send_list(share, &summary->others);
+	return share;
+}
+
+void
+cadence_summary_merge(CadenceSummary *summary, StringInfo share)
+{
+	summary->success += pq_getmsgint64(share);
+	summary->errors += pq_getmsgint64(share);
+	summary->skipped += pq_getmsgint64(share);
+	if (pq_getmsgbyte(share))
+		summary->truncated = true;
+	merge_list(summary, &summary->failed, share);
+	merge_list(summary, &summary->others, share);
+}
+
 void
 cadence_summary_finish(CadenceSummary *summary)
 {
@@ -108,6 +167,8 @@ length_of_first(const SummaryList *list, int count)
 
 	if (list->count <= count)
 		return list->json.len;
+	if (count == 0)
+		return 0;
 	for (int i = 0; i < count; i++)
 	{
 		at = strstr(at + 1, ", {\"runId\": ");
@@ -121,16 +182,18 @@ length_of_first(const SummaryList *list, int count)
 static void
 append_results(StringInfo json, const CadenceSummary *summary)
 {
+	int failed = length_of_first(&summary->failed, summary->max_results);
 	int room = summary->max_results - summary->failed.count;
 	int others = room > 0 ? length_of_first(&summary->others, room) : 0;
 
 	appendStringInfoString(json, "\"results\": [");
-	appendBinaryStringInfo(json, summary->failed.json.data, summary->failed.json.len);
-	if (summary->failed.json.len > 0 && others > 0)
+	appendBinaryStringInfo(json, summary->failed.json.data, failed);
+	if (failed > 0 && others > 0)
 		appendStringInfoString(json, ", ");
 	appendBinaryStringInfo(json, summary->others.json.data, others);
 	appendStringInfoChar(json, ']');
-	if (summary->truncated || others < summary->others.json.len)
+	if (summary->truncated || failed < summary->failed.json.len ||
+		others < summary->others.json.len)
 		json_add_bool(json, "results_truncated", true);
 }
 

@@ -49,6 +49,8 @@ typedef struct SummaryResult
 
 extern CadenceSummary *cadence_summary_create(const char *trigger, int max_results);
 extern void cadence_summary_add(CadenceSummary *summary, const SummaryResult *result);
+extern StringInfo cadence_summary_share(const CadenceSummary *summary);
+extern void cadence_summary_merge(CadenceSummary *summary, StringInfo share);
 extern void cadence_summary_finish(CadenceSummary *summary);
 extern int64 cadence_summary_total(const CadenceSummary *summary);
 extern int64 cadence_summary_duration_ms(const CadenceSummary *summary);

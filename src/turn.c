@@ -174,6 +174,7 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimResult *claim, CadenceS
 
 	cadence_providers_refresh(p->providers);
 	p->queue.providers = cadence_providers_list(p->providers);
+	helpers_lock_claims(p);
 	old = MemoryContextSwitchTo(batch->context);
 	cadence_claim(p->claims, &batch->claim_id, lease_end(p), p->careful > 0 ? 1 : 0, claim);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
@@ -229,15 +230,18 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 		p->record_blocked = p->record_blocked && !with_record;
 		if (with_claim)
 			accept_claim(p, batch, &claim, steps);
+		helpers_unlock_claims(p);
 		return;
 	}
 	if (with_record)
 	{
+		helpers_unlock_claims(p);
 		p->apart = cadence_batch_size;
 		record_one_by_one(p);
 	}
 	else
 		claim_failed(p, &claim, error);
+	helpers_unlock_claims(p);
 	if (batch != NULL)
 		MemoryContextDelete(batch->context);
 	FreeErrorData(error);
@@ -316,7 +320,7 @@ turn_recheck(Pipeline *p)
 bool
 turn_wants_claim(const Pipeline *p)
 {
-	int low_water = Min(cadence_max_in_flight, (cadence_batch_size + 1) / 2);
+	int low_water = Min(p->max_in_flight, (cadence_batch_size + 1) / 2);
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 
 	return !p->exhausted && !p->record_blocked && p->queue.waiting <= most &&

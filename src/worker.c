@@ -1,8 +1,8 @@
 /*
  * worker.c
- *		The one-shot background worker behind cadence_run().
+ *		The one-shot background worker behind cadence_run(), and its helpers.
  *
- * Errors go to the caller through the message queue, also those that the
+ * Errors go to the starter through the message queue, also those that the
  * server raises before this process is connected: the queue is made the
  * client's place first of all.
  */
@@ -29,13 +29,14 @@
 PGDLLEXPORT void cadence_worker_main(Datum main_arg);
 
 /*
- * Maps the caller's segment and sends messages there from now on. A caller that
- * is gone already has taken its segment along: then nobody wants this worker.
+ * Maps the starter's segment and sends messages there from now on. A starter
+ * that is gone already has taken it along: then nobody wants this worker.
  */
 static CadenceShared *
-attach_to_caller(Datum main_arg)
+attach_to_starter(Datum main_arg)
 {
 	dsm_segment *segment;
+	int number;
 	shm_toc *toc;
 	shm_mq *mq;
 
@@ -47,7 +48,8 @@ attach_to_caller(Datum main_arg)
 	if (toc == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("bad magic number in dynamic shared memory segment")));
-	mq = shm_toc_lookup(toc, CADENCE_DSM_KEY_QUEUE, false);
+	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(int));
+	mq = shm_toc_lookup(toc, CADENCE_DSM_KEY_QUEUE + number, false);
 	shm_mq_set_sender(mq, MyProc);
 	pq_redirect_to_shm_mq(segment, shm_mq_attach(mq, segment, NULL));
 	dsm_pin_mapping(segment);
@@ -55,12 +57,12 @@ attach_to_caller(Datum main_arg)
 }
 
 static void
-send_summary(const char *summary)
+send_message(char type, StringInfo body)
 {
 	StringInfoData message;
 
-	pq_beginmessage(&message, CADENCE_MESSAGE_SUMMARY);
-	pq_sendbytes(&message, summary, strlen(summary));
+	pq_beginmessage(&message, type);
+	pq_sendbytes(&message, body->data, body->len);
 	pq_endmessage(&message);
 }
 
@@ -71,12 +73,15 @@ cadence_worker_main(Datum main_arg)
 
 	cadence_interrupts_install();
 	BackgroundWorkerUnblockSignals();
-	shared = attach_to_caller(main_arg);
+	shared = attach_to_starter(main_arg);
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
 											  CADENCE_WORKER_FLAGS);
-	if (pg_atomic_read_u32(&shared->caller_gone) != 0)
+	if (pg_atomic_read_u32(&shared->starter_gone) != 0)
 		proc_exit(0);
 
-	send_summary(cadence_pipeline_execute(shared->schema, shared->trigger));
+	if (shared->is_help)
+		send_message(CADENCE_MESSAGE_SHARE, cadence_pipeline_help(shared));
+	else
+		send_message(CADENCE_MESSAGE_SUMMARY, cadence_pipeline_execute(shared));
 	proc_exit(0);
 }
