@@ -105,5 +105,5 @@ cadence_judge(CadenceStep *step, const TransferFacts *facts)
 		return;
 	webhook_copy_text(text, sizeof(text), why);
 	step->reason.code = reason_code(step->outcome);
-	step->reason.text = keep_without_secrets(step, facts, text);
+	step->reason.text = answered ? keep_without_secrets(step, facts, text) : keep_text(step, text);
 }

@@ -69,12 +69,14 @@ event_error_details(const CadenceStep *step)
 	appendStringInfoChar(&json, '{');
 	json_add_text(&json, "codigo", step->reason.code);
 	json_add_text(&json, "erro", step->reason.text);
+	if (step->opt_out_motivo != NULL)
+		json_add_text(&json, "motivo", step->opt_out_motivo);
 	add_attempt_details(&json, step);
 	if (!step->lost && step->plan.permanent)
 		json_add_bool(&json, "permanente", true);
 	if (!step->lost && step->plan.exhausted)
 		json_add_bool(&json, "tentativas_esgotadas", true);
-	if (!step->lost && step->plan.has_due)
+	if (!step->lost && step->as_planned && step->plan.has_due)
 		json_add_time(&json, "proxima_tentativa", step->plan.next_due);
 	appendStringInfoChar(&json, '}');
 	return json.data;

@@ -485,21 +485,17 @@ cadence_pipeline_execute(CadenceShared *shared)
 }
 
 /*
- * A helper's part of an execution; returns its share of the summary. An error,
- * even one of the server, does not lose what it has done: the share goes first.
+ * A helper's part of an execution; returns its share of the summary and its
+ * error, NULL if there was none: what it has done counts all the same.
  */
 StringInfo
-cadence_pipeline_help(CadenceShared *shared)
+cadence_pipeline_help(CadenceShared *shared, ErrorData **error)
 {
 	Pipeline p;
-	ErrorData *error;
 
 	begin(&p, shared);
 	p.company = shared;
 	p.alone = true;
-	error = run_to_the_end(&p);
-	if (error != NULL)
-		ereport(WARNING, (errcode(error->sqlerrcode),
-						  errmsg("a worker of the execution: %s", error->message)));
+	*error = run_to_the_end(&p);
 	return cadence_summary_share(p.summary);
 }

@@ -12,6 +12,6 @@
 #include "execution.h"
 
 extern StringInfo cadence_pipeline_execute(CadenceShared *shared);
-extern StringInfo cadence_pipeline_help(CadenceShared *shared);
+extern StringInfo cadence_pipeline_help(CadenceShared *shared, ErrorData **error);
 
 #endif

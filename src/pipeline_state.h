@@ -57,7 +57,6 @@ typedef struct Pipeline
 	int apart;			 /* so many turns to come record and claim in transactions of their own */
 	int careful;		 /* so many claims to come are made one run at a time */
 	int lock_failures;
-	int claim_failures;
 } Pipeline;
 
 /* progress.c */

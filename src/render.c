@@ -92,7 +92,7 @@ refuse_template(TemplateStatus status, const char *source, size_t at)
 }
 
 static const char **
-get_values(Jsonb *vars, const TemplatePart *parts, size_t nparts)
+get_values(Jsonb *vars, TemplatePart *parts, size_t nparts)
 {
 	const char **values = palloc0(sizeof(char *) * Max(nparts, 1));
 
@@ -107,6 +107,7 @@ get_values(Jsonb *vars, const TemplatePart *parts, size_t nparts)
 								   parts[i].name),
 							errhint("Every placeholder must be a key of the second argument.")));
 		values[i] = text;
+		parts[i].value = i;
 	}
 	return values;
 }

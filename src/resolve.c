@@ -34,20 +34,20 @@
 /* Where a placeholder's value comes from, if not from a column of the contact. */
 enum
 {
-	SOURCE_LITERAL = 0,
 	SOURCE_PRIMEIRO_NOME = -1,
 	SOURCE_LEAD_NOME = -2,
 	SOURCE_EMPRESA = -3,
 	SOURCE_UNKNOWN = -4,
-	SOURCE_SPECIALS = 5 /* so many of the above */
+	SOURCE_SPECIALS = 4 /* so many of the above */
 };
 
 typedef struct ParsedTemplate
 {
 	pg_uuid_t id; /* the key */
 	CadenceTemplate template;
-	int *sources; /* per part: a column's number in the row, or one of the above */
-	int *first;	  /* per part: the first part of the same source, whose value it shares */
+	int nvalues;
+	int *sources;  /* per value: a column's number in the row, or one of the above */
+	int *named_by; /* per value: a part that names it */
 } ParsedTemplate;
 
 struct CadenceResolver
@@ -155,8 +155,6 @@ find_source(const CadenceResolver *r, const TemplatePart *part)
 {
 	int column;
 
-	if (part->name == NULL)
-		return SOURCE_LITERAL;
 	if (template_name_is(part, "primeiro_nome"))
 		return SOURCE_PRIMEIRO_NOME;
 	if (template_name_is(part, "lead_nome"))
@@ -185,24 +183,45 @@ unknown_placeholder(const TemplatePart *part)
 	return psprintf("unknown placeholder \"%.*s\"", len, part->name);
 }
 
-/* Sources are few, parts may be many: each is compared with the distinct ones only. */
-static void
-find_first_parts(const CadenceResolver *r, ParsedTemplate *entry)
+/* Sources are few, parts may be many: placeholders of one source share a value. */
+static int
+value_number(ParsedTemplate *entry, int source, int part)
 {
-	int nparts = entry->template.nparts;
-	int *distinct = palloc(sizeof(int) * Min(nparts, r->desc->natts + SOURCE_SPECIALS));
-	int ndistinct = 0;
+	int k = 0;
 
-	entry->first = palloc(sizeof(int) * Max(nparts, 1));
-	for (int i = 0; i < nparts; i++)
+	while (k < entry->nvalues && entry->sources[k] != source)
+		k++;
+	if (k == entry->nvalues)
 	{
-		int k = 0;
+		entry->sources[k] = source;
+		entry->named_by[k] = part;
+		entry->nvalues++;
+	}
+	return k;
+}
 
-		while (k < ndistinct && entry->sources[distinct[k]] != entry->sources[i])
-			k++;
-		if (k == ndistinct)
-			distinct[ndistinct++] = i;
-		entry->first[i] = distinct[k];
+static void
+find_values(const CadenceResolver *r, ParsedTemplate *entry)
+{
+	CadenceTemplate *t = &entry->template;
+	int most = r->desc->natts + SOURCE_SPECIALS;
+
+	entry->nvalues = 0;
+	entry->sources = palloc(sizeof(int) * most);
+	entry->named_by = palloc(sizeof(int) * most);
+	for (size_t i = 0; i < t->nparts; i++)
+	{
+		int source;
+
+		if (t->parts[i].name == NULL)
+			continue;
+		source = find_source(r, &t->parts[i]);
+		if (source == SOURCE_UNKNOWN)
+		{
+			t->problem = unknown_placeholder(&t->parts[i]);
+			return;
+		}
+		t->parts[i].value = value_number(entry, source, i);
 	}
 }
 
@@ -222,14 +241,7 @@ parse_template(const CadenceResolver *r, ParsedTemplate *entry, char *source)
 		t->problem = describe_parse_error(status, source, error_at);
 		return;
 	}
-	entry->sources = palloc(sizeof(int) * Max(t->nparts, 1));
-	for (size_t i = 0; i < t->nparts; i++)
-	{
-		entry->sources[i] = find_source(r, &t->parts[i]);
-		if (entry->sources[i] == SOURCE_UNKNOWN && t->problem == NULL)
-			t->problem = unknown_placeholder(&t->parts[i]);
-	}
-	find_first_parts(r, entry);
+	find_values(r, entry);
 }
 
 /* Templates are few: each is read and parsed once per batch. */
@@ -280,8 +292,6 @@ value_of(const CadenceResolver *r, HeapTuple row, int source)
 {
 	switch (source)
 	{
-		case SOURCE_LITERAL:
-			return NULL;
 		case SOURCE_PRIMEIRO_NOME:
 			return first_name(r, row);
 		case SOURCE_LEAD_NOME:
@@ -341,6 +351,7 @@ resolve_contact(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 		step->outcome = OUTCOME_OPTED_OUT;
 		step->reason.code = "OPT_OUT";
 		step->reason.text = pstrdup("the contact has opted out: the run is cancelled");
+		step->opt_out_motivo = column_text(r, row, contact_column(r->desc, "opt_out_motivo", 14));
 		return false;
 	}
 	return true;
@@ -393,19 +404,16 @@ resolve_values(const CadenceResolver *r, HeapTuple row, CadenceStep *step,
 {
 	const CadenceTemplate *t = &parsed->template;
 
-	step->values = palloc(sizeof(char *) * Max(t->nparts, 1));
-	for (size_t i = 0; i < t->nparts; i++)
+	step->values = palloc(sizeof(char *) * Max(parsed->nvalues, 1));
+	for (int i = 0; i < parsed->nvalues; i++)
 	{
-		if (parsed->first[i] != (int) i)
-		{
-			step->values[i] = step->values[parsed->first[i]];
-			continue;
-		}
 		if (is_too_long(r, row, parsed->sources[i]))
 		{
+			const TemplatePart *part = &t->parts[parsed->named_by[i]];
+
 			unresolved(step, "TEMPLATE_INVALIDO",
 					   psprintf("the contact's \"%.*s\" is longer than %d bytes",
-								(int) t->parts[i].name_len, t->parts[i].name, VALUE_MAX));
+								(int) part->name_len, part->name, VALUE_MAX));
 			return false;
 		}
 		step->values[i] = value_of(r, row, parsed->sources[i]);

@@ -83,7 +83,7 @@ typedef struct CadenceStep
 	/* the message */
 	char *recipient;
 	const CadenceTemplate *template;
-	const char **values; /* one per part of the template */
+	const char **values; /* one per source that the template names */
 	size_t message_len;
 	struct CadenceProvider *provider;
 	char key_text[UUID_TEXT_SIZE]; /* idempotency key, the same for every attempt */
@@ -92,6 +92,7 @@ typedef struct CadenceStep
 	/* the end */
 	CadenceOutcome outcome;
 	CadenceReason reason;
+	char *opt_out_motivo; /* the contact's own, NULL: none */
 	CadenceAnswer answer;
 
 	/* its record */

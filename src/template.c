@@ -67,6 +67,9 @@ parse_placeholder(const char *start, const char *end, TemplatePart *part)
 	for (const char *c = start; c < name_end; c++)
 		if (*c == '{' || *c == '}' || *c == '\0')
 			return false;
+	/* a placeholder inside a fallback would be sent as it stands */
+	if (part->text != NULL && find_pair(part->text, part->text + part->text_len, '{') != NULL)
+		return false;
 	return part->name_len > 0;
 }
 
@@ -165,7 +168,8 @@ fallback_of(const TemplatePart *part, size_t *len)
  * Writes the text to out, without a terminator, and returns its length in
  * bytes; with out NULL it only measures.
  *
- * values[i] belongs to parts[i]; it is not read for a literal.
+ * A placeholder's value is values[part.value], so that placeholders of one name
+ * can share it.
  */
 size_t
 template_render(const TemplatePart *parts, size_t nparts, const char *const *values, char *out)
@@ -179,11 +183,11 @@ template_render(const TemplatePart *parts, size_t nparts, const char *const *val
 
 		if (parts[i].name != NULL)
 		{
-			if (template_value_is_empty(values[i]))
+			if (template_value_is_empty(values[parts[i].value]))
 				piece = fallback_of(&parts[i], &len);
 			else
 			{
-				piece = values[i];
+				piece = values[parts[i].value];
 				len = strlen(piece);
 			}
 		}

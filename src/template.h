@@ -25,6 +25,7 @@ typedef struct TemplatePart
 	size_t text_len;
 	const char *name; /* the placeholder's name, not terminated */
 	size_t name_len;
+	int value; /* which of the values stands here: the caller's to fill in */
 } TemplatePart;
 
 extern size_t template_max_parts(const char *source, size_t len);

@@ -27,9 +27,6 @@
 /* How often a claim waits for a lock (a second each time) before it gives up. */
 #define CLAIM_LOCK_ATTEMPTS 10
 
-/* Runs in a row that can not be claimed, each for an error of its own. */
-#define CLAIM_FAILURES_MAX 20
-
 /* How old the knowledge that a waiting message is still wanted may become. */
 #define RECHECK_US USECS_PER_SEC
 
@@ -100,7 +97,7 @@ accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 {
 	cadence_claim_commit(p->claims);
 	p->exhausted = claim->last;
-	p->lock_failures = p->claim_failures = 0;
+	p->lock_failures = 0;
 	report_skipped(p, claim);
 	batch->live = claim->nrows;
 	if (p->queue.waiting == 0)
@@ -140,7 +137,6 @@ give_up_run(Pipeline *p, const ClaimResult *claim, const ErrorData *error)
 {
 	cadence_claim_commit(p->claims);
 	p->exhausted = claim->last;
-	p->claim_failures++;
 	progress_report_run(p, &claim->seen[0], "ERRO", error->message);
 	ereport(WARNING, (errcode(error->sqlerrcode),
 					  errmsg("a due run could not be claimed: %s", error->message)));
@@ -157,8 +153,7 @@ claim_failed(Pipeline *p, const ClaimResult *claim, ErrorData *error)
 	if (sqlstate_is_conflict(error->sqlerrcode) && ++p->lock_failures < CLAIM_LOCK_ATTEMPTS &&
 		!cadence_stop_requested())
 		return;
-	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0 ||
-		p->claim_failures >= CLAIM_FAILURES_MAX)
+	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0)
 		ThrowErrorData(error);
 	if (p->careful == 0)
 		p->careful = p->apart = cadence_batch_size;

@@ -17,9 +17,12 @@
 
 PG_FUNCTION_INFO_V1(cadence_provider_validator);
 
+/* A value is repeated, but not where it may carry a password: "user:password@host". */
 static void
 refuse_value(const char *name, const char *value, const char *expected)
 {
+	if (strchr(value, '@') != NULL)
+		value = "...";
 	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 					errmsg("invalid value for option \"%s\": \"%s\"", name, value),
 					errhint("%s", expected)));

@@ -66,6 +66,16 @@ send_message(char type, StringInfo body)
 	pq_endmessage(&message);
 }
 
+static void
+help(CadenceShared *shared)
+{
+	ErrorData *error;
+
+	send_message(CADENCE_MESSAGE_SHARE, cadence_pipeline_help(shared, &error));
+	if (error != NULL)
+		ThrowErrorData(error);
+}
+
 void
 cadence_worker_main(Datum main_arg)
 {
@@ -80,7 +90,7 @@ cadence_worker_main(Datum main_arg)
 		proc_exit(0);
 
 	if (shared->is_help)
-		send_message(CADENCE_MESSAGE_SHARE, cadence_pipeline_help(shared));
+		help(shared);
 	else
 		send_message(CADENCE_MESSAGE_SUMMARY, cadence_pipeline_execute(shared));
 	proc_exit(0);

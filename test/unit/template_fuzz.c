@@ -18,7 +18,7 @@ require(int condition)
 
 /* Parts lie in the source, one behind the other. */
 static void
-check_parts(const char *source, size_t len, const TemplatePart *parts, size_t nparts)
+check_parts(const char *source, size_t len, TemplatePart *parts, size_t nparts)
 {
 	const char *at = source;
 
@@ -55,7 +55,7 @@ is_a_name(const TemplatePart *part)
 }
 
 static void
-check_render(const TemplatePart *parts, size_t nparts)
+check_render(TemplatePart *parts, size_t nparts)
 {
 	static const char *const choices[] = {"{{nome}}", "", NULL, "Ana {{", "🎉"};
 	const char **values = malloc(sizeof(char *) * (nparts + 1));
@@ -64,7 +64,10 @@ check_render(const TemplatePart *parts, size_t nparts)
 	size_t at = 0;
 
 	for (size_t i = 0; i < nparts; i++)
+	{
+		parts[i].value = i;
 		values[i] = choices[i % 5];
+	}
 	len = template_render(parts, nparts, values, NULL);
 	out = malloc(len > 0 ? len : 1);
 	require(template_render(parts, nparts, values, out) == len);

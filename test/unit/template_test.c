@@ -68,7 +68,10 @@ render(const char *source, const Variable *variables)
 	}
 	values = malloc(sizeof(char *) * (nparts + 1));
 	for (size_t i = 0; i < nparts; i++)
+	{
+		parts[i].value = i;
 		values[i] = parts[i].name != NULL ? lookup(variables, &parts[i]) : NULL;
+	}
 	len = template_render(parts, nparts, values, NULL);
 	exact = malloc(len > 0 ? len : 1);
 	CHECK_INT(template_render(parts, nparts, values, exact), len);
@@ -198,6 +201,7 @@ refusals(void)
 	REFUSES("{{|x}}", TEMPLATE_BAD_NAME, 0);
 	REFUSES("x{{{nome}}}", TEMPLATE_BAD_NAME, 1);
 	REFUSES("{{a{{b}}}}", TEMPLATE_BAD_NAME, 0);
+	REFUSES("{{a|{{b}}}}", TEMPLATE_BAD_NAME, 0);
 	REFUSES("{{a}b}}", TEMPLATE_BAD_NAME, 0);
 }
 

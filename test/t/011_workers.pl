@@ -1,0 +1,66 @@
+# Several workers share one execution: they never skip each other, nothing is sent twice, one log
+# row tells of all of them, and what becomes of one of them is told.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_cluster('main', 'max_worker_processes = 12');
+my $provider = start_provider();
+my $workers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'};
+
+make_company($node, 'ok', $provider->url('slow/20'));
+set_server($node, 'cadence_runner.workers', 4);
+set_server($node, 'cadence_runner.batch_size', 50);
+enrol($node, 'ok', 2000);
+
+my $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
+ok(poll_until(sub { sql($node, $workers) == 4 }), 'four workers');
+is($caller->finish, 0, 'the caller ends well') or diag($caller->error);
+is($provider->count, 2000, 'as many requests as runs');
+my %per_run = $provider->per_run;
+is_deeply([ grep { $_ != 1 } values %per_run ], [], 'each of them once');
+is(sql($node, q{SELECT count(*), sum(runs_touched), sum(steps_executed), sum(errors) FROM cadence_runner_logs}),
+	'1|2000|2000|0', 'one log row, without anybody skipped');
+is(sql($node, $workers), 0, 'all workers are gone when the caller returns');
+
+# fewer slots than wanted: fewer workers, and no error
+set_server($node, 'cadence_runner.workers', 16);
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
+is(execute($node)->{summary}{success}, 2000, 'as many workers as there are slots');
+
+# limits count per execution
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'
+	WHERE id IN (SELECT id FROM lead_cadence_runs LIMIT 200)});
+sql($node, q{ALTER SERVER ok OPTIONS (ADD max_in_flight '3')});
+$provider->forget;
+is(execute($node)->{summary}{success}, 200, 'a server with a limit of its own');
+is($provider->ask('GET', '__count')->{max_concurrent}, 3, 'is not written to by several workers at once');
+sql($node, q{ALTER SERVER ok OPTIONS (DROP max_in_flight)});
+
+# one of them is terminated: what it had not sent is due as before, and the caller is told
+set_server($node, 'cadence_runner.workers', 2);
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
+sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('slow/200') . "')");
+$provider->forget;
+$caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
+ok(poll_until(sub { $provider->count > 200 }), 'at work');
+sql($node, q{SELECT pg_terminate_backend(max(pid)) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'});
+$caller->finish;
+like($caller->error, qr/ERROR:  57P01: .*stopped/, 'the caller is told');
+is(sql($node, $workers), 0, 'and the other has ended, too');
+is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL}), 0, 'no claim is left');
+sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('ok') . "')");
+execute($node);
+%per_run = $provider->per_run;
+is(keys %per_run, 2000, 'and the next execution sends the rest');
+my $uncertain = sql($node, q{SELECT count(*) FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'});
+is_deeply([ grep { $_ != 1 } values %per_run ], [], 'once') or diag("$uncertain uncertain");
+
+done_testing();
