@@ -170,7 +170,7 @@ parse_options() {
 main() {
     parse_options "$@"
     CHECKOUT_BEFORE=$(checkout_state)
-    need_postgres libipc-run-perl clang clang-format valgrind git
+    need_postgres libipc-run-perl clang libclang-rt-dev clang-format git
     make_workspace
     PGXS_TEST=$(dirname "$(dirname "$("$SYSTEM_BIN/pg_config" --pgxs)")")/test
     say "building for PostgreSQL $PG_MAJOR with warnings as errors"
