@@ -51,9 +51,11 @@ typedef struct CadenceShared
 
 	/* helpers' segment only */
 	bool is_help;
-	TimestampTz due_until; /* of the execution */
-	int max_in_flight;	   /* of each worker */
-	uint32 claim_lock;	   /* key of the advisory lock that guards the cursor */
+	TimestampTz due_until;		/* of the execution */
+	int max_in_flight;			/* of each worker */
+	uint32 claim_lock;			/* key of the advisory lock that guards the cursor */
+	pg_atomic_uint32 wind_down; /* claim nothing more, end what is under way */
+	volatile bool has_claimed[CADENCE_WORKERS_MAX];
 	CadenceCursor cursor;
 } CadenceShared;
 

@@ -52,23 +52,26 @@ fill_header(Pipeline *p, CadenceShared *company, int nworkers)
 	strlcpy(company->trigger, p->shared->trigger, CADENCE_TRIGGER_MAX);
 	company->is_help = true;
 	company->due_until = p->summary->started_at;
-	company->max_in_flight = Max(cadence_max_in_flight / nworkers, 1);
+	company->max_in_flight = cadence_max_in_flight / nworkers;
 	company->claim_lock = dsm_segment_handle(p->helpers->segment);
 	cadence_claims_copy_cursor(p->claims, &company->cursor);
 }
 
 /*
  * Starts helpers, as many as settings and server allow, once per execution.
+ * The leader keeps what they do not use of max_in_flight.
  */
 void
 helpers_start(Pipeline *p)
 {
-	int wanted = Min(cadence_workers, CADENCE_WORKERS_MAX) - 1;
+	int wanted = Min(Min(cadence_workers, CADENCE_WORKERS_MAX), cadence_max_in_flight) - 1;
 
 	p->alone = true;
-	if (wanted < 1 || cadence_max_in_flight < 2 || has_limited_provider(p))
+	if (wanted < 1 || has_limited_provider(p))
 		return;
 	p->helpers = launch_create(p->context, wanted);
+	if (p->helpers == NULL)
+		return;
 	fill_header(p, p->helpers->shared, wanted + 1);
 	for (int i = 0; i < wanted; i++)
 		if (!launch_start(p->helpers))
@@ -76,15 +79,29 @@ helpers_start(Pipeline *p)
 	if (p->helpers->nworkers == 0)
 		return;
 	p->company = p->helpers->shared;
-	p->max_in_flight = p->company->max_in_flight;
+	p->max_in_flight -= p->helpers->nworkers * p->company->max_in_flight;
 	cadence_claims_share(p->claims, &p->company->cursor);
 }
 
+/*
+ * Passes a stop on. Any other end only asks them to claim nothing more: what
+ * they have under way ends by itself.
+ */
 void
 helpers_stop(Pipeline *p)
 {
-	if (p->helpers != NULL)
+	if (p->helpers == NULL)
+		return;
+	pg_atomic_write_u32(&p->helpers->shared->wind_down, 1);
+	if (cadence_stop_requested())
 		launch_stop(p->helpers);
+}
+
+/* Whether a helper has been asked to end. */
+bool
+helpers_are_ending(const Pipeline *p)
+{
+	return p->company != NULL && pg_atomic_read_u32(&p->company->wind_down) != 0;
 }
 
 /* Lets the caller's deadlock check see them. */
@@ -95,15 +112,30 @@ publish_pids(Pipeline *p)
 	{
 		pid_t pid;
 
-		if (GetBackgroundWorkerPid(p->helpers->workers[i].handle, &pid) == BGWH_STARTED)
-			p->shared->helper_pids[i] = pid;
+		p->shared->helper_pids[i] =
+			GetBackgroundWorkerPid(p->helpers->workers[i].handle, &pid) == BGWH_STARTED ? pid : 0;
 	}
 	p->shared->nhelpers = p->helpers->nworkers;
 }
 
+/* The first error wins: others often follow from it. */
+static void
+note_error(Pipeline *p, const ErrorData *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(p->context);
+
+	if (p->helper_error == NULL)
+	{
+		p->helper_error = palloc(sizeof(ErrorData));
+		*p->helper_error = *error;
+		p->helper_error->elevel = ERROR;
+	}
+	MemoryContextSwitchTo(old);
+}
+
 /* A helper's message: its share, its error, or a notice for the caller. */
 static void
-handle_message(Pipeline *p, StringInfo message, ErrorData **error, bool *shared)
+handle_message(Pipeline *p, LaunchedWorker *helper, StringInfo message)
 {
 	char type = pq_getmsgbyte(message);
 	ErrorData edata;
@@ -111,86 +143,99 @@ handle_message(Pipeline *p, StringInfo message, ErrorData **error, bool *shared)
 	if (type == CADENCE_MESSAGE_SHARE)
 	{
 		cadence_summary_merge(p->summary, message);
-		*shared = true;
+		helper->delivered = true;
 	}
 	else if (type == 'N' || type == 'E')
 	{
 		pq_parse_errornotice(message, &edata);
 		if (edata.elevel < ERROR)
 			ThrowErrorData(&edata);
-		else if (*error == NULL)
-		{
-			*error = palloc(sizeof(ErrorData));
-			**error = edata;
-			(*error)->elevel = ERROR;
-		}
+		else if (p->helpers->shared->has_claimed[helper - p->helpers->workers])
+			note_error(p, &edata);
 	}
 }
 
-static ErrorData *
-lost_helper(void)
+/*
+ * A helper that ended without a share has left its claims to their leases. If
+ * it had none, perhaps since it could not even connect, nobody misses it.
+ */
+static void
+note_lost_helper(Pipeline *p, int number)
 {
-	ErrorData *error = palloc0(sizeof(*error));
+	ErrorData error = {.sqlerrcode = ERRCODE_INTERNAL_ERROR,
+					   .message = "a worker of the execution ended without a result",
+					   .hint = "The server's log says why."};
 
-	error->elevel = ERROR;
-	error->sqlerrcode = ERRCODE_INTERNAL_ERROR;
-	error->message = pstrdup("a worker of the execution ended without a result");
-	error->hint = pstrdup("The server's log says why.");
-	return error;
+	if (p->helpers->shared->has_claimed[number])
+		note_error(p, &error);
 }
 
-/* Reads all that one helper has to say by now; true when it is gone. */
-static bool
-hear_out(Pipeline *p, int number, ErrorData **error, bool *shared)
+/* Reads all that one helper has to say by now. */
+static void
+hear_out(Pipeline *p, int number)
 {
+	LaunchedWorker *helper = &p->helpers->workers[number];
 	StringInfoData message;
 	LaunchNews news;
 
 	initStringInfo(&message);
 	while ((news = launch_receive(p->helpers, number, &message)) == LAUNCH_MESSAGE)
-		handle_message(p, &message, error, shared);
+		handle_message(p, helper, &message);
 	pfree(message.data);
-	return news == LAUNCH_GONE;
+	helper->gone = news == LAUNCH_GONE;
+	if (helper->gone && !helper->delivered)
+		note_lost_helper(p, number);
+}
+
+static int
+count_present(const Pipeline *p)
+{
+	int n = 0;
+
+	for (int i = 0; i < p->helpers->nworkers; i++)
+		n += p->helpers->workers[i].gone ? 0 : 1;
+	return n;
 }
 
 /*
- * Waits for the helpers and merges what they did; returns the first error of
- * one of them, NULL if there was none. A stop is passed on to them.
+ * Hears what there is to hear, without waiting. A helper whose queue is full
+ * waits for that.
  */
-ErrorData *
+void
+helpers_listen(Pipeline *p)
+{
+	if (p->helpers == NULL)
+		return;
+	publish_pids(p);
+	for (int i = 0; i < p->helpers->nworkers; i++)
+		if (!p->helpers->workers[i].gone)
+			hear_out(p, i);
+}
+
+/*
+ * Waits for the helpers and merges what they did; their first error is in
+ * helper_error. A stop is passed on to them. May be called again after an
+ * error, and goes on where it was.
+ */
+void
 helpers_wait(Pipeline *p)
 {
-	bool gone[CADENCE_WORKERS_MAX] = {false};
-	bool shared[CADENCE_WORKERS_MAX] = {false};
-	ErrorData *error = NULL;
-	int left;
-
 	if (p->helpers == NULL)
-		return NULL;
-	publish_pids(p);
-	do
+		return;
+	for (;;)
 	{
-		left = 0;
-		if (cadence_stop_requested() || !cadence_enabled)
+		if (cadence_stop_requested())
 			helpers_stop(p);
-		for (int i = 0; i < p->helpers->nworkers; i++)
-		{
-			gone[i] = gone[i] || hear_out(p, i, &error, &shared[i]);
-			left += gone[i] ? 0 : 1;
-		}
-		if (left > 0)
-		{
-			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 HELPERS_POLL_MS, PG_WAIT_EXTENSION);
-			cadence_process_interrupts();
-		}
-	} while (left > 0);
-	for (int i = 0; i < p->helpers->nworkers; i++)
-		if (!shared[i] && error == NULL)
-			error = lost_helper();
+		helpers_listen(p);
+		if (count_present(p) == 0)
+			break;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, HELPERS_POLL_MS,
+						 PG_WAIT_EXTENSION);
+		cadence_process_interrupts();
+	}
+	cadence_forget_cancel();
 	launch_end(p->helpers);
 	p->helpers = NULL;
-	return error;
 }
 
 static void
@@ -202,17 +247,29 @@ claim_lock_tag(const Pipeline *p, LOCKTAG *tag)
 
 /*
  * Held from before a look until its claim is committed and the cursor moved.
+ * False when another worker has it: nobody waits for it, since a worker has
+ * transfers to drive, and a lock that is waited for with a record's row locks
+ * in hand would be the start of a deadlock.
  */
-void
+bool
 helpers_lock_claims(Pipeline *p)
 {
 	LOCKTAG tag;
 
 	if (p->company == NULL)
-		return;
+		return true;
 	claim_lock_tag(p, &tag);
-	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
 	p->holds_claims = true;
+	if (p->company == p->shared)
+	{
+		int number;
+
+		memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(int));
+		p->company->has_claimed[number] = true;
+	}
+	return true;
 }
 
 void

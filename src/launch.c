@@ -38,7 +38,8 @@ create_queues(Launch *launch, shm_toc *toc, int nqueues)
 }
 
 /*
- * A segment for up to nqueues workers. context must live as long as the
+ * A segment for up to nqueues workers; NULL when the server has no more
+ * segments. context must live as long as the
  * segment's resource owner, since the callback reads the result.
  */
 Launch *
@@ -57,11 +58,17 @@ launch_create(MemoryContext context, int nqueues)
 	shm_toc_estimate_keys(&estimator, 1 + nqueues);
 	size = shm_toc_estimate(&estimator);
 
-	launch->segment = dsm_create(size, 0);
+	launch->segment = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	if (launch->segment == NULL)
+	{
+		MemoryContextSwitchTo(old);
+		return NULL;
+	}
 	toc = shm_toc_create(CADENCE_DSM_MAGIC, dsm_segment_address(launch->segment), size);
 	launch->shared = shm_toc_allocate(toc, sizeof(CadenceShared));
 	memset(launch->shared, 0, sizeof(CadenceShared));
 	pg_atomic_init_u32(&launch->shared->starter_gone, 0);
+	pg_atomic_init_u32(&launch->shared->wind_down, 0);
 	shm_toc_insert(toc, CADENCE_DSM_KEY_HEADER, launch->shared);
 	create_queues(launch, toc, nqueues);
 	on_dsm_detach(launch->segment, stop_workers, PointerGetDatum(launch));

@@ -19,6 +19,8 @@ typedef struct LaunchedWorker
 {
 	shm_mq_handle *queue;
 	BackgroundWorkerHandle *handle;
+	bool delivered; /* its result has arrived: the starter's to note */
+	bool gone;
 } LaunchedWorker;
 
 typedef struct Launch

@@ -107,6 +107,10 @@ start_execution(const CadenceTables *tables, const char *trigger)
 	/* The callback on the segment may run after the portal's memory is gone. */
 	Launch *launch = launch_create(TopTransactionContext, 1);
 
+	if (launch == NULL)
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						errmsg("no dynamic shared memory segment is free for the execution"),
+						errhint("Raise max_connections, or run fewer executions at once.")));
 	launch->shared->database = MyDatabaseId;
 	launch->shared->schema = tables->schema;
 	launch->shared->owner = tables->owner;

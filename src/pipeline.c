@@ -40,6 +40,9 @@
 /* The longest wait for transfers before something else is looked at. */
 #define WAIT_MS 1000
 
+/* Another worker of the execution is claiming, which takes some milliseconds. */
+#define CLAIM_DENIED_WAIT_MS 2
+
 /* A finished step is recorded after this time even if few others are. */
 #define RECORD_DELAY_US (200 * INT64CONST(1000))
 
@@ -203,7 +206,10 @@ prepare(Pipeline *p)
 		p->tables, p->company != NULL ? p->company->due_until : p->summary->started_at,
 		cadence_batch_size);
 	if (p->company != NULL)
+	{
 		cadence_claims_share(p->claims, &p->company->cursor);
+		cadence_session_quiet();
+	}
 	p->max_in_flight = p->company != NULL ? p->company->max_in_flight : cadence_max_in_flight;
 	MemoryContextSwitchTo(old);
 	cadence_xact_commit();
@@ -225,6 +231,14 @@ seek_company(Pipeline *p)
 		helpers_start(p);
 }
 
+static int
+longest_wait(const Pipeline *p)
+{
+	if (p->claim_denied)
+		return CLAIM_DENIED_WAIT_MS;
+	return turn_wants_claim(p) ? 0 : WAIT_MS;
+}
+
 static void
 run_until_finished(Pipeline *p)
 {
@@ -234,7 +248,8 @@ run_until_finished(Pipeline *p)
 		bool record;
 
 		cadence_process_interrupts();
-		if (cadence_stop_requested() || !cadence_enabled)
+		helpers_listen(p);
+		if (cadence_stop_requested() || !cadence_enabled || helpers_are_ending(p))
 			return;
 		claim = turn_wants_claim(p);
 		record = wants_record(p, GetCurrentTimestamp(), claim);
@@ -245,8 +260,8 @@ run_until_finished(Pipeline *p)
 		if (turn_wants_recheck(p, GetCurrentTimestamp()))
 			turn_recheck(p);
 		start_waiting(p);
-		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0)
-			wait_for_transfers(p, turn_wants_claim(p) ? 0 : WAIT_MS);
+		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0 || p->claim_denied)
+			wait_for_transfers(p, longest_wait(p));
 	}
 }
 
@@ -269,6 +284,7 @@ drain(Pipeline *p)
 		if (stop_at != 0 && GetCurrentTimestamp() >= stop_at)
 			break;
 		cadence_drain_wakeups();
+		helpers_listen(p);
 		wait_for_transfers(p, stop_at != 0 ? GRACE_MS / 10 : WAIT_MS);
 	}
 }
@@ -309,6 +325,7 @@ attempt(Pipeline *p, void (*action)(Pipeline *))
 		ErrorData *error = turn_catch_error(p->context);
 
 		ok = false;
+		cadence_forget_cancel();
 		ereport(WARNING, (errcode(error->sqlerrcode),
 						  errmsg("an execution could not end properly: %s", error->message)));
 		FreeErrorData(error);
@@ -361,7 +378,7 @@ stopped_error(void)
 	ErrorData *error = palloc0(sizeof(*error));
 
 	error->elevel = ERROR;
-	if (cadence_stop_requested())
+	if (cadence_enabled)
 	{
 		error->sqlerrcode = ERRCODE_ADMIN_SHUTDOWN;
 		error->message = pstrdup("the execution was stopped before it had finished");
@@ -428,6 +445,17 @@ run_to_the_end(Pipeline *p)
 	return error;
 }
 
+/* They are waited for whatever happens: their claims must not outlive the execution's log. */
+static void
+wait_for_helpers(Pipeline *p)
+{
+	if (attempt(p, helpers_wait))
+		return;
+	helpers_stop(p);
+	cadence_forget_cancel();
+	attempt(p, helpers_wait);
+}
+
 static void
 log_execution(Pipeline *p, bool prune)
 {
@@ -466,11 +494,11 @@ cadence_pipeline_execute(CadenceShared *shared)
 	Pipeline p;
 	MemoryContext old = begin(&p, shared);
 	ErrorData *error = run_to_the_end(&p);
-	ErrorData *theirs = helpers_wait(&p);
 	StringInfo json;
 
+	wait_for_helpers(&p);
 	if (error == NULL)
-		error = theirs;
+		error = p.helper_error;
 	if (error != NULL)
 		note_failure(&p, error);
 	if (p.tables != NULL)

@@ -32,11 +32,13 @@ typedef struct StepList
 typedef struct Pipeline
 {
 	MemoryContext context;
-	CadenceShared *shared;	/* with who started this worker */
-	CadenceShared *company; /* with the execution's other workers; NULL: there are none */
-	struct Launch *helpers; /* of a leader that has started some */
-	bool holds_claims;		/* the lock among the execution's workers */
-	bool alone;				/* no helpers are wanted, or there are some already */
+	CadenceShared *shared;	 /* with who started this worker */
+	CadenceShared *company;	 /* with the execution's other workers; NULL: there are none */
+	struct Launch *helpers;	 /* of a leader that has started some */
+	ErrorData *helper_error; /* the first that one of them had */
+	bool claim_denied;		 /* another worker was claiming */
+	bool holds_claims;		 /* the lock among the execution's workers */
+	bool alone;				 /* no helpers are wanted, or there are some already */
 	int max_in_flight;
 	const CadenceTables *tables;
 	CadenceProviders *providers;
@@ -70,8 +72,10 @@ extern void progress_report_run(Pipeline *p, const DueRun *run, const char *stat
 /* helpers.c */
 extern void helpers_start(Pipeline *p);
 extern void helpers_stop(Pipeline *p);
-extern ErrorData *helpers_wait(Pipeline *p);
-extern void helpers_lock_claims(Pipeline *p);
+extern void helpers_wait(Pipeline *p);
+extern bool helpers_lock_claims(Pipeline *p);
+extern void helpers_listen(Pipeline *p);
+extern bool helpers_are_ending(const Pipeline *p);
 extern void helpers_unlock_claims(Pipeline *p);
 
 /* turn.c */

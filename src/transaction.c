@@ -93,6 +93,16 @@ cadence_use_text_format(void)
 }
 
 /*
+ * A helper's notices would go through the leader, which may have no time for
+ * them while the helper holds up everybody.
+ */
+void
+cadence_session_quiet(void)
+{
+	set_for_session("client_min_messages", "error");
+}
+
+/*
  * The server is stopping: a last record must neither wait for a lock nor for a
  * synchronous standby that may be gone already.
  */

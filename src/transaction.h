@@ -11,6 +11,7 @@
 
 extern void cadence_session_init(const char *schema_name);
 extern int cadence_use_text_format(void);
+extern void cadence_session_quiet(void);
 extern void cadence_session_hurry(void);
 extern void cadence_xact_begin(const CadenceTables *tables, const char *activity);
 extern void cadence_xact_fire_deferred(void);

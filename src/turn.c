@@ -169,7 +169,6 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimResult *claim, CadenceS
 
 	cadence_providers_refresh(p->providers);
 	p->queue.providers = cadence_providers_list(p->providers);
-	helpers_lock_claims(p);
 	old = MemoryContextSwitchTo(batch->context);
 	cadence_claim(p->claims, &batch->claim_id, lease_end(p), p->careful > 0 ? 1 : 0, claim);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
@@ -245,15 +244,21 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 void
 turn_take(Pipeline *p, bool with_record, bool with_claim)
 {
+	p->claim_denied = with_claim && !helpers_lock_claims(p);
+	if (p->claim_denied)
+		with_claim = false;
+	if (!with_record && !with_claim)
+		return;
 	if (p->apart == 0)
 	{
 		transact(p, with_record, with_claim);
 		return;
 	}
 	p->apart--;
+	helpers_unlock_claims(p);
 	if (with_record)
 		transact(p, true, false);
-	if (with_claim)
+	if (with_claim && helpers_lock_claims(p))
 	{
 		p->careful = Max(p->careful - 1, 0);
 		transact(p, false, true);

@@ -71,7 +71,12 @@ help(CadenceShared *shared)
 {
 	ErrorData *error;
 
-	send_message(CADENCE_MESSAGE_SHARE, cadence_pipeline_help(shared, &error));
+	StringInfo share = cadence_pipeline_help(shared, &error);
+
+	/* A stop must not tear the share in two; a leader that is gone ends the wait. */
+	HOLD_INTERRUPTS();
+	send_message(CADENCE_MESSAGE_SHARE, share);
+	RESUME_INTERRUPTS();
 	if (error != NULL)
 		ThrowErrorData(error);
 }

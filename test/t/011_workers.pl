@@ -63,4 +63,59 @@ is(keys %per_run, 2000, 'and the next execution sends the rest');
 my $uncertain = sql($node, q{SELECT count(*) FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'});
 is_deeply([ grep { $_ != 1 } values %per_run ], [], 'once') or diag("$uncertain uncertain");
 
+# What becomes due again, and all of it.
+sub all_due
+{
+	sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, attempts = 0,
+		claim_id = NULL, next_run_at = now() - interval '1 s'});
+	sql($node, 'TRUNCATE cadence_runner_logs, lead_cadence_events');
+	$provider->forget;
+	return;
+}
+
+# max_in_flight is shared, not multiplied
+all_due();
+sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('slow/20') . "')");
+set_server($node, 'cadence_runner.workers', 8);
+set_server($node, 'cadence_runner.max_in_flight', 5);
+is(execute($node)->{summary}{success}, 2000, 'more workers than messages in flight');
+cmp_ok($provider->ask('GET', '__count')->{max_concurrent}, '<=', 5, 'no more than allowed');
+set_server($node, 'cadence_runner.max_in_flight', 100);
+set_server($node, 'cadence_runner.workers', 2);
+
+# a trigger that talks: nobody waits for somebody to listen
+all_due();
+sql($node, q{
+	CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN RAISE WARNING '%', repeat('x', 500); RETURN new; END $$;
+	CREATE TRIGGER talk BEFORE UPDATE ON lead_cadence_runs FOR EACH ROW EXECUTE FUNCTION talk()});
+$caller = start_sql($node, "SET client_min_messages = error; SELECT cadence_run('TEST') -> 'summary' -> 'success'");
+is($caller->finish, 0, 'a trigger that talks holds nobody up') or diag($caller->error);
+is($provider->count, 2000, 'and all are sent');
+sql($node, 'DROP TRIGGER talk ON lead_cadence_runs');
+
+# switched off while a helper has transfers under way: they end by themselves
+all_due();
+sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('slow/2000') . "')");
+$caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
+ok(poll_until(sub { $provider->ask('GET', '__count')->{max_concurrent} >= 100 }), 'both are at work');
+set_server($node, 'cadence_runner.enabled', 'off');
+$caller->finish;
+like($caller->error, qr/ERROR:  55000: .*switched off/, 'switched off');
+is(sql($node, q{SELECT count(*) FROM lead_cadence_events WHERE tipo_evento = 'ERRO'}), 0, 'without breaking anything off');
+is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL}), 0, 'no claim is left');
+is(sql($node, 'SELECT steps_executed FROM cadence_runner_logs'), $provider->count, 'the log counts what was sent');
+set_server($node, 'cadence_runner.enabled', 'on');
+
+# the leader is cancelled while it waits for a helper: that is logged, too
+all_due();
+sql($node, q{UPDATE lead_cadence_runs SET status = 'PAUSADA' WHERE id NOT IN (SELECT id FROM lead_cadence_runs ORDER BY id LIMIT 60)});
+$caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
+ok(poll_until(sub { $provider->count == 60 }), 'the last ones are under way');
+sql($node, q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'});
+$caller->finish;
+like($caller->error, qr/ERROR:  (57014|57P01)/, 'the caller is told');
+is(sql($node, 'SELECT count(*) FROM cadence_runner_logs WHERE errors > 0'), 1, 'and the log');
+is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL}), 0, 'no claim is left');
+
 done_testing();
