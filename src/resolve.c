@@ -101,55 +101,6 @@ cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers)
 	return r;
 }
 
-/* A column as text, NULL for a null. */
-static char *
-column_text(const CadenceResolver *r, HeapTuple row, int column)
-{
-	Form_pg_attribute attribute;
-	Oid output;
-	bool is_varlena;
-	bool isnull;
-	Datum value;
-
-	if (column == 0)
-		return NULL;
-	value = heap_getattr(row, column, r->desc, &isnull);
-	if (isnull)
-		return NULL;
-	attribute = TupleDescAttr(r->desc, column - 1);
-	if (attribute->atttypid == TEXTOID || attribute->atttypid == VARCHAROID)
-		return TextDatumGetCString(value);
-	getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
-	return OidOutputFunctionCall(output, value);
-}
-
-static int
-column_int(const CadenceResolver *r, HeapTuple row, int column, int otherwise)
-{
-	bool isnull;
-	Datum value = heap_getattr(row, column, r->desc, &isnull);
-
-	return isnull ? otherwise : DatumGetInt32(value);
-}
-
-static bool
-column_true(const CadenceResolver *r, HeapTuple row, int column)
-{
-	bool isnull;
-	Datum value;
-
-	if (column == 0)
-		return false;
-	value = heap_getattr(row, column, r->desc, &isnull);
-	return !isnull && DatumGetBool(value);
-}
-
-static bool
-column_is_null(const CadenceResolver *r, HeapTuple row, int column)
-{
-	return heap_attisnull(row, column, r->desc);
-}
-
 static int
 find_source(const CadenceResolver *r, const TemplatePart *part)
 {
@@ -255,7 +206,7 @@ get_template(const CadenceResolver *r, HeapTuple row)
 
 	if (!found)
 	{
-		char *source = column_text(r, row, ROW_TEMPLATE_TEXT);
+		char *source = row_text(r->desc, row, ROW_TEMPLATE_TEXT);
 
 		parse_template(r, entry, source != NULL ? source : pstrdup(""));
 	}
@@ -265,14 +216,14 @@ get_template(const CadenceResolver *r, HeapTuple row)
 static char *
 first_name(const CadenceResolver *r, HeapTuple row)
 {
-	char *given = column_text(r, row, r->primeiro_nome);
+	char *given = row_text(r->desc, row, r->primeiro_nome);
 	char *nome;
 	const char *word;
 	size_t len;
 
 	if (!template_value_is_empty(given))
 		return given;
-	nome = column_text(r, row, r->nome);
+	nome = row_text(r->desc, row, r->nome);
 	if (nome == NULL)
 		return NULL;
 	len = template_first_word(nome, &word);
@@ -282,9 +233,9 @@ first_name(const CadenceResolver *r, HeapTuple row)
 static char *
 company_name(const CadenceResolver *r, HeapTuple row)
 {
-	char *display = column_text(r, row, ROW_EMPRESA_NOME);
+	char *display = row_text(r->desc, row, ROW_EMPRESA_NOME);
 
-	return template_value_is_empty(display) ? column_text(r, row, ROW_EMPRESA) : display;
+	return template_value_is_empty(display) ? row_text(r->desc, row, ROW_EMPRESA) : display;
 }
 
 static char *
@@ -295,11 +246,11 @@ value_of(const CadenceResolver *r, HeapTuple row, int source)
 		case SOURCE_PRIMEIRO_NOME:
 			return first_name(r, row);
 		case SOURCE_LEAD_NOME:
-			return column_text(r, row, r->nome);
+			return row_text(r->desc, row, r->nome);
 		case SOURCE_EMPRESA:
 			return company_name(r, row);
 		default:
-			return column_text(r, row, source);
+			return row_text(r->desc, row, source);
 	}
 }
 
@@ -318,12 +269,12 @@ unresolved(CadenceStep *step, const char *code, char *text)
 static bool
 resolve_step(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 {
-	if (column_is_null(r, row, ROW_CADENCE_ATIVO))
+	if (row_is_null(r->desc, row, ROW_CADENCE_ATIVO))
 	{
 		unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
 		return false;
 	}
-	if (!column_true(r, row, ROW_CADENCE_ATIVO))
+	if (!row_true(r->desc, row, ROW_CADENCE_ATIVO))
 	{
 		step->outcome = OUTCOME_WAITING;
 		step->reason.code = "CADENCIA_INATIVA";
@@ -341,17 +292,18 @@ resolve_step(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 static bool
 resolve_contact(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 {
-	if (!column_true(r, row, ROW_HAS_CONTACT))
+	if (!row_true(r->desc, row, ROW_HAS_CONTACT))
 	{
 		unresolved(step, "SEM_CONTATO", pstrdup("the lead has no contact in this company"));
 		return false;
 	}
-	if (column_true(r, row, r->opt_out))
+	if (row_true(r->desc, row, r->opt_out))
 	{
 		step->outcome = OUTCOME_OPTED_OUT;
 		step->reason.code = "OPT_OUT";
 		step->reason.text = pstrdup("the contact has opted out: the run is cancelled");
-		step->opt_out_motivo = column_text(r, row, contact_column(r->desc, "opt_out_motivo", 14));
+		step->opt_out_motivo =
+			row_text(r->desc, row, contact_column(r->desc, "opt_out_motivo", 14));
 		return false;
 	}
 	return true;
@@ -368,7 +320,7 @@ resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 		unresolved(step, "CANAL_DESCONHECIDO", psprintf("unknown channel \"%s\"", canal));
 		return false;
 	}
-	step->recipient = column_text(r, row, is_email ? r->email : r->telefone);
+	step->recipient = row_text(r->desc, row, is_email ? r->email : r->telefone);
 	if (template_value_is_empty(step->recipient))
 	{
 		unresolved(step, "SEM_ENDERECO",
@@ -427,13 +379,13 @@ resolve_template(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 	ParsedTemplate *parsed;
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
 
-	if (column_is_null(r, row, ROW_TEMPLATE_ID))
+	if (row_is_null(r->desc, row, ROW_TEMPLATE_ID))
 	{
 		unresolved(step, "SEM_TEMPLATE",
 				   psprintf("template \"%s\" does not exist in this company", codigo));
 		return false;
 	}
-	if (!column_true(r, row, ROW_TEMPLATE_ATIVO))
+	if (!row_true(r->desc, row, ROW_TEMPLATE_ATIVO))
 	{
 		unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
 		return false;
@@ -521,17 +473,17 @@ read_row(const CadenceResolver *r, HeapTuple row)
 	step->run_id = *DatumGetUUIDP(id);
 	cadence_uuid_text(&step->run_id, step->run_id_text);
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
-	step->lead_id = column_text(r, row, ROW_LEAD_ID);
-	step->empresa = column_text(r, row, ROW_EMPRESA);
-	step->attempts = column_int(r, row, ROW_ATTEMPTS, 0);
-	step->has_step = !column_is_null(r, row, ROW_STEP_ORDEM);
-	step->ordem = column_int(r, row, ROW_STEP_ORDEM, 0);
-	step->canal = column_text(r, row, ROW_STEP_CANAL);
-	step->template_codigo = column_text(r, row, ROW_STEP_TEMPLATE);
-	step->has_next = !column_is_null(r, row, ROW_NEXT_ORDEM);
-	step->next_ordem = column_int(r, row, ROW_NEXT_ORDEM, 0);
-	step->next_offset = column_int(r, row, ROW_NEXT_OFFSET, 0);
-	step->next_template = column_text(r, row, ROW_NEXT_TEMPLATE);
+	step->lead_id = row_text(r->desc, row, ROW_LEAD_ID);
+	step->empresa = row_text(r->desc, row, ROW_EMPRESA);
+	step->attempts = row_int(r->desc, row, ROW_ATTEMPTS, 0);
+	step->has_step = !row_is_null(r->desc, row, ROW_STEP_ORDEM);
+	step->ordem = row_int(r->desc, row, ROW_STEP_ORDEM, 0);
+	step->canal = row_text(r->desc, row, ROW_STEP_CANAL);
+	step->template_codigo = row_text(r->desc, row, ROW_STEP_TEMPLATE);
+	step->has_next = !row_is_null(r->desc, row, ROW_NEXT_ORDEM);
+	step->next_ordem = row_int(r->desc, row, ROW_NEXT_ORDEM, 0);
+	step->next_offset = row_int(r->desc, row, ROW_NEXT_OFFSET, 0);
+	step->next_template = row_text(r->desc, row, ROW_NEXT_TEMPLATE);
 	return step;
 }
 

@@ -1,6 +1,6 @@
 /*
  * row.c
- *		The SELECT that a step is resolved from.
+ *		The SELECT that a step is resolved from, and its columns.
  *
  * An adopted table may lack the unique constraints that ours have. Each lookup
  * is therefore a LIMIT 1 over the most recently updated row, so that no join
@@ -9,7 +9,11 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "row.h"
 #include "statement.h"
@@ -63,4 +67,55 @@ cadence_row_select(const CadenceTables *t, const char *source)
 					 "ORDER BY x.updated_at DESC NULLS LAST LIMIT 1) AS k ON true",
 					 t->contacts);
 	return sql.data;
+}
+
+/*
+ * A column as text, in the current memory context; NULL for a null.
+ */
+char *
+row_text(TupleDesc desc, HeapTuple row, int column)
+{
+	Form_pg_attribute attribute;
+	Oid output;
+	bool is_varlena;
+	bool isnull;
+	Datum value;
+
+	if (column == 0)
+		return NULL;
+	value = heap_getattr(row, column, desc, &isnull);
+	if (isnull)
+		return NULL;
+	attribute = TupleDescAttr(desc, column - 1);
+	if (attribute->atttypid == TEXTOID || attribute->atttypid == VARCHAROID)
+		return TextDatumGetCString(value);
+	getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+int
+row_int(TupleDesc desc, HeapTuple row, int column, int otherwise)
+{
+	bool isnull;
+	Datum value = heap_getattr(row, column, desc, &isnull);
+
+	return isnull ? otherwise : DatumGetInt32(value);
+}
+
+bool
+row_true(TupleDesc desc, HeapTuple row, int column)
+{
+	bool isnull;
+	Datum value;
+
+	if (column == 0)
+		return false;
+	value = heap_getattr(row, column, desc, &isnull);
+	return !isnull && DatumGetBool(value);
+}
+
+bool
+row_is_null(TupleDesc desc, HeapTuple row, int column)
+{
+	return heap_attisnull(row, column, desc);
 }

@@ -8,6 +8,9 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
+
 #include "tables.h"
 
 enum
@@ -31,6 +34,12 @@ enum
 	ROW_HAS_CONTACT,
 	ROW_CONTACT_FIRST /* from here on, the contact's own columns */
 };
+
+/* Column 0 stands for one that is not there: null. */
+extern char *row_text(TupleDesc desc, HeapTuple row, int column);
+extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
+extern bool row_true(TupleDesc desc, HeapTuple row, int column);
+extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
 
 extern char *cadence_row_select(const CadenceTables *tables, const char *source);
 
