@@ -9,8 +9,8 @@
  *
  * The workers of one execution never skip each other: they claim in turn, under
  * a session-level advisory lock, and go on where the last of them ended. An
- * advisory lock, since a claim may itself wait for locks, be cancelled, and be
- * part of a deadlock that the server has to see.
+ * advisory lock, since it is held across a transaction that may wait for other
+ * locks and be cancelled; nobody waits for it (see helpers_lock_claims()).
  *
  * Limits count per execution. max_in_flight is divided among the workers; where
  * a server has limits of its own, the leader stays alone.
