@@ -251,6 +251,7 @@ run_until_finished(Pipeline *p)
 		helpers_listen(p);
 		if (cadence_stop_requested() || !cadence_enabled || helpers_are_ending(p))
 			return;
+		p->claim_denied = false;
 		claim = turn_wants_claim(p);
 		record = wants_record(p, GetCurrentTimestamp(), claim);
 		if (record || claim)
@@ -392,8 +393,7 @@ stopped_error(void)
 	return error;
 }
 
-/* A stop also cancels the statement that it meets: that is how it was heard, not what went wrong.
- */
+/* A stop cancels the statement that it meets: that is how it was heard, not what went wrong. */
 static bool
 was_stopped(const Pipeline *p, const ErrorData *error)
 {

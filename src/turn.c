@@ -220,8 +220,11 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 	if (error == NULL)
 	{
 		if (with_record)
+		{
 			progress_settle(p, true);
-		p->record_blocked = p->record_blocked && !with_record;
+			p->record_blocked = false;
+			p->record_not_before = 0;
+		}
 		if (with_claim)
 			accept_claim(p, batch, &claim, steps);
 		helpers_unlock_claims(p);
@@ -244,25 +247,22 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 void
 turn_take(Pipeline *p, bool with_record, bool with_claim)
 {
-	p->claim_denied = with_claim && !helpers_lock_claims(p);
-	if (p->claim_denied)
+	if (p->apart > 0)
+	{
+		p->apart--;
+		if (with_record)
+			transact(p, true, false);
+		with_record = false;
+	}
+	if (with_claim && !helpers_lock_claims(p))
+	{
+		p->claim_denied = true;
 		with_claim = false;
-	if (!with_record && !with_claim)
-		return;
-	if (p->apart == 0)
-	{
-		transact(p, with_record, with_claim);
-		return;
 	}
-	p->apart--;
-	helpers_unlock_claims(p);
-	if (with_record)
-		transact(p, true, false);
-	if (with_claim && helpers_lock_claims(p))
-	{
+	if (with_claim)
 		p->careful = Max(p->careful - 1, 0);
-		transact(p, false, true);
-	}
+	if (with_record || with_claim)
+		transact(p, with_record, with_claim);
 }
 
 /* Whether a whole request still fits into the lease, and its provider is still ours. */

@@ -11,7 +11,7 @@ use Cadence;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_cluster('main', 'max_worker_processes = 12');
+my $node = new_cluster('main', conf => ['max_worker_processes = 12']);
 my $provider = start_provider();
 my $workers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'};
 

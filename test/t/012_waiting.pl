@@ -1,0 +1,104 @@
+# What happens between the claim and the first byte: a step that waits for a slow provider is not
+# sent if it is no longer wanted, nor so late that its lease could end; and what was interrupted is
+# not forgotten.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $node = new_cluster('main');
+my $provider = start_provider();
+my $claimed = 'SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL';
+my $worker = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'};
+
+# Starts over with so many due runs; the provider takes its time, two at once.
+sub begin_again
+{
+	my ($n, %options) = @_;
+	sql($node, 'TRUNCATE lead_cadence_runs, lead_contacts, cadence_runner_logs CASCADE;
+		DELETE FROM cadences; DELETE FROM message_templates; DROP SERVER IF EXISTS slow CASCADE');
+	make_company($node, 'slow', $provider->url('slow/400'), max_in_flight => 2, %options);
+	enrol($node, 'slow', $n);
+	$provider->forget;
+	return;
+}
+
+# Runs one execution, and a statement over its waiting runs once the first messages are under way.
+sub while_waiting
+{
+	my ($statement) = @_;
+	my $caller = start_sql($node, "SELECT cadence_run('TEST')");
+
+	poll_until(sub { $provider->count > 0 }) or die 'nothing was sent';
+	sql($node, $statement);
+	is($caller->finish, 0, 'the execution ends well') or diag($caller->error);
+	return;
+}
+
+for my $case (
+	[ 'opted out', 'UPDATE lead_contacts SET opt_out = true, updated_at = now()', 'CANCELADA' ],
+	[ 'cancelled', q{SELECT cadence_cancel(id, 'x') FROM lead_cadence_runs}, 'CANCELADA' ],
+	[ 'paused', 'SELECT cadence_pause(id) FROM lead_cadence_runs', 'PAUSADA' ],
+	[ 'of an inactive cadence', 'UPDATE cadences SET ativo = false', 'ATIVA' ],
+	[ 'without its server', 'REVOKE USAGE ON FOREIGN SERVER slow FROM PUBLIC; DROP SERVER slow CASCADE', 'ATIVA' ])
+{
+	my ($what, $statement, $status) = @$case;
+	begin_again(60);
+	while_waiting($statement);
+	cmp_ok($provider->count, '<', 20, "$what: what waits is not sent");
+	is(sql($node, $claimed), 0, 'no claim is left');
+	execute($node);
+	cmp_ok($provider->count, '<', 20, 'nor by the next execution');
+	cmp_ok(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status = '$status'"), '>=', 40,
+		'but the runs say why');
+}
+
+# a pace that the lease does not allow: given back in time, and never taken for interrupted
+begin_again(60, max_rate => 2, on_uncertain => 'hold', timeout => '500ms');
+set_server($node, 'cadence_runner.request_timeout', '500ms');
+set_server($node, 'cadence_runner.lease', '10s');
+is(execute($node)->{summary}{errors}, 0, 'a slow pace makes no errors');
+is(sql($node, $claimed), 0, 'no claim outlives its execution');
+my $sent = $provider->count;
+cmp_ok($sent, '>', 2, 'some were sent');
+cmp_ok($sent, '<', 60, 'the others were given back');
+is(sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE next_run_at <= now() AND attempts = 0'),
+	60 - $sent, 'and are due as before');
+
+# an attempt that was never recorded stays uncertain, whatever is in the way meanwhile
+begin_again(1, on_uncertain => 'hold');
+sql($node, q{UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), attempts = 1;
+	UPDATE message_templates SET ativo = false});
+execute($node);
+is(sql($node, q{SELECT string_agg(detalhes ->> 'codigo', ' ') FROM lead_cadence_events}), 'SEM_TEMPLATE',
+	'not resolved');
+sql($node, q{UPDATE message_templates SET ativo = true; UPDATE lead_cadence_runs SET next_run_at = now()});
+execute($node);
+is($provider->count, 0, 'a provider that must not get it twice does not get it');
+is(sql($node, q{SELECT status FROM lead_cadence_runs}), 'PAUSADA', 'an operator decides');
+
+# a locked table holds up no stop, and what was sent is not sent again
+begin_again(100, max_in_flight => 50);
+sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('ok') . "')");
+my $locker = start_sql($node, 'BEGIN; LOCK TABLE lead_messages; SELECT pg_advisory_lock(1); SELECT pg_sleep(600)');
+poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) });
+my $caller = start_sql($node, "SELECT cadence_run('TEST')");
+poll_until(sub { $provider->count == 100 }, 'all are sent');
+my $since = time();
+sql($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'});
+ok(poll_until(sub { !sql($node, $worker) }), 'the worker ends');
+cmp_ok(time() - $since, '<', 3, 'at once');
+$caller->finish;
+sql($node, 'SELECT pg_terminate_backend(' . $locker->pid . ')');
+is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE status = 'CONCLUIDA'}), 100, 'the runs have moved on');
+is(sql($node, q{SELECT count(*) FROM lead_cadence_events WHERE tipo_evento = 'DISPARADO' AND detalhes ? 'registro'}),
+	100, 'and the events say what is missing');
+
+done_testing();

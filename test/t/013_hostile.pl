@@ -1,0 +1,76 @@
+# Others who may create things in the tables' schema, or own a table there, get no rights by it; and
+# duplicates in adopted tables send nothing twice.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_cluster('main', extension => 0);
+my $provider = start_provider();
+my $evil_is = q{SELECT rolsuper FROM pg_roles WHERE rolname = 'evil'};
+
+# an adopted enum has no exact operator in pg_catalog: one in the tables' schema would be chosen
+sql($node, q{
+	CREATE EXTENSION cadence_runner;
+	CREATE ROLE evil;
+	GRANT CREATE ON SCHEMA public TO evil;
+	CREATE TYPE st AS ENUM ('ATIVA', 'CONCLUIDA', 'CANCELADA', 'PAUSADA');
+	CREATE TABLE lead_cadence_runs (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), lead_id varchar(40),
+		empresa text, cadence_id uuid, status st DEFAULT 'ATIVA', next_step_ordem int, next_run_at timestamptz);
+	CREATE TABLE cadence_empresas (empresa text, nome text, fuso_horario text);
+	SET client_min_messages = warning;
+	SELECT cadence_create_tables();
+	SET ROLE evil;
+	CREATE FUNCTION same(st, st) RETURNS boolean LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN true; END$$;
+	CREATE FUNCTION same(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN true; END$$;
+	CREATE FUNCTION same(varchar, text) RETURNS boolean LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN true; END$$;
+	CREATE OPERATOR public.= (LEFTARG = st, RIGHTARG = st, FUNCTION = same);
+	CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = same);
+	CREATE OPERATOR public.= (LEFTARG = varchar, RIGHTARG = text, FUNCTION = same);
+	CREATE FUNCTION jsonb_build_object(text, timestamptz) RETURNS jsonb LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN '{}'; END$$;
+});
+make_company($node, 'ok', $provider->url('ok'));
+sql($node, q{INSERT INTO cadence_empresas VALUES ('ok', 'Um'), ('ok', 'Dois')});
+enrol($node, 'ok', 3);
+is(execute($node)->{summary}{success}, 3, 'duplicates of a company count once');
+is($provider->count, 3, 'one message each');
+my $run = sql($node, q{SELECT cadence_enroll('novo', 'ok')});
+sql($node, "SELECT cadence_pause('$run'), cadence_resume('$run')");
+sql($node, "SELECT cadence_cancel('$run', 'x')");
+is(sql($node, $evil_is), 'f', 'an operator in the schema is never run');
+
+# a table of somebody else is neither adopted nor written to: its triggers would run as the owner
+sql($node, 'ALTER TABLE lead_messages OWNER TO evil; GRANT ALL ON lead_messages TO PUBLIC');
+like(sql_error($node, 'SELECT cadence_create_tables()'), qr/lead_messages does not belong to role/, 'not adopted');
+sql($node, q{
+	SET ROLE evil;
+	CREATE FUNCTION rise() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN new; END$$;
+	CREATE TRIGGER rise BEFORE INSERT ON lead_messages FOR EACH ROW EXECUTE FUNCTION rise()});
+enrol($node, 'ok', 1);
+like(sql_error($node, "SELECT cadence_run('TEST')"), qr/ERROR:  42501: .*does not belong.*HINT:/s, 'not written to');
+is(sql($node, $evil_is), 'f', 'nor are its triggers run');
+is($provider->count, 3, 'and nothing was sent');
+
+# what we create is not handed out by default privileges
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+is($node->safe_psql('other', q{
+	SET client_min_messages = warning;
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO evil;
+	CREATE EXTENSION cadence_runner;
+	SELECT cadence_create_tables();
+	SELECT bool_or(has_table_privilege('evil', c.oid, 'TRUNCATE, SELECT, TRIGGER'))
+	FROM pg_class c WHERE relname ~ '^(lead|cadence|message)' AND relkind = 'r'}) =~ s/^\n+//r,
+	'f', 'no right on the tables by default');
+
+done_testing();
