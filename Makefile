@@ -4,6 +4,7 @@
 #   make test                                   every test, on a bare Debian machine too
 #   make demo                                   the main job, on a throwaway cluster
 #   make bench                                  steps per second, beside a plain loop and a Node worker
+#   make soak MINUTES=60                        kills, a provider that misbehaves, and books that balance
 
 EXTENSION  = cadence_runner
 DATA       = cadence_runner--1.0.sql
@@ -11,8 +12,10 @@ MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
-CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c launcher.c launch.c \
-	worker.c interrupt.c pipeline.c turn.c progress.c helpers.c transaction.c claim.c row.c \
+CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c owner.c arming.c \
+	launcher.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
+	worker.c interrupt.c pipeline.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
+	orphans.c row.c \
 	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
 	template.c render.c preview.c json.c array.c uuid.c statement.c)
 OBJS = $(CORE_SRC:.c=.o)
@@ -32,16 +35,18 @@ EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build
 
 .DEFAULT_GOAL := all
 
-# These four bring the packages that they need, so they must work before there is a pg_config.
-.PHONY: test demo bench format format-check
+# These bring the packages that they need, so they must work before there is a pg_config.
+.PHONY: test demo bench soak format format-check
 test:
 	@test/run.sh
 demo:
 	@demo/run.sh $(if $(LEADS),--leads '$(LEADS)') $(if $(KEEP),--keep)
 bench:
 	@bench/run.sh
+soak:
+	@test/soak/run.sh --minutes $(or $(MINUTES),5)
 
-FORMATTED = $(wildcard src/*.c src/*.h test/unit/*.c bench/*.c)
+FORMATTED = $(wildcard src/*.c src/*.h test/unit/*.c test/faults/*.c bench/*.c)
 format:
 	clang-format -i $(FORMATTED)
 format-check:

@@ -154,7 +154,16 @@ CREATE VIEW cadence_columns AS
         ('cadence_runner_logs', 'duration_ms', 'int', 'integer', NULL, false, NULL),
         ('cadence_runner_logs', 'details', 'jsonb', 'jsonb', NULL, false, NULL),
         ('cadence_runner_logs', 'trigger_source', 'word', 'text', '''CRON''', false,
-         ARRAY['CRON', 'MANUAL', 'TEST'])
+         ARRAY['CRON', 'MANUAL', 'TEST']),
+
+        -- for which server the tables are armed, so that no copy of them sends
+        ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
+        ('cadence_arming', 'database_oid', 'text', 'text', NULL, true, NULL),
+        ('cadence_arming', 'control_file', 'text', 'text', NULL, false, NULL),
+        ('cadence_arming', 'timeline', 'int', 'integer', NULL, false, NULL),
+        ('cadence_arming', 'armed_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_arming', 'armed_by', 'text', 'text', 'CURRENT_USER', true, NULL)
     ) AS v(table_name, column_name, kind, type, default_value, required, labels);
 
 COMMENT ON VIEW cadence_columns IS
@@ -178,7 +187,8 @@ CREATE VIEW cadence_table_constraints AS
             'FOREIGN KEY (run_id) REFERENCES @extschema@.lead_cadence_runs (id) ON DELETE SET NULL, '
             'CHECK (direcao IN (''OUTBOUND'', ''INBOUND''))'),
         ('cadence_empresas', 'PRIMARY KEY (empresa)'),
-        ('cadence_runner_logs', 'PRIMARY KEY (id)')
+        ('cadence_runner_logs', 'PRIMARY KEY (id)'),
+        ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
 COMMENT ON VIEW cadence_table_constraints IS
@@ -257,6 +267,7 @@ CREATE VIEW cadence_misfits(problem) AS
     CROSS JOIN unnest(CASE
         WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
     UNION ALL
@@ -264,12 +275,12 @@ CREATE VIEW cadence_misfits(problem) AS
     SELECT format('%s does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
-    WHERE NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
+    WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
     UNION ALL
     SELECT format('%s has row level security, which would hide its rows from role %s, the owner of lead_cadence_runs',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
-    WHERE p.relrowsecurity AND NOT pg_has_role(r.relowner, p.relowner, 'USAGE')
+    WHERE p.relname <> 'cadence_arming' AND p.relrowsecurity AND NOT pg_has_role(r.relowner, p.relowner, 'USAGE')
       AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = r.relowner AND (o.rolsuper OR o.rolbypassrls));
 
 COMMENT ON VIEW cadence_misfits IS
@@ -281,6 +292,10 @@ CREATE VIEW cadence_missing_indexes AS
     FROM (VALUES
         -- the due runs, in the order in which they are claimed, however many others there are
         ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
+        -- what waits for an operator, and claims on runs that were paused or cancelled meanwhile: few
+        ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
+        ('lead_cadence_runs', 'lead_cadence_runs_halted_idx',
+         '(id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already?
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- a run's history, and its removal
@@ -316,6 +331,7 @@ DECLARE
                      AND c.relname = 'lead_cadence_runs' AND c.relkind IN ('r', 'p'));
     item record;
     grantee record;
+    armed_now boolean := false;
 BEGIN
     IF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
@@ -359,6 +375,9 @@ BEGIN
                            CASE grantee.id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee.id)) END);
         END LOOP;
         RAISE NOTICE 'created table %', item.table_name;
+        IF item.table_name = 'cadence_arming' THEN
+            armed_now := true;
+        END IF;
     END LOOP;
 
     FOR item IN
@@ -378,6 +397,34 @@ BEGIN
         EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
         RAISE NOTICE 'created index %', item.index_name;
     END LOOP;
+
+    -- commits that make a run due, or arm the tables, wake the resident worker
+    FOR item IN
+        SELECT v.table_name, v.event FROM (VALUES
+            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
+        WHERE NOT EXISTS (SELECT FROM pg_trigger t
+                          WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
+                            AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)
+    LOOP
+        IF NOT has_function_privilege(prefix || 'cadence_wake()', 'EXECUTE') THEN
+            RAISE NOTICE 'table % gets no trigger to wake the resident worker: role % may not execute cadence_wake()',
+                item.table_name, current_user
+                USING HINT = format('Grant EXECUTE on function %scadence_wake() to that role, and call cadence_create_tables() again. '
+                                    'Until then the worker looks once a minute.', prefix);
+            CONTINUE;
+        END IF;
+        EXECUTE format('CREATE TRIGGER cadence_runner_wake AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %scadence_wake()',
+                       item.event, prefix, item.table_name, prefix);
+        EXECUTE format('ALTER TRIGGER cadence_runner_wake ON %s%I DEPENDS ON EXTENSION cadence_runner',
+                       prefix, item.table_name);
+    END LOOP;
+
+    -- a table that is there already may be a copy: only cadence_arm() arms that
+    IF armed_now THEN
+        INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
+        SELECT s.system_identifier::text, d.oid::text
+        FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+    END IF;
 END
 $$;
 
@@ -385,6 +432,61 @@ COMMENT ON FUNCTION cadence_create_tables() IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cadence_missing_indexes TO PUBLIC;
+
+CREATE FUNCTION cadence_wake() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_wake() IS
+'wakes the resident worker of this database when the transaction commits; a trigger of cadence_create_tables()';
+
+CREATE FUNCTION cadence_arm() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF to_regclass('@extschema@.cadence_arming') IS NULL THEN
+        RAISE EXCEPTION 'table %.cadence_arming does not exist', '@extschema@'
+            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
+    END IF;
+    LOCK TABLE @extschema@.cadence_arming IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM @extschema@.cadence_arming;
+    INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
+    SELECT s.system_identifier::text, d.oid::text
+    FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+END
+$$;
+
+COMMENT ON FUNCTION cadence_arm() IS
+'lets the tables of this database send from this server: for a copy (a restored dump, a copied data directory, an upgraded cluster) that is to take over';
+
+--
+-- Status
+--
+
+CREATE FUNCTION cadence_runner_status(
+    OUT database text, OUT worker_pid int, OUT worker_state text, OUT worker_since timestamptz,
+    OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
+    OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
+    OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,
+    OUT uncertain bigint, OUT next_due timestamptz, OUT providers jsonb) RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_runner_status() IS
+'the resident workers of the server, and what is due, claimed, uncertain and sent in this database';
+
+CREATE VIEW cadence_runner_status AS SELECT * FROM @extschema@.cadence_runner_status();
+
+COMMENT ON VIEW cadence_runner_status IS
+'the same as the function cadence_runner_status(), which its reader must be allowed to execute';
+
+-- nothing to be seen without the right to execute the function
+GRANT SELECT ON cadence_runner_status TO PUBLIC;
+
+CREATE FUNCTION cadence_health(max_lag interval DEFAULT '5 minutes', OUT ok boolean, OUT reasons text[])
+RETURNS record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_health(interval) IS
+'whether messages leave as they should, or each reason why not; max_lag is how long a due step may wait';
 
 --
 -- Runs
@@ -530,6 +632,7 @@ AS $$
 DECLARE
     found_status text;
     next_ordem int;
+    its_cadence uuid;
 BEGIN
     IF to_regclass('@extschema@.lead_cadence_runs') IS NULL THEN
         RAISE EXCEPTION 'table %.lead_cadence_runs does not exist', '@extschema@'
@@ -548,10 +651,13 @@ BEGIN
         next_run_at = CASE WHEN r.claim_id IS NOT NULL THEN r.next_run_at END,
         updated_at = now()
     WHERE r.id OPERATOR(pg_catalog.=) cadence_cancel.run
-    RETURNING r.next_step_ordem INTO next_ordem;
+    RETURNING r.next_step_ordem::int, r.cadence_id INTO next_ordem, its_cadence;
     INSERT INTO @extschema@.lead_cadence_events
-        (id, lead_cadence_run_id, step_ordem, tipo_evento, detalhes, created_at)
-    VALUES (gen_random_uuid(), cadence_cancel.run, next_ordem, 'ERRO',
+        (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes, created_at)
+    VALUES (gen_random_uuid(), cadence_cancel.run, next_ordem,
+            (SELECT s.template_codigo FROM @extschema@.cadence_steps s
+             WHERE s.cadence_id OPERATOR(pg_catalog.=) its_cadence AND s.ordem OPERATOR(pg_catalog.>=) next_ordem
+             ORDER BY s.ordem LIMIT 1), 'ERRO',
             pg_catalog.jsonb_build_object('codigo', 'CANCELADA', 'erro', 'the run was cancelled',
                                'motivo', cadence_cancel.motivo, 'permanente', true), now());
 END
@@ -559,6 +665,95 @@ $$;
 
 COMMENT ON FUNCTION cadence_cancel(uuid, text) IS
 'cancels a run that is ATIVA or PAUSADA, for good; motivo is kept in its event';
+
+CREATE FUNCTION cadence_settle(run uuid, sent boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, @extschema@, pg_temp
+AS $$
+DECLARE
+    settled record;
+    uncertain record;
+    following record;
+    due timestamptz;
+BEGIN
+    IF to_regclass('@extschema@.lead_cadence_runs') IS NULL THEN
+        RAISE EXCEPTION 'table %.lead_cadence_runs does not exist', '@extschema@'
+            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
+    END IF;
+    IF cadence_settle.sent IS NULL THEN
+        RAISE EXCEPTION 'sent must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    SELECT r.status::text AS status, r.claim_id, r.lead_id, r.cadence_id, r.next_step_ordem::int AS ordem INTO settled
+    FROM @extschema@.lead_cadence_runs r WHERE r.id OPERATOR(pg_catalog.=) cadence_settle.run FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'run % does not exist', coalesce(cadence_settle.run::text, 'null') USING ERRCODE = 'no_data_found';
+    ELSIF settled.status NOT IN ('ATIVA', 'PAUSADA') THEN
+        RAISE EXCEPTION 'run % is %: there is nothing to settle', cadence_settle.run, settled.status
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Only a run that is ATIVA or PAUSADA has a step that may be uncertain.';
+    ELSIF settled.claim_id IS NOT NULL THEN
+        RAISE EXCEPTION 'run % is being worked on', cadence_settle.run
+            USING ERRCODE = 'object_in_use', HINT = 'Try again when its attempt has ended.';
+    END IF;
+    SELECT e.detalhes, e.step_ordem::int AS step_ordem, e.template_codigo, e.created_at INTO uncertain
+    FROM @extschema@.lead_cadence_events e
+    WHERE e.lead_cadence_run_id OPERATOR(pg_catalog.=) cadence_settle.run
+      AND e.step_ordem OPERATOR(pg_catalog.=) settled.ordem
+    ORDER BY e.created_at DESC, e.id DESC LIMIT 1;
+    IF uncertain.detalhes ->> 'codigo' IS DISTINCT FROM 'INCERTO' THEN
+        RAISE EXCEPTION 'the last attempt of run % is not uncertain', cadence_settle.run
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Only an attempt whose event has the codigo INCERTO can be settled.';
+    END IF;
+
+    SELECT s.ordem::int AS ordem, s.offset_minutos, s.template_codigo INTO following
+    FROM @extschema@.cadence_steps s
+    WHERE s.cadence_id OPERATOR(pg_catalog.=) settled.cadence_id AND s.ordem OPERATOR(pg_catalog.>) settled.ordem
+    ORDER BY s.ordem LIMIT 1;
+    IF settled.status = 'PAUSADA' AND (NOT cadence_settle.sent OR following.ordem IS NOT NULL) THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended(settled.lead_id::text, hashtextextended(settled.cadence_id::text, 0)));
+        IF EXISTS (SELECT FROM @extschema@.lead_cadence_runs r
+                   WHERE r.lead_id OPERATOR(pg_catalog.=) settled.lead_id AND r.cadence_id OPERATOR(pg_catalog.=) settled.cadence_id AND r.status OPERATOR(pg_catalog.=) 'ATIVA') THEN
+            RAISE EXCEPTION 'lead "%" is already active in this cadence with another run', settled.lead_id
+                USING ERRCODE = 'unique_violation', HINT = 'Cancel one of the two runs, with cadence_cancel().';
+        END IF;
+    END IF;
+
+    IF NOT cadence_settle.sent THEN
+        UPDATE @extschema@.lead_cadence_runs AS r SET status = 'ATIVA', next_run_at = now(), updated_at = now()
+        WHERE r.id OPERATOR(pg_catalog.=) cadence_settle.run;
+        INSERT INTO @extschema@.lead_cadence_events
+            (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes, created_at)
+        VALUES (gen_random_uuid(), cadence_settle.run, settled.ordem, uncertain.template_codigo, 'AGENDADO',
+                pg_catalog.jsonb_build_object('next_run_at', now(), 'decidido', 'NAO_ENVIADO', 'por', current_user), now());
+        RETURN;
+    END IF;
+
+    -- the next step counts from the attempt, not from the decision
+    due := CASE WHEN following.ordem IS NOT NULL
+                THEN uncertain.created_at + make_interval(mins => greatest(coalesce(following.offset_minutos, 0), 0)::int) END;
+    UPDATE @extschema@.lead_cadence_runs AS r SET
+        status = 'ATIVA', last_step_ordem = settled.ordem, next_step_ordem = following.ordem, next_run_at = due,
+        attempts = 0, updated_at = now()
+    WHERE r.id OPERATOR(pg_catalog.=) cadence_settle.run;
+    IF following.ordem IS NULL THEN
+        UPDATE @extschema@.lead_cadence_runs AS r SET status = 'CONCLUIDA'
+        WHERE r.id OPERATOR(pg_catalog.=) cadence_settle.run;
+    END IF;
+    INSERT INTO @extschema@.lead_cadence_events
+        (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes, created_at)
+    VALUES (gen_random_uuid(), cadence_settle.run, settled.ordem, uncertain.template_codigo, 'DISPARADO',
+            (uncertain.detalhes - 'codigo' - 'erro' - 'permanente' - 'proxima_tentativa')
+            || pg_catalog.jsonb_build_object('decidido', 'ENVIADO', 'por', current_user), now());
+    IF following.ordem IS NOT NULL THEN
+        INSERT INTO @extschema@.lead_cadence_events
+            (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes, created_at)
+        VALUES (gen_random_uuid(), cadence_settle.run, following.ordem, following.template_codigo, 'AGENDADO',
+                pg_catalog.jsonb_build_object('next_run_at', due), now());
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_settle(uuid, boolean) IS
+'settles an uncertain attempt: sent = true moves the run on (its text was not kept, so lead_messages gets no row), false makes its step due again';
 
 --
 -- pg_cron

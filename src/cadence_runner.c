@@ -6,12 +6,18 @@
  * transport. libcurl costs each process that maps it some megabytes and
  * milliseconds, so dispatch lives in a library of its own, which only a worker
  * loads when it is about to send (as the server does with libpqwalreceiver).
+ *
+ * Nothing of it needs to be preloaded but the resident workers.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
+#include "registry.h"
 #include "settings.h"
+#include "supervisor.h"
+#include "utility.h"
 
 PG_MODULE_MAGIC;
 
@@ -21,4 +27,11 @@ void
 _PG_init(void)
 {
 	cadence_define_settings();
+	/* pg_upgrade starts a server to restore a schema, not to send anything */
+	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+	{
+		cadence_registry_install();
+		cadence_supervisor_register();
+		cadence_utility_install();
+	}
 }

@@ -32,17 +32,45 @@
 #include "row.h"
 #include "statement.h"
 
-struct CadenceClaims
+/* So many are remembered; each of them costs a claim that fails once. */
+#define REFUSED_MAX 1000
+
+/* Runs that fall due in the past, since a transaction took its time to commit. */
+#define SLACK_US (10 * USECS_PER_SEC)
+
+/* A pass from the very start may take one part in so many of a worker's time. */
+#define FULL_PASS_SHARE 20
+
+/* One way through what is due. */
+typedef struct Pass
 {
 	Statement look;
-	Statement take;
-	Statement recheck;
-	int batch_size;
-	TimestampTz due_until;
-
 	CadenceCursor *cursor; /* where the last committed look ended: own, or the execution's */
 	CadenceCursor own;
 	CadenceCursor next; /* where the one under way ends */
+
+	/* of passes that are repeated */
+	bool is_full;				 /* it began at the very start */
+	int64 cost_us;				 /* of its looks */
+	TimestampTz covered_until;	 /* the last one went so far */
+	TimestampTz full_not_before; /* the next one need not begin at the start */
+} Pass;
+
+struct CadenceClaims
+{
+	Pass all;
+	Pass bypass;
+	Pass *under_way;
+	Statement take;
+	Statement recheck;
+	Statement next_due;
+	int batch_size;
+	TimestampTz due_until;
+	char *bypassed; /* what the bypass went past, as text; NULL: nothing yet */
+	MemoryContext context;
+
+	pg_uuid_t refused[REFUSED_MAX]; /* runs that their table does not let us take */
+	int nrefused;
 };
 
 enum
@@ -60,18 +88,46 @@ enum
 	RECHECK_CLAIM_ID
 };
 
-static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID,	  UUIDARRAYOID,
+								 TEXTARRAYOID,	 TEXTARRAYOID,	 TEXTARRAYOID};
+static const Oid next_due_types[] = {TIMESTAMPTZOID};
 static const Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
 static const Oid recheck_types[] = {UUIDARRAYOID};
 
+/*
+ * Goes past runs whose next step would meet a provider that is held up: one of
+ * the company's own ($5: channel and company), or one for any company ($6:
+ * channel), where the company has none of its own ($7).
+ */
 static char *
-look_sql(const CadenceTables *t, int batch_size)
+past_held_up_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT id, next_run_at, claim_id IS NOT NULL, lead_id::text, "
-					"next_step_ordem::int4 FROM %s "
-					"WHERE status " EQ " 'ATIVA' AND next_run_at " LE " $1 "
-					"AND (next_run_at, id) " GT " ($2, $3) ORDER BY next_run_at, id LIMIT %d",
-					t->runs, batch_size);
+	return psprintf("AND NOT EXISTS (SELECT FROM (SELECT pg_catalog.upper(x.canal::text) AS canal, "
+					"pg_catalog.concat(pg_catalog.upper(x.canal::text), ' ', r.empresa::text) "
+					"AS pair FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
+					"AND x.ordem " GE " r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s "
+					"WHERE s.pair " EQ " ANY ($5) OR (s.canal " EQ " ANY ($6) "
+					"AND NOT s.pair " EQ " ANY ($7))) ",
+					t->steps);
+}
+
+static char *
+look_sql(const CadenceTables *t, int batch_size, const char *condition)
+{
+	return psprintf("SELECT r.id, r.next_run_at, r.claim_id IS NOT NULL, r.lead_id::text, "
+					"r.next_step_ordem::int4 FROM %s AS r "
+					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
+					"AND (r.next_run_at, r.id) " GT " ($2, $3) AND NOT r.id " EQ " ANY ($4) "
+					"%sORDER BY r.next_run_at, r.id LIMIT %d",
+					t->runs, condition, batch_size);
+}
+
+static char *
+next_due_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT next_run_at FROM %s WHERE status " EQ " 'ATIVA' "
+					"AND next_run_at " GT " $1 ORDER BY next_run_at, id LIMIT 1",
+					t->runs);
 }
 
 static char *
@@ -109,15 +165,22 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 {
 	CadenceClaims *claims = palloc0(sizeof(*claims));
 
+	claims->context = CurrentMemoryContext;
 	claims->batch_size = batch_size;
 	claims->due_until = due_until;
-	claims->own.after_due = DT_NOBEGIN;
-	claims->cursor = &claims->own;
-	claims->look =
-		STATEMENT("looking for due runs", look_sql(t, batch_size), look_types, SPI_OK_SELECT);
+	claims->all.own.after_due = claims->bypass.own.after_due = DT_NOBEGIN;
+	claims->all.cursor = &claims->all.own;
+	claims->bypass.cursor = &claims->bypass.own;
+	claims->all.look =
+		STATEMENT("looking for due runs", look_sql(t, batch_size, ""), look_types, SPI_OK_SELECT);
+	claims->bypass.look =
+		STATEMENT("looking for due runs", look_sql(t, batch_size, past_held_up_sql(t)), look_types,
+				  SPI_OK_SELECT);
 	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_SELECT);
 	claims->recheck =
 		STATEMENT("looking at claimed runs again", recheck_sql(t), recheck_types, SPI_OK_SELECT);
+	claims->next_due =
+		STATEMENT("looking for the next due run", next_due_sql(t), next_due_types, SPI_OK_SELECT);
 	return claims;
 }
 
@@ -137,27 +200,92 @@ read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
 	run->claimed = false;
 }
 
-static void
-look(CadenceClaims *claims, int limit, ClaimResult *result)
+static Datum
+text_array(List *texts)
 {
-	Datum values[] = {TimestampTzGetDatum(claims->due_until),
-					  TimestampTzGetDatum(claims->cursor->after_due),
-					  UUIDPGetDatum(&claims->cursor->after_id)};
+	ColumnArray column;
+	ListCell *cell;
 
-	statement_execute(&claims->look, values, NULL, limit);
+	column_init(&column, TEXTOID, Max(list_length(texts), 1));
+	foreach (cell, texts)
+		column_add_text(&column, lfirst(cell));
+	return column_array(&column);
+}
+
+static Datum
+refused_array(const CadenceClaims *claims)
+{
+	ColumnArray column;
+
+	column_init(&column, UUIDOID, Max(claims->nrefused, 1));
+	for (int i = 0; i < claims->nrefused; i++)
+		column_add_uuid(&column, &claims->refused[i]);
+	return column_array(&column);
+}
+
+static void
+read_due_runs(ClaimResult *result)
+{
 	result->nseen = SPI_processed;
-	result->last = result->nseen < (limit > 0 ? limit : claims->batch_size);
 	result->seen = palloc(sizeof(DueRun) * Max(result->nseen, 1));
 	for (int i = 0; i < result->nseen; i++)
 		read_due_run(&result->seen[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	SPI_freetuptable(SPI_tuptable);
+}
 
-	claims->next = *claims->cursor;
+static void
+look(CadenceClaims *claims, Pass *pass, const CadenceHeldUp *held_up, int limit,
+	 ClaimResult *result)
+{
+	Datum values[] = {TimestampTzGetDatum(claims->due_until),
+					  TimestampTzGetDatum(pass->cursor->after_due),
+					  UUIDPGetDatum(&pass->cursor->after_id),
+					  refused_array(claims),
+					  text_array(held_up != NULL ? held_up->pairs : NIL),
+					  text_array(held_up != NULL ? held_up->channels : NIL),
+					  text_array(held_up != NULL ? held_up->served : NIL)};
+	TimestampTz started_at = GetCurrentTimestamp();
+
+	statement_execute(&pass->look, values, NULL, limit);
+	pass->cost_us += Max(GetCurrentTimestamp() - started_at, 0);
+	read_due_runs(result);
+	result->last = result->nseen < (limit > 0 ? limit : claims->batch_size);
+
+	claims->under_way = pass;
+	pass->next = *pass->cursor;
 	if (result->nseen > 0)
 	{
-		claims->next.after_due = result->seen[result->nseen - 1].due;
-		claims->next.after_id = result->seen[result->nseen - 1].id;
+		pass->next.after_due = result->seen[result->nseen - 1].due;
+		pass->next.after_id = result->seen[result->nseen - 1].id;
 	}
+}
+
+/* When the first run after those that are due now will be. */
+static void
+look_ahead(CadenceClaims *claims, ClaimResult *result)
+{
+	Datum values[] = {TimestampTzGetDatum(claims->due_until)};
+	bool isnull;
+
+	result->next_due = DT_NOEND;
+	statement_execute(&claims->next_due, values, NULL, 1);
+	if (SPI_processed > 0)
+		result->next_due = DatumGetTimestampTz(
+			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* A bypass that goes past others than the last one has not seen what that went past. */
+static void
+prepare_bypass(CadenceClaims *claims, const CadenceHeldUp *held_up)
+{
+	if (claims->bypassed != NULL && strcmp(claims->bypassed, held_up->signature) == 0)
+		return;
+	if (claims->bypassed != NULL)
+		pfree(claims->bypassed);
+	claims->bypassed = MemoryContextStrdup(claims->context, held_up->signature);
+	claims->bypass.cursor->after_due = DT_NOBEGIN;
+	claims->bypass.is_full = true;
 }
 
 static int
@@ -204,19 +332,26 @@ match_rows(ClaimResult *result, DueRun **sorted)
 
 /*
  * Looks at the next due runs and takes what is free of them, until lease_end,
- * inside the caller's transaction; limit, if not 0, is less than a batch.
- * Nothing is taken before that commits; cadence_claim_commit() then makes the next look start
- * behind this one.
+ * inside the caller's transaction. held_up, if not NULL, says what to go past;
+ * limit, if not 0, is less than a batch. ahead asks for the next due time where
+ * nothing due is left.
+ *
+ * Nothing is taken before the transaction commits; cadence_claim_commit() then
+ * makes the next look start behind this one.
  */
 void
-cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, int limit,
-			  ClaimResult *result)
+cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
+			  const CadenceHeldUp *held_up, int limit, bool ahead, ClaimResult *result)
 {
 	DueRun **sorted;
 	Datum values[4];
 
 	memset(result, 0, sizeof(*result));
-	look(claims, limit, result);
+	if (held_up != NULL)
+		prepare_bypass(claims, held_up);
+	look(claims, held_up != NULL ? &claims->bypass : &claims->all, held_up, limit, result);
+	if (result->last && ahead)
+		look_ahead(claims, result);
 	if (result->nseen == 0)
 		return;
 
@@ -282,11 +417,63 @@ cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *v
 		mark_valid(steps, n, valid, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 }
 
+/* A pass has come to its end: what it cost decides how often it begins at the start. */
+static void
+end_pass(CadenceClaims *claims, Pass *pass)
+{
+	pass->covered_until = claims->due_until;
+	if (pass->is_full)
+		pass->full_not_before = GetCurrentTimestamp() + pass->cost_us * FULL_PASS_SHARE;
+}
+
 /* The next look starts behind the one under way. */
 void
-cadence_claim_commit(CadenceClaims *claims)
+cadence_claim_commit(CadenceClaims *claims, const ClaimResult *result)
 {
-	*claims->cursor = claims->next;
+	*claims->under_way->cursor = claims->under_way->next;
+	if (result->last)
+		end_pass(claims, claims->under_way);
+}
+
+/*
+ * Begins a pass again. Most begin where the last one ended, with some slack:
+ * behind an old snapshot, dead entries at the head of the index are read again
+ * by every pass that begins at the start.
+ */
+static void
+restart(Pass *pass, TimestampTz now)
+{
+	pass->is_full = now >= pass->full_not_before || now < pass->covered_until - SLACK_US;
+	pass->cost_us = 0;
+	pass->cursor->after_due = pass->is_full ? DT_NOBEGIN : pass->covered_until - SLACK_US;
+	memset(&pass->cursor->after_id, 0, sizeof(pg_uuid_t));
+}
+
+/*
+ * From here on, what is due by now counts. A pass through all of it that has
+ * not come to its end goes on.
+ */
+void
+cadence_claims_renew(CadenceClaims *claims, TimestampTz now, bool all_ended)
+{
+	claims->due_until = now;
+	if (all_ended)
+		restart(&claims->all, now);
+	restart(&claims->bypass, now);
+}
+
+/* A run that can not be taken is left out until cadence_claims_forgive(). */
+void
+cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *id)
+{
+	if (claims->nrefused < REFUSED_MAX)
+		claims->refused[claims->nrefused++] = *id;
+}
+
+void
+cadence_claims_forgive(CadenceClaims *claims)
+{
+	claims->nrefused = 0;
 }
 
 /*
@@ -296,11 +483,11 @@ cadence_claim_commit(CadenceClaims *claims)
 void
 cadence_claims_share(CadenceClaims *claims, CadenceCursor *cursor)
 {
-	claims->cursor = cursor;
+	claims->all.cursor = cursor;
 }
 
 void
 cadence_claims_copy_cursor(const CadenceClaims *claims, CadenceCursor *cursor)
 {
-	*cursor = *claims->cursor;
+	*cursor = *claims->all.cursor;
 }

@@ -13,6 +13,7 @@
 #include "utils/uuid.h"
 
 #include "execution.h"
+#include "provider.h"
 #include "step.h"
 #include "tables.h"
 
@@ -42,16 +43,20 @@ typedef struct ClaimResult
 	TupleDesc desc;
 	int *row_seen;
 	int nrows;
-	bool last; /* nothing due is left behind what was seen */
+	bool last;			  /* nothing due is left behind what was seen */
+	TimestampTz next_due; /* if that was asked for: the first time after those due now */
 } ClaimResult;
 
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
 											int batch_size);
 extern void cadence_claims_copy_cursor(const CadenceClaims *claims, CadenceCursor *cursor);
 extern void cadence_claims_share(CadenceClaims *claims, CadenceCursor *cursor);
+extern void cadence_claims_renew(CadenceClaims *claims, TimestampTz now, bool all_ended);
+extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *id);
+extern void cadence_claims_forgive(CadenceClaims *claims);
 extern void cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
-						  int limit, ClaimResult *result);
+						  const CadenceHeldUp *held_up, int limit, bool ahead, ClaimResult *result);
 extern void cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
-extern void cadence_claim_commit(CadenceClaims *claims);
+extern void cadence_claim_commit(CadenceClaims *claims, const ClaimResult *result);
 
 #endif

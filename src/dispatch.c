@@ -347,6 +347,20 @@ socket_limit(int wanted)
 	return Max(lent, 1);
 }
 
+static void
+resize(CadenceDispatcher *d, int max_in_flight)
+{
+	int wanted = socket_limit(max_in_flight);
+	Transfer **transfers = realloc(d->transfers, Max(wanted, d->ntransfers) * sizeof(Transfer *));
+
+	if (transfers == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	d->transfers = transfers;
+	d->capacity = wanted;
+	curl_multi_setopt(d->multi, CURLMOPT_MAXCONNECTS, (long) wanted);
+	curl_multi_setopt(d->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) wanted);
+}
+
 static CadenceDispatcher *
 create(int max_in_flight, int wakeup_fd)
 {
@@ -356,15 +370,12 @@ create(int max_in_flight, int wakeup_fd)
 		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 						errmsg("could not initialise libcurl")));
 	d->wakeup_fd = wakeup_fd;
-	d->capacity = socket_limit(max_in_flight);
 	slist_init(&d->free);
 	slist_init(&d->done);
-	d->transfers = calloc(d->capacity, sizeof(Transfer *));
 	d->multi = curl_multi_init();
-	if (d->multi == NULL || d->transfers == NULL)
+	if (d->multi == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	curl_multi_setopt(d->multi, CURLMOPT_MAXCONNECTS, (long) d->capacity);
-	curl_multi_setopt(d->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) d->capacity);
+	resize(d, max_in_flight);
 	curl_multi_setopt(d->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
 
 	d->cleanup.func = destroy;
@@ -704,6 +715,7 @@ cadence_dispatch_functions(void)
 	static const CadenceDispatchFunctions functions = {.version = CADENCE_VERSION,
 													   .create = create,
 													   .capacity = capacity,
+													   .resize = resize,
 													   .in_flight = in_flight,
 													   .start = start,
 													   .work = work,

@@ -30,6 +30,9 @@ typedef struct CadenceDispatchFunctions
 	/* How many transfers it can really hold. */
 	int (*capacity)(const CadenceDispatcher *dispatcher);
 
+	/* Changes how many it may hold; what is under way stays. */
+	void (*resize)(CadenceDispatcher *dispatcher, int max_in_flight);
+
 	int (*in_flight)(const CadenceDispatcher *dispatcher);
 
 	/* Starts to send a step; its end comes out of next_done() in every case. */

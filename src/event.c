@@ -28,7 +28,7 @@ add_attempt_details(StringInfo json, const CadenceStep *step)
 		json_add_int(json, "http_status", step->answer.http_status);
 	if (step->answer.elapsed_us > 0)
 		json_add_int(json, "duracao_ms", step->answer.elapsed_us / 1000);
-	if (step->lost)
+	if (step->lost || step->late)
 		json_add_bool(json, "tardio", true);
 	if (step->record_problem != NULL)
 		json_add_text(json, "registro", step->record_problem);

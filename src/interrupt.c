@@ -30,6 +30,7 @@
 #include "interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
+static bool settings_changed;
 static int wakeup_pipe[2] = {-1, -1};
 
 /* A full pipe is as good as one more byte in it. */
@@ -99,6 +100,16 @@ cadence_stop_requested(void)
 	return stop_requested;
 }
 
+/* Whether settings were read again since the last call. */
+bool
+cadence_settings_changed(void)
+{
+	bool changed = settings_changed;
+
+	settings_changed = false;
+	return changed;
+}
+
 int
 cadence_wakeup_fd(void)
 {
@@ -128,6 +139,7 @@ cadence_process_interrupts(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
+		settings_changed = true;
 	}
 	if (!stop_requested)
 		CHECK_FOR_INTERRUPTS();

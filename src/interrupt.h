@@ -9,6 +9,7 @@
 
 extern void cadence_interrupts_install(void);
 extern bool cadence_stop_requested(void);
+extern bool cadence_settings_changed(void);
 extern int cadence_wakeup_fd(void);
 extern void cadence_drain_wakeups(void);
 extern void cadence_process_interrupts(void);

@@ -13,10 +13,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "libpq/pqformat.h"
@@ -31,13 +29,13 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "execution.h"
 #include "extension.h"
 #include "launch.h"
+#include "owner.h"
 #include "settings.h"
 #include "tables.h"
 
@@ -72,33 +70,6 @@ check_server_state(void)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("cadence_runner needs a database with encoding UTF8"),
 						errdetail("This database has encoding %s.", GetDatabaseEncodingName())));
-}
-
-/*
- * Before 17 the server lets no background worker connect as a role that may
- * not log in; said here, since the server's own message names no way out.
- */
-static void
-check_owner_may_connect(Oid owner)
-{
-	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
-	bool may_log_in;
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("role %u does not exist", owner)));
-	may_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
-	ReleaseSysCache(tuple);
-	if (CADENCE_OWNER_MUST_LOG_IN && !may_log_in)
-	{
-		char *name = GetUserNameFromId(owner, false);
-
-		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-						errmsg("the owner of lead_cadence_runs, role \"%s\", may not log in", name),
-						errdetail("An execution connects as that role."),
-						errhint("Run ALTER ROLE %s LOGIN; it needs no password.",
-								quote_identifier(name))));
-	}
 }
 
 static Launch *
@@ -276,7 +247,7 @@ cadence_run(PG_FUNCTION_ARGS)
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
-	check_owner_may_connect(tables->owner);
+	cadence_owner_check_connect(tables->owner);
 
 	launch = start_execution(tables, trigger);
 	summary = wait_for_summary(launch);

@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "arming.h"
 #include "compat.h"
 #include "interrupt.h"
 #include "pipeline.h"
@@ -32,6 +33,7 @@
 #include "resolve.h"
 #include "runlog.h"
 #include "settings.h"
+#include "traffic.h"
 #include "transaction.h"
 
 /* How long transfers may take to end once the execution is told to stop. */
@@ -45,6 +47,9 @@
 
 /* A finished step is recorded after this time even if few others are. */
 #define RECORD_DELAY_US (200 * INT64CONST(1000))
+
+/* How old the figures that others see may become. */
+#define PUBLISH_US (100 * INT64CONST(1000))
 
 /* Messages that are done but not recorded, and those in flight, in bytes. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
@@ -86,6 +91,7 @@ open_dispatcher(Pipeline *p)
 							   p->transport->version, CADENCE_VERSION),
 						errhint("Install both libraries of one version.")));
 	p->dispatcher = p->transport->create(p->max_in_flight, cadence_wakeup_fd());
+	p->queue.capacity = p->transport->capacity(p->dispatcher);
 	MemoryContextSwitchTo(old);
 }
 
@@ -113,7 +119,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 {
 	if (!turn_may_be_sent(step, now))
 	{
-		cadence_queue_finished(step);
+		cadence_queue_finished(&p->queue, step);
 		give_back(p, step);
 		return;
 	}
@@ -123,7 +129,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 	}
 	PG_CATCH();
 	{
-		cadence_queue_finished(step);
+		cadence_queue_finished(&p->queue, step);
 		give_back(p, step);
 		PG_RE_THROW();
 	}
@@ -141,8 +147,6 @@ start_waiting(Pipeline *p)
 	{
 		CadenceStep *step;
 
-		if (in_flight(p) >= p->transport->capacity(p->dispatcher))
-			break;
 		step = cadence_queue_pop(&p->queue, now);
 		if (step == NULL)
 			break;
@@ -157,7 +161,7 @@ collect_done(Pipeline *p)
 
 	while ((step = p->transport->next_done(p->dispatcher)) != NULL)
 	{
-		cadence_queue_finished(step);
+		cadence_queue_finished(&p->queue, step);
 		if (step->outcome != OUTCOME_SENT || !step->provider->record_message)
 			progress_release_message(p, step);
 		progress_step_done(p, step);
@@ -165,17 +169,22 @@ collect_done(Pipeline *p)
 }
 
 static void
-report_activity(const Pipeline *p)
+report_activity(Pipeline *p, TimestampTz now)
 {
 	char activity[128];
 
 	snprintf(activity, sizeof(activity), "cadence_runner: %d in flight, %d waiting, %d to record",
 			 in_flight(p), p->queue.waiting, p->done.n);
 	pgstat_report_activity(STATE_RUNNING, activity);
+	if (now - p->published_at >= PUBLISH_US || now < p->published_at)
+	{
+		p->published_at = now;
+		cadence_traffic_publish(p->queue.providers);
+	}
 }
 
-static void
-wait_for_transfers(Pipeline *p, int at_most_ms)
+void
+pipeline_wait(Pipeline *p, int at_most_ms)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -184,15 +193,15 @@ wait_for_transfers(Pipeline *p, int at_most_ms)
 	at_most_ms = cadence_queue_wait_ms(&p->queue, now, at_most_ms);
 	if (p->dispatcher == NULL)
 		open_dispatcher(p);
-	report_activity(p);
+	report_activity(p, now);
 	p->transport->work(p->dispatcher, Max(at_most_ms, 0));
 	collect_done(p);
 }
 
 /* ---- the execution --------------------------------------------------------------- */
 
-static void
-prepare(Pipeline *p)
+void
+pipeline_prepare(Pipeline *p)
 {
 	MemoryContext old;
 
@@ -200,8 +209,11 @@ prepare(Pipeline *p)
 	old = MemoryContextSwitchTo(p->context);
 	p->tables = cadence_tables_load(p->shared->schema);
 	cadence_session_init(p->tables->schema_name);
+	p->log = cadence_log_create(p->tables);
+	cadence_arming_check(p->tables);
 	p->providers = cadence_providers_create(p->tables->owner);
 	p->recorder = cadence_recorder_create(p->tables);
+	p->orphans = cadence_orphans_create(p->tables);
 	p->claims = cadence_claims_create(
 		p->tables, p->company != NULL ? p->company->due_until : p->summary->started_at,
 		cadence_batch_size);
@@ -215,10 +227,10 @@ prepare(Pipeline *p)
 	cadence_xact_commit();
 }
 
-static bool
-is_finished(const Pipeline *p)
+bool
+pipeline_is_busy(const Pipeline *p)
 {
-	return p->exhausted && p->queue.waiting == 0 && in_flight(p) == 0 && p->done.n == 0;
+	return p->queue.waiting > 0 || in_flight(p) > 0 || p->done.n > 0;
 }
 
 /* After its first claim a leader knows whether it has more than a batch to do. */
@@ -236,7 +248,32 @@ longest_wait(const Pipeline *p)
 {
 	if (p->claim_denied)
 		return CLAIM_DENIED_WAIT_MS;
-	return turn_wants_claim(p) ? 0 : WAIT_MS;
+	return turn_wants_claim(p) != CLAIM_NOTHING ? 0 : WAIT_MS;
+}
+
+/* Records, claims and starts whatever it is time for, once. */
+void
+pipeline_turn(Pipeline *p)
+{
+	ClaimKind claim;
+	bool record;
+
+	p->claim_denied = false;
+	claim = turn_wants_claim(p);
+	record = wants_record(p, GetCurrentTimestamp(), claim != CLAIM_NOTHING);
+	if (record || claim != CLAIM_NOTHING)
+		turn_take(p, record, claim);
+	if (claim != CLAIM_NOTHING && !p->alone)
+		seek_company(p);
+	if (turn_wants_recheck(p, GetCurrentTimestamp()))
+		turn_recheck(p);
+	start_waiting(p);
+}
+
+static bool
+is_finished(const Pipeline *p)
+{
+	return p->exhausted && !pipeline_is_busy(p);
 }
 
 static void
@@ -244,25 +281,13 @@ run_until_finished(Pipeline *p)
 {
 	while (!is_finished(p))
 	{
-		bool claim;
-		bool record;
-
 		cadence_process_interrupts();
 		helpers_listen(p);
 		if (cadence_stop_requested() || !cadence_enabled || helpers_are_ending(p))
 			return;
-		p->claim_denied = false;
-		claim = turn_wants_claim(p);
-		record = wants_record(p, GetCurrentTimestamp(), claim);
-		if (record || claim)
-			turn_take(p, record, claim);
-		if (claim && !p->alone)
-			seek_company(p);
-		if (turn_wants_recheck(p, GetCurrentTimestamp()))
-			turn_recheck(p);
-		start_waiting(p);
+		pipeline_turn(p);
 		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0 || p->claim_denied)
-			wait_for_transfers(p, longest_wait(p));
+			pipeline_wait(p, longest_wait(p));
 	}
 }
 
@@ -286,7 +311,7 @@ drain(Pipeline *p)
 			break;
 		cadence_drain_wakeups();
 		helpers_listen(p);
-		wait_for_transfers(p, stop_at != 0 ? GRACE_MS / 10 : WAIT_MS);
+		pipeline_wait(p, stop_at != 0 ? GRACE_MS / 10 : WAIT_MS);
 	}
 }
 
@@ -299,8 +324,8 @@ abandon_rest(Pipeline *p)
 	collect_done(p);
 }
 
-static void
-give_back_waiting(Pipeline *p)
+void
+pipeline_give_back_waiting(Pipeline *p)
 {
 	CadenceStep *step;
 
@@ -312,8 +337,8 @@ give_back_waiting(Pipeline *p)
  * Runs one thing that must not prevent what comes after it; false when it
  * failed, with a warning.
  */
-static bool
-attempt(Pipeline *p, void (*action)(Pipeline *))
+bool
+pipeline_attempt(Pipeline *p, void (*action)(Pipeline *))
 {
 	volatile bool ok = true;
 
@@ -328,7 +353,7 @@ attempt(Pipeline *p, void (*action)(Pipeline *))
 		ok = false;
 		cadence_forget_cancel();
 		ereport(WARNING, (errcode(error->sqlerrcode),
-						  errmsg("an execution could not end properly: %s", error->message)));
+						  errmsg("a part of an execution failed: %s", error->message)));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
@@ -340,36 +365,36 @@ write_log(Pipeline *p)
 {
 	cadence_summary_finish(p->summary);
 	cadence_xact_begin(p->tables, "cadence_runner: logging");
-	cadence_log_write(p->tables, p->summary);
+	cadence_log_write(p->log, p->summary);
 	cadence_xact_commit();
 }
 
-static void
-prune_log(Pipeline *p)
+void
+pipeline_prune_log(Pipeline *p)
 {
 	cadence_xact_begin(p->tables, "cadence_runner: removing old log rows");
-	cadence_log_prune(p->tables);
+	p->more_to_prune = cadence_log_prune(p->log);
 	cadence_xact_commit();
 }
 
 /*
  * Ends an execution that did not finish by itself.
  */
-static void
-wind_down(Pipeline *p)
+void
+pipeline_wind_down(Pipeline *p)
 {
 	cadence_forget_cancel();
-	give_back_waiting(p);
-	attempt(p, drain);
-	attempt(p, abandon_rest);
+	pipeline_give_back_waiting(p);
+	pipeline_attempt(p, drain);
+	pipeline_attempt(p, abandon_rest);
 	cadence_forget_cancel();
 	if (cadence_stop_requested())
 		cadence_session_hurry();
-	if (!attempt(p, turn_record_rest) || p->done.n > 0)
+	if (!pipeline_attempt(p, turn_record_rest) || p->done.n > 0)
 	{
 		cadence_forget_cancel();
 		cadence_session_hurry();
-		attempt(p, turn_record_essentials);
+		pipeline_attempt(p, turn_record_essentials);
 	}
 }
 
@@ -409,7 +434,12 @@ run(Pipeline *p)
 
 	PG_TRY();
 	{
-		prepare(p);
+		pipeline_prepare(p);
+		if (p->company == NULL)
+		{
+			pipeline_attempt(p, turn_release_orphans);
+			pipeline_attempt(p, turn_note_halted);
+		}
 		run_until_finished(p);
 	}
 	PG_CATCH();
@@ -420,8 +450,8 @@ run(Pipeline *p)
 	return error;
 }
 
-static void
-note_failure(Pipeline *p, const ErrorData *error)
+void
+pipeline_note_failure(Pipeline *p, const ErrorData *error)
 {
 	p->summary->failure_sqlstate = pstrdup(unpack_sql_state(error->sqlerrcode));
 	p->summary->failure_message = error->message;
@@ -440,7 +470,7 @@ run_to_the_end(Pipeline *p)
 	{
 		helpers_stop(p);
 		if (p->tables != NULL)
-			wind_down(p);
+			pipeline_wind_down(p);
 	}
 	return error;
 }
@@ -449,27 +479,36 @@ run_to_the_end(Pipeline *p)
 static void
 wait_for_helpers(Pipeline *p)
 {
-	if (attempt(p, helpers_wait))
+	if (pipeline_attempt(p, helpers_wait))
 		return;
 	helpers_stop(p);
 	cadence_forget_cancel();
-	attempt(p, helpers_wait);
+	pipeline_attempt(p, helpers_wait);
 }
 
-static void
-log_execution(Pipeline *p, bool prune)
+void
+pipeline_log(Pipeline *p)
 {
-	if (!attempt(p, write_log))
+	if (!pipeline_attempt(p, write_log))
 	{
 		cadence_forget_cancel();
-		attempt(p, write_log);
+		pipeline_attempt(p, write_log);
 	}
-	if (prune)
-		attempt(p, prune_log);
 }
 
-static MemoryContext
-begin(Pipeline *p, CadenceShared *shared)
+/* After a change of settings. */
+void
+pipeline_resize(Pipeline *p)
+{
+	p->max_in_flight = cadence_max_in_flight;
+	if (p->dispatcher == NULL)
+		return;
+	p->transport->resize(p->dispatcher, p->max_in_flight);
+	p->queue.capacity = p->transport->capacity(p->dispatcher);
+}
+
+MemoryContext
+pipeline_begin(Pipeline *p, CadenceShared *shared)
 {
 	MemoryContext context =
 		AllocSetContextCreate(TopMemoryContext, "cadence_runner execution", ALLOCSET_DEFAULT_SIZES);
@@ -492,7 +531,7 @@ StringInfo
 cadence_pipeline_execute(CadenceShared *shared)
 {
 	Pipeline p;
-	MemoryContext old = begin(&p, shared);
+	MemoryContext old = pipeline_begin(&p, shared);
 	ErrorData *error = run_to_the_end(&p);
 	StringInfo json;
 
@@ -500,9 +539,11 @@ cadence_pipeline_execute(CadenceShared *shared)
 	if (error == NULL)
 		error = p.helper_error;
 	if (error != NULL)
-		note_failure(&p, error);
-	if (p.tables != NULL)
-		log_execution(&p, error == NULL);
+		pipeline_note_failure(&p, error);
+	if (p.log != NULL)
+		pipeline_log(&p);
+	if (error == NULL)
+		pipeline_attempt(&p, pipeline_prune_log);
 	if (error != NULL)
 		ThrowErrorData(error);
 	MemoryContextSwitchTo(old);
@@ -521,7 +562,7 @@ cadence_pipeline_help(CadenceShared *shared, ErrorData **error)
 {
 	Pipeline p;
 
-	begin(&p, shared);
+	pipeline_begin(&p, shared);
 	p.company = shared;
 	p.alone = true;
 	*error = run_to_the_end(&p);

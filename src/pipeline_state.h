@@ -12,9 +12,11 @@
 #include "claim.h"
 #include "dispatch.h"
 #include "execution.h"
+#include "orphans.h"
 #include "provider.h"
 #include "queue.h"
 #include "record.h"
+#include "runlog.h"
 #include "step.h"
 #include "summary.h"
 #include "tables.h"
@@ -44,6 +46,7 @@ typedef struct Pipeline
 	CadenceProviders *providers;
 	CadenceClaims *claims;
 	CadenceRecorder *recorder;
+	CadenceLog *log;
 	CadenceSummary *summary;
 	const CadenceDispatchFunctions *transport;
 	CadenceDispatcher *dispatcher; /* made when there is something to send */
@@ -52,14 +55,45 @@ typedef struct Pipeline
 	StepList done; /* ended, not yet recorded */
 	TimestampTz done_since;
 	size_t message_bytes;
-	TimestampTz checked_at; /* when every waiting step was last known to be wanted */
-	bool exhausted;			/* nothing due is left to claim */
+	TimestampTz published_at; /* when others were last told of it */
+	TimestampTz checked_at;	  /* when every waiting step was last known to be wanted */
+	bool exhausted;			  /* nothing due is left to claim */
+	bool bypass_exhausted;	  /* nothing, for providers that are not held up */
 	TimestampTz record_not_before;
 	bool record_blocked; /* by a locked table: nothing more is taken or sent meanwhile */
 	int apart;			 /* so many turns to come record and claim in transactions of their own */
 	int careful;		 /* so many claims to come are made one run at a time */
 	int lock_failures;
+
+	/* of a resident worker's */
+	bool resident;
+	CadenceOrphans *orphans;
+	TimestampTz next_due; /* the first that is known since the last look began */
+	bool left_over;		  /* the last look saw runs that it could not take */
+	bool more_to_prune;
+	int found; /* so many due runs were seen since this was last set to 0 */
 } Pipeline;
+
+typedef enum ClaimKind
+{
+	CLAIM_NOTHING,
+	CLAIM_DUE,	 /* what is due, oldest first */
+	CLAIM_BYPASS /* past those whose provider is held up */
+} ClaimKind;
+
+/* pipeline.c */
+extern MemoryContext pipeline_begin(Pipeline *p, CadenceShared *shared);
+extern void pipeline_prepare(Pipeline *p);
+extern void pipeline_turn(Pipeline *p);
+extern void pipeline_wait(Pipeline *p, int at_most_ms);
+extern bool pipeline_is_busy(const Pipeline *p);
+extern bool pipeline_attempt(Pipeline *p, void (*action)(Pipeline *));
+extern void pipeline_give_back_waiting(Pipeline *p);
+extern void pipeline_wind_down(Pipeline *p);
+extern void pipeline_note_failure(Pipeline *p, const ErrorData *error);
+extern void pipeline_log(Pipeline *p);
+extern void pipeline_prune_log(Pipeline *p);
+extern void pipeline_resize(Pipeline *p);
 
 /* progress.c */
 extern CadenceBatch *progress_new_batch(Pipeline *p);
@@ -82,8 +116,10 @@ extern void helpers_unlock_claims(Pipeline *p);
 extern bool turn_may_be_sent(const CadenceStep *step, TimestampTz now);
 extern bool turn_wants_recheck(const Pipeline *p, TimestampTz now);
 extern void turn_recheck(Pipeline *p);
-extern bool turn_wants_claim(const Pipeline *p);
-extern void turn_take(Pipeline *p, bool with_record, bool with_claim);
+extern ClaimKind turn_wants_claim(const Pipeline *p);
+extern void turn_take(Pipeline *p, bool with_record, ClaimKind claim);
+extern void turn_release_orphans(Pipeline *p);
+extern void turn_note_halted(Pipeline *p);
 extern void turn_record_rest(Pipeline *p);
 extern void turn_record_essentials(Pipeline *p);
 extern ErrorData *turn_catch_error(MemoryContext context);

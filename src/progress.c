@@ -8,6 +8,8 @@
 #include "utils/timestamp.h"
 
 #include "pipeline_state.h"
+#include "registry.h"
+#include "traffic.h"
 #include "uuid.h"
 
 static void
@@ -31,7 +33,6 @@ progress_new_batch(Pipeline *p)
 	CadenceBatch *batch = MemoryContextAllocZero(context, sizeof(*batch));
 
 	batch->context = context;
-	cadence_uuid_v7(&batch->claim_id);
 	return batch;
 }
 
@@ -144,6 +145,8 @@ progress_settle(Pipeline *p, bool all)
 {
 	int kept = 0;
 
+	cadence_traffic_count(p->done.steps, p->done.n);
+	registry_executed();
 	for (int i = 0; i < p->done.n; i++)
 	{
 		CadenceStep *step = p->done.steps[i];
@@ -153,6 +156,8 @@ progress_settle(Pipeline *p, bool all)
 			p->done.steps[kept++] = step;
 			continue;
 		}
+		if (!step->lost && step->plan.has_due && step->plan.status == RUN_ACTIVE)
+			p->next_due = Min(p->next_due, step->plan.next_due);
 		report_step(p, step);
 		release_step(p, step);
 	}

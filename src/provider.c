@@ -79,6 +79,7 @@ static CadenceProvider *
 find_or_add(CadenceProviders *providers, Oid server)
 {
 	CadenceProvider *p;
+	MemoryContext old;
 	ListCell *cell;
 
 	foreach (cell, providers->list)
@@ -87,10 +88,12 @@ find_or_add(CadenceProviders *providers, Oid server)
 		if (p->server == server)
 			return p;
 	}
+	old = MemoryContextSwitchTo(providers->context);
 	p = palloc0(sizeof(*p));
 	p->server = server;
 	dlist_init(&p->waiting);
 	providers->list = lappend(providers->list, p);
+	MemoryContextSwitchTo(old);
 	return p;
 }
 
@@ -231,16 +234,39 @@ read_options(CadenceProvider *p, ForeignServer *server, List *mapping)
 		p->problem = pstrdup("it has no canal or no url");
 }
 
+/*
+ * What transfers under way point to stays as long as there are any: the texts
+ * of before go with the first change that finds none.
+ */
+static void
+renew_texts(CadenceProviders *providers, CadenceProvider *p)
+{
+	MemoryContext parent = providers->context;
+
+	if (p->outdated == NULL)
+		p->outdated =
+			AllocSetContextCreate(parent, "cadence_runner provider before", ALLOCSET_SMALL_SIZES);
+	if (p->texts != NULL)
+		MemoryContextSetParent(p->texts, p->outdated);
+	if (p->in_flight == 0)
+		MemoryContextDeleteChildren(p->outdated);
+	p->texts = AllocSetContextCreate(parent, "cadence_runner provider", ALLOCSET_SMALL_SIZES);
+}
+
 static void
 refresh_server(CadenceProviders *providers, Oid server)
 {
 	CadenceProvider *p = find_or_add(providers, server);
-
 	ForeignServer *found = GetForeignServerExtended(server, FSV_MISSING_OK);
+	MemoryContext old;
 
 	p->gone = found == NULL || cadence_server_usage(server, providers->owner) != ACLCHECK_OK;
-	if (!p->gone)
-		read_options(p, found, mapping_options(providers->owner, server));
+	if (p->gone)
+		return;
+	renew_texts(providers, p);
+	old = MemoryContextSwitchTo(p->texts);
+	read_options(p, found, mapping_options(providers->owner, server));
+	MemoryContextSwitchTo(old);
 }
 
 static int
@@ -275,6 +301,13 @@ read_servers(CadenceProviders *providers)
 	list_sort(providers->list, by_name);
 }
 
+/* Settings that are defaults of a server's options have changed. */
+void
+cadence_providers_expire(void)
+{
+	catalog_changed = true;
+}
+
 /*
  * Reads the servers again if a catalog has changed. Needs a transaction.
  *
@@ -283,12 +316,9 @@ read_servers(CadenceProviders *providers)
 void
 cadence_providers_refresh(CadenceProviders *providers)
 {
-	MemoryContext old;
-
 	if (!catalog_changed)
 		return;
 	catalog_changed = false;
-	old = MemoryContextSwitchTo(providers->context);
 	PG_TRY();
 	{
 		read_servers(providers);
@@ -299,7 +329,6 @@ cadence_providers_refresh(CadenceProviders *providers)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(old);
 }
 
 List *

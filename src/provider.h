@@ -14,6 +14,8 @@
 typedef struct CadenceProvider
 {
 	Oid server;
+	MemoryContext texts;	/* what the pointers below lead to */
+	MemoryContext outdated; /* what transfers under way may still point to */
 	char *name;
 	char *canal;
 	char *empresa; /* NULL: any */
@@ -44,6 +46,19 @@ typedef struct CadenceProvider
 	TimestampTz last_progress; /* when a step of it last started or ended */
 } CadenceProvider;
 
+/*
+ * What to go past: runs that would only wait for a provider that is held up.
+ * Lists of texts: "CHANNEL company" for providers of one company, "CHANNEL" for
+ * those of any, and every "CHANNEL company" that has one of its own.
+ */
+typedef struct CadenceHeldUp
+{
+	List *pairs;
+	List *channels;
+	List *served;
+	char *signature; /* all of it as one text */
+} CadenceHeldUp;
+
 typedef struct CadenceProviders CadenceProviders;
 
 extern CadenceProviders *cadence_providers_create(Oid owner);
@@ -51,6 +66,7 @@ extern void cadence_providers_refresh(CadenceProviders *providers);
 extern CadenceProvider *cadence_provider_choose(const CadenceProviders *providers,
 												const char *canal, const char *empresa,
 												const char *lead_id);
+extern void cadence_providers_expire(void);
 extern List *cadence_providers_list(const CadenceProviders *providers);
 
 #endif

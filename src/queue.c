@@ -3,10 +3,13 @@
  *		Which resolved step may leave next.
  *
  * One first-in first-out list per provider, served in turn, so that a provider
- * at its limit does not stand before the others.
+ * at its limit does not stand before the others. Of all that may be in flight,
+ * a part is kept for each provider: one that hangs can not fill it all.
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "utils/formatting.h"
 #include "utils/timestamp.h"
 
 #include "provider.h"
@@ -22,10 +25,41 @@ cadence_queue_push(CadenceQueue *queue, CadenceStep *step)
 	queue->waiting++;
 }
 
-static bool
-may_start(const CadenceProvider *p, TimestampTz now)
+/* What is kept for each provider, at least one message: a quarter of all, divided among them. */
+static int
+kept_share(const CadenceQueue *queue)
 {
-	return p->nwaiting > 0 && p->in_flight < p->max_in_flight && p->next_start <= now;
+	return Max(queue->capacity / (4 * Max(list_length(queue->providers), 1)), 1);
+}
+
+/* How much of its share a provider does not use. */
+static int
+unused_share(const CadenceProvider *p, int share)
+{
+	return p->gone ? 0 : Max(Min(share, p->max_in_flight) - p->in_flight, 0);
+}
+
+static int
+all_unused_shares(const CadenceQueue *queue)
+{
+	int share = kept_share(queue);
+	int unused = 0;
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+		unused += unused_share(lfirst(cell), share);
+	return unused;
+}
+
+/* Whether one more fits in; unused is what is kept for all of them. */
+static bool
+has_room(const CadenceQueue *queue, const CadenceProvider *p, int unused)
+{
+	int own = unused_share(p, kept_share(queue));
+
+	if (p->in_flight >= p->max_in_flight || queue->in_flight >= queue->capacity)
+		return false;
+	return own > 0 || queue->in_flight + unused < queue->capacity;
 }
 
 static CadenceStep *
@@ -40,8 +74,9 @@ take_from(CadenceQueue *queue, CadenceProvider *p)
  * Paces a provider: the gap between two starts, without a burst after a pause.
  */
 static void
-note_start(CadenceProvider *p, TimestampTz now)
+note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
 {
+	queue->in_flight++;
 	p->in_flight++;
 	p->last_progress = now;
 	if (p->max_rate > 0)
@@ -56,15 +91,16 @@ CadenceStep *
 cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 {
 	int n = list_length(queue->providers);
+	int unused = all_unused_shares(queue);
 
 	for (int i = 0; i < n && queue->waiting > 0; i++)
 	{
 		CadenceProvider *p = list_nth(queue->providers, (queue->turn + i) % n);
 
-		if (!may_start(p, now))
+		if (p->nwaiting == 0 || p->next_start > now || !has_room(queue, p, unused))
 			continue;
 		queue->turn = (queue->turn + i + 1) % n;
-		note_start(p, now);
+		note_start(queue, p, now);
 		return take_from(queue, p);
 	}
 	return NULL;
@@ -75,9 +111,9 @@ cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
  * full and nothing of it has ended for a while.
  */
 static bool
-is_held_up(const CadenceProvider *p, TimestampTz now)
+is_held_up(const CadenceQueue *queue, const CadenceProvider *p, int unused, TimestampTz now)
 {
-	if (p->in_flight >= p->max_in_flight)
+	if (p->in_flight > 0 && !has_room(queue, p, unused))
 		return now - p->last_progress > HELD_UP_AFTER_US;
 	return p->next_start > now;
 }
@@ -90,13 +126,14 @@ int
 cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
 {
 	int n = 0;
+	int unused = all_unused_shares(queue);
 	ListCell *cell;
 
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
 
-		if (!is_held_up(p, now))
+		if (!is_held_up(queue, p, unused, now))
 			n += p->nwaiting;
 	}
 	return n;
@@ -149,8 +186,9 @@ cadence_queue_pop_any(CadenceQueue *queue)
 
 /* A step that was popped has ended. */
 void
-cadence_queue_finished(CadenceStep *step)
+cadence_queue_finished(CadenceQueue *queue, CadenceStep *step)
 {
+	queue->in_flight--;
 	step->provider->in_flight--;
 	step->provider->last_progress = GetCurrentTimestamp();
 }
@@ -162,13 +200,14 @@ cadence_queue_finished(CadenceStep *step)
 int
 cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 {
+	int unused = all_unused_shares(queue);
 	ListCell *cell;
 
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
 
-		if (p->nwaiting > 0 && p->in_flight < p->max_in_flight)
+		if (p->nwaiting > 0 && has_room(queue, p, unused))
 		{
 			TimestampTz wait = p->next_start > now ? (p->next_start - now + 999) / 1000 : 0;
 
@@ -176,4 +215,86 @@ cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 		}
 	}
 	return at_most;
+}
+
+static char *
+channel_of(const CadenceProvider *p)
+{
+	return asc_toupper(p->canal, strlen(p->canal));
+}
+
+static char *
+pair_of(const CadenceProvider *p)
+{
+	return psprintf("%s %s", channel_of(p), p->empresa);
+}
+
+/* Whether another provider serves the same channel and company, and is not held up. */
+static bool
+has_substitute(const CadenceQueue *queue, const CadenceProvider *held, int unused, TimestampTz now)
+{
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		const CadenceProvider *p = lfirst(cell);
+		bool equal =
+			p != held && !p->gone && p->canal != NULL &&
+			pg_strcasecmp(p->canal, held->canal) == 0 &&
+			(p->empresa == NULL ? held->empresa == NULL
+								: held->empresa != NULL && strcmp(p->empresa, held->empresa) == 0);
+
+		if (equal && !is_held_up(queue, p, unused, now))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Which channels and companies have only providers that are held up; false when
+ * there are none. In the current memory context.
+ */
+bool
+cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now, CadenceHeldUp *held_up)
+{
+	int unused = all_unused_shares(queue);
+	StringInfoData signature;
+	ListCell *cell;
+
+	memset(held_up, 0, sizeof(*held_up));
+	initStringInfo(&signature);
+	foreach (cell, queue->providers)
+	{
+		const CadenceProvider *p = lfirst(cell);
+
+		if (p->gone || p->canal == NULL)
+			continue;
+		if (p->empresa != NULL)
+			held_up->served = lappend(held_up->served, pair_of(p));
+		if (p->nwaiting == 0 || !is_held_up(queue, p, unused, now) ||
+			has_substitute(queue, p, unused, now))
+			continue;
+		if (p->empresa != NULL)
+			held_up->pairs = lappend(held_up->pairs, pair_of(p));
+		else
+			held_up->channels = lappend(held_up->channels, channel_of(p));
+		appendStringInfo(&signature, "%u ", p->server);
+	}
+	held_up->signature = signature.data;
+	return held_up->pairs != NIL || held_up->channels != NIL;
+}
+
+/* What was to happen at a time that is far away now happens at once. */
+void
+cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
+{
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		CadenceProvider *p = lfirst(cell);
+
+		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
+		p->last_progress = Min(p->last_progress, now);
+	}
 }

@@ -4,7 +4,8 @@
  *
  * A batch is three statements whatever its size. The first moves the runs and
  * tells which claims are still ours; where one is not, somebody else has the
- * run, and only the late answer is kept as an event.
+ * run, and only the late answer is kept as an event. Unless that answer is what
+ * the run is held for: then it settles the run, as an operator would.
  *
  * When a batch fails, some row of it does, perhaps only by a deferred
  * constraint. Each step is then recorded in a subtransaction of its own, and
@@ -32,6 +33,9 @@
 #include "statement.h"
 #include "transaction.h"
 
+/* What the moment prevents is tried as a whole until so shortly before the lease's end. */
+#define LAST_CHANCE_US (5 * USECS_PER_SEC)
+
 /* So many steps that wait for a lock in vain are enough to stop trying for now. */
 #define UNSETTLED_MAX 3
 
@@ -48,6 +52,7 @@ typedef enum RecordPiece
 struct CadenceRecorder
 {
 	Statement move;
+	Statement settle;
 	Statement pause;
 	Statement events;
 	Statement event_once;
@@ -94,6 +99,27 @@ move_sql(const CadenceTables *t)
 		"WHERE r.id " EQ " ANY ($1) AND r.id " EQ " d.id AND r.claim_id " EQ " d.claim_id "
 		"AND r.next_run_at " EQ " d.lease_end RETURNING d.n, r.status::text " EQ " d.status",
 		t->runs, t->run_status_type);
+}
+
+/* A run that is held since nobody knew what has just been learned; it is active again. */
+static char *
+settle_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"UPDATE %s AS r SET status = d.status::%s, last_step_ordem = d.ordem, "
+		"next_step_ordem = d.next_ordem, next_run_at = d.next_due, attempts = d.attempts, "
+		"updated_at = " NOW " "
+		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY "
+		"AS d(id, claim_id, lease_end, status, advance, ordem, next_ordem, next_due, attempts, "
+		"keep_claim, n) "
+		"WHERE r.id " EQ " ANY ($1) AND r.id " EQ " d.id AND r.status " EQ " 'PAUSADA' "
+		"AND r.claim_id IS NULL AND r.next_step_ordem " EQ " d.ordem "
+		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
+		"WHERE e.lead_cadence_run_id " EQ " r.id ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ
+		" 'INCERTO' AND (d.status " NE " 'ATIVA' OR NOT EXISTS (SELECT FROM %s AS o "
+		"WHERE o.lead_id " EQ " r.lead_id AND o.cadence_id " EQ " r.cadence_id "
+		"AND o.status " EQ " 'ATIVA')) RETURNING d.n",
+		t->runs, t->run_status_type, t->events, t->runs);
 }
 
 static char *
@@ -151,6 +177,7 @@ cadence_recorder_create(const CadenceTables *t)
 	CadenceRecorder *r = palloc0(sizeof(*r));
 
 	r->move = STATEMENT("moving runs on", move_sql(t), move_types, SPI_OK_UPDATE_RETURNING);
+	r->settle = STATEMENT("settling runs", settle_sql(t), move_types, SPI_OK_UPDATE_RETURNING);
 	r->pause = STATEMENT("pausing a run", pause_sql(t), pause_types, SPI_OK_UPDATE);
 	r->events = STATEMENT("writing events", events_sql(t), event_types, SPI_OK_INSERT);
 	r->event_once =
@@ -279,6 +306,39 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Answers that came too late for their own claims, and not too late to be of use. */
+static void
+settle_late(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	ColumnArray columns[lengthof(move_types)];
+	CadenceStep **late = palloc(sizeof(CadenceStep *) * n);
+	int nlate = 0;
+
+	init_columns(columns, &r->settle, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (!steps[i]->lost || steps[i]->outcome != OUTCOME_SENT)
+			continue;
+		late[nlate++] = steps[i];
+		add_move(columns, steps[i]);
+	}
+	if (nlate == 0)
+		return;
+	execute_columns(&r->settle, columns);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool isnull;
+		CadenceStep *step =
+			late[DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+											 MOVED_NUMBER, &isnull)) -
+				 1];
+
+		step->lost = false;
+		step->late = step->as_planned = true;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
 static void
 pause_run(CadenceRecorder *r, CadenceStep *step)
 {
@@ -401,7 +461,10 @@ static void
 write_steps(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
 {
 	if (piece == RECORD_ALL || piece == RECORD_MOVE)
+	{
 		move_runs(r, steps, n);
+		settle_late(r, steps, n);
+	}
 	if (piece == RECORD_PAUSE)
 		for (int i = 0; i < n; i++)
 			pause_run(r, steps[i]);
@@ -489,7 +552,7 @@ warn_unmoved(const CadenceStep *step, const ErrorData *error)
 {
 	ereport(WARNING, (errcode(error->sqlerrcode),
 					  errmsg("run %s could not be moved on: %s", step->run_id_text, error->message),
-					  errhint("It is due again when its lease ends, and may then be sent twice.")));
+					  errhint("It is due again when its lease ends, and then uncertain.")));
 }
 
 /*
@@ -514,7 +577,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step)
 
 /*
  * Records one step of a batch that failed, and says whether it is settled. What
- * only the moment prevents is tried again while the claim lasts.
+ * only the moment prevents is tried again until shortly before the claim ends.
  */
 static bool
 record_one(CadenceRecorder *r, CadenceStep *step)
@@ -522,15 +585,9 @@ record_one(CadenceRecorder *r, CadenceStep *step)
 	ErrorData *error = try_record(r, step, RECORD_ALL);
 
 	step->recorded = error == NULL;
-	if (is_of_the_moment(error))
-	{
-		if (GetCurrentTimestamp() < step->lease_end)
-			return false;
-		note_problem(step, error);
-		warn_unmoved(step, error);
-		step->recorded = true;
-	}
-	else if (error != NULL)
+	if (is_of_the_moment(error) && GetCurrentTimestamp() < step->lease_end - LAST_CHANCE_US)
+		return false;
+	if (error != NULL)
 	{
 		note_problem(step, error);
 		record_in_pieces(r, step);

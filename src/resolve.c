@@ -439,17 +439,16 @@ resolve_provider(const CadenceResolver *r, CadenceStep *step)
 
 /*
  * An earlier claim was never recorded: its attempt may have reached the
- * provider. Where that must not happen twice, an operator decides.
+ * provider. This claim sends nothing, and is no attempt; it says so, and what
+ * follows is up to the provider's on_uncertain.
  */
 static void
-resolve_interruption(CadenceStep *step, bool interrupted)
+resolve_interruption(CadenceStep *step)
 {
-	if (!interrupted || !step->provider->hold)
-		return;
 	step->outcome = OUTCOME_UNCERTAIN;
+	step->attempts = Max(step->attempts - 1, 0);
 	step->reason.code = "INCERTO";
-	step->reason.text =
-		pstrdup("an earlier attempt was interrupted; whether it was sent is unknown");
+	step->reason.text = pstrdup("an attempt was interrupted; whether it was sent is unknown");
 }
 
 /* Made here, inside a transaction: the server's hashing needs a resource owner. */
@@ -504,7 +503,8 @@ cadence_resolve(CadenceResolver *r, HeapTuple row, bool interrupted)
 		resolve_provider(r, step))
 	{
 		set_idempotency_key(step);
-		resolve_interruption(step, interrupted);
+		if (interrupted)
+			resolve_interruption(step);
 	}
 	return step;
 }

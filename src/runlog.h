@@ -10,7 +10,10 @@
 #include "summary.h"
 #include "tables.h"
 
-extern void cadence_log_write(const CadenceTables *tables, const CadenceSummary *summary);
-extern void cadence_log_prune(const CadenceTables *tables);
+typedef struct CadenceLog CadenceLog;
+
+extern CadenceLog *cadence_log_create(const CadenceTables *tables);
+extern void cadence_log_write(CadenceLog *log, const CadenceSummary *summary);
+extern bool cadence_log_prune(CadenceLog *log);
 
 #endif

@@ -11,8 +11,11 @@
 
 #include <limits.h>
 
+#include "utils/varlena.h"
+
 #include "compat.h"
 #include "execution.h"
+#include "registry.h"
 #include "settings.h"
 
 int cadence_batch_size = 500;
@@ -27,6 +30,7 @@ int cadence_request_timeout = 30000;
 int cadence_log_results = 1000;
 int cadence_log_retention = 90 * 24 * 60;
 bool cadence_enabled = true;
+char *cadence_databases = "";
 
 typedef struct IntSetting
 {
@@ -49,8 +53,8 @@ static const IntSetting int_settings[] = {
 	 "They come out of max_worker_processes; if that has fewer to give, fewer are used.",
 	 &cadence_workers, 1, CADENCE_WORKERS_MAX, 0},
 	{"cadence_runner.lease", "How long a taken run belongs to the execution that took it.",
-	 "After a crash, a run that was taken is due again when its lease has ended.", &cadence_lease,
-	 10, 24 * 3600, GUC_UNIT_S},
+	 "A worker that is stopped for longer loses the runs that it had taken.", &cadence_lease, 10,
+	 24 * 3600, GUC_UNIT_S},
 	{"cadence_runner.retry_unresolved",
 	 "Wait before a step without contact, address, template or provider is looked at again.", NULL,
 	 &cadence_retry_unresolved, 1, 30 * 24 * 3600, GUC_UNIT_S},
@@ -70,6 +74,27 @@ static const IntSetting int_settings[] = {
 	 "0 keeps them for ever.", &cadence_log_retention, 0, INT_MAX, GUC_UNIT_MIN},
 };
 
+/* A list that can not be read must not pass as an empty one. */
+static bool
+check_databases(char **value, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*value);
+	List *names;
+	bool ok = SplitIdentifierString(copy, ',', &names);
+
+	if (ok && list_length(names) > CADENCE_RESIDENTS_MAX)
+	{
+		GUC_check_errdetail("There can be resident workers in %d databases.",
+							CADENCE_RESIDENTS_MAX);
+		ok = false;
+	}
+	else if (!ok)
+		GUC_check_errdetail("It is a list of names, separated by commas.");
+	list_free(names);
+	pfree(copy);
+	return ok;
+}
+
 void
 cadence_define_settings(void)
 {
@@ -84,5 +109,10 @@ cadence_define_settings(void)
 							 "Off: an execution refuses to start, and a running one takes "
 							 "nothing more after a reload.",
 							 &cadence_enabled, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"cadence_runner.databases", "The databases that have a resident worker.",
+		"Takes effect only where shared_preload_libraries has "
+		"cadence_runner.",
+		&cadence_databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
 	MarkGUCPrefixReserved("cadence_runner");
 }

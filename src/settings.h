@@ -7,6 +7,12 @@
 
 #include "postgres.h"
 
+/*
+ * A lease may be as long as two of the longest time-outs that a server can have,
+ * and 20 seconds, whatever the setting says.
+ */
+#define CADENCE_LEASE_MAX_S (2 * 600 + 20)
+
 extern int cadence_batch_size;
 extern int cadence_max_in_flight;
 extern int cadence_workers;
@@ -19,6 +25,7 @@ extern int cadence_request_timeout;	 /* milliseconds */
 extern int cadence_log_results;
 extern int cadence_log_retention; /* minutes, 0: kept for ever */
 extern bool cadence_enabled;
+extern char *cadence_databases;
 
 extern void cadence_define_settings(void);
 

@@ -98,6 +98,7 @@ typedef struct CadenceStep
 	/* its record */
 	RunPlan plan;
 	bool lost;		 /* the claim was no longer ours */
+	bool late;		 /* nor was it, but the answer has settled the run */
 	bool as_planned; /* the run got the status that the plan says */
 	bool recorded;
 	const char *record_problem; /* NULL, or what could not be written and why */

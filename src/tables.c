@@ -51,6 +51,17 @@ column_type(const CadenceTables *tables, const char *table, const char *column)
 	return format_type_be_qualified(get_atttype(oid, attnum));
 }
 
+/* Whether a column can hold a word: an enum may not have it. */
+static bool
+has_word(const CadenceTables *tables, const char *table, const char *column, const char *word)
+{
+	Oid relation = find_table(tables, table);
+	Oid type = getBaseType(get_atttype(relation, get_attnum(relation, column)));
+
+	return !type_is_enum(type) ||
+		   SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(word));
+}
+
 static Oid
 owner_of(Oid relation)
 {
@@ -91,6 +102,8 @@ cadence_tables_load(Oid schema)
 	t->messages = qualified(t, 6, "lead_messages");
 	t->empresas = qualified(t, 7, "cadence_empresas");
 	t->logs = qualified(t, 8, "cadence_runner_logs");
+	t->arming_oid = find_table(t, "cadence_arming");
+	t->arming = quote_qualified_identifier(t->schema_name, "cadence_arming");
 
 	t->runs_oid = find_table(t, "lead_cadence_runs");
 	t->owner = owner_of(t->runs_oid);
@@ -106,6 +119,7 @@ cadence_tables_load(Oid schema)
 	t->message_direcao_type = column_type(t, "lead_messages", "direcao");
 	t->message_estado_type = column_type(t, "lead_messages", "estado");
 	t->log_trigger_type = column_type(t, "cadence_runner_logs", "trigger_source");
+	t->log_knows_worker = has_word(t, "cadence_runner_logs", "trigger_source", "WORKER");
 	return t;
 }
 
@@ -113,12 +127,18 @@ cadence_tables_load(Oid schema)
  * Whoever owns a table decides what its triggers, rules and defaults do when we
  * write to it. That must be nobody who is not the worker's own role anyway.
  */
-static void
-check_table_owner(const CadenceTables *tables, Oid relation)
+bool
+cadence_tables_are_owned(const CadenceTables *tables, Oid relation)
 {
 	Oid owner = owner_of(relation);
 
-	if (OidIsValid(owner) && owner != tables->owner && !is_member_of_role(owner, tables->owner))
+	return owner == tables->owner || !OidIsValid(owner) || is_member_of_role(owner, tables->owner);
+}
+
+static void
+check_table_owner(const CadenceTables *tables, Oid relation)
+{
+	if (!cadence_tables_are_owned(tables, relation))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("table \"%s\" does not belong to the owner of lead_cadence_runs",
 							   get_rel_name(relation)),

@@ -16,8 +16,9 @@ typedef struct CadenceTables
 {
 	Oid schema;
 	Oid runs_oid;
-	Oid oids[CADENCE_TABLE_COUNT]; /* of all of them */
-	Oid owner;					   /* of the runs */
+	Oid oids[CADENCE_TABLE_COUNT]; /* of all that are worked on */
+	Oid arming_oid;
+	Oid owner; /* of the runs */
 	char *schema_name;
 
 	/* qualified and quoted */
@@ -30,6 +31,7 @@ typedef struct CadenceTables
 	char *messages;
 	char *empresas;
 	char *logs;
+	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */
 	char *run_status_type;
@@ -39,9 +41,11 @@ typedef struct CadenceTables
 	char *message_direcao_type;
 	char *message_estado_type;
 	char *log_trigger_type;
+	bool log_knows_worker; /* false: that is an enum without WORKER */
 } CadenceTables;
 
 extern CadenceTables *cadence_tables_load(Oid schema);
+extern bool cadence_tables_are_owned(const CadenceTables *tables, Oid relation);
 extern void cadence_tables_check_owner(const CadenceTables *tables);
 
 #endif

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "claimant.h"
 #include "interrupt.h"
 #include "pipeline_state.h"
 #include "resolve.h"
@@ -91,14 +92,36 @@ resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 	MemoryContextSwitchTo(old);
 }
 
-/* The claim is committed: its steps go where they belong. */
+/* How far a committed look has come. */
 static void
-accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
+note_progress(Pipeline *p, const ClaimResult *claim, ClaimKind kind)
 {
-	cadence_claim_commit(p->claims);
-	p->exhausted = claim->last;
+	if (kind == CLAIM_BYPASS)
+		p->bypass_exhausted = claim->last;
+	else
+		p->exhausted = claim->last;
+	if (claim->last)
+		p->next_due = Min(p->next_due, claim->next_due);
+	if (claim->nrows < claim->nseen)
+		p->left_over = true;
+	p->found += claim->nseen;
+}
+
+/*
+ * The claim is committed: its steps go where they belong.
+ *
+ * Runs that somebody else has are skipped, which ends an execution's interest
+ * in them. A resident worker will simply look at them again.
+ */
+static void
+accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, ClaimKind kind,
+			 CadenceStep **steps)
+{
+	cadence_claim_commit(p->claims, claim);
+	note_progress(p, claim, kind);
 	p->lock_failures = 0;
-	report_skipped(p, claim);
+	if (!p->resident)
+		report_skipped(p, claim);
 	batch->live = claim->nrows;
 	if (p->queue.waiting == 0)
 		p->checked_at = GetCurrentTimestamp();
@@ -133,10 +156,11 @@ is_about_one_run(int sqlstate)
  * the next look starts behind it.
  */
 static void
-give_up_run(Pipeline *p, const ClaimResult *claim, const ErrorData *error)
+give_up_run(Pipeline *p, const ClaimResult *claim, ClaimKind kind, const ErrorData *error)
 {
-	cadence_claim_commit(p->claims);
-	p->exhausted = claim->last;
+	cadence_claim_commit(p->claims, claim);
+	note_progress(p, claim, kind);
+	cadence_claims_refuse(p->claims, &claim->seen[0].id);
 	progress_report_run(p, &claim->seen[0], "ERRO", error->message);
 	ereport(WARNING, (errcode(error->sqlerrcode),
 					  errmsg("a due run could not be claimed: %s", error->message)));
@@ -148,29 +172,37 @@ give_up_run(Pipeline *p, const ClaimResult *claim, const ErrorData *error)
  * Anything else ends the execution.
  */
 static void
-claim_failed(Pipeline *p, const ClaimResult *claim, ErrorData *error)
+claim_failed(Pipeline *p, const ClaimResult *claim, ClaimKind kind, ErrorData *error)
 {
-	if (sqlstate_is_conflict(error->sqlerrcode) && ++p->lock_failures < CLAIM_LOCK_ATTEMPTS &&
-		!cadence_stop_requested())
+	if (sqlstate_is_conflict(error->sqlerrcode) && !cadence_stop_requested() &&
+		(p->resident || ++p->lock_failures < CLAIM_LOCK_ATTEMPTS))
 		return;
 	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0)
 		ThrowErrorData(error);
 	if (p->careful == 0)
 		p->careful = p->apart = cadence_batch_size;
 	else
-		give_up_run(p, claim, error);
+		give_up_run(p, claim, kind, error);
 }
 
 /* One claim in a transaction of its own or, with records to write, in theirs. */
 static void
-claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimResult *claim, CadenceStep ***steps)
+claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult *claim,
+				  CadenceStep ***steps)
 {
 	MemoryContext old;
+	CadenceHeldUp held_up;
+	TimestampTz until;
 
 	cadence_providers_refresh(p->providers);
 	p->queue.providers = cadence_providers_list(p->providers);
 	old = MemoryContextSwitchTo(batch->context);
-	cadence_claim(p->claims, &batch->claim_id, lease_end(p), p->careful > 0 ? 1 : 0, claim);
+	if (kind == CLAIM_BYPASS)
+		(void) cadence_queue_held_up(&p->queue, GetCurrentTimestamp(), &held_up);
+	until = lease_end(p);
+	cadence_claim_id(&batch->claim_id, until);
+	cadence_claim(p->claims, &batch->claim_id, until, kind == CLAIM_BYPASS ? &held_up : NULL,
+				  p->careful > 0 ? 1 : 0, p->resident, claim);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
 	MemoryContextSwitchTo(old);
 	resolve_rows(p, batch, claim, *steps);
@@ -195,8 +227,9 @@ turn_catch_error(MemoryContext context)
  * recorded step by step, and for a while the two go apart.
  */
 static void
-transact(Pipeline *p, bool with_record, bool with_claim)
+transact(Pipeline *p, bool with_record, ClaimKind kind)
 {
+	bool with_claim = kind != CLAIM_NOTHING;
 	CadenceBatch *volatile batch = with_claim ? progress_new_batch(p) : NULL;
 	ClaimResult claim = {0};
 	CadenceStep **steps = NULL;
@@ -208,7 +241,7 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 		if (with_record)
 			cadence_record(p->recorder, p->done.steps, p->done.n);
 		if (with_claim)
-			claim_and_resolve(p, batch, &claim, &steps);
+			claim_and_resolve(p, batch, kind, &claim, &steps);
 		cadence_xact_commit();
 	}
 	PG_CATCH();
@@ -226,7 +259,7 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 			p->record_not_before = 0;
 		}
 		if (with_claim)
-			accept_claim(p, batch, &claim, steps);
+			accept_claim(p, batch, &claim, kind, steps);
 		helpers_unlock_claims(p);
 		return;
 	}
@@ -237,7 +270,7 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 		record_one_by_one(p);
 	}
 	else
-		claim_failed(p, &claim, error);
+		claim_failed(p, &claim, kind, error);
 	helpers_unlock_claims(p);
 	if (batch != NULL)
 		MemoryContextDelete(batch->context);
@@ -245,24 +278,24 @@ transact(Pipeline *p, bool with_record, bool with_claim)
 }
 
 void
-turn_take(Pipeline *p, bool with_record, bool with_claim)
+turn_take(Pipeline *p, bool with_record, ClaimKind claim)
 {
 	if (p->apart > 0)
 	{
 		p->apart--;
 		if (with_record)
-			transact(p, true, false);
+			transact(p, true, CLAIM_NOTHING);
 		with_record = false;
 	}
-	if (with_claim && !helpers_lock_claims(p))
+	if (claim != CLAIM_NOTHING && !helpers_lock_claims(p))
 	{
 		p->claim_denied = true;
-		with_claim = false;
+		claim = CLAIM_NOTHING;
 	}
-	if (with_claim)
+	if (claim != CLAIM_NOTHING)
 		p->careful = Max(p->careful - 1, 0);
-	if (with_record || with_claim)
-		transact(p, with_record, with_claim);
+	if (with_record || claim != CLAIM_NOTHING)
+		transact(p, with_record, claim);
 }
 
 /* Whether a whole request still fits into the lease, and its provider is still ours. */
@@ -316,22 +349,51 @@ turn_recheck(Pipeline *p)
 	MemoryContextDelete(context);
 }
 
-/* Before the queue runs dry, but not without end for a provider that is held up. */
-bool
+/*
+ * Claims are made before the queue runs dry, but not without end for a provider
+ * that is held up. When its steps fill the queue, the others' are looked for.
+ */
+ClaimKind
 turn_wants_claim(const Pipeline *p)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	int low_water = Min(p->max_in_flight, (cadence_batch_size + 1) / 2);
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 
-	return !p->exhausted && !p->record_blocked && p->queue.waiting <= most &&
-		   cadence_queue_ready(&p->queue, GetCurrentTimestamp()) < low_water;
+	if (p->exhausted || p->record_blocked || cadence_queue_ready(&p->queue, now) >= low_water)
+		return CLAIM_NOTHING;
+	if (p->queue.waiting <= most)
+		return CLAIM_DUE;
+	return p->bypass_exhausted || p->queue.waiting > most * 2 ? CLAIM_NOTHING : CLAIM_BYPASS;
+}
+
+/* Claims of processes that are gone become due, to this execution too. */
+void
+turn_release_orphans(Pipeline *p)
+{
+	TimestampTz due = p->resident ? GetCurrentTimestamp() : p->summary->started_at;
+	int64 longest_s = Max(cadence_lease, CADENCE_LEASE_MAX_S);
+
+	cadence_xact_begin(p->tables, "cadence_runner: looking for abandoned claims");
+	(void) cadence_orphans_release(p->orphans, GetCurrentTimestamp() + longest_s * USECS_PER_SEC,
+								   due);
+	cadence_xact_commit();
+}
+
+/* Those on runs that were paused or cancelled meanwhile are noted. */
+void
+turn_note_halted(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: looking for halted claims");
+	cadence_orphans_note_halted(p->orphans);
+	cadence_xact_commit();
 }
 
 void
 turn_record_rest(Pipeline *p)
 {
 	if (p->done.n > 0)
-		transact(p, true, false);
+		transact(p, true, CLAIM_NOTHING);
 	if (p->done.n > 0)
 		record_one_by_one(p);
 }

@@ -11,16 +11,16 @@
 
 #include "uuid.h"
 
-static void
-set_version(pg_uuid_t *uuid, int version)
+void
+cadence_uuid_set_version(pg_uuid_t *uuid, int version)
 {
 	uuid->data[6] = (uuid->data[6] & 0x0F) | (version << 4);
 	uuid->data[8] = (uuid->data[8] & 0x3F) | 0x80;
 }
 
 /* Each call of the system's generator costs more than the few bytes that an id takes. */
-static void
-random_bytes(uint8 *to, size_t len)
+void
+cadence_random_bytes(uint8 *to, size_t len)
 {
 	static uint8 pool[1024];
 	static size_t left = 0;
@@ -56,12 +56,12 @@ cadence_uuid_v7(pg_uuid_t *uuid)
 		stamp = last + 1;
 	last = stamp;
 
-	random_bytes(&uuid->data[8], 8);
+	cadence_random_bytes(&uuid->data[8], 8);
 	for (int i = 0; i < 6; i++)
 		uuid->data[i] = (uint8) (stamp >> (12 + 8 * (5 - i)));
 	uuid->data[6] = (uint8) ((stamp >> 8) & 0x0F);
 	uuid->data[7] = (uint8) stamp;
-	set_version(uuid, 7);
+	cadence_uuid_set_version(uuid, 7);
 }
 
 /*
@@ -85,7 +85,7 @@ cadence_idempotency_key(const pg_uuid_t *run_id, int step_ordem, pg_uuid_t *key)
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute an idempotency key")));
 	pg_cryptohash_free(ctx);
 	memcpy(key->data, digest, UUID_LEN);
-	set_version(key, 5);
+	cadence_uuid_set_version(key, 5);
 }
 
 /* text must have room for UUID_TEXT_SIZE bytes. */

@@ -195,6 +195,7 @@ clean_up() {
         stop_clusters "$here"
         stop_processes "$here"
         cd /
+        ! mountpoint -q "$here/small" || umount -l "$here/small"
         rm -rf "$here"
     fi
     trap - HUP INT TERM
@@ -276,6 +277,8 @@ start_cluster() {
         --locale=C.UTF-8
     {
         say "listen_addresses = ''"
+        # whatever PGPORT says in the environment of whoever runs this
+        say "port = 5432"
         say "unix_socket_directories = '$directory/socket'"
         say "max_worker_processes = 32"
         printf '%s\n' "$@"

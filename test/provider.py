@@ -6,13 +6,21 @@ behaviour it needs:
 
     ok  fail500  status/<code>  refuse  softfail  garbage  nonjson  empty  bigbody
     endlessheaders  redirect  hang  slow/<ms>  retryafter/<seconds>  retryafterdate/<seconds>
-    reset  closeafter  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip
+    reset  closeafter  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate
 
-Besides them:
+and chaos, which is a random one of them for each request (--seed repeats the sequence). The journal
+names the one that it was. Besides them:
 
     GET  /__count     how many requests came, by behaviour, and the most served at once
     GET  /__journal   every request as a JSON array (not with --no-journal)
-    POST /__reset     forgets all of that
+    POST /__calm      from now on chaos means ok
+    GET  /__steps     the same, cut down to run, ordem and chave of each
+    POST /__reset     forgets all of that, and shuts the gate
+    POST /__open      opens the gate
+    POST /__arm/<point>   kills the server whose --postmaster file is given, once, when the next
+                      connection is accepted (connect), when the next request has come in part
+                      (request) or whole (before_answer), or when half of its answer has left
+                      (in_answer); that connection then stays silent until the client hangs up
 
 It listens on a free port of 127.0.0.1 and prints `PORT <n>`. Standard library only. The server
 speaks HTTP/1.1 by hand, because tests need answers that no proper server would give, and because
@@ -26,6 +34,7 @@ import gzip
 import inspect
 import json
 import os
+import random
 import resource
 import signal
 import socket
@@ -36,7 +45,12 @@ from http import HTTPStatus
 
 BEHAVIOURS = {}
 NO_BODY = (204, 304)
+POINTS = ("connect", "request", "before_answer", "in_answer")
 BIG_BODY = 100 * 1024 * 1024
+
+# What chaos does, in percent; slow takes a random time up to its argument.
+CHAOS = {"ok": 66, "slow/3000": 8, "reset": 4, "closeafter": 3, "halfbody": 3, "hang": 3,
+         "fail500": 3, "retryafter/1": 3, "softfail": 3, "garbage": 3, "refuse": 1}
 
 
 def behaviour(function):
@@ -55,6 +69,10 @@ class Request:
         self.path = path
         self.headers = headers
         self.body = body
+        self.become(path)
+
+    def become(self, path):
+        """Takes name and arguments of a behaviour from a path."""
         parts = path.partition("?")[0].strip("/").split("/")
         self.name = parts[0]
         self.arguments = parts[1:]
@@ -67,6 +85,10 @@ class Provider:
         self.in_memory = not options.no_journal
         self.file = open(options.journal, "ab", buffering=0) if options.journal else None
         self.show = show_message if options.pretty else None
+        self.random = random.Random(options.seed)
+        self.is_calm = False
+        self.postmaster = options.postmaster
+        self.armed = None           # the point at which the server will be killed
         self.reset()
 
     def reset(self):
@@ -78,9 +100,21 @@ class Provider:
         self.max_serving = 0
         self.journal = []
         self.keys = set()
+        self.gate = asyncio.Event()
+
+    def choose(self):
+        """The path of what chaos does this time."""
+        if self.is_calm:
+            return "ok"
+        path, = self.random.choices(list(CHAOS), CHAOS.values())
+        if path.startswith("slow/"):
+            path = "slow/%d" % self.random.randint(0, int(path[len("slow/"):]))
+        return path
 
     def receive(self, request):
         """Counts and journals a request before it is answered."""
+        if request.name == "chaos":
+            request.become(self.choose())
         self.total += 1
         self.by_behaviour[request.name] = self.by_behaviour.get(request.name, 0) + 1
         self.serving += 1
@@ -104,6 +138,15 @@ class Provider:
         self.messages += 1
         return {"success": True, "messageId": "m-%d" % self.messages}
 
+    def strike(self, point):
+        """Kills the server if this is the point to do so; says whether it was."""
+        if self.armed != point:
+            return False
+        self.armed = None
+        with open(self.postmaster) as file:
+            os.kill(int(file.readline()), signal.SIGKILL)
+        return True
+
     def control(self, request):
         """Answers the paths that a test asks about the others."""
         if request.name == "__count":
@@ -114,6 +157,19 @@ class Provider:
         if request.name == "__reset" and request.method == "POST":
             self.reset()
             return 200, {}
+        if request.name == "__calm" and request.method == "POST":
+            self.is_calm = True
+            return 200, {}
+        if request.name == "__open" and request.method == "POST":
+            self.gate.set()
+            return 200, {}
+        if request.name == "__arm" and self.postmaster and "/".join(request.arguments) in POINTS:
+            self.armed = request.arguments[0]
+            return 200, {}
+        if request.name == "__steps" and self.in_memory:
+            return 200, [{"run": entry["body"]["runId"], "ordem": entry["body"]["stepOrdem"],
+                          "chave": entry["headers"].get("idempotency-key")}
+                         for entry in self.journal]
         return 404, {"error": "no such control"}
 
 
@@ -127,12 +183,14 @@ class Connection(asyncio.Protocol):
         self.task = None            # the behaviour that takes its time
         self.served = 0
         self.keep = True
+        self.silent = False         # nothing is read or answered any more
         self.writable = asyncio.Event()
         self.writable.set()
 
     def connection_made(self, transport):
         self.transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.silent = self.provider.strike("connect")
 
     def connection_lost(self, exc):
         self.writable.set()
@@ -151,13 +209,14 @@ class Connection(asyncio.Protocol):
 
     def advance(self):
         """Serves what has arrived completely, unless a slow behaviour is still at work."""
-        while self.task is None and not self.transport.is_closing():
+        while self.task is None and not self.silent and not self.transport.is_closing():
             try:
                 request = self.parse()
             except (ValueError, UnicodeDecodeError):
                 self.transport.close()
                 return
             if request is None:
+                self.silent = self.head is not None and self.provider.strike("request")
                 return
             self.serve(request)
 
@@ -219,6 +278,14 @@ class Connection(asyncio.Protocol):
             return
         self.provider.receive(request)
         self.served += 1
+        if self.provider.strike("before_answer"):
+            self.silent = True
+            return
+        if self.provider.strike("in_answer"):
+            self.silent = True
+            body = to_json(self.provider.success())
+            self.transport.write(self.start(200, len(body)) + body[:len(body) // 2])
+            return
         try:
             result = BEHAVIOURS.get(request.name, fixed)(self, request, *request.arguments)
         except (TypeError, ValueError) as problem:      # an argument missing or not a number
@@ -354,6 +421,13 @@ async def slow(conn, _request, milliseconds):
 
 
 @behaviour
+async def gate(conn, _request):
+    """Accepted once the gate is open."""
+    await conn.provider.gate.wait()
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
 def retryafter(conn, _request, seconds):
     conn.answer(429, {"error": "too many"}, headers=["Retry-After: %d" % int(seconds)])
 
@@ -461,7 +535,10 @@ def parse_options():
     parser.add_argument("--journal", metavar="FILE", help="append each request as a line of JSON")
     parser.add_argument("--no-journal", action="store_true", help="keep no request in memory")
     parser.add_argument("--pretty", action="store_true", help="print each message as it arrives")
+    parser.add_argument("--seed", metavar="TEXT", help="repeats what chaos chooses")
     parser.add_argument("--colour", action="store_true", help="colour although not on a terminal")
+    parser.add_argument("--postmaster", metavar="FILE",
+                        help="the postmaster.pid of the server that /__arm is about")
     return parser.parse_args()
 
 

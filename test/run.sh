@@ -158,6 +158,25 @@ tap_tests() {
     say "TAP: $good passed, $bad failed"
 }
 
+# What kills the server at labelled points: for tests, so not a part of what is installed elsewhere.
+faults_library() {
+    in_workspace source make -s -C test/faults PG_CONFIG="$SYSTEM_BIN/pg_config" with_llvm=no \
+        COPT="$WARNINGS" DESTDIR="$WORKSPACE/root" all install
+}
+
+# A small disk of its own for tests that fill one, where root may mount it; its place is left in
+# CADENCE_SMALL_DISK.
+small_disk() {
+    local place=$WORKSPACE/small user
+    user=$(unprivileged_user)
+    [[ $EUID -eq 0 ]] || return 0
+    mkdir "$place"
+    if mount -t tmpfs -o "size=96m,mode=700,uid=$(id -u "$user"),gid=$(id -g "$user")" \
+        cadence-test "$place" 2>/dev/null; then
+        export CADENCE_SMALL_DISK=$place
+    fi
+}
+
 parse_options() {
     while getopts k: option; do
         case $option in
@@ -174,15 +193,17 @@ main() {
     make_workspace
     PGXS_TEST=$(dirname "$(dirname "$("$SYSTEM_BIN/pg_config" --pgxs)")")/test
     say "building for PostgreSQL $PG_MAJOR with warnings as errors"
-    if interruptible private_install; then
+    if interruptible private_install && interruptible faults_library; then
         result build 0
         check format in_workspace source make -s format-check
         check leads in_workspace source "$PYTHON" test/load_leads_test.py
+        check books in_workspace source "$PYTHON" test/soak/books_test.py
         unit_tests
         start_cluster main "$(cron_settings contrib_regression main)"
         regression_tests
         isolation_tests
         stop_cluster main
+        small_disk
         tap_tests
     else
         result build 1

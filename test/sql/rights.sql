@@ -19,7 +19,10 @@ INSERT INTO cadence.cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0
 INSERT INTO cadence.cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 1, 'SMS', 'OLA');
 INSERT INTO cadence.lead_cadence_runs (id, lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
 VALUES ('a0000000-0000-0000-0000-000000000001', 'ana', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, now());
+-- the views are the extension's: a warning for each, in no order
+SET client_min_messages = error;
 GRANT SELECT ON ALL TABLES IN SCHEMA cadence TO regress_cadence_reader;
+SET client_min_messages = warning;
 RESET ROLE;
 
 -- without EXECUTE: 42501, and nothing happens; not even for the tables' owner or a reader
@@ -40,7 +43,8 @@ INSERT INTO calls VALUES (1, 'cadence_run()'), (2, $$cadence_run('MANUAL')$$), (
     (4, $$cadence_pause('a0000000-0000-0000-0000-000000000001')$$), (5, $$cadence_resume('a0000000-0000-0000-0000-000000000001')$$),
     (6, $$cadence_cancel('a0000000-0000-0000-0000-000000000001', 'x')$$), (7, $$cadence_preview('a0000000-0000-0000-0000-000000000001')$$),
     (8, $$cadence_render('', '{}')$$), (9, 'cadence_schedule()'), (10, 'cadence_unschedule()'), (11, 'cadence_cron_history()'), (12, 'cadence_create_tables()'),
-    (13, $$cadence_provider_validator('{}', 0)$$);
+    (13, $$cadence_provider_validator('{}', 0)$$), (14, $$cadence_settle('a0000000-0000-0000-0000-000000000001', true)$$), (15, 'cadence_arm()'),
+    (16, 'cadence_runner_status()'), (17, 'cadence_health()'), (18, 'cadence_wake()');
 SELECT n, tried('regress_cadence_anon', 'SELECT cadence.' || call) FROM calls ORDER BY n;
 SELECT role, tried(role, 'SELECT cadence.cadence_run()') FROM unnest(ARRAY['regress_cadence_reader', 'regress_cadence_crm']) AS role;
 SELECT status, attempts, claim_id, (SELECT count(*) FROM cadence.cadence_runner_logs) AS logs, (SELECT count(*) FROM cadence.lead_cadence_events) AS events

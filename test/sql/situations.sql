@@ -154,11 +154,12 @@ UPDATE lead_cadence_runs SET next_run_at = now() WHERE id IN (SELECT run FROM ca
 SELECT cadence_run() #> '{summary,total}' AS total;
 SELECT * FROM waiting;
 
--- a run that was claimed and never recorded: where that must not be sent twice, nobody does
+-- a run that was claimed and never recorded: nobody knows, which is said and is no attempt; whether and when
+-- it is sent again is up to on_uncertain
 UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 min', attempts = 1, claim_id = gen_random_uuid()
 WHERE id IN (SELECT run FROM cases WHERE n IN (24, 27));
 SELECT cadence_run() #> '{summary,total}' AS total;
-SELECT n, r.status, r.attempts, r.next_run_at IS NULL AS never, r.claim_id, e.detalhes ->> 'codigo' AS codigo, e.detalhes ->> 'permanente' AS permanente
+SELECT n, r.status, r.attempts, date_trunc('minute', r.next_run_at - now() + interval '30 s') AS due_in, r.claim_id, e.detalhes ->> 'codigo' AS codigo, e.detalhes ->> 'permanente' AS permanente
 FROM cases JOIN lead_cadence_runs r ON r.id = run
 CROSS JOIN LATERAL (SELECT * FROM lead_cadence_events e WHERE e.lead_cadence_run_id = run ORDER BY created_at DESC, id DESC LIMIT 1) AS e
 WHERE n IN (24, 27) ORDER BY n;

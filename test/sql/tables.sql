@@ -26,8 +26,8 @@ FROM pg_index JOIN pg_class c ON c.oid = indrelid
 WHERE c.relnamespace = 'cadence'::regnamespace AND NOT indisunique
 ORDER BY indexrelid::regclass::text COLLATE "C";
 
--- plain tables of the caller: no member of the extension, nothing in them that
--- calls a function of ours, row level security on with no policy
+-- plain tables of the caller: no member of the extension, no default and no
+-- index that calls a function of ours, row level security on with no policy
 SELECT c.relname, c.relowner = (SELECT oid FROM pg_roles WHERE rolname = current_user) AS own, c.relrowsecurity AS rls
 FROM pg_class c WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r' ORDER BY 1;
 SELECT count(*) AS policies FROM pg_policies WHERE schemaname = 'cadence';
@@ -79,7 +79,7 @@ SELECT count(*) FROM public.cadence_runner_logs;
 DROP EXTENSION cadence_runner;
 DROP TABLE public.cadences, public.cadence_steps, public.lead_contacts, public.message_templates,
     public.lead_cadence_runs, public.lead_cadence_events, public.lead_messages, public.cadence_empresas,
-    public.cadence_runner_logs;
+    public.cadence_runner_logs, public.cadence_arming;
 
 -- in a schema whose name is legal, and no more
 CREATE SCHEMA "Vendas 100% %I %s, Ação;";

@@ -51,6 +51,15 @@ my %claimed = map { $_->{id} => 1 } sql_rows($node,
 	'SELECT id FROM lead_cadence_runs WHERE claim_id IS NOT NULL AND attempts = 1 AND next_run_at > now()');
 is_deeply([ grep { !$claimed{$_} } keys %seen ], [],
 	'whatever the provider saw is claimed after the crash');
-is(execute($node)->{summary}{total}, 300 - keys %claimed, 'so nobody sends it again before its lease ends');
+# what was never claimed is still to be sent, and does not have to hang
+sql($node, "ALTER SERVER hang OPTIONS (SET url '" . $provider->url('ok') . "')");
+my $summary = execute($node)->{summary};
+is_deeply([ @$summary{qw(total errors)} ], [ 300, scalar keys %claimed ],
+	'so the next execution knows of it');
+my %uncertain = map { $_->{run} => 1 } sql_rows($node,
+	"SELECT lead_cadence_run_id AS run FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'");
+is_deeply([ sort keys %uncertain ], [ sort keys %claimed ], 'says that it is uncertain');
+my %times = $provider->per_run;
+is_deeply([ grep { $times{$_} > 1 } keys %times ], [], 'and does not send it again at once');
 
 done_testing();

@@ -1,0 +1,17 @@
+/*
+ * claimant.h
+ *		Claim ids, which say whose claim it is.
+ */
+#ifndef CADENCE_CLAIMANT_H
+#define CADENCE_CLAIMANT_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "utils/uuid.h"
+
+extern void cadence_claim_id(pg_uuid_t *id, TimestampTz lease_end);
+extern bool cadence_claim_has_lease(const pg_uuid_t *id, TimestampTz lease_end);
+extern bool cadence_claimant_is_alive(const pg_uuid_t *id);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * figures.h
+ *		What the tables say of the state of an installation.
+ */
+#ifndef CADENCE_FIGURES_H
+#define CADENCE_FIGURES_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+typedef struct CadenceFigures
+{
+	int64 due;
+	TimestampTz oldest_due; /* 0: nothing is due */
+	int64 claimed;
+	int64 uncertain;	  /* held until somebody settles them */
+	TimestampTz next_due; /* 0: none */
+	int64 never_due;	  /* active, without a time */
+	char *last_failure;	  /* of the last execution; NULL: it did not fail */
+	char *not_armed;	  /* why nothing may be sent from here; NULL: it may */
+} CadenceFigures;
+
+extern char *cadence_figures_read(CadenceFigures *figures);
+
+#endif

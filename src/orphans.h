@@ -1,0 +1,20 @@
+/*
+ * orphans.h
+ *		Claims whose process is gone.
+ */
+#ifndef CADENCE_ORPHANS_H
+#define CADENCE_ORPHANS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "tables.h"
+
+typedef struct CadenceOrphans CadenceOrphans;
+
+extern CadenceOrphans *cadence_orphans_create(const CadenceTables *tables);
+extern void cadence_orphans_note_halted(CadenceOrphans *orphans);
+extern uint64 cadence_orphans_release(CadenceOrphans *orphans, TimestampTz until, TimestampTz due);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * utility.c
+ *		Commands that concern a resident worker.
+ *
+ * Some need a database for themselves: DROP DATABASE, ALTER DATABASE ... RENAME
+ * or SET TABLESPACE, CREATE DATABASE with it as the template. The server would
+ * refuse them as long as a worker is connected there, so the worker is told to
+ * leave first, if whoever asks may do so at all, and comes back afterwards.
+ *
+ * Others change the extension itself: its worker, or the supervisor where there
+ * is none, looks again when they commit.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+
+#include "compat.h"
+#include "registry.h"
+#include "utility.h"
+#include "wake.h"
+
+#define POLL_MS 10
+
+/* As long as the server itself would wait for others to leave, and a worker's wind-down. */
+#define WAIT_MAX_MS 8000
+
+static ProcessUtility_hook_type next_hook;
+
+static const char *
+template_of(const CreatedbStmt *stmt)
+{
+	ListCell *cell;
+
+	foreach (cell, stmt->options)
+	{
+		DefElem *option = lfirst(cell);
+
+		if (strcmp(option->defname, "template") == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+static bool
+sets_tablespace(const AlterDatabaseStmt *stmt)
+{
+	ListCell *cell;
+
+	foreach (cell, stmt->options)
+		if (strcmp(((DefElem *) lfirst(cell))->defname, "tablespace") == 0)
+			return true;
+	return false;
+}
+
+/* The database that a command needs for itself; NULL: none. */
+static const char *
+claimed_database(const Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_DropdbStmt:
+			return ((const DropdbStmt *) stmt)->dbname;
+		case T_CreatedbStmt:
+			return template_of((const CreatedbStmt *) stmt);
+		case T_RenameStmt:
+			return ((const RenameStmt *) stmt)->renameType == OBJECT_DATABASE
+					   ? ((const RenameStmt *) stmt)->subname
+					   : NULL;
+		case T_AlterDatabaseStmt:
+			return sets_tablespace((const AlterDatabaseStmt *) stmt)
+					   ? ((const AlterDatabaseStmt *) stmt)->dbname
+					   : NULL;
+		default:
+			return NULL;
+	}
+}
+
+/* One that the command would refuse anyway must not stop a worker. */
+static Oid
+claimable(const char *name)
+{
+	Oid database = name != NULL ? get_database_oid(name, true) : InvalidOid;
+
+	if (!OidIsValid(database) || database == MyDatabaseId ||
+		!cadence_owns_database(database, GetUserId()))
+		return InvalidOid;
+	return database;
+}
+
+static void
+wait_until_left(Oid database)
+{
+	for (int waited = 0; !registry_hold(database) && waited < WAIT_MAX_MS; waited += POLL_MS)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static bool
+names_extension(const Node *stmt)
+{
+	ListCell *cell;
+
+	switch (nodeTag(stmt))
+	{
+		case T_CreateExtensionStmt:
+			return strcmp(((const CreateExtensionStmt *) stmt)->extname, "cadence_runner") == 0;
+		case T_AlterExtensionStmt:
+			return strcmp(((const AlterExtensionStmt *) stmt)->extname, "cadence_runner") == 0;
+		case T_DropStmt:
+			if (((const DropStmt *) stmt)->removeType != OBJECT_EXTENSION)
+				return false;
+			foreach (cell, ((const DropStmt *) stmt)->objects)
+				if (strcmp(strVal(lfirst(cell)), "cadence_runner") == 0)
+					return true;
+			return false;
+		default:
+			return false;
+	}
+}
+
+static void
+run_command(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUtilityContext context,
+			ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
+			QueryCompletion *completion)
+{
+	if (next_hook != NULL)
+		next_hook(pstmt, query, read_only, context, params, environment, dest, completion);
+	else
+		standard_ProcessUtility(pstmt, query, read_only, context, params, environment, dest,
+								completion);
+}
+
+/* However the command ends, the worker comes back. */
+static void
+release(int code, Datum database)
+{
+	registry_release(DatumGetObjectId(database));
+}
+
+static void
+on_utility(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUtilityContext context,
+		   ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
+		   QueryCompletion *completion)
+{
+	Oid database = claimable(claimed_database(pstmt->utilityStmt));
+
+	if (!OidIsValid(database))
+		run_command(pstmt, query, read_only, context, params, environment, dest, completion);
+	else
+	{
+		PG_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(database));
+		{
+			wait_until_left(database);
+			run_command(pstmt, query, read_only, context, params, environment, dest, completion);
+		}
+		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(database));
+		registry_release(database);
+	}
+	if (names_extension(pstmt->utilityStmt))
+		cadence_wake_at_commit();
+}
+
+/*
+ * To be called from _PG_init() while the server loads its preloaded libraries.
+ */
+void
+cadence_utility_install(void)
+{
+	next_hook = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
+}
