@@ -292,10 +292,10 @@ CREATE VIEW cadence_missing_indexes AS
     FROM (VALUES
         -- the due runs, in the order in which they are claimed, however many others there are
         ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
-        -- what waits for an operator, and claims on runs that were paused or cancelled meanwhile: few
+        -- what waits for an operator
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
-        ('lead_cadence_runs', 'lead_cadence_runs_halted_idx',
-         '(id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
+        -- claims, so that those of processes that are gone are found at once
+        ('lead_cadence_runs', 'lead_cadence_runs_claimed_idx', '(claim_id) WHERE claim_id IS NOT NULL', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already?
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- a run's history, and its removal
@@ -697,6 +697,8 @@ BEGIN
     FROM @extschema@.lead_cadence_events e
     WHERE e.lead_cadence_run_id OPERATOR(pg_catalog.=) cadence_settle.run
       AND e.step_ordem OPERATOR(pg_catalog.=) settled.ordem
+      -- a late answer that settled nothing leaves the question open
+      AND e.detalhes OPERATOR(pg_catalog.->>) 'tardio' IS NULL
     ORDER BY e.created_at DESC, e.id DESC LIMIT 1;
     IF uncertain.detalhes ->> 'codigo' IS DISTINCT FROM 'INCERTO' THEN
         RAISE EXCEPTION 'the last attempt of run % is not uncertain', cadence_settle.run

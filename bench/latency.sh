@@ -46,7 +46,7 @@ measure_cron() {
     [[ $CRON_MINUTES -gt 0 ]] || return 0
     say "pg_cron every minute: one enrolment a second for $CRON_MINUTES minutes"
     admin -c "ALTER SYSTEM SET cadence_runner.databases = ''" -c 'SELECT pg_reload_conf()' \
-        -c "SELECT cadence_schedule('* * * * *')" >/dev/null
+        -c 'CREATE EXTENSION pg_cron' -c "SELECT cadence_schedule('* * * * *')" >/dev/null
     enrol_and_measure 1 $((CRON_MINUTES * 60))
 }
 

@@ -3,7 +3,6 @@
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 
-CREATE EXTENSION pg_cron;
 CREATE EXTENSION cadence_runner;
 SELECT cadence_create_tables();
 CREATE SERVER whatsapp FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url :'url');

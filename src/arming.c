@@ -31,6 +31,7 @@
 #include "access/tableam.h"
 #include "access/xlog.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -187,6 +188,21 @@ pin(const CadenceTables *t, const Arming *this)
 						errmsg("writing cadence_arming failed: %s", SPI_result_code_string(rc))));
 }
 
+/* The time of birth counts where both know it: a kernel may begin to tell it. */
+static bool
+same_control_file(const char *a, const char *b)
+{
+	unsigned long long inode_a;
+	unsigned long long inode_b;
+	long long born_a;
+	long long born_b;
+
+	if (a == NULL || sscanf(a, "%llu/%lld", &inode_a, &born_a) != 2 ||
+		sscanf(b, "%llu/%lld", &inode_b, &born_b) != 2)
+		return false;
+	return inode_a == inode_b && (born_a == born_b || born_a == 0 || born_b == 0);
+}
+
 static char *
 compare(const Arming *row, const Arming *this)
 {
@@ -197,7 +213,7 @@ compare(const Arming *row, const Arming *this)
 	if (!same(row->database, this->database))
 		return psprintf("They were armed for the database with OID %s; this one has %s.",
 						row->database != NULL ? row->database : "(none)", this->database);
-	if (row->control_file != NULL && !same(row->control_file, this->control_file) &&
+	if (row->control_file != NULL && !same_control_file(row->control_file, this->control_file) &&
 		this->timeline <= row->timeline)
 		return pstrdup("This data directory is a copy of the one that they were armed in.");
 	return NULL;
@@ -205,7 +221,7 @@ compare(const Arming *row, const Arming *this)
 
 /* Whether a subscription writes to a table. */
 static bool
-is_subscribed(Oid relation)
+is_subscribed_itself(Oid relation)
 {
 	Relation rel = table_open(SubscriptionRelRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -219,6 +235,21 @@ is_subscribed(Oid relation)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
+}
+
+/* Or to a partition of it. */
+static bool
+is_subscribed(Oid relation)
+{
+	List *members = get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE
+						? find_all_inheritors(relation, AccessShareLock, NULL)
+						: list_make1_oid(relation);
+	ListCell *cell;
+
+	foreach (cell, members)
+		if (is_subscribed_itself(lfirst_oid(cell)))
+			return true;
+	return false;
 }
 
 /*

@@ -85,7 +85,8 @@ enum
 enum
 {
 	RECHECK_ID = 1,
-	RECHECK_CLAIM_ID
+	RECHECK_CLAIM_ID,
+	RECHECK_NEXT_RUN_AT
 };
 
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID,	  UUIDARRAYOID,
@@ -146,8 +147,10 @@ take_sql(const CadenceTables *t)
 static char *
 recheck_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT r.id, r.claim_id FROM %s AS r WHERE r.id " EQ " ANY ($1) "
+	return psprintf("SELECT r.id, r.claim_id, r.next_run_at FROM %s AS r WHERE r.id " EQ
+					" ANY ($1) "
 					"AND r.status " EQ " 'ATIVA' AND r.claim_id IS NOT NULL "
+					"AND r.next_run_at IS NOT NULL "
 					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
@@ -386,10 +389,13 @@ mark_valid(CadenceStep **steps, int n, bool *valid, HeapTuple row, TupleDesc des
 	CadenceStep *key = &wanted;
 	CadenceStep **found;
 	pg_uuid_t *claim_id = DatumGetUUIDP(SPI_getbinval(row, desc, RECHECK_CLAIM_ID, &isnull));
+	TimestampTz next_run_at =
+		DatumGetTimestampTz(SPI_getbinval(row, desc, RECHECK_NEXT_RUN_AT, &isnull));
 
 	wanted.run_id = *DatumGetUUIDP(SPI_getbinval(row, desc, RECHECK_ID, &isnull));
 	found = bsearch(&key, steps, n, sizeof(CadenceStep *), by_run_id);
-	if (found != NULL && memcmp(claim_id, &(*found)->batch->claim_id, UUID_LEN) == 0)
+	if (found != NULL && memcmp(claim_id, &(*found)->batch->claim_id, UUID_LEN) == 0 &&
+		next_run_at == (*found)->lease_end)
 		valid[found - steps] = true;
 }
 

@@ -84,6 +84,16 @@ cadence_claim_has_lease(const pg_uuid_t *id, TimestampTz lease_end)
 }
 
 /*
+ * To be called when the claims in question have been read: what is known of
+ * processes must not be older than they are.
+ */
+void
+cadence_claimants_refresh(void)
+{
+	pgstat_clear_backend_activity_snapshot();
+}
+
+/*
  * Whether the process that made a claim still runs. A process that ends has
  * taken itself off this list only after it could send nothing more.
  */
@@ -94,8 +104,6 @@ cadence_claimant_is_alive(const pg_uuid_t *id)
 	uint32 start = get_number(&id->data[4], 2) << 12 | (get_number(&id->data[6], 2) & 0x0FFF);
 	int n;
 
-	/* A snapshot of the list, kept for the transaction, might be older than the claim. */
-	pgstat_clear_backend_activity_snapshot();
 	n = pgstat_fetch_stat_numbackends();
 	for (int i = 1; i <= n; i++)
 	{

@@ -203,26 +203,13 @@ static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	Transfer *t = arg;
-	curl_socket_t fd;
 
 	if (address_is_link_local(&address->addr))
 	{
 		t->refused_address = true;
 		return CURL_SOCKET_BAD;
 	}
-	if (!AcquireExternalFD())
-		return CURL_SOCKET_BAD;
-	fd = socket(address->family, address->socktype, address->protocol);
-	if (fd == CURL_SOCKET_BAD)
-		ReleaseExternalFD();
-	return fd;
-}
-
-static int
-close_socket(void *arg, curl_socket_t fd)
-{
-	ReleaseExternalFD();
-	return close(fd);
+	return socket(address->family, address->socktype, address->protocol);
 }
 
 /* ---- handles ------------------------------------------------------------ */
@@ -272,7 +259,6 @@ set_fixed_options(Transfer *t)
 	SETOPT(easy, CURLOPT_WRITEDATA, t, ok);
 	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket, ok);
 	SETOPT(easy, CURLOPT_OPENSOCKETDATA, t, ok);
-	SETOPT(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket, ok);
 	SETOPT(easy, CURLOPT_ERRORBUFFER, t->error, ok);
 	SETOPT(easy, CURLOPT_PRIVATE, t, ok);
 	return ok;
@@ -294,6 +280,11 @@ new_transfer(CadenceDispatcher *d)
 		free(t);
 		return NULL;
 	}
+	/*
+	 * A socket for each: libcurl does not tell of every one that it closes, so
+	 * they can not be counted one by one. See socket_limit().
+	 */
+	ReserveExternalFD();
 	d->transfers[d->ntransfers++] = t;
 	return t;
 }
@@ -324,6 +315,7 @@ destroy(void *arg)
 		curl_slist_free_all(t->headers);
 		free(t->body);
 		free(t);
+		ReleaseExternalFD();
 	}
 	curl_multi_cleanup(d->multi);
 	free(d->transfers);

@@ -20,7 +20,6 @@
 #include "arming.h"
 #include "extension.h"
 #include "figures.h"
-#include "settings.h"
 #include "statement.h"
 #include "tables.h"
 
@@ -35,7 +34,8 @@ enum
 	FIGURE_UNCERTAIN,
 	FIGURE_NEXT,
 	FIGURE_NEVER,
-	FIGURE_FAILURE
+	FIGURE_FAILURE,
+	FIGURE_FAILED_AT
 };
 
 static char *
@@ -47,16 +47,18 @@ figures_sql(const CadenceTables *t)
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
 		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
-		"AND r.next_run_at " GT " $1 AND r.next_run_at " LE " $2 AND r.claim_id IS NOT NULL), "
+		"AND r.next_run_at " GT " $1 AND r.claim_id IS NOT NULL), "
 		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
 		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
-		"WHERE e.lead_cadence_run_id " EQ " r.id ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ
-		" 'INCERTO'), "
+		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
 		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at IS NULL), "
-		"(SELECT l.details " JSON_TEXT " 'erro' FROM %s AS l ORDER BY l.executed_at DESC LIMIT 1)",
+		"l.details " JSON_TEXT " 'erro', l.executed_at "
+		"FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT x.details, x.executed_at FROM %s AS x "
+		"ORDER BY x.executed_at DESC LIMIT 1) AS l ON true",
 		t->runs, COUNT_MAX, t->runs, t->runs, t->runs, t->events, t->runs, t->runs, t->logs);
 }
 
@@ -72,11 +74,8 @@ number_at(int column)
 static void
 query(const CadenceTables *t, CadenceFigures *f)
 {
-	static const Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	TimestampTz now = GetCurrentTimestamp();
-	Datum values[] = {
-		TimestampTzGetDatum(now),
-		TimestampTzGetDatum(now + Max(cadence_lease, CADENCE_LEASE_MAX_S) * USECS_PER_SEC)};
+	static const Oid types[] = {TIMESTAMPTZOID};
+	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp())};
 	int rc = SPI_execute_with_args(figures_sql(t), lengthof(types), (Oid *) types, values, NULL,
 								   true, 1);
 
@@ -126,13 +125,6 @@ read_as_owner(const CadenceTables *t, CadenceFigures *f)
 	SetUserIdAndSecContext(user, security);
 }
 
-static bool
-tables_exist(Oid schema)
-{
-	return OidIsValid(get_relname_relid("lead_cadence_runs", schema)) &&
-		   OidIsValid(get_relname_relid("cadence_arming", schema));
-}
-
 /*
  * Reads the figures, in the current memory context; why there are none,
  * otherwise.
@@ -141,10 +133,11 @@ char *
 cadence_figures_read(CadenceFigures *f)
 {
 	Oid schema = cadence_extension_schema();
+	const char *missing = cadence_tables_missing(schema);
 
 	memset(f, 0, sizeof(*f));
-	if (!tables_exist(schema))
-		return pstrdup("tables are missing: call cadence_create_tables()");
+	if (missing != NULL)
+		return psprintf("table %s does not exist: call cadence_create_tables()", missing);
 	read_as_owner(cadence_tables_load(schema), f);
 	return NULL;
 }

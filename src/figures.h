@@ -18,7 +18,8 @@ typedef struct CadenceFigures
 	TimestampTz next_due; /* 0: none */
 	int64 never_due;	  /* active, without a time */
 	char *last_failure;	  /* of the last execution; NULL: it did not fail */
-	char *not_armed;	  /* why nothing may be sent from here; NULL: it may */
+	TimestampTz last_failed_at;
+	char *not_armed; /* why nothing may be sent from here; NULL: it may */
 } CadenceFigures;
 
 extern char *cadence_figures_read(CadenceFigures *figures);

@@ -25,11 +25,13 @@
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
 #include "utils/guc.h"
 
 #include "interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
+static volatile sig_atomic_t cancellable = false;
 static bool settings_changed;
 static int wakeup_pipe[2] = {-1, -1};
 
@@ -55,6 +57,19 @@ on_terminate(SIGNAL_ARGS)
 		SetLatch(MyLatch);
 	}
 	wake_up();
+}
+
+/*
+ * The server's own timers cancel by this signal, too. In a commit it would end
+ * the wait for a synchronous standby: a claim that is not safe yet would be
+ * used. A resident worker has nothing to cancel between its transactions, while
+ * an execution can be cancelled as a whole.
+ */
+static void
+on_cancel(SIGNAL_ARGS)
+{
+	if (cancellable)
+		StatementCancelHandler(postgres_signal_arg);
 }
 
 static void
@@ -90,8 +105,16 @@ cadence_interrupts_install(void)
 {
 	open_wakeup_pipe();
 	pqsignal(SIGTERM, on_terminate);
+	pqsignal(SIGINT, on_cancel);
 	pqsignal(SIGHUP, on_reload);
 	pqsignal(SIGUSR1, on_proc_signal);
+}
+
+/* Whether what is being done may be cancelled. */
+void
+cadence_set_cancellable(bool value)
+{
+	cancellable = value;
 }
 
 bool

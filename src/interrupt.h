@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 extern void cadence_interrupts_install(void);
+extern void cadence_set_cancellable(bool value);
 extern bool cadence_stop_requested(void);
 extern bool cadence_settings_changed(void);
 extern int cadence_wakeup_fd(void);

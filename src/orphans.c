@@ -32,18 +32,16 @@ struct CadenceOrphans
 	Statement note_halted;
 };
 
-static const Oid find_types[] = {TIMESTAMPTZOID};
 static const Oid release_types[] = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 static const Oid halted_types[] = {INT4OID};
 static const Oid note_types[] = {UUIDARRAYOID, UUIDARRAYOID};
 
-/* The leases that end by then, each of them once. */
+/* The leases that have not ended, each of them once. */
 static char *
 find_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT DISTINCT claim_id, next_run_at FROM %s WHERE status " EQ " 'ATIVA' "
-					"AND next_run_at " GT " " NOW " AND next_run_at " LE " $1 "
-					"AND claim_id IS NOT NULL",
+	return psprintf("SELECT DISTINCT claim_id, next_run_at FROM %s WHERE claim_id IS NOT NULL "
+					"AND status " EQ " 'ATIVA' AND next_run_at " GT " " NOW,
 					t->runs);
 }
 
@@ -96,7 +94,8 @@ cadence_orphans_create(const CadenceTables *t)
 {
 	CadenceOrphans *o = palloc0(sizeof(*o));
 
-	o->find = STATEMENT("looking for abandoned claims", find_sql(t), find_types, SPI_OK_SELECT);
+	o->find = (Statement){
+		.what = "looking for abandoned claims", .sql = find_sql(t), .expected = SPI_OK_SELECT};
 	o->release =
 		STATEMENT("releasing abandoned claims", release_sql(t), release_types, SPI_OK_UPDATE);
 	o->find_halted =
@@ -117,6 +116,7 @@ cadence_orphans_note_halted(CadenceOrphans *o)
 	ColumnArray columns[2];
 
 	statement_execute(&o->find_halted, values, NULL, 0);
+	cadence_claimants_refresh();
 	column_init(&columns[0], UUIDOID, Max(SPI_processed, 1));
 	column_init(&columns[1], UUIDOID, Max(SPI_processed, 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -140,18 +140,19 @@ cadence_orphans_note_halted(CadenceOrphans *o)
 
 /*
  * Makes runs due, at the given time, whose claims were left by processes that
- * are gone with leases that end by another, inside the caller's transaction. The
- * claim ids stay: they say that an attempt was interrupted.
+ * are gone, inside the caller's transaction. The claim ids stay: they say that
+ * an attempt was interrupted.
  *
  * Returns how many there were.
  */
 uint64
-cadence_orphans_release(CadenceOrphans *o, TimestampTz until, TimestampTz due)
+cadence_orphans_release(CadenceOrphans *o, TimestampTz due)
 {
-	Datum values[] = {TimestampTzGetDatum(until), 0, TimestampTzGetDatum(due)};
+	Datum values[] = {0, 0, TimestampTzGetDatum(due)};
 	ColumnArray columns[2];
 
-	statement_execute(&o->find, values, NULL, 0);
+	statement_execute(&o->find, NULL, NULL, 0);
+	cadence_claimants_refresh();
 	column_init(&columns[0], UUIDOID, Max(SPI_processed, 1));
 	column_init(&columns[1], TIMESTAMPTZOID, Max(SPI_processed, 1));
 	for (uint64 i = 0; i < SPI_processed; i++)

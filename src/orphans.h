@@ -15,6 +15,6 @@ typedef struct CadenceOrphans CadenceOrphans;
 
 extern CadenceOrphans *cadence_orphans_create(const CadenceTables *tables);
 extern void cadence_orphans_note_halted(CadenceOrphans *orphans);
-extern uint64 cadence_orphans_release(CadenceOrphans *orphans, TimestampTz until, TimestampTz due);
+extern uint64 cadence_orphans_release(CadenceOrphans *orphans, TimestampTz due);
 
 #endif

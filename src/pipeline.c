@@ -22,6 +22,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -42,11 +43,17 @@
 /* The longest wait for transfers before something else is looked at. */
 #define WAIT_MS 1000
 
+/* The same while steps wait for their providers. */
+#define WAITING_MS 250
+
 /* Another worker of the execution is claiming, which takes some milliseconds. */
 #define CLAIM_DENIED_WAIT_MS 2
 
 /* A finished step is recorded after this time even if few others are. */
 #define RECORD_DELAY_US (200 * INT64CONST(1000))
+
+/* How often a resident worker that ends tries to record what it knows. */
+#define RECORD_ATTEMPTS 20
 
 /* How old the figures that others see may become. */
 #define PUBLISH_US (100 * INT64CONST(1000))
@@ -152,6 +159,7 @@ start_waiting(Pipeline *p)
 			break;
 		start_step(p, step, now);
 	}
+	cadence_queue_note_full(&p->queue, now);
 }
 
 static void
@@ -190,7 +198,11 @@ pipeline_wait(Pipeline *p, int at_most_ms)
 
 	if (p->done.n > 0)
 		at_most_ms = Min(at_most_ms, RECORD_DELAY_US / 1000);
-	at_most_ms = cadence_queue_wait_ms(&p->queue, now, at_most_ms);
+	/* a provider may turn out to be held up */
+	if (p->queue.waiting > 0)
+		at_most_ms = Min(at_most_ms, WAITING_MS);
+	if (!p->record_blocked && p->message_bytes < MESSAGE_BYTES_MAX)
+		at_most_ms = cadence_queue_wait_ms(&p->queue, now, at_most_ms);
 	if (p->dispatcher == NULL)
 		open_dispatcher(p);
 	report_activity(p, now);
@@ -265,9 +277,30 @@ pipeline_turn(Pipeline *p)
 		turn_take(p, record, claim);
 	if (claim != CLAIM_NOTHING && !p->alone)
 		seek_company(p);
-	if (turn_wants_recheck(p, GetCurrentTimestamp()))
-		turn_recheck(p);
-	start_waiting(p);
+	/* A lock may be in its way: what was not looked at again is not sent. */
+	if (!turn_wants_recheck(p, GetCurrentTimestamp()) || pipeline_attempt(p, turn_recheck))
+		start_waiting(p);
+}
+
+/*
+ * Notes the time of a turn; true when the clock was set back since the last
+ * one. What was to happen at a time that is far away now is then due at once.
+ */
+bool
+pipeline_read_clock(Pipeline *p)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool went_back = now < p->now;
+
+	p->now = now;
+	if (!went_back)
+		return false;
+	p->done_since = Min(p->done_since, now);
+	p->checked_at = Min(p->checked_at, now);
+	p->record_not_before = Min(p->record_not_before, now + USECS_PER_SEC);
+	p->claim_not_before = Min(p->claim_not_before, now);
+	cadence_queue_clock_went_back(&p->queue, now);
+	return true;
 }
 
 static bool
@@ -285,6 +318,7 @@ run_until_finished(Pipeline *p)
 		helpers_listen(p);
 		if (cadence_stop_requested() || !cadence_enabled || helpers_are_ending(p))
 			return;
+		(void) pipeline_read_clock(p);
 		pipeline_turn(p);
 		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0 || p->claim_denied)
 			pipeline_wait(p, longest_wait(p));
@@ -296,22 +330,34 @@ run_until_finished(Pipeline *p)
 /*
  * A server that stops, or a caller that is gone, does not wait for a slow
  * provider. Whatever else ends an execution is no reason to break off what is
- * under way: each transfer ends by its own time-out.
+ * under way: each transfer ends by its own time-out. A resident worker has no
+ * time for that: everybody else's steps wait for it to come back.
  */
 static void
 drain(Pipeline *p)
 {
-	TimestampTz stop_at = 0;
+	bool in_a_hurry = false;
+	instr_time since;
 
 	while (in_flight(p) > 0)
 	{
-		if (cadence_stop_requested() && stop_at == 0)
-			stop_at = GetCurrentTimestamp() + GRACE_MS * INT64CONST(1000);
-		if (stop_at != 0 && GetCurrentTimestamp() >= stop_at)
-			break;
+		instr_time now;
+
+		INSTR_TIME_SET_CURRENT(now);
+		if (!in_a_hurry && (cadence_stop_requested() || p->resident))
+		{
+			in_a_hurry = true;
+			since = now;
+		}
+		if (in_a_hurry)
+		{
+			INSTR_TIME_SUBTRACT(now, since);
+			if (INSTR_TIME_GET_MILLISEC(now) >= GRACE_MS)
+				break;
+		}
 		cadence_drain_wakeups();
 		helpers_listen(p);
-		pipeline_wait(p, stop_at != 0 ? GRACE_MS / 10 : WAIT_MS);
+		pipeline_wait(p, in_a_hurry ? GRACE_MS / 10 : WAIT_MS);
 	}
 }
 
@@ -378,6 +424,24 @@ pipeline_prune_log(Pipeline *p)
 }
 
 /*
+ * A worker that comes back by itself has the time to wait for a lock: what it
+ * knows and does not record becomes uncertain.
+ */
+static void
+record_patiently(Pipeline *p)
+{
+	for (int i = 0; i < RECORD_ATTEMPTS && p->resident && p->done.n > 0; i++)
+	{
+		if (cadence_stop_requested())
+			return;
+		if (i > 0)
+			pipeline_wait(p, WAIT_MS);
+		cadence_drain_wakeups();
+		pipeline_attempt(p, turn_record_rest);
+	}
+}
+
+/*
  * Ends an execution that did not finish by itself.
  */
 void
@@ -388,6 +452,7 @@ pipeline_wind_down(Pipeline *p)
 	pipeline_attempt(p, drain);
 	pipeline_attempt(p, abandon_rest);
 	cadence_forget_cancel();
+	record_patiently(p);
 	if (cadence_stop_requested())
 		cadence_session_hurry();
 	if (!pipeline_attempt(p, turn_record_rest) || p->done.n > 0)
@@ -489,7 +554,8 @@ wait_for_helpers(Pipeline *p)
 void
 pipeline_log(Pipeline *p)
 {
-	if (!pipeline_attempt(p, write_log))
+	/* a stop may have cancelled it */
+	if (!pipeline_attempt(p, write_log) && cadence_stop_requested())
 	{
 		cadence_forget_cancel();
 		pipeline_attempt(p, write_log);

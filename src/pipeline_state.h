@@ -34,6 +34,7 @@ typedef struct StepList
 typedef struct Pipeline
 {
 	MemoryContext context;
+	MemoryContext recheck;	 /* of what one look at waiting steps needs */
 	CadenceShared *shared;	 /* with who started this worker */
 	CadenceShared *company;	 /* with the execution's other workers; NULL: there are none */
 	struct Launch *helpers;	 /* of a leader that has started some */
@@ -52,6 +53,8 @@ typedef struct Pipeline
 	CadenceDispatcher *dispatcher; /* made when there is something to send */
 	CadenceQueue queue;
 
+	TimestampTz now; /* when the clock was last read for a turn */
+
 	StepList done; /* ended, not yet recorded */
 	TimestampTz done_since;
 	size_t message_bytes;
@@ -64,6 +67,7 @@ typedef struct Pipeline
 	int apart;			 /* so many turns to come record and claim in transactions of their own */
 	int careful;		 /* so many claims to come are made one run at a time */
 	int lock_failures;
+	TimestampTz claim_not_before; /* after one that met a lock */
 
 	/* of a resident worker's */
 	bool resident;
@@ -86,6 +90,7 @@ extern MemoryContext pipeline_begin(Pipeline *p, CadenceShared *shared);
 extern void pipeline_prepare(Pipeline *p);
 extern void pipeline_turn(Pipeline *p);
 extern void pipeline_wait(Pipeline *p, int at_most_ms);
+extern bool pipeline_read_clock(Pipeline *p);
 extern bool pipeline_is_busy(const Pipeline *p);
 extern bool pipeline_attempt(Pipeline *p, void (*action)(Pipeline *));
 extern void pipeline_give_back_waiting(Pipeline *p);
@@ -120,6 +125,7 @@ extern ClaimKind turn_wants_claim(const Pipeline *p);
 extern void turn_take(Pipeline *p, bool with_record, ClaimKind claim);
 extern void turn_release_orphans(Pipeline *p);
 extern void turn_note_halted(Pipeline *p);
+extern void turn_check_licence(Pipeline *p);
 extern void turn_record_rest(Pipeline *p);
 extern void turn_record_essentials(Pipeline *p);
 extern ErrorData *turn_catch_error(MemoryContext context);

@@ -235,38 +235,53 @@ read_options(CadenceProvider *p, ForeignServer *server, List *mapping)
 }
 
 /*
- * What transfers under way point to stays as long as there are any: the texts
- * of before go with the first change that finds none.
+ * What transfers under way point to stays as long as there are any (see
+ * cadence_provider_is_idle()).
  */
 static void
-renew_texts(CadenceProviders *providers, CadenceProvider *p)
+retire_texts(CadenceProviders *providers, CadenceProvider *p)
 {
-	MemoryContext parent = providers->context;
-
+	if (p->texts == NULL)
+		return;
 	if (p->outdated == NULL)
-		p->outdated =
-			AllocSetContextCreate(parent, "cadence_runner provider before", ALLOCSET_SMALL_SIZES);
-	if (p->texts != NULL)
-		MemoryContextSetParent(p->texts, p->outdated);
+		p->outdated = AllocSetContextCreate(providers->context, "cadence_runner provider before",
+											ALLOCSET_SMALL_SIZES);
+	MemoryContextSetParent(p->texts, p->outdated);
 	if (p->in_flight == 0)
-		MemoryContextDeleteChildren(p->outdated);
-	p->texts = AllocSetContextCreate(parent, "cadence_runner provider", ALLOCSET_SMALL_SIZES);
+		cadence_provider_is_idle(p);
 }
 
+/* Nothing of it is under way. */
+void
+cadence_provider_is_idle(CadenceProvider *p)
+{
+	if (p->outdated != NULL)
+		MemoryContextDeleteChildren(p->outdated);
+}
+
+/* An error on the way leaves the provider as it was. */
 static void
 refresh_server(CadenceProviders *providers, Oid server)
 {
 	CadenceProvider *p = find_or_add(providers, server);
 	ForeignServer *found = GetForeignServerExtended(server, FSV_MISSING_OK);
+	CadenceProvider fresh = *p;
 	MemoryContext old;
 
 	p->gone = found == NULL || cadence_server_usage(server, providers->owner) != ACLCHECK_OK;
 	if (p->gone)
 		return;
-	renew_texts(providers, p);
-	old = MemoryContextSwitchTo(p->texts);
-	read_options(p, found, mapping_options(providers->owner, server));
+	fresh.texts = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner provider",
+										ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(fresh.texts);
+	read_options(&fresh, found, mapping_options(providers->owner, server));
 	MemoryContextSwitchTo(old);
+	retire_texts(providers, p);
+	fresh.outdated = p->outdated;
+	fresh.gone = false;
+	MemoryContextSetParent(fresh.texts, providers->context);
+	/* the list of what waits lies in place: its links are the same in both */
+	*p = fresh;
 }
 
 static int

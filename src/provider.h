@@ -44,6 +44,7 @@ typedef struct CadenceProvider
 	int in_flight;
 	TimestampTz next_start;	   /* by max_rate */
 	TimestampTz last_progress; /* when a step of it last started or ended */
+	TimestampTz full_since;	   /* it has steps waiting that can not start; 0: it has not */
 } CadenceProvider;
 
 /*
@@ -67,6 +68,7 @@ extern CadenceProvider *cadence_provider_choose(const CadenceProviders *provider
 												const char *canal, const char *empresa,
 												const char *lead_id);
 extern void cadence_providers_expire(void);
+extern void cadence_provider_is_idle(CadenceProvider *provider);
 extern List *cadence_providers_list(const CadenceProviders *providers);
 
 #endif

@@ -15,6 +15,10 @@
 #include "provider.h"
 #include "queue.h"
 
+/* A provider that is full, and of which nothing has ended for so long, is stuck. */
+#define STUCK_AFTER_US (500 * INT64CONST(1000))
+
+/* One that has had steps waiting for so long, however fast it is, must not stand before others. */
 #define HELD_UP_AFTER_US (500 * INT64CONST(1000))
 
 void
@@ -25,41 +29,20 @@ cadence_queue_push(CadenceQueue *queue, CadenceStep *step)
 	queue->waiting++;
 }
 
-/* What is kept for each provider, at least one message: a quarter of all, divided among them. */
-static int
-kept_share(const CadenceQueue *queue)
-{
-	return Max(queue->capacity / (4 * Max(list_length(queue->providers), 1)), 1);
-}
-
-/* How much of its share a provider does not use. */
-static int
-unused_share(const CadenceProvider *p, int share)
-{
-	return p->gone ? 0 : Max(Min(share, p->max_in_flight) - p->in_flight, 0);
-}
-
-static int
-all_unused_shares(const CadenceQueue *queue)
-{
-	int share = kept_share(queue);
-	int unused = 0;
-	ListCell *cell;
-
-	foreach (cell, queue->providers)
-		unused += unused_share(lfirst(cell), share);
-	return unused;
-}
-
-/* Whether one more fits in; unused is what is kept for all of them. */
+/*
+ * Whether one more of a provider fits in. A quarter of all is open only to
+ * providers that have few under way: one that hangs never gets there.
+ */
 static bool
-has_room(const CadenceQueue *queue, const CadenceProvider *p, int unused)
+has_room(const CadenceQueue *queue, const CadenceProvider *p)
 {
-	int own = unused_share(p, kept_share(queue));
+	int n = list_length(queue->providers);
+	int few = Max(queue->capacity / (4 * Max(n, 1)), 1);
+	int reserve = Min(queue->capacity / 4, (n - 1) * few);
 
 	if (p->in_flight >= p->max_in_flight || queue->in_flight >= queue->capacity)
 		return false;
-	return own > 0 || queue->in_flight + unused < queue->capacity;
+	return p->in_flight < few || queue->in_flight < queue->capacity - reserve;
 }
 
 static CadenceStep *
@@ -91,13 +74,12 @@ CadenceStep *
 cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 {
 	int n = list_length(queue->providers);
-	int unused = all_unused_shares(queue);
 
 	for (int i = 0; i < n && queue->waiting > 0; i++)
 	{
 		CadenceProvider *p = list_nth(queue->providers, (queue->turn + i) % n);
 
-		if (p->nwaiting == 0 || p->next_start > now || !has_room(queue, p, unused))
+		if (p->nwaiting == 0 || p->next_start > now || !has_room(queue, p))
 			continue;
 		queue->turn = (queue->turn + i + 1) % n;
 		note_start(queue, p, now);
@@ -107,33 +89,44 @@ cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 }
 
 /*
- * A provider is held up when its pace does not let it start yet, or when it is
+ * A provider is stuck when its pace does not let it start yet, or when it is
  * full and nothing of it has ended for a while.
  */
 static bool
-is_held_up(const CadenceQueue *queue, const CadenceProvider *p, int unused, TimestampTz now)
+is_stuck(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
 {
-	if (p->in_flight > 0 && !has_room(queue, p, unused))
-		return now - p->last_progress > HELD_UP_AFTER_US;
+	if (p->in_flight > 0 && !has_room(queue, p))
+		return now - p->last_progress > STUCK_AFTER_US;
 	return p->next_start > now;
 }
 
+static bool
+is_full(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
+{
+	return p->nwaiting > 0 && (p->next_start > now || !has_room(queue, p));
+}
+
+static bool
+is_held_up(const CadenceProvider *p, TimestampTz now)
+{
+	return p->full_since != 0 && now - p->full_since >= HELD_UP_AFTER_US;
+}
+
 /*
- * How many steps wait for a provider that is not held up. When they run low it
- * is time to claim more, however many others have to wait.
+ * How many steps wait for a provider that is not stuck. When they run low it is
+ * time to claim more, however many others have to wait.
  */
 int
 cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
 {
 	int n = 0;
-	int unused = all_unused_shares(queue);
 	ListCell *cell;
 
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
 
-		if (!is_held_up(queue, p, unused, now))
+		if (!is_stuck(queue, p, now))
 			n += p->nwaiting;
 	}
 	return n;
@@ -189,7 +182,8 @@ void
 cadence_queue_finished(CadenceQueue *queue, CadenceStep *step)
 {
 	queue->in_flight--;
-	step->provider->in_flight--;
+	if (--step->provider->in_flight == 0)
+		cadence_provider_is_idle(step->provider);
 	step->provider->last_progress = GetCurrentTimestamp();
 }
 
@@ -200,14 +194,13 @@ cadence_queue_finished(CadenceQueue *queue, CadenceStep *step)
 int
 cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 {
-	int unused = all_unused_shares(queue);
 	ListCell *cell;
 
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
 
-		if (p->nwaiting > 0 && has_room(queue, p, unused))
+		if (p->nwaiting > 0 && has_room(queue, p))
 		{
 			TimestampTz wait = p->next_start > now ? (p->next_start - now + 999) / 1000 : 0;
 
@@ -215,6 +208,47 @@ cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 		}
 	}
 	return at_most;
+}
+
+/*
+ * Notes which providers are full; to be called whenever steps could have
+ * started.
+ */
+void
+cadence_queue_note_full(CadenceQueue *queue, TimestampTz now)
+{
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		CadenceProvider *p = lfirst(cell);
+
+		if (!is_full(queue, p, now))
+			p->full_since = 0;
+		else if (p->full_since == 0)
+			p->full_since = now;
+	}
+}
+
+/*
+ * Whether a provider is held up while another has nothing to do: what is due to
+ * the other may stand behind what is due to the first.
+ */
+bool
+cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now)
+{
+	bool held_up = false;
+	bool idle = false;
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		const CadenceProvider *p = lfirst(cell);
+
+		held_up = held_up || is_held_up(p, now);
+		idle = idle || (p->nwaiting == 0 && !p->gone);
+	}
+	return held_up && idle;
 }
 
 static char *
@@ -231,7 +265,7 @@ pair_of(const CadenceProvider *p)
 
 /* Whether another provider serves the same channel and company, and is not held up. */
 static bool
-has_substitute(const CadenceQueue *queue, const CadenceProvider *held, int unused, TimestampTz now)
+has_substitute(const CadenceQueue *queue, const CadenceProvider *held, TimestampTz now)
 {
 	ListCell *cell;
 
@@ -244,7 +278,7 @@ has_substitute(const CadenceQueue *queue, const CadenceProvider *held, int unuse
 			(p->empresa == NULL ? held->empresa == NULL
 								: held->empresa != NULL && strcmp(p->empresa, held->empresa) == 0);
 
-		if (equal && !is_held_up(queue, p, unused, now))
+		if (equal && !is_held_up(p, now))
 			return true;
 	}
 	return false;
@@ -257,7 +291,6 @@ has_substitute(const CadenceQueue *queue, const CadenceProvider *held, int unuse
 bool
 cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now, CadenceHeldUp *held_up)
 {
-	int unused = all_unused_shares(queue);
 	StringInfoData signature;
 	ListCell *cell;
 
@@ -271,8 +304,7 @@ cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now, CadenceHeldUp 
 			continue;
 		if (p->empresa != NULL)
 			held_up->served = lappend(held_up->served, pair_of(p));
-		if (p->nwaiting == 0 || !is_held_up(queue, p, unused, now) ||
-			has_substitute(queue, p, unused, now))
+		if (p->nwaiting == 0 || !is_held_up(p, now) || has_substitute(queue, p, now))
 			continue;
 		if (p->empresa != NULL)
 			held_up->pairs = lappend(held_up->pairs, pair_of(p));
@@ -296,5 +328,6 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 
 		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
+		p->full_since = Min(p->full_since, now);
 	}
 }

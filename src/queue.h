@@ -32,6 +32,8 @@ extern int cadence_queue_ready(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_finished(CadenceQueue *queue, CadenceStep *step);
 extern bool cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now,
 								  CadenceHeldUp *held_up);
+extern void cadence_queue_note_full(CadenceQueue *queue, TimestampTz now);
+extern bool cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now);
 extern int cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most);
 

@@ -115,8 +115,9 @@ settle_sql(const CadenceTables *t)
 		"WHERE r.id " EQ " ANY ($1) AND r.id " EQ " d.id AND r.status " EQ " 'PAUSADA' "
 		"AND r.claim_id IS NULL AND r.next_step_ordem " EQ " d.ordem "
 		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
-		"WHERE e.lead_cadence_run_id " EQ " r.id ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ
-		" 'INCERTO' AND (d.status " NE " 'ATIVA' OR NOT EXISTS (SELECT FROM %s AS o "
+		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO' AND (d.status " NE
+		" 'ATIVA' OR NOT EXISTS (SELECT FROM %s AS o "
 		"WHERE o.lead_id " EQ " r.lead_id AND o.cadence_id " EQ " r.cadence_id "
 		"AND o.status " EQ " 'ATIVA')) RETURNING d.n",
 		t->runs, t->run_status_type, t->events, t->runs);
@@ -317,7 +318,7 @@ settle_late(CadenceRecorder *r, CadenceStep **steps, int n)
 	init_columns(columns, &r->settle, n);
 	for (int i = 0; i < n; i++)
 	{
-		if (!steps[i]->lost || steps[i]->outcome != OUTCOME_SENT)
+		if (!steps[i]->lost || steps[i]->outcome != OUTCOME_SENT || !steps[i]->provider->hold)
 			continue;
 		late[nlate++] = steps[i];
 		add_move(columns, steps[i]);

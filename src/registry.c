@@ -80,7 +80,7 @@ on_startup(void)
 		memset(registry, 0, sizeof(Registry));
 		registry->lock = &locks[0].lock;
 		for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
-			pg_atomic_init_u32(&registry->slots[i].wanted, 0);
+			pg_atomic_init_u32(&registry->slots[i].wishes, 0);
 	}
 	cadence_traffic_attach(&locks[1].lock);
 	LWLockRelease(AddinShmemInitLock);
@@ -188,7 +188,7 @@ take_slot(ResidentSlot *slot, const char *name)
 	uint32 launch = slot->launch;
 
 	memset(slot, 0, sizeof(*slot));
-	pg_atomic_init_u32(&slot->wanted, 0);
+	pg_atomic_init_u32(&slot->wishes, 0);
 	slot->launch = launch + 1;
 	slot->used = true;
 	strlcpy(slot->name, name, NAMEDATALEN);
@@ -263,6 +263,7 @@ registry_refuse(int number, const char *problem)
 {
 	lock_registry();
 	registry->slots[number].state = RESIDENT_REFUSED;
+	registry->slots[number].launch++;
 	set_problem(&registry->slots[number], problem);
 	unlock_registry();
 }
@@ -293,6 +294,11 @@ static void
 detach(int code, Datum arg)
 {
 	lock_registry();
+	if (mine->pid != MyProcPid)
+	{
+		unlock_registry();
+		return;
+	}
 	mine->pid = 0;
 	mine->in_flight = mine->waiting = 0;
 	if (mine->state == RESIDENT_WORKING || mine->state == RESIDENT_SLEEPING ||
@@ -300,7 +306,7 @@ detach(int code, Datum arg)
 		mine->state = RESIDENT_STOPPED;
 	else if (mine->state == RESIDENT_PROBING || mine->state == RESIDENT_STARTING)
 	{
-		mine->state = RESIDENT_FAILED;
+		mine->state = mine->state == RESIDENT_PROBING ? RESIDENT_REFUSED : RESIDENT_FAILED;
 		if (mine->problem[0] == '\0')
 			set_problem(mine, "it could not connect; the server's log says why");
 	}
@@ -321,11 +327,14 @@ registry_attach(int number, uint32 launch, ResidentSlot *copy)
 		return false;
 	slot = &registry->slots[number];
 	lock_registry();
-	wanted = slot->used && slot->launch == launch && slot->held_by == 0;
+	/* one that is still winding down must not find another in its place */
+	wanted = slot->used && slot->launch == launch && slot->held_by == 0 && slot->pid == 0;
 	if (wanted)
 	{
 		slot->pid = MyProcPid;
-		slot->problem[0] = '\0';
+		/* what a worker has failed with is to be seen until the next one runs */
+		if (slot->state != RESIDENT_PROBING)
+			slot->problem[0] = '\0';
 		slot->started_at = slot->seen_at = GetCurrentTimestamp();
 		*copy = *slot;
 	}
@@ -377,11 +386,18 @@ registry_executed(void)
 		mine->last_execution = GetCurrentTimestamp();
 }
 
-/* Whether a commit has asked for a look since the last call. */
+/* Whether this process is a resident worker. */
 bool
-registry_take_wish(void)
+registry_is_resident(void)
 {
-	return pg_atomic_exchange_u32(&mine->wanted, 0) != 0;
+	return mine != NULL;
+}
+
+/* What commits have asked for since the last call. */
+uint32
+registry_take_wishes(void)
+{
+	return pg_atomic_exchange_u32(&mine->wishes, 0);
 }
 
 /* ---- everybody's side ------------------------------------------------------------- */
@@ -394,7 +410,7 @@ registry_take_wish(void)
  * worker's own handler also ends a wait for sockets, which a latch does not.
  */
 void
-registry_wake(Oid database)
+registry_wake(Oid database, uint32 wishes)
 {
 	if (registry == NULL)
 		return;
@@ -403,8 +419,14 @@ registry_wake(Oid database)
 	{
 		ResidentSlot *slot = &registry->slots[i];
 
-		if (!slot->used || slot->pid == MyProcPid)
+		if (!slot->used)
 			continue;
+		if (slot == mine && slot->pid == MyProcPid)
+		{
+			/* it looks for itself, after its own transaction */
+			pg_atomic_fetch_or_u32(&slot->wishes, wishes);
+			continue;
+		}
 		/* without a process, its database may not have existed until now */
 		if (slot->pid == 0 && (slot->database == database || slot->database == InvalidOid))
 		{
@@ -415,7 +437,7 @@ registry_wake(Oid database)
 			}
 		}
 		else if (slot->pid != 0 && slot->database == database &&
-				 pg_atomic_exchange_u32(&slot->wanted, 1) == 0)
+				 (pg_atomic_fetch_or_u32(&slot->wishes, wishes) & wishes) != wishes)
 			kill(slot->pid, SIGUSR1);
 	}
 	LWLockRelease(registry->lock);
@@ -471,7 +493,13 @@ registry_release(Oid database)
 	if (slot != NULL && slot->held_by == MyProcPid)
 	{
 		slot->held_by = 0;
-		slot->state = RESIDENT_OFF;
+		/* its name may lead elsewhere now, or nowhere; a worker that has not left yet stays known
+		 */
+		if (slot->pid == 0)
+		{
+			slot->database = InvalidOid;
+			slot->state = RESIDENT_OFF;
+		}
 		slot->hurry = true;
 		wake_supervisor();
 	}

@@ -31,6 +31,10 @@ typedef enum ResidentState
 	RESIDENT_FAILED	   /* it ended with an error */
 } ResidentState;
 
+/* What a commit can ask a worker for. */
+#define WISH_LOOK 1	 /* something may be due */
+#define WISH_CHECK 2 /* the extension itself has changed */
+
 typedef struct ResidentSlot
 {
 	/* who it is for */
@@ -58,7 +62,7 @@ typedef struct ResidentSlot
 	int in_flight;
 	int waiting;
 
-	pg_atomic_uint32 wanted; /* a commit has something for it */
+	pg_atomic_uint32 wishes; /* what commits ask of it */
 } ResidentSlot;
 
 extern void cadence_registry_install(void);
@@ -79,10 +83,11 @@ extern void registry_found(Oid schema, Oid owner);
 extern void registry_failed(const char *problem);
 extern void registry_working(ResidentState state, TimestampTz wake_at, int in_flight, int waiting);
 extern void registry_executed(void);
-extern bool registry_take_wish(void);
+extern uint32 registry_take_wishes(void);
+extern bool registry_is_resident(void);
 
 /* everybody's side */
-extern void registry_wake(Oid database);
+extern void registry_wake(Oid database, uint32 wishes);
 extern bool registry_hold(Oid database);
 extern void registry_release(Oid database);
 extern const char *registry_state_name(ResidentState state);

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -61,10 +62,14 @@ describe_error(MemoryContext context)
 }
 
 static void
-look_around(void)
+look_around(const char *name)
 {
 	CadenceTables *tables;
+	char *found = get_database_name(MyDatabaseId);
 
+	if (found == NULL || strcmp(found, name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("the database has got another name")));
 	if (GetDatabaseEncoding() != PG_UTF8)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("its encoding is %s, not UTF8", GetDatabaseEncodingName())));
@@ -86,7 +91,7 @@ cadence_probe_main(Datum main_arg)
 	StartTransactionCommand();
 	PG_TRY();
 	{
-		look_around();
+		look_around(slot.name);
 	}
 	PG_CATCH();
 	{

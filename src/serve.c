@@ -20,7 +20,6 @@
 
 #include "compat.h"
 #include "execution.h"
-#include "extension.h"
 #include "interrupt.h"
 #include "pipeline_state.h"
 #include "registry.h"
@@ -38,12 +37,12 @@
 /* Commits that wake the worker for nothing slow its looks down to one in this time. */
 #define IDLE_LOOK_US (10 * INT64CONST(1000))
 
-/* How often, at most, it makes sure that the extension is still there, and removes old log rows. */
-#define HOUSEKEEPING_US USECS_PER_SEC
+/* How often old log rows go: when there are more of them, and otherwise. */
+#define PRUNE_MORE_US USECS_PER_SEC
+#define PRUNE_US (3600 * USECS_PER_SEC)
 
 /* How often, at most, it looks for claims whose process is gone. */
 #define ORPHANS_US (5 * USECS_PER_SEC)
-#define PRUNE_US (3600 * USECS_PER_SEC)
 
 typedef struct Service
 {
@@ -56,9 +55,10 @@ typedef struct Service
 	TimestampTz next_look;
 	TimestampTz not_before; /* a look that a commit asks for */
 	int64 patience_us;		/* how long such a look is put off */
-	TimestampTz checked_at; /* when the extension was last seen */
+	TimestampTz next_check; /* of the extension */
 	TimestampTz next_prune;
 	TimestampTz next_orphans;
+	TimestampTz retry_orphans;	/* the last time was in vain */
 	TimestampTz next_forgiving; /* of runs that their table does not let us take */
 	bool disabled;
 	bool prepared;
@@ -101,20 +101,22 @@ prune(Service *s)
 	if (s->now < s->next_prune)
 		return;
 	pipeline_attempt(&s->pipeline, pipeline_prune_log);
-	s->next_prune = s->now + (s->pipeline.more_to_prune ? HOUSEKEEPING_US : PRUNE_US);
+	s->next_prune = s->now + (s->pipeline.more_to_prune ? PRUNE_MORE_US : PRUNE_US);
 }
 
-/* An extension that was dropped, moved or upgraded ends this worker. */
+/*
+ * An extension that was dropped, moved or upgraded, or tables that may not send
+ * any more, end this worker. Every claim makes sure of that, too; this is for
+ * the time when there is nothing to claim.
+ */
 static void
-check_extension(Service *s)
+check_licence(Service *s)
 {
-	if (s->now - s->checked_at < HOUSEKEEPING_US)
+	if (s->now < s->next_check)
 		return;
-	s->checked_at = s->now;
+	s->next_check = s->now + LOOK_US;
 	cadence_xact_begin(s->pipeline.tables, "cadence_runner: looking for the extension");
-	if (cadence_extension_schema() != s->shared.schema)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("extension \"cadence_runner\" has moved to another schema")));
+	turn_check_licence(&s->pipeline);
 	cadence_xact_commit();
 }
 
@@ -127,7 +129,6 @@ create_claims(Service *s)
 	old = MemoryContextSwitchTo(s->claims);
 	s->batch_size = cadence_batch_size;
 	s->pipeline.claims = cadence_claims_create(s->pipeline.tables, s->now, s->batch_size);
-	s->pipeline.exhausted = false;
 	MemoryContextSwitchTo(old);
 }
 
@@ -142,31 +143,19 @@ follow_settings(Service *s)
 	s->next_look = s->now;
 }
 
-/* Nothing may wait for a time that is an hour away once more. */
-static void
-clock_went_back(Service *s)
-{
-	Pipeline *p = &s->pipeline;
-
-	s->next_look = s->not_before = s->checked_at = s->now;
-	s->next_orphans = s->next_forgiving = s->now;
-	s->next_prune = s->now + PRUNE_US;
-	p->summary->started_at = Min(p->summary->started_at, s->now);
-	p->done_since = Min(p->done_since, s->now);
-	p->checked_at = Min(p->checked_at, s->now);
-	p->record_not_before = Min(p->record_not_before, s->now + USECS_PER_SEC);
-	cadence_queue_clock_went_back(&p->queue, s->now);
-}
-
+/* After a clock was set back, nothing may wait for a time that is an hour away once more. */
 static void
 read_clock(Service *s)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	bool went_back = now < s->now;
+	bool went_back = pipeline_read_clock(&s->pipeline);
 
-	s->now = now;
-	if (went_back)
-		clock_went_back(s);
+	s->now = s->pipeline.now;
+	if (!went_back)
+		return;
+	s->next_look = s->not_before = s->next_check = s->now;
+	s->next_orphans = s->next_forgiving = s->now;
+	s->next_prune = s->now + PRUNE_US;
+	s->pipeline.summary->started_at = Min(s->pipeline.summary->started_at, s->now);
 }
 
 /* ---- looking ----------------------------------------------------------------------- */
@@ -186,7 +175,7 @@ begin_look(Service *s)
 	p->left_over = false;
 	p->next_due = DT_NOEND;
 	p->found = 0;
-	s->next_look = s->now + LOOK_US;
+	s->next_look = Min(s->now + LOOK_US, s->retry_orphans);
 }
 
 /* After a turn: when is the next look? */
@@ -209,9 +198,26 @@ release_orphans(Service *s)
 {
 	if (s->now < s->next_orphans)
 		return;
-	pipeline_attempt(&s->pipeline, turn_release_orphans);
-	pipeline_attempt(&s->pipeline, turn_note_halted);
 	s->next_orphans = s->now + ORPHANS_US;
+	if (!pipeline_attempt(&s->pipeline, turn_release_orphans) ||
+		!pipeline_attempt(&s->pipeline, turn_note_halted))
+		s->retry_orphans = s->next_orphans;
+	else
+		s->retry_orphans = DT_NOEND;
+}
+
+static void
+hear_wishes(Service *s)
+{
+	uint32 wishes = registry_take_wishes();
+
+	if (wishes != 0)
+		s->next_look = Min(s->next_look, Max(s->not_before, s->now));
+	if ((wishes & WISH_CHECK) != 0)
+	{
+		s->next_check = s->now;
+		s->next_look = s->now;
+	}
 }
 
 static void
@@ -219,11 +225,10 @@ look_if_due(Service *s)
 {
 	if (s->disabled)
 		return;
-	if (registry_take_wish())
-		s->next_look = Min(s->next_look, Max(s->not_before, s->now));
+	hear_wishes(s);
 	if (s->now < s->next_look)
 		return;
-	check_extension(s);
+	check_licence(s);
 	release_orphans(s);
 	begin_look(s);
 }
@@ -259,6 +264,8 @@ us_to_wait(const Service *s)
 		until = Min(until, p->checked_at + USECS_PER_SEC);
 	if (p->record_not_before > 0)
 		until = Min(until, p->record_not_before);
+	if (!p->exhausted && p->claim_not_before > s->now)
+		until = Min(until, p->claim_not_before);
 	return Max(until - s->now, 0);
 }
 
@@ -268,8 +275,10 @@ sleep_until_woken(Service *s, int ms)
 	if (ms > 1000)
 		pgstat_report_stat(true);
 	cadence_traffic_publish(s->pipeline.queue.providers);
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-					 PG_WAIT_EXTENSION);
+	/* The latch alone would not do: a wait for a lock inside a transaction may have reset it. */
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 cadence_wakeup_fd(), ms, PG_WAIT_EXTENSION);
 }
 
 static void
@@ -311,6 +320,8 @@ serve(Service *s)
 		pipeline_turn(p);
 		read_clock(s);
 		plan_next_look(s, was_looking);
+		if (!s->disabled)
+			hear_wishes(s);
 		log_period(s);
 		prune(s);
 		wait_for_something(s);
@@ -334,6 +345,7 @@ prepare(Service *s)
 	p->next_due = DT_NOEND;
 	s->next_look = s->now;
 	s->next_prune = s->now + LOG_US;
+	s->retry_orphans = DT_NOEND;
 	s->prepared = true;
 }
 

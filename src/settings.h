@@ -7,12 +7,6 @@
 
 #include "postgres.h"
 
-/*
- * A lease may be as long as two of the longest time-outs that a server can have,
- * and 20 seconds, whatever the setting says.
- */
-#define CADENCE_LEASE_MAX_S (2 * 600 + 20)
-
 extern int cadence_batch_size;
 extern int cadence_max_in_flight;
 extern int cadence_workers;

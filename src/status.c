@@ -183,8 +183,8 @@ fill_figures(Datum *values, bool *nulls)
 		set_text(values, nulls, STATUS_PROBLEM, f.not_armed);
 	set_number(values, nulls, STATUS_DUE, f.due);
 	set_time(values, nulls, STATUS_OLDEST_DUE, f.oldest_due);
-	nulls[STATUS_LAG] = f.oldest_due == 0;
-	if (f.oldest_due != 0)
+	nulls[STATUS_LAG] = f.oldest_due == 0 || TIMESTAMP_NOT_FINITE(f.oldest_due);
+	if (!nulls[STATUS_LAG])
 		values[STATUS_LAG] =
 			DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(GetCurrentTimestamp()),
 								TimestampTzGetDatum(f.oldest_due));
@@ -284,6 +284,16 @@ judge_worker(ArrayBuildState **reasons)
 									 timestamptz_to_str(slot.seen_at)));
 }
 
+/* A worker that runs now has got over what was before. */
+static bool
+worker_began_after(TimestampTz at)
+{
+	ResidentSlot slot;
+
+	return find_slot(get_database_name(MyDatabaseId), &slot) && slot.pid != 0 &&
+		   slot.started_at > at;
+}
+
 static void
 judge_figures(ArrayBuildState **reasons, double max_lag_us)
 {
@@ -297,13 +307,13 @@ judge_figures(ArrayBuildState **reasons, double max_lag_us)
 	}
 	if (f.not_armed != NULL)
 		add_reason(reasons, psprintf("nothing may be sent from here: %s", f.not_armed));
-	if (f.oldest_due != 0 && GetCurrentTimestamp() - f.oldest_due > max_lag_us)
+	if (f.oldest_due != 0 && (double) GetCurrentTimestamp() - (double) f.oldest_due > max_lag_us)
 		add_reason(reasons, psprintf("overdue: " INT64_FORMAT " due, the oldest since %s", f.due,
 									 timestamptz_to_str(f.oldest_due)));
 	if (f.never_due > 0)
 		add_reason(reasons, psprintf("active without next_run_at, so never due: " INT64_FORMAT,
 									 f.never_due));
-	if (f.last_failure != NULL)
+	if (f.last_failure != NULL && !worker_began_after(f.last_failed_at))
 		add_reason(reasons, psprintf("the last execution failed: %s", f.last_failure));
 }
 

@@ -47,8 +47,10 @@ PGDLLEXPORT void cadence_supervisor_main(Datum main_arg);
 /* A process that was asked for and has not come. */
 #define START_TIMEOUT_MS 30000
 
-/* A wish to try again now is granted so often. */
+/* A wish to try again now is granted so often: to a database without, and to a worker that fails.
+ */
 #define HURRY_MS 500
+#define HURRY_FAILED_MS 5000
 
 #define CHECK_MS 60000
 
@@ -60,7 +62,10 @@ typedef struct Watch
 	char name[NAMEDATALEN];
 	TimestampTz begun_at;
 	TimestampTz retry_at;
+	TimestampTz start_at; /* not before this time, of a worker that has failed */
 	int delay_ms;
+	bool failed;					   /* its worker is put off until then */
+	char failure[CADENCE_PROBLEM_MAX]; /* of the worker, until the next probe has its say */
 	char logged[CADENCE_PROBLEM_MAX];
 } Watch;
 
@@ -149,6 +154,7 @@ probe(int number, const ResidentSlot *slot)
 {
 	Oid database = find_database(slot->name);
 
+	watches[number].begun_at = GetCurrentTimestamp();
 	if (OidIsValid(database))
 		start(number, slot, RESIDENT_PROBING, database);
 	else
@@ -162,31 +168,41 @@ probe(int number, const ResidentSlot *slot)
 
 /* Said once, until something else is to be said. */
 static void
-log_problem(Watch *w, const ResidentSlot *slot)
+log_problem(Watch *w, const char *problem)
 {
-	if (strcmp(w->logged, slot->problem) == 0)
+	if (strcmp(w->logged, problem) == 0)
 		return;
-	strlcpy(w->logged, slot->problem, CADENCE_PROBLEM_MAX);
-	ereport(LOG, (errmsg("cadence_runner does not run in database \"%s\": %s", slot->name,
-						 slot->problem)));
+	strlcpy(w->logged, problem, CADENCE_PROBLEM_MAX);
+	ereport(LOG, (errmsg("cadence_runner does not run in database \"%s\": %s", w->name, problem)));
 }
 
-static void
-try_later(Watch *w, TimestampTz now)
+static TimestampTz
+later(Watch *w, TimestampTz now)
 {
 	w->delay_ms = w->delay_ms == 0 ? RESTART_MS : Min(w->delay_ms * 2, RESTART_MAX_MS);
-	w->retry_at = now + w->delay_ms * INT64CONST(1000);
+	return now + w->delay_ms * INT64CONST(1000);
 }
 
-/* It ended: at once again if that was not its own fault. */
+/*
+ * It ended: soon again if that was not its own fault. What a worker failed with
+ * may only be the consequence of something else, so a probe looks at once.
+ */
 static void
 note_end(Watch *w, const ResidentSlot *slot, TimestampTz now)
 {
-	if (slot->state != RESIDENT_STOPPED)
-		log_problem(w, slot);
 	if (slot->state == RESIDENT_STOPPED || now - w->begun_at > SETTLED_MS * INT64CONST(1000))
 		w->delay_ms = 0;
-	try_later(w, now);
+	w->retry_at = w->start_at = later(w, now);
+	if (slot->state == RESIDENT_FAILED)
+	{
+		strlcpy(w->failure, slot->problem, CADENCE_PROBLEM_MAX);
+		w->retry_at = now;
+	}
+	else if (slot->state == RESIDENT_REFUSED)
+	{
+		w->failure[0] = '\0';
+		log_problem(w, slot->problem);
+	}
 }
 
 static int
@@ -224,11 +240,13 @@ is_held(int number, const ResidentSlot *slot)
 static int
 wait_to_retry(int number, const ResidentSlot *slot, Watch *w, TimestampTz now)
 {
+	int hurry_ms = w->failed ? HURRY_FAILED_MS : HURRY_MS;
+
 	if (slot->hurry)
-		w->retry_at = Min(w->retry_at, w->begun_at + HURRY_MS * INT64CONST(1000));
+		w->retry_at = w->start_at = Min(w->retry_at, w->begun_at + hurry_ms * INT64CONST(1000));
 	/* a clock that was set back */
 	if (w->retry_at > now + RESTART_MAX_MS * INT64CONST(1000))
-		w->retry_at = now;
+		w->retry_at = w->start_at = now;
 	if (w->retry_at > now)
 		return ms_until(w->retry_at, now);
 	probe(number, slot);
@@ -236,16 +254,37 @@ wait_to_retry(int number, const ResidentSlot *slot, Watch *w, TimestampTz now)
 }
 
 static int
-wait_for_start(int number, const ResidentSlot *slot, const Watch *w, TimestampTz now)
+wait_for_start(int number, const ResidentSlot *slot, Watch *w, TimestampTz now)
 {
-	TimestampTz until = w->begun_at + START_TIMEOUT_MS * INT64CONST(1000);
+	TimestampTz until;
 
+	/* a supervisor before this one has started it */
+	if (w->begun_at == 0)
+		w->begun_at = now;
+	until = w->begun_at + START_TIMEOUT_MS * INT64CONST(1000);
 	if (slot->pid == 0 && now >= until)
 	{
 		registry_refuse(number, "its process could not be started");
 		return 0;
 	}
 	return Max(ms_until(until, now), 1000);
+}
+
+/* The probe found nothing wrong: a worker that has failed has done so by itself. */
+static void
+start_probed(int number, const ResidentSlot *slot, Watch *w, TimestampTz now)
+{
+	if (w->failure[0] != '\0')
+		log_problem(w, w->failure);
+	w->failure[0] = '\0';
+	w->failed = now < w->start_at;
+	if (!w->failed)
+		start(number, slot, RESIDENT_STARTING, slot->database);
+	else
+	{
+		w->retry_at = w->start_at;
+		registry_settle(number, RESIDENT_PROBED, RESIDENT_OFF);
+	}
 }
 
 /* Does what is to be done for a slot; returns how long it can be left alone, in milliseconds. */
@@ -265,13 +304,16 @@ tend(int number)
 	switch (slot.state)
 	{
 		case RESIDENT_OFF:
+			if (slot.pid != 0)
+				return 1000;
 			return wait_to_retry(number, &slot, w, now);
 		case RESIDENT_PROBING:
 		case RESIDENT_STARTING:
 			return wait_for_start(number, &slot, w, now);
 		case RESIDENT_PROBED:
-			if (slot.pid == 0)
-				start(number, &slot, RESIDENT_STARTING, slot.database);
+			if (slot.pid != 0)
+				return 1000;
+			start_probed(number, &slot, w, now);
 			return 1000;
 		case RESIDENT_REFUSED:
 		case RESIDENT_FAILED:

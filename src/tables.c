@@ -36,6 +36,24 @@ qualified(CadenceTables *tables, int number, const char *name)
 	return quote_qualified_identifier(tables->schema_name, name);
 }
 
+static const char *const table_names[] = {
+	"cadences",			 "cadence_steps",	  "lead_contacts",
+	"message_templates", "lead_cadence_runs", "lead_cadence_events",
+	"lead_messages",	 "cadence_empresas",  "cadence_runner_logs",
+	"cadence_arming"};
+
+/*
+ * The name of a table that a schema lacks; NULL when all are there.
+ */
+const char *
+cadence_tables_missing(Oid schema)
+{
+	for (size_t i = 0; i < lengthof(table_names); i++)
+		if (!OidIsValid(get_relname_relid(table_names[i], schema)))
+			return table_names[i];
+	return NULL;
+}
+
 /* The type of a column, as text that a cast understands whatever the search path. */
 static char *
 column_type(const CadenceTables *tables, const char *table, const char *column)

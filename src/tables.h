@@ -44,6 +44,7 @@ typedef struct CadenceTables
 	bool log_knows_worker; /* false: that is an enum without WORKER */
 } CadenceTables;
 
+extern const char *cadence_tables_missing(Oid schema);
 extern CadenceTables *cadence_tables_load(Oid schema);
 extern bool cadence_tables_are_owned(const CadenceTables *tables, Oid relation);
 extern void cadence_tables_check_owner(const CadenceTables *tables);

@@ -67,6 +67,26 @@ cadence_traffic_attach(LWLock *lock)
 	}
 }
 
+static int64
+minute_of(TimestampTz at)
+{
+	return Max(at / USECS_PER_MINUTE, 0);
+}
+
+/* Nothing for an hour: its place may be another's. */
+static bool
+is_forgotten(const Counters *c)
+{
+	int64 now = minute_of(GetCurrentTimestamp());
+
+	if (c->in_flight != 0)
+		return false;
+	for (int i = 0; i < MINUTES; i++)
+		if (c->minutes[i].number > now - MINUTES)
+			return false;
+	return true;
+}
+
 /* The counters of one server; NULL when there are none, or no more. */
 static Counters *
 find(Oid server, bool create)
@@ -82,8 +102,14 @@ find(Oid server, bool create)
 		if (unused == NULL && c->database == InvalidOid)
 			unused = c;
 	}
-	if (unused == NULL || !create)
+	if (!create)
 		return NULL;
+	for (int i = 0; i < PROVIDERS_MAX && unused == NULL; i++)
+		if (is_forgotten(&traffic->counters[i]))
+			unused = &traffic->counters[i];
+	if (unused == NULL)
+		return NULL;
+	memset(unused, 0, sizeof(*unused));
 	unused->database = MyDatabaseId;
 	unused->server = server;
 	return unused;
@@ -97,12 +123,6 @@ this_minute(Counters *c, int64 number)
 	if (m->number != number)
 		*m = (Minute){.number = number};
 	return m;
-}
-
-static int64
-minute_of(TimestampTz at)
-{
-	return Max(at / USECS_PER_MINUTE, 0);
 }
 
 static void
@@ -128,7 +148,8 @@ count_step(const CadenceStep *step, TimestampTz now)
 static bool
 was_attempted(const CadenceStep *step)
 {
-	return step->provider != NULL &&
+	/* an interrupted attempt says nothing about its provider */
+	return step->provider != NULL && !step->interrupted &&
 		   (step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
 			step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
 }

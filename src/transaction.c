@@ -22,6 +22,8 @@
 #include "utils/timeout.h"
 
 #include "compat.h"
+#include "interrupt.h"
+#include "registry.h"
 #include "transaction.h"
 
 /*
@@ -124,6 +126,7 @@ cadence_xact_begin(const CadenceTables *tables, const char *activity)
 	pgstat_report_activity(STATE_RUNNING, activity);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	cadence_set_cancellable(true);
 	guc_level = NewGUCNestLevel();
 	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT_MS);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -159,9 +162,11 @@ cadence_xact_commit(void)
 	PopActiveSnapshot();
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	CHECK_FOR_INTERRUPTS();
+	cadence_set_cancellable(false);
 	AtEOXact_GUC(false, guc_level);
 	ForceSyncCommit();
 	CommitTransactionCommand();
+	cadence_set_cancellable(!registry_is_resident());
 	MemoryContextSwitchTo(outer_context);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -175,7 +180,9 @@ void
 cadence_xact_abort(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);
+	cadence_set_cancellable(false);
 	AbortOutOfAnyTransaction();
+	cadence_set_cancellable(!registry_is_resident());
 	MemoryContextSwitchTo(outer_context);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);

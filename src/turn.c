@@ -14,7 +14,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "arming.h"
 #include "claimant.h"
+#include "extension.h"
 #include "interrupt.h"
 #include "pipeline_state.h"
 #include "resolve.h"
@@ -27,6 +29,9 @@
 
 /* How often a claim waits for a lock (a second each time) before it gives up. */
 #define CLAIM_LOCK_ATTEMPTS 10
+
+/* The pause between two of those attempts: a lock may be refused without a wait. */
+#define CLAIM_LOCK_PAUSE_US (100 * INT64CONST(1000))
 
 /* How old the knowledge that a waiting message is still wanted may become. */
 #define RECHECK_US USECS_PER_SEC
@@ -174,15 +179,35 @@ give_up_run(Pipeline *p, const ClaimResult *claim, ClaimKind kind, const ErrorDa
 static void
 claim_failed(Pipeline *p, const ClaimResult *claim, ClaimKind kind, ErrorData *error)
 {
-	if (sqlstate_is_conflict(error->sqlerrcode) && !cadence_stop_requested() &&
-		(p->resident || ++p->lock_failures < CLAIM_LOCK_ATTEMPTS))
+	bool conflict = sqlstate_is_conflict(error->sqlerrcode);
+
+	if (conflict && !cadence_stop_requested() &&
+		(++p->lock_failures < CLAIM_LOCK_ATTEMPTS || (p->resident && claim->nseen == 0)))
+	{
+		p->claim_not_before = GetCurrentTimestamp() + CLAIM_LOCK_PAUSE_US;
 		return;
-	if (!is_about_one_run(error->sqlerrcode) || claim->nseen == 0)
+	}
+	p->lock_failures = 0;
+	if (!(conflict && p->resident) &&
+		(conflict || !is_about_one_run(error->sqlerrcode) || claim->nseen == 0))
 		ThrowErrorData(error);
 	if (p->careful == 0)
 		p->careful = p->apart = cadence_batch_size;
 	else
 		give_up_run(p, claim, kind, error);
+}
+
+/*
+ * Raises an error unless the extension is still there, as this worker found it,
+ * and its tables may send from here. Inside the caller's transaction.
+ */
+void
+turn_check_licence(Pipeline *p)
+{
+	if (cadence_extension_schema() != p->shared->schema)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("extension \"cadence_runner\" has moved to another schema")));
+	cadence_arming_check(p->tables);
 }
 
 /* One claim in a transaction of its own or, with records to write, in theirs. */
@@ -203,6 +228,8 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 	cadence_claim_id(&batch->claim_id, until);
 	cadence_claim(p->claims, &batch->claim_id, until, kind == CLAIM_BYPASS ? &held_up : NULL,
 				  p->careful > 0 ? 1 : 0, p->resident, claim);
+	if (p->resident && claim->nseen > 0)
+		turn_check_licence(p);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
 	MemoryContextSwitchTo(old);
 	resolve_rows(p, batch, claim, *steps);
@@ -326,11 +353,18 @@ void
 turn_recheck(Pipeline *p)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	MemoryContext context =
-		AllocSetContextCreate(p->context, "cadence_runner recheck", ALLOCSET_DEFAULT_SIZES);
-	CadenceStep **steps = MemoryContextAlloc(context, sizeof(CadenceStep *) * p->queue.waiting);
-	bool *valid = MemoryContextAlloc(context, p->queue.waiting);
-	int n = cadence_queue_waiting(&p->queue, steps);
+	CadenceStep **steps;
+	bool *valid;
+	int n;
+
+	/* kept from one time to the next, and so after an error */
+	if (p->recheck == NULL)
+		p->recheck =
+			AllocSetContextCreate(p->context, "cadence_runner recheck", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(p->recheck);
+	steps = MemoryContextAlloc(p->recheck, sizeof(CadenceStep *) * p->queue.waiting);
+	valid = MemoryContextAlloc(p->recheck, p->queue.waiting);
+	n = cadence_queue_waiting(&p->queue, steps);
 
 	cadence_xact_begin(p->tables, "cadence_runner: looking at claimed runs again");
 	cadence_providers_refresh(p->providers);
@@ -346,12 +380,11 @@ turn_recheck(Pipeline *p)
 		progress_step_done(p, steps[i]);
 	}
 	p->checked_at = now;
-	MemoryContextDelete(context);
 }
 
 /*
  * Claims are made before the queue runs dry, but not without end for a provider
- * that is held up. When its steps fill the queue, the others' are looked for.
+ * that is held up. What is due to the others is then looked for past its steps.
  */
 ClaimKind
 turn_wants_claim(const Pipeline *p)
@@ -360,11 +393,13 @@ turn_wants_claim(const Pipeline *p)
 	int low_water = Min(p->max_in_flight, (cadence_batch_size + 1) / 2);
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 
-	if (p->exhausted || p->record_blocked || cadence_queue_ready(&p->queue, now) >= low_water)
+	if (p->exhausted || p->record_blocked || now < p->claim_not_before)
 		return CLAIM_NOTHING;
-	if (p->queue.waiting <= most)
+	if (p->queue.waiting <= most && cadence_queue_ready(&p->queue, now) < low_water)
 		return CLAIM_DUE;
-	return p->bypass_exhausted || p->queue.waiting > most * 2 ? CLAIM_NOTHING : CLAIM_BYPASS;
+	if (p->bypass_exhausted || p->queue.waiting > most * 2)
+		return CLAIM_NOTHING;
+	return cadence_queue_wants_bypass(&p->queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
 }
 
 /* Claims of processes that are gone become due, to this execution too. */
@@ -372,11 +407,9 @@ void
 turn_release_orphans(Pipeline *p)
 {
 	TimestampTz due = p->resident ? GetCurrentTimestamp() : p->summary->started_at;
-	int64 longest_s = Max(cadence_lease, CADENCE_LEASE_MAX_S);
 
 	cadence_xact_begin(p->tables, "cadence_runner: looking for abandoned claims");
-	(void) cadence_orphans_release(p->orphans, GetCurrentTimestamp() + longest_s * USECS_PER_SEC,
-								   due);
+	(void) cadence_orphans_release(p->orphans, due);
 	cadence_xact_commit();
 }
 

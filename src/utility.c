@@ -7,21 +7,22 @@
  * refuse them as long as a worker is connected there, so the worker is told to
  * leave first, if whoever asks may do so at all, and comes back afterwards.
  *
- * Others change the extension itself: its worker, or the supervisor where there
- * is none, looks again when they commit.
+ * Others change the extension itself, or who feeds its tables: its worker, or
+ * the supervisor where there is none, looks again when they commit.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "registry.h"
@@ -34,6 +35,8 @@
 #define WAIT_MAX_MS 8000
 
 static ProcessUtility_hook_type next_hook;
+
+static List *held; /* databases, by the transaction under way */
 
 static const char *
 template_of(const CreatedbStmt *stmt)
@@ -109,7 +112,7 @@ wait_until_left(Oid database)
 }
 
 static bool
-names_extension(const Node *stmt)
+concerns_worker(const Node *stmt)
 {
 	ListCell *cell;
 
@@ -117,6 +120,10 @@ names_extension(const Node *stmt)
 	{
 		case T_CreateExtensionStmt:
 			return strcmp(((const CreateExtensionStmt *) stmt)->extname, "cadence_runner") == 0;
+		case T_CreateSubscriptionStmt:
+		case T_AlterSubscriptionStmt:
+		case T_DropSubscriptionStmt:
+			return true;
 		case T_AlterExtensionStmt:
 			return strcmp(((const AlterExtensionStmt *) stmt)->extname, "cadence_runner") == 0;
 		case T_DropStmt:
@@ -131,23 +138,36 @@ names_extension(const Node *stmt)
 	}
 }
 
+/*
+ * The worker comes back when the command's transaction has ended: before that,
+ * others still see the database as it was.
+ */
 static void
-run_command(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUtilityContext context,
-			ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
-			QueryCompletion *completion)
+release_at_end(XactEvent event, void *arg)
 {
-	if (next_hook != NULL)
-		next_hook(pstmt, query, read_only, context, params, environment, dest, completion);
-	else
-		standard_ProcessUtility(pstmt, query, read_only, context, params, environment, dest,
-								completion);
+	ListCell *cell;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	foreach (cell, held)
+		registry_release(lfirst_oid(cell));
+	list_free(held);
+	held = NIL;
 }
 
-/* However the command ends, the worker comes back. */
 static void
-release(int code, Datum database)
+hold(Oid database)
 {
-	registry_release(DatumGetObjectId(database));
+	static bool registered = false;
+	MemoryContext old;
+
+	if (!registered)
+		RegisterXactCallback(release_at_end, NULL);
+	registered = true;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	held = list_append_unique_oid(held, database);
+	MemoryContextSwitchTo(old);
+	wait_until_left(database);
 }
 
 static void
@@ -155,22 +175,18 @@ on_utility(PlannedStmt *pstmt, const char *query, bool read_only, ProcessUtility
 		   ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest,
 		   QueryCompletion *completion)
 {
+	bool concerns_us = concerns_worker(pstmt->utilityStmt);
 	Oid database = claimable(claimed_database(pstmt->utilityStmt));
 
-	if (!OidIsValid(database))
-		run_command(pstmt, query, read_only, context, params, environment, dest, completion);
+	if (OidIsValid(database))
+		hold(database);
+	if (next_hook != NULL)
+		next_hook(pstmt, query, read_only, context, params, environment, dest, completion);
 	else
-	{
-		PG_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(database));
-		{
-			wait_until_left(database);
-			run_command(pstmt, query, read_only, context, params, environment, dest, completion);
-		}
-		PG_END_ENSURE_ERROR_CLEANUP(release, ObjectIdGetDatum(database));
-		registry_release(database);
-	}
-	if (names_extension(pstmt->utilityStmt))
-		cadence_wake_at_commit();
+		standard_ProcessUtility(pstmt, query, read_only, context, params, environment, dest,
+								completion);
+	if (concerns_us)
+		cadence_wake_at_commit(WISH_LOOK | WISH_CHECK);
 }
 
 /*

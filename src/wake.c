@@ -12,13 +12,14 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
 
 #include "registry.h"
 #include "wake.h"
 
 PG_FUNCTION_INFO_V1(cadence_wake);
 
-static bool wanted; /* by the transaction under way */
+static uint32 wanted; /* what the transaction under way wishes for */
 
 static void
 at_end_of_transaction(XactEvent event, void *arg)
@@ -26,13 +27,13 @@ at_end_of_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (wanted)
-				registry_wake(MyDatabaseId);
-			wanted = false;
+			if (wanted != 0)
+				registry_wake(MyDatabaseId, wanted);
+			wanted = 0;
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			wanted = false;
+			wanted = 0;
 			break;
 		default:
 			break;
@@ -43,7 +44,7 @@ at_end_of_transaction(XactEvent event, void *arg)
  * The transaction under way will wake this database's worker when it commits.
  */
 void
-cadence_wake_at_commit(void)
+cadence_wake_at_commit(uint32 wishes)
 {
 	static bool registered = false;
 
@@ -52,7 +53,18 @@ cadence_wake_at_commit(void)
 	if (!registered)
 		RegisterXactCallback(at_end_of_transaction, NULL);
 	registered = true;
-	wanted = true;
+	wanted |= wishes;
+}
+
+/*
+ * The worker's own claims and moves tell it nothing new. What a trigger of the
+ * application does inside its transactions may.
+ */
+static bool
+is_own_move(const TriggerData *trigger)
+{
+	return registry_is_resident() && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+		   DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) < 2;
 }
 
 /*
@@ -65,6 +77,8 @@ cadence_wake(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("cadence_wake() must be called as a trigger")));
-	cadence_wake_at_commit();
+	if (is_own_move((TriggerData *) fcinfo->context))
+		PG_RETURN_POINTER(NULL);
+	cadence_wake_at_commit(WISH_LOOK);
 	PG_RETURN_POINTER(NULL);
 }

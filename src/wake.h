@@ -5,6 +5,9 @@
 #ifndef CADENCE_WAKE_H
 #define CADENCE_WAKE_H
 
-extern void cadence_wake_at_commit(void);
+#include "postgres.h"
+
+/* wishes: see registry.h */
+extern void cadence_wake_at_commit(uint32 wishes);
 
 #endif

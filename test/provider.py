@@ -6,7 +6,7 @@ behaviour it needs:
 
     ok  fail500  status/<code>  refuse  softfail  garbage  nonjson  empty  bigbody
     endlessheaders  redirect  hang  slow/<ms>  retryafter/<seconds>  retryafterdate/<seconds>
-    reset  closeafter  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate
+    reset  closeafter  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate  gate/<code>
 
 and chaos, which is a random one of them for each request (--seed repeats the sequence). The journal
 names the one that it was. Besides them:
@@ -421,10 +421,13 @@ async def slow(conn, _request, milliseconds):
 
 
 @behaviour
-async def gate(conn, _request):
-    """Accepted once the gate is open."""
+async def gate(conn, request, *code):
+    """Accepted, or answered with a status, once the gate is open."""
     await conn.provider.gate.wait()
-    conn.answer(200, conn.provider.success())
+    if code:
+        status(conn, request, *code)
+    else:
+        conn.answer(200, conn.provider.success())
 
 
 @behaviour

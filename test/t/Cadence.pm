@@ -177,11 +177,12 @@ sub worker_pid
 sub make_server
 {
 	my ($node, $name, $url, %options) = @_;
+	my $database = delete $options{database};
 	my %all = (canal => 'WHATSAPP', url => $url, %options);
 	my $list = join ', ', map { "$_ " . literal($all{$_}) } sort keys %all;
 
 	sql($node, "CREATE SERVER $name FOREIGN DATA WRAPPER cadence_provider OPTIONS ($list)",
-		delete $options{database});
+		$database);
 	return;
 }
 

@@ -1,0 +1,121 @@
+# shellcheck shell=bash disable=SC2034,SC2153
+#
+# The cluster and its databases: loaded once, copied for each measurement, verified afterwards.
+# Sourced by bench/run.sh.
+
+CLUSTER_SETTINGS=(
+    'fsync = on'
+    'synchronous_commit = on'
+    'full_page_writes = on'
+    "shared_buffers = ${SHARED_BUFFERS:-512MB}"
+    'max_wal_size = 8GB'
+    'checkpoint_timeout = 30min'
+)
+
+# What does not change what is measured, and is not worth a line in the output.
+OTHER_SETTINGS=(
+    'max_worker_processes = 128'
+    'max_connections = 200'
+    'max_files_per_process = 16000'
+    'wal_keep_size = 4GB'
+)
+
+# psql for an administrator and for the role that all contenders work as.
+admin() {
+    as_user psql -X -q -A -t -v ON_ERROR_STOP=1 "$@"
+}
+
+crm() {
+    as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -U crm -d bench "$@"
+}
+
+# Everything but the resident worker is measured on this cluster.
+start_main_cluster() {
+    [[ -z ${MAIN_CLUSTER:-} ]] || return 0
+    MAIN_CLUSTER=yes
+    start_cluster main "${CLUSTER_SETTINGS[@]}" "${OTHER_SETTINGS[@]}"
+    # shellcheck disable=SC2119
+    restart_cluster
+    as_user createuser crm
+}
+
+# restart_cluster [OPTION…]: with options of postgres until the next restart, and many open files.
+# shellcheck disable=SC2120  # rows_grown.sh and others pass some
+restart_cluster() {
+    stop_cluster main
+    quietly wide pg_ctl -D "$WORKSPACE/main/data" -l "$WORKSPACE/main.log" -t 600 -w \
+        -o "$*" start
+}
+
+database_exists() {
+    [[ $(admin -d postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$1'") == 1 ]]
+}
+
+# need_loaded RUNS: the database loaded_RUNS, with that many due runs, to be copied.
+need_loaded() {
+    ! database_exists "loaded_$1" || return 0
+    as_user createdb -O crm "loaded_$1"
+    admin -d "loaded_$1" -f "$WORKSPACE/source/bench/schema.sql"
+    admin -d "loaded_$1" -v runs="$1" -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
+    admin -d "loaded_$1" -c 'VACUUM (ANALYZE)'
+}
+
+# fresh_tables RUNS: the database "bench" as it was before anybody worked on it, and a quiet server.
+fresh_tables() {
+    need_loaded "$1"
+    quietly as_user dropdb --if-exists bench
+    copy_database "loaded_$1"
+    # a copy of the tables refuses to send until it is told to
+    admin -d bench -c 'SELECT cadence_arm()' >/dev/null
+    admin -d bench -c "ALTER SERVER whatsapp OPTIONS (SET url '$SINK_URL')"
+    admin -d bench -c 'VACUUM (ANALYZE)' -c 'CHECKPOINT'
+    REQUESTS_BEFORE=$(sink_requests)
+}
+
+# Through the file system, where there is a choice: the WAL is not to be full of the copy.
+copy_database() {
+    local strategy=()
+    [[ $PG_MAJOR -lt 15 ]] || strategy=(--strategy=file_copy)
+    as_user createdb -O crm "${strategy[@]}" -T "$1" bench
+}
+
+# Messages that the sink has had since fresh_tables; nginx has counted one question, too.
+new_requests() {
+    local now
+    now=$(sink_requests)
+    [[ $SINK_PORT != "$FAST_PORT" ]] || now=$((now - 1))
+    say $((now - REQUESTS_BEFORE))
+}
+
+# verify WHO STEPS: the messages, both events of each step, the moved runs and the sink's count.
+verify() {
+    local found
+    found="$(new_requests) $(crm -F ' ' -c "SELECT (SELECT count(*) FROM lead_messages),
+        (SELECT count(*) FROM lead_cadence_events WHERE tipo_evento = 'DISPARADO'),
+        (SELECT count(*) FROM lead_cadence_events WHERE tipo_evento = 'AGENDADO'),
+        (SELECT count(*) FROM lead_cadence_runs WHERE last_step_ordem = 1 AND next_step_ordem = 2)")"
+    [[ $found == "$2 $2 $2 $2 $2" ]] ||
+        die "$1: expected $2 requests, messages, events (twice) and runs, not $found"
+}
+
+# set_cadence NAME VALUE: a setting of the extension in the database "bench".
+set_cadence() {
+    admin -d bench -c "ALTER DATABASE bench SET cadence_runner.$1 = '$2'"
+}
+
+postmaster() {
+    head -n 1 "$WORKSPACE/main/data/postmaster.pid"
+}
+
+# cpu_ticks PID: what a process, its children, and those that it has waited for have used.
+cpu_ticks() {
+    local pid
+    for pid in "$1" $(cat "/proc/$1/task/$1/children"); do
+        sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null || true
+    done | awk '{ sum += $12 + $13 } NR == 1 { sum += $14 + $15 } END { print sum }'
+}
+
+# cpu_us TICKS STEPS: microseconds per step.
+cpu_us() {
+    awk -v t="$1" -v n="$2" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.1f", t / hz * 1e6 / n }'
+}

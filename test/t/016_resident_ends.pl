@@ -1,0 +1,299 @@
+# However a resident worker ends, it is back, and what it had under way is accounted for. Where it
+# can not work, it says why once, and works again when that is repaired.
+
+use strict;
+use warnings;
+use utf8;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use JSON::PP ();
+use PostgreSQL::Test::Utils;
+use Resident;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $HANGING = 200;
+
+my $provider = start_provider();
+my $node = resident_cluster(
+	'main',
+	'postgres',
+	extension => 0,
+	conf => [
+		'restart_after_crash = on',
+		'cadence_runner.max_in_flight = 300',
+		'cadence_runner.request_timeout = 100s',
+		'cadence_runner.retry_dispatch = 1h'
+	]);
+my $UNCERTAIN = "SELECT count(*) FROM lead_cadence_events
+	WHERE tipo_evento = 'ERRO' AND detalhes ->> 'codigo' = 'INCERTO'";
+
+serve($node, 'postgres',
+	ok => $provider->url('ok'), hang => $provider->url('hang'), hold => $provider->url('hang'));
+sql($node, "ALTER SERVER hold OPTIONS (ADD on_uncertain 'hold')");
+wait_for_resident($node, 'postgres', 10) or die 'no worker';
+
+sub begin_again
+{
+	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts, cadence_runner_logs');
+	$provider->forget;
+	return;
+}
+
+sub hang
+{
+	my (%runs) = @_;
+	my $n = 0;
+
+	for my $name (sort keys %runs)
+	{
+		sql($node, enrol_at($name, $runs{$name}));
+		$n += $runs{$name};
+	}
+	Cadence::poll_until(sub { $provider->count('hang') == $n }) or die 'they do not hang';
+	return;
+}
+
+sub health
+{
+	my ($row) = sql_rows($node, 'SELECT ok, reasons FROM cadence_health()');
+	return $row;
+}
+
+# The worker can do its work.
+sub sends
+{
+	my ($what) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $before = $provider->count;
+	sql($node, enrol_at('ok', 1));
+	sent_within($provider, $before + 1, time(), 2, $what);
+	return;
+}
+
+# ---- a process that ends -------------------------------------------------------------------------
+
+subtest 'terminated again and again' => sub {
+	begin_again();
+	my $offset = -s $node->logfile;
+
+	for my $time (1 .. 5)
+	{
+		my $pid = resident_pid($node);
+		sql($node, "SELECT pg_terminate_backend($pid)");
+		ok(wait_for_resident($node, 'postgres', 2, $pid), "the worker is back, $time");
+	}
+	for my $time (1 .. 3)
+	{
+		my $pid = supervisor_pid($node);
+		my $worker = resident_pid($node);
+		sql($node, "SELECT pg_terminate_backend($pid)");
+		within(2, "the supervisor is back, $time",
+			sub { my $now = supervisor_pid($node); return $now ne '' && $now != $pid });
+		is(resident_pid($node), $worker, "and has found the worker that runs, $time");
+	}
+	my ($worker, $supervisor) = (resident_pid($node), supervisor_pid($node));
+	sql($node, "SELECT pg_terminate_backend($supervisor), pg_terminate_backend($worker)");
+	ok(wait_for_resident($node, 'postgres', 3, $worker), 'both at once: both are back');
+	is(sql($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"), 1,
+		'there is one worker');
+	sends('and it sends');
+	is_deeply([ problem_lines($node, 'postgres', $offset) ], [], 'none of that is a problem to tell of');
+};
+
+subtest 'terminated with transfers that hang' => sub {
+	begin_again();
+	hang(hang => 30, hold => 20);
+	my $pid = resident_pid($node);
+	my $since = time();
+
+	sql($node, "SELECT pg_terminate_backend($pid)");
+	# a second of grace for what is under way is part of it
+	ok(wait_for_resident($node, 'postgres', 5, $pid), 'the worker is back');
+	cmp_ok(time() - $since, '<', 3, 'soon');
+	is(sql($node, $UNCERTAIN), 50, 'all are uncertain, and say so');
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status = 'PAUSADA' AND claim_id IS NULL"), 20,
+		'hold: paused');
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status = 'ATIVA' AND claim_id IS NULL
+		AND next_run_at BETWEEN now() + interval '59 minutes' AND now() + interval '1 hour'"), 30, 'retry: later');
+	is(sql($node, "SELECT count(*) FROM cadence_runner_logs WHERE trigger_source = 'WORKER'
+		AND errors = 50 AND NOT details ? 'erro'"), 1, 'the log counts them');
+	is($provider->count('hang'), 50, 'and none was sent again');
+};
+
+subtest 'fast shutdown with transfers that hang' => sub {
+	begin_again();
+	hang(hang => $HANGING);
+	my $since = time();
+
+	$node->stop('fast');
+	cmp_ok(time() - $since, '<', 2, 'takes less than two seconds');
+	$node->start;
+	is(sql($node, $UNCERTAIN), $HANGING, 'all are uncertain, and say so');
+	is(sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL'), 0, 'no claim is left');
+	ok(wait_for_resident($node, 'postgres', 2), 'the worker is back');
+	sends('and sends');
+};
+
+subtest 'kill -9' => sub {
+	begin_again();
+	hang(hang => 30, hold => 20);
+	sql($node, enrol_at('ok', 5, "now() + interval '1 day'"));
+	my $pid = resident_pid($node);
+	my %keys = map { $_->{headers}{'idempotency-key'} => 1 } $provider->journal;
+
+	kill 'KILL', $pid;
+	$node->poll_query_until('postgres', 'SELECT true') or die 'the server is not back';
+	my $since = time();
+	ok(wait_for_resident($node, 'postgres', 5, $pid), 'the worker is back');
+	ok($node->poll_query_until('postgres', "SELECT ($UNCERTAIN) = 50"),
+		'what was under way is uncertain, and says so');
+	cmp_ok(time() - $since, '<', 10, 'within ten seconds');
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id
+		WHERE c.codigo = 'hold' AND r.status = 'PAUSADA' AND r.claim_id IS NULL AND r.attempts = 1"), 20,
+		'hold: paused');
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id
+		WHERE c.codigo = 'hang' AND r.status = 'ATIVA' AND r.claim_id IS NULL AND r.attempts = 1
+		AND r.next_run_at BETWEEN now() + interval '59 minutes' AND now() + interval '1 hour'"), 30, 'retry: later');
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id
+		WHERE c.codigo = 'ok' AND r.status = 'ATIVA' AND r.attempts = 0"), 5, 'others are as they were');
+	is($provider->count('hang'), 50, 'nothing was sent again by that');
+	is(status($node)->{uncertain}, 20, 'the status counts what is held');
+
+	sql($node, "ALTER SERVER hang OPTIONS (SET url '" . $provider->url('ok') . "')");
+	$provider->forget;
+	sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() FROM cadences c
+		WHERE c.id = cadence_id AND c.codigo = 'hang'");
+	sent_within($provider, 30, time(), 2, 'retry: sent once its time comes');
+	is(scalar(grep { $keys{ $_->{headers}{'idempotency-key'} } } $provider->journal), 30, 'with the same keys');
+	is_deeply([ grep { $_ != 1 } values %{ { $provider->per_run } } ], [], 'once');
+	sql($node, "ALTER SERVER hang OPTIONS (SET url '" . $provider->url('hang') . "')");
+};
+
+# ---- where it can not work -------------------------------------------------------------------------
+
+subtest 'another owner' => sub {
+	begin_again();
+	my $pid = resident_pid($node);
+	my $tables = q{SELECT string_agg(format('ALTER TABLE %I OWNER TO crm', relname), ';') FROM pg_class
+		WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace};
+
+	sql($node, 'CREATE ROLE crm LOGIN; GRANT USAGE ON FOREIGN SERVER ok, hang TO crm;
+		GRANT ALL ON SCHEMA public TO crm');
+	sql($node, 'BEGIN;' . sql($node, $tables) . '; COMMIT');
+	sql($node, enrol_at('ok', 1));
+	ok(wait_for_resident($node, 'postgres', 5, $pid), 'the worker leaves, and is back');
+	is(sql($node, "SELECT usename FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"), 'crm',
+		'as the new owner');
+	sent_within($provider, 1, time(), 2, 'it sends');
+
+	$pid = resident_pid($node);
+	sql($node, 'ALTER ROLE crm NOLOGIN');
+	sql($node, "SELECT pg_terminate_backend($pid)");
+	SKIP: {
+		skip 'the server lets a worker connect as any role', 1
+		  if sql($node, 'SELECT current_setting(\'server_version_num\')') >= 170000;
+		within(3, 'one that may not log in: the status says what to do', sub {
+			return (status($node)->{problem} // '') =~ /may not log in.*ALTER ROLE crm LOGIN/;
+		});
+	}
+	sql($node, 'ALTER ROLE crm LOGIN');
+	sql($node, enrol_at('ok', 1));
+	ok(wait_for_resident($node, 'postgres', 3, $pid), 'and when it may, the worker is back');
+};
+
+# The counters of that provider say that it fails, and it does.
+sql($node, 'DROP SERVER hold CASCADE');
+
+# What a problem does to the worker, and that it is gone with its cause: what breaks, what repairs
+# it, what is said of it.
+sub problem
+{
+	my ($what, $break, $repair, $says) = @_;
+
+	subtest $what => sub {
+		begin_again();
+		my $offset = -s $node->logfile;
+
+		sql($node, $break);
+		# the worker finds out when there is something to do
+		sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
+			SELECT 'nobody', 'ok', id, 1, now() FROM cadences WHERE codigo = 'ok'});
+		within(5, 'the worker ends', sub { resident_pid($node) eq '' });
+		poll_until(sub { scalar(my @l = problem_lines($node, 'postgres', $offset)) }, 'the supervisor says so', 10);
+		my $row = eval { status($node) } // {};
+		is($row->{worker_pid}, undef, 'the status has no worker');
+		like($row->{problem}, $says, 'the status says why');
+		my $health = eval { health() } // {};
+		is($health->{ok}, JSON::PP::false(), 'the health is not good');
+		like("@{ $health->{reasons} // [] }", $says, 'and says why');
+
+		# so many tries have gone by that a loop without pauses would be seen
+		my $since = time();
+		poll_until(sub { time() > $since + 2 });
+		my @lines = problem_lines($node, 'postgres', $offset);
+		is(@lines, 1, 'one line in the log') or diag(join "\n", @lines);
+		like($lines[0] // '', $says, 'that says why');
+		my @all = log_since($node, $offset) =~ /^.*\b(?:ERROR|WARNING|FATAL|LOG): .*$/mg;
+		cmp_ok(scalar(@all), '<', 12, 'not many other lines') or diag(join "\n", @all);
+		cmp_ok(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), '<', 6, 'nor rows');
+
+		sql($node, $repair);
+		# a commit that concerns it is a reason to try again at once
+		sql($node, enrol_at('ok', 1));
+		ok(wait_for_resident($node, 'postgres', 3), 'repaired: the worker is back');
+		sends('repaired: it sends');
+		is(status($node)->{problem}, undef, 'repaired: the status has no problem');
+		within(3, 'repaired: the health is good', sub { health()->{ok} }) or diag(explain(health()));
+	};
+	return;
+}
+
+problem('a table is renamed away', 'ALTER TABLE lead_contacts RENAME TO elsewhere',
+	'ALTER TABLE elsewhere RENAME TO lead_contacts', qr/lead_contacts/);
+problem('a table in other hands', 'CREATE ROLE thief; ALTER TABLE lead_messages OWNER TO thief',
+	'ALTER TABLE lead_messages OWNER TO crm', qr/lead_messages/);
+problem('tables that are not armed', 'DELETE FROM cadence_arming;
+	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = \'cadence_runner resident\'',
+	'SELECT cadence_arm()', qr/not armed|never armed/);
+
+subtest 'the extension is dropped and created' => sub {
+	begin_again();
+	my $offset = -s $node->logfile;
+	my $pid = resident_pid($node);
+
+	# what is under way may end by its own time-out
+	sql($node, q{ALTER SERVER hang OPTIONS (ADD timeout '3s')});
+	hang(hang => 20);
+	my $since = time();
+	sql($node, 'SET client_min_messages = warning; DROP EXTENSION cadence_runner CASCADE');
+	cmp_ok(time() - $since, '<', 2, 'dropping it does not wait for the transfers');
+	within(6, 'the worker ends', sub { resident_pid($node) eq '' });
+	is(sql($node, $UNCERTAIN), 20, 'what was under way is uncertain, and says so');
+	within(2, 'the log says why it does not run',
+		sub { return scalar(my @l = problem_lines($node, 'postgres', $offset)) });
+	sql($node, enrol_at('ok', 1));
+	is($provider->count('ok'), 0, 'the tables take rows without it');
+
+	# in one transaction, or the worker finds a run that has no provider
+	sql($node, "BEGIN; SET LOCAL client_min_messages = warning; CREATE EXTENSION cadence_runner;
+		CREATE SERVER ok FOREIGN DATA WRAPPER cadence_provider
+			OPTIONS (canal 'WHATSAPP', empresa 'ok', url '" . $provider->url('ok') . "');
+		GRANT USAGE ON FOREIGN SERVER ok TO crm; SELECT cadence_create_tables(); COMMIT");
+	ok(wait_for_resident($node, 'postgres', 3, $pid), 'created again, it has a worker');
+	sent_within($provider, 21, time(), 2, 'it sends what was enrolled meanwhile');
+	sends('and goes on');
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id
+		WHERE c.codigo = 'hang' AND claim_id IS NOT NULL"), 0, 'no claim is left of the time before');
+};
+
+problem('a right that is revoked', 'REVOKE SELECT ON lead_contacts FROM crm', 'GRANT SELECT ON lead_contacts TO crm',
+	qr/permission denied for table lead_contacts/);
+
+unlike(log_since($node), qr/PANIC|TRAP/, 'nothing crashed but what was killed');
+is(scalar(() = log_since($node) =~ /terminated by signal/g), 1, 'once');
+
+done_testing();
