@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
+#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -45,9 +46,6 @@
 
 /* The same while steps wait for their providers. */
 #define WAITING_MS 250
-
-/* Another worker of the execution is claiming, which takes some milliseconds. */
-#define CLAIM_DENIED_WAIT_MS 2
 
 /* A finished step is recorded after this time even if few others are. */
 #define RECORD_DELAY_US (200 * INT64CONST(1000))
@@ -191,6 +189,16 @@ report_activity(Pipeline *p, TimestampTz now)
 	}
 }
 
+/* The latch alone would not do: a wait for a lock inside a transaction may have reset it. */
+static void
+sleep_until_woken(int at_most_ms)
+{
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 cadence_wakeup_fd(), Max(at_most_ms, 0), PG_WAIT_EXTENSION);
+}
+
+/* Waits for transfers, or for anything else when there never was one. */
 void
 pipeline_wait(Pipeline *p, int at_most_ms)
 {
@@ -203,9 +211,12 @@ pipeline_wait(Pipeline *p, int at_most_ms)
 		at_most_ms = Min(at_most_ms, WAITING_MS);
 	if (!p->record_blocked && p->message_bytes < MESSAGE_BYTES_MAX)
 		at_most_ms = cadence_queue_wait_ms(&p->queue, now, at_most_ms);
-	if (p->dispatcher == NULL)
-		open_dispatcher(p);
 	report_activity(p, now);
+	if (p->dispatcher == NULL)
+	{
+		sleep_until_woken(at_most_ms);
+		return;
+	}
 	p->transport->work(p->dispatcher, Max(at_most_ms, 0));
 	collect_done(p);
 }
