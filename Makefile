@@ -3,7 +3,7 @@
 #   make && make install && make installcheck   on a PostgreSQL of your own
 #   make test                                   every test, on a bare Debian machine too
 #   make demo                                   the main job, on a throwaway cluster
-#   make bench                                  steps per second, beside a plain loop and a Node worker
+#   make bench                                  measures against goals, beside four others
 #   make soak MINUTES=60                        kills, a provider that misbehaves, and books that balance
 
 EXTENSION  = cadence_runner
@@ -14,7 +14,7 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c owner.c arming.c \
 	launcher.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
-	worker.c interrupt.c pipeline.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
+	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
 	orphans.c row.c \
 	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
 	template.c render.c preview.c json.c array.c uuid.c statement.c)

@@ -13,16 +13,13 @@
  * the process for themselves, with no transaction open. The queue is refilled
  * before it runs dry, never a batch at a time.
  *
- * Every way out goes through wind_down(): what is under way gets a short
- * grace, what is done is recorded, what was taken but not sent is given back,
- * and the execution is logged, before its error reaches the caller.
+ * Every way out but the good one goes through winddown.c.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "portability/instr_time.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -38,20 +35,11 @@
 #include "traffic.h"
 #include "transaction.h"
 
-/* How long transfers may take to end once the execution is told to stop. */
-#define GRACE_MS 1000
-
-/* The longest wait for transfers before something else is looked at. */
-#define WAIT_MS 1000
-
 /* The same while steps wait for their providers. */
-#define WAITING_MS 250
+#define WAITING_MS 100
 
 /* A finished step is recorded after this time even if few others are. */
 #define RECORD_DELAY_US (200 * INT64CONST(1000))
-
-/* How often a resident worker that ends tries to record what it knows. */
-#define RECORD_ATTEMPTS 20
 
 /* How old the figures that others see may become. */
 #define PUBLISH_US (100 * INT64CONST(1000))
@@ -59,8 +47,8 @@
 /* Messages that are done but not recorded, and those in flight, in bytes. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
-static int
-in_flight(const Pipeline *p)
+int
+pipeline_in_flight(const Pipeline *p)
 {
 	return p->dispatcher != NULL ? p->transport->in_flight(p->dispatcher) : 0;
 }
@@ -73,7 +61,7 @@ wants_record(const Pipeline *p, TimestampTz now, bool with_claim)
 		return false;
 	return with_claim || p->done.n >= cadence_batch_size ||
 		   p->message_bytes > MESSAGE_BYTES_MAX / 2 || now - p->done_since >= RECORD_DELAY_US ||
-		   (in_flight(p) == 0 && p->queue.waiting == 0);
+		   (pipeline_in_flight(p) == 0 && p->queue.waiting == 0);
 }
 
 /* ---- dispatch ------------------------------------------------------------------ */
@@ -111,8 +99,8 @@ send_step(Pipeline *p, CadenceStep *step)
 	MemoryContextSwitchTo(old);
 }
 
-static void
-give_back(Pipeline *p, CadenceStep *step)
+void
+pipeline_give_back(Pipeline *p, CadenceStep *step)
 {
 	step->outcome = OUTCOME_UNSENT;
 	progress_step_done(p, step);
@@ -125,7 +113,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 	if (!turn_may_be_sent(step, now))
 	{
 		cadence_queue_finished(&p->queue, step);
-		give_back(p, step);
+		pipeline_give_back(p, step);
 		return;
 	}
 	PG_TRY();
@@ -135,7 +123,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 	PG_CATCH();
 	{
 		cadence_queue_finished(&p->queue, step);
-		give_back(p, step);
+		pipeline_give_back(p, step);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -160,8 +148,8 @@ start_waiting(Pipeline *p)
 	cadence_queue_note_full(&p->queue, now);
 }
 
-static void
-collect_done(Pipeline *p)
+void
+pipeline_collect_done(Pipeline *p)
 {
 	CadenceStep *step;
 
@@ -180,7 +168,7 @@ report_activity(Pipeline *p, TimestampTz now)
 	char activity[128];
 
 	snprintf(activity, sizeof(activity), "cadence_runner: %d in flight, %d waiting, %d to record",
-			 in_flight(p), p->queue.waiting, p->done.n);
+			 pipeline_in_flight(p), p->queue.waiting, p->done.n);
 	pgstat_report_activity(STATE_RUNNING, activity);
 	if (now - p->published_at >= PUBLISH_US || now < p->published_at)
 	{
@@ -218,7 +206,7 @@ pipeline_wait(Pipeline *p, int at_most_ms)
 		return;
 	}
 	p->transport->work(p->dispatcher, Max(at_most_ms, 0));
-	collect_done(p);
+	pipeline_collect_done(p);
 }
 
 /* ---- the execution --------------------------------------------------------------- */
@@ -253,7 +241,7 @@ pipeline_prepare(Pipeline *p)
 bool
 pipeline_is_busy(const Pipeline *p)
 {
-	return p->queue.waiting > 0 || in_flight(p) > 0 || p->done.n > 0;
+	return p->queue.waiting > 0 || pipeline_in_flight(p) > 0 || p->done.n > 0;
 }
 
 /* After its first claim a leader knows whether it has more than a batch to do. */
@@ -331,91 +319,13 @@ run_until_finished(Pipeline *p)
 			return;
 		(void) pipeline_read_clock(p);
 		pipeline_turn(p);
-		if (in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0 || p->claim_denied)
+		if (pipeline_in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0 ||
+			p->claim_denied)
 			pipeline_wait(p, longest_wait(p));
 	}
 }
 
-/* ---- every way out ----------------------------------------------------------------- */
-
-/*
- * A server that stops, or a caller that is gone, does not wait for a slow
- * provider. Whatever else ends an execution is no reason to break off what is
- * under way: each transfer ends by its own time-out. A resident worker has no
- * time for that: everybody else's steps wait for it to come back.
- */
-static void
-drain(Pipeline *p)
-{
-	bool in_a_hurry = false;
-	instr_time since;
-
-	while (in_flight(p) > 0)
-	{
-		instr_time now;
-
-		INSTR_TIME_SET_CURRENT(now);
-		if (!in_a_hurry && (cadence_stop_requested() || p->resident))
-		{
-			in_a_hurry = true;
-			since = now;
-		}
-		if (in_a_hurry)
-		{
-			INSTR_TIME_SUBTRACT(now, since);
-			if (INSTR_TIME_GET_MILLISEC(now) >= GRACE_MS)
-				break;
-		}
-		cadence_drain_wakeups();
-		helpers_listen(p);
-		pipeline_wait(p, in_a_hurry ? GRACE_MS / 10 : WAIT_MS);
-	}
-}
-
-static void
-abandon_rest(Pipeline *p)
-{
-	if (in_flight(p) == 0)
-		return;
-	p->transport->abandon(p->dispatcher);
-	collect_done(p);
-}
-
-void
-pipeline_give_back_waiting(Pipeline *p)
-{
-	CadenceStep *step;
-
-	while ((step = cadence_queue_pop_any(&p->queue)) != NULL)
-		give_back(p, step);
-}
-
-/*
- * Runs one thing that must not prevent what comes after it; false when it
- * failed, with a warning.
- */
-bool
-pipeline_attempt(Pipeline *p, void (*action)(Pipeline *))
-{
-	volatile bool ok = true;
-
-	PG_TRY();
-	{
-		action(p);
-	}
-	PG_CATCH();
-	{
-		ErrorData *error = turn_catch_error(p->context);
-
-		ok = false;
-		cadence_forget_cancel();
-		ereport(WARNING, (errcode(error->sqlerrcode),
-						  errmsg("a part of an execution failed: %s", error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	return ok;
-}
+/* ---- the whole ----------------------------------------------------------------- */
 
 static void
 write_log(Pipeline *p)
@@ -432,46 +342,6 @@ pipeline_prune_log(Pipeline *p)
 	cadence_xact_begin(p->tables, "cadence_runner: removing old log rows");
 	p->more_to_prune = cadence_log_prune(p->log);
 	cadence_xact_commit();
-}
-
-/*
- * A worker that comes back by itself has the time to wait for a lock: what it
- * knows and does not record becomes uncertain.
- */
-static void
-record_patiently(Pipeline *p)
-{
-	for (int i = 0; i < RECORD_ATTEMPTS && p->resident && p->done.n > 0; i++)
-	{
-		if (cadence_stop_requested())
-			return;
-		if (i > 0)
-			pipeline_wait(p, WAIT_MS);
-		cadence_drain_wakeups();
-		pipeline_attempt(p, turn_record_rest);
-	}
-}
-
-/*
- * Ends an execution that did not finish by itself.
- */
-void
-pipeline_wind_down(Pipeline *p)
-{
-	cadence_forget_cancel();
-	pipeline_give_back_waiting(p);
-	pipeline_attempt(p, drain);
-	pipeline_attempt(p, abandon_rest);
-	cadence_forget_cancel();
-	record_patiently(p);
-	if (cadence_stop_requested())
-		cadence_session_hurry();
-	if (!pipeline_attempt(p, turn_record_rest) || p->done.n > 0)
-	{
-		cadence_forget_cancel();
-		cadence_session_hurry();
-		pipeline_attempt(p, turn_record_essentials);
-	}
 }
 
 static ErrorData *

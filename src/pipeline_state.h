@@ -21,6 +21,9 @@
 #include "summary.h"
 #include "tables.h"
 
+/* The longest wait for transfers before something else is looked at. */
+#define WAIT_MS 1000
+
 /* Another worker is claiming, which takes some milliseconds. */
 #define CLAIM_DENIED_WAIT_MS 3
 
@@ -97,13 +100,18 @@ extern void pipeline_turn(Pipeline *p);
 extern void pipeline_wait(Pipeline *p, int at_most_ms);
 extern bool pipeline_read_clock(Pipeline *p);
 extern bool pipeline_is_busy(const Pipeline *p);
-extern bool pipeline_attempt(Pipeline *p, void (*action)(Pipeline *));
-extern void pipeline_give_back_waiting(Pipeline *p);
-extern void pipeline_wind_down(Pipeline *p);
+extern int pipeline_in_flight(const Pipeline *p);
+extern void pipeline_give_back(Pipeline *p, CadenceStep *step);
+extern void pipeline_collect_done(Pipeline *p);
 extern void pipeline_note_failure(Pipeline *p, const ErrorData *error);
 extern void pipeline_log(Pipeline *p);
 extern void pipeline_prune_log(Pipeline *p);
 extern void pipeline_resize(Pipeline *p);
+
+/* winddown.c */
+extern bool pipeline_attempt(Pipeline *p, void (*action)(Pipeline *));
+extern void pipeline_give_back_waiting(Pipeline *p);
+extern void pipeline_wind_down(Pipeline *p);
 
 /* progress.c */
 extern CadenceBatch *progress_new_batch(Pipeline *p);

@@ -19,7 +19,7 @@
 #define STUCK_AFTER_US (500 * INT64CONST(1000))
 
 /* One that has had steps waiting for so long, however fast it is, must not stand before others. */
-#define HELD_UP_AFTER_US (500 * INT64CONST(1000))
+#define HELD_UP_AFTER_US (250 * INT64CONST(1000))
 
 void
 cadence_queue_push(CadenceQueue *queue, CadenceStep *step)
