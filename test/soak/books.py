@@ -137,11 +137,21 @@ def state_problems(run):
     return found
 
 
+def settled_late(run, ordem):
+    """Whether the answer of an attempt that was held as uncertain came after all, and settled it."""
+    of_step = [e for e in run["events"] if e["ordem"] == ordem]
+    return run["hold"] and any(
+        is_late(e) and e["tipo"] == "DISPARADO" and any(code(b) == "INCERTO" for b in of_step[:n])
+        for n, e in enumerate(of_step))
+
+
 def done_problems(run, requests):
     """A finished run without one sent event, or without a request that can have succeeded."""
     found = []
     for ordem in run["steps"]:
         sent = sum(e["tipo"] == "DISPARADO" for e in attempts(run, ordem))
+        if sent == 0 and settled_late(run, ordem):
+            sent = 1
         if sent != 1:
             found.append("step %d has %d events DISPARADO" % (ordem, sent))
         if not any(r.ordem == ordem and r.behaviour in MAY_SUCCEED for r in requests):

@@ -54,6 +54,12 @@ class Balanced(unittest.TestCase):
             event(11, 1, "ERRO", codigo="FALHA_ENVIO", proxima_tentativa="")]),
             [request(10, 1, "fail500")])
 
+    def test_late_answer_that_settles(self):
+        self.check(run_of(hold=True, events=[
+            event(8, 1, "ERRO", codigo="INCERTO", permanente=True),
+            event(11, 1, "DISPARADO", tardio=True), event(21, 2, "DISPARADO")]),
+            [request(5, 1), request(20, 2)])
+
     def test_late_answer(self):
         self.check(run_of(messages=[1, 1, 2], events=[
             event(8, 1, "ERRO", codigo="INCERTO")] + SENT + [
@@ -106,6 +112,11 @@ class Unbalanced(unittest.TestCase):
     def test_done_without_event(self):
         self.check(run_of(events=SENT[:1], messages=[1]), REQUESTS,
                    "step 2 was sent 1 times, and 0 attempts", "step 2 has 0 events DISPARADO")
+
+    def test_late_answer_that_settles_nothing(self):
+        self.check(run_of(hold=True, events=[
+            event(11, 1, "DISPARADO", tardio=True), event(21, 2, "DISPARADO")]),
+            [request(5, 1), request(20, 2)], "step 1 has 0 events DISPARADO")
 
     def test_two_events_for_one_step(self):
         self.check(run_of(events=SENT + SENT[1:], messages=[1, 2, 2]), REQUESTS,
