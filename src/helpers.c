@@ -24,7 +24,6 @@
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "interrupt.h"
 #include "launch.h"
@@ -32,13 +31,6 @@
 #include "settings.h"
 
 #define HELPERS_POLL_MS 100
-
-/* Which of our advisory locks is the turn among executions; no segment has this handle. */
-#define TURN_KEY 0
-
-/* So long an execution lets others claim before it; then it does without turns until it gets one.
- */
-#define TURN_PATIENCE_US USECS_PER_SEC
 
 static bool
 has_limited_provider(const Pipeline *p)
@@ -246,63 +238,11 @@ helpers_wait(Pipeline *p)
 	p->helpers = NULL;
 }
 
-/* The class of two-key advisory locks, with a first key that is ours. */
 static void
-claim_lock_tag(uint32 key, LOCKTAG *tag)
+claim_lock_tag(const Pipeline *p, LOCKTAG *tag)
 {
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, CADENCE_DSM_MAGIC, key, 2);
-}
-
-static bool
-try_lock(uint32 key)
-{
-	LOCKTAG tag;
-
-	claim_lock_tag(key, &tag);
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-static void
-unlock(uint32 key)
-{
-	LOCKTAG tag;
-
-	claim_lock_tag(key, &tag);
-	(void) LockRelease(&tag, ExclusiveLock, true);
-}
-
-/*
- * Executions of one database claim in turn, too: whoever looks while another
- * claims sees the very runs that the other takes. But nobody waits long for
- * somebody else, who may be stopped or stuck; SKIP LOCKED does without turns.
- */
-static bool
-take_turn(Pipeline *p)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	p->has_turn = try_lock(TURN_KEY);
-	if (p->has_turn)
-	{
-		p->denied_since = 0;
-		return true;
-	}
-	/* other executions are at work, so there are processes enough */
-	p->alone = true;
-	if (p->denied_since == 0 || now < p->denied_since)
-		p->denied_since = now;
-	return now - p->denied_since >= TURN_PATIENCE_US;
-}
-
-static void
-note_claimed(Pipeline *p)
-{
-	int number;
-
-	if (p->company == NULL || p->company != p->shared)
-		return;
-	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(int));
-	p->company->has_claimed[number] = true;
+	/* the class of two-key advisory locks, with a first key that is ours */
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, CADENCE_DSM_MAGIC, p->company->claim_lock, 2);
 }
 
 /*
@@ -314,24 +254,32 @@ note_claimed(Pipeline *p)
 bool
 helpers_lock_claims(Pipeline *p)
 {
-	if (p->company != NULL && !try_lock(p->company->claim_lock))
+	LOCKTAG tag;
+
+	if (p->company == NULL)
+		return true;
+	claim_lock_tag(p, &tag);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	p->holds_claims = p->company != NULL;
-	if (!take_turn(p))
+	p->holds_claims = true;
+	if (p->company == p->shared)
 	{
-		helpers_unlock_claims(p);
-		return false;
+		int number;
+
+		memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(int));
+		p->company->has_claimed[number] = true;
 	}
-	note_claimed(p);
 	return true;
 }
 
 void
 helpers_unlock_claims(Pipeline *p)
 {
-	if (p->has_turn)
-		unlock(TURN_KEY);
-	if (p->holds_claims)
-		unlock(p->company->claim_lock);
-	p->has_turn = p->holds_claims = false;
+	LOCKTAG tag;
+
+	if (!p->holds_claims)
+		return;
+	claim_lock_tag(p, &tag);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+	p->holds_claims = false;
 }

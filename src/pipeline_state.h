@@ -24,8 +24,8 @@
 /* The longest wait for transfers before something else is looked at. */
 #define WAIT_MS 1000
 
-/* Another worker is claiming, which takes some milliseconds. */
-#define CLAIM_DENIED_WAIT_MS 3
+/* Another worker of the execution is claiming, which takes some milliseconds. */
+#define CLAIM_DENIED_WAIT_MS 2
 
 /* A step is not sent so late that its answer could come after its lease. */
 #define LEASE_MARGIN_MS 10000
@@ -40,16 +40,14 @@ typedef struct StepList
 typedef struct Pipeline
 {
 	MemoryContext context;
-	MemoryContext recheck;	  /* of what one look at waiting steps needs */
-	CadenceShared *shared;	  /* with who started this worker */
-	CadenceShared *company;	  /* with the execution's other workers; NULL: there are none */
-	struct Launch *helpers;	  /* of a leader that has started some */
-	ErrorData *helper_error;  /* the first that one of them had */
-	bool claim_denied;		  /* another worker was claiming */
-	bool holds_claims;		  /* the lock among the execution's workers */
-	bool has_turn;			  /* the lock among the database's executions */
-	TimestampTz denied_since; /* somebody else has had the turn since; 0: nobody */
-	bool alone;				  /* no helpers are wanted, or there are some already */
+	MemoryContext recheck;	 /* of what one look at waiting steps needs */
+	CadenceShared *shared;	 /* with who started this worker */
+	CadenceShared *company;	 /* with the execution's other workers; NULL: there are none */
+	struct Launch *helpers;	 /* of a leader that has started some */
+	ErrorData *helper_error; /* the first that one of them had */
+	bool claim_denied;		 /* another worker was claiming */
+	bool holds_claims;		 /* the lock among the execution's workers */
+	bool alone;				 /* no helpers are wanted, or there are some already */
 	int max_in_flight;
 	const CadenceTables *tables;
 	CadenceProviders *providers;

@@ -255,8 +255,6 @@ us_to_wait(const Service *s)
 	const Pipeline *p = &s->pipeline;
 	TimestampTz until = s->disabled ? s->now + LOOK_US : s->next_look;
 
-	if (p->claim_denied)
-		return CLAIM_DENIED_WAIT_MS * 1000;
 	if (turn_wants_claim(p) != CLAIM_NOTHING)
 		return 0;
 	if (cadence_summary_total(p->summary) > 0)

@@ -116,7 +116,7 @@ class Unbalanced(unittest.TestCase):
     def test_late_answer_that_settles_nothing(self):
         self.check(run_of(hold=True, events=[
             event(11, 1, "DISPARADO", tardio=True), event(21, 2, "DISPARADO")]),
-            [request(5, 1), request(20, 2)], "step 1 has 0 events DISPARADO")
+            [request(5, 1), request(20, 2)], "0 attempts are on record", "step 1 has 0 events DISPARADO")
 
     def test_two_events_for_one_step(self):
         self.check(run_of(events=SENT + SENT[1:], messages=[1, 2, 2]), REQUESTS,
