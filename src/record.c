@@ -36,7 +36,7 @@
 /* What the moment prevents is tried as a whole until so shortly before the lease's end. */
 #define LAST_CHANCE_US (5 * USECS_PER_SEC)
 
-/* So many steps that wait for a lock in vain are enough to stop trying for now. */
+/* So many steps that wait for a lock in vain are enough: the rest would wait as long. */
 #define UNSETTLED_MAX 3
 
 /* The pieces of a step's record, of which some may be refused. */

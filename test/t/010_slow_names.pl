@@ -14,35 +14,12 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $SILENCE = 8;
-my $directory = PostgreSQL::Test::Utils::tempdir();
-
-append_to_file("$directory/names.c", <<"EOC");
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
-#include <string.h>
-#include <unistd.h>
-
-typedef int (*Function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-
-int
-getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-            struct addrinfo **result)
-{
-	if (name != NULL && strcmp(name, "silent.example") == 0)
-	{
-		sleep($SILENCE);
-		return EAI_AGAIN;
-	}
-	return ((Function) dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, result);
-}
-EOC
-system("cc -shared -fPIC -o $directory/names.so $directory/names.c -ldl 2>/dev/null") == 0
+my $resolver = silent_resolver($SILENCE)
   or plan skip_all => 'needs a C compiler and a dynamic loader that preloads';
 
 my $node = do
 {
-	local $ENV{LD_PRELOAD} = "$directory/names.so";
+	local $ENV{LD_PRELOAD} = $resolver;
 	new_cluster('main');
 };
 my $provider = start_provider();

@@ -212,6 +212,14 @@ subtest 'a copy sends nothing' => sub {
 	is($provider->count, $requests, 'nothing was sent');
 	sql($node, 'SELECT cadence_arm()', 'copy');
 	ok(wait_for_resident($node, 'copy', 2), 'once it is armed, it has a worker');
+	# another server's row comes by replication, which fires no trigger: a claim finds it
+	sql($node, q{SET session_replication_role = replica;
+		INSERT INTO cadence_arming (cluster, database_oid) VALUES ('1', '1')}, 'copy');
+	sql($node, q{UPDATE cadences SET ativo = true;
+		UPDATE lead_cadence_runs SET next_run_at = now(), status = 'ATIVA'}, 'copy');
+	within(2, 'armed for two servers, it has none',
+		sub { (status($node, 'copy', 'postgres')->{problem} // '') =~ /not armed/ });
+	is($provider->count, $requests, 'and nothing was sent');
 	takes_no_time('DROP DATABASE copy', 'dropping it');
 };
 

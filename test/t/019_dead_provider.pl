@@ -45,31 +45,8 @@ my @queued = map {
 	$s;
 } 1 .. 8;
 
-# A library that is loaded before libc stands in for a name server that never answers.
-my $directory = PostgreSQL::Test::Utils::tempdir();
-append_to_file("$directory/names.c", <<"EOC");
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
-#include <string.h>
-#include <unistd.h>
-
-typedef int (*Function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-
-int
-getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-            struct addrinfo **result)
-{
-	if (name != NULL && strcmp(name, "silent.example") == 0)
-	{
-		sleep($SILENCE);
-		return EAI_AGAIN;
-	}
-	return ((Function) dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, result);
-}
-EOC
-my $can_silence =
-  system("cc -shared -fPIC -o $directory/names.so $directory/names.c -ldl 2>/dev/null") == 0;
+my $resolver = silent_resolver($SILENCE);
+my $can_silence = defined $resolver;
 
 # In processes of their own, so that a flood of one delays nobody at the provider's end.
 my $alive = start_provider();
@@ -115,7 +92,7 @@ push @cases, { db => 'silent', what => 'has a name that is never resolved',
 
 my $node = do
 {
-	local $ENV{LD_PRELOAD} = "$directory/names.so" if $can_silence;
+	local $ENV{LD_PRELOAD} = $resolver if $can_silence;
 	new_cluster(
 		'main',
 		conf => [

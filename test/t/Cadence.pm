@@ -29,6 +29,7 @@ our @EXPORT = qw(
   new_cluster install start_provider make_server make_cadence make_company enrol
   sql sql_rows sql_error execute literal make_all_due
   start_sql set_server poll_until idempotency_key closed_port worker_pid log_since
+  silent_resolver
 );
 
 my $TIMEOUT = $PostgreSQL::Test::Utils::timeout_default;
@@ -169,6 +170,39 @@ sub worker_pid
 			return $pid ne '';
 		}) or die 'no execution is under way';
 	return $pid;
+}
+
+# A library that is loaded before libc stands in for a name server that never answers: the name
+# silent.example takes so many seconds, and has no address. Its path; undef without a C compiler.
+sub silent_resolver
+{
+	my ($seconds) = @_;
+	my $directory = PostgreSQL::Test::Utils::tempdir();
+
+	append_to_file("$directory/names.c", <<"EOC");
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef int (*Function)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+            struct addrinfo **result)
+{
+	if (name != NULL && strcmp(name, "silent.example") == 0)
+	{
+		sleep($seconds);
+		return EAI_AGAIN;
+	}
+	return ((Function) dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, result);
+}
+EOC
+	return "$directory/names.so"
+	  if system("cc -shared -fPIC -o $directory/names.so $directory/names.c -ldl 2>/dev/null") == 0;
+	return;
 }
 
 # ---- data --------------------------------------------------------------------------------------
