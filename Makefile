@@ -17,7 +17,7 @@ CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c own
 	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
 	orphans.c row.c \
 	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
-	template.c render.c preview.c json.c array.c uuid.c statement.c)
+	template.c render.c preview.c json.c array.c rowset.c uuid.c statement.c)
 OBJS = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.

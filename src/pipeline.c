@@ -269,8 +269,7 @@ pipeline_turn(Pipeline *p)
 	ClaimKind claim;
 	bool record;
 
-	p->claim_denied = false;
-	claim = turn_wants_claim(p);
+	claim = turn_begin_claim(p);
 	record = wants_record(p, GetCurrentTimestamp(), claim != CLAIM_NOTHING);
 	if (record || claim != CLAIM_NOTHING)
 		turn_take(p, record, claim);

@@ -133,6 +133,7 @@ extern bool turn_may_be_sent(const CadenceStep *step, TimestampTz now);
 extern bool turn_wants_recheck(const Pipeline *p, TimestampTz now);
 extern void turn_recheck(Pipeline *p);
 extern ClaimKind turn_wants_claim(const Pipeline *p);
+extern ClaimKind turn_begin_claim(Pipeline *p);
 extern void turn_take(Pipeline *p, bool with_record, ClaimKind claim);
 extern void turn_release_orphans(Pipeline *p);
 extern void turn_note_halted(Pipeline *p);

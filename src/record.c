@@ -18,16 +18,15 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
 
-#include "array.h"
 #include "event.h"
 #include "interrupt.h"
 #include "plan.h"
 #include "provider.h"
 #include "record.h"
+#include "rowset.h"
 #include "settings.h"
 #include "sqlerror.h"
 #include "statement.h"
@@ -59,23 +58,39 @@ struct CadenceRecorder
 	Statement messages;
 };
 
-static const Oid move_types[] = {
-	UUIDARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, BOOLARRAYOID,
-	INT4ARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, BOOLARRAYOID};
+/* A run's move. */
+static const RowsetColumn move_columns[] = {
+	{"n", INT4OID},				   /* the step's number in the batch */
+	{"id", UUIDOID},			   /* of the run */
+	{"claim_id", UUIDOID},		   /* that must still be the run's */
+	{"lease_end", TIMESTAMPTZOID}, /* and its next_run_at */
+	{"status", TEXTOID},
+	{"advance", BOOLOID}, /* past the step */
+	{"ordem", INT4OID},
+	{"next_ordem", INT4OID},
+	{"next_due", TIMESTAMPTZOID},
+	{"attempts", INT4OID},
+	{"keep_claim", BOOLOID}};
+
 /* What the move returns. */
 enum
 {
-	MOVED_NUMBER = 1, /* of the step in the batch, from 1 */
+	MOVED_NUMBER = 1, /* of the step in the batch */
 	MOVED_AS_PLANNED  /* not paused or cancelled meanwhile */
 };
 
+static const RowsetColumn event_columns[] = {
+	{"id", UUIDOID},	   {"run_id", UUIDOID}, {"ordem", INT4OID},
+	{"template", TEXTOID}, {"tipo", TEXTOID},	{"detalhes", TEXTOID}};
+
+static const RowsetColumn message_columns[] = {
+	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
+	{"canal", TEXTOID},	   {"conteudo", TEXTOID}, {"run_id", UUIDOID},
+	{"ordem", INT4OID},	   {"template", TEXTOID}, {"enviado_em", TIMESTAMPTZOID},
+	{"whatsapp", TEXTOID}, {"email", TEXTOID}};
+
 static const Oid pause_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
-static const Oid event_types[] = {UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID,
-								  TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 static const Oid event_once_types[] = {UUIDOID, UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID};
-static const Oid message_types[] = {UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID,		 TEXTARRAYOID,
-									TEXTARRAYOID, UUIDARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID,
-									TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
 
 /*
  * A run that was paused or cancelled while its message was under way keeps
@@ -93,11 +108,8 @@ move_sql(const CadenceTables *t)
 		"next_run_at = CASE WHEN r.status::text " EQ " 'CANCELADA' THEN NULL "
 		"ELSE d.next_due END, attempts = d.attempts, "
 		"claim_id = CASE WHEN d.keep_claim THEN r.claim_id END, updated_at = " NOW " "
-		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY "
-		"AS d(id, claim_id, lease_end, status, advance, ordem, next_ordem, next_due, attempts, "
-		"keep_claim, n) "
-		"WHERE r.id " EQ " ANY ($1) AND r.id " EQ " d.id AND r.claim_id " EQ " d.claim_id "
-		"AND r.next_run_at " EQ " d.lease_end RETURNING d.n, r.status::text " EQ " d.status",
+		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id "
+		"AND (r.claim_id " EQ " d.claim_id) IS TRUE AND (r.next_run_at " EQ " d.lease_end) IS TRUE RETURNING d.n, r.status::text " EQ " d.status",
 		t->runs, t->run_status_type);
 }
 
@@ -109,10 +121,7 @@ settle_sql(const CadenceTables *t)
 		"UPDATE %s AS r SET status = d.status::%s, last_step_ordem = d.ordem, "
 		"next_step_ordem = d.next_ordem, next_run_at = d.next_due, attempts = d.attempts, "
 		"updated_at = " NOW " "
-		"FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY "
-		"AS d(id, claim_id, lease_end, status, advance, ordem, next_ordem, next_due, attempts, "
-		"keep_claim, n) "
-		"WHERE r.id " EQ " ANY ($1) AND r.id " EQ " d.id AND r.status " EQ " 'PAUSADA' "
+		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id AND (r.status " EQ " 'PAUSADA') IS TRUE "
 		"AND r.claim_id IS NULL AND r.next_step_ordem " EQ " d.ordem "
 		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
 		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
@@ -138,8 +147,7 @@ events_sql(const CadenceTables *t)
 		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
 		"tipo_evento, detalhes, created_at) "
 		"SELECT d.id, d.run_id, d.ordem, d.template, d.tipo::%s, d.detalhes::jsonb, " NOW
-		" FROM unnest($1, $2, $3, $4, $5, $6) "
-		"AS d(id, run_id, ordem, template, tipo, detalhes)",
+		" FROM " ROWSET_NAME " AS d",
 		t->events, t->event_type_type);
 }
 
@@ -166,9 +174,7 @@ messages_sql(const CadenceTables *t)
 		"email_message_id, created_at, updated_at) "
 		"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
 		"'ENVIADO', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, " NOW ", " NOW
-		" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
-		"AS d(id, lead_id, empresa, canal, conteudo, run_id, enviado_em, ordem, "
-		"template, whatsapp, email)",
+		" FROM " ROWSET_NAME " AS d",
 		t->messages, t->message_empresa_type, t->message_canal_type);
 }
 
@@ -177,31 +183,25 @@ cadence_recorder_create(const CadenceTables *t)
 {
 	CadenceRecorder *r = palloc0(sizeof(*r));
 
-	r->move = STATEMENT("moving runs on", move_sql(t), move_types, SPI_OK_UPDATE_RETURNING);
-	r->settle = STATEMENT("settling runs", settle_sql(t), move_types, SPI_OK_UPDATE_RETURNING);
+	r->move = ROWS_STATEMENT("moving runs on", move_sql(t), SPI_OK_UPDATE_RETURNING);
+	r->settle = ROWS_STATEMENT("settling runs", settle_sql(t), SPI_OK_UPDATE_RETURNING);
 	r->pause = STATEMENT("pausing a run", pause_sql(t), pause_types, SPI_OK_UPDATE);
-	r->events = STATEMENT("writing events", events_sql(t), event_types, SPI_OK_INSERT);
+	r->events = ROWS_STATEMENT("writing events", events_sql(t), SPI_OK_INSERT);
 	r->event_once =
 		STATEMENT("writing an event", event_once_sql(t), event_once_types, SPI_OK_INSERT);
-	r->messages = STATEMENT("writing messages", messages_sql(t), message_types, SPI_OK_INSERT);
+	r->messages = ROWS_STATEMENT("writing messages", messages_sql(t), SPI_OK_INSERT);
 	return r;
 }
 
+/* Runs a statement over the rows, if there are any; its result is in SPI_tuptable. */
 static void
-execute_columns(Statement *statement, const ColumnArray *columns)
+execute_rows(Statement *statement, Rowset *rows)
 {
-	Datum values[16];
-
-	for (int i = 0; i < statement->nargs; i++)
-		values[i] = column_array(&columns[i]);
-	statement_execute(statement, values, NULL, 0);
-}
-
-static void
-init_columns(ColumnArray *columns, const Statement *statement, int capacity)
-{
-	for (int i = 0; i < statement->nargs; i++)
-		column_init(&columns[i], get_element_type(statement->types[i]), capacity);
+	if (rows->n > 0)
+		statement_execute(statement, NULL, NULL, 0);
+	else
+		SPI_processed = 0;
+	rowset_end(rows);
 }
 
 /* What the plan needs to know, from the step and the settings. */
@@ -253,53 +253,56 @@ keeps_claim(const CadenceStep *step)
 }
 
 static void
-add_move(ColumnArray *c, const CadenceStep *step)
+put_int_if(Rowset *rows, bool known, int value)
+{
+	if (known)
+		rowset_put_int(rows, value);
+	else
+		rowset_put_null(rows);
+}
+
+static void
+add_move(Rowset *rows, const CadenceStep *step, int number)
 {
 	const RunPlan *plan = &step->plan;
 	bool moved_on = plan->advance && step->has_step;
 
-	column_add_uuid(&c[0], &step->run_id);
-	column_add_uuid(&c[1], &step->batch->claim_id);
-	column_add_time(&c[2], step->lease_end);
-	column_add_text(&c[3], status_text(plan->status));
-	column_add_bool(&c[4], plan->advance);
-	if (moved_on)
-		column_add_int(&c[5], step->ordem);
-	else
-		column_add_null(&c[5]);
-	if (moved_on && step->has_next)
-		column_add_int(&c[6], step->next_ordem);
-	else
-		column_add_null(&c[6]);
+	rowset_put_int(rows, number);
+	rowset_put_uuid(rows, &step->run_id);
+	rowset_put_uuid(rows, &step->batch->claim_id);
+	rowset_put_time(rows, step->lease_end);
+	rowset_put_text(rows, status_text(plan->status));
+	rowset_put_bool(rows, plan->advance);
+	put_int_if(rows, moved_on, step->ordem);
+	put_int_if(rows, moved_on && step->has_next, step->next_ordem);
 	if (plan->has_due)
-		column_add_time(&c[7], plan->next_due);
+		rowset_put_time(rows, plan->next_due);
 	else
-		column_add_null(&c[7]);
-	column_add_int(&c[8], plan->attempts);
-	column_add_bool(&c[9], keeps_claim(step));
+		rowset_put_null(rows);
+	rowset_put_int(rows, plan->attempts);
+	rowset_put_bool(rows, keeps_claim(step));
 }
 
 /* Moves the runs and notes whose claims were lost. */
 static void
 move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	ColumnArray columns[lengthof(move_types)];
+	Rowset rows;
 
-	init_columns(columns, &r->move, n);
+	rowset_begin(&rows, move_columns, lengthof(move_columns));
 	for (int i = 0; i < n; i++)
 	{
 		steps[i]->plan = plan_step(steps[i]);
 		steps[i]->lost = true;
-		add_move(columns, steps[i]);
+		add_move(&rows, steps[i], i);
 	}
-	execute_columns(&r->move, columns);
+	execute_rows(&r->move, &rows);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
-		CadenceStep *step =
-			steps[DatumGetInt64(SPI_getbinval(row, desc, MOVED_NUMBER, &isnull)) - 1];
+		CadenceStep *step = steps[DatumGetInt32(SPI_getbinval(row, desc, MOVED_NUMBER, &isnull))];
 
 		step->lost = false;
 		step->as_planned = DatumGetBool(SPI_getbinval(row, desc, MOVED_AS_PLANNED, &isnull));
@@ -307,37 +310,32 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+static bool
+may_settle(const CadenceStep *step)
+{
+	return step->lost && step->outcome == OUTCOME_SENT && step->provider->hold;
+}
+
 /* Answers that came too late for their own claims, and not too late to be of use. */
 static void
 settle_late(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	ColumnArray columns[lengthof(move_types)];
-	CadenceStep **late = palloc(sizeof(CadenceStep *) * n);
-	int nlate = 0;
+	Rowset rows;
 
-	init_columns(columns, &r->settle, n);
+	rowset_begin(&rows, move_columns, lengthof(move_columns));
 	for (int i = 0; i < n; i++)
-	{
-		if (!steps[i]->lost || steps[i]->outcome != OUTCOME_SENT || !steps[i]->provider->hold)
-			continue;
-		late[nlate++] = steps[i];
-		add_move(columns, steps[i]);
-	}
-	if (nlate == 0)
-		return;
-	execute_columns(&r->settle, columns);
+		if (may_settle(steps[i]))
+			add_move(&rows, steps[i], i);
+	execute_rows(&r->settle, &rows);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
-		CadenceStep *step =
-			late[DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
-											 MOVED_NUMBER, &isnull)) -
-				 1];
+		CadenceStep *step = steps[DatumGetInt32(SPI_getbinval(
+			SPI_tuptable->vals[i], SPI_tuptable->tupdesc, MOVED_NUMBER, &isnull))];
 
 		step->lost = false;
 		step->late = step->as_planned = true;
 	}
-	SPI_freetuptable(SPI_tuptable);
 }
 
 static void
@@ -353,46 +351,43 @@ pause_run(CadenceRecorder *r, CadenceStep *step)
 }
 
 static void
-add_event(ColumnArray *c, pg_uuid_t *id, const CadenceStep *step, bool has_ordem, int ordem,
+add_event(Rowset *rows, const CadenceStep *step, bool has_ordem, int ordem,
 		  const char *template_codigo, const char *type, const char *details)
 {
-	cadence_uuid_v7(id);
-	column_add_uuid(&c[0], id);
-	column_add_uuid(&c[1], &step->run_id);
-	if (has_ordem)
-		column_add_int(&c[2], ordem);
-	else
-		column_add_null(&c[2]);
-	column_add_text(&c[3], template_codigo);
-	column_add_text(&c[4], type);
-	column_add_text(&c[5], details);
+	pg_uuid_t id;
+
+	cadence_uuid_v7(&id);
+	rowset_put_uuid(rows, &id);
+	rowset_put_uuid(rows, &step->run_id);
+	put_int_if(rows, has_ordem, ordem);
+	rowset_put_text(rows, template_codigo);
+	rowset_put_text(rows, type);
+	rowset_put_text(rows, details);
 }
 
 /* At most two events per step. */
 static void
 insert_events(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	ColumnArray columns[lengthof(event_types)];
-	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * n * 2);
+	Rowset rows;
 
-	init_columns(columns, &r->events, n * 2);
+	rowset_begin(&rows, event_columns, lengthof(event_columns));
 	for (int i = 0; i < n; i++)
 	{
 		const CadenceStep *s = steps[i];
 
 		if (s->outcome == OUTCOME_SENT)
-			add_event(columns, ids++, s, true, s->ordem, s->template_codigo, "DISPARADO",
+			add_event(&rows, s, true, s->ordem, s->template_codigo, "DISPARADO",
 					  event_sent_details(s));
 		else if (s->outcome != OUTCOME_NO_STEP && s->outcome != OUTCOME_UNSENT &&
 				 s->outcome != OUTCOME_WAITING)
-			add_event(columns, ids++, s, s->has_step, s->ordem, s->template_codigo, "ERRO",
+			add_event(&rows, s, s->has_step, s->ordem, s->template_codigo, "ERRO",
 					  event_error_details(s));
 		if (s->outcome == OUTCOME_SENT && !s->lost && s->as_planned && s->plan.has_due)
-			add_event(columns, ids++, s, true, s->next_ordem, s->next_template, "AGENDADO",
+			add_event(&rows, s, true, s->next_ordem, s->next_template, "AGENDADO",
 					  event_scheduled_details(s));
 	}
-	if (columns[0].n > 0)
-		execute_columns(&r->events, columns);
+	execute_rows(&r->events, &rows);
 }
 
 /* An inactive cadence is said once per pause, not every time that its runs come by. */
@@ -425,37 +420,36 @@ insert_waiting_events(CadenceRecorder *r, CadenceStep **steps, int n)
 }
 
 static void
-add_message(ColumnArray *c, pg_uuid_t *id, const CadenceStep *step)
+add_message(Rowset *rows, const CadenceStep *step)
 {
 	bool is_whatsapp = pg_strcasecmp(step->canal, "WHATSAPP") == 0;
 	bool is_email = pg_strcasecmp(step->canal, "EMAIL") == 0;
+	pg_uuid_t id;
 
-	cadence_uuid_v7(id);
-	column_add_uuid(&c[0], id);
-	column_add_text(&c[1], step->lead_id);
-	column_add_text(&c[2], step->empresa);
-	column_add_text(&c[3], step->canal);
-	column_add_text(&c[4], step->message);
-	column_add_uuid(&c[5], &step->run_id);
-	column_add_time(&c[6], step->answer.at);
-	column_add_int(&c[7], step->ordem);
-	column_add_text(&c[8], step->template_codigo);
-	column_add_text(&c[9], is_whatsapp ? step->answer.message_id : NULL);
-	column_add_text(&c[10], is_email ? step->answer.message_id : NULL);
+	cadence_uuid_v7(&id);
+	rowset_put_uuid(rows, &id);
+	rowset_put_text(rows, step->lead_id);
+	rowset_put_text(rows, step->empresa);
+	rowset_put_text(rows, step->canal);
+	rowset_put_text(rows, step->message);
+	rowset_put_uuid(rows, &step->run_id);
+	rowset_put_int(rows, step->ordem);
+	rowset_put_text(rows, step->template_codigo);
+	rowset_put_time(rows, step->answer.at);
+	rowset_put_text(rows, is_whatsapp ? step->answer.message_id : NULL);
+	rowset_put_text(rows, is_email ? step->answer.message_id : NULL);
 }
 
 static void
 insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	ColumnArray columns[lengthof(message_types)];
-	pg_uuid_t *ids = palloc(sizeof(pg_uuid_t) * n);
+	Rowset rows;
 
-	init_columns(columns, &r->messages, n);
+	rowset_begin(&rows, message_columns, lengthof(message_columns));
 	for (int i = 0; i < n; i++)
 		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->provider->record_message)
-			add_message(columns, ids++, steps[i]);
-	if (columns[0].n > 0)
-		execute_columns(&r->messages, columns);
+			add_message(&rows, steps[i]);
+	execute_rows(&r->messages, &rows);
 }
 
 static void

@@ -5,13 +5,19 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "nodes/parsenodes.h"
 
 #include "statement.h"
 
+/*
+ * A plan for all values, from the first time on: none of ours is better for
+ * knowing them, and one that was made for a large batch may be.
+ */
 static void
 prepare(Statement *statement)
 {
-	SPIPlanPtr plan = SPI_prepare(statement->sql, statement->nargs, (Oid *) statement->types);
+	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->nargs,
+										 (Oid *) statement->types, CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL || SPI_keepplan(plan) != 0)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),

@@ -39,6 +39,10 @@ typedef struct Statement
 				 .types = (argtypes),              \
 				 .expected = (result)})
 
+/* One that works on the rows of a Rowset (see rowset.h). */
+#define ROWS_STATEMENT(purpose, text, result) \
+	((Statement){.what = (purpose), .sql = (text), .expected = (result)})
+
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
 
 #endif

@@ -247,6 +247,13 @@ turn_catch_error(MemoryContext context)
 	return error;
 }
 
+static void
+end_claim(Pipeline *p, ClaimKind kind)
+{
+	if (kind != CLAIM_NOTHING)
+		helpers_unlock_claims(p);
+}
+
 /*
  * One transaction that records what is done, claims what is next, or both.
  *
@@ -287,21 +294,34 @@ transact(Pipeline *p, bool with_record, ClaimKind kind)
 		}
 		if (with_claim)
 			accept_claim(p, batch, &claim, kind, steps);
-		helpers_unlock_claims(p);
+		end_claim(p, kind);
 		return;
 	}
 	if (with_record)
 	{
-		helpers_unlock_claims(p);
+		end_claim(p, kind);
 		p->apart = cadence_batch_size;
 		record_one_by_one(p);
 	}
 	else
 		claim_failed(p, &claim, kind, error);
-	helpers_unlock_claims(p);
+	end_claim(p, kind);
 	if (batch != NULL)
 		MemoryContextDelete(batch->context);
 	FreeErrorData(error);
+}
+
+/*
+ * What the next turn claims: nothing, also while another worker of this
+ * execution is claiming. The caller must take the turn.
+ */
+ClaimKind
+turn_begin_claim(Pipeline *p)
+{
+	ClaimKind kind = turn_wants_claim(p);
+
+	p->claim_denied = kind != CLAIM_NOTHING && !helpers_lock_claims(p);
+	return p->claim_denied ? CLAIM_NOTHING : kind;
 }
 
 void
@@ -313,11 +333,6 @@ turn_take(Pipeline *p, bool with_record, ClaimKind claim)
 		if (with_record)
 			transact(p, true, CLAIM_NOTHING);
 		with_record = false;
-	}
-	if (claim != CLAIM_NOTHING && !helpers_lock_claims(p))
-	{
-		p->claim_denied = true;
-		claim = CLAIM_NOTHING;
 	}
 	if (claim != CLAIM_NOTHING)
 		p->careful = Max(p->careful - 1, 0);
