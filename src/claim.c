@@ -30,6 +30,7 @@
 #include "array.h"
 #include "claim.h"
 #include "row.h"
+#include "rowset.h"
 #include "statement.h"
 
 /* So many are remembered; each of them costs a claim that fails once. */
@@ -82,18 +83,13 @@ enum
 	LOOK_STEP_ORDEM
 };
 
-enum
-{
-	RECHECK_ID = 1,
-	RECHECK_CLAIM_ID,
-	RECHECK_NEXT_RUN_AT
-};
+static const RowsetColumn recheck_columns[] = {
+	{"n", INT4OID}, {"id", UUIDOID}, {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
 
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID,	  UUIDARRAYOID,
 								 TEXTARRAYOID,	 TEXTARRAYOID,	 TEXTARRAYOID};
 static const Oid next_due_types[] = {TIMESTAMPTZOID};
 static const Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
-static const Oid recheck_types[] = {UUIDARRAYOID};
 
 /*
  * Goes past runs whose next step would meet a provider that is held up: one of
@@ -140,17 +136,17 @@ take_sql(const CadenceTables *t)
 					"WHERE l.id " EQ " ANY ($1) AND (l.status " EQ " 'ATIVA') IS TRUE "
 					"AND (l.next_run_at " LE " $2) IS TRUE FOR UPDATE SKIP LOCKED)) "
 					"AND (u.status " EQ " 'ATIVA') IS TRUE "
-					"AND (u.next_run_at " LE " $2) IS TRUE RETURNING u.*) %s",
+					"AND (u.next_run_at " LE " $2) IS TRUE RETURNING " ROW_SOURCE_COLUMNS ") %s",
 					t->runs, t->runs, cadence_row_select(t, "taken"));
 }
 
 static char *
 recheck_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT r.id, r.claim_id, r.next_run_at FROM %s AS r WHERE r.id " EQ
-					" ANY ($1) "
-					"AND r.status " EQ " 'ATIVA' AND r.claim_id IS NOT NULL "
-					"AND r.next_run_at IS NOT NULL "
+	return psprintf("SELECT d.n FROM " ROWSET_NAME " AS d, %s AS r WHERE r.id " EQ " d.id "
+					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
+					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
+					"AND (r.status " EQ " 'ATIVA') IS TRUE "
 					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
@@ -181,7 +177,7 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 				  SPI_OK_SELECT);
 	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_SELECT);
 	claims->recheck =
-		STATEMENT("looking at claimed runs again", recheck_sql(t), recheck_types, SPI_OK_SELECT);
+		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
 	claims->next_due =
 		STATEMENT("looking for the next due run", next_due_sql(t), next_due_types, SPI_OK_SELECT);
 	return claims;
@@ -373,54 +369,30 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 	match_rows(result, sorted);
 }
 
-static int
-by_run_id(const void *a, const void *b)
-{
-	return memcmp(&(*(CadenceStep *const *) a)->run_id, &(*(CadenceStep *const *) b)->run_id,
-				  UUID_LEN);
-}
-
-/* The given run's claim is still the one that the step was made from. */
-static void
-mark_valid(CadenceStep **steps, int n, bool *valid, HeapTuple row, TupleDesc desc)
-{
-	bool isnull;
-	CadenceStep wanted;
-	CadenceStep *key = &wanted;
-	CadenceStep **found;
-	pg_uuid_t *claim_id = DatumGetUUIDP(SPI_getbinval(row, desc, RECHECK_CLAIM_ID, &isnull));
-	TimestampTz next_run_at =
-		DatumGetTimestampTz(SPI_getbinval(row, desc, RECHECK_NEXT_RUN_AT, &isnull));
-
-	wanted.run_id = *DatumGetUUIDP(SPI_getbinval(row, desc, RECHECK_ID, &isnull));
-	found = bsearch(&key, steps, n, sizeof(CadenceStep *), by_run_id);
-	if (found != NULL && memcmp(claim_id, &(*found)->batch->claim_id, UUID_LEN) == 0 &&
-		next_run_at == (*found)->lease_end)
-		valid[found - steps] = true;
-}
-
 /*
  * Says of claimed steps whether they may still be sent: a run may have been
  * paused or cancelled, a contact may have opted out, while they waited for
- * their provider. Sorts the steps by their runs.
+ * their provider.
  */
 void
 cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
 {
-	ColumnArray ids;
-	Datum values[1];
+	Rowset rows;
 
-	qsort(steps, n, sizeof(CadenceStep *), by_run_id);
-	column_init(&ids, UUIDOID, n);
+	memset(valid, 0, n * sizeof(bool));
+	rowset_begin(&rows, recheck_columns, lengthof(recheck_columns));
 	for (int i = 0; i < n; i++)
 	{
-		valid[i] = false;
-		column_add_uuid(&ids, &steps[i]->run_id);
+		rowset_put_int(&rows, i);
+		rowset_put_uuid(&rows, &steps[i]->run_id);
+		rowset_put_uuid(&rows, &steps[i]->batch->claim_id);
+		rowset_put_time(&rows, steps[i]->lease_end);
 	}
-	values[0] = column_array(&ids);
-	statement_execute(&claims->recheck, values, NULL, 0);
+	statement_execute(&claims->recheck, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
-		mark_valid(steps, n, valid, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+		valid[row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], 1, 0)] = true;
+	SPI_freetuptable(SPI_tuptable);
+	rowset_end(&rows);
 }
 
 /* A pass has come to its end: what it cost decides how often it begins at the start. */

@@ -41,7 +41,7 @@ static char *
 find_sql(const CadenceTables *t)
 {
 	return psprintf("SELECT DISTINCT claim_id, next_run_at FROM %s WHERE claim_id IS NOT NULL "
-					"AND status " EQ " 'ATIVA' AND next_run_at " GT " " NOW,
+					"AND (status " EQ " 'ATIVA') IS TRUE AND (next_run_at " GT " " NOW ") IS TRUE",
 					t->runs);
 }
 
@@ -60,7 +60,7 @@ static char *
 find_halted_sql(const CadenceTables *t)
 {
 	return psprintf("SELECT id, claim_id FROM %s WHERE claim_id IS NOT NULL "
-					"AND status " NE " 'ATIVA' ORDER BY id LIMIT $1",
+					"AND (status " NE " 'ATIVA') IS TRUE ORDER BY claim_id LIMIT $1",
 					t->runs);
 }
 
@@ -73,7 +73,7 @@ note_halted_sql(const CadenceTables *t)
 		"next_run_at = CASE WHEN status::text " EQ " 'CANCELADA' THEN NULL ELSE next_run_at END "
 		"WHERE id " EQ " ANY (ARRAY(SELECT r.id FROM %s AS r "
 		"JOIN unnest($1, $2) AS d(id, claim_id) ON r.id " EQ " d.id "
-		"AND r.claim_id " EQ " d.claim_id FOR UPDATE OF r SKIP LOCKED)) "
+		"AND (r.claim_id " EQ " d.claim_id) IS TRUE FOR UPDATE OF r SKIP LOCKED)) "
 		"RETURNING id, cadence_id, next_step_ordem, attempts) "
 		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, "
 		"detalhes, created_at) "

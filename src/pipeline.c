@@ -223,6 +223,7 @@ pipeline_prepare(Pipeline *p)
 	p->log = cadence_log_create(p->tables);
 	cadence_arming_check(p->tables);
 	p->providers = cadence_providers_create(p->tables->owner);
+	p->positions = cadence_positions_create(p->tables, false);
 	p->recorder = cadence_recorder_create(p->tables);
 	p->orphans = cadence_orphans_create(p->tables);
 	p->claims = cadence_claims_create(

@@ -13,6 +13,7 @@
 #include "dispatch.h"
 #include "execution.h"
 #include "orphans.h"
+#include "position.h"
 #include "provider.h"
 #include "queue.h"
 #include "record.h"
@@ -52,6 +53,7 @@ typedef struct Pipeline
 	const CadenceTables *tables;
 	CadenceProviders *providers;
 	CadenceClaims *claims;
+	CadencePositions *positions;
 	CadenceRecorder *recorder;
 	CadenceLog *log;
 	CadenceSummary *summary;

@@ -79,9 +79,9 @@ enum
 	MOVED_AS_PLANNED  /* not paused or cancelled meanwhile */
 };
 
-static const RowsetColumn event_columns[] = {
-	{"id", UUIDOID},	   {"run_id", UUIDOID}, {"ordem", INT4OID},
-	{"template", TEXTOID}, {"tipo", TEXTOID},	{"detalhes", TEXTOID}};
+static const RowsetColumn event_columns[] = {{"id", UUIDOID},	 {"run_id", UUIDOID},
+											 {"ordem", INT4OID}, {"template", TEXTOID},
+											 {"tipo", TEXTOID},	 {"detalhes", TEXTOID}};
 
 static const RowsetColumn message_columns[] = {
 	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
@@ -109,7 +109,8 @@ move_sql(const CadenceTables *t)
 		"ELSE d.next_due END, attempts = d.attempts, "
 		"claim_id = CASE WHEN d.keep_claim THEN r.claim_id END, updated_at = " NOW " "
 		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id "
-		"AND (r.claim_id " EQ " d.claim_id) IS TRUE AND (r.next_run_at " EQ " d.lease_end) IS TRUE RETURNING d.n, r.status::text " EQ " d.status",
+		"AND (r.claim_id " EQ " d.claim_id) IS TRUE AND (r.next_run_at " EQ
+		" d.lease_end) IS TRUE RETURNING d.n, r.status::text " EQ " d.status",
 		t->runs, t->run_status_type);
 }
 
@@ -330,8 +331,8 @@ settle_late(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
-		CadenceStep *step = steps[DatumGetInt32(SPI_getbinval(
-			SPI_tuptable->vals[i], SPI_tuptable->tupdesc, MOVED_NUMBER, &isnull))];
+		CadenceStep *step = steps[DatumGetInt32(
+			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, MOVED_NUMBER, &isnull))];
 
 		step->lost = false;
 		step->late = step->as_planned = true;

@@ -2,8 +2,9 @@
  * resolve.c
  *		Resolve: from a run's row to a message, its recipient and its provider.
  *
- * Works on rows of cadence_row_select(), whoever ran it, and sends nothing, so
- * that cadence_preview() shows what an execution does. Everything is read
+ * Works on rows of cadence_row_select(), whoever ran it, and on what their
+ * positions have in common. It sends nothing, so that cadence_preview() shows
+ * what an execution does. Everything is read
  * while the row's transaction is open (a large text may be a pointer to toast),
  * but only what the step's own template names: the text itself is made when
  * its turn to be sent comes, so that a batch of large messages never stands in
@@ -16,7 +17,6 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -41,20 +41,11 @@ enum
 	SOURCE_SPECIALS = 4 /* so many of the above */
 };
 
-typedef struct ParsedTemplate
-{
-	pg_uuid_t id; /* the key */
-	CadenceTemplate template;
-	int nvalues;
-	int *sources;  /* per value: a column's number in the row, or one of the above */
-	int *named_by; /* per value: a part that names it */
-} ParsedTemplate;
-
 struct CadenceResolver
 {
 	TupleDesc desc;
 	const CadenceProviders *providers;
-	HTAB *templates;
+	CadencePositions *positions;
 
 	/* columns of the contact that mean something to us; 0: it has none */
 	int nome;
@@ -63,6 +54,14 @@ struct CadenceResolver
 	int telefone;
 	int opt_out;
 };
+
+/* A row on its way to a step. */
+typedef struct RowToResolve
+{
+	HeapTuple row;
+	CadenceStep *step;
+	CadencePosition *position;
+} RowToResolve;
 
 static int
 contact_column(TupleDesc desc, const char *name, size_t len)
@@ -82,17 +81,14 @@ contact_column(TupleDesc desc, const char *name, size_t len)
  * steps that it makes live in too.
  */
 CadenceResolver *
-cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers)
+cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers,
+						CadencePositions *positions)
 {
 	CadenceResolver *r = palloc0(sizeof(*r));
-	HASHCTL info = {.keysize = sizeof(pg_uuid_t),
-					.entrysize = sizeof(ParsedTemplate),
-					.hcxt = CurrentMemoryContext};
 
 	r->desc = desc;
 	r->providers = providers;
-	r->templates =
-		hash_create("cadence_runner templates", 32, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	r->positions = positions;
 	r->nome = contact_column(desc, "nome", 4);
 	r->primeiro_nome = contact_column(desc, "primeiro_nome", 13);
 	r->email = contact_column(desc, "email", 5);
@@ -136,30 +132,28 @@ unknown_placeholder(const TemplatePart *part)
 
 /* Sources are few, parts may be many: placeholders of one source share a value. */
 static int
-value_number(ParsedTemplate *entry, int source, int part)
+value_number(CadenceTemplate *t, int source, int part)
 {
 	int k = 0;
 
-	while (k < entry->nvalues && entry->sources[k] != source)
+	while (k < t->nvalues && t->sources[k] != source)
 		k++;
-	if (k == entry->nvalues)
+	if (k == t->nvalues)
 	{
-		entry->sources[k] = source;
-		entry->named_by[k] = part;
-		entry->nvalues++;
+		t->sources[k] = source;
+		t->named_by[k] = part;
+		t->nvalues++;
 	}
 	return k;
 }
 
 static void
-find_values(const CadenceResolver *r, ParsedTemplate *entry)
+find_values(const CadenceResolver *r, CadenceTemplate *t)
 {
-	CadenceTemplate *t = &entry->template;
 	int most = r->desc->natts + SOURCE_SPECIALS;
 
-	entry->nvalues = 0;
-	entry->sources = palloc(sizeof(int) * most);
-	entry->named_by = palloc(sizeof(int) * most);
+	t->sources = palloc(sizeof(int) * most);
+	t->named_by = palloc(sizeof(int) * most);
 	for (size_t i = 0; i < t->nparts; i++)
 	{
 		int source;
@@ -172,45 +166,35 @@ find_values(const CadenceResolver *r, ParsedTemplate *entry)
 			t->problem = unknown_placeholder(&t->parts[i]);
 			return;
 		}
-		t->parts[i].value = value_number(entry, source, i);
+		t->parts[i].value = value_number(t, source, i);
 	}
 }
 
-static void
-parse_template(const CadenceResolver *r, ParsedTemplate *entry, char *source)
+static CadenceTemplate *
+parse_template(const CadenceResolver *r, const char *source)
 {
-	CadenceTemplate *t = &entry->template;
+	CadenceTemplate *t = palloc0(sizeof(*t));
 	size_t len = strlen(source);
 	size_t error_at;
 	TemplateStatus status;
 
-	memset(t, 0, sizeof(*t));
 	t->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
 	status = template_parse(source, len, t->parts, &t->nparts, &error_at);
 	if (status != TEMPLATE_OK)
-	{
 		t->problem = describe_parse_error(status, source, error_at);
-		return;
-	}
-	find_values(r, entry);
+	else
+		find_values(r, t);
+	return t;
 }
 
-/* Templates are few: each is read and parsed once per batch. */
-static ParsedTemplate *
-get_template(const CadenceResolver *r, HeapTuple row)
+/* Templates are few: each position's is parsed once per batch. */
+static const CadenceTemplate *
+get_template(const CadenceResolver *r, CadencePosition *position)
 {
-	bool isnull;
-	bool found;
-	pg_uuid_t *id = DatumGetUUIDP(heap_getattr(row, ROW_TEMPLATE_ID, r->desc, &isnull));
-	ParsedTemplate *entry = hash_search(r->templates, id, HASH_ENTER, &found);
-
-	if (!found)
-	{
-		char *source = row_text(r->desc, row, ROW_TEMPLATE_TEXT);
-
-		parse_template(r, entry, source != NULL ? source : pstrdup(""));
-	}
-	return entry;
+	if (position->template == NULL)
+		position->template =
+			parse_template(r, position->template_text != NULL ? position->template_text : "");
+	return position->template;
 }
 
 static char *
@@ -230,27 +214,25 @@ first_name(const CadenceResolver *r, HeapTuple row)
 	return pnstrdup(word, len);
 }
 
-static char *
-company_name(const CadenceResolver *r, HeapTuple row)
+static const char *
+company_name(const CadenceStep *step, const CadencePosition *position)
 {
-	char *display = row_text(r->desc, row, ROW_EMPRESA_NOME);
-
-	return template_value_is_empty(display) ? row_text(r->desc, row, ROW_EMPRESA) : display;
+	return template_value_is_empty(position->empresa_nome) ? step->empresa : position->empresa_nome;
 }
 
-static char *
-value_of(const CadenceResolver *r, HeapTuple row, int source)
+static const char *
+value_of(const CadenceResolver *r, const RowToResolve *item, int source)
 {
 	switch (source)
 	{
 		case SOURCE_PRIMEIRO_NOME:
-			return first_name(r, row);
+			return first_name(r, item->row);
 		case SOURCE_LEAD_NOME:
-			return row_text(r->desc, row, r->nome);
+			return row_text(r->desc, item->row, r->nome);
 		case SOURCE_EMPRESA:
-			return company_name(r, row);
+			return company_name(item->step, item->position);
 		default:
-			return row_text(r->desc, row, source);
+			return row_text(r->desc, item->row, source);
 	}
 }
 
@@ -267,21 +249,21 @@ unresolved(CadenceStep *step, const char *code, char *text)
  * the step's resolution.
  */
 static bool
-resolve_step(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+resolve_step(const CadencePosition *position, CadenceStep *step)
 {
-	if (row_is_null(r->desc, row, ROW_CADENCE_ATIVO))
+	if (!position->has_cadence)
 	{
 		unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
 		return false;
 	}
-	if (!row_true(r->desc, row, ROW_CADENCE_ATIVO))
+	if (!position->is_active)
 	{
 		step->outcome = OUTCOME_WAITING;
 		step->reason.code = "CADENCIA_INATIVA";
 		step->reason.text = pstrdup("the cadence is inactive: the run waits");
 		return false;
 	}
-	if (!step->has_step)
+	if (!position->has_step)
 	{
 		step->outcome = OUTCOME_NO_STEP;
 		return false;
@@ -351,68 +333,68 @@ is_too_long(const CadenceResolver *r, HeapTuple row, int source)
 }
 
 static bool
-resolve_values(const CadenceResolver *r, HeapTuple row, CadenceStep *step,
-			   const ParsedTemplate *parsed)
+resolve_values(const CadenceResolver *r, const RowToResolve *item)
 {
-	const CadenceTemplate *t = &parsed->template;
+	CadenceStep *step = item->step;
+	const CadenceTemplate *t = step->template;
 
-	step->values = palloc(sizeof(char *) * Max(parsed->nvalues, 1));
-	for (int i = 0; i < parsed->nvalues; i++)
+	step->values = palloc(sizeof(char *) * Max(t->nvalues, 1));
+	for (int i = 0; i < t->nvalues; i++)
 	{
-		if (is_too_long(r, row, parsed->sources[i]))
+		if (is_too_long(r, item->row, t->sources[i]))
 		{
-			const TemplatePart *part = &t->parts[parsed->named_by[i]];
+			const TemplatePart *part = &t->parts[t->named_by[i]];
 
 			unresolved(step, "TEMPLATE_INVALIDO",
 					   psprintf("the contact's \"%.*s\" is longer than %d bytes",
 								(int) part->name_len, part->name, VALUE_MAX));
 			return false;
 		}
-		step->values[i] = value_of(r, row, parsed->sources[i]);
+		step->values[i] = value_of(r, item, t->sources[i]);
 	}
 	return true;
 }
 
 static bool
-resolve_template(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+resolve_length(CadenceStep *step, const char *codigo)
 {
-	ParsedTemplate *parsed;
+	step->message_len =
+		template_render(step->template->parts, step->template->nparts, step->values, NULL);
+	if (step->message_len > 0 && step->message_len <= MESSAGE_MAX)
+		return true;
+	unresolved(step, "TEMPLATE_INVALIDO",
+			   step->message_len == 0
+				   ? psprintf("template \"%s\" yields an empty message", codigo)
+				   : psprintf("template \"%s\" yields a message of more than %d bytes", codigo,
+							  MESSAGE_MAX));
+	return false;
+}
+
+static bool
+resolve_template(const CadenceResolver *r, const RowToResolve *item)
+{
+	CadenceStep *step = item->step;
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
 
-	if (row_is_null(r->desc, row, ROW_TEMPLATE_ID))
+	if (!item->position->has_template)
 	{
 		unresolved(step, "SEM_TEMPLATE",
 				   psprintf("template \"%s\" does not exist in this company", codigo));
 		return false;
 	}
-	if (!row_true(r->desc, row, ROW_TEMPLATE_ATIVO))
+	if (!item->position->template_is_active)
 	{
 		unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
 		return false;
 	}
-	parsed = get_template(r, row);
-	step->template = &parsed->template;
-	if (parsed->template.problem != NULL)
+	step->template = get_template(r, item->position);
+	if (step->template->problem != NULL)
 	{
 		unresolved(step, "TEMPLATE_INVALIDO",
-				   psprintf("template \"%s\": %s", codigo, parsed->template.problem));
+				   psprintf("template \"%s\": %s", codigo, step->template->problem));
 		return false;
 	}
-
-	if (!resolve_values(r, row, step, parsed))
-		return false;
-	step->message_len =
-		template_render(parsed->template.parts, parsed->template.nparts, step->values, NULL);
-	if (step->message_len == 0 || step->message_len > MESSAGE_MAX)
-	{
-		unresolved(step, "TEMPLATE_INVALIDO",
-				   step->message_len == 0
-					   ? psprintf("template \"%s\" yields an empty message", codigo)
-					   : psprintf("template \"%s\" yields a message of more than %d bytes", codigo,
-								  MESSAGE_MAX));
-		return false;
-	}
-	return true;
+	return resolve_values(r, item) && resolve_length(step, codigo);
 }
 
 static bool
@@ -475,38 +457,121 @@ read_row(const CadenceResolver *r, HeapTuple row)
 	step->lead_id = row_text(r->desc, row, ROW_LEAD_ID);
 	step->empresa = row_text(r->desc, row, ROW_EMPRESA);
 	step->attempts = row_int(r->desc, row, ROW_ATTEMPTS, 0);
-	step->has_step = !row_is_null(r->desc, row, ROW_STEP_ORDEM);
-	step->ordem = row_int(r->desc, row, ROW_STEP_ORDEM, 0);
-	step->canal = row_text(r->desc, row, ROW_STEP_CANAL);
-	step->template_codigo = row_text(r->desc, row, ROW_STEP_TEMPLATE);
-	step->has_next = !row_is_null(r->desc, row, ROW_NEXT_ORDEM);
-	step->next_ordem = row_int(r->desc, row, ROW_NEXT_ORDEM, 0);
-	step->next_offset = row_int(r->desc, row, ROW_NEXT_OFFSET, 0);
-	step->next_template = row_text(r->desc, row, ROW_NEXT_TEMPLATE);
 	return step;
 }
 
-/*
- * Resolves one row. The step's outcome stays OUTCOME_PENDING when there is
- * something to send, and is final otherwise, with its reason.
- *
- * interrupted says that an earlier claim of this run was never recorded.
- */
-CadenceStep *
-cadence_resolve(CadenceResolver *r, HeapTuple row, bool interrupted)
+static void
+read_position(const CadenceResolver *r, const RowToResolve *item)
 {
-	CadenceStep *step = read_row(r, row);
+	CadencePosition *position = item->position;
+	bool isnull;
+	Datum cadence_id = heap_getattr(item->row, ROW_CADENCE_ID, r->desc, &isnull);
 
-	step->interrupted = interrupted;
-	if (resolve_step(r, row, step) && resolve_contact(r, row, step) &&
-		resolve_recipient(r, row, step) && resolve_template(r, row, step) &&
+	position->cadence_id = isnull ? NULL : DatumGetUUIDP(cadence_id);
+	position->has_next_step_ordem = !row_is_null(r->desc, item->row, ROW_NEXT_STEP_ORDEM);
+	position->next_step_ordem = row_int(r->desc, item->row, ROW_NEXT_STEP_ORDEM, 0);
+	position->empresa = item->step->empresa;
+}
+
+/* Nulls first. */
+static int
+compare_positions(const CadencePosition *a, const CadencePosition *b)
+{
+	int order = (a->cadence_id != NULL) - (b->cadence_id != NULL);
+
+	if (order == 0 && a->cadence_id != NULL)
+		order = memcmp(a->cadence_id, b->cadence_id, UUID_LEN);
+	if (order == 0)
+		order = a->has_next_step_ordem - b->has_next_step_ordem;
+	if (order == 0 && a->next_step_ordem != b->next_step_ordem)
+		order = a->next_step_ordem < b->next_step_ordem ? -1 : 1;
+	if (order == 0)
+		order = (a->empresa != NULL) - (b->empresa != NULL);
+	if (order == 0 && a->empresa != NULL)
+		order = strcmp(a->empresa, b->empresa);
+	return order;
+}
+
+static int
+by_position(const void *a, const void *b)
+{
+	return compare_positions(((const RowToResolve *) a)->position,
+							 ((const RowToResolve *) b)->position);
+}
+
+/* Looks each position up once, and lets all rows that stand there share it. */
+static void
+find_positions(const CadenceResolver *r, RowToResolve *items, int n)
+{
+	CadencePosition **wanted = palloc(sizeof(CadencePosition *) * n);
+	int nwanted = 0;
+
+	qsort(items, n, sizeof(RowToResolve), by_position);
+	for (int i = 0; i < n; i++)
+	{
+		if (nwanted > 0 && compare_positions(wanted[nwanted - 1], items[i].position) == 0)
+			items[i].position = wanted[nwanted - 1];
+		else
+			wanted[nwanted++] = items[i].position;
+	}
+	cadence_positions_find(r->positions, wanted, nwanted);
+}
+
+/* What a step knows of its position. */
+static void
+take_position(CadenceStep *step, const CadencePosition *position)
+{
+	step->has_step = position->has_step;
+	step->ordem = position->ordem;
+	step->canal = position->canal;
+	step->template_codigo = position->template_codigo;
+	step->has_next = position->has_next;
+	step->next_ordem = position->next_ordem;
+	step->next_offset = position->next_offset;
+	step->next_template = position->next_template;
+}
+
+static void
+resolve(const CadenceResolver *r, const RowToResolve *item)
+{
+	CadenceStep *step = item->step;
+
+	take_position(step, item->position);
+	if (resolve_step(item->position, step) && resolve_contact(r, item->row, step) &&
+		resolve_recipient(r, item->row, step) && resolve_template(r, item) &&
 		resolve_provider(r, step))
 	{
 		set_idempotency_key(step);
-		if (interrupted)
+		if (step->interrupted)
 			resolve_interruption(step);
 	}
-	return step;
+}
+
+/*
+ * Resolves rows, inside an SPI connection, into steps[0..n-1]. A step's outcome
+ * stays OUTCOME_PENDING when there is something to send, and is final
+ * otherwise, with its reason.
+ *
+ * interrupted says of each that an earlier claim of its run was never recorded.
+ */
+void
+cadence_resolve(CadenceResolver *r, HeapTuple *rows, const bool *interrupted, int n,
+				CadenceStep **steps)
+{
+	RowToResolve *items = palloc(sizeof(RowToResolve) * Max(n, 1));
+	CadencePosition *positions = palloc0(sizeof(CadencePosition) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		steps[i] = read_row(r, rows[i]);
+		steps[i]->interrupted = interrupted[i];
+		items[i] = (RowToResolve){rows[i], steps[i], &positions[i]};
+		read_position(r, &items[i]);
+	}
+	find_positions(r, items, n);
+	for (int i = 0; i < n; i++)
+		resolve(r, &items[i]);
+	pfree(items);
 }
 
 /*

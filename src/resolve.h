@@ -10,13 +10,16 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 
+#include "position.h"
 #include "provider.h"
 #include "step.h"
 
 typedef struct CadenceResolver CadenceResolver;
 
-extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers);
-extern CadenceStep *cadence_resolve(CadenceResolver *resolver, HeapTuple row, bool interrupted);
+extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers,
+												CadencePositions *positions);
+extern void cadence_resolve(CadenceResolver *resolver, HeapTuple *rows, const bool *interrupted,
+							int n, CadenceStep **steps);
 extern char *cadence_render_message(const CadenceStep *step);
 
 #endif

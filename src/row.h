@@ -1,7 +1,8 @@
 /*
  * row.h
- *		The row that a step is resolved from: the columns of one SELECT, which
- *		the claim runs over what it has taken and cadence_preview() over one run.
+ *		The row that a step is resolved from: a run and its contact, as one
+ *		SELECT, which the claim runs over what it has taken and cadence_preview()
+ *		over one run.
  */
 #ifndef CADENCE_ROW_H
 #define CADENCE_ROW_H
@@ -20,20 +21,15 @@ enum
 	ROW_EMPRESA,
 	ROW_NEXT_RUN_AT,
 	ROW_ATTEMPTS,
-	ROW_CADENCE_ATIVO, /* NULL: no such cadence */
-	ROW_STEP_ORDEM,	   /* NULL: no step left */
-	ROW_STEP_CANAL,
-	ROW_STEP_TEMPLATE,
-	ROW_NEXT_ORDEM,
-	ROW_NEXT_OFFSET,
-	ROW_NEXT_TEMPLATE,
-	ROW_TEMPLATE_ID, /* NULL: no such template */
-	ROW_TEMPLATE_ATIVO,
-	ROW_TEMPLATE_TEXT,
-	ROW_EMPRESA_NOME,
+	ROW_CADENCE_ID,
+	ROW_NEXT_STEP_ORDEM,
 	ROW_HAS_CONTACT,
 	ROW_CONTACT_FIRST /* from here on, the contact's own columns */
 };
+
+/* The columns of the runs that the SELECT's source must have. */
+#define ROW_SOURCE_COLUMNS \
+	"id, lead_id, empresa, next_run_at, attempts, cadence_id, next_step_ordem"
 
 /* Column 0 stands for one that is not there: null. */
 extern char *row_text(TupleDesc desc, HeapTuple row, int column);

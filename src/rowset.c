@@ -52,8 +52,8 @@ rowset_begin(Rowset *rows, const RowsetColumn *columns, int ncolumns)
 	rc = SPI_register_relation(relation);
 	if (rc != SPI_OK_REL_REGISTER)
 		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not register a batch of rows: %s",
-														 SPI_result_code_string(rc))));
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not register a batch of rows: %s", SPI_result_code_string(rc))));
 }
 
 void

@@ -16,10 +16,10 @@
 static void
 prepare(Statement *statement)
 {
-	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->nargs,
-										 (Oid *) statement->types, CURSOR_OPT_GENERIC_PLAN);
+	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->nargs, (Oid *) statement->types,
+										 CURSOR_OPT_GENERIC_PLAN);
 
-	if (plan == NULL || SPI_keepplan(plan) != 0)
+	if (plan == NULL || (!statement->in_query && SPI_keepplan(plan) != 0))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("could not prepare %s: %s", statement->what,
 							   SPI_result_code_string(SPI_result))));
@@ -41,7 +41,7 @@ statement_execute(Statement *statement, Datum *values, const char *nulls, int li
 
 	if (statement->plan == NULL)
 		prepare(statement);
-	rc = SPI_execute_plan(statement->plan, values, nulls, false, limit);
+	rc = SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
 	MemoryContextSwitchTo(context);
 	if (rc != statement->expected)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),

@@ -28,8 +28,9 @@ typedef struct Statement
 	char *sql;
 	int nargs;
 	const Oid *types;
-	int expected; /* SPI's result code */
-	void *plan;	  /* prepared at the first use, kept for the session */
+	int expected;  /* SPI's result code */
+	bool in_query; /* part of somebody's query: sees what that sees, and its plan is not kept */
+	void *plan;	   /* prepared at the first use, kept for the session */
 } Statement;
 
 #define STATEMENT(purpose, text, argtypes, result) \

@@ -36,6 +36,11 @@ typedef struct CadenceTemplate
 	TemplatePart *parts;
 	size_t nparts;
 	const char *problem; /* NULL, or why it can not be rendered */
+
+	/* its values, one for each source that a placeholder names */
+	int nvalues;
+	int *sources;  /* a column's number in the row, or a source of resolve.c's own */
+	int *named_by; /* a part that names it */
 } CadenceTemplate;
 
 /* Why a step was not sent: a code for machines, a sentence for people. */
@@ -83,7 +88,7 @@ typedef struct CadenceStep
 	/* the message */
 	char *recipient;
 	const CadenceTemplate *template;
-	const char **values; /* one per source that the template names */
+	const char **values; /* as many as the template has */
 	size_t message_len;
 	struct CadenceProvider *provider;
 	char key_text[UUID_TEXT_SIZE]; /* idempotency key, the same for every attempt */

@@ -79,20 +79,21 @@ lease_end(const Pipeline *p)
 static void
 resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
 {
-	MemoryContext old = MemoryContextSwitchTo(batch->context);
-	CadenceResolver *resolver;
+	MemoryContext old;
+	bool *interrupted;
 
-	if (claim->nrows > 0)
+	if (claim->nrows == 0)
+		return;
+	old = MemoryContextSwitchTo(batch->context);
+	interrupted = palloc(sizeof(bool) * claim->nrows);
+	for (int i = 0; i < claim->nrows; i++)
+		interrupted[i] = claim->seen[claim->row_seen[i]].interrupted;
+	cadence_resolve(cadence_resolver_create(claim->desc, p->providers, p->positions), claim->rows,
+					interrupted, claim->nrows, steps);
+	for (int i = 0; i < claim->nrows; i++)
 	{
-		resolver = cadence_resolver_create(claim->desc, p->providers);
-		for (int i = 0; i < claim->nrows; i++)
-		{
-			const DueRun *run = &claim->seen[claim->row_seen[i]];
-
-			steps[i] = cadence_resolve(resolver, claim->rows[i], run->interrupted);
-			steps[i]->batch = batch;
-			steps[i]->due = run->due;
-		}
+		steps[i]->batch = batch;
+		steps[i]->due = claim->seen[claim->row_seen[i]].due;
 	}
 	MemoryContextSwitchTo(old);
 }

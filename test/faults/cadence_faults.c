@@ -31,7 +31,7 @@ void _PG_init(void);
 /* What the statements of claim.c and record.c are known by. */
 #define CLAIM_LOCKS "FOR UPDATE SKIP LOCKED"
 #define CLAIM_MOVES "next_run_at = $3"
-#define RECORD_READS "AS d(id, claim_id, lease_end"
+#define RECORD_READS "FROM cadence_batch AS d WHERE r.id"
 
 #define WORKER_TYPE "cadence_runner"
 
