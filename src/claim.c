@@ -196,7 +196,7 @@ read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
 	run->lead_id = isnull ? NULL : TextDatumGetCString(value);
 	value = SPI_getbinval(row, desc, LOOK_STEP_ORDEM, &isnull);
 	run->step_ordem = isnull ? -1 : DatumGetInt32(value);
-	run->claimed = false;
+	run->row = NULL;
 }
 
 static Datum
@@ -305,27 +305,35 @@ sorted_ids(DueRun **sorted, int n)
 	return column_array(&ids);
 }
 
-/* Says of each claimed row which of the seen runs it is. */
+static DueRun *
+seen_run(DueRun **sorted, int n, const pg_uuid_t *id)
+{
+	DueRun wanted = {.id = *id};
+	DueRun *key = &wanted;
+	DueRun **found = bsearch(&key, sorted, n, sizeof(DueRun *), by_id);
+
+	if (found == NULL || (*found)->row != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the claim returned a run twice, or one that it was not asked for")));
+	return *found;
+}
+
+/* Gives the seen runs their claimed rows: those of the table come in any order. */
 static void
 match_rows(ClaimResult *result, DueRun **sorted)
 {
-	result->row_seen = palloc(sizeof(int) * Max(result->nrows, 1));
-	for (int i = 0; i < result->nrows; i++)
-	{
-		bool isnull;
-		DueRun wanted;
-		DueRun *key = &wanted;
-		DueRun **found;
+	TupleDesc desc = SPI_tuptable->tupdesc;
 
-		wanted.id =
-			*DatumGetUUIDP(SPI_getbinval(result->rows[i], result->desc, ROW_RUN_ID, &isnull));
-		found = bsearch(&key, sorted, result->nseen, sizeof(DueRun *), by_id);
-		if (found == NULL || (*found)->claimed)
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-							errmsg("the claim returned a run twice, or one that it was not asked "
-								   "for")));
-		(*found)->claimed = true;
-		result->row_seen[i] = *found - result->seen;
+	result->desc = desc;
+	result->nrows = SPI_processed;
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		bool isnull;
+		Datum id = SPI_getbinval(row, desc, ROW_RUN_ID, &isnull);
+
+		seen_run(sorted, result->nseen, DatumGetUUIDP(id))->row = row;
 	}
 }
 
@@ -363,9 +371,6 @@ cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz leas
 	values[3] = UUIDPGetDatum(claim_id);
 
 	statement_execute(&claims->take, values, NULL, 0);
-	result->rows = SPI_tuptable->vals;
-	result->desc = SPI_tuptable->tupdesc;
-	result->nrows = SPI_processed;
 	match_rows(result, sorted);
 }
 

@@ -27,22 +27,19 @@ typedef struct DueRun
 	bool interrupted; /* an earlier claim was never recorded */
 	char *lead_id;
 	int step_ordem; /* -1: none */
-	bool claimed;	/* false: somebody else holds it, or moved it since */
+	HeapTuple row;	/* as claimed; NULL: somebody else holds it, or moved it since */
 } DueRun;
 
 /*
- * What one look found. Rows and descriptor belong to the SPI connection of the
- * transaction; the rest to the current memory context. rows[i] is the claimed
- * row of seen[row_seen[i]].
+ * What one look found, in due order. Claimed rows and their descriptor belong to
+ * the SPI connection of the transaction, the rest to the current memory context.
  */
 typedef struct ClaimResult
 {
 	DueRun *seen;
 	int nseen;
-	HeapTuple *rows;
 	TupleDesc desc;
-	int *row_seen;
-	int nrows;
+	int nrows;			  /* so many of them were claimed */
 	bool last;			  /* nothing due is left behind what was seen */
 	TimestampTz next_due; /* if that was asked for: the first time after those due now */
 } ClaimResult;

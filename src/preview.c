@@ -114,7 +114,6 @@ cadence_preview(PG_FUNCTION_ARGS)
 	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
 	CadenceProviders *providers = cadence_providers_create(tables->owner);
 	CadenceResolver *resolver;
-	const bool interrupted = false;
 	CadenceStep *step;
 	HeapTuple row;
 	int guc_level;
@@ -126,9 +125,10 @@ cadence_preview(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 	row = fetch_row(tables, run_id);
+	step = cadence_step_create(SPI_tuptable->tupdesc, row);
 	resolver = cadence_resolver_create(SPI_tuptable->tupdesc, providers,
 									   cadence_positions_create(tables, true));
-	cadence_resolve(resolver, &row, &interrupted, 1, &step);
+	cadence_resolve(resolver, &step, 1);
 	status = status_of(tables, run_id);
 
 	/* SPI leaves its own memory context behind, which ends with the connection. */

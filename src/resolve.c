@@ -443,20 +443,24 @@ set_idempotency_key(CadenceStep *step)
 	cadence_uuid_text(&key, step->key_text);
 }
 
-static CadenceStep *
-read_row(const CadenceResolver *r, HeapTuple row)
+/*
+ * A step of a run's row, to be resolved, in the current memory context.
+ */
+CadenceStep *
+cadence_step_create(TupleDesc desc, HeapTuple row)
 {
 	CadenceStep *step = palloc0(sizeof(*step));
 	bool isnull;
-	Datum id = heap_getattr(row, ROW_RUN_ID, r->desc, &isnull);
-	Datum at = heap_getattr(row, ROW_NEXT_RUN_AT, r->desc, &isnull);
+	Datum id = heap_getattr(row, ROW_RUN_ID, desc, &isnull);
+	Datum at = heap_getattr(row, ROW_NEXT_RUN_AT, desc, &isnull);
 
+	step->row = row;
 	step->run_id = *DatumGetUUIDP(id);
 	cadence_uuid_text(&step->run_id, step->run_id_text);
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
-	step->lead_id = row_text(r->desc, row, ROW_LEAD_ID);
-	step->empresa = row_text(r->desc, row, ROW_EMPRESA);
-	step->attempts = row_int(r->desc, row, ROW_ATTEMPTS, 0);
+	step->lead_id = row_text(desc, row, ROW_LEAD_ID);
+	step->empresa = row_text(desc, row, ROW_EMPRESA);
+	step->attempts = row_int(desc, row, ROW_ATTEMPTS, 0);
 	return step;
 }
 
@@ -548,29 +552,27 @@ resolve(const CadenceResolver *r, const RowToResolve *item)
 }
 
 /*
- * Resolves rows, inside an SPI connection, into steps[0..n-1]. A step's outcome
- * stays OUTCOME_PENDING when there is something to send, and is final
+ * Resolves steps whose rows are still there, inside an SPI connection. A step's
+ * outcome stays OUTCOME_PENDING when there is something to send, and is final
  * otherwise, with its reason.
- *
- * interrupted says of each that an earlier claim of its run was never recorded.
  */
 void
-cadence_resolve(CadenceResolver *r, HeapTuple *rows, const bool *interrupted, int n,
-				CadenceStep **steps)
+cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 {
 	RowToResolve *items = palloc(sizeof(RowToResolve) * Max(n, 1));
 	CadencePosition *positions = palloc0(sizeof(CadencePosition) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
 	{
-		steps[i] = read_row(r, rows[i]);
-		steps[i]->interrupted = interrupted[i];
-		items[i] = (RowToResolve){rows[i], steps[i], &positions[i]};
+		items[i] = (RowToResolve){steps[i]->row, steps[i], &positions[i]};
 		read_position(r, &items[i]);
 	}
 	find_positions(r, items, n);
 	for (int i = 0; i < n; i++)
+	{
 		resolve(r, &items[i]);
+		items[i].step->row = NULL;
+	}
 	pfree(items);
 }
 

@@ -18,8 +18,8 @@ typedef struct CadenceResolver CadenceResolver;
 
 extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers,
 												CadencePositions *positions);
-extern void cadence_resolve(CadenceResolver *resolver, HeapTuple *rows, const bool *interrupted,
-							int n, CadenceStep **steps);
+extern CadenceStep *cadence_step_create(TupleDesc desc, HeapTuple row);
+extern void cadence_resolve(CadenceResolver *resolver, CadenceStep **steps, int n);
 extern char *cadence_render_message(const CadenceStep *step);
 
 #endif

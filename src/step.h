@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 #include "utils/uuid.h"
@@ -66,6 +67,7 @@ typedef struct CadenceStep
 	CadenceBatch *batch;
 
 	/* the run, as claimed */
+	HeapTuple row; /* until it is resolved */
 	pg_uuid_t run_id;
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */

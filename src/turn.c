@@ -40,7 +40,7 @@ static void
 report_skipped(Pipeline *p, const ClaimResult *claim)
 {
 	for (int i = 0; i < claim->nseen; i++)
-		if (!claim->seen[i].claimed)
+		if (claim->seen[i].row == NULL)
 			progress_report_run(p, &claim->seen[i], "SKIPPED", "held or moved by somebody else");
 }
 
@@ -76,25 +76,31 @@ lease_end(const Pipeline *p)
 	return GetCurrentTimestamp() + lease_ms * 1000;
 }
 
+/* The steps come in due order, as the runs were seen. */
 static void
 resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, CadenceStep **steps)
 {
 	MemoryContext old;
-	bool *interrupted;
+	CadenceResolver *resolver;
+	int n = 0;
 
 	if (claim->nrows == 0)
 		return;
 	old = MemoryContextSwitchTo(batch->context);
-	interrupted = palloc(sizeof(bool) * claim->nrows);
-	for (int i = 0; i < claim->nrows; i++)
-		interrupted[i] = claim->seen[claim->row_seen[i]].interrupted;
-	cadence_resolve(cadence_resolver_create(claim->desc, p->providers, p->positions), claim->rows,
-					interrupted, claim->nrows, steps);
-	for (int i = 0; i < claim->nrows; i++)
+	for (int i = 0; i < claim->nseen; i++)
 	{
-		steps[i]->batch = batch;
-		steps[i]->due = claim->seen[claim->row_seen[i]].due;
+		const DueRun *run = &claim->seen[i];
+
+		if (run->row == NULL)
+			continue;
+		steps[n] = cadence_step_create(claim->desc, run->row);
+		steps[n]->batch = batch;
+		steps[n]->due = run->due;
+		steps[n]->interrupted = run->interrupted;
+		n++;
 	}
+	resolver = cadence_resolver_create(claim->desc, p->providers, p->positions);
+	cadence_resolve(resolver, steps, n);
 	MemoryContextSwitchTo(old);
 }
 
