@@ -22,7 +22,7 @@ OBJS = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_OBJ = $(addprefix src/,dispatch.o answer.o webhook.o outcome.o address.o)
+DISPATCH_OBJ = $(addprefix src/,dispatch.o answer.o webhook.o outcome.o address.o sockets.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))

@@ -22,8 +22,8 @@
 #include "postgres.h"
 
 #include <curl/curl.h>
-#include <poll.h>
 #include <signal.h>
+#include <time.h>
 
 #include "fmgr.h"
 #include "lib/ilist.h"
@@ -41,6 +41,7 @@
 #include "dispatch.h"
 #include "outcome.h"
 #include "provider.h"
+#include "sockets.h"
 #include "webhook.h"
 
 PG_MODULE_MAGIC;
@@ -52,6 +53,11 @@ PG_MODULE_MAGIC;
 
 /* From here on libcurl asks before it sends; with the body at hand it sends both at once. */
 #define ASKS_BEFORE_SENDING (LIBCURL_VERSION_NUM >= 0x075000)
+
+#define NO_TIMER PG_INT64_MAX
+
+/* So many sockets are looked at before new transfers get their turn. */
+#define READY_MAX 256
 
 /* What one header line says, its value to be written over for each request. */
 #define KEY_HEADER "Idempotency-Key: "
@@ -86,6 +92,9 @@ typedef struct Transfer
 struct CadenceDispatcher
 {
 	CURLM *multi;
+	Sockets *sockets;
+	const char *problem; /* what libcurl has said, or we to it */
+	int64 timer_at;		 /* when libcurl wants to be called, by monotonic_us() */
 	int wakeup_fd;
 	int capacity;
 	int in_flight;
@@ -212,6 +221,42 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	return socket(address->family, address->socktype, address->protocol);
 }
 
+static int
+watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+	CadenceDispatcher *d = arg;
+	int events = 0;
+
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		events |= SOCKET_READ;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		events |= SOCKET_WRITE;
+	if (!sockets_watch(d->sockets, fd, events))
+		d->problem = "a socket can not be watched";
+	return 0;
+}
+
+static int64
+monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * USECS_PER_SEC + now.tv_nsec / 1000;
+}
+
+static int
+set_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	CadenceDispatcher *d = arg;
+
+	if (timeout_ms < 0)
+		d->timer_at = NO_TIMER;
+	else
+		d->timer_at = timeout_ms == 0 ? 0 : monotonic_us() + (int64) timeout_ms * 1000;
+	return 0;
+}
+
 /* ---- handles ------------------------------------------------------------ */
 
 /* Notes a refusal instead of raising it: the caller makes it the step's outcome. */
@@ -318,6 +363,8 @@ destroy(void *arg)
 		ReleaseExternalFD();
 	}
 	curl_multi_cleanup(d->multi);
+	sockets_free(d->sockets);
+	ReleaseExternalFD();
 	free(d->transfers);
 	d->multi = NULL;
 	d->ntransfers = 0;
@@ -364,15 +411,25 @@ create(int max_in_flight, int wakeup_fd)
 	d->wakeup_fd = wakeup_fd;
 	slist_init(&d->free);
 	slist_init(&d->done);
-	d->multi = curl_multi_init();
+	d->timer_at = NO_TIMER;
+	d->sockets = sockets_create();
+	d->multi = d->sockets != NULL ? curl_multi_init() : NULL;
 	if (d->multi == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	resize(d, max_in_flight);
-	curl_multi_setopt(d->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
-
+	ReserveExternalFD();
 	d->cleanup.func = destroy;
 	d->cleanup.arg = d;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &d->cleanup);
+
+	resize(d, max_in_flight);
+	curl_multi_setopt(d->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
+	curl_multi_setopt(d->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(d->multi, CURLMOPT_SOCKETDATA, d);
+	curl_multi_setopt(d->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(d->multi, CURLMOPT_TIMERDATA, d);
+	if (!sockets_watch(d->sockets, d->wakeup_fd, SOCKET_READ) ||
+		!sockets_watch(d->sockets, postmaster_alive_fds[POSTMASTER_FD_WATCH], SOCKET_READ))
+		d->problem = "a socket can not be watched";
 	return d;
 }
 
@@ -622,44 +679,89 @@ collect(CadenceDispatcher *d)
 }
 
 static void
-perform(CadenceDispatcher *d)
+act(CadenceDispatcher *d, curl_socket_t fd, int events)
 {
-	sigset_t saved;
 	int running;
-	CURLMcode rc;
+	CURLMcode rc = curl_multi_socket_action(d->multi, fd, events, &running);
 
-	mask_signals(&saved);
-	rc = curl_multi_perform(d->multi, &running);
-	unmask_signals(&saved);
 	if (rc != CURLM_OK)
-		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-						errmsg("libcurl failed: %s", curl_multi_strerror(rc))));
-	collect(d);
+		d->problem = curl_multi_strerror(rc);
+}
+
+/* libcurl's own time-outs, and the start of what was added. */
+static void
+act_on_timer(CadenceDispatcher *d)
+{
+	if (d->timer_at == NO_TIMER || (d->timer_at > 0 && d->timer_at > monotonic_us()))
+		return;
+	d->timer_at = NO_TIMER;
+	act(d, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static void
-wait_for_sockets(CadenceDispatcher *d, int timeout_ms)
+act_on(CadenceDispatcher *d, const SocketEvent *ready)
 {
-	struct curl_waitfd extra[] = {
-		{.fd = d->wakeup_fd, .events = CURL_WAIT_POLLIN},
-		{.fd = postmaster_alive_fds[POSTMASTER_FD_WATCH], .events = CURL_WAIT_POLLIN}};
-	CURLMcode rc = curl_multi_poll(d->multi, extra, lengthof(extra), timeout_ms, NULL);
+	if (ready->fd == d->wakeup_fd || ready->fd == postmaster_alive_fds[POSTMASTER_FD_WATCH])
+		return;
+	act(d, ready->fd,
+		((ready->events & SOCKET_READ) ? CURL_CSELECT_IN : 0) |
+			((ready->events & SOCKET_WRITE) ? CURL_CSELECT_OUT : 0) |
+			((ready->events & SOCKET_FAILED) ? CURL_CSELECT_ERR : 0));
+}
 
-	if (rc != CURLM_OK)
+static void
+act_on_all(CadenceDispatcher *d, const SocketEvent *ready, int n)
+{
+	sigset_t saved;
+
+	mask_signals(&saved);
+	for (int i = 0; i < n; i++)
+		act_on(d, &ready[i]);
+	act_on_timer(d);
+	unmask_signals(&saved);
+	if (d->problem != NULL)
 		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-						errmsg("libcurl failed: %s", curl_multi_strerror(rc))));
-	if (extra[1].revents != 0 && !PostmasterIsAlive())
-		proc_exit(1);
+						errmsg("libcurl failed: %s", d->problem)));
+	collect(d);
+}
+
+static bool
+postmaster_spoke(const SocketEvent *ready, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (ready[i].fd == postmaster_alive_fds[POSTMASTER_FD_WATCH])
+			return true;
+	return false;
+}
+
+/* Until a socket is ready or libcurl's timer runs out, at most so long. */
+static int
+wait_ms(CadenceDispatcher *d, int at_most_ms)
+{
+	int64 left;
+
+	if (!slist_is_empty(&d->done))
+		return 0;
+	if (d->timer_at == NO_TIMER)
+		return at_most_ms;
+	left = d->timer_at - monotonic_us();
+	return left <= 0 ? 0 : (int) Min((left + 999) / 1000, at_most_ms);
 }
 
 static void
 work(CadenceDispatcher *d, int timeout_ms)
 {
-	perform(d);
-	if (!slist_is_empty(&d->done))
-		return;
-	wait_for_sockets(d, timeout_ms);
-	perform(d);
+	SocketEvent ready[READY_MAX];
+	int n;
+
+	act_on_all(d, NULL, 0);
+	n = sockets_wait(d->sockets, wait_ms(d, timeout_ms), ready, READY_MAX);
+	if (n < 0 && errno != EINTR)
+		ereport(ERROR, (errcode_for_socket_access(),
+						errmsg("could not wait for the connections to providers: %m")));
+	if (postmaster_spoke(ready, n) && !PostmasterIsAlive())
+		proc_exit(1);
+	act_on_all(d, ready, Max(n, 0));
 }
 
 static CadenceStep *
