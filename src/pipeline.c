@@ -186,6 +186,20 @@ sleep_until_woken(int at_most_ms)
 							 cadence_wakeup_fd(), Max(at_most_ms, 0), PG_WAIT_EXTENSION);
 }
 
+/*
+ * Puts others in the place of what has ended, before a turn takes its time: the
+ * providers are at work meanwhile. Not when what waits must be looked at first.
+ */
+static void
+refill(Pipeline *p)
+{
+	if (p->queue.waiting == 0 || turn_wants_recheck(p, GetCurrentTimestamp()))
+		return;
+	start_waiting(p);
+	p->transport->work(p->dispatcher, 0);
+	pipeline_collect_done(p);
+}
+
 /* Waits for transfers, or for anything else when there never was one. */
 void
 pipeline_wait(Pipeline *p, int at_most_ms)
@@ -207,6 +221,7 @@ pipeline_wait(Pipeline *p, int at_most_ms)
 	}
 	p->transport->work(p->dispatcher, Max(at_most_ms, 0));
 	pipeline_collect_done(p);
+	refill(p);
 }
 
 /* ---- the execution --------------------------------------------------------------- */

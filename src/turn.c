@@ -412,8 +412,8 @@ ClaimKind
 turn_wants_claim(const Pipeline *p)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int low_water = Min(p->max_in_flight, (cadence_batch_size + 1) / 2);
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
+	int low_water = Min(p->max_in_flight, most);
 
 	if (p->exhausted || p->record_blocked || now < p->claim_not_before)
 		return CLAIM_NOTHING;
