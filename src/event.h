@@ -7,8 +7,8 @@
 
 #include "step.h"
 
-extern char *event_sent_details(const CadenceStep *step);
-extern char *event_scheduled_details(const CadenceStep *step);
-extern char *event_error_details(const CadenceStep *step);
+extern Datum event_sent_details(const CadenceStep *step);
+extern Datum event_scheduled_details(const CadenceStep *step);
+extern Datum event_error_details(const CadenceStep *step);
 
 #endif

@@ -81,7 +81,7 @@ enum
 
 static const RowsetColumn event_columns[] = {{"id", UUIDOID},	 {"run_id", UUIDOID},
 											 {"ordem", INT4OID}, {"template", TEXTOID},
-											 {"tipo", TEXTOID},	 {"detalhes", TEXTOID}};
+											 {"tipo", TEXTOID},	 {"detalhes", JSONBOID}};
 
 static const RowsetColumn message_columns[] = {
 	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
@@ -90,7 +90,7 @@ static const RowsetColumn message_columns[] = {
 	{"whatsapp", TEXTOID}, {"email", TEXTOID}};
 
 static const Oid pause_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
-static const Oid event_once_types[] = {UUIDOID, UUIDOID, INT4OID, TEXTOID, TEXTOID, TEXTOID};
+static const Oid event_once_types[] = {UUIDOID, UUIDOID, INT4OID, TEXTOID, TEXTOID, JSONBOID};
 
 /*
  * A run that was paused or cancelled while its message was under way keeps
@@ -144,12 +144,11 @@ pause_sql(const CadenceTables *t)
 static char *
 events_sql(const CadenceTables *t)
 {
-	return psprintf(
-		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
-		"tipo_evento, detalhes, created_at) "
-		"SELECT d.id, d.run_id, d.ordem, d.template, d.tipo::%s, d.detalhes::jsonb, " NOW
-		" FROM " ROWSET_NAME " AS d",
-		t->events, t->event_type_type);
+	return psprintf("INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
+					"tipo_evento, detalhes, created_at) "
+					"SELECT d.id, d.run_id, d.ordem, d.template, d.tipo::%s, d.detalhes, " NOW
+					" FROM " ROWSET_NAME " AS d",
+					t->events, t->event_type_type);
 }
 
 /* Unless the run's last event says the same already. */
@@ -158,11 +157,11 @@ event_once_sql(const CadenceTables *t)
 {
 	return psprintf("INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
 					"tipo_evento, detalhes, created_at) "
-					"SELECT $1, $2, $3, $4, $5::%s, $6::jsonb, " NOW " "
+					"SELECT $1, $2, $3, $4, $5::%s, $6, " NOW " "
 					"WHERE COALESCE((SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
 					"WHERE e.lead_cadence_run_id " EQ " $2 "
-					"ORDER BY e.created_at DESC, e.id DESC LIMIT 1), '') " NE
-					" ($6::jsonb " JSON_TEXT " 'codigo')",
+					"ORDER BY e.created_at DESC, e.id DESC LIMIT 1), '') " NE " ($6 " JSON_TEXT
+					" 'codigo')",
 					t->events, t->event_type_type, t->events);
 }
 
@@ -353,7 +352,7 @@ pause_run(CadenceRecorder *r, CadenceStep *step)
 
 static void
 add_event(Rowset *rows, const CadenceStep *step, bool has_ordem, int ordem,
-		  const char *template_codigo, const char *type, const char *details)
+		  const char *template_codigo, const char *type, Datum details)
 {
 	pg_uuid_t id;
 
@@ -363,7 +362,7 @@ add_event(Rowset *rows, const CadenceStep *step, bool has_ordem, int ordem,
 	put_int_if(rows, has_ordem, ordem);
 	rowset_put_text(rows, template_codigo);
 	rowset_put_text(rows, type);
-	rowset_put_text(rows, details);
+	rowset_put_datum(rows, details);
 }
 
 /* At most two events per step. */
@@ -409,7 +408,7 @@ insert_waiting_events(CadenceRecorder *r, CadenceStep **steps, int n)
 		values[1] = UUIDPGetDatum(&s->run_id);
 		values[2] = Int32GetDatum(s->ordem);
 		values[4] = CStringGetTextDatum("ERRO");
-		values[5] = CStringGetTextDatum(event_error_details(s));
+		values[5] = event_error_details(s);
 		if (!s->has_step)
 			nulls[2] = 'n';
 		if (s->template_codigo != NULL)

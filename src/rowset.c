@@ -106,6 +106,13 @@ rowset_put_uuid(Rowset *rows, const pg_uuid_t *value)
 	put(rows, UUIDPGetDatum(value), false);
 }
 
+/* For a type that has no function of its own here. */
+void
+rowset_put_datum(Rowset *rows, Datum value)
+{
+	put(rows, value, false);
+}
+
 void
 rowset_put_text(Rowset *rows, const char *value)
 {
