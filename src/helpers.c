@@ -256,7 +256,7 @@ helpers_lock_claims(Pipeline *p)
 {
 	LOCKTAG tag;
 
-	if (p->company == NULL)
+	if (p->company == NULL || p->holds_claims)
 		return true;
 	claim_lock_tag(p, &tag);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)

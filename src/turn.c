@@ -254,11 +254,11 @@ turn_catch_error(MemoryContext context)
 	return error;
 }
 
-static void
-end_claim(Pipeline *p, ClaimKind kind)
+static bool
+lock_claims(Pipeline *p)
 {
-	if (kind != CLAIM_NOTHING)
-		helpers_unlock_claims(p);
+	p->claim_denied = !helpers_lock_claims(p);
+	return !p->claim_denied;
 }
 
 /*
@@ -270,8 +270,8 @@ end_claim(Pipeline *p, ClaimKind kind)
 static void
 transact(Pipeline *p, bool with_record, ClaimKind kind)
 {
-	bool with_claim = kind != CLAIM_NOTHING;
-	CadenceBatch *volatile batch = with_claim ? progress_new_batch(p) : NULL;
+	CadenceBatch *volatile batch = kind != CLAIM_NOTHING ? progress_new_batch(p) : NULL;
+	volatile bool with_claim = false;
 	ClaimResult claim = {0};
 	CadenceStep **steps = NULL;
 	ErrorData *volatile error = NULL;
@@ -281,6 +281,7 @@ transact(Pipeline *p, bool with_record, ClaimKind kind)
 		cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
 		if (with_record)
 			cadence_record(p->recorder, p->done.steps, p->done.n);
+		with_claim = kind != CLAIM_NOTHING && lock_claims(p);
 		if (with_claim)
 			claim_and_resolve(p, batch, kind, &claim, &steps);
 		cadence_xact_commit();
@@ -301,34 +302,41 @@ transact(Pipeline *p, bool with_record, ClaimKind kind)
 		}
 		if (with_claim)
 			accept_claim(p, batch, &claim, kind, steps);
-		end_claim(p, kind);
+		else if (batch != NULL)
+			MemoryContextDelete(batch->context);
+		helpers_unlock_claims(p);
 		return;
 	}
 	if (with_record)
 	{
-		end_claim(p, kind);
+		helpers_unlock_claims(p);
 		p->apart = cadence_batch_size;
 		record_one_by_one(p);
 	}
 	else
 		claim_failed(p, &claim, kind, error);
-	end_claim(p, kind);
+	helpers_unlock_claims(p);
 	if (batch != NULL)
 		MemoryContextDelete(batch->context);
 	FreeErrorData(error);
 }
 
 /*
- * What the next turn claims: nothing, also while another worker of this
+ * What the next turn is to claim: nothing, also while another worker of this
  * execution is claiming. The caller must take the turn.
+ *
+ * Where there is much to record, the other may go on claiming until that is
+ * done: the turn itself then asks whether it is its turn.
  */
 ClaimKind
 turn_begin_claim(Pipeline *p)
 {
 	ClaimKind kind = turn_wants_claim(p);
 
-	p->claim_denied = kind != CLAIM_NOTHING && !helpers_lock_claims(p);
-	return p->claim_denied ? CLAIM_NOTHING : kind;
+	p->claim_denied = false;
+	if (kind != CLAIM_NOTHING && p->done.n < cadence_batch_size / 2 && !lock_claims(p))
+		return CLAIM_NOTHING;
+	return kind;
 }
 
 void
