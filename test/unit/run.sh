@@ -81,6 +81,8 @@ run_all() {
     unit outcome_test '' outcome.c
     unit webhook_test '-ljansson' webhook.c
     unit address_test '' address.c
+    unit sockets_test '' sockets.c
+    (FLAGS+=(-DSOCKETS_USE_POLL) && unit sockets_test '' sockets.c)
     wait
     cat "$BUILD/template_fuzz.result" "$BUILD/webhook_fuzz.result"
 }

@@ -1,0 +1,232 @@
+/*
+ * sockets_test.c
+ *		The sockets that a process waits for, with epoll and, built with
+ *		SOCKETS_USE_POLL, without.
+ */
+#include "sockets.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define MANY 300
+
+typedef struct Pair
+{
+	int ours;
+	int theirs;
+} Pair;
+
+static Pair
+make_pair(void)
+{
+	int fds[2] = {-1, -1};
+
+	CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	return (Pair){fds[0], fds[1]};
+}
+
+static void
+close_pair(Pair pair)
+{
+	close(pair.ours);
+	close(pair.theirs);
+}
+
+static void
+say(int fd)
+{
+	CHECK_INT(write(fd, "x", 1), 1);
+}
+
+static void
+hear(int fd)
+{
+	char byte;
+
+	CHECK_INT(read(fd, &byte, 1), 1);
+}
+
+/* What is said of one socket, without waiting; 0 when nothing is. */
+static int
+events_of(Sockets *s, int fd)
+{
+	SocketEvent ready[8];
+	int n = sockets_wait(s, 0, ready, 8);
+
+	for (int i = 0; i < n; i++)
+		if (ready[i].fd == fd)
+			return ready[i].events;
+	return 0;
+}
+
+static void
+says_what_is_ready(void)
+{
+	Sockets *s = sockets_create();
+	Pair pair = make_pair();
+
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ));
+	CHECK_INT(events_of(s, pair.ours), 0);
+	say(pair.theirs);
+	CHECK_INT(events_of(s, pair.ours), SOCKET_READ);
+	/* and says it again until it is read */
+	CHECK_INT(events_of(s, pair.ours), SOCKET_READ);
+	hear(pair.ours);
+	CHECK_INT(events_of(s, pair.ours), 0);
+	CHECK(sockets_watch(s, pair.ours, SOCKET_WRITE));
+	CHECK_INT(events_of(s, pair.ours), SOCKET_WRITE);
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ | SOCKET_WRITE));
+	say(pair.theirs);
+	CHECK_INT(events_of(s, pair.ours), SOCKET_READ | SOCKET_WRITE);
+	close_pair(pair);
+	sockets_free(s);
+}
+
+static void
+is_silent_of_what_is_not_watched(void)
+{
+	Sockets *s = sockets_create();
+	Pair pair = make_pair();
+
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ));
+	CHECK(sockets_watch(s, pair.ours, 0));
+	say(pair.theirs);
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(events_of(s, pair.ours), 0);
+	/* watched again, what came meanwhile is still there */
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ));
+	CHECK_INT(events_of(s, pair.ours), SOCKET_READ);
+	/* the same before the kernel has said anything */
+	CHECK(sockets_watch(s, pair.ours, 0));
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ));
+	CHECK_INT(events_of(s, pair.ours), SOCKET_READ);
+	close_pair(pair);
+	sockets_free(s);
+}
+
+/* libcurl closes sockets without a word, and their numbers come back as other sockets. */
+static void
+takes_a_number_for_another_socket(void)
+{
+	Sockets *s = sockets_create();
+	Pair first = make_pair();
+	Pair second;
+	int number = first.ours;
+
+	CHECK(sockets_watch(s, number, SOCKET_READ));
+	close_pair(first);
+	second = make_pair();
+	CHECK(second.ours == number);
+	CHECK(sockets_watch(s, number, SOCKET_READ));
+	say(second.theirs);
+	CHECK_INT(events_of(s, number), SOCKET_READ);
+	hear(number);
+
+	/* the other way round: the kernel still knows a number that we have let go of */
+	CHECK(sockets_watch(s, number, 0));
+	say(second.theirs);
+	CHECK_INT(events_of(s, number), 0);
+	CHECK(sockets_watch(s, number, SOCKET_WRITE));
+	CHECK_INT(events_of(s, number) & SOCKET_WRITE, SOCKET_WRITE);
+	close_pair(second);
+	sockets_free(s);
+}
+
+static void
+says_that_the_other_end_is_gone(void)
+{
+	Sockets *s = sockets_create();
+	Pair pair = make_pair();
+
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ));
+	close(pair.theirs);
+	CHECK((events_of(s, pair.ours) & (SOCKET_READ | SOCKET_FAILED)) != 0);
+	close(pair.ours);
+	sockets_free(s);
+}
+
+/* None may be left out for ever because others are always ready. */
+static void
+serves_more_than_fit_at_once(void)
+{
+	Sockets *s = sockets_create();
+	static Pair pairs[MANY];
+	int heard = 0;
+
+	for (int i = 0; i < MANY; i++)
+	{
+		pairs[i] = make_pair();
+		CHECK(sockets_watch(s, pairs[i].ours, SOCKET_READ));
+		say(pairs[i].theirs);
+	}
+	for (int round = 0; round < MANY && heard < MANY; round++)
+	{
+		SocketEvent ready[7];
+		int n = sockets_wait(s, 0, ready, 7);
+
+		CHECK(n > 0 && n <= 7);
+		for (int i = 0; i < n; i++)
+		{
+			hear(ready[i].fd);
+			heard++;
+		}
+	}
+	CHECK_INT(heard, MANY);
+	CHECK_INT(sockets_wait(s, 0, &(SocketEvent){0}, 1), 0);
+	for (int i = 0; i < MANY; i++)
+		close_pair(pairs[i]);
+	sockets_free(s);
+}
+
+static void
+waits_no_longer_than_asked(void)
+{
+	Sockets *s = sockets_create();
+	SocketEvent ready[1];
+	Pair pair = make_pair();
+
+	CHECK_INT(sockets_wait(s, 1, ready, 1), 0);
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ));
+	CHECK_INT(sockets_wait(s, 1, ready, 1), 0);
+	close_pair(pair);
+	sockets_free(s);
+}
+
+/* Numbers far beyond the first, so that the arrays grow. */
+static void
+takes_high_numbers(void)
+{
+	Sockets *s = sockets_create();
+	Pair pair = make_pair();
+	int high = fcntl(pair.ours, F_DUPFD, 900);
+
+	CHECK(high >= 900);
+	CHECK(sockets_watch(s, high, SOCKET_READ));
+	say(pair.theirs);
+	CHECK_INT(events_of(s, high), SOCKET_READ);
+	close(high);
+	close_pair(pair);
+	sockets_free(s);
+}
+
+int
+main(void)
+{
+	struct rlimit files = {2048, 2048};
+
+	/* fewer are enough where no more are allowed */
+	(void) setrlimit(RLIMIT_NOFILE, &files);
+	RUN_GROUP("sockets: says what is ready", says_what_is_ready);
+	RUN_GROUP("sockets: is silent of what is not watched", is_silent_of_what_is_not_watched);
+	RUN_GROUP("sockets: takes a number for another socket", takes_a_number_for_another_socket);
+	RUN_GROUP("sockets: says that the other end is gone", says_that_the_other_end_is_gone);
+	RUN_GROUP("sockets: serves more than fit at once", serves_more_than_fit_at_once);
+	RUN_GROUP("sockets: waits no longer than asked", waits_no_longer_than_asked);
+	RUN_GROUP("sockets: takes high numbers", takes_high_numbers);
+	return check_result();
+}
