@@ -24,8 +24,9 @@
 #define CADENCE_WORKERS_MAX 16
 
 /* Messages that carry a result; errors and notices use the protocol's own types. */
-#define CADENCE_MESSAGE_SUMMARY 'd' /* JSON, from the leader to the caller */
-#define CADENCE_MESSAGE_SHARE 's'	/* a helper's part of the summary, to the leader */
+#define CADENCE_MESSAGE_SUMMARY 'd'	  /* JSON, from the leader to the caller */
+#define CADENCE_MESSAGE_ALL_TAKEN 't' /* empty, from the leader: nothing due is left to claim */
+#define CADENCE_MESSAGE_SHARE 's'	  /* a helper's part of the summary, to the leader */
 
 /* The longest trigger's name, with its terminator. */
 #define CADENCE_TRIGGER_MAX 8
@@ -45,7 +46,9 @@ typedef struct CadenceShared
 	char trigger[CADENCE_TRIGGER_MAX];
 	pg_atomic_uint32 starter_gone; /* set before the workers are told to stop */
 
-	/* leader's segment only: the helpers' processes, for the caller's deadlock check */
+	/* leader's segment only */
+	bool alone; /* others have an execution under way: no helpers */
+	/* the helpers' processes, for the caller's deadlock check */
 	volatile int nhelpers;
 	volatile int helper_pids[CADENCE_WORKERS_MAX];
 

@@ -13,7 +13,8 @@
  * locks and be cancelled; nobody waits for it (see helpers_lock_claims()).
  *
  * Limits count per execution. max_in_flight is divided among the workers; where
- * a server has limits of its own, the leader stays alone.
+ * a server has limits of its own, the leader stays alone. So it does while
+ * another execution is under way, whose workers have the cores.
  */
 #include "postgres.h"
 
@@ -67,7 +68,7 @@ helpers_start(Pipeline *p)
 	int wanted = Min(Min(cadence_workers, CADENCE_WORKERS_MAX), cadence_max_in_flight) - 1;
 
 	p->alone = true;
-	if (wanted < 1 || has_limited_provider(p))
+	if (wanted < 1 || p->shared->alone || has_limited_provider(p))
 		return;
 	p->helpers = launch_create(p->context, wanted);
 	if (p->helpers == NULL)
@@ -102,6 +103,16 @@ bool
 helpers_are_ending(const Pipeline *p)
 {
 	return p->company != NULL && pg_atomic_read_u32(&p->company->wind_down) != 0;
+}
+
+/* Tells the caller, once, that others need not wait for this execution any more. */
+void
+helpers_tell_all_taken(Pipeline *p)
+{
+	if (p->all_taken_told || p->resident || p->company == p->shared)
+		return;
+	p->all_taken_told = true;
+	pq_putemptymessage(CADENCE_MESSAGE_ALL_TAKEN);
 }
 
 /* Lets the caller's deadlock check see them. */

@@ -34,6 +34,7 @@
 #include "compat.h"
 #include "execution.h"
 #include "extension.h"
+#include "gate.h"
 #include "launch.h"
 #include "owner.h"
 #include "settings.h"
@@ -73,7 +74,7 @@ check_server_state(void)
 }
 
 static Launch *
-start_execution(const CadenceTables *tables, const char *trigger)
+start_execution(const CadenceTables *tables, const char *trigger, bool alone)
 {
 	/* The callback on the segment may run after the portal's memory is gone. */
 	Launch *launch = launch_create(TopTransactionContext, 1);
@@ -85,6 +86,7 @@ start_execution(const CadenceTables *tables, const char *trigger)
 	launch->shared->database = MyDatabaseId;
 	launch->shared->schema = tables->schema;
 	launch->shared->owner = tables->owner;
+	launch->shared->alone = alone;
 	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
 	if (!launch_start(launch))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -162,7 +164,7 @@ rethrow_message(StringInfo message)
  * Handles one message of the worker; returns the summary if it is the one.
  */
 static char *
-handle_message(StringInfo message)
+handle_message(StringInfo message, Gate *gate)
 {
 	char type = pq_getmsgbyte(message);
 
@@ -171,6 +173,9 @@ handle_message(StringInfo message)
 		case 'E':
 		case 'N':
 			rethrow_message(message);
+			return NULL;
+		case CADENCE_MESSAGE_ALL_TAKEN:
+			gate_make_way(gate);
 			return NULL;
 		case CADENCE_MESSAGE_SUMMARY:
 			return pnstrdup(message->data + message->cursor, message->len - message->cursor);
@@ -182,10 +187,10 @@ handle_message(StringInfo message)
 }
 
 static void
-wait_for_news(Launch *launch, TimestampTz *last_check)
+wait_for_news(Launch *launch, Gate *gate, TimestampTz *last_check)
 {
-	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DeadlockTimeout,
-					   PG_WAIT_EXTENSION);
+	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					   gate_pass_on(gate, DeadlockTimeout), PG_WAIT_EXTENSION);
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (rc & WL_LATCH_SET)
@@ -199,7 +204,7 @@ wait_for_news(Launch *launch, TimestampTz *last_check)
 }
 
 static char *
-wait_for_summary(Launch *launch)
+wait_for_summary(Launch *launch, Gate *gate)
 {
 	TimestampTz last_check = GetCurrentTimestamp();
 	StringInfoData message;
@@ -212,12 +217,12 @@ wait_for_summary(Launch *launch)
 		switch (launch_receive(launch, 0, &message))
 		{
 			case LAUNCH_MESSAGE:
-				summary = handle_message(&message);
+				summary = handle_message(&message, gate);
 				if (summary != NULL)
 					return summary;
 				break;
 			case LAUNCH_SILENT:
-				wait_for_news(launch, &last_check);
+				wait_for_news(launch, gate, &last_check);
 				break;
 			case LAUNCH_GONE:
 				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
@@ -225,6 +230,17 @@ wait_for_summary(Launch *launch)
 								errhint("The server's log says why.")));
 		}
 	}
+}
+
+/* The summary of a whole execution. */
+static char *
+run_execution(const CadenceTables *tables, const char *trigger, Gate *gate)
+{
+	Launch *launch = start_execution(tables, trigger, !gate->is_first);
+	char *summary = wait_for_summary(launch, gate);
+
+	launch_end(launch);
+	return summary;
 }
 
 /*
@@ -242,16 +258,22 @@ cadence_run(PG_FUNCTION_ARGS)
 {
 	const char *trigger = checked_trigger(fcinfo);
 	CadenceTables *tables;
-	Launch *launch;
-	char *summary;
+	char *volatile summary = NULL;
+	Gate gate;
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
 	cadence_owner_check_connect(tables->owner);
 
-	launch = start_execution(tables, trigger);
-	summary = wait_for_summary(launch);
-	launch_end(launch);
-
+	gate_enter(&gate);
+	PG_TRY();
+	{
+		summary = run_execution(tables, trigger, &gate);
+	}
+	PG_FINALLY();
+	{
+		gate_leave(&gate);
+	}
+	PG_END_TRY();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));
 }

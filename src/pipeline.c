@@ -291,6 +291,8 @@ pipeline_turn(Pipeline *p)
 		turn_take(p, record, claim);
 	if (claim != CLAIM_NOTHING && !p->alone)
 		seek_company(p);
+	if (p->exhausted)
+		helpers_tell_all_taken(p);
 	/* A lock may be in its way: what was not looked at again is not sent. */
 	if (!turn_wants_recheck(p, GetCurrentTimestamp()) || pipeline_attempt(p, turn_recheck))
 		start_waiting(p);

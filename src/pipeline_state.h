@@ -46,6 +46,7 @@ typedef struct Pipeline
 	CadenceShared *company;	 /* with the execution's other workers; NULL: there are none */
 	struct Launch *helpers;	 /* of a leader that has started some */
 	ErrorData *helper_error; /* the first that one of them had */
+	bool all_taken_told;	 /* the caller knows that nothing is left to claim */
 	bool claim_denied;		 /* another worker was claiming */
 	bool holds_claims;		 /* the lock among the execution's workers */
 	bool alone;				 /* no helpers are wanted, or there are some already */
@@ -127,6 +128,7 @@ extern void helpers_stop(Pipeline *p);
 extern void helpers_wait(Pipeline *p);
 extern bool helpers_lock_claims(Pipeline *p);
 extern void helpers_listen(Pipeline *p);
+extern void helpers_tell_all_taken(Pipeline *p);
 extern bool helpers_are_ending(const Pipeline *p);
 extern void helpers_unlock_claims(Pipeline *p);
 

@@ -86,6 +86,24 @@ for my $case ([ 'ok', 500 ], [ 'ok', 7 ], [ 'slow', 50 ])
 	is(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), 4, "$what: a row per execution");
 }
 
+# Each would take some of it if they began at once; half a second lies between two that join.
+subtest 'callers that meet do not all begin at once' => sub {
+	begin_again();
+	enrol($node, 'ok', 1000);
+	set_server($node, 'cadence_runner.batch_size', 1);
+	my ($summaries, $errors) = run_together(25);
+	my ($took) = sql_rows($node, q{SELECT ceil(extract(epoch FROM (SELECT max(enviado_em) FROM lead_messages)
+		- min((details ->> 'started_at')::timestamptz)) / 0.5)::int AS halves,
+		count(*) FILTER (WHERE runs_touched > 0) AS busy FROM cadence_runner_logs});
+
+	is_deeply($errors, [], 'none fails');
+	is(sum('success', @$summaries), 1000, 'together they sent 1000');
+	each_sent_once(1000, '25 callers');
+	is(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), 25, 'each is logged');
+	cmp_ok($took->{busy}, '<=', 2 + $took->{halves}, 'few of them found something to do');
+	is(sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no place is left taken');
+};
+
 subtest 'more callers than worker slots' => sub {
 	sql($node, 'ALTER SYSTEM SET max_worker_processes = 4');
 	$node->restart;

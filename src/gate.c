@@ -1,0 +1,135 @@
+/*
+ * gate.c
+ *		How many executions of one database begin at once.
+ *
+ * Executions that meet share what is due and need no protection from each
+ * other. But each costs a process or several, and on few cores many of them
+ * only stand in each other's way. So while one is under way, others join it one
+ * after the other, with a pause between them: whoever joins sees all that is
+ * due by then, and those who wait mostly find it done.
+ *
+ * Nobody waits for the end of another: that may be held up by its providers for
+ * as long as those like. What is due meanwhile is taken by who joins next.
+ *
+ * The places are session-level advisory locks of the callers: they are free
+ * again whatever happens to a caller, and are seen in pg_locks.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+
+#include "gate.h"
+
+/* The first of the two numbers of our locks among advisory locks with two. */
+#define GATE_LOCK_CLASS 0x43414447
+
+/* The first is held to the end by who comes first, the other for a moment by who came last. */
+enum
+{
+	PLACE_FIRST = 1,
+	PLACE_LAST = 2
+};
+
+/* So long nobody else joins: a small part of the two seconds that a due step may be late. */
+#define JOINING_MS 500
+
+/* A caller waits for so long at most, and looks so often whether a place is free. */
+#define PATIENCE_MS 10000
+#define POLL_MS 10
+
+static void
+place_tag(int place, LOCKTAG *tag)
+{
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, GATE_LOCK_CLASS, place, 2);
+}
+
+static bool
+take(Gate *gate, int place)
+{
+	LOCKTAG tag;
+
+	place_tag(place, &tag);
+	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	gate->places |= place;
+	return true;
+}
+
+static void
+leave(Gate *gate, int place)
+{
+	LOCKTAG tag;
+
+	if (!(gate->places & place))
+		return;
+	place_tag(place, &tag);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+	gate->places &= ~place;
+}
+
+static void
+wait_a_moment(void)
+{
+	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
+					   PG_WAIT_EXTENSION);
+
+	if (rc & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Waits for a place among the executions of this database, for some seconds at
+ * most. The caller must gate_leave() on every way out.
+ */
+void
+gate_enter(Gate *gate)
+{
+	TimestampTz since = GetCurrentTimestamp();
+
+	gate->places = 0;
+	while (!take(gate, PLACE_LAST) &&
+		   !TimestampDifferenceExceeds(since, GetCurrentTimestamp(), PATIENCE_MS))
+		wait_a_moment();
+	gate->is_first = take(gate, PLACE_FIRST);
+	gate->entered_at = GetCurrentTimestamp();
+}
+
+/*
+ * Lets the next one join now: what is due by then is nothing to this execution.
+ */
+void
+gate_make_way(Gate *gate)
+{
+	leave(gate, PLACE_LAST);
+}
+
+/*
+ * Lets the next one join when it is time for that; returns after how many
+ * milliseconds to call again, at most the given number.
+ */
+long
+gate_pass_on(Gate *gate, long at_most_ms)
+{
+	long ms;
+
+	if (!(gate->places & PLACE_LAST))
+		return at_most_ms;
+	ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+										 TimestampTzPlusMilliseconds(gate->entered_at, JOINING_MS));
+	if (ms > 0)
+		return Min(ms, at_most_ms);
+	gate_make_way(gate);
+	return at_most_ms;
+}
+
+void
+gate_leave(Gate *gate)
+{
+	leave(gate, PLACE_FIRST);
+	leave(gate, PLACE_LAST);
+}
