@@ -136,9 +136,13 @@ def lines(s):
     yield Line(9, "one step, call to return, p99", s.median(9, "call.p99"), "ms", "", None)
     yield Line(9, "resident: due to first byte, median", s.median(9, "resident.p50"), "ms", "", None)
     yield Line(9, "resident: due to first byte, p99", s.median(9, "resident.p99"), "ms", "<", 20)
-    yield Line(10, "%s callers at once" % s.size("CALLERS"), s.median(10, "rate.callers"), "steps/s", "", None)
-    yield Line(10, "so many callers / one", part(s.ratio(10, "rate.callers", "rate.base"), 1), "%",
-               ">=", 90)
+    yield Line(10, "%s callers at once, until all is sent" % s.size("CALLERS"),
+               s.median(10, "rate.sent"), "steps/s", "", None)
+    yield Line(10, "until the last of them has returned", s.median(10, "rate.callers"), "steps/s", "", None)
+    yield Line(10, "all sent: so many callers / one", part(s.ratio(10, "rate.sent", "rate.base"), 1),
+               "%", ">=", 90)
+    yield Line(10, "all returned: so many callers / one",
+               part(s.ratio(10, "rate.callers", "rate.base"), 1), "%", ">=", 90)
 
 
 def scaled(value, by):

@@ -3,11 +3,16 @@
 # The cluster and its databases: loaded once, copied for each measurement, verified afterwards.
 # Sourced by bench/run.sh.
 
+# What the server's manual advises where it has the machine for itself.
+quarter_of_memory() {
+    awk '/^MemTotal:/ { printf "%dMB", $2 / 1024 / 4 }' /proc/meminfo
+}
+
 CLUSTER_SETTINGS=(
     'fsync = on'
     'synchronous_commit = on'
     'full_page_writes = on'
-    "shared_buffers = ${SHARED_BUFFERS:-512MB}"
+    "shared_buffers = ${SHARED_BUFFERS:-$(quarter_of_memory)}"
     'max_wal_size = 8GB'
     'checkpoint_timeout = 30min'
 )

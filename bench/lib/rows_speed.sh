@@ -108,9 +108,11 @@ row_10() {
 row_10_round() {
     measure_base 10
     measure 10 callers callers "$STEPS" "$STEPS"
+    sample 10 rate.sent "$(rate_of "$STEPS" "$SENT_AFTER")"
 }
 
-# All are connected before any of them starts; the time is from the first call to the last return.
+# All are connected before any of them starts; the time is from the first call to the last return,
+# and to the last message.
 run_callers() {
     local caller pids=() directory=$WORKSPACE/tmp/callers
     rm -rf "$directory"
@@ -128,6 +130,8 @@ run_callers() {
     RESULT=$(cat "$directory"/* | awk '
         { steps += $1; if (NR == 1 || $2 < first) first = $2; if ($3 > last) last = $3 }
         END { printf "%d %.3f", steps, last - first }')
+    SENT_AFTER=$(crm -c "SELECT extract(epoch FROM max(enviado_em)) FROM lead_messages" |
+        awk -v first="$(cut -d ' ' -f 2 "$directory"/* | sort -n | head -n 1)" '{ print $1 - first }')
 }
 
 one_caller() {
