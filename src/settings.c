@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include <limits.h>
+#include <unistd.h>
 
 #include "utils/varlena.h"
 
@@ -20,7 +21,7 @@
 
 int cadence_batch_size = 500;
 int cadence_max_in_flight = 100;
-int cadence_workers = 2;
+int cadence_workers; /* its default is the machine's */
 int cadence_lease = 300;
 int cadence_retry_unresolved = 1800;
 int cadence_retry_dispatch = 900;
@@ -50,7 +51,8 @@ static const IntSetting int_settings[] = {
 	 "The server's max_files_per_process bounds it too: a third of that many sockets at most.",
 	 &cadence_max_in_flight, 1, 10000, 0},
 	{"cadence_runner.workers", "How many processes share a large execution.",
-	 "They come out of max_worker_processes; if that has fewer to give, fewer are used.",
+	 "By default half of the cores, from two to four. They come out of "
+	 "max_worker_processes; if that has fewer to give, fewer are used.",
 	 &cadence_workers, 1, CADENCE_WORKERS_MAX, 0},
 	{"cadence_runner.lease", "How long a taken run belongs to the execution that took it.",
 	 "A worker that is stopped for longer loses the runs that it had taken.", &cadence_lease, 10,
@@ -73,6 +75,17 @@ static const IntSetting int_settings[] = {
 	{"cadence_runner.log_retention", "Age at which rows of cadence_runner_logs are removed.",
 	 "0 keeps them for ever.", &cadence_log_retention, 0, INT_MAX, GUC_UNIT_MIN},
 };
+
+/*
+ * Half of the cores, since the other processes of the server and the providers
+ * at work have theirs. Two are worth it even on one core: while one of them
+ * waits for the disk, the other sends.
+ */
+static int
+default_workers(void)
+{
+	return Max(2, Min(4, (int) (sysconf(_SC_NPROCESSORS_ONLN) / 2)));
+}
 
 /* A list that can not be read must not pass as an empty one. */
 static bool
@@ -98,6 +111,7 @@ check_databases(char **value, void **extra, GucSource source)
 void
 cadence_define_settings(void)
 {
+	cadence_workers = default_workers();
 	for (size_t i = 0; i < lengthof(int_settings); i++)
 	{
 		const IntSetting *s = &int_settings[i];
