@@ -20,7 +20,6 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
-#include "utils/timestamp.h"
 
 #include "gate.h"
 
@@ -71,6 +70,17 @@ leave(Gate *gate, int place)
 	gate->places &= ~place;
 }
 
+/* By a clock that nobody sets. */
+static long
+elapsed_ms(const instr_time *since)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, *since);
+	return (long) INSTR_TIME_GET_MILLISEC(now);
+}
+
 static void
 wait_a_moment(void)
 {
@@ -84,19 +94,18 @@ wait_a_moment(void)
 
 /*
  * Waits for a place among the executions of this database, for some seconds at
- * most. The caller must gate_leave() on every way out.
+ * most. The caller must gate_leave() on every way out, also after an error here.
  */
 void
 gate_enter(Gate *gate)
 {
-	TimestampTz since = GetCurrentTimestamp();
+	instr_time since;
 
-	gate->places = 0;
-	while (!take(gate, PLACE_LAST) &&
-		   !TimestampDifferenceExceeds(since, GetCurrentTimestamp(), PATIENCE_MS))
+	INSTR_TIME_SET_CURRENT(since);
+	while (!take(gate, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
 		wait_a_moment();
 	gate->is_first = take(gate, PLACE_FIRST);
-	gate->entered_at = GetCurrentTimestamp();
+	INSTR_TIME_SET_CURRENT(gate->entered_at);
 }
 
 /*
@@ -119,14 +128,14 @@ gate_pass_on(Gate *gate, long at_most_ms)
 
 	if (!(gate->places & PLACE_LAST))
 		return at_most_ms;
-	ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-										 TimestampTzPlusMilliseconds(gate->entered_at, JOINING_MS));
+	ms = JOINING_MS - elapsed_ms(&gate->entered_at);
 	if (ms > 0)
 		return Min(ms, at_most_ms);
 	gate_make_way(gate);
 	return at_most_ms;
 }
 
+/* Calling it with no place taken does nothing. */
 void
 gate_leave(Gate *gate)
 {

@@ -7,13 +7,14 @@
 
 #include "postgres.h"
 
-#include "datatype/timestamp.h"
+#include "portability/instr_time.h"
 
+/* To be zeroed before use. */
 typedef struct Gate
 {
 	bool is_first; /* no other execution was under way */
 	int places;	   /* that are ours */
-	TimestampTz entered_at;
+	instr_time entered_at;
 } Gate;
 
 extern void gate_enter(Gate *gate);

@@ -259,15 +259,15 @@ cadence_run(PG_FUNCTION_ARGS)
 	const char *trigger = checked_trigger(fcinfo);
 	CadenceTables *tables;
 	char *volatile summary = NULL;
-	Gate gate;
+	Gate gate = {0};
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
 	cadence_owner_check_connect(tables->owner);
 
-	gate_enter(&gate);
 	PG_TRY();
 	{
+		gate_enter(&gate);
 		summary = run_execution(tables, trigger, &gate);
 	}
 	PG_FINALLY();

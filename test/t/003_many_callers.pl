@@ -104,6 +104,25 @@ subtest 'callers that meet do not all begin at once' => sub {
 	is(sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no place is left taken');
 };
 
+# The place that each takes when it begins (gate.c), held by somebody who never lets go of it.
+subtest 'a caller that waits for its turn' => sub {
+	begin_again();
+	enrol($node, 'ok', 10);
+	my $holder = start_sql($node, 'SELECT pg_advisory_lock(x\'43414447\'::int, 2); SELECT pg_sleep(600)');
+	my $executions = 'SELECT count(*) FROM cadence_runner_logs';
+
+	ok(poll_until(sub { sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 1 }), 'held');
+	like(sql_error($node, "SET statement_timeout = '300ms'; SELECT cadence_run('TEST')"),
+		qr/ERROR:  57014: /, 'it can be cancelled');
+	is(sql($node, $executions), 0, 'and has not begun');
+	is(execute($node)->{summary}{success}, 10, 'it waits for some seconds, but not for ever');
+	is(sql($node, $executions), 1, 'and is logged');
+	sql($node, 'SELECT pg_terminate_backend(' . $holder->pid . ')');
+	$holder->finish;
+	is(execute($node)->{summary}{total}, 0, 'the next one does not wait');
+	is(sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no place is left taken');
+};
+
 subtest 'more callers than worker slots' => sub {
 	sql($node, 'ALTER SYSTEM SET max_worker_processes = 4');
 	$node->restart;
