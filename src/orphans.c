@@ -30,18 +30,25 @@ struct CadenceOrphans
 	Statement release;
 	Statement find_halted;
 	Statement note_halted;
+	bool halted; /* the last search has seen some */
 };
 
 static const Oid release_types[] = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 static const Oid halted_types[] = {INT4OID};
 static const Oid note_types[] = {UUIDARRAYOID, UUIDARRAYOID};
 
-/* The leases that have not ended, each of them once. */
+/*
+ * The leases that have not ended, each of them once, and the claims of runs that
+ * are not active. One statement: behind an old snapshot it reads every claim
+ * that there was since.
+ */
 static char *
 find_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT DISTINCT claim_id, next_run_at FROM %s WHERE claim_id IS NOT NULL "
-					"AND (status " EQ " 'ATIVA') IS TRUE AND (next_run_at " GT " " NOW ") IS TRUE",
+	return psprintf("SELECT DISTINCT claim_id, CASE WHEN status " EQ
+					" 'ATIVA' THEN next_run_at END "
+					"FROM %s WHERE claim_id IS NOT NULL "
+					"AND (status " NE " 'ATIVA' OR next_run_at " GT " " NOW ") IS TRUE",
 					t->runs);
 }
 
@@ -107,7 +114,8 @@ cadence_orphans_create(const CadenceTables *t)
 
 /*
  * Says of runs that were paused or cancelled while their message was under way,
- * by a process that is gone, that an attempt is uncertain.
+ * by a process that is gone, that an attempt is uncertain. To be called after
+ * cadence_orphans_release().
  */
 void
 cadence_orphans_note_halted(CadenceOrphans *o)
@@ -115,6 +123,8 @@ cadence_orphans_note_halted(CadenceOrphans *o)
 	Datum values[] = {Int32GetDatum(HALTED_MAX), 0};
 	ColumnArray columns[2];
 
+	if (!o->halted)
+		return;
 	statement_execute(&o->find_halted, values, NULL, 0);
 	cadence_claimants_refresh();
 	column_init(&columns[0], UUIDOID, Max(SPI_processed, 1));
@@ -151,19 +161,22 @@ cadence_orphans_release(CadenceOrphans *o, TimestampTz due)
 	Datum values[] = {0, 0, TimestampTzGetDatum(due)};
 	ColumnArray columns[2];
 
+	o->halted = false;
 	statement_execute(&o->find, NULL, NULL, 0);
 	cadence_claimants_refresh();
 	column_init(&columns[0], UUIDOID, Max(SPI_processed, 1));
 	column_init(&columns[1], TIMESTAMPTZOID, Max(SPI_processed, 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool isnull;
+		bool is_halted;
 		HeapTuple row = SPI_tuptable->vals[i];
-		Datum id = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
-		Datum at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+		Datum id = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_halted);
+		Datum at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_halted);
 
-		if (!cadence_claim_has_lease(DatumGetUUIDP(id), DatumGetTimestampTz(at)) ||
-			cadence_claimant_is_alive(DatumGetUUIDP(id)))
+		if (cadence_claimant_is_alive(DatumGetUUIDP(id)))
+			continue;
+		o->halted = o->halted || is_halted;
+		if (is_halted || !cadence_claim_has_lease(DatumGetUUIDP(id), DatumGetTimestampTz(at)))
 			continue;
 		column_add_uuid(&columns[0], DatumGetUUIDP(id));
 		column_add_time(&columns[1], DatumGetTimestampTz(at));

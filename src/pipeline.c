@@ -322,7 +322,18 @@ pipeline_read_clock(Pipeline *p)
 static bool
 is_finished(const Pipeline *p)
 {
-	return p->exhausted && !pipeline_is_busy(p);
+	return p->exhausted && p->orphans_sought && !pipeline_is_busy(p);
+}
+
+/* Once, and not before the first messages are under way: it may take its time. */
+static void
+seek_orphans(Pipeline *p)
+{
+	if (p->orphans_sought)
+		return;
+	p->orphans_sought = true;
+	pipeline_attempt(p, turn_release_orphans);
+	pipeline_attempt(p, turn_note_halted);
 }
 
 static void
@@ -336,6 +347,7 @@ run_until_finished(Pipeline *p)
 			return;
 		(void) pipeline_read_clock(p);
 		pipeline_turn(p);
+		seek_orphans(p);
 		if (pipeline_in_flight(p) > 0 || p->queue.waiting > 0 || p->record_not_before > 0 ||
 			p->claim_denied)
 			pipeline_wait(p, longest_wait(p));
@@ -398,11 +410,6 @@ run(Pipeline *p)
 	PG_TRY();
 	{
 		pipeline_prepare(p);
-		if (p->company == NULL)
-		{
-			pipeline_attempt(p, turn_release_orphans);
-			pipeline_attempt(p, turn_note_halted);
-		}
 		run_until_finished(p);
 	}
 	PG_CATCH();
@@ -528,7 +535,7 @@ cadence_pipeline_help(CadenceShared *shared, ErrorData **error)
 
 	pipeline_begin(&p, shared);
 	p.company = shared;
-	p.alone = true;
+	p.alone = p.orphans_sought = true;
 	*error = run_to_the_end(&p);
 	return cadence_summary_share(p.summary);
 }

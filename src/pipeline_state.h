@@ -49,6 +49,7 @@ typedef struct Pipeline
 	bool all_taken_told;	 /* the caller knows that nothing is left to claim */
 	bool claim_denied;		 /* another worker was claiming */
 	bool holds_claims;		 /* the lock among the execution's workers */
+	bool orphans_sought;	 /* and found, for this execution */
 	bool alone;				 /* no helpers are wanted, or there are some already */
 	int max_in_flight;
 	const CadenceTables *tables;

@@ -432,15 +432,18 @@ turn_wants_claim(const Pipeline *p)
 	return cadence_queue_wants_bypass(&p->queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
 }
 
-/* Claims of processes that are gone become due, to this execution too. */
+/* Claims of processes that are gone become due, to this execution too: as the last of all. */
 void
 turn_release_orphans(Pipeline *p)
 {
 	TimestampTz due = p->resident ? GetCurrentTimestamp() : p->summary->started_at;
+	uint64 released;
 
 	cadence_xact_begin(p->tables, "cadence_runner: looking for abandoned claims");
-	(void) cadence_orphans_release(p->orphans, due);
+	released = cadence_orphans_release(p->orphans, due);
 	cadence_xact_commit();
+	if (released > 0 && !p->resident)
+		p->exhausted = false;
 }
 
 /* Those on runs that were paused or cancelled meanwhile are noted. */

@@ -31,8 +31,7 @@ my %statements = (
 	'the move' => qr/UPDATE \S+lead_cadence_runs AS r SET status = CASE/,
 	'the events' => qr/INSERT INTO \S+lead_cadence_events/,
 	'the messages' => qr/INSERT INTO \S+lead_messages/,
-	'the search for abandoned claims' => qr/SELECT DISTINCT claim_id/,
-	'the search for halted claims' => qr/SELECT id, claim_id FROM/);
+	'the search for abandoned claims' => qr/SELECT DISTINCT claim_id/);
 
 my $provider = start_provider();
 my $node = new_cluster(
