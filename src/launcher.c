@@ -232,13 +232,19 @@ wait_for_summary(Launch *launch, Gate *gate)
 	}
 }
 
-/* The summary of a whole execution. */
+/* The summary of a whole execution; those who wait for their turn leave the cores alone. */
 static char *
-run_execution(const CadenceTables *tables, const char *trigger, Gate *gate)
+run_execution(const char *trigger, Gate *gate)
 {
-	Launch *launch = start_execution(tables, trigger, !gate->is_first);
-	char *summary = wait_for_summary(launch, gate);
+	CadenceTables *tables;
+	Launch *launch;
+	char *summary;
 
+	gate_enter(gate);
+	tables = cadence_tables_load(cadence_extension_schema());
+	cadence_owner_check_connect(tables->owner);
+	launch = start_execution(tables, trigger, !gate->is_first);
+	summary = wait_for_summary(launch, gate);
 	launch_end(launch);
 	return summary;
 }
@@ -257,18 +263,13 @@ Datum
 cadence_run(PG_FUNCTION_ARGS)
 {
 	const char *trigger = checked_trigger(fcinfo);
-	CadenceTables *tables;
 	char *volatile summary = NULL;
 	Gate gate = {0};
 
 	check_server_state();
-	tables = cadence_tables_load(cadence_extension_schema());
-	cadence_owner_check_connect(tables->owner);
-
 	PG_TRY();
 	{
-		gate_enter(&gate);
-		summary = run_execution(tables, trigger, &gate);
+		summary = run_execution(trigger, &gate);
 	}
 	PG_FINALLY();
 	{
