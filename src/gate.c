@@ -36,13 +36,9 @@ enum
 /* So long nobody else joins: a small part of the two seconds that a due step may be late. */
 #define JOINING_MS 500
 
-/*
- * A caller waits for so long at most, and looks so often whether a place is
- * free: less often the longer it has waited already, since then many may wait.
- */
+/* A caller waits for so long at most, and looks so often whether a place is free. */
 #define PATIENCE_MS 10000
-#define POLL_MIN_MS 5
-#define POLL_MAX_MS 50
+#define POLL_MS 10
 
 static void
 place_tag(int place, LOCKTAG *tag)
@@ -86,11 +82,10 @@ elapsed_ms(const instr_time *since)
 }
 
 static void
-wait_a_moment(long waited_ms)
+wait_a_moment(void)
 {
-	long ms = Min(Max(waited_ms / 4, POLL_MIN_MS), POLL_MAX_MS);
-	int rc =
-		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, PG_WAIT_EXTENSION);
+	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
+					   PG_WAIT_EXTENSION);
 
 	if (rc & WL_LATCH_SET)
 		ResetLatch(MyLatch);
@@ -108,7 +103,7 @@ gate_enter(Gate *gate)
 
 	INSTR_TIME_SET_CURRENT(since);
 	while (!take(gate, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
-		wait_a_moment(elapsed_ms(&since));
+		wait_a_moment();
 	gate->is_first = take(gate, PLACE_FIRST);
 	INSTR_TIME_SET_CURRENT(gate->entered_at);
 }

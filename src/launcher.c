@@ -232,19 +232,13 @@ wait_for_summary(Launch *launch, Gate *gate)
 	}
 }
 
-/* The summary of a whole execution; those who wait for their turn leave the cores alone. */
+/* The summary of a whole execution. */
 static char *
-run_execution(const char *trigger, Gate *gate)
+run_execution(const CadenceTables *tables, const char *trigger, Gate *gate)
 {
-	CadenceTables *tables;
-	Launch *launch;
-	char *summary;
+	Launch *launch = start_execution(tables, trigger, !gate->is_first);
+	char *summary = wait_for_summary(launch, gate);
 
-	gate_enter(gate);
-	tables = cadence_tables_load(cadence_extension_schema());
-	cadence_owner_check_connect(tables->owner);
-	launch = start_execution(tables, trigger, !gate->is_first);
-	summary = wait_for_summary(launch, gate);
 	launch_end(launch);
 	return summary;
 }
@@ -263,13 +257,18 @@ Datum
 cadence_run(PG_FUNCTION_ARGS)
 {
 	const char *trigger = checked_trigger(fcinfo);
+	CadenceTables *tables;
 	char *volatile summary = NULL;
 	Gate gate = {0};
 
 	check_server_state();
+	tables = cadence_tables_load(cadence_extension_schema());
+	cadence_owner_check_connect(tables->owner);
+
 	PG_TRY();
 	{
-		summary = run_execution(trigger, &gate);
+		gate_enter(&gate);
+		summary = run_execution(tables, trigger, &gate);
 	}
 	PG_FINALLY();
 	{
