@@ -13,7 +13,7 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c owner.c arming.c \
-	launcher.c gate.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
+	launcher.c admission.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
 	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
 	orphans.c row.c position.c \
 	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \

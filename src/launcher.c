@@ -31,10 +31,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "admission.h"
 #include "compat.h"
 #include "execution.h"
 #include "extension.h"
-#include "gate.h"
 #include "launch.h"
 #include "owner.h"
 #include "settings.h"
@@ -164,7 +164,7 @@ rethrow_message(StringInfo message)
  * Handles one message of the worker; returns the summary if it is the one.
  */
 static char *
-handle_message(StringInfo message, Gate *gate)
+handle_message(StringInfo message, Admission *admission)
 {
 	char type = pq_getmsgbyte(message);
 
@@ -175,7 +175,7 @@ handle_message(StringInfo message, Gate *gate)
 			rethrow_message(message);
 			return NULL;
 		case CADENCE_MESSAGE_ALL_TAKEN:
-			gate_make_way(gate);
+			admission_make_way(admission);
 			return NULL;
 		case CADENCE_MESSAGE_SUMMARY:
 			return pnstrdup(message->data + message->cursor, message->len - message->cursor);
@@ -187,10 +187,10 @@ handle_message(StringInfo message, Gate *gate)
 }
 
 static void
-wait_for_news(Launch *launch, Gate *gate, TimestampTz *last_check)
+wait_for_news(Launch *launch, Admission *admission, TimestampTz *last_check)
 {
 	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					   gate_pass_on(gate, DeadlockTimeout), PG_WAIT_EXTENSION);
+					   admission_pass_on(admission, DeadlockTimeout), PG_WAIT_EXTENSION);
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (rc & WL_LATCH_SET)
@@ -204,7 +204,7 @@ wait_for_news(Launch *launch, Gate *gate, TimestampTz *last_check)
 }
 
 static char *
-wait_for_summary(Launch *launch, Gate *gate)
+wait_for_summary(Launch *launch, Admission *admission)
 {
 	TimestampTz last_check = GetCurrentTimestamp();
 	StringInfoData message;
@@ -217,12 +217,12 @@ wait_for_summary(Launch *launch, Gate *gate)
 		switch (launch_receive(launch, 0, &message))
 		{
 			case LAUNCH_MESSAGE:
-				summary = handle_message(&message, gate);
+				summary = handle_message(&message, admission);
 				if (summary != NULL)
 					return summary;
 				break;
 			case LAUNCH_SILENT:
-				wait_for_news(launch, gate, &last_check);
+				wait_for_news(launch, admission, &last_check);
 				break;
 			case LAUNCH_GONE:
 				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
@@ -234,10 +234,10 @@ wait_for_summary(Launch *launch, Gate *gate)
 
 /* The summary of a whole execution. */
 static char *
-run_execution(const CadenceTables *tables, const char *trigger, Gate *gate)
+run_execution(const CadenceTables *tables, const char *trigger, Admission *admission)
 {
-	Launch *launch = start_execution(tables, trigger, !gate->is_first);
-	char *summary = wait_for_summary(launch, gate);
+	Launch *launch = start_execution(tables, trigger, !admission->is_first);
+	char *summary = wait_for_summary(launch, admission);
 
 	launch_end(launch);
 	return summary;
@@ -259,7 +259,7 @@ cadence_run(PG_FUNCTION_ARGS)
 	const char *trigger = checked_trigger(fcinfo);
 	CadenceTables *tables;
 	char *volatile summary = NULL;
-	Gate gate = {0};
+	Admission admission = {0};
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
@@ -267,12 +267,12 @@ cadence_run(PG_FUNCTION_ARGS)
 
 	PG_TRY();
 	{
-		gate_enter(&gate);
-		summary = run_execution(tables, trigger, &gate);
+		admission_enter(&admission);
+		summary = run_execution(tables, trigger, &admission);
 	}
 	PG_FINALLY();
 	{
-		gate_leave(&gate);
+		admission_leave(&admission);
 	}
 	PG_END_TRY();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));

@@ -168,9 +168,10 @@ cadence_orphans_release(CadenceOrphans *o, TimestampTz due)
 	column_init(&columns[1], TIMESTAMPTZOID, Max(SPI_processed, 1));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool is_halted;
+		bool isnull;
+		bool is_halted; /* has no lease */
 		HeapTuple row = SPI_tuptable->vals[i];
-		Datum id = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_halted);
+		Datum id = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
 		Datum at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_halted);
 
 		if (cadence_claimant_is_alive(DatumGetUUIDP(id)))

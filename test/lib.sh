@@ -156,12 +156,13 @@ in_workspace() {
 # /tmp whatever TMPDIR says, because a socket's path has to be short and root's own temporary
 # directory may be closed to others.
 make_workspace() {
-    WORKSPACE=$(mktemp -d /tmp/cadence.XXXXXX)
-    PG_BIN=$WORKSPACE/root$SYSTEM_BIN
+    WORKSPACE=
     trap clean_up EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    WORKSPACE=$(mktemp -d /tmp/cadence.XXXXXX)
+    PG_BIN=$WORKSPACE/root$SYSTEM_BIN
     mkdir "$WORKSPACE/source" "$WORKSPACE/tmp"
     copy_sources | tar -x -C "$WORKSPACE/source" -f -
     [[ $EUID -ne 0 ]] || chown -R "$(unprivileged_user)": "$WORKSPACE"

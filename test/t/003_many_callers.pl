@@ -104,7 +104,7 @@ subtest 'callers that meet do not all begin at once' => sub {
 	is(sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no place is left taken');
 };
 
-# The place that each takes when it begins (gate.c), held by somebody who never lets go of it.
+# The place that each takes when it begins (admission.c), held by somebody who never lets go of it.
 subtest 'a caller that waits for its turn' => sub {
 	begin_again();
 	enrol($node, 'ok', 10);
@@ -121,6 +121,29 @@ subtest 'a caller that waits for its turn' => sub {
 	$holder->finish;
 	is(execute($node)->{summary}{total}, 0, 'the next one does not wait');
 	is(sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no place is left taken');
+};
+
+# The postmaster says of each process that it starts one.
+subtest 'an execution that joins another has no helpers' => sub {
+	my $processes = sub {
+		my $offset = -s $node->logfile;
+
+		begin_again();
+		enrol($node, 'ok', 200);
+		is(execute($node)->{summary}{success}, 200, 'all is sent');
+		return scalar(() = log_since($node, $offset) =~ /starting background worker process "cadence_runner TEST"/g);
+	};
+
+	set_server($node, 'cadence_runner.batch_size', 50);
+	set_server($node, 'cadence_runner.workers', 2);
+	set_server($node, 'log_min_messages', 'debug1');
+	is($processes->(), 2, 'alone in its database it has one');
+	my $other = start_sql($node, 'SELECT pg_advisory_lock(x\'43414447\'::int, 1); SELECT pg_sleep(600)');
+	ok(poll_until(sub { sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 1 }), 'another is under way');
+	is($processes->(), 1, 'beside another it has none');
+	sql($node, 'SELECT pg_terminate_backend(' . $other->pid . ')');
+	$other->finish;
+	set_server($node, 'log_min_messages', 'warning');
 };
 
 subtest 'more callers than worker slots' => sub {

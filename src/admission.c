@@ -1,5 +1,5 @@
 /*
- * gate.c
+ * admission.c
  *		How many executions of one database begin at once.
  *
  * Executions that meet share what is due and need no protection from each
@@ -21,10 +21,10 @@
 #include "storage/latch.h"
 #include "storage/lock.h"
 
-#include "gate.h"
+#include "admission.h"
 
 /* The first of the two numbers of our locks among advisory locks with two. */
-#define GATE_LOCK_CLASS 0x43414447
+#define ADMISSION_LOCK_CLASS 0x43414447
 
 /* The first is held to the end by who comes first, the other for a moment by who came last. */
 enum
@@ -43,31 +43,31 @@ enum
 static void
 place_tag(int place, LOCKTAG *tag)
 {
-	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, GATE_LOCK_CLASS, place, 2);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ADMISSION_LOCK_CLASS, place, 2);
 }
 
 static bool
-take(Gate *gate, int place)
+take(Admission *admission, int place)
 {
 	LOCKTAG tag;
 
 	place_tag(place, &tag);
 	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	gate->places |= place;
+	admission->places |= place;
 	return true;
 }
 
 static void
-leave(Gate *gate, int place)
+leave(Admission *admission, int place)
 {
 	LOCKTAG tag;
 
-	if (!(gate->places & place))
+	if (!(admission->places & place))
 		return;
 	place_tag(place, &tag);
 	(void) LockRelease(&tag, ExclusiveLock, true);
-	gate->places &= ~place;
+	admission->places &= ~place;
 }
 
 /* By a clock that nobody sets. */
@@ -94,27 +94,28 @@ wait_a_moment(void)
 
 /*
  * Waits for a place among the executions of this database, for some seconds at
- * most. The caller must gate_leave() on every way out, also after an error here.
+ * most. The caller must admission_leave() on every way out, also after an error
+ * here.
  */
 void
-gate_enter(Gate *gate)
+admission_enter(Admission *admission)
 {
 	instr_time since;
 
 	INSTR_TIME_SET_CURRENT(since);
-	while (!take(gate, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
+	while (!take(admission, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
 		wait_a_moment();
-	gate->is_first = take(gate, PLACE_FIRST);
-	INSTR_TIME_SET_CURRENT(gate->entered_at);
+	admission->is_first = take(admission, PLACE_FIRST);
+	INSTR_TIME_SET_CURRENT(admission->entered_at);
 }
 
 /*
  * Lets the next one join now: what is due by then is nothing to this execution.
  */
 void
-gate_make_way(Gate *gate)
+admission_make_way(Admission *admission)
 {
-	leave(gate, PLACE_LAST);
+	leave(admission, PLACE_LAST);
 }
 
 /*
@@ -122,23 +123,23 @@ gate_make_way(Gate *gate)
  * milliseconds to call again, at most the given number.
  */
 long
-gate_pass_on(Gate *gate, long at_most_ms)
+admission_pass_on(Admission *admission, long at_most_ms)
 {
 	long ms;
 
-	if (!(gate->places & PLACE_LAST))
+	if (!(admission->places & PLACE_LAST))
 		return at_most_ms;
-	ms = JOINING_MS - elapsed_ms(&gate->entered_at);
+	ms = JOINING_MS - elapsed_ms(&admission->entered_at);
 	if (ms > 0)
 		return Min(ms, at_most_ms);
-	gate_make_way(gate);
+	admission_make_way(admission);
 	return at_most_ms;
 }
 
 /* Calling it with no place taken does nothing. */
 void
-gate_leave(Gate *gate)
+admission_leave(Admission *admission)
 {
-	leave(gate, PLACE_FIRST);
-	leave(gate, PLACE_LAST);
+	leave(admission, PLACE_FIRST);
+	leave(admission, PLACE_LAST);
 }
