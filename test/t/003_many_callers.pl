@@ -123,6 +123,27 @@ subtest 'a caller that waits for its turn' => sub {
 	is(sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0, 'no place is left taken');
 };
 
+# It may be held up for as long as it likes: far from its end, and before a caller's patience is.
+subtest 'an execution that is held up keeps nobody waiting' => sub {
+	begin_again();
+	enrol($node, 'ok', 10);
+	set_server($node, 'cadence_runner.workers', 1);
+	my $locker = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_runs IN SHARE MODE; SELECT pg_sleep(600)');
+	my $workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'";
+	my $held_up = "SELECT count(*) FROM pg_locks WHERE relation = 'lead_cadence_runs'::regclass AND NOT granted";
+
+	ok(poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks
+		WHERE relation = 'lead_cadence_runs'::regclass AND mode = 'ShareLock' AND granted}) == 1 }), 'a lock');
+	my $first = start_sql($node, "SELECT cadence_run('TEST')");
+	ok(poll_until(sub { sql($node, $held_up) > 0 }), 'is in the way of the first');
+	my $second = start_sql($node, "SELECT cadence_run('TEST')");
+	ok(poll_until(sub { sql($node, $workers) == 2 }, undef, 5), 'the second begins all the same');
+	sql($node, 'SELECT pg_terminate_backend(' . $locker->pid . ')');
+	is(join(' ', map { $_->finish } $first, $second), '0 0', 'both end well');
+	$locker->finish;
+	each_sent_once(10, 'both');
+};
+
 # The postmaster says of each process that it starts one.
 subtest 'an execution that joins another has no helpers' => sub {
 	my $processes = sub {
