@@ -15,7 +15,7 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c owner.c arming.c \
 	launcher.c admission.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
 	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
-	orphans.c row.c position.c \
+	lease.c orphans.c row.c position.c \
 	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
 	template.c render.c preview.c json.c array.c rowset.c uuid.c statement.c)
 OBJS = $(CORE_SRC:.c=.o)

@@ -156,6 +156,11 @@ CREATE VIEW cadence_columns AS
         ('cadence_runner_logs', 'trigger_source', 'word', 'text', '''CRON''', false,
          ARRAY['CRON', 'MANUAL', 'TEST']),
 
+        -- a row for each claim under way, so that those of processes that are gone are found at once
+        ('cadence_claims', 'claim_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('cadence_claims', 'lease_end', 'time', 'timestamptz', NULL, true, NULL),
+        ('cadence_claims', 'claimed_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -188,6 +193,7 @@ CREATE VIEW cadence_table_constraints AS
             'CHECK (direcao IN (''OUTBOUND'', ''INBOUND''))'),
         ('cadence_empresas', 'PRIMARY KEY (empresa)'),
         ('cadence_runner_logs', 'PRIMARY KEY (id)'),
+        ('cadence_claims', 'PRIMARY KEY (claim_id)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -256,7 +262,7 @@ CREATE VIEW cadence_misfits(problem) AS
                   p.relname, a.attname)
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs')
+    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -267,6 +273,7 @@ CREATE VIEW cadence_misfits(problem) AS
     CROSS JOIN unnest(CASE
         WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        WHEN p.relname = 'cadence_claims' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -294,8 +301,8 @@ CREATE VIEW cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
         -- what waits for an operator
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
-        -- claims, so that those of processes that are gone are found at once
-        ('lead_cadence_runs', 'lead_cadence_runs_claimed_idx', '(claim_id) WHERE claim_id IS NOT NULL', NULL),
+        -- runs that were paused or cancelled while their message was under way
+        ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already?
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- a run's history, and its removal

@@ -6,14 +6,11 @@
  * come back. But when its process is gone, nobody will ever record it, and the
  * next execution need not wait. So the id (a UUID of version 8) carries the
  * process and the time at which that started, which together no other process
- * of the same server has again, and a part of the lease's end: a run whose
- * next_run_at was moved since by somebody who knows nothing of claims (the old
- * edge function) is told by that.
+ * of the same server has again.
  *
  *		bytes 0-3    process id
  *		bytes 4-7    28 bits of its start in milliseconds, around the version
- *		bytes 8-12   38 random bits, after the variant
- *		bytes 13-15  24 bits of the lease's end in microseconds
+ *		bytes 8-15   62 random bits, after the variant
  *
  * On another server (a standby after its promotion, a restored copy) no process
  * has these numbers, but by a chance of one in hundreds of millions for each
@@ -35,12 +32,6 @@ start_bits(TimestampTz started_at)
 	return (uint32) (started_at / 1000) & 0x0FFFFFFF;
 }
 
-static uint32
-lease_bits(TimestampTz lease_end)
-{
-	return (uint32) lease_end & 0x00FFFFFF;
-}
-
 static void
 put_number(uint8 *to, uint32 number, int nbytes)
 {
@@ -59,28 +50,18 @@ get_number(const uint8 *from, int nbytes)
 }
 
 /*
- * An id for a claim of this process that lasts until lease_end.
+ * An id for a claim of this process.
  */
 void
-cadence_claim_id(pg_uuid_t *id, TimestampTz lease_end)
+cadence_claim_id(pg_uuid_t *id)
 {
 	uint32 start = start_bits(MyStartTimestamp);
 
 	put_number(&id->data[0], (uint32) MyProcPid, 4);
 	put_number(&id->data[4], start >> 12, 2);
 	put_number(&id->data[6], start & 0x0FFF, 2);
-	cadence_random_bytes(&id->data[8], 5);
-	put_number(&id->data[13], lease_bits(lease_end), 3);
+	cadence_random_bytes(&id->data[8], 8);
 	cadence_uuid_set_version(id, 8);
-}
-
-/*
- * Whether next_run_at is still what the claim has made it.
- */
-bool
-cadence_claim_has_lease(const pg_uuid_t *id, TimestampTz lease_end)
-{
-	return get_number(&id->data[13], 3) == lease_bits(lease_end);
 }
 
 /*

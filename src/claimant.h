@@ -10,8 +10,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
-extern void cadence_claim_id(pg_uuid_t *id, TimestampTz lease_end);
-extern bool cadence_claim_has_lease(const pg_uuid_t *id, TimestampTz lease_end);
+extern void cadence_claim_id(pg_uuid_t *id);
 extern void cadence_claimants_refresh(void);
 extern bool cadence_claimant_is_alive(const pg_uuid_t *id);
 

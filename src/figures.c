@@ -46,9 +46,11 @@ figures_sql(const CadenceTables *t)
 		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS d), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
-		/* IS TRUE, which no index serves: only that of the claims is left */
-		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.claim_id IS NOT NULL "
-		"AND (r.status " EQ " 'ATIVA') IS TRUE AND (r.next_run_at " GT " $1) IS TRUE), "
+		/* one look-up for each claim, which no statistics make a join of */
+		"COALESCE((SELECT pg_catalog.sum((SELECT pg_catalog.count(*) FROM %s AS r "
+		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " EQ " c.lease_end "
+		"AND (r.claim_id " EQ " c.claim_id) IS TRUE)) FROM %s AS c "
+		"WHERE c.lease_end " GT " $1), 0)::int8, "
 		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
 		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
 		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
@@ -60,7 +62,8 @@ figures_sql(const CadenceTables *t)
 		"l.details " JSON_TEXT " 'erro', l.executed_at "
 		"FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT x.details, x.executed_at FROM %s AS x "
 		"ORDER BY x.executed_at DESC LIMIT 1) AS l ON true",
-		t->runs, COUNT_MAX, t->runs, t->runs, t->runs, t->events, t->runs, t->runs, t->logs);
+		t->runs, COUNT_MAX, t->runs, t->runs, t->claims, t->runs, t->events, t->runs, t->runs,
+		t->logs);
 }
 
 static int64

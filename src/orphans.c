@@ -4,7 +4,9 @@
  *
  * After a crash the claims of the dead are in the tables, each until its lease
  * ends. Nobody will record them: they are made due at once, so that the next
- * look takes them, sees that an attempt was interrupted, and says so.
+ * look takes them, sees that an attempt was interrupted, and says so. A run that
+ * was moved since, by somebody who knows nothing of claims (the old edge
+ * function), no longer has the next_run_at of its claim, and is left alone.
  *
  * Runs that were paused or cancelled while their message was under way are due
  * to nobody. For those the uncertain attempt is noted here.
@@ -28,28 +30,25 @@ struct CadenceOrphans
 {
 	Statement find;
 	Statement release;
+	Statement forget;
 	Statement find_halted;
 	Statement note_halted;
 	bool halted; /* the last search has seen some */
 };
 
 static const Oid release_types[] = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
+static const Oid forget_types[] = {UUIDARRAYOID};
 static const Oid halted_types[] = {INT4OID};
 static const Oid note_types[] = {UUIDARRAYOID, UUIDARRAYOID};
 
-/*
- * The leases that have not ended, each of them once, and the claims of runs that
- * are not active. One statement: behind an old snapshot it reads every claim
- * that there was since.
- */
+/* All claims there are, and those of runs that are not active. */
 static char *
 find_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT DISTINCT claim_id, CASE WHEN status " EQ
-					" 'ATIVA' THEN next_run_at END "
-					"FROM %s WHERE claim_id IS NOT NULL "
-					"AND (status " NE " 'ATIVA' OR next_run_at " GT " " NOW ") IS TRUE",
-					t->runs);
+	return psprintf("SELECT c.claim_id, c.lease_end FROM %s AS c UNION ALL "
+					"SELECT DISTINCT r.claim_id, NULL::timestamptz FROM %s AS r "
+					"WHERE r.claim_id IS NOT NULL AND r.status " NE " 'ATIVA'",
+					t->claims, t->runs);
 }
 
 static char *
@@ -63,11 +62,24 @@ release_sql(const CadenceTables *t)
 					t->runs, t->runs);
 }
 
+/* Claims that no run has any more: none will have them again. */
+static char *
+forget_sql(const CadenceTables *t)
+{
+	return psprintf("DELETE FROM %s WHERE claim_id " EQ
+					" ANY (ARRAY(SELECT c.claim_id FROM %s AS c "
+					"WHERE c.claim_id " EQ " ANY ($1) AND (SELECT r.id FROM %s AS r "
+					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " EQ " c.lease_end "
+					"AND (r.claim_id " EQ " c.claim_id) IS TRUE LIMIT 1) IS NULL "
+					"FOR UPDATE OF c SKIP LOCKED))",
+					t->claims, t->claims, t->runs);
+}
+
 static char *
 find_halted_sql(const CadenceTables *t)
 {
 	return psprintf("SELECT id, claim_id FROM %s WHERE claim_id IS NOT NULL "
-					"AND (status " NE " 'ATIVA') IS TRUE ORDER BY claim_id LIMIT $1",
+					"AND status " NE " 'ATIVA' ORDER BY claim_id LIMIT $1",
 					t->runs);
 }
 
@@ -105,6 +117,7 @@ cadence_orphans_create(const CadenceTables *t)
 		.what = "looking for abandoned claims", .sql = find_sql(t), .expected = SPI_OK_SELECT};
 	o->release =
 		STATEMENT("releasing abandoned claims", release_sql(t), release_types, SPI_OK_UPDATE);
+	o->forget = STATEMENT("forgetting claims", forget_sql(t), forget_types, SPI_OK_DELETE);
 	o->find_halted =
 		STATEMENT("looking for halted claims", find_halted_sql(t), halted_types, SPI_OK_SELECT);
 	o->note_halted =
@@ -148,6 +161,61 @@ cadence_orphans_note_halted(CadenceOrphans *o)
 	statement_execute(&o->note_halted, values, NULL, 0);
 }
 
+/* What a search has found. */
+typedef struct Found
+{
+	/* of processes that are gone */
+	ColumnArray claims;
+	ColumnArray lease_ends;
+
+	ColumnArray ended; /* claims that perhaps no run has any more */
+} Found;
+
+static void
+add_claim(CadenceOrphans *o, Found *found, const pg_uuid_t *id, bool has_lease,
+		  TimestampTz lease_end)
+{
+	bool is_alive = cadence_claimant_is_alive(id);
+
+	if (!has_lease)
+	{
+		o->halted = o->halted || !is_alive;
+		return;
+	}
+	if (!is_alive)
+	{
+		column_add_uuid(&found->claims, id);
+		column_add_time(&found->lease_ends, lease_end);
+	}
+	if (!is_alive || lease_end < GetCurrentTimestamp())
+		column_add_uuid(&found->ended, id);
+}
+
+static void
+find(CadenceOrphans *o, Found *found)
+{
+	int n;
+
+	o->halted = false;
+	statement_execute(&o->find, NULL, NULL, 0);
+	cadence_claimants_refresh();
+	n = Max(SPI_processed, 1);
+	column_init(&found->claims, UUIDOID, n);
+	column_init(&found->lease_ends, TIMESTAMPTZOID, n);
+	column_init(&found->ended, UUIDOID, n);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool isnull;
+		bool has_none;
+		HeapTuple row = SPI_tuptable->vals[i];
+		Datum id = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
+		Datum lease_end = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &has_none);
+
+		add_claim(o, found, DatumGetUUIDP(id), !has_none,
+				  has_none ? 0 : DatumGetTimestampTz(lease_end));
+	}
+}
+
 /*
  * Makes runs due, at the given time, whose claims were left by processes that
  * are gone, inside the caller's transaction. The claim ids stay: they say that
@@ -158,34 +226,23 @@ cadence_orphans_note_halted(CadenceOrphans *o)
 uint64
 cadence_orphans_release(CadenceOrphans *o, TimestampTz due)
 {
-	Datum values[] = {0, 0, TimestampTzGetDatum(due)};
-	ColumnArray columns[2];
+	Found found;
+	Datum values[3];
+	uint64 released = 0;
 
-	o->halted = false;
-	statement_execute(&o->find, NULL, NULL, 0);
-	cadence_claimants_refresh();
-	column_init(&columns[0], UUIDOID, Max(SPI_processed, 1));
-	column_init(&columns[1], TIMESTAMPTZOID, Max(SPI_processed, 1));
-	for (uint64 i = 0; i < SPI_processed; i++)
+	find(o, &found);
+	if (found.claims.n > 0)
 	{
-		bool isnull;
-		bool is_halted; /* has no lease */
-		HeapTuple row = SPI_tuptable->vals[i];
-		Datum id = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
-		Datum at = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_halted);
-
-		if (cadence_claimant_is_alive(DatumGetUUIDP(id)))
-			continue;
-		o->halted = o->halted || is_halted;
-		if (is_halted || !cadence_claim_has_lease(DatumGetUUIDP(id), DatumGetTimestampTz(at)))
-			continue;
-		column_add_uuid(&columns[0], DatumGetUUIDP(id));
-		column_add_time(&columns[1], DatumGetTimestampTz(at));
+		values[0] = column_array(&found.claims);
+		values[1] = column_array(&found.lease_ends);
+		values[2] = TimestampTzGetDatum(due);
+		statement_execute(&o->release, values, NULL, 0);
+		released = SPI_processed;
 	}
-	if (columns[0].n == 0)
-		return 0;
-	values[0] = column_array(&columns[0]);
-	values[1] = column_array(&columns[1]);
-	statement_execute(&o->release, values, NULL, 0);
-	return SPI_processed;
+	if (found.ended.n > 0)
+	{
+		values[0] = column_array(&found.ended);
+		statement_execute(&o->forget, values, NULL, 0);
+	}
+	return released;
 }

@@ -241,6 +241,7 @@ pipeline_prepare(Pipeline *p)
 	p->positions = cadence_positions_create(p->tables, false);
 	p->recorder = cadence_recorder_create(p->tables);
 	p->orphans = cadence_orphans_create(p->tables);
+	p->leases = cadence_leases_create(p->tables);
 	p->claims = cadence_claims_create(
 		p->tables, p->company != NULL ? p->company->due_until : p->summary->started_at,
 		cadence_batch_size);

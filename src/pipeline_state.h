@@ -12,6 +12,7 @@
 #include "claim.h"
 #include "dispatch.h"
 #include "execution.h"
+#include "lease.h"
 #include "orphans.h"
 #include "position.h"
 #include "provider.h"
@@ -55,6 +56,7 @@ typedef struct Pipeline
 	const CadenceTables *tables;
 	CadenceProviders *providers;
 	CadenceClaims *claims;
+	CadenceLeases *leases;
 	CadencePositions *positions;
 	CadenceRecorder *recorder;
 	CadenceLog *log;

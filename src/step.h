@@ -28,7 +28,8 @@ struct CadenceProvider;
 typedef struct CadenceBatch
 {
 	MemoryContext context;
-	int live;
+	int live;	/* so many are not recorded yet */
+	int ending; /* of those, so many in the record under way */
 	pg_uuid_t claim_id;
 } CadenceBatch;
 

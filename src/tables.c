@@ -40,7 +40,7 @@ static const char *const table_names[] = {
 	"cadences",			 "cadence_steps",	  "lead_contacts",
 	"message_templates", "lead_cadence_runs", "lead_cadence_events",
 	"lead_messages",	 "cadence_empresas",  "cadence_runner_logs",
-	"cadence_arming"};
+	"cadence_claims",	 "cadence_arming"};
 
 /*
  * The name of a table that a schema lacks; NULL when all are there.
@@ -120,6 +120,7 @@ cadence_tables_load(Oid schema)
 	t->messages = qualified(t, 6, "lead_messages");
 	t->empresas = qualified(t, 7, "cadence_empresas");
 	t->logs = qualified(t, 8, "cadence_runner_logs");
+	t->claims = qualified(t, 9, "cadence_claims");
 	t->arming_oid = find_table(t, "cadence_arming");
 	t->arming = quote_qualified_identifier(t->schema_name, "cadence_arming");
 

@@ -10,7 +10,7 @@
 
 #include "postgres.h"
 
-#define CADENCE_TABLE_COUNT 9
+#define CADENCE_TABLE_COUNT 10
 
 typedef struct CadenceTables
 {
@@ -31,6 +31,7 @@ typedef struct CadenceTables
 	char *messages;
 	char *empresas;
 	char *logs;
+	char *claims;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

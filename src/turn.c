@@ -232,9 +232,11 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 	if (kind == CLAIM_BYPASS)
 		(void) cadence_queue_held_up(&p->queue, GetCurrentTimestamp(), &held_up);
 	until = lease_end(p);
-	cadence_claim_id(&batch->claim_id, until);
+	cadence_claim_id(&batch->claim_id);
 	cadence_claim(p->claims, &batch->claim_id, until, kind == CLAIM_BYPASS ? &held_up : NULL,
 				  p->careful > 0 ? 1 : 0, p->resident, claim);
+	if (claim->nrows > 0)
+		cadence_lease_begin(p->leases, &batch->claim_id, until);
 	if (p->resident && claim->nseen > 0)
 		turn_check_licence(p);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
@@ -280,7 +282,10 @@ transact(Pipeline *p, bool with_record, ClaimKind kind)
 	{
 		cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
 		if (with_record)
+		{
 			cadence_record(p->recorder, p->done.steps, p->done.n);
+			cadence_leases_end(p->leases, p->done.steps, p->done.n);
+		}
 		with_claim = kind != CLAIM_NOTHING && lock_claims(p);
 		if (with_claim)
 			claim_and_resolve(p, batch, kind, &claim, &steps);

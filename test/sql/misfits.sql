@@ -61,7 +61,7 @@ SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_listed FROM refused();
 GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas TO regress_cadence_crm;
 GRANT SELECT, INSERT ON lead_cadence_events, lead_messages TO regress_cadence_crm;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$
 DECLARE t regclass;

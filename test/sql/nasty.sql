@@ -16,7 +16,7 @@ DECLARE c record;
 BEGIN
     FOR c IN SELECT attrelid::regclass AS t, attname FROM pg_attribute a JOIN pg_class k ON k.oid = attrelid
              WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND attnum > 0 AND attnotnull AND attname <> 'id'
-               AND NOT (relname = 'cadence_empresas' AND attname = 'empresa') LOOP
+               AND (relname, attname) NOT IN (('cadence_empresas', 'empresa'), ('cadence_claims', 'claim_id')) LOOP
         EXECUTE format('ALTER TABLE %s ALTER %I DROP NOT NULL', c.t, c.attname);
     END LOOP;
 END $$;

@@ -43,6 +43,10 @@ INSERT INTO cases VALUES
     (13, 'cancelled', 'CANCELADA', NULL, false, 'INCERTO'), (14, 'cancelled', 'CANCELADA', '-1 day', false, NULL), (15, 'completed', 'CONCLUIDA', '-1 day', false, NULL);
 INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, status, next_step_ordem, next_run_at, claim_id)
 SELECT run, 'lead ' || n, 'BLUE', 'c0000000-0000-0000-0000-000000000001', status, 1, now() + due, CASE WHEN claimed THEN gen_random_uuid() END FROM cases;
+INSERT INTO cadence_claims (claim_id, lease_end)
+SELECT claim_id, next_run_at FROM lead_cadence_runs WHERE claim_id IS NOT NULL AND next_run_at IS NOT NULL
+-- and one whose run was moved since
+UNION ALL SELECT gen_random_uuid(), next_run_at FROM lead_cadence_runs WHERE lead_id = 'lead 5';
 INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes, created_at)
 SELECT run, 1, 'ERRO', jsonb_build_object('codigo', 'INCERTO'), now() - interval '2 h' FROM cases WHERE codigo = 'FALHA_ENVIO'
 UNION ALL SELECT run, 1, 'ERRO', jsonb_build_object('codigo', codigo), now() - interval '1 h' FROM cases WHERE codigo IS NOT NULL;

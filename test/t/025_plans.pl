@@ -31,7 +31,11 @@ my %statements = (
 	'the move' => qr/UPDATE \S+lead_cadence_runs AS r SET status = CASE/,
 	'the events' => qr/INSERT INTO \S+lead_cadence_events/,
 	'the messages' => qr/INSERT INTO \S+lead_messages/,
-	'the search for abandoned claims' => qr/SELECT DISTINCT claim_id/);
+	'the note of a claim' => qr/INSERT INTO \S+cadence_claims/,
+	'the end of a claim' => qr/DELETE FROM \S+cadence_claims .*\$1\) FOR UPDATE/,
+	'the search for abandoned claims' => qr/SELECT DISTINCT r\.claim_id/,
+	'their release' => qr/UPDATE \S+lead_cadence_runs SET next_run_at = \$3/,
+	'their removal' => qr/DELETE FROM \S+cadence_claims .*FOR UPDATE OF/);
 
 my $provider = start_provider();
 my $node = new_cluster(
@@ -196,12 +200,25 @@ my %moods = (
 			FROM before AS b WHERE b.id = r.id; DROP TABLE before}, 'analyzed_all_due');
 	});
 
+# Claims of a process that is gone, whose runs were moved since.
+sub abandon_claims
+{
+	my ($database) = @_;
+
+	sql($node, q{INSERT INTO cadence_claims (claim_id, lease_end)
+		SELECT ('00000000-0000-8000-8000-' || lpad(i::text, 12, '0'))::uuid, now() + i * interval '1 min'
+		FROM generate_series(1, 5) AS i}, $database);
+	return;
+}
+
 for my $mood (sort keys %moods)
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $mood");
 	load($mood);
 	$moods{$mood}->();
+	abandon_claims($mood);
 	execute_slowly($mood);
+	is(sql($node, 'SELECT count(*) FROM cadence_claims', $mood), 0, "$mood: no claim is left");
 	look_at_status($mood);
 }
 
