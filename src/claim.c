@@ -15,10 +15,12 @@
  *
  * The batch size stands in the first statement as a literal: with a parameter
  * there the planner, which can not know that it is small, may prefer to sort
- * the whole table. The second asks for "id = ANY (...)": joined on id, it
- * would hash a scan of all runs. Its other conditions say IS TRUE, which no
- * index serves: with statistics from before the runs fell due the planner
- * would rather scan all that is due, for every batch.
+ * the whole table. The second looks where the first has seen the runs, which
+ * saves two look-ups in an index for each; for what is not there any more it
+ * asks for "id = ANY (...)": joined on id, it would hash a scan of all runs. Its
+ * other conditions say IS TRUE, which no index serves: with statistics from
+ * before the runs fell due the planner would rather scan all that is due, for
+ * every batch.
  */
 #include "postgres.h"
 
@@ -62,6 +64,7 @@ struct CadenceClaims
 	Pass all;
 	Pass bypass;
 	Pass *under_way;
+	Statement take_placed;
 	Statement take;
 	Statement recheck;
 	Statement next_due;
@@ -80,16 +83,18 @@ enum
 	LOOK_NEXT_RUN_AT,
 	LOOK_INTERRUPTED,
 	LOOK_LEAD_ID,
-	LOOK_STEP_ORDEM
+	LOOK_STEP_ORDEM,
+	LOOK_PLACE
 };
 
+static const RowsetColumn place_columns[] = {{"id", UUIDOID}, {"place", TIDOID}};
 static const RowsetColumn recheck_columns[] = {
 	{"n", INT4OID}, {"id", UUIDOID}, {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
 
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID,	  UUIDARRAYOID,
 								 TEXTARRAYOID,	 TEXTARRAYOID,	 TEXTARRAYOID};
 static const Oid next_due_types[] = {TIMESTAMPTZOID};
-static const Oid take_types[] = {UUIDARRAYOID, TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
+static const Oid take_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID, UUIDARRAYOID};
 
 /*
  * Goes past runs whose next step would meet a provider that is held up: one of
@@ -112,7 +117,7 @@ static char *
 look_sql(const CadenceTables *t, int batch_size, const char *condition)
 {
 	return psprintf("SELECT r.id, r.next_run_at, r.claim_id IS NOT NULL, r.lead_id::text, "
-					"r.next_step_ordem::int4 FROM %s AS r "
+					"r.next_step_ordem::int4, r.ctid FROM %s AS r "
 					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
 					"AND (r.next_run_at, r.id) " GT " ($2, $3) AND NOT r.id " EQ " ANY ($4) "
 					"%sORDER BY r.next_run_at, r.id LIMIT %d",
@@ -127,17 +132,38 @@ next_due_sql(const CadenceTables *t)
 					t->runs);
 }
 
+/* rows says which of the runs, after "UPDATE runs AS u SET ..."; it locks them. */
 static char *
-take_sql(const CadenceTables *t)
+take_sql(const CadenceTables *t, const char *rows)
 {
-	return psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $3, claim_id = $4, "
+	return psprintf("WITH taken AS (UPDATE %s AS u SET next_run_at = $2, claim_id = $3, "
 					"attempts = COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1, "
-					"updated_at = " NOW " WHERE u.id " EQ " ANY (ARRAY(SELECT l.id FROM %s AS l "
-					"WHERE l.id " EQ " ANY ($1) AND (l.status " EQ " 'ATIVA') IS TRUE "
-					"AND (l.next_run_at " LE " $2) IS TRUE FOR UPDATE SKIP LOCKED)) "
-					"AND (u.status " EQ " 'ATIVA') IS TRUE "
-					"AND (u.next_run_at " LE " $2) IS TRUE RETURNING " ROW_SOURCE_COLUMNS ") %s",
-					t->runs, t->runs, cadence_row_select(t, "taken"));
+					"updated_at = " NOW " %s AND (u.status " EQ " 'ATIVA') IS TRUE "
+					"AND (u.next_run_at " LE " $1) IS TRUE RETURNING " ROW_SOURCE_COLUMNS ") %s",
+					t->runs, rows, cadence_row_select(t, "taken"));
+}
+
+#define IS_FREE                          \
+	"(l.status " EQ " 'ATIVA') IS TRUE " \
+	"AND (l.next_run_at " LE " $1) IS TRUE FOR UPDATE OF l SKIP LOCKED"
+
+/* By the places where they were seen: neither look-up needs an index. */
+static char *
+take_placed_sql(const CadenceTables *t)
+{
+	return take_sql(t, psprintf("FROM (SELECT l.id AS run, l.ctid AS place FROM " ROWSET_NAME
+								" AS d JOIN %s AS l ON l.ctid " EQ " d.place AND l.id " EQ " d.id "
+								"WHERE " IS_FREE ") AS s "
+								"WHERE u.ctid " EQ " s.place AND u.id " EQ " s.run",
+								t->runs));
+}
+
+static char *
+take_by_id_sql(const CadenceTables *t)
+{
+	return take_sql(t, psprintf("WHERE u.id " EQ " ANY (ARRAY(SELECT l.id FROM %s AS l "
+								"WHERE l.id " EQ " ANY ($4) AND " IS_FREE "))",
+								t->runs));
 }
 
 static char *
@@ -175,7 +201,9 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 	claims->bypass.look =
 		STATEMENT("looking for due runs", look_sql(t, batch_size, past_held_up_sql(t)), look_types,
 				  SPI_OK_SELECT);
-	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_SELECT);
+	claims->take_placed =
+		STATEMENT("taking due runs", take_placed_sql(t), take_types, SPI_OK_SELECT);
+	claims->take = STATEMENT("taking due runs", take_by_id_sql(t), take_types, SPI_OK_SELECT);
 	claims->recheck =
 		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
 	claims->next_due =
@@ -196,6 +224,7 @@ read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
 	run->lead_id = isnull ? NULL : TextDatumGetCString(value);
 	value = SPI_getbinval(row, desc, LOOK_STEP_ORDEM, &isnull);
 	run->step_ordem = isnull ? -1 : DatumGetInt32(value);
+	run->place = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, LOOK_PLACE, &isnull));
 	run->row = NULL;
 }
 
@@ -293,15 +322,16 @@ by_id(const void *a, const void *b)
 	return memcmp(&(*(DueRun *const *) a)->id, &(*(DueRun *const *) b)->id, UUID_LEN);
 }
 
+/* Of the runs that are not taken. */
 static Datum
-sorted_ids(DueRun **sorted, int n)
+free_ids(DueRun **sorted, int n)
 {
 	ColumnArray ids;
 
-	qsort(sorted, n, sizeof(DueRun *), by_id);
 	column_init(&ids, UUIDOID, n);
 	for (int i = 0; i < n; i++)
-		column_add_uuid(&ids, &sorted[i]->id);
+		if (sorted[i]->row == NULL)
+			column_add_uuid(&ids, &sorted[i]->id);
 	return column_array(&ids);
 }
 
@@ -326,7 +356,7 @@ match_rows(ClaimResult *result, DueRun **sorted)
 	TupleDesc desc = SPI_tuptable->tupdesc;
 
 	result->desc = desc;
-	result->nrows = SPI_processed;
+	result->nrows += SPI_processed;
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
@@ -335,6 +365,37 @@ match_rows(ClaimResult *result, DueRun **sorted)
 
 		seen_run(sorted, result->nseen, DatumGetUUIDP(id))->row = row;
 	}
+}
+
+/*
+ * Takes what was seen. Nearly all of it is where it was seen; what somebody has
+ * changed since the look, and left due, is found by its id.
+ */
+static void
+take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, ClaimResult *result)
+{
+	int n = result->nseen;
+	DueRun **sorted = palloc(sizeof(DueRun *) * n);
+	Datum values[] = {TimestampTzGetDatum(claims->due_until), TimestampTzGetDatum(lease_end),
+					  UUIDPGetDatum(claim_id), (Datum) 0};
+	Rowset rows;
+
+	rowset_begin(&rows, place_columns, lengthof(place_columns));
+	for (int i = 0; i < n; i++)
+	{
+		sorted[i] = &result->seen[i];
+		rowset_put_uuid(&rows, &sorted[i]->id);
+		rowset_put_datum(&rows, PointerGetDatum(&sorted[i]->place));
+	}
+	qsort(sorted, n, sizeof(DueRun *), by_id);
+	statement_execute(&claims->take_placed, values, "   n", 0);
+	rowset_end(&rows);
+	match_rows(result, sorted);
+	if (result->nrows == n)
+		return;
+	values[3] = free_ids(sorted, n);
+	statement_execute(&claims->take, values, NULL, 0);
+	match_rows(result, sorted);
 }
 
 /*
@@ -350,28 +411,14 @@ void
 cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
 			  const CadenceHeldUp *held_up, int limit, bool ahead, ClaimResult *result)
 {
-	DueRun **sorted;
-	Datum values[4];
-
 	memset(result, 0, sizeof(*result));
 	if (held_up != NULL)
 		prepare_bypass(claims, held_up);
 	look(claims, held_up != NULL ? &claims->bypass : &claims->all, held_up, limit, result);
 	if (result->last && ahead)
 		look_ahead(claims, result);
-	if (result->nseen == 0)
-		return;
-
-	sorted = palloc(sizeof(DueRun *) * result->nseen);
-	for (int i = 0; i < result->nseen; i++)
-		sorted[i] = &result->seen[i];
-	values[0] = sorted_ids(sorted, result->nseen);
-	values[1] = TimestampTzGetDatum(claims->due_until);
-	values[2] = TimestampTzGetDatum(lease_end);
-	values[3] = UUIDPGetDatum(claim_id);
-
-	statement_execute(&claims->take, values, NULL, 0);
-	match_rows(result, sorted);
+	if (result->nseen > 0)
+		take(claims, claim_id, lease_end, result);
 }
 
 /*

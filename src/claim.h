@@ -10,6 +10,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "storage/itemptr.h"
 #include "utils/uuid.h"
 
 #include "execution.h"
@@ -23,6 +24,7 @@ typedef struct CadenceClaims CadenceClaims;
 typedef struct DueRun
 {
 	pg_uuid_t id;
+	ItemPointerData place; /* in its table */
 	TimestampTz due;
 	bool interrupted; /* an earlier claim was never recorded */
 	char *lead_id;

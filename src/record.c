@@ -50,6 +50,7 @@ typedef enum RecordPiece
 
 struct CadenceRecorder
 {
+	Statement move_placed;
 	Statement move;
 	Statement settle;
 	Statement pause;
@@ -62,6 +63,7 @@ struct CadenceRecorder
 static const RowsetColumn move_columns[] = {
 	{"n", INT4OID},				   /* the step's number in the batch */
 	{"id", UUIDOID},			   /* of the run */
+	{"place", TIDOID},			   /* in its table */
 	{"claim_id", UUIDOID},		   /* that must still be the run's */
 	{"lease_end", TIMESTAMPTZOID}, /* and its next_run_at */
 	{"status", TEXTOID},
@@ -97,7 +99,7 @@ static const Oid event_once_types[] = {UUIDOID, UUIDOID, INT4OID, TEXTOID, TEXTO
  * that status, but moves past the step that was sent.
  */
 static char *
-move_sql(const CadenceTables *t)
+move_sql(const CadenceTables *t, const char *condition)
 {
 	return psprintf(
 		"UPDATE %s AS r SET "
@@ -108,10 +110,10 @@ move_sql(const CadenceTables *t)
 		"next_run_at = CASE WHEN r.status::text " EQ " 'CANCELADA' THEN NULL "
 		"ELSE d.next_due END, attempts = d.attempts, "
 		"claim_id = CASE WHEN d.keep_claim THEN r.claim_id END, updated_at = " NOW " "
-		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id "
+		"FROM " ROWSET_NAME " AS d WHERE %sr.id " EQ " d.id "
 		"AND (r.claim_id " EQ " d.claim_id) IS TRUE AND (r.next_run_at " EQ
 		" d.lease_end) IS TRUE RETURNING d.n, r.status::text " EQ " d.status",
-		t->runs, t->run_status_type);
+		t->runs, t->run_status_type, condition);
 }
 
 /* A run that is held since nobody knew what has just been learned; it is active again. */
@@ -183,7 +185,9 @@ cadence_recorder_create(const CadenceTables *t)
 {
 	CadenceRecorder *r = palloc0(sizeof(*r));
 
-	r->move = ROWS_STATEMENT("moving runs on", move_sql(t), SPI_OK_UPDATE_RETURNING);
+	r->move_placed = ROWS_STATEMENT("moving runs on", move_sql(t, "r.ctid " EQ " d.place AND "),
+									SPI_OK_UPDATE_RETURNING);
+	r->move = ROWS_STATEMENT("moving runs on", move_sql(t, ""), SPI_OK_UPDATE_RETURNING);
 	r->settle = ROWS_STATEMENT("settling runs", settle_sql(t), SPI_OK_UPDATE_RETURNING);
 	r->pause = STATEMENT("pausing a run", pause_sql(t), pause_types, SPI_OK_UPDATE);
 	r->events = ROWS_STATEMENT("writing events", events_sql(t), SPI_OK_INSERT);
@@ -269,6 +273,7 @@ add_move(Rowset *rows, const CadenceStep *step, int number)
 
 	rowset_put_int(rows, number);
 	rowset_put_uuid(rows, &step->run_id);
+	rowset_put_datum(rows, PointerGetDatum(&step->place));
 	rowset_put_uuid(rows, &step->batch->claim_id);
 	rowset_put_time(rows, step->lease_end);
 	rowset_put_text(rows, status_text(plan->status));
@@ -283,20 +288,17 @@ add_move(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_bool(rows, keeps_claim(step));
 }
 
-/* Moves the runs and notes whose claims were lost. */
-static void
-move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
+/* Moves those of the runs that are not moved yet; returns how many it found. */
+static int
+move_lost(Statement *move, CadenceStep **steps, int n)
 {
 	Rowset rows;
 
 	rowset_begin(&rows, move_columns, lengthof(move_columns));
 	for (int i = 0; i < n; i++)
-	{
-		steps[i]->plan = plan_step(steps[i]);
-		steps[i]->lost = true;
-		add_move(&rows, steps[i], i);
-	}
-	execute_rows(&r->move, &rows);
+		if (steps[i]->lost)
+			add_move(&rows, steps[i], i);
+	execute_rows(move, &rows);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
@@ -308,6 +310,24 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 		step->as_planned = DatumGetBool(SPI_getbinval(row, desc, MOVED_AS_PLANNED, &isnull));
 	}
 	SPI_freetuptable(SPI_tuptable);
+	return (int) SPI_processed;
+}
+
+/*
+ * Moves the runs and notes whose claims were lost. Nearly all are where their
+ * claim has put them, which saves a look-up in an index; those that somebody has
+ * changed since are looked for by their ids.
+ */
+static void
+move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		steps[i]->plan = plan_step(steps[i]);
+		steps[i]->lost = true;
+	}
+	if (move_lost(&r->move_placed, steps, n) < n)
+		(void) move_lost(&r->move, steps, n);
 }
 
 static bool

@@ -453,8 +453,14 @@ cadence_step_create(TupleDesc desc, HeapTuple row)
 	bool isnull;
 	Datum id = heap_getattr(row, ROW_RUN_ID, desc, &isnull);
 	Datum at = heap_getattr(row, ROW_NEXT_RUN_AT, desc, &isnull);
+	bool has_no_place;
+	Datum place = heap_getattr(row, ROW_PLACE, desc, &has_no_place);
 
 	step->row = row;
+	if (has_no_place)
+		ItemPointerSetInvalid(&step->place);
+	else
+		step->place = *(ItemPointer) DatumGetPointer(place);
 	step->run_id = *DatumGetUUIDP(id);
 	cadence_uuid_text(&step->run_id, step->run_id_text);
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);

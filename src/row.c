@@ -26,7 +26,7 @@ cadence_row_select(const CadenceTables *t, const char *source)
 {
 	return psprintf("SELECT r.id, r.lead_id::text, r.empresa::text, r.next_run_at, "
 					"r.attempts::int4, r.cadence_id, r.next_step_ordem::int4, "
-					"k.id IS NOT NULL, k.* FROM %s AS r "
+					"r.ctid, k.id IS NOT NULL, k.* FROM %s AS r "
 					"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE x.lead_id " EQ
 					" r.lead_id AND x.empresa::text " EQ " r.empresa::text "
 					"ORDER BY x.updated_at DESC NULLS LAST LIMIT 1) AS k ON true",

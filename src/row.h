@@ -23,13 +23,14 @@ enum
 	ROW_ATTEMPTS,
 	ROW_CADENCE_ID,
 	ROW_NEXT_STEP_ORDEM,
+	ROW_PLACE, /* of the run in its table */
 	ROW_HAS_CONTACT,
 	ROW_CONTACT_FIRST /* from here on, the contact's own columns */
 };
 
 /* The columns of the runs that the SELECT's source must have. */
 #define ROW_SOURCE_COLUMNS \
-	"id, lead_id, empresa, next_run_at, attempts, cadence_id, next_step_ordem"
+	"id, lead_id, empresa, next_run_at, attempts, cadence_id, next_step_ordem, ctid"
 
 /* Column 0 stands for one that is not there: null. */
 extern char *row_text(TupleDesc desc, HeapTuple row, int column);

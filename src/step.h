@@ -13,6 +13,7 @@
 #include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
+#include "storage/itemptr.h"
 #include "utils/uuid.h"
 
 #include "plan.h"
@@ -70,6 +71,7 @@ typedef struct CadenceStep
 	/* the run, as claimed */
 	HeapTuple row; /* until it is resolved */
 	pg_uuid_t run_id;
+	ItemPointerData place; /* where the claim has put it; others may have moved it since */
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */
 	char *empresa;
