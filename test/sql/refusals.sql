@@ -116,6 +116,21 @@ SELECT * FROM outcome() WHERE lead = 'lead 6';
 SELECT * FROM state WHERE lead_id = 'lead 6';
 DROP TRIGGER divert ON lead_cadence_runs;
 
+-- a trigger that changes another run between the look and the claim, and while it is claimed: it is taken and moved all the same
+SELECT again();
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_trigger_depth() = 1 THEN
+        UPDATE lead_cadence_runs SET classification_snapshot = coalesce(classification_snapshot, '[]') || to_jsonb(claim_id IS NOT NULL)
+        WHERE lead_id = 'lead 5' AND classification_snapshot -> -1 IS DISTINCT FROM to_jsonb(claim_id IS NOT NULL);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch BEFORE UPDATE ON lead_cadence_runs FOR EACH STATEMENT EXECUTE FUNCTION touch();
+SELECT lead, status FROM outcome() WHERE lead IN ('lead 5', 'lead 6');
+SELECT lead_id, status, attempts, claimed, (SELECT classification_snapshot FROM lead_cadence_runs r WHERE r.lead_id = state.lead_id) AS touched_while_claimed FROM state WHERE lead_id IN ('lead 5', 'lead 6');
+DROP TRIGGER touch ON lead_cadence_runs;
+
 -- a deferred foreign key that refuses every event: the runs move all the same
 SELECT again();
 ALTER TABLE lead_cadence_events ADD COLUMN autor text DEFAULT 'ninguem';
