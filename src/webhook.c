@@ -5,8 +5,60 @@
 #include "webhook.h"
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+typedef struct Buffer
+{
+	char *text;
+	size_t len;
+	size_t size;
+} Buffer;
+
+/* Signature by json_dump_callback(): 0 when all is well. */
+static int
+append(const char *text, size_t len, void *arg)
+{
+	Buffer *buffer = arg;
+
+	if (len > buffer->size - buffer->len)
+	{
+		size_t size = (buffer->len + len) * 2;
+		char *larger = realloc(buffer->text, size);
+
+		if (larger == NULL)
+			return -1;
+		buffer->text = larger;
+		buffer->size = size;
+	}
+	memcpy(buffer->text + buffer->len, text, len);
+	buffer->len += len;
+	return 0;
+}
+
+/*
+ * A name, with what stands before it, and a value that is given up. Names and
+ * braces are ours, and every value is the library's: an object of its own per
+ * message, which it hashes and walks through, takes twice the time.
+ */
+static bool
+append_member(Buffer *body, const char *name, json_t *value)
+{
+	bool ok = value != NULL && append(name, strlen(name), body) == 0 &&
+			  json_dump_callback(value, append, body, JSON_COMPACT | JSON_ENCODE_ANY) == 0;
+
+	json_decref(value);
+	return ok;
+}
+
+/* Bytes that are no UTF-8 are found when the string is written. */
+static bool
+append_string(Buffer *body, const char *name, const char *value)
+{
+	return append_member(body, name, value != NULL ? json_string_nocheck(value) : json_null());
+}
 
 /*
  * The request's body, to be freed with free(); NULL when a field is not UTF-8
@@ -15,19 +67,20 @@
 char *
 webhook_body(const MessageFields *message)
 {
-	const char *address = strcasecmp(message->canal, "EMAIL") == 0 ? "email" : "telefone";
-	json_t *body;
-	char *text;
+	bool is_email = strcasecmp(message->canal, "EMAIL") == 0;
+	Buffer body = {0};
 
-	body = json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:i, s:s?, s:s?}", "leadId", message->lead_id,
-					 address, message->recipient, "mensagem", message->mensagem, "empresa",
-					 message->empresa, "runId", message->run_id, "stepOrdem", message->step_ordem,
-					 "templateCodigo", message->template_codigo, "canal", message->canal);
-	if (body == NULL)
-		return NULL;
-	text = json_dumps(body, JSON_COMPACT);
-	json_decref(body);
-	return text;
+	if (append_string(&body, "{\"leadId\":", message->lead_id) &&
+		append_string(&body, is_email ? ",\"email\":" : ",\"telefone\":", message->recipient) &&
+		append_string(&body, ",\"mensagem\":", message->mensagem) &&
+		append_string(&body, ",\"empresa\":", message->empresa) &&
+		append_string(&body, ",\"runId\":", message->run_id) &&
+		append_member(&body, ",\"stepOrdem\":", json_integer(message->step_ordem)) &&
+		append_string(&body, ",\"templateCodigo\":", message->template_codigo) &&
+		append_string(&body, ",\"canal\":", message->canal) && append("}", 2, &body) == 0)
+		return body.text;
+	free(body.text);
+	return NULL;
 }
 
 /*
