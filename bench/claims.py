@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long claims took, from what auto_explain wrote into the server's log.
 
-A claim is a statement that takes runs (FOR UPDATE SKIP LOCKED) together with the look for due runs
+A claim is a statement that takes runs (WITH taken AS ...) together with the look for due runs
 before it, where that is a statement of its own. The last ones find less than a batch and are left
 out: only those that took as many as the largest count.
 """
@@ -37,7 +37,7 @@ def main():
     looks, takes = [], []
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
         for duration, text, rows in statements(log):
-            if "SKIP LOCKED" in text:
+            if "WITH taken" in text:
                 takes.append((rows or 0, duration))
             elif re.search(r"ORDER BY (\w+\.)?next_run_at", text) and "lead_id" in text:
                 looks.append((rows or 0, duration))

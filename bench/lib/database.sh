@@ -40,9 +40,37 @@ start_main_cluster() {
     [[ -z ${MAIN_CLUSTER:-} ]] || return 0
     MAIN_CLUSTER=yes
     start_cluster main "${CLUSTER_SETTINGS[@]}" "${OTHER_SETTINGS[@]}"
+    reserve_huge_pages
     # shellcheck disable=SC2119
     restart_cluster
     as_user createuser crm
+}
+
+# Large pages of memory for the server's buffers, as its manual advises where those are large. Only
+# root can have them reserved, and before PostgreSQL 15 the server does not say how many it needs.
+reserve_huge_pages() {
+    local pages=/proc/sys/vm/nr_hugepages wanted=0
+    HUGE_PAGES=none
+    if [[ $EUID -eq 0 && -w $pages && $PG_MAJOR -ge 15 ]]; then
+        wanted=$(admin -d postgres -c 'SHOW shared_memory_size_in_huge_pages')
+    fi
+    if [[ $wanted -gt 0 ]]; then
+        HUGE_PAGES_BEFORE=$(<$pages)
+        trap 'clean_up; release_huge_pages' EXIT
+        say "$((HUGE_PAGES_BEFORE + wanted))" >$pages
+        if [[ $(<$pages) -ge $((HUGE_PAGES_BEFORE + wanted)) ]]; then
+            HUGE_PAGES=$wanted
+            admin -d postgres -c 'ALTER SYSTEM SET huge_pages = on'
+        else
+            release_huge_pages
+        fi
+    fi
+    printf 'huge_pages\t%s\n' "$HUGE_PAGES" >>"$RESULTS/setup.tsv"
+}
+
+# The machine has as many as before.
+release_huge_pages() {
+    say "$HUGE_PAGES_BEFORE" >/proc/sys/vm/nr_hugepages
 }
 
 # restart_cluster [OPTION…]: with options of postgres until the next restart, and many open files.

@@ -29,9 +29,9 @@ PG_MODULE_MAGIC;
 void _PG_init(void);
 
 /* What the statements of claim.c and record.c are known by. */
-#define CLAIM_LOCKS "FOR UPDATE SKIP LOCKED"
-#define CLAIM_MOVES "next_run_at = $3"
-#define RECORD_READS "FROM cadence_batch AS d WHERE r.id"
+#define CLAIM_LOCKS "SKIP LOCKED"
+#define CLAIM_MOVES "next_run_at = $2, claim_id = $3"
+#define RECORD_READS "FROM cadence_batch AS d WHERE r."
 
 #define WORKER_TYPE "cadence_runner"
 
