@@ -12,7 +12,8 @@
  * as long as those like. What is due meanwhile is taken by who joins next.
  *
  * The places are session-level advisory locks of the callers: they are free
- * again whatever happens to a caller, and are seen in pg_locks.
+ * again whatever happens to a caller, and are seen in pg_locks. Those who wait
+ * share one more, by which whoever leaves a place finds the next to wake.
  */
 #include "postgres.h"
 
@@ -20,30 +21,42 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 
 #include "admission.h"
+#include "compat.h"
 
 /* The first of the two numbers of our locks among advisory locks with two. */
 #define ADMISSION_LOCK_CLASS 0x43414447
 
-/* The first is held to the end by who comes first, the other for a moment by who came last. */
+/*
+ * The first is held to the end by who comes first, the second for a moment by
+ * who came last, the third by all who wait for the second.
+ */
 enum
 {
 	PLACE_FIRST = 1,
-	PLACE_LAST = 2
+	PLACE_LAST = 2,
+	PLACE_WAITING = 4
 };
 
 /* So long nobody else joins: a small part of the two seconds that a due step may be late. */
 #define JOINING_MS 500
 
-/* A caller waits for so long at most, and looks so often whether a place is free. */
+/* A caller waits for so long at most, and looks so often even if nobody wakes it. */
 #define PATIENCE_MS 10000
-#define POLL_MS 10
+#define POLL_MS 100
 
 static void
 place_tag(int place, LOCKTAG *tag)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ADMISSION_LOCK_CLASS, place, 2);
+}
+
+static LOCKMODE
+place_mode(int place)
+{
+	return place == PLACE_WAITING ? ShareLock : ExclusiveLock;
 }
 
 static bool
@@ -52,7 +65,7 @@ take(Admission *admission, int place)
 	LOCKTAG tag;
 
 	place_tag(place, &tag);
-	if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+	if (LockAcquire(&tag, place_mode(place), true, true) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 	admission->places |= place;
 	return true;
@@ -66,8 +79,25 @@ leave(Admission *admission, int place)
 	if (!(admission->places & place))
 		return;
 	place_tag(place, &tag);
-	(void) LockRelease(&tag, ExclusiveLock, true);
+	(void) LockRelease(&tag, place_mode(place), true);
 	admission->places &= ~place;
+}
+
+/* Whoever has waited longest: the server lists a lock's holders in their order. */
+static void
+wake_next(void)
+{
+	LOCKTAG tag;
+	VirtualTransactionId *waiting;
+	PGPROC *next;
+	int n;
+
+	place_tag(PLACE_WAITING, &tag);
+	waiting = GetLockConflicts(&tag, ExclusiveLock, &n);
+	next = n > 0 ? cadence_process_of(waiting[0]) : NULL;
+	if (next != NULL)
+		SetLatch(&next->procLatch);
+	pfree(waiting);
 }
 
 /* By a clock that nobody sets. */
@@ -103,8 +133,13 @@ admission_enter(Admission *admission)
 	instr_time since;
 
 	INSTR_TIME_SET_CURRENT(since);
-	while (!take(admission, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
-		wait_a_moment();
+	if (!take(admission, PLACE_LAST))
+	{
+		(void) take(admission, PLACE_WAITING);
+		while (!take(admission, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
+			wait_a_moment();
+		leave(admission, PLACE_WAITING);
+	}
 	admission->is_first = take(admission, PLACE_FIRST);
 	INSTR_TIME_SET_CURRENT(admission->entered_at);
 }
@@ -115,7 +150,10 @@ admission_enter(Admission *admission)
 void
 admission_make_way(Admission *admission)
 {
+	if (!(admission->places & PLACE_LAST))
+		return;
 	leave(admission, PLACE_LAST);
+	wake_next();
 }
 
 /*
@@ -140,6 +178,7 @@ admission_pass_on(Admission *admission, long at_most_ms)
 void
 admission_leave(Admission *admission)
 {
+	leave(admission, PLACE_WAITING);
 	leave(admission, PLACE_FIRST);
-	leave(admission, PLACE_LAST);
+	admission_make_way(admission);
 }

@@ -60,6 +60,15 @@
 #define cadence_backend_status(number) pgstat_fetch_stat_local_beentry(number)
 #endif
 
+/* The process that a lock's holder is, NULL when it is gone. */
+#if PG_VERSION_NUM >= 170000
+#include "storage/procarray.h"
+#define cadence_process_of(holder) ProcNumberGetProc((holder).procNumber)
+#else
+#include "storage/sinvaladt.h"
+#define cadence_process_of(holder) BackendIdGetProc((holder).backendId)
+#endif
+
 #if PG_VERSION_NUM < 150000
 #include "funcapi.h"
 

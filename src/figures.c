@@ -46,10 +46,11 @@ figures_sql(const CadenceTables *t)
 		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS d), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
-		/* one look-up for each claim, which no statistics make a join of */
+		/* one look-up for each claim, as in orphans.c */
 		"COALESCE((SELECT pg_catalog.sum((SELECT pg_catalog.count(*) FROM %s AS r "
-		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " EQ " c.lease_end "
-		"AND (r.claim_id " EQ " c.claim_id) IS TRUE)) FROM %s AS c "
+		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end "
+		"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ
+		" c.claim_id) IS TRUE)) FROM %s AS c "
 		"WHERE c.lease_end " GT " $1), 0)::int8, "
 		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
 		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "array.h"
@@ -33,13 +34,27 @@ struct CadenceOrphans
 	Statement forget;
 	Statement find_halted;
 	Statement note_halted;
-	bool halted; /* the last search has seen some */
+
+	/* what the last search has seen */
+	MemoryContext found;
+	Datum ended; /* claims that perhaps no run has any more, as an array */
+	bool has_ended;
+	bool halted;
 };
 
 static const Oid release_types[] = {UUIDARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 static const Oid forget_types[] = {UUIDARRAYOID};
 static const Oid halted_types[] = {INT4OID};
 static const Oid note_types[] = {UUIDARRAYOID, UUIDARRAYOID};
+
+/*
+ * The runs r that a claim c has. Its lease's end as a range: for that the
+ * planner expects the same whatever it knows of the column, while a single value
+ * may stand for most of a table whose runs fell due together.
+ */
+#define RUNS_OF_CLAIM                                               \
+	"r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end " \
+	"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ " c.claim_id) IS TRUE"
 
 /* All claims there are, and those of runs that are not active. */
 static char *
@@ -51,14 +66,14 @@ find_sql(const CadenceTables *t)
 					t->claims, t->runs);
 }
 
+/* A subquery that locks is not made part of a join: each claim's runs are looked up. */
 static char *
 release_sql(const CadenceTables *t)
 {
 	return psprintf("UPDATE %s SET next_run_at = $3, updated_at = " NOW " "
-					"WHERE id " EQ " ANY (ARRAY(SELECT r.id FROM %s AS r "
-					"JOIN unnest($1, $2) AS d(claim_id, lease_end) "
-					"ON r.next_run_at " EQ " d.lease_end AND r.claim_id " EQ " d.claim_id "
-					"WHERE r.status " EQ " 'ATIVA' FOR UPDATE OF r SKIP LOCKED))",
+					"WHERE id " EQ " ANY (ARRAY(SELECT s.id "
+					"FROM unnest($1, $2) AS c(claim_id, lease_end), LATERAL (SELECT r.id "
+					"FROM %s AS r WHERE " RUNS_OF_CLAIM " FOR UPDATE SKIP LOCKED) AS s))",
 					t->runs, t->runs);
 }
 
@@ -69,10 +84,10 @@ forget_sql(const CadenceTables *t)
 	return psprintf("DELETE FROM %s WHERE claim_id " EQ
 					" ANY (ARRAY(SELECT c.claim_id FROM %s AS c "
 					"WHERE c.claim_id " EQ " ANY ($1) AND (SELECT r.id FROM %s AS r "
-					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " EQ " c.lease_end "
-					"AND (r.claim_id " EQ " c.claim_id) IS TRUE LIMIT 1) IS NULL "
-					"FOR UPDATE OF c SKIP LOCKED))",
-					t->claims, t->claims, t->runs);
+					"WHERE " RUNS_OF_CLAIM " LIMIT 1) IS NULL AND (SELECT r.id FROM %s AS r "
+					"WHERE r.claim_id " EQ " c.claim_id AND r.claim_id IS NOT NULL "
+					"AND r.status " NE " 'ATIVA' LIMIT 1) IS NULL FOR UPDATE OF c SKIP LOCKED))",
+					t->claims, t->claims, t->runs, t->runs);
 }
 
 static char *
@@ -113,6 +128,8 @@ cadence_orphans_create(const CadenceTables *t)
 {
 	CadenceOrphans *o = palloc0(sizeof(*o));
 
+	o->found =
+		AllocSetContextCreate(CurrentMemoryContext, "cadence_runner orphans", ALLOCSET_SMALL_SIZES);
 	o->find = (Statement){
 		.what = "looking for abandoned claims", .sql = find_sql(t), .expected = SPI_OK_SELECT};
 	o->release =
@@ -176,19 +193,35 @@ add_claim(CadenceOrphans *o, Found *found, const pg_uuid_t *id, bool has_lease,
 		  TimestampTz lease_end)
 {
 	bool is_alive = cadence_claimant_is_alive(id);
+	bool has_passed = lease_end <= GetCurrentTimestamp();
 
 	if (!has_lease)
 	{
 		o->halted = o->halted || !is_alive;
 		return;
 	}
-	if (!is_alive)
+	/* after its end the runs are due as they are, in their own order */
+	if (!is_alive && !has_passed)
 	{
 		column_add_uuid(&found->claims, id);
 		column_add_time(&found->lease_ends, lease_end);
 	}
-	if (!is_alive || lease_end < GetCurrentTimestamp())
+	if (!is_alive || has_passed)
 		column_add_uuid(&found->ended, id);
+}
+
+static void
+keep_ended(CadenceOrphans *o, const Found *found)
+{
+	MemoryContext old;
+
+	MemoryContextReset(o->found);
+	o->has_ended = found->ended.n > 0;
+	if (!o->has_ended)
+		return;
+	old = MemoryContextSwitchTo(o->found);
+	o->ended = column_array(&found->ended);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -228,21 +261,33 @@ cadence_orphans_release(CadenceOrphans *o, TimestampTz due)
 {
 	Found found;
 	Datum values[3];
-	uint64 released = 0;
 
 	find(o, &found);
-	if (found.claims.n > 0)
-	{
-		values[0] = column_array(&found.claims);
-		values[1] = column_array(&found.lease_ends);
-		values[2] = TimestampTzGetDatum(due);
-		statement_execute(&o->release, values, NULL, 0);
-		released = SPI_processed;
-	}
-	if (found.ended.n > 0)
-	{
-		values[0] = column_array(&found.ended);
-		statement_execute(&o->forget, values, NULL, 0);
-	}
-	return released;
+	keep_ended(o, &found);
+	if (found.claims.n == 0)
+		return 0;
+	values[0] = column_array(&found.claims);
+	values[1] = column_array(&found.lease_ends);
+	values[2] = TimestampTzGetDatum(due);
+	statement_execute(&o->release, values, NULL, 0);
+	return SPI_processed;
+}
+
+/*
+ * Whether the last search has seen claims that perhaps no run has any more.
+ */
+bool
+cadence_orphans_have_ended(const CadenceOrphans *o)
+{
+	return o->has_ended;
+}
+
+/*
+ * Forgets those of them that no run has. To be called last, in a transaction of
+ * its own: a run that refuses to be released is no reason to keep the rest.
+ */
+void
+cadence_orphans_forget(CadenceOrphans *o)
+{
+	statement_execute(&o->forget, &o->ended, NULL, 0);
 }

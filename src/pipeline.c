@@ -335,6 +335,7 @@ seek_orphans(Pipeline *p)
 	p->orphans_sought = true;
 	pipeline_attempt(p, turn_release_orphans);
 	pipeline_attempt(p, turn_note_halted);
+	pipeline_attempt(p, turn_forget_claims);
 }
 
 static void

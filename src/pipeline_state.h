@@ -144,6 +144,7 @@ extern ClaimKind turn_begin_claim(Pipeline *p);
 extern void turn_take(Pipeline *p, bool with_record, ClaimKind claim);
 extern void turn_release_orphans(Pipeline *p);
 extern void turn_note_halted(Pipeline *p);
+extern void turn_forget_claims(Pipeline *p);
 extern void turn_check_licence(Pipeline *p);
 extern void turn_record_rest(Pipeline *p);
 extern void turn_record_essentials(Pipeline *p);

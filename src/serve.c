@@ -200,7 +200,8 @@ release_orphans(Service *s)
 		return;
 	s->next_orphans = s->now + ORPHANS_US;
 	if (!pipeline_attempt(&s->pipeline, turn_release_orphans) ||
-		!pipeline_attempt(&s->pipeline, turn_note_halted))
+		!pipeline_attempt(&s->pipeline, turn_note_halted) ||
+		!pipeline_attempt(&s->pipeline, turn_forget_claims))
 		s->retry_orphans = s->next_orphans;
 	else
 		s->retry_orphans = DT_NOEND;

@@ -217,6 +217,16 @@ turn_check_licence(Pipeline *p)
 	cadence_arming_check(p->tables);
 }
 
+/* What the table has made of the lease's end: an adopted column may have less precision. */
+static TimestampTz
+lease_kept(CadenceStep **steps, int n, TimestampTz until)
+{
+	for (int i = 0; i < n; i++)
+		if (steps[i]->lease_end == until)
+			return until;
+	return steps[0]->lease_end;
+}
+
 /* One claim in a transaction of its own or, with records to write, in theirs. */
 static void
 claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult *claim,
@@ -235,13 +245,13 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 	cadence_claim_id(&batch->claim_id);
 	cadence_claim(p->claims, &batch->claim_id, until, kind == CLAIM_BYPASS ? &held_up : NULL,
 				  p->careful > 0 ? 1 : 0, p->resident, claim);
-	if (claim->nrows > 0)
-		cadence_lease_begin(p->leases, &batch->claim_id, until);
 	if (p->resident && claim->nseen > 0)
 		turn_check_licence(p);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
 	MemoryContextSwitchTo(old);
 	resolve_rows(p, batch, claim, *steps);
+	if (claim->nrows > 0)
+		cadence_lease_begin(p->leases, &batch->claim_id, lease_kept(*steps, claim->nrows, until));
 }
 
 ErrorData *
@@ -449,6 +459,17 @@ turn_release_orphans(Pipeline *p)
 	cadence_xact_commit();
 	if (released > 0 && !p->resident)
 		p->exhausted = false;
+}
+
+/* Claims of which no run is left. */
+void
+turn_forget_claims(Pipeline *p)
+{
+	if (!cadence_orphans_have_ended(p->orphans))
+		return;
+	cadence_xact_begin(p->tables, "cadence_runner: forgetting claims that have ended");
+	cadence_orphans_forget(p->orphans);
+	cadence_xact_commit();
 }
 
 /* Those on runs that were paused or cancelled meanwhile are noted. */

@@ -25,17 +25,19 @@ my $large = qr/^(?:lead_cadence_runs|lead_contacts|lead_cadence_events|lead_mess
 # What an execution does, by a part of the statement's text that no other has.
 my %statements = (
 	'the look' => qr/SELECT r\.id, r\.next_run_at, r\.claim_id IS NOT NULL/,
-	'the claim' => qr/WITH taken AS/,
+	'the claim' => qr/WITH taken AS .*l\.ctid/,
+	'the claim of what was changed since the look' => qr/WITH taken AS .*ANY \(\$4\)/,
 	'the lookup of steps' => qr/SELECT r\.n, c\.id IS NOT NULL/,
 	'the second look at what waits' => qr/SELECT d\.n FROM cadence_batch/,
-	'the move' => qr/UPDATE \S+lead_cadence_runs AS r SET status = CASE/,
+	'the move' => qr/SET status = CASE .*r\.ctid/,
+	'the move of what was changed since the claim' => qr/SET status = CASE .*WHERE r\.id/,
 	'the events' => qr/INSERT INTO \S+lead_cadence_events/,
 	'the messages' => qr/INSERT INTO \S+lead_messages/,
 	'the note of a claim' => qr/INSERT INTO \S+cadence_claims/,
 	'the end of a claim' => qr/DELETE FROM \S+cadence_claims .*\$1\) FOR UPDATE/,
 	'the search for abandoned claims' => qr/SELECT DISTINCT r\.claim_id/,
 	'their release' => qr/UPDATE \S+lead_cadence_runs SET next_run_at = \$3/,
-	'their removal' => qr/DELETE FROM \S+cadence_claims .*FOR UPDATE OF/);
+	'the removal of ended ones' => qr/DELETE FROM \S+cadence_claims .*FOR UPDATE OF/);
 
 my $provider = start_provider();
 my $node = new_cluster(
@@ -190,6 +192,14 @@ my %moods = (
 		sql($node, q{UPDATE lead_cadence_runs AS r SET next_run_at = b.next_run_at
 			FROM before AS b WHERE b.id = r.id}, 'analyzed_before');
 	},
+	# enrolled together, so that one time stands for most of the table
+	analyzed_same_time => sub {
+		fill('analyzed_same_time');
+		sql($node, q{UPDATE lead_cadence_runs
+			SET next_run_at = now() + CASE WHEN next_run_at <= now() THEN interval '-1 hour' ELSE interval '1 hour' END},
+			'analyzed_same_time');
+		sql($node, $analyze, 'analyzed_same_time');
+	},
 	# most of them due long ago, by what the planner knows
 	analyzed_all_due => sub {
 		fill('analyzed_all_due');
@@ -211,14 +221,36 @@ sub abandon_claims
 	return;
 }
 
+# The oldest of the due runs is changed between look and claim, and between claim and record.
+sub change_meanwhile
+{
+	my ($database) = @_;
+	my $first = sql($node, 'SELECT lead_id FROM lead_cadence_runs ORDER BY next_run_at, id LIMIT 1', $database);
+
+	sql($node, qq{CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN
+			IF pg_trigger_depth() = 1 THEN
+				UPDATE lead_cadence_runs
+				SET classification_snapshot = coalesce(classification_snapshot, '[]') || to_jsonb(claim_id IS NOT NULL)
+				WHERE lead_id = '$first'
+					AND classification_snapshot -> -1 IS DISTINCT FROM to_jsonb(claim_id IS NOT NULL);
+			END IF;
+			RETURN NULL;
+		END \$\$;
+		CREATE TRIGGER touch BEFORE UPDATE ON lead_cadence_runs FOR EACH STATEMENT EXECUTE FUNCTION touch()},
+		$database);
+	return;
+}
+
 for my $mood (sort keys %moods)
 {
 	$node->safe_psql('postgres', "CREATE DATABASE $mood");
 	load($mood);
 	$moods{$mood}->();
 	abandon_claims($mood);
+	change_meanwhile($mood);
 	execute_slowly($mood);
 	is(sql($node, 'SELECT count(*) FROM cadence_claims', $mood), 0, "$mood: no claim is left");
+	abandon_claims($mood);
 	look_at_status($mood);
 }
 
