@@ -16,13 +16,13 @@ CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c own
 	launcher.c admission.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
 	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
 	lease.c orphans.c row.c position.c \
-	resolve.c queue.c record.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
+	resolve.c message.c queue.c record.c record_retry.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
 	template.c render.c preview.c json.c array.c rowset.c uuid.c statement.c)
 OBJS = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_OBJ = $(addprefix src/,dispatch.o answer.o webhook.o outcome.o address.o sockets.o)
+DISPATCH_OBJ = $(addprefix src/,dispatch.o request.o answer.o webhook.o outcome.o address.o sockets.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))

@@ -17,6 +17,62 @@
 /* The beginning of a secret that is still worth hiding, in bytes. */
 #define SECRET_PREFIX_MIN 4
 
+void
+answer_reset(AnswerBuffer *answer)
+{
+	answer->status_line[0] = '\0';
+	answer->header_bytes = answer->body_len = 0;
+	answer->too_long = false;
+}
+
+static void
+keep_status_line(AnswerBuffer *answer, const char *line, size_t len)
+{
+	const char *text = memchr(line, ' ', len);
+	size_t n = 0;
+
+	if (text == NULL)
+		return;
+	for (text++; text < line + len && n < STATUS_LINE_MAX - 1; text++)
+		if (*text >= 0x20 && *text < 0x7F)
+			answer->status_line[n++] = *text;
+	answer->status_line[n] = '\0';
+}
+
+bool
+answer_headers_are_too_long(const AnswerBuffer *answer)
+{
+	return answer->header_bytes > ANSWER_HEADERS_MAX;
+}
+
+/*
+ * Takes one header line; false when there are too many.
+ */
+bool
+answer_add_header(AnswerBuffer *answer, const char *line, size_t len)
+{
+	answer->header_bytes += len;
+	if (answer_headers_are_too_long(answer))
+		return false;
+	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
+		keep_status_line(answer, line, len);
+	return true;
+}
+
+/*
+ * Takes a part of the body; false when it is too long, and what fits was kept.
+ */
+bool
+answer_add_body(AnswerBuffer *answer, const char *data, size_t len)
+{
+	size_t n = Min(len, ANSWER_MAX - answer->body_len);
+
+	memcpy(answer->body + answer->body_len, data, n);
+	answer->body_len += n;
+	answer->too_long = n < len;
+	return !answer->too_long;
+}
+
 /* Texts of a step live as long as its batch. */
 static char *
 keep_text(const CadenceStep *step, const char *text)

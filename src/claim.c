@@ -64,8 +64,8 @@ struct CadenceClaims
 	Pass all;
 	Pass bypass;
 	Pass *under_way;
-	Statement take_placed;
-	Statement take;
+	Statement take_by_ctid;
+	Statement take_by_id;
 	Statement recheck;
 	Statement next_due;
 	int batch_size;
@@ -84,10 +84,10 @@ enum
 	LOOK_INTERRUPTED,
 	LOOK_LEAD_ID,
 	LOOK_STEP_ORDEM,
-	LOOK_PLACE
+	LOOK_CTID
 };
 
-static const RowsetColumn place_columns[] = {{"id", UUIDOID}, {"place", TIDOID}};
+static const RowsetColumn seen_columns[] = {{"id", UUIDOID}, {"ctid_seen", TIDOID}};
 static const RowsetColumn recheck_columns[] = {
 	{"n", INT4OID}, {"id", UUIDOID}, {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
 
@@ -147,15 +147,16 @@ take_sql(const CadenceTables *t, const char *rows)
 	"(l.status " EQ " 'ATIVA') IS TRUE " \
 	"AND (l.next_run_at " LE " $1) IS TRUE FOR UPDATE OF l SKIP LOCKED"
 
-/* By the places where they were seen: neither look-up needs an index. */
+/* By the ctids under which they were seen: neither look-up needs an index. */
 static char *
-take_placed_sql(const CadenceTables *t)
+take_by_ctid_sql(const CadenceTables *t)
 {
-	return take_sql(t, psprintf("FROM (SELECT l.id AS run, l.ctid AS place FROM " ROWSET_NAME
-								" AS d JOIN %s AS l ON l.ctid " EQ " d.place AND l.id " EQ " d.id "
-								"WHERE " IS_FREE ") AS s "
-								"WHERE u.ctid " EQ " s.place AND u.id " EQ " s.run",
-								t->runs));
+	return take_sql(t,
+					psprintf("FROM (SELECT l.id AS run, l.ctid AS ctid_locked FROM " ROWSET_NAME
+							 " AS d JOIN %s AS l ON l.ctid " EQ " d.ctid_seen AND l.id " EQ " d.id "
+							 "WHERE " IS_FREE ") AS s "
+							 "WHERE u.ctid " EQ " s.ctid_locked AND u.id " EQ " s.run",
+							 t->runs));
 }
 
 static char *
@@ -201,9 +202,9 @@ cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_s
 	claims->bypass.look =
 		STATEMENT("looking for due runs", look_sql(t, batch_size, past_held_up_sql(t)), look_types,
 				  SPI_OK_SELECT);
-	claims->take_placed =
-		STATEMENT("taking due runs", take_placed_sql(t), take_types, SPI_OK_SELECT);
-	claims->take = STATEMENT("taking due runs", take_by_id_sql(t), take_types, SPI_OK_SELECT);
+	claims->take_by_ctid =
+		STATEMENT("taking due runs", take_by_ctid_sql(t), take_types, SPI_OK_SELECT);
+	claims->take_by_id = STATEMENT("taking due runs", take_by_id_sql(t), take_types, SPI_OK_SELECT);
 	claims->recheck =
 		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
 	claims->next_due =
@@ -224,7 +225,7 @@ read_due_run(DueRun *run, HeapTuple row, TupleDesc desc)
 	run->lead_id = isnull ? NULL : TextDatumGetCString(value);
 	value = SPI_getbinval(row, desc, LOOK_STEP_ORDEM, &isnull);
 	run->step_ordem = isnull ? -1 : DatumGetInt32(value);
-	run->place = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, LOOK_PLACE, &isnull));
+	run->ctid = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, LOOK_CTID, &isnull));
 	run->row = NULL;
 }
 
@@ -380,21 +381,21 @@ take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, Cl
 					  UUIDPGetDatum(claim_id), (Datum) 0};
 	Rowset rows;
 
-	rowset_begin(&rows, place_columns, lengthof(place_columns));
+	rowset_begin(&rows, seen_columns, lengthof(seen_columns));
 	for (int i = 0; i < n; i++)
 	{
 		sorted[i] = &result->seen[i];
 		rowset_put_uuid(&rows, &sorted[i]->id);
-		rowset_put_datum(&rows, PointerGetDatum(&sorted[i]->place));
+		rowset_put_datum(&rows, PointerGetDatum(&sorted[i]->ctid));
 	}
 	qsort(sorted, n, sizeof(DueRun *), by_id);
-	statement_execute(&claims->take_placed, values, "   n", 0);
+	statement_execute(&claims->take_by_ctid, values, "   n", 0);
 	rowset_end(&rows);
 	match_rows(result, sorted);
 	if (result->nrows == n)
 		return;
 	values[3] = free_ids(sorted, n);
-	statement_execute(&claims->take, values, NULL, 0);
+	statement_execute(&claims->take_by_id, values, NULL, 0);
 	match_rows(result, sorted);
 }
 

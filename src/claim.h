@@ -24,7 +24,7 @@ typedef struct CadenceClaims CadenceClaims;
 typedef struct DueRun
 {
 	pg_uuid_t id;
-	ItemPointerData place; /* in its table */
+	ItemPointerData ctid;
 	TimestampTz due;
 	bool interrupted; /* an earlier claim was never recorded */
 	char *lead_id;

@@ -2,15 +2,8 @@
  * dispatch.c
  *		Dispatch: sends resolved steps to their providers, many at once.
  *
- * The only file that knows libcurl. One multi handle, whose easy handles are
- * kept and used again, as are its connections.
- *
- * One attempt is one request on the wire. libcurl sends a request again by
- * itself when a connection that it used again dies without an answer. It asks
- * before each time that it is about to send (CURLOPT_PREREQFUNCTION, from 7.80
- * on), and is told no once bytes have left. Older ones get the body from a read
- * function whose seek function refuses once bytes were taken. Either way the
- * transfer ends as uncertain instead of reaching the provider twice.
+ * One multi handle, whose easy handles are kept and used again, as are its
+ * connections; what one of them does is request.c's.
  *
  * libcurl's callbacks run on libcurl's stack: none of them allocates from
  * PostgreSQL or raises an error. Its resolver makes threads, which must never
@@ -21,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include <curl/curl.h>
 #include <signal.h>
 #include <time.h>
 
@@ -35,59 +27,17 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "address.h"
-#include "answer.h"
 #include "compat.h"
 #include "dispatch.h"
-#include "outcome.h"
-#include "provider.h"
+#include "request.h"
 #include "sockets.h"
-#include "webhook.h"
 
 PG_MODULE_MAGIC;
-
-/* An answer's body is read up to here: its JSON says little. */
-#define ANSWER_MAX (64 * 1024)
-#define ANSWER_HEADERS_MAX (64 * 1024)
-#define STATUS_LINE_MAX 128
-
-/* From here on libcurl asks before it sends; with the body at hand it sends both at once. */
-#define ASKS_BEFORE_SENDING (LIBCURL_VERSION_NUM >= 0x075000)
 
 #define NO_TIMER PG_INT64_MAX
 
 /* So many sockets are looked at before new transfers get their turn. */
 #define READY_MAX 256
-
-/* What one header line says, its value to be written over for each request. */
-#define KEY_HEADER "Idempotency-Key: "
-
-typedef struct Transfer
-{
-	slist_node node; /* in the free list or in the list of what has ended */
-	CadenceDispatcher *dispatcher;
-	CURL *easy;
-	CadenceStep *step;
-	bool active; /* added to the multi handle */
-
-	char *body;
-	size_t body_len;
-	size_t body_sent;
-	struct curl_slist *headers;
-	char *key;						 /* where the idempotency key stands in them */
-	const CadenceProvider *provider; /* that the handle is set up for */
-	int generation;
-	TimestampTz started_at;
-	const char *secrets[ANSWER_SECRETS]; /* those of its provider when it started */
-
-	char status_line[STATUS_LINE_MAX];
-	size_t header_bytes;
-	bool refused_address;
-	bool too_long;
-	size_t answer_len;
-	char answer[ANSWER_MAX];
-	char error[CURL_ERROR_SIZE];
-} Transfer;
 
 struct CadenceDispatcher
 {
@@ -123,103 +73,6 @@ unmask_signals(const sigset_t *saved)
 }
 
 /* ---- libcurl's callbacks: no palloc, no ereport ------------------------ */
-
-static bool
-bytes_have_left(const Transfer *t)
-{
-	long request_bytes = 0;
-
-	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-	return request_bytes > 0 || t->body_sent > 0;
-}
-
-#if ASKS_BEFORE_SENDING
-static int
-may_send(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
-{
-	return bytes_have_left(arg) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
-}
-#else
-static size_t
-read_body(char *buffer, size_t size, size_t count, void *arg)
-{
-	Transfer *t = arg;
-	size_t n = Min(size * count, t->body_len - t->body_sent);
-
-	memcpy(buffer, t->body + t->body_sent, n);
-	t->body_sent += n;
-	return n;
-}
-
-/* Back to the start only while nothing was handed over. */
-static int
-seek_body(void *arg, curl_off_t offset, int origin)
-{
-	Transfer *t = arg;
-
-	return offset == 0 && origin == SEEK_SET && t->body_sent == 0 ? CURL_SEEKFUNC_OK
-																  : CURL_SEEKFUNC_FAIL;
-}
-#endif
-
-static void
-keep_status_line(Transfer *t, const char *line, size_t len)
-{
-	const char *text = memchr(line, ' ', len);
-	size_t n = 0;
-
-	if (text == NULL)
-		return;
-	for (text++; text < line + len && n < STATUS_LINE_MAX - 1; text++)
-		if (*text >= 0x20 && *text < 0x7F)
-			t->status_line[n++] = *text;
-	t->status_line[n] = '\0';
-}
-
-static size_t
-read_header(char *line, size_t size, size_t count, void *arg)
-{
-	Transfer *t = arg;
-	size_t len = size * count;
-
-	t->header_bytes += len;
-	if (t->header_bytes > ANSWER_HEADERS_MAX)
-		return 0;
-	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
-		keep_status_line(t, line, len);
-	return len;
-}
-
-static size_t
-read_answer(char *data, size_t size, size_t count, void *arg)
-{
-	Transfer *t = arg;
-	size_t len = size * count;
-	size_t n = Min(len, ANSWER_MAX - t->answer_len);
-
-	memcpy(t->answer + t->answer_len, data, n);
-	t->answer_len += n;
-	if (n < len)
-	{
-		t->too_long = true;
-		return 0;
-	}
-	return len;
-}
-
-/* The address is what the name resolved to, so a name can not hide it. */
-static curl_socket_t
-open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	Transfer *t = arg;
-
-	if (address_is_link_local(&address->addr))
-	{
-		t->refused_address = true;
-		return CURL_SOCKET_BAD;
-	}
-	return socket(address->family, address->socktype, address->protocol);
-}
 
 static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
@@ -259,72 +112,14 @@ set_timer(CURLM *multi, long timeout_ms, void *arg)
 
 /* ---- handles ------------------------------------------------------------ */
 
-/* Notes a refusal instead of raising it: the caller makes it the step's outcome. */
-#define SETOPT(easy, option, value, ok)                              \
-	do                                                               \
-	{                                                                \
-		if (curl_easy_setopt((easy), (option), (value)) != CURLE_OK) \
-			(ok) = false;                                            \
-	} while (0)
-
-/* What is the same for every request of a handle's life. */
-static bool
-set_fixed_options(Transfer *t)
-{
-	bool ok = true;
-	CURL *easy = t->easy;
-
-	SETOPT(easy, CURLOPT_NOSIGNAL, 1L, ok);
-	/* A resolver's thread that hangs is left to itself: to join it would stop everything else. */
-#if LIBCURL_VERSION_NUM >= 0x075700
-	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L, ok);
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SETOPT(easy, CURLOPT_PROTOCOLS_STR, "http,https", ok);
-#else
-	SETOPT(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS, ok);
-#endif
-	SETOPT(easy, CURLOPT_FOLLOWLOCATION, 0L, ok);
-	SETOPT(easy, CURLOPT_PROXY, "", ok);
-	SETOPT(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1, ok);
-	SETOPT(easy, CURLOPT_USERAGENT, "cadence_runner/" CADENCE_VERSION, ok);
-	SETOPT(easy, CURLOPT_POST, 1L, ok);
-#if ASKS_BEFORE_SENDING
-	SETOPT(easy, CURLOPT_PREREQFUNCTION, may_send, ok);
-	SETOPT(easy, CURLOPT_PREREQDATA, t, ok);
-#else
-	SETOPT(easy, CURLOPT_READFUNCTION, read_body, ok);
-	SETOPT(easy, CURLOPT_READDATA, t, ok);
-	SETOPT(easy, CURLOPT_SEEKFUNCTION, seek_body, ok);
-	SETOPT(easy, CURLOPT_SEEKDATA, t, ok);
-#endif
-	SETOPT(easy, CURLOPT_HEADERFUNCTION, read_header, ok);
-	SETOPT(easy, CURLOPT_HEADERDATA, t, ok);
-	SETOPT(easy, CURLOPT_WRITEFUNCTION, read_answer, ok);
-	SETOPT(easy, CURLOPT_WRITEDATA, t, ok);
-	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket, ok);
-	SETOPT(easy, CURLOPT_OPENSOCKETDATA, t, ok);
-	SETOPT(easy, CURLOPT_ERRORBUFFER, t->error, ok);
-	SETOPT(easy, CURLOPT_PRIVATE, t, ok);
-	return ok;
-}
-
 /* NULL when memory is short. */
 static Transfer *
 new_transfer(CadenceDispatcher *d)
 {
-	Transfer *t = calloc(1, sizeof(*t));
+	Transfer *t = request_create();
 
 	if (t == NULL)
 		return NULL;
-	t->dispatcher = d;
-	t->easy = curl_easy_init();
-	if (t->easy == NULL || !set_fixed_options(t))
-	{
-		curl_easy_cleanup(t->easy);
-		free(t);
-		return NULL;
-	}
 	/*
 	 * A socket for each: libcurl does not tell of every one that it closes, so
 	 * they can not be counted one by one. See socket_limit().
@@ -356,10 +151,7 @@ destroy(void *arg)
 
 		if (t->active)
 			curl_multi_remove_handle(d->multi, t->easy);
-		curl_easy_cleanup(t->easy);
-		curl_slist_free_all(t->headers);
-		free(t->body);
-		free(t);
+		request_free(t);
 		ReleaseExternalFD();
 	}
 	curl_multi_cleanup(d->multi);
@@ -433,188 +225,17 @@ create(int max_in_flight, int wakeup_fd)
 	return d;
 }
 
-/* ---- one request -------------------------------------------------------- */
-
-static bool
-add_header(Transfer *t, const char *header)
-{
-	struct curl_slist *list = curl_slist_append(t->headers, header);
-
-	if (list == NULL)
-		return false;
-	t->headers = list;
-	return true;
-}
-
-static bool
-add_bearer(Transfer *t, const char *token)
-{
-	char *bearer = psprintf("Authorization: Bearer %s", token);
-	bool ok = add_header(t, bearer);
-
-	explicit_bzero(bearer, strlen(bearer));
-	pfree(bearer);
-	return ok;
-}
-
-/* The key comes last, so that it is found again: its value differs, its length does not. */
-static bool
-add_headers(Transfer *t, const CadenceProvider *p)
-{
-	struct curl_slist *last;
-	bool ok = add_header(t, "Content-Type: application/json; charset=utf-8") &&
-			  add_header(t, "Accept: application/json") && add_header(t, "Expect:");
-
-	if (ok && p->bearer_token != NULL)
-		ok = add_bearer(t, p->bearer_token);
-	if (!ok || !add_header(t, KEY_HEADER "00000000-0000-0000-0000-000000000000"))
-		return false;
-	for (last = t->headers; last->next != NULL; last = last->next)
-		;
-	t->key = last->data + strlen(KEY_HEADER);
-	return true;
-}
-
-static bool
-build_body(Transfer *t)
-{
-	const CadenceStep *s = t->step;
-	MessageFields message = {.lead_id = s->lead_id,
-							 .canal = s->canal,
-							 .recipient = s->recipient,
-							 .mensagem = s->message,
-							 .empresa = s->empresa,
-							 .run_id = s->run_id_text,
-							 .step_ordem = s->ordem,
-							 .template_codigo = s->template_codigo};
-
-	t->body = webhook_body(&message);
-	t->body_len = t->body != NULL ? strlen(t->body) : 0;
-	return t->body != NULL;
-}
-
-/* What is the same for every request to one provider, until its options change. */
-static bool
-set_provider_options(Transfer *t)
-{
-	const CadenceProvider *p = t->step->provider;
-	bool ok = true;
-
-	if (t->provider == p && t->generation == p->generation)
-		return true;
-	t->provider = NULL;
-	curl_slist_free_all(t->headers);
-	t->headers = NULL;
-	if (!add_headers(t, p))
-		return false;
-	SETOPT(t->easy, CURLOPT_URL, p->url, ok);
-	SETOPT(t->easy, CURLOPT_HTTPHEADER, t->headers, ok);
-	SETOPT(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) p->connect_timeout, ok);
-	SETOPT(t->easy, CURLOPT_TIMEOUT_MS, (long) p->timeout, ok);
-	SETOPT(t->easy, CURLOPT_USERNAME, p->username, ok);
-	SETOPT(t->easy, CURLOPT_PASSWORD, p->password, ok);
-	SETOPT(t->easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC, ok);
-	if (!ok)
-		return false;
-	t->provider = p;
-	t->generation = p->generation;
-	return true;
-}
-
-static bool
-set_request_options(Transfer *t)
-{
-	bool ok = true;
-
-	memcpy(t->key, t->step->key_text, strlen(t->step->key_text));
-	SETOPT(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->body_len, ok);
-#if ASKS_BEFORE_SENDING
-	SETOPT(t->easy, CURLOPT_POSTFIELDS, t->body, ok);
-#endif
-	return ok;
-}
-
-static void
-reset_transfer(Transfer *t, CadenceStep *step)
-{
-	t->step = step;
-	t->active = false;
-	t->body_len = t->body_sent = 0;
-	t->status_line[0] = t->error[0] = '\0';
-	t->header_bytes = t->answer_len = 0;
-	t->refused_address = t->too_long = false;
-	t->started_at = GetCurrentTimestamp();
-	t->secrets[0] = step->provider->bearer_token;
-	t->secrets[1] = step->provider->password;
-	t->secrets[2] = step->provider->basic_credentials;
-}
-
-/* ---- the end of a request ------------------------------------------------ */
-
-static TransferEnd
-how_it_ended(const Transfer *t, CURLcode code)
-{
-	if (code == CURLE_OK)
-		return TRANSFER_ANSWERED;
-	if (t->too_long)
-		return TRANSFER_TOO_LONG;
-	return bytes_have_left(t) ? TRANSFER_BROKEN : TRANSFER_NOT_STARTED;
-}
-
-/* What libcurl, or we in its name, have to say about a transfer without an answer. */
-static const char *
-transfer_error(const Transfer *t, CURLcode code)
-{
-	if (t->refused_address)
-		return "the provider's name leads to a link-local address, which is never connected to";
-	if (t->header_bytes > ANSWER_HEADERS_MAX)
-		return "the answer's headers are too long";
-	if (code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK)
-		return "the connection ended before an answer";
-	return t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
-}
-
-static TransferFacts
-facts_of(const Transfer *t, CURLcode code)
-{
-	TransferFacts facts = {.end = how_it_ended(t, code),
-						   .error = transfer_error(t, code),
-						   .status_line = t->status_line,
-						   .body = t->answer,
-						   .body_len = t->answer_len,
-						   .started_at = t->started_at};
-	curl_off_t retry_after = 0;
-
-	memcpy(facts.secrets, t->secrets, sizeof(facts.secrets));
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &facts.status);
-	if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
-		facts.retry_after_s = retry_after;
-	return facts;
-}
-
-static void
-judge(Transfer *t, CURLcode code)
-{
-	TransferFacts facts = facts_of(t, code);
-
-	cadence_judge(t->step, &facts);
-}
-
 static void
 finish(CadenceDispatcher *d, Transfer *t)
 {
-	free(t->body);
-	t->body = NULL;
+	request_end(t);
 	slist_push_head(&d->done, &t->node);
 }
 
-/* Not one byte left: out of memory, or a message that is not UTF-8. */
 static void
 fail_at_start(CadenceDispatcher *d, Transfer *t, const char *why)
 {
-	TransferFacts facts = {.end = TRANSFER_NOT_STARTED, .error = why, .started_at = t->started_at};
-
-	cadence_judge(t->step, &facts);
+	request_judge_unsent(t, why);
 	d->in_flight++;
 	finish(d, t);
 }
@@ -641,8 +262,7 @@ start(CadenceDispatcher *d, CadenceStep *step)
 
 	if (t == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	reset_transfer(t, step);
-	if (!build_body(t) || !set_provider_options(t) || !set_request_options(t))
+	if (!request_prepare(t, step))
 	{
 		fail_at_start(d, t, "the request could not be built");
 		return;
@@ -671,9 +291,8 @@ collect(CadenceDispatcher *d)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &t);
-		judge(t, code);
+		request_judge(t, code);
 		curl_multi_remove_handle(d->multi, t->easy);
-		t->active = false;
 		finish(d, t);
 	}
 }
@@ -792,7 +411,7 @@ abandon(CadenceDispatcher *d)
 		if (!t->active)
 			continue;
 		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
-		judge(t, CURLE_OPERATION_TIMEDOUT);
+		request_judge(t, CURLE_OPERATION_TIMEDOUT);
 		if (t->step->outcome == OUTCOME_FAILED)
 			t->step->outcome = OUTCOME_UNSENT;
 		t->active = false;

@@ -27,9 +27,9 @@
 #include "arming.h"
 #include "compat.h"
 #include "interrupt.h"
+#include "message.h"
 #include "pipeline.h"
 #include "pipeline_state.h"
-#include "resolve.h"
 #include "runlog.h"
 #include "settings.h"
 #include "traffic.h"
@@ -93,7 +93,7 @@ send_step(Pipeline *p, CadenceStep *step)
 {
 	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
 
-	step->message = cadence_render_message(step);
+	step->message = message_render(step);
 	p->message_bytes += step->message_len;
 	p->transport->start(p->dispatcher, step);
 	MemoryContextSwitchTo(old);

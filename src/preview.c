@@ -19,6 +19,7 @@
 
 #include "extension.h"
 #include "json.h"
+#include "message.h"
 #include "provider.h"
 #include "resolve.h"
 #include "row.h"
@@ -86,7 +87,7 @@ preview_json(const CadenceStep *step, const char *status)
 	json_add_text(&json, "templateCodigo", step->template_codigo);
 	json_add_text(&json, "destinatario", step->recipient);
 	json_add_text(&json, "provedor", step->provider != NULL ? step->provider->name : NULL);
-	json_add_text(&json, "mensagem", sendable ? cadence_render_message(step) : NULL);
+	json_add_text(&json, "mensagem", sendable ? message_render(step) : NULL);
 	if (!sendable)
 	{
 		json_add_text(&json, "codigo",

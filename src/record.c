@@ -7,51 +7,28 @@
  * run, and only the late answer is kept as an event. Unless that answer is what
  * the run is held for: then it settles the run, as an operator would.
  *
- * When a batch fails, some row of it does, perhaps only by a deferred
- * constraint. Each step is then recorded in a subtransaction of its own, and
- * of a step that its tables refuse, each piece in one of its own.
+ * When a batch fails, some row of it does: see record_retry.c.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "event.h"
-#include "interrupt.h"
 #include "plan.h"
 #include "provider.h"
 #include "record.h"
 #include "rowset.h"
 #include "settings.h"
-#include "sqlerror.h"
 #include "statement.h"
-#include "transaction.h"
-
-/* What the moment prevents is tried as a whole until so shortly before the lease's end. */
-#define LAST_CHANCE_US (5 * USECS_PER_SEC)
-
-/* So many steps that wait for a lock in vain are enough: the rest would wait as long. */
-#define UNSETTLED_MAX 3
-
-/* The pieces of a step's record, of which some may be refused. */
-typedef enum RecordPiece
-{
-	RECORD_ALL,
-	RECORD_MOVE,
-	RECORD_PAUSE, /* instead of a move that is refused */
-	RECORD_EVENTS,
-	RECORD_MESSAGE
-} RecordPiece;
 
 struct CadenceRecorder
 {
-	Statement move_placed;
-	Statement move;
+	Statement move_by_ctid;
+	Statement move_by_id;
 	Statement settle;
 	Statement pause;
 	Statement events;
@@ -63,7 +40,7 @@ struct CadenceRecorder
 static const RowsetColumn move_columns[] = {
 	{"n", INT4OID},				   /* the step's number in the batch */
 	{"id", UUIDOID},			   /* of the run */
-	{"place", TIDOID},			   /* in its table */
+	{"ctid_claimed", TIDOID},	   /* where the claim has put it */
 	{"claim_id", UUIDOID},		   /* that must still be the run's */
 	{"lease_end", TIMESTAMPTZOID}, /* and its next_run_at */
 	{"status", TEXTOID},
@@ -185,9 +162,10 @@ cadence_recorder_create(const CadenceTables *t)
 {
 	CadenceRecorder *r = palloc0(sizeof(*r));
 
-	r->move_placed = ROWS_STATEMENT("moving runs on", move_sql(t, "r.ctid " EQ " d.place AND "),
-									SPI_OK_UPDATE_RETURNING);
-	r->move = ROWS_STATEMENT("moving runs on", move_sql(t, ""), SPI_OK_UPDATE_RETURNING);
+	r->move_by_ctid =
+		ROWS_STATEMENT("moving runs on", move_sql(t, "r.ctid " EQ " d.ctid_claimed AND "),
+					   SPI_OK_UPDATE_RETURNING);
+	r->move_by_id = ROWS_STATEMENT("moving runs on", move_sql(t, ""), SPI_OK_UPDATE_RETURNING);
 	r->settle = ROWS_STATEMENT("settling runs", settle_sql(t), SPI_OK_UPDATE_RETURNING);
 	r->pause = STATEMENT("pausing a run", pause_sql(t), pause_types, SPI_OK_UPDATE);
 	r->events = ROWS_STATEMENT("writing events", events_sql(t), SPI_OK_INSERT);
@@ -273,7 +251,7 @@ add_move(Rowset *rows, const CadenceStep *step, int number)
 
 	rowset_put_int(rows, number);
 	rowset_put_uuid(rows, &step->run_id);
-	rowset_put_datum(rows, PointerGetDatum(&step->place));
+	rowset_put_datum(rows, PointerGetDatum(&step->ctid));
 	rowset_put_uuid(rows, &step->batch->claim_id);
 	rowset_put_time(rows, step->lease_end);
 	rowset_put_text(rows, status_text(plan->status));
@@ -326,8 +304,8 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 		steps[i]->plan = plan_step(steps[i]);
 		steps[i]->lost = true;
 	}
-	if (move_lost(&r->move_placed, steps, n) < n)
-		(void) move_lost(&r->move, steps, n);
+	if (move_lost(&r->move_by_ctid, steps, n) < n)
+		(void) move_lost(&r->move_by_id, steps, n);
 }
 
 static bool
@@ -472,8 +450,11 @@ insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 	execute_rows(&r->messages, &rows);
 }
 
-static void
-write_steps(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
+/*
+ * Writes one piece of the record of some steps, inside the caller's transaction.
+ */
+void
+cadence_record_piece(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
 {
 	if (piece == RECORD_ALL || piece == RECORD_MOVE)
 	{
@@ -499,7 +480,7 @@ write_steps(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
 void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	write_steps(r, steps, n, RECORD_ALL);
+	cadence_record_piece(r, steps, n, RECORD_ALL);
 }
 
 /*
@@ -513,123 +494,6 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (int i = 0; i < n; i++)
 		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->record_problem == NULL)
 			steps[i]->record_problem = "the message row could not be written before the stop";
-	write_steps(r, steps, n, RECORD_MOVE);
-	write_steps(r, steps, n, RECORD_EVENTS);
-}
-
-/* One piece of one step, in a subtransaction; NULL, or the error that undid it. */
-static ErrorData *
-try_record(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		write_steps(r, &step, 1, piece);
-		cadence_xact_fire_deferred();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return error;
-}
-
-/* Of the moment, not of the row: a lock, a deadlock, a full disk, a stop. */
-static bool
-is_of_the_moment(const ErrorData *error)
-{
-	return error != NULL &&
-		   (sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode));
-}
-
-/* The first error says why a step is not recorded as it should be. */
-static void
-note_problem(CadenceStep *step, const ErrorData *error)
-{
-	if (error != NULL && step->record_problem == NULL)
-		step->record_problem = MemoryContextStrdup(step->batch->context, error->message);
-}
-
-static void
-warn_unmoved(const CadenceStep *step, const ErrorData *error)
-{
-	ereport(WARNING, (errcode(error->sqlerrcode),
-					  errmsg("run %s could not be moved on: %s", step->run_id_text, error->message),
-					  errhint("It is due again when its lease ends, and then uncertain.")));
-}
-
-/*
- * Writes the pieces of a step that its tables take, each by itself. That the
- * run moves on, or is at least paused, matters most: a message that was sent
- * must not be sent again.
- */
-static void
-record_in_pieces(CadenceRecorder *r, CadenceStep *step)
-{
-	ErrorData *error = try_record(r, step, RECORD_MOVE);
-
-	note_problem(step, error);
-	if (error != NULL)
-		error = try_record(r, step, RECORD_PAUSE);
-	if (error != NULL)
-		warn_unmoved(step, error);
-	note_problem(step, try_record(r, step, RECORD_EVENTS));
-	note_problem(step, try_record(r, step, RECORD_MESSAGE));
-	step->recorded = true;
-}
-
-/*
- * Records one step of a batch that failed, and says whether it is settled. What
- * only the moment prevents is tried again until shortly before the claim ends.
- */
-static bool
-record_one(CadenceRecorder *r, CadenceStep *step)
-{
-	ErrorData *error = try_record(r, step, RECORD_ALL);
-
-	step->recorded = error == NULL;
-	if (is_of_the_moment(error) && GetCurrentTimestamp() < step->lease_end - LAST_CHANCE_US)
-		return false;
-	if (error != NULL)
-	{
-		note_problem(step, error);
-		record_in_pieces(r, step);
-	}
-	return true;
-}
-
-/*
- * Records the steps of a batch that failed, each by itself, inside the caller's
- * transaction. A step that only the moment prevented keeps recorded = false.
- *
- * Returns false when that happened so often that a whole table must be locked,
- * or when a stop was heard: every further step would wait as long.
- */
-bool
-cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	int unsettled = 0;
-
-	for (int i = 0; i < n; i++)
-		steps[i]->recorded = false;
-	for (int i = 0; i < n; i++)
-	{
-		if (!record_one(r, steps[i]))
-			unsettled++;
-		if (unsettled >= UNSETTLED_MAX || (unsettled > 0 && cadence_stop_requested()))
-			return false;
-	}
-	return true;
+	cadence_record_piece(r, steps, n, RECORD_MOVE);
+	cadence_record_piece(r, steps, n, RECORD_EVENTS);
 }

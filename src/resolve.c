@@ -4,55 +4,28 @@
  *
  * Works on rows of cadence_row_select(), whoever ran it, and on what their
  * positions have in common. It sends nothing, so that cadence_preview() shows
- * what an execution does. Everything is read
- * while the row's transaction is open (a large text may be a pointer to toast),
- * but only what the step's own template names: the text itself is made when
- * its turn to be sent comes, so that a batch of large messages never stands in
- * memory at once.
+ * what an execution does.
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "message.h"
 #include "options.h"
 #include "resolve.h"
 #include "row.h"
 
-/* Repeated placeholders multiply what a value brings; no provider takes that much. */
-#define MESSAGE_MAX (16 * 1024 * 1024)
-
-/* No field of a contact that belongs into a message is longer; read in whole, it would be kept. */
-#define VALUE_MAX (64 * 1024)
-
-/* Where a placeholder's value comes from, if not from a column of the contact. */
-enum
-{
-	SOURCE_PRIMEIRO_NOME = -1,
-	SOURCE_LEAD_NOME = -2,
-	SOURCE_EMPRESA = -3,
-	SOURCE_UNKNOWN = -4,
-	SOURCE_SPECIALS = 4 /* so many of the above */
-};
-
 struct CadenceResolver
 {
 	TupleDesc desc;
+	ContactColumns contact;
 	const CadenceProviders *providers;
 	CadencePositions *positions;
-
-	/* columns of the contact that mean something to us; 0: it has none */
-	int nome;
-	int primeiro_nome;
-	int email;
-	int telefone;
-	int opt_out;
 };
 
 /* A row on its way to a step. */
@@ -62,19 +35,6 @@ typedef struct RowToResolve
 	CadenceStep *step;
 	CadencePosition *position;
 } RowToResolve;
-
-static int
-contact_column(TupleDesc desc, const char *name, size_t len)
-{
-	for (int i = ROW_CONTACT_FIRST; i <= desc->natts; i++)
-	{
-		const char *column = NameStr(TupleDescAttr(desc, i - 1)->attname);
-
-		if (strlen(column) == len && memcmp(column, name, len) == 0)
-			return i;
-	}
-	return 0;
-}
 
 /*
  * A resolver for rows of one result, in the current memory context, which the
@@ -89,151 +49,8 @@ cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers,
 	r->desc = desc;
 	r->providers = providers;
 	r->positions = positions;
-	r->nome = contact_column(desc, "nome", 4);
-	r->primeiro_nome = contact_column(desc, "primeiro_nome", 13);
-	r->email = contact_column(desc, "email", 5);
-	r->telefone = contact_column(desc, "telefone", 8);
-	r->opt_out = contact_column(desc, "opt_out", 7);
+	contact_columns_find(&r->contact, desc);
 	return r;
-}
-
-static int
-find_source(const CadenceResolver *r, const TemplatePart *part)
-{
-	int column;
-
-	if (template_name_is(part, "primeiro_nome"))
-		return SOURCE_PRIMEIRO_NOME;
-	if (template_name_is(part, "lead_nome"))
-		return SOURCE_LEAD_NOME;
-	if (template_name_is(part, "empresa"))
-		return SOURCE_EMPRESA;
-	column = contact_column(r->desc, part->name, part->name_len);
-	return column != 0 ? column : SOURCE_UNKNOWN;
-}
-
-static const char *
-describe_parse_error(TemplateStatus status, const char *source, size_t at)
-{
-	int position = pg_mbstrlen_with_len(source, at) + 1;
-
-	if (status == TEMPLATE_UNCLOSED)
-		return psprintf("the placeholder at character %d has no closing braces", position);
-	return psprintf("the placeholder at character %d has no valid name", position);
-}
-
-static const char *
-unknown_placeholder(const TemplatePart *part)
-{
-	int len = pg_mbcliplen(part->name, part->name_len, NAMEDATALEN);
-
-	return psprintf("unknown placeholder \"%.*s\"", len, part->name);
-}
-
-/* Sources are few, parts may be many: placeholders of one source share a value. */
-static int
-value_number(CadenceTemplate *t, int source, int part)
-{
-	int k = 0;
-
-	while (k < t->nvalues && t->sources[k] != source)
-		k++;
-	if (k == t->nvalues)
-	{
-		t->sources[k] = source;
-		t->named_by[k] = part;
-		t->nvalues++;
-	}
-	return k;
-}
-
-static void
-find_values(const CadenceResolver *r, CadenceTemplate *t)
-{
-	int most = r->desc->natts + SOURCE_SPECIALS;
-
-	t->sources = palloc(sizeof(int) * most);
-	t->named_by = palloc(sizeof(int) * most);
-	for (size_t i = 0; i < t->nparts; i++)
-	{
-		int source;
-
-		if (t->parts[i].name == NULL)
-			continue;
-		source = find_source(r, &t->parts[i]);
-		if (source == SOURCE_UNKNOWN)
-		{
-			t->problem = unknown_placeholder(&t->parts[i]);
-			return;
-		}
-		t->parts[i].value = value_number(t, source, i);
-	}
-}
-
-static CadenceTemplate *
-parse_template(const CadenceResolver *r, const char *source)
-{
-	CadenceTemplate *t = palloc0(sizeof(*t));
-	size_t len = strlen(source);
-	size_t error_at;
-	TemplateStatus status;
-
-	t->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
-	status = template_parse(source, len, t->parts, &t->nparts, &error_at);
-	if (status != TEMPLATE_OK)
-		t->problem = describe_parse_error(status, source, error_at);
-	else
-		find_values(r, t);
-	return t;
-}
-
-/* Templates are few: each position's is parsed once per batch. */
-static const CadenceTemplate *
-get_template(const CadenceResolver *r, CadencePosition *position)
-{
-	if (position->template == NULL)
-		position->template =
-			parse_template(r, position->template_text != NULL ? position->template_text : "");
-	return position->template;
-}
-
-static char *
-first_name(const CadenceResolver *r, HeapTuple row)
-{
-	char *given = row_text(r->desc, row, r->primeiro_nome);
-	char *nome;
-	const char *word;
-	size_t len;
-
-	if (!template_value_is_empty(given))
-		return given;
-	nome = row_text(r->desc, row, r->nome);
-	if (nome == NULL)
-		return NULL;
-	len = template_first_word(nome, &word);
-	return pnstrdup(word, len);
-}
-
-static const char *
-company_name(const CadenceStep *step, const CadencePosition *position)
-{
-	return template_value_is_empty(position->empresa_nome) ? step->empresa : position->empresa_nome;
-}
-
-static const char *
-value_of(const CadenceResolver *r, const RowToResolve *item, int source)
-{
-	switch (source)
-	{
-		case SOURCE_PRIMEIRO_NOME:
-			return first_name(r, item->row);
-		case SOURCE_LEAD_NOME:
-			return row_text(r->desc, item->row, r->nome);
-		case SOURCE_EMPRESA:
-			return company_name(item->step, item->position);
-		default:
-			return row_text(r->desc, item->row, source);
-	}
 }
 
 static void
@@ -279,13 +96,12 @@ resolve_contact(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 		unresolved(step, "SEM_CONTATO", pstrdup("the lead has no contact in this company"));
 		return false;
 	}
-	if (row_true(r->desc, row, r->opt_out))
+	if (row_true(r->desc, row, r->contact.opt_out))
 	{
 		step->outcome = OUTCOME_OPTED_OUT;
 		step->reason.code = "OPT_OUT";
 		step->reason.text = pstrdup("the contact has opted out: the run is cancelled");
-		step->opt_out_motivo =
-			row_text(r->desc, row, contact_column(r->desc, "opt_out_motivo", 14));
+		step->opt_out_motivo = row_text(r->desc, row, r->contact.opt_out_motivo);
 		return false;
 	}
 	return true;
@@ -302,7 +118,7 @@ resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 		unresolved(step, "CANAL_DESCONHECIDO", psprintf("unknown channel \"%s\"", canal));
 		return false;
 	}
-	step->recipient = row_text(r->desc, row, is_email ? r->email : r->telefone);
+	step->recipient = row_text(r->desc, row, is_email ? r->contact.email : r->contact.telefone);
 	if (template_value_is_empty(step->recipient))
 	{
 		unresolved(step, "SEM_ENDERECO",
@@ -319,62 +135,12 @@ resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 	return true;
 }
 
-/* Whether a column's value is too long to be read; a toasted one is not fetched to find out. */
-static bool
-is_too_long(const CadenceResolver *r, HeapTuple row, int source)
-{
-	bool isnull;
-	Datum value;
-
-	if (source <= 0 || TupleDescAttr(r->desc, source - 1)->attlen != -1)
-		return false;
-	value = heap_getattr(row, source, r->desc, &isnull);
-	return !isnull && toast_raw_datum_size(value) > VALUE_MAX;
-}
-
-static bool
-resolve_values(const CadenceResolver *r, const RowToResolve *item)
-{
-	CadenceStep *step = item->step;
-	const CadenceTemplate *t = step->template;
-
-	step->values = palloc(sizeof(char *) * Max(t->nvalues, 1));
-	for (int i = 0; i < t->nvalues; i++)
-	{
-		if (is_too_long(r, item->row, t->sources[i]))
-		{
-			const TemplatePart *part = &t->parts[t->named_by[i]];
-
-			unresolved(step, "TEMPLATE_INVALIDO",
-					   psprintf("the contact's \"%.*s\" is longer than %d bytes",
-								(int) part->name_len, part->name, VALUE_MAX));
-			return false;
-		}
-		step->values[i] = value_of(r, item, t->sources[i]);
-	}
-	return true;
-}
-
-static bool
-resolve_length(CadenceStep *step, const char *codigo)
-{
-	step->message_len =
-		template_render(step->template->parts, step->template->nparts, step->values, NULL);
-	if (step->message_len > 0 && step->message_len <= MESSAGE_MAX)
-		return true;
-	unresolved(step, "TEMPLATE_INVALIDO",
-			   step->message_len == 0
-				   ? psprintf("template \"%s\" yields an empty message", codigo)
-				   : psprintf("template \"%s\" yields a message of more than %d bytes", codigo,
-							  MESSAGE_MAX));
-	return false;
-}
-
 static bool
 resolve_template(const CadenceResolver *r, const RowToResolve *item)
 {
 	CadenceStep *step = item->step;
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
+	char *problem;
 
 	if (!item->position->has_template)
 	{
@@ -387,14 +153,19 @@ resolve_template(const CadenceResolver *r, const RowToResolve *item)
 		unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
 		return false;
 	}
-	step->template = get_template(r, item->position);
+	step->template = message_template(&r->contact, item->position);
 	if (step->template->problem != NULL)
 	{
 		unresolved(step, "TEMPLATE_INVALIDO",
 				   psprintf("template \"%s\": %s", codigo, step->template->problem));
 		return false;
 	}
-	return resolve_values(r, item) && resolve_length(step, codigo);
+	problem = message_read_values(&r->contact, item->row, item->position, step);
+	if (problem == NULL)
+		problem = message_measure(step, codigo);
+	if (problem != NULL)
+		unresolved(step, "TEMPLATE_INVALIDO", problem);
+	return problem == NULL;
 }
 
 static bool
@@ -453,14 +224,14 @@ cadence_step_create(TupleDesc desc, HeapTuple row)
 	bool isnull;
 	Datum id = heap_getattr(row, ROW_RUN_ID, desc, &isnull);
 	Datum at = heap_getattr(row, ROW_NEXT_RUN_AT, desc, &isnull);
-	bool has_no_place;
-	Datum place = heap_getattr(row, ROW_PLACE, desc, &has_no_place);
+	bool has_no_ctid;
+	Datum ctid = heap_getattr(row, ROW_CTID, desc, &has_no_ctid);
 
 	step->row = row;
-	if (has_no_place)
-		ItemPointerSetInvalid(&step->place);
+	if (has_no_ctid)
+		ItemPointerSetInvalid(&step->ctid);
 	else
-		step->place = *(ItemPointer) DatumGetPointer(place);
+		step->ctid = *(ItemPointer) DatumGetPointer(ctid);
 	step->run_id = *DatumGetUUIDP(id);
 	cadence_uuid_text(&step->run_id, step->run_id_text);
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
@@ -580,17 +351,4 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 		items[i].step->row = NULL;
 	}
 	pfree(items);
-}
-
-/*
- * The text of a resolved step, in the current memory context.
- */
-char *
-cadence_render_message(const CadenceStep *step)
-{
-	char *text = MemoryContextAllocHuge(CurrentMemoryContext, step->message_len + 1);
-
-	template_render(step->template->parts, step->template->nparts, step->values, text);
-	text[step->message_len] = '\0';
-	return text;
 }

@@ -20,6 +20,5 @@ extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadencePro
 												CadencePositions *positions);
 extern CadenceStep *cadence_step_create(TupleDesc desc, HeapTuple row);
 extern void cadence_resolve(CadenceResolver *resolver, CadenceStep **steps, int n);
-extern char *cadence_render_message(const CadenceStep *step);
 
 #endif

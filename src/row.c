@@ -83,3 +83,31 @@ row_is_null(TupleDesc desc, HeapTuple row, int column)
 {
 	return heap_attisnull(row, column, desc);
 }
+
+/*
+ * The number of the contact's column of that name; 0 when it has none.
+ */
+int
+contact_column(TupleDesc desc, const char *name, size_t len)
+{
+	for (int i = ROW_CONTACT_FIRST; i <= desc->natts; i++)
+	{
+		const char *column = NameStr(TupleDescAttr(desc, i - 1)->attname);
+
+		if (strlen(column) == len && memcmp(column, name, len) == 0)
+			return i;
+	}
+	return 0;
+}
+
+void
+contact_columns_find(ContactColumns *columns, TupleDesc desc)
+{
+	columns->desc = desc;
+	columns->nome = contact_column(desc, "nome", 4);
+	columns->primeiro_nome = contact_column(desc, "primeiro_nome", 13);
+	columns->email = contact_column(desc, "email", 5);
+	columns->telefone = contact_column(desc, "telefone", 8);
+	columns->opt_out = contact_column(desc, "opt_out", 7);
+	columns->opt_out_motivo = contact_column(desc, "opt_out_motivo", 14);
+}

@@ -23,7 +23,7 @@ enum
 	ROW_ATTEMPTS,
 	ROW_CADENCE_ID,
 	ROW_NEXT_STEP_ORDEM,
-	ROW_PLACE, /* of the run in its table */
+	ROW_CTID,
 	ROW_HAS_CONTACT,
 	ROW_CONTACT_FIRST /* from here on, the contact's own columns */
 };
@@ -32,11 +32,26 @@ enum
 #define ROW_SOURCE_COLUMNS \
 	"id, lead_id, empresa, next_run_at, attempts, cadence_id, next_step_ordem, ctid"
 
+/* Columns of the contact that mean something to us, by number; 0: it has none. */
+typedef struct ContactColumns
+{
+	TupleDesc desc;
+	int nome;
+	int primeiro_nome;
+	int email;
+	int telefone;
+	int opt_out;
+	int opt_out_motivo;
+} ContactColumns;
+
 /* Column 0 stands for one that is not there: null. */
 extern char *row_text(TupleDesc desc, HeapTuple row, int column);
 extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
 extern bool row_true(TupleDesc desc, HeapTuple row, int column);
 extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
+
+extern int contact_column(TupleDesc desc, const char *name, size_t len);
+extern void contact_columns_find(ContactColumns *columns, TupleDesc desc);
 
 extern char *cadence_row_select(const CadenceTables *tables, const char *source);
 

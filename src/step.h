@@ -42,7 +42,7 @@ typedef struct CadenceTemplate
 
 	/* its values, one for each source that a placeholder names */
 	int nvalues;
-	int *sources;  /* a column's number in the row, or a source of resolve.c's own */
+	int *sources;  /* a column's number in the row, or a source of message.c's own */
 	int *named_by; /* a part that names it */
 } CadenceTemplate;
 
@@ -71,7 +71,7 @@ typedef struct CadenceStep
 	/* the run, as claimed */
 	HeapTuple row; /* until it is resolved */
 	pg_uuid_t run_id;
-	ItemPointerData place; /* where the claim has put it; others may have moved it since */
+	ItemPointerData ctid; /* where the claim has put it; others may have moved it since */
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */
 	char *empresa;
