@@ -161,7 +161,7 @@ make_workspace() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    WORKSPACE=$(mktemp -d /tmp/cadence.XXXXXX)
+    WORKSPACE=$(mktemp -d -p /tmp --suffix=.cadence)
     PG_BIN=$WORKSPACE/root$SYSTEM_BIN
     mkdir "$WORKSPACE/source" "$WORKSPACE/tmp"
     copy_sources | tar -x -C "$WORKSPACE/source" -f -

@@ -363,30 +363,33 @@ class Killer:
         pid = self.victim()
         os.kill(pid, signal.SIGSTOP)
         try:
-            time.sleep(LONGEST_LEASE_S + 2)
+            pass_time(LONGEST_LEASE_S + 2)  # no state to ask for: it may hold a lock that SQL needs
         finally:
             os.kill(pid, signal.SIGCONT)
         self.kills["worker frozen past its lease"] += 1
 
     def victim(self):
         """One of the workers that are there, waited for a while."""
-        for _ in range(20):
-            workers = self.cluster.workers()
-            if workers:
-                return self.random.choice(workers)
-            time.sleep(0.1)
-        raise ProcessLookupError
+        workers = wait_for(self.cluster.workers, 2)
+        if not workers:
+            raise ProcessLookupError
+        return self.random.choice(workers)
 
     def recover(self, kind, since):
         """Counts a kill, and waits until a server that started after it accepts connections."""
         starts = 0
-        while not self.cluster.accepts(since):
-            if time.time() - since > 60:
-                raise SystemExit("%s: no connection after 60 s" % kind)
+
+        def is_back():
+            nonlocal starts
+            if self.cluster.accepts(since):
+                return True
             if not self.cluster.is_running():
                 self.cluster.start()
                 starts += 1
-            time.sleep(0.02)
+            return False
+
+        if not wait_for(is_back, 60, every=0.02):
+            raise SystemExit("%s: no connection after 60 s" % kind)
         self.refused += max(starts - 1, 0)
         self.kills[kind] += 1
         self.accepting.append(time.time() - since)
@@ -396,12 +399,9 @@ class Killer:
     def wait_classified(self, since):
         """Until the resident worker has dealt with every claim from before the kill."""
         start = time.time()
-        left = True
-        while left and time.time() - start < 2 * CLASSIFIED_WITHIN_S:
-            time.sleep(0.1)
-            left = self.cluster.sql(
-                "SELECT 1 FROM lead_cadence_runs WHERE claim_id IS NOT NULL AND status = 'ATIVA'"
-                " AND updated_at < to_timestamp(%f) LIMIT 1" % since) != ""
+        wait_for(lambda: self.cluster.sql(
+            "SELECT 1 FROM lead_cadence_runs WHERE claim_id IS NOT NULL AND status = 'ATIVA'"
+            " AND updated_at < to_timestamp(%f) LIMIT 1" % since) == "", 2 * CLASSIFIED_WITHIN_S, every=0.1)
         self.classified.append(time.time() - start)
 
 
@@ -437,10 +437,10 @@ class Soak:
         """Kills until the time is over."""
         until = self.started + self.options.minutes * 60
         while time.time() + self.options.kill_every < until:
-            time.sleep(self.options.kill_every)
+            pass_time(self.options.kill_every)
             self.killer.kill()
             say("%5d s  %s" % (time.time() - self.started, totals(self.killer.kills)))
-        time.sleep(max(0, until - time.time()))
+        pass_time(max(0, until - time.time()))
         self.loaded = time.time() - self.started
 
     def run_dry(self):
@@ -529,11 +529,19 @@ def stop_threads(threads):
         thread.join()
 
 
-def wait_for(condition, seconds):
-    """Polls until it is true, or the time is over."""
+def pass_time(seconds):
+    """The pace of the faults: a time, and no state that could be asked for."""
+    time.sleep(seconds)
+
+
+def wait_for(condition, seconds, every=0.2):
+    """Polls until it is true, or the time is over; returns what it was in the end."""
     until = time.time() + seconds
-    while not condition() and time.time() < until:
-        time.sleep(0.2)
+    while True:
+        value = condition()
+        if value or time.time() >= until:
+            return value
+        time.sleep(every)
 
 
 def totals(counts):
