@@ -60,6 +60,21 @@ for my $case (
 		'but the runs say why');
 }
 
+# an adopted column may keep less of the lease's end than it was given
+{
+	begin_again(10);
+	sql($node, q{ALTER TABLE lead_cadence_runs ALTER next_run_at TYPE timestamptz(0);
+		UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 min'});
+	my $caller = start_sql($node, "SELECT cadence_run('TEST')");
+	my $known = 'SELECT claimed FROM cadence_runner_status WHERE database = current_database()';
+
+	ok(poll_until(sub { sql($node, $known) == 10 }), 'whole seconds: the claims are known while they last');
+	is($caller->finish, 0, 'and their runs are sent') or diag($caller->error);
+	is(sql($node, 'SELECT (SELECT count(*) FROM cadence_claims) + count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL'),
+		0, 'no claim is left');
+	sql($node, 'ALTER TABLE lead_cadence_runs ALTER next_run_at TYPE timestamptz');
+}
+
 # a pace that the lease does not allow: given back in time, and never taken for interrupted
 begin_again(60, max_rate => 2, on_uncertain => 'hold', timeout => '500ms');
 set_server($node, 'cadence_runner.request_timeout', '500ms');
