@@ -41,6 +41,9 @@
 /* Runs that fall due in the past, since a transaction took its time to commit. */
 #define SLACK_US (10 * USECS_PER_SEC)
 
+/* A last batch is not divided into less than this: each part costs a commit. */
+#define PORTION_MIN 100
+
 /* A pass from the very start may take one part in so many of a worker's time. */
 #define FULL_PASS_SHARE 20
 
@@ -262,10 +265,22 @@ read_due_runs(ClaimResult *result)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* Of the last batch a worker takes its share: so they end at about the same time. */
 static void
-look(CadenceClaims *claims, Pass *pass, const CadenceHeldUp *held_up, int limit,
-	 ClaimResult *result)
+leave_to_others(ClaimResult *result, int sharers)
 {
+	int portion = Max(result->nseen / Max(sharers, 1), PORTION_MIN);
+
+	if (!result->last || portion >= result->nseen)
+		return;
+	result->nseen = portion;
+	result->last = false;
+}
+
+static void
+look(CadenceClaims *claims, Pass *pass, const ClaimTerms *terms, ClaimResult *result)
+{
+	const CadenceHeldUp *held_up = terms->held_up;
 	Datum values[] = {TimestampTzGetDatum(claims->due_until),
 					  TimestampTzGetDatum(pass->cursor->after_due),
 					  UUIDPGetDatum(&pass->cursor->after_id),
@@ -275,10 +290,11 @@ look(CadenceClaims *claims, Pass *pass, const CadenceHeldUp *held_up, int limit,
 					  text_array(held_up != NULL ? held_up->served : NIL)};
 	TimestampTz started_at = GetCurrentTimestamp();
 
-	statement_execute(&pass->look, values, NULL, limit);
+	statement_execute(&pass->look, values, NULL, terms->limit);
 	pass->cost_us += Max(GetCurrentTimestamp() - started_at, 0);
 	read_due_runs(result);
-	result->last = result->nseen < (limit > 0 ? limit : claims->batch_size);
+	result->last = result->nseen < (terms->limit > 0 ? terms->limit : claims->batch_size);
+	leave_to_others(result, terms->sharers);
 
 	claims->under_way = pass;
 	pass->next = *pass->cursor;
@@ -373,7 +389,8 @@ match_rows(ClaimResult *result, DueRun **sorted)
  * changed since the look, and left due, is found by its id.
  */
 static void
-take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, ClaimResult *result)
+take_seen(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
+		  ClaimResult *result)
 {
 	int n = result->nseen;
 	DueRun **sorted = palloc(sizeof(DueRun *) * n);
@@ -400,26 +417,32 @@ take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end, Cl
 }
 
 /*
- * Looks at the next due runs and takes what is free of them, until lease_end,
- * inside the caller's transaction. held_up, if not NULL, says what to go past;
- * limit, if not 0, is less than a batch. ahead asks for the next due time where
- * nothing due is left.
- *
- * Nothing is taken before the transaction commits; cadence_claim_commit() then
- * makes the next look start behind this one.
+ * Looks at the next due runs, inside the caller's transaction, without a lock.
  */
 void
-cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
-			  const CadenceHeldUp *held_up, int limit, bool ahead, ClaimResult *result)
+cadence_claim_look(CadenceClaims *claims, const ClaimTerms *terms, ClaimResult *result)
 {
 	memset(result, 0, sizeof(*result));
-	if (held_up != NULL)
-		prepare_bypass(claims, held_up);
-	look(claims, held_up != NULL ? &claims->bypass : &claims->all, held_up, limit, result);
-	if (result->last && ahead)
+	if (terms->held_up != NULL)
+		prepare_bypass(claims, terms->held_up);
+	look(claims, terms->held_up != NULL ? &claims->bypass : &claims->all, terms, result);
+	if (result->last && terms->ahead)
 		look_ahead(claims, result);
+}
+
+/*
+ * Takes what is free of the runs that were seen, until lease_end, in the same
+ * transaction.
+ *
+ * Nothing is taken before that commits; cadence_claim_commit() then makes the
+ * next look start behind this one.
+ */
+void
+cadence_claim_take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
+				   ClaimResult *result)
+{
 	if (result->nseen > 0)
-		take(claims, claim_id, lease_end, result);
+		take_seen(claims, claim_id, lease_end, result);
 }
 
 /*

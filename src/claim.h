@@ -32,6 +32,15 @@ typedef struct DueRun
 	HeapTuple row;	/* as claimed; NULL: somebody else holds it, or moved it since */
 } DueRun;
 
+/* What one claim is to look for, and how much of it to take. */
+typedef struct ClaimTerms
+{
+	const CadenceHeldUp *held_up; /* to go past; NULL: nothing */
+	int limit;					  /* of the look, less than a batch; 0: a batch */
+	int sharers;				  /* so many workers share the last batch */
+	bool ahead;					  /* where nothing due is left: ask for the next due time */
+} ClaimTerms;
+
 /*
  * What one look found, in due order. Claimed rows and their descriptor belong to
  * the SPI connection of the transaction, the rest to the current memory context.
@@ -53,8 +62,9 @@ extern void cadence_claims_share(CadenceClaims *claims, CadenceCursor *cursor);
 extern void cadence_claims_renew(CadenceClaims *claims, TimestampTz now, bool all_ended);
 extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *id);
 extern void cadence_claims_forgive(CadenceClaims *claims);
-extern void cadence_claim(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
-						  const CadenceHeldUp *held_up, int limit, bool ahead, ClaimResult *result);
+extern void cadence_claim_look(CadenceClaims *claims, const ClaimTerms *terms, ClaimResult *result);
+extern void cadence_claim_take(CadenceClaims *claims, const pg_uuid_t *claim_id,
+							   TimestampTz lease_end, ClaimResult *result);
 extern void cadence_claim_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
 extern void cadence_claim_commit(CadenceClaims *claims, const ClaimResult *result);
 

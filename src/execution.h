@@ -56,6 +56,7 @@ typedef struct CadenceShared
 	bool is_help;
 	TimestampTz due_until;		/* of the execution */
 	int max_in_flight;			/* of each worker */
+	volatile int nworkers;		/* of the execution, the leader among them */
 	uint32 claim_lock;			/* key of the advisory lock that guards the cursor */
 	pg_atomic_uint32 wind_down; /* claim nothing more, end what is under way */
 	volatile bool has_claimed[CADENCE_WORKERS_MAX];

@@ -3,7 +3,7 @@
  *		Several workers for one execution.
  *
  * One process that alternates SQL and transfers leaves a core idle. When the
- * first claim shows that there is more than a batch to do, the worker that
+ * first look shows that there is more than a batch to do, the worker that
  * leads the execution starts helpers. They run the same pipeline; each sends
  * its part of the summary to the leader, which alone logs.
  *
@@ -58,9 +58,27 @@ fill_header(Pipeline *p, CadenceShared *company, int nworkers)
 	cadence_claims_copy_cursor(p->claims, &company->cursor);
 }
 
+/* How many workers the execution has. */
+int
+helpers_workers(const Pipeline *p)
+{
+	return p->company != NULL ? p->company->nworkers : 1;
+}
+
+static void
+start_workers(Launch *helpers, int wanted)
+{
+	for (int i = 0; i < wanted; i++)
+		if (!launch_start(helpers))
+			break;
+	helpers->shared->nworkers = helpers->nworkers + 1;
+}
+
 /*
  * Starts helpers, as many as settings and server allow, once per execution.
- * The leader keeps what they do not use of max_in_flight.
+ * They come to claim while its first claim is being made: this worker has the
+ * claim lock from before they start. It keeps what they do not use of
+ * max_in_flight.
  */
 void
 helpers_start(Pipeline *p)
@@ -73,15 +91,14 @@ helpers_start(Pipeline *p)
 	p->helpers = launch_create(p->context, wanted);
 	if (p->helpers == NULL)
 		return;
+	/* the transaction that is under way ends before they do */
+	dsm_pin_mapping(p->helpers->segment);
 	fill_header(p, p->helpers->shared, wanted + 1);
-	for (int i = 0; i < wanted; i++)
-		if (!launch_start(p->helpers))
-			break;
-	if (p->helpers->nworkers == 0)
-		return;
 	p->company = p->helpers->shared;
-	p->max_in_flight -= p->helpers->nworkers * p->company->max_in_flight;
+	(void) helpers_lock_claims(p);
 	cadence_claims_share(p->claims, &p->company->cursor);
+	start_workers(p->helpers, wanted);
+	p->max_in_flight -= p->helpers->nworkers * p->company->max_in_flight;
 }
 
 /*
@@ -199,12 +216,12 @@ hear_out(Pipeline *p, int number)
 }
 
 static int
-count_present(const Pipeline *p)
+count_at_work(const Pipeline *p)
 {
 	int n = 0;
 
 	for (int i = 0; i < p->helpers->nworkers; i++)
-		n += p->helpers->workers[i].gone ? 0 : 1;
+		n += p->helpers->workers[i].gone || p->helpers->workers[i].delivered ? 0 : 1;
 	return n;
 }
 
@@ -224,8 +241,8 @@ helpers_listen(Pipeline *p)
 }
 
 /*
- * Waits for the helpers and merges what they did; their first error is in
- * helper_error. A stop is passed on to them. May be called again after an
+ * Waits for the helpers' results and merges what they did; their first error is
+ * in helper_error. A stop is passed on to them. May be called again after an
  * error, and goes on where it was.
  */
 void
@@ -238,14 +255,24 @@ helpers_wait(Pipeline *p)
 		if (cadence_stop_requested())
 			helpers_stop(p);
 		helpers_listen(p);
-		if (count_present(p) == 0)
+		if (count_at_work(p) == 0)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, HELPERS_POLL_MS,
 						 PG_WAIT_EXTENSION);
 		cadence_process_interrupts();
 	}
 	cadence_forget_cancel();
-	launch_end(p->helpers);
+}
+
+/*
+ * Waits until the helpers' processes are gone, too: when the execution has
+ * ended, so have they.
+ */
+void
+helpers_end(Pipeline *p)
+{
+	if (p->helpers != NULL)
+		launch_end(p->helpers);
 	p->helpers = NULL;
 }
 

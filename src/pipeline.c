@@ -261,16 +261,6 @@ pipeline_is_busy(const Pipeline *p)
 	return p->queue.waiting > 0 || pipeline_in_flight(p) > 0 || p->done.n > 0;
 }
 
-/* After its first claim a leader knows whether it has more than a batch to do. */
-static void
-seek_company(Pipeline *p)
-{
-	if (p->exhausted)
-		p->alone = true;
-	else
-		helpers_start(p);
-}
-
 static int
 longest_wait(const Pipeline *p)
 {
@@ -290,8 +280,6 @@ pipeline_turn(Pipeline *p)
 	record = wants_record(p, GetCurrentTimestamp(), claim != CLAIM_NOTHING);
 	if (record || claim != CLAIM_NOTHING)
 		turn_take(p, record, claim);
-	if (claim != CLAIM_NOTHING && !p->alone)
-		seek_company(p);
 	if (p->exhausted)
 		helpers_tell_all_taken(p);
 	/* A lock may be in its way: what was not looked at again is not sent. */
@@ -437,13 +425,12 @@ run_to_the_end(Pipeline *p)
 
 	if (was_stopped(p, error))
 		error = stopped_error();
-	helpers_unlock_claims(p);
+	/* in this order: what is not to be claimed any more must not be free for a moment */
 	if (error != NULL)
-	{
 		helpers_stop(p);
-		if (p->tables != NULL)
-			pipeline_wind_down(p);
-	}
+	helpers_unlock_claims(p);
+	if (error != NULL && p->tables != NULL)
+		pipeline_wind_down(p);
 	return error;
 }
 
@@ -517,6 +504,7 @@ cadence_pipeline_execute(CadenceShared *shared)
 		pipeline_log(&p);
 	if (error == NULL)
 		pipeline_attempt(&p, pipeline_prune_log);
+	pipeline_attempt(&p, helpers_end);
 	if (error != NULL)
 		ThrowErrorData(error);
 	MemoryContextSwitchTo(old);

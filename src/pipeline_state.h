@@ -126,9 +126,11 @@ extern void progress_report_run(Pipeline *p, const DueRun *run, const char *stat
 								const char *message);
 
 /* helpers.c */
+extern int helpers_workers(const Pipeline *p);
 extern void helpers_start(Pipeline *p);
 extern void helpers_stop(Pipeline *p);
 extern void helpers_wait(Pipeline *p);
+extern void helpers_end(Pipeline *p);
 extern bool helpers_lock_claims(Pipeline *p);
 extern void helpers_listen(Pipeline *p);
 extern void helpers_tell_all_taken(Pipeline *p);

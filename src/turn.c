@@ -227,6 +227,16 @@ lease_kept(CadenceStep **steps, int n, TimestampTz until)
 	return steps[0]->lease_end;
 }
 
+/* After its first look a leader knows whether it has more than a batch to do. */
+static void
+seek_company(Pipeline *p, bool nothing_more)
+{
+	if (nothing_more)
+		p->alone = true;
+	else
+		helpers_start(p);
+}
+
 /* One claim in a transaction of its own or, with records to write, in theirs. */
 static void
 claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult *claim,
@@ -234,17 +244,27 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 {
 	MemoryContext old;
 	CadenceHeldUp held_up;
+	ClaimTerms terms = {.limit = p->careful > 0 ? 1 : 0, .ahead = p->resident};
 	TimestampTz until;
 
 	cadence_providers_refresh(p->providers);
 	p->queue.providers = cadence_providers_list(p->providers);
 	old = MemoryContextSwitchTo(batch->context);
 	if (kind == CLAIM_BYPASS)
+	{
 		(void) cadence_queue_held_up(&p->queue, GetCurrentTimestamp(), &held_up);
+		terms.held_up = &held_up;
+	}
+	else
+	{
+		terms.sharers = helpers_workers(p);
+	}
 	until = lease_end(p);
+	cadence_claim_look(p->claims, &terms, claim);
+	if (!p->alone)
+		seek_company(p, claim->last);
 	cadence_claim_id(&batch->claim_id);
-	cadence_claim(p->claims, &batch->claim_id, until, kind == CLAIM_BYPASS ? &held_up : NULL,
-				  p->careful > 0 ? 1 : 0, p->resident, claim);
+	cadence_claim_take(p->claims, &batch->claim_id, until, claim);
 	if (p->resident && claim->nseen > 0)
 		turn_check_licence(p);
 	*steps = palloc(sizeof(CadenceStep *) * Max(claim->nrows, 1));
@@ -428,15 +448,16 @@ turn_recheck(Pipeline *p)
 }
 
 /*
- * Claims are made before the queue runs dry, but not without end for a provider
- * that is held up. What is due to the others is then looked for past its steps.
+ * Claims are made before the queue runs dry, with time for another worker's to
+ * end first, but not without end for a provider that is held up. What is due to
+ * the others is then looked for past its steps.
  */
 ClaimKind
 turn_wants_claim(const Pipeline *p)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
-	int low_water = Min(p->max_in_flight, most);
+	int low_water = Min(Max(p->max_in_flight, cadence_batch_size / 2), most);
 
 	if (p->exhausted || p->record_blocked || now < p->claim_not_before)
 		return CLAIM_NOTHING;
