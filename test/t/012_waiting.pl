@@ -99,12 +99,30 @@ execute($node);
 is($provider->count, 0, 'a provider that must not get it twice does not get it');
 is(sql($node, q{SELECT status FROM lead_cadence_runs}), 'PAUSADA', 'an operator decides');
 
+# the table is rewritten while messages are under way: each run is then where another one was
+begin_again(100, max_in_flight => 100);
+sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('gate') . "')");
+my $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'success'");
+poll_until(sub { $provider->count == 100 }, 'all are under way');
+my $places = 'SELECT id, ctid AS place FROM lead_cadence_runs';
+sql($node, "CREATE TABLE places AS $places");
+sql($node, 'VACUUM FULL lead_cadence_runs');
+cmp_ok(sql($node, "SELECT count(*) FROM places AS p JOIN ($places) AS r ON r.place = p.place AND r.id <> p.id"),
+	'>', 0, 'where one run was is another');
+$provider->ask('POST', '__open');
+is($caller->finish, 0, 'the execution ends well') or diag($caller->error);
+is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE status = 'CONCLUIDA' AND claim_id IS NULL}), 100,
+	'every run has moved on');
+is(sql($node, q{SELECT count(DISTINCT lead_cadence_run_id), count(*) FROM lead_cadence_events}), '100|100',
+	'with an event each');
+sql($node, 'DROP TABLE places');
+
 # a locked table holds up no stop, and what was sent is not sent again
 begin_again(100, max_in_flight => 50);
 sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('ok') . "')");
 my $locker = start_sql($node, 'BEGIN; LOCK TABLE lead_messages; SELECT pg_advisory_lock(1); SELECT pg_sleep(600)');
 poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) });
-my $caller = start_sql($node, "SELECT cadence_run('TEST')");
+$caller = start_sql($node, "SELECT cadence_run('TEST')");
 poll_until(sub { $provider->count == 100 }, 'all are sent');
 my $since = time();
 sql($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'});
