@@ -37,9 +37,13 @@ as_root() {
     fi
 }
 
-# The newest PostgreSQL that can already run and build extensions; else the newest server that is
-# installed; else the one that Debian has.
+# The PostgreSQL whose pg_config PG_CONFIG names; else the newest that can already run and build
+# extensions; else the newest server that is installed; else the one that Debian has.
 choose_postgres() {
+    if [[ -n ${PG_CONFIG:-} ]]; then
+        PG_MAJOR=$("$PG_CONFIG" --version | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
+        [[ -n $PG_MAJOR ]] || die "PG_CONFIG is not PostgreSQL's pg_config: $PG_CONFIG"
+    fi
     [[ -z $PG_MAJOR ]] || return 0
     PG_MAJOR=$(newest_major '/lib/pgxs/src/makefiles/pgxs.mk')
     [[ -n $PG_MAJOR ]] || PG_MAJOR=$(newest_major '')
@@ -111,14 +115,17 @@ without_main_cluster() {
 }
 
 # need_postgres [PACKAGE…]: chooses a PostgreSQL and makes sure of what building and running take,
-# and of what else the caller needs.
+# and of what else the caller needs. One that PG_CONFIG names is taken as it is.
 # shellcheck disable=SC2120
 need_postgres() {
+    local server=()
     choose_postgres
-    need_packages "postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR" \
-        "postgresql-$PG_MAJOR-cron" libcurl4-openssl-dev libjansson-dev gcc libc6-dev make \
+    [[ -n ${PG_CONFIG:-} ]] || server=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR"
+        "postgresql-$PG_MAJOR-cron")
+    need_packages "${server[@]}" libcurl4-openssl-dev libjansson-dev gcc libc6-dev make \
         python3 "$@"
     SYSTEM_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
+    [[ -z ${PG_CONFIG:-} ]] || SYSTEM_BIN=$("$PG_CONFIG" --bindir)
     PYTHON=/usr/bin/python3
     [[ -x $PYTHON ]] || PYTHON=$(command -v python3) || die "python3 is needed"
 }
@@ -250,12 +257,14 @@ interruptible() {
 # private_install: a copy of the chosen PostgreSQL, with the extension built from this checkout.
 # PostgreSQL finds its other files relative to its own binary, so the copy lives by itself.
 private_install() {
-    local root=$WORKSPACE/root
-    local library=usr/lib/postgresql/$PG_MAJOR share=usr/share/postgresql/$PG_MAJOR
-    as_user mkdir -p "$root/$library" "$root/$share"
-    (cd / && tar -c --exclude="$library/lib/bitcode" -f - "$library" "$share") |
+    local root=$WORKSPACE/root library share
+    library=$("$SYSTEM_BIN/pg_config" --pkglibdir)
+    share=$("$SYSTEM_BIN/pg_config" --sharedir)
+    as_user mkdir -p "$root"
+    (cd / && tar -c --exclude="${library#/}/bitcode" -f - \
+        "${SYSTEM_BIN#/}" "${library#/}" "${share#/}") |
         as_user tar -x --no-same-owner -C "$root" -f - || return
-    [[ $(as_user "$PG_BIN/pg_config" --sharedir) == "$root/$share" ]] ||
+    [[ $(as_user "$PG_BIN/pg_config" --sharedir) == "$root$share" ]] ||
         die "a copy of this PostgreSQL does not find its own files"
     make_extension -j2 all && make_extension DESTDIR="$root" install
 }
@@ -295,9 +304,10 @@ stop_cluster() {
     quietly as_user pg_ctl -D "$WORKSPACE/$1/data" -m fast -w stop
 }
 
-# What pg_cron needs in a configuration: it has to be preloaded, and by default it would connect
-# over TCP.
+# What pg_cron, where it is installed, needs in a configuration: it has to be preloaded, and by
+# default it would connect over TCP.
 cron_settings() {
+    [[ -e $(as_user pg_config --sharedir)/extension/pg_cron.control ]] || return 0
     say "shared_preload_libraries = 'pg_cron'"
     say "cron.database_name = '$1'"
     say "cron.host = '$WORKSPACE/$2/socket'"

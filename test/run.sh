@@ -5,6 +5,8 @@
 # tests in a workspace of its own. The last line is "N passed, N failed".
 #
 #   test/run.sh [-k PATTERN]    only tests whose name matches the regular expression
+#
+# PG_CONFIG=… names the pg_config of the PostgreSQL to test with, where it is not one of Debian's.
 
 set -euo pipefail
 
@@ -100,7 +102,7 @@ sql_tests() {
     say "$label: $good passed, $bad failed"
 }
 
-# The regression tests run in the database that pg_cron lives in.
+# The regression tests run in the database that pg_cron, where there is one, lives in.
 regression_tests() {
     local tests
     mapfile -t tests < <(wanted_files 'test/sql/*.sql' .sql)
