@@ -402,7 +402,7 @@ BEGIN
         RAISE NOTICE 'added column % to table %', item.column_name, item.table_name;
     END LOOP;
 
-    FOR item IN SELECT * FROM @extschema@.cadence_missing_indexes LOOP
+    FOR item IN SELECT * FROM @extschema@.cadence_missing_indexes ORDER BY table_name, index_name LOOP
         EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
         RAISE NOTICE 'created index %', item.index_name;
     END LOOP;
@@ -414,6 +414,7 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
                             AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)
+        ORDER BY v.table_name
     LOOP
         IF NOT has_function_privilege(prefix || 'cadence_wake()', 'EXECUTE') THEN
             RAISE NOTICE 'table % gets no trigger to wake the resident worker: role % may not execute cadence_wake()',
