@@ -22,19 +22,29 @@ SHOW cadence_runner.lease;
 SET cadence_runner.log_retention = '30d';
 SHOW cadence_runner.log_retention;
 
--- ranges
-SET cadence_runner.batch_size = 0;
-SET cadence_runner.batch_size = 10001;
-SET cadence_runner.max_in_flight = 0;
-SET cadence_runner.lease = '1s';
-SET cadence_runner.lease = '2d';
-SET cadence_runner.retry_dispatch = 0;
-SET cadence_runner.max_attempts = -1;
-SET cadence_runner.max_attempts = 0;
-SET cadence_runner.request_timeout = '11min';
-SET cadence_runner.log_results = -1;
-SET cadence_runner.enabled = 'perhaps';
-SET cadence_runner.lease = '5 bananas';
+-- ranges; newer servers say their unit as well
+CREATE FUNCTION pg_temp.refusal(setting text, value text) RETURNS TABLE (message text, hint text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('cadence_runner.' || setting, value, false);
+    RETURN QUERY SELECT 'no error', '';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message := MESSAGE_TEXT, hint := PG_EXCEPTION_HINT;
+    message := regexp_replace(message, '\((\d+) m?s \.\. (\d+) m?s\)', '(\1 .. \2)');
+    RETURN NEXT;
+END $$;
+SELECT setting, value, r.* FROM (VALUES
+    ('batch_size', '0'),
+    ('batch_size', '10001'),
+    ('max_in_flight', '0'),
+    ('lease', '1s'),
+    ('lease', '2d'),
+    ('retry_dispatch', '0'),
+    ('max_attempts', '-1'),
+    ('max_attempts', '0'),
+    ('request_timeout', '11min'),
+    ('log_results', '-1'),
+    ('enabled', 'perhaps'),
+    ('lease', '5 bananas')) AS v(setting, value), pg_temp.refusal(setting, value) AS r;
 
 -- the prefix is ours
 SET cadence_runner.leese = '5min';
