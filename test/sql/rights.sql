@@ -104,6 +104,7 @@ DROP TRIGGER look ON cadence.lead_cadence_runs;
 ALTER ROLE regress_cadence_crm RESET ALL;
 
 -- the owner changes: the next execution is the new owner's
+ALTER ROLE regress_cadence_reader LOGIN;
 ALTER TABLE cadence.lead_cadence_runs OWNER TO regress_cadence_reader;
 SELECT cadence.cadence_run('MANUAL');
 ALTER TABLE cadence.lead_cadence_runs OWNER TO regress_cadence_crm;
