@@ -144,7 +144,8 @@ tap_tests() {
     mapfile -t tests < <(wanted_files 'test/t/*.pl' .pl | sed 's|.*|test/t/&.pl|')
     [[ ${#tests[@]} -gt 0 ]] || return 0
     interruptible in_workspace source env -u PGHOST -u PGUSER PGPORT=65432 \
-        TESTDIR="$WORKSPACE/source" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
+        TESTDIR="$WORKSPACE/source" TESTDATADIR="$WORKSPACE/source/tmp_check" \
+        TESTLOGDIR="$WORKSPACE/source/tmp_check/log" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
         PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
         CADENCE_PROVIDER="$WORKSPACE/source/test/provider.py" \
         perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
