@@ -86,10 +86,13 @@ plan skip_all => 'no C compiler, or none for this system'
   if system("gcc -shared -fPIC -O1 -o $library $dir/clock.c >$dir/output 2>&1") != 0;
 
 # How far the server's clock is ahead, in whole seconds.
+my $ahead = 0;
+
 sub set_clock
 {
 	my ($seconds) = @_;
 
+	$ahead = $seconds;
 	open(my $file, -e $clock ? '+<' : '>', $clock) or die "$clock: $!";
 	syswrite($file, pack('q', int($seconds))) == 8 or die "$clock: $!";
 	close($file);
@@ -128,6 +131,19 @@ make_company($node, 'sentinel', $provider->url('status/200'));
 make_company($node, 'slow', $provider->url('slow/2000'));
 make_company($node, 'hang', $provider->url('hang'), timeout => '60s');
 make_company($node, 'paced', $provider->url('slow/1'), max_rate => '10');
+
+# To another year. PostgreSQL's own checkpointer waits by the clock, and where that is back by more
+# than 24 days, a server with assertions finds its time-out too long: back it goes while none runs.
+sub travel
+{
+	my ($seconds) = @_;
+	return set_clock($seconds) if $seconds >= $ahead;
+
+	$node->stop;
+	set_clock($seconds);
+	with_clock(sub { $node->start });
+	return;
+}
 
 my $resident = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'};
 
@@ -264,7 +280,7 @@ for my $change ([ 'Europe/Berlin', '2027-03-28 01:00:00+00', 'spring' ],
 	my $there = sql($node, "SELECT extract(epoch FROM timestamptz '$at')") - time;
 	my $step = "SELECT last_step_ordem, status FROM lead_cadence_runs WHERE id = ";
 
-	set_clock($there - 30);
+	travel($there - 30);
 	sql($node, "ALTER DATABASE postgres SET timezone = '$zone'; ALTER SYSTEM SET timezone = '$zone'");
 	$node->reload;
 	my $run = enrol_at('dst', 'now()');
@@ -280,7 +296,7 @@ for my $change ([ 'Europe/Berlin', '2027-03-28 01:00:00+00', 'spring' ],
 	ok(has_looked() && poll_until(sub { sql($node, "$step'$run'") eq '2|CONCLUIDA' }, undef, 5), "$what: but then");
 }
 sql($node, 'ALTER SYSTEM RESET timezone; ALTER DATABASE postgres RESET timezone');
-set_clock(0);
+travel(0);
 $node->reload;
 ok(has_looked(), 'back in the present');
 
