@@ -385,12 +385,16 @@ match_rows(ClaimResult *result, DueRun **sorted)
 }
 
 /*
- * Takes what was seen. Nearly all of it is where it was seen; what somebody has
- * changed since the look, and left due, is found by its id.
+ * Takes what is free of the runs that were seen, until lease_end, in the same
+ * transaction. Nearly all of it is where it was seen; what somebody has changed
+ * since the look, and left due, is found by its id.
+ *
+ * Nothing is taken before that commits; cadence_claim_commit() then makes the
+ * next look start behind this one.
  */
-static void
-take_seen(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
-		  ClaimResult *result)
+void
+cadence_claim_take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
+				   ClaimResult *result)
 {
 	int n = result->nseen;
 	DueRun **sorted = palloc(sizeof(DueRun *) * n);
@@ -398,6 +402,8 @@ take_seen(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_en
 					  UUIDPGetDatum(claim_id), (Datum) 0};
 	Rowset rows;
 
+	if (n == 0)
+		return;
 	rowset_begin(&rows, seen_columns, lengthof(seen_columns));
 	for (int i = 0; i < n; i++)
 	{
@@ -428,21 +434,6 @@ cadence_claim_look(CadenceClaims *claims, const ClaimTerms *terms, ClaimResult *
 	look(claims, terms->held_up != NULL ? &claims->bypass : &claims->all, terms, result);
 	if (result->last && terms->ahead)
 		look_ahead(claims, result);
-}
-
-/*
- * Takes what is free of the runs that were seen, until lease_end, in the same
- * transaction.
- *
- * Nothing is taken before that commits; cadence_claim_commit() then makes the
- * next look start behind this one.
- */
-void
-cadence_claim_take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
-				   ClaimResult *result)
-{
-	if (result->nseen > 0)
-		take_seen(claims, claim_id, lease_end, result);
 }
 
 /*

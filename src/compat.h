@@ -20,6 +20,11 @@
 #define CADENCE_VERSION "1.0"
 #endif
 
+/* A library asks for shared memory in a hook, not while it is loaded. */
+#define CADENCE_HAS_SHMEM_REQUEST_HOOK (PG_VERSION_NUM >= 150000)
+
+#define CADENCE_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)
+
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif

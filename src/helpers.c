@@ -60,7 +60,7 @@ fill_header(Pipeline *p, CadenceShared *company, int nworkers)
 
 /* How many workers the execution has. */
 int
-helpers_workers(const Pipeline *p)
+helpers_count_workers(const Pipeline *p)
 {
 	return p->company != NULL ? p->company->nworkers : 1;
 }

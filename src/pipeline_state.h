@@ -126,7 +126,7 @@ extern void progress_report_run(Pipeline *p, const DueRun *run, const char *stat
 								const char *message);
 
 /* helpers.c */
-extern int helpers_workers(const Pipeline *p);
+extern int helpers_count_workers(const Pipeline *p);
 extern void helpers_start(Pipeline *p);
 extern void helpers_stop(Pipeline *p);
 extern void helpers_wait(Pipeline *p);

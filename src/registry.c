@@ -51,7 +51,7 @@ request_memory(void)
 	RequestNamedLWLockTranche(TRANCHE, 2);
 }
 
-#if PG_VERSION_NUM >= 150000
+#if CADENCE_HAS_SHMEM_REQUEST_HOOK
 static shmem_request_hook_type next_request_hook;
 
 static void
@@ -92,7 +92,7 @@ on_startup(void)
 void
 cadence_registry_install(void)
 {
-#if PG_VERSION_NUM >= 150000
+#if CADENCE_HAS_SHMEM_REQUEST_HOOK
 	next_request_hook = shmem_request_hook;
 	shmem_request_hook = on_request;
 #else

@@ -66,9 +66,8 @@ cadence_session_init(const char *schema_name)
 	set_for_session("synchronous_commit", "on");
 	set_for_session("lock_timeout", "1s");
 	set_for_session("statement_timeout", "0");
-#if PG_VERSION_NUM >= 170000
-	set_for_session("transaction_timeout", "0");
-#endif
+	if (CADENCE_HAS_TRANSACTION_TIMEOUT)
+		set_for_session("transaction_timeout", "0");
 	set_for_session("row_security", "off");
 	for (size_t i = 0; i < lengthof(value_format); i++)
 		set_for_session(value_format[i][0], value_format[i][1]);

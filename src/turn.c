@@ -257,7 +257,7 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 	}
 	else
 	{
-		terms.sharers = helpers_workers(p);
+		terms.sharers = helpers_count_workers(p);
 	}
 	until = lease_end(p);
 	cadence_claim_look(p->claims, &terms, claim);

@@ -75,13 +75,8 @@ SELECT cadence_run() -> 'summary' ->> 'trigger_source' AS default_trigger;
 -- an owner who may not log in: refused before 17, where the server can not connect as one
 CREATE ROLE regress_cadence_owner NOLOGIN;
 GRANT USAGE ON SCHEMA "Cadência de vendas" TO regress_cadence_owner;
-DO $$
-DECLARE its_table regclass;
-BEGIN
-    FOR its_table IN SELECT oid FROM pg_class WHERE relnamespace = '"Cadência de vendas"'::regnamespace AND relkind = 'r' LOOP
-        EXECUTE format('ALTER TABLE %s OWNER TO regress_cadence_owner', its_table);
-    END LOOP;
-END $$;
+SELECT format('ALTER TABLE %s OWNER TO regress_cadence_owner', oid::regclass) FROM pg_class
+WHERE relnamespace = '"Cadência de vendas"'::regnamespace AND relkind = 'r' ORDER BY relname \gexec
 SELECT code = CASE WHEN current_setting('server_version_num')::int >= 170000 THEN '00000' ELSE '28000' END AS as_the_server_can
 FROM pg_temp.refusal($$SELECT cadence_run()$$);
 

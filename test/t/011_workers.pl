@@ -110,11 +110,13 @@ set_server($node, 'cadence_runner.enabled', 'on');
 # helpers start with the first claim, not after it: nothing is claimed here before they are there
 all_due();
 sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('ok') . "')");
-my $locker = start_sql($node, q{BEGIN; LOCK TABLE lead_cadence_runs IN SHARE MODE; SELECT 'locked'; SELECT pg_sleep(60)});
-ok(poll_until(sub { $locker->output =~ /locked/ }), 'the table is locked');
+my $locker = start_sql($node,
+	'BEGIN; LOCK TABLE lead_cadence_runs IN SHARE MODE; SELECT pg_advisory_lock(1); SELECT pg_sleep(600)');
+ok(poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1}) }),
+	'the table is locked');
 $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'success'");
 ok(poll_until(sub { sql($node, $workers) == 2 }), 'two workers, before anything is claimed');
-sql($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()});
+sql($node, 'SELECT pg_terminate_backend(' . $locker->pid . ')');
 is($caller->finish, 0, 'the lock is gone: the execution goes on') or diag($caller->error);
 is($provider->count, 2000, 'and sends all');
 
