@@ -13,8 +13,8 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c owner.c arming.c \
-	launcher.c admission.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
-	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c transaction.c claim.c claimant.c \
+	launcher.c admission.c ticket.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
+	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c waiters.c transaction.c claim.c claimant.c \
 	lease.c orphans.c row.c position.c \
 	resolve.c message.c queue.c record.c record_retry.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
 	template.c render.c preview.c json.c array.c rowset.c uuid.c statement.c)

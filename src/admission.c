@@ -6,7 +6,8 @@
  * other. But each costs a process or several, and on few cores many of them
  * only stand in each other's way. So while one is under way, others join it one
  * after the other, with a pause between them: whoever joins sees all that is
- * due by then, and those who wait mostly find it done.
+ * due by then, and those who wait mostly find it done, or are told so without
+ * having to look (see waiters.c).
  *
  * Nobody waits for the end of another: that may be held up by its providers for
  * as long as those like. What is due meanwhile is taken by who joins next.
@@ -111,8 +112,9 @@ elapsed_ms(const instr_time *since)
 	return (long) INSTR_TIME_GET_MILLISEC(now);
 }
 
-static void
-wait_a_moment(void)
+/* Until it is worth another try, or an answer has come. */
+void
+admission_wait(void)
 {
 	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS,
 					   PG_WAIT_EXTENSION);
@@ -122,26 +124,53 @@ wait_a_moment(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
+/* False: not yet, and the caller is among those who wait. */
+static bool
+may_enter(Admission *admission)
+{
+	if (take(admission, PLACE_LAST))
+		return true;
+	if (!admission->waits)
+	{
+		admission->waits = true;
+		INSTR_TIME_SET_CURRENT(admission->waits_since);
+	}
+	else if (elapsed_ms(&admission->waits_since) >= PATIENCE_MS)
+		return true;
+	if (!(admission->places & PLACE_WAITING))
+		(void) take(admission, PLACE_WAITING);
+	return false;
+}
+
 /*
- * Waits for a place among the executions of this database, for some seconds at
- * most. The caller must admission_leave() on every way out, also after an error
- * here.
+ * Takes a place among the executions of this database, if it is free or the
+ * caller has waited for it some seconds; false: to be tried again after an
+ * admission_wait(). The caller must admission_leave() on every way out, also
+ * after an error here.
  */
-void
+bool
 admission_enter(Admission *admission)
 {
-	instr_time since;
-
-	INSTR_TIME_SET_CURRENT(since);
-	if (!take(admission, PLACE_LAST))
-	{
-		(void) take(admission, PLACE_WAITING);
-		while (!take(admission, PLACE_LAST) && elapsed_ms(&since) < PATIENCE_MS)
-			wait_a_moment();
-		leave(admission, PLACE_WAITING);
-	}
+	if (!may_enter(admission))
+		return false;
+	leave(admission, PLACE_WAITING);
 	admission->is_first = take(admission, PLACE_FIRST);
 	INSTR_TIME_SET_CURRENT(admission->entered_at);
+	return true;
+}
+
+/* Whether any caller waits for a place in this database. */
+bool
+admission_others_wait(void)
+{
+	VirtualTransactionId *waiting;
+	LOCKTAG tag;
+	int n;
+
+	place_tag(PLACE_WAITING, &tag);
+	waiting = GetLockConflicts(&tag, ExclusiveLock, &n);
+	pfree(waiting);
+	return n > 0;
 }
 
 /*

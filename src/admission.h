@@ -14,10 +14,14 @@ typedef struct Admission
 {
 	bool is_first; /* no other execution was under way */
 	int places;	   /* that are ours */
+	bool waits;
+	instr_time waits_since;
 	instr_time entered_at;
 } Admission;
 
-extern void admission_enter(Admission *admission);
+extern bool admission_enter(Admission *admission);
+extern void admission_wait(void);
+extern bool admission_others_wait(void);
 extern long admission_pass_on(Admission *admission, long at_most_ms);
 extern void admission_make_way(Admission *admission);
 extern void admission_leave(Admission *admission);

@@ -65,6 +65,13 @@
 #define cadence_backend_status(number) pgstat_fetch_stat_local_beentry(number)
 #endif
 
+/* Without waiting for room. */
+#if PG_VERSION_NUM >= 150000
+#define cadence_mq_sendv(queue, parts, nparts) shm_mq_sendv((queue), (parts), (nparts), true, true)
+#else
+#define cadence_mq_sendv(queue, parts, nparts) shm_mq_sendv((queue), (parts), (nparts), true)
+#endif
+
 /* The process that a lock's holder is, NULL when it is gone. */
 #if PG_VERSION_NUM >= 170000
 #include "storage/procarray.h"

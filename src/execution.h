@@ -31,6 +31,10 @@
 /* The longest trigger's name, with its terminator. */
 #define CADENCE_TRIGGER_MAX 8
 
+/* Of a caller's ticket; any other value is the process that answers it. */
+#define TICKET_NONE 0
+#define TICKET_OFFERED 1 /* no backend has this number: it is init's */
+
 /* Where the next look for due runs starts. */
 typedef struct CadenceCursor
 {
@@ -47,7 +51,8 @@ typedef struct CadenceShared
 	pg_atomic_uint32 starter_gone; /* set before the workers are told to stop */
 
 	/* leader's segment only */
-	bool alone; /* others have an execution under way: no helpers */
+	pg_atomic_uint32 ticket; /* of a caller who waits: see ticket.c */
+	bool alone;				 /* others have an execution under way: no helpers */
 	/* the helpers' processes, for the caller's deadlock check */
 	volatile int nhelpers;
 	volatile int helper_pids[CADENCE_WORKERS_MAX];

@@ -69,6 +69,7 @@ launch_create(MemoryContext context, int nqueues)
 	memset(launch->shared, 0, sizeof(CadenceShared));
 	pg_atomic_init_u32(&launch->shared->starter_gone, 0);
 	pg_atomic_init_u32(&launch->shared->wind_down, 0);
+	pg_atomic_init_u32(&launch->shared->ticket, TICKET_NONE);
 	shm_toc_insert(toc, CADENCE_DSM_KEY_HEADER, launch->shared);
 	create_queues(launch, toc, nqueues);
 	on_dsm_detach(launch->segment, stop_workers, PointerGetDatum(launch));

@@ -7,6 +7,9 @@
  * tables' owner. The caller starts it and waits, and takes it along on every
  * way out (see launch.c).
  *
+ * While it waits for its turn to start one, another's worker may answer for it
+ * (see ticket.c).
+ *
  * The worker may wait for a lock that its own caller holds. That is a deadlock
  * which the server can not see, since the caller waits for a latch and not for
  * a lock. The caller looks for it every deadlock_timeout.
@@ -23,6 +26,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "storage/procarray.h"
 #include "tcop/utility.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -39,6 +43,7 @@
 #include "owner.h"
 #include "settings.h"
 #include "tables.h"
+#include "ticket.h"
 
 PG_FUNCTION_INFO_V1(cadence_run);
 
@@ -74,7 +79,7 @@ check_server_state(void)
 }
 
 static Launch *
-start_execution(const CadenceTables *tables, const char *trigger, bool alone)
+create_launch(const CadenceTables *tables, const char *trigger)
 {
 	/* The callback on the segment may run after the portal's memory is gone. */
 	Launch *launch = launch_create(TopTransactionContext, 1);
@@ -86,22 +91,32 @@ start_execution(const CadenceTables *tables, const char *trigger, bool alone)
 	launch->shared->database = MyDatabaseId;
 	launch->shared->schema = tables->schema;
 	launch->shared->owner = tables->owner;
-	launch->shared->alone = alone;
 	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
+	return launch;
+}
+
+static void
+start_execution(Launch *launch, bool alone)
+{
+	launch->shared->alone = alone;
 	if (!launch_start(launch))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						errmsg("no background worker slot is free for the execution"),
 						errhint("Raise max_worker_processes, or run fewer executions at once.")));
-	return launch;
 }
 
-/* The execution's processes: the worker that leads it, and its helpers. */
+/*
+ * The execution's processes: the worker that leads it, and its helpers; or the
+ * one that answers for it.
+ */
 static List *
 worker_pids(Launch *launch)
 {
 	List *pids = NIL;
 	pid_t pid;
 
+	if (launch->nworkers == 0)
+		return list_make1_int(ticket_answerer(launch->shared));
 	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
 		pids = lappend_int(pids, pid);
 	for (int i = 0; i < launch->shared->nhelpers; i++)
@@ -203,6 +218,14 @@ wait_for_news(Launch *launch, Admission *admission, TimestampTz *last_check)
 	}
 }
 
+/* An answerer that ended before it could become the sender of messages. */
+static bool
+is_forsaken(Launch *launch)
+{
+	return launch->nworkers == 0 && BackendPidGetProc(ticket_answerer(launch->shared)) == NULL;
+}
+
+/* NULL: the worker has ended without one. */
 static char *
 wait_for_summary(Launch *launch, Admission *admission)
 {
@@ -222,23 +245,70 @@ wait_for_summary(Launch *launch, Admission *admission)
 					return summary;
 				break;
 			case LAUNCH_SILENT:
+				if (is_forsaken(launch))
+					return NULL;
 				wait_for_news(launch, admission, &last_check);
 				break;
 			case LAUNCH_GONE:
-				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-								errmsg("the execution's worker ended without a result"),
-								errhint("The server's log says why.")));
+				return NULL;
 		}
 	}
 }
 
 /* The summary of a whole execution. */
 static char *
-run_execution(const CadenceTables *tables, const char *trigger, Admission *admission)
+run_execution(Launch *launch, Admission *admission)
 {
-	Launch *launch = start_execution(tables, trigger, !admission->is_first);
-	char *summary = wait_for_summary(launch, admission);
+	char *summary;
 
+	start_execution(launch, !admission->is_first);
+	summary = wait_for_summary(launch, admission);
+	if (summary == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("the execution's worker ended without a result"),
+						errhint("The server's log says why.")));
+	return summary;
+}
+
+/*
+ * Waits for a place. Meanwhile another's execution may find that there is
+ * nothing to do, and answer: the summary then. NULL: the place is ours.
+ */
+static char *
+wait_for_turn(Launch *launch, Admission *admission, Ticket *ticket)
+{
+	ticket_offer(ticket, launch);
+	while (!admission_enter(admission))
+	{
+		if (ticket_answerer(launch->shared) != 0)
+			break;
+		admission_wait();
+	}
+	if (ticket_withdraw(ticket, launch))
+		return NULL;
+	admission_leave(admission);
+	return wait_for_summary(launch, admission);
+}
+
+/* The caller must ticket_close() and admission_leave() on every way out. */
+static char *
+execute(const CadenceTables *tables, const char *trigger, Admission *admission, Ticket *ticket)
+{
+	Launch *launch = create_launch(tables, trigger);
+	char *summary = NULL;
+
+	if (!admission_enter(admission))
+		summary = wait_for_turn(launch, admission, ticket);
+	if (summary == NULL && ticket_answerer(launch->shared) != 0)
+	{
+		/* it could not: its queue is of no use any more, and there is no second ticket */
+		launch_end(launch);
+		launch = create_launch(tables, trigger);
+		while (!admission_enter(admission))
+			admission_wait();
+	}
+	if (summary == NULL)
+		summary = run_execution(launch, admission);
 	launch_end(launch);
 	return summary;
 }
@@ -260,6 +330,7 @@ cadence_run(PG_FUNCTION_ARGS)
 	CadenceTables *tables;
 	char *volatile summary = NULL;
 	Admission admission = {0};
+	Ticket ticket = {0};
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
@@ -267,11 +338,11 @@ cadence_run(PG_FUNCTION_ARGS)
 
 	PG_TRY();
 	{
-		admission_enter(&admission);
-		summary = run_execution(tables, trigger, &admission);
+		summary = execute(tables, trigger, &admission, &ticket);
 	}
 	PG_FINALLY();
 	{
+		ticket_close(&ticket);
 		admission_leave(&admission);
 	}
 	PG_END_TRY();

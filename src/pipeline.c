@@ -280,7 +280,7 @@ pipeline_turn(Pipeline *p)
 	record = wants_record(p, GetCurrentTimestamp(), claim != CLAIM_NOTHING);
 	if (record || claim != CLAIM_NOTHING)
 		turn_take(p, record, claim);
-	if (p->exhausted)
+	if (waiters_may_begin(p))
 		helpers_tell_all_taken(p);
 	/* A lock may be in its way: what was not looked at again is not sent. */
 	if (!turn_wants_recheck(p, GetCurrentTimestamp()) || pipeline_attempt(p, turn_recheck))
@@ -490,11 +490,14 @@ pipeline_begin(Pipeline *p, CadenceShared *shared)
 StringInfo
 cadence_pipeline_execute(CadenceShared *shared)
 {
+	List *seen_waiting = waiters_see();
 	Pipeline p;
 	MemoryContext old = pipeline_begin(&p, shared);
-	ErrorData *error = run_to_the_end(&p);
+	ErrorData *error;
 	StringInfo json;
 
+	p.seen_waiting = seen_waiting;
+	error = run_to_the_end(&p);
 	wait_for_helpers(&p);
 	if (error == NULL)
 		error = p.helper_error;
@@ -503,7 +506,10 @@ cadence_pipeline_execute(CadenceShared *shared)
 	if (p.log != NULL)
 		pipeline_log(&p);
 	if (error == NULL)
+	{
+		waiters_answer(&p);
 		pipeline_attempt(&p, pipeline_prune_log);
+	}
 	pipeline_attempt(&p, helpers_end);
 	if (error != NULL)
 		ThrowErrorData(error);

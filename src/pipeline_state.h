@@ -52,6 +52,8 @@ typedef struct Pipeline
 	bool holds_claims;		 /* the lock among the execution's workers */
 	bool orphans_sought;	 /* and found, for this execution */
 	bool alone;				 /* no helpers are wanted, or there are some already */
+	List *seen_waiting;		 /* segments of the callers who waited when it began */
+	List *waiters;			 /* those of them that are being answered */
 	int max_in_flight;
 	const CadenceTables *tables;
 	CadenceProviders *providers;
@@ -136,6 +138,11 @@ extern void helpers_listen(Pipeline *p);
 extern void helpers_tell_all_taken(Pipeline *p);
 extern bool helpers_are_ending(const Pipeline *p);
 extern void helpers_unlock_claims(Pipeline *p);
+
+/* waiters.c */
+extern List *waiters_see(void);
+extern bool waiters_may_begin(const Pipeline *p);
+extern void waiters_answer(Pipeline *p);
 
 /* turn.c */
 extern bool turn_may_be_sent(const CadenceStep *step, TimestampTz now);
