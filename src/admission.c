@@ -41,8 +41,13 @@ enum
 	PLACE_WAITING = 4
 };
 
-/* So long nobody else joins: a small part of the two seconds that a due step may be late. */
+/*
+ * So long after its last claim nobody joins an execution: who joins one at full
+ * speed only makes both slower. And so long after it has entered at most: half
+ * of the two seconds that a due step may be late.
+ */
 #define JOINING_MS 500
+#define JOINING_MOST_MS 1000
 
 /* A caller waits for so long at most, and looks so often even if nobody wakes it. */
 #define PATIENCE_MS 10000
@@ -156,6 +161,7 @@ admission_enter(Admission *admission)
 	leave(admission, PLACE_WAITING);
 	admission->is_first = take(admission, PLACE_FIRST);
 	INSTR_TIME_SET_CURRENT(admission->entered_at);
+	admission->claimed_at = admission->entered_at;
 	return true;
 }
 
@@ -171,6 +177,13 @@ admission_others_wait(void)
 	waiting = GetLockConflicts(&tag, ExclusiveLock, &n);
 	pfree(waiting);
 	return n > 0;
+}
+
+/* The execution is getting on: it has claimed something, and goes on claiming. */
+void
+admission_note_claim(Admission *admission)
+{
+	INSTR_TIME_SET_CURRENT(admission->claimed_at);
 }
 
 /*
@@ -196,7 +209,8 @@ admission_pass_on(Admission *admission, long at_most_ms)
 
 	if (!(admission->places & PLACE_LAST))
 		return at_most_ms;
-	ms = JOINING_MS - elapsed_ms(&admission->entered_at);
+	ms = Min(JOINING_MS - elapsed_ms(&admission->claimed_at),
+			 JOINING_MOST_MS - elapsed_ms(&admission->entered_at));
 	if (ms > 0)
 		return Min(ms, at_most_ms);
 	admission_make_way(admission);

@@ -25,6 +25,7 @@
 
 /* Messages that carry a result; errors and notices use the protocol's own types. */
 #define CADENCE_MESSAGE_SUMMARY 'd'	  /* JSON, from the leader to the caller */
+#define CADENCE_MESSAGE_CLAIMED 'c'	  /* empty, from the leader: and there is more to claim */
 #define CADENCE_MESSAGE_ALL_TAKEN 't' /* empty, from the leader: nothing due is left to claim */
 #define CADENCE_MESSAGE_SHARE 's'	  /* a helper's part of the summary, to the leader */
 

@@ -189,6 +189,9 @@ handle_message(StringInfo message, Admission *admission)
 		case 'N':
 			rethrow_message(message);
 			return NULL;
+		case CADENCE_MESSAGE_CLAIMED:
+			admission_note_claim(admission);
+			return NULL;
 		case CADENCE_MESSAGE_ALL_TAKEN:
 			admission_make_way(admission);
 			return NULL;

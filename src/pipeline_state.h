@@ -135,6 +135,7 @@ extern void helpers_wait(Pipeline *p);
 extern void helpers_end(Pipeline *p);
 extern bool helpers_lock_claims(Pipeline *p);
 extern void helpers_listen(Pipeline *p);
+extern void helpers_tell_claimed(Pipeline *p);
 extern void helpers_tell_all_taken(Pipeline *p);
 extern bool helpers_are_ending(const Pipeline *p);
 extern void helpers_unlock_claims(Pipeline *p);

@@ -144,6 +144,23 @@ subtest 'an execution that is held up keeps nobody waiting' => sub {
 	each_sent_once(10, 'both');
 };
 
+# It claims one by one, 200 a second, since its provider keeps it waiting.
+subtest 'an execution that is getting on is left alone for a second' => sub {
+	begin_again();
+	enrol($node, 'slow', 800);
+	set_server($node, 'cadence_runner.batch_size', 1);
+	set_server($node, 'cadence_runner.max_in_flight', 10);
+	my ($summaries, $errors) = run_together(2);
+	my ($between) = sql_rows($node, q{SELECT extract(epoch FROM max((details ->> 'started_at')::timestamptz)
+		- min((details ->> 'started_at')::timestamptz))::float8 AS seconds FROM cadence_runner_logs});
+
+	is_deeply($errors, [], 'neither fails');
+	is(sum('success', @$summaries), 800, 'together they sent 800');
+	cmp_ok($between->{seconds}, '>', 0.9, 'the second began a second later');
+	cmp_ok($between->{seconds}, '<', 3, 'and not at its end');
+	set_server($node, 'cadence_runner.max_in_flight', 100);
+};
+
 # The postmaster says of each process that it starts one.
 subtest 'an execution that joins another has no helpers' => sub {
 	my $processes = sub {
