@@ -238,6 +238,8 @@ wait_for_summary(Launch *launch, Admission *admission)
 	initStringInfo(&message);
 	for (;;)
 	{
+		/* asked first: its last message may come in between */
+		bool forsaken = is_forsaken(launch);
 		char *summary;
 
 		switch (launch_receive(launch, 0, &message))
@@ -248,7 +250,7 @@ wait_for_summary(Launch *launch, Admission *admission)
 					return summary;
 				break;
 			case LAUNCH_SILENT:
-				if (is_forsaken(launch))
+				if (forsaken)
 					return NULL;
 				wait_for_news(launch, admission, &last_check);
 				break;

@@ -69,9 +69,9 @@ ticket_close(Ticket *ticket)
 
 /* The process that answers, 0 if none does. */
 int
-ticket_answerer(const CadenceShared *shared)
+ticket_answerer(CadenceShared *shared)
 {
-	uint32 ticket = pg_atomic_read_u32((pg_atomic_uint32 *) &shared->ticket);
+	uint32 ticket = pg_atomic_read_u32(&shared->ticket);
 
 	return ticket == TICKET_OFFERED ? 0 : (int) ticket;
 }

@@ -23,7 +23,7 @@ typedef struct Ticket
 extern void ticket_offer(Ticket *ticket, Launch *launch);
 extern bool ticket_withdraw(Ticket *ticket, Launch *launch);
 extern void ticket_close(Ticket *ticket);
-extern int ticket_answerer(const CadenceShared *shared);
+extern int ticket_answerer(CadenceShared *shared);
 extern bool ticket_of_lock(const LOCKTAG *tag, dsm_handle *handle);
 extern bool ticket_take(CadenceShared *shared);
 
