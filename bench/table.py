@@ -52,6 +52,10 @@ class Samples:
         found = self.rounds(row, name)
         return statistics.median(found.values()) if found else None
 
+    def most(self, row, name):
+        """None where nothing was measured."""
+        return max(self.rounds(row, name).values(), default=None)
+
     def ratio(self, row, above, below):
         """The median of each round's ratio; of the medians where the rounds differ."""
         a, b = self.rounds(row, above), self.rounds(row, below)
@@ -129,6 +133,7 @@ def lines(s):
     yield Line(6, "a worker's peak", scaled(s.median(6, "memory.peak"), 1 / 1024), "MB", "", None)
     yield Line(6, "log row", scaled(s.median(6, "memory.log"), 1 / 1024), "kB", "<", 1024)
     yield Line(7, "nothing due: CPU a minute", s.median(7, "idle.cpu"), "ms", "<", 5)
+    yield Line(7, "nothing due: the most of one minute", s.most(7, "idle.cpu"), "ms", "", None)
     yield Line(7, "nothing due: WAL", s.median(7, "idle.wal"), "bytes", "<=", 0)
     yield Line(8, "WAL of a step, grown tables", s.median(8, "wal.step"), "bytes", "<", 1500)
     yield Line(8, "and full pages", s.median(8, "wal.pages"), "bytes", "", None)

@@ -77,22 +77,29 @@ resident_sleeps() {
 # Nothing is due, and nobody is connected: what the extension's processes use, and what is written.
 # Autovacuum, which has its own reasons to write, is off.
 row_7() {
-    local begin end before after
+    local begin end
     start_resident_cluster
     resident_admin -c 'ALTER SYSTEM SET autovacuum = off' -c 'SELECT pg_reload_conf()' >/dev/null
     resident_admin -c 'VACUUM (ANALYZE)' -c CHECKPOINT
     sleep "$IDLE_SETTLE_SECONDS"
     begin=$(resident_admin -c 'SELECT pg_current_wal_insert_lsn()')
-    before=$(resident_ns)
     say "  looking on for $IDLE_SECONDS s"
-    interruptible sleep "$IDLE_SECONDS"
-    after=$(resident_ns)
+    each_round look_on $((IDLE_SECONDS / ROUNDS))
     end=$(resident_admin -c 'SELECT pg_current_wal_insert_lsn()')
-    sample 7 idle.cpu "$(awk -v ns=$((after - before)) -v s="$IDLE_SECONDS" \
-        'BEGIN { printf "%.2f", ns / 1e6 / s * 60 }')"
     sample 7 idle.wal "$(resident_admin -c "SELECT pg_wal_lsn_diff('$end', '$begin')")"
     [[ $begin == "$end" ]] || as_user pg_waldump --path "$WORKSPACE/resident/data/pg_wal" \
         --start "$begin" --end "$end" >"$RESULTS/idle-wal.txt" 2>&1 || true
+}
+
+# look_on SECONDS: one after the other, since what a look at the tables costs depends on how much of
+# its memory the machine has reclaimed meanwhile.
+look_on() {
+    local before after
+    before=$(resident_ns)
+    interruptible sleep "$1"
+    after=$(resident_ns)
+    sample 7 idle.cpu "$(awk -v ns=$((after - before)) -v s="$1" \
+        'BEGIN { printf "%.2f", ns / 1e6 / s * 60 }')"
 }
 
 # CPU time of the extension's processes in the resident cluster, in nanoseconds.
