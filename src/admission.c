@@ -131,7 +131,7 @@ admission_wait(void)
 
 /* False: not yet, and the caller is among those who wait. */
 static bool
-may_enter(Admission *admission)
+try_to_enter(Admission *admission)
 {
 	if (take(admission, PLACE_LAST))
 		return true;
@@ -156,7 +156,7 @@ may_enter(Admission *admission)
 bool
 admission_enter(Admission *admission)
 {
-	if (!may_enter(admission))
+	if (!try_to_enter(admission))
 		return false;
 	leave(admission, PLACE_WAITING);
 	admission->is_first = take(admission, PLACE_FIRST);

@@ -122,30 +122,6 @@ helpers_are_ending(const Pipeline *p)
 	return p->company != NULL && pg_atomic_read_u32(&p->company->wind_down) != 0;
 }
 
-static bool
-has_caller(const Pipeline *p)
-{
-	return !p->resident && p->company != p->shared;
-}
-
-/* Tells the caller that the execution is getting on, and not at its end yet. */
-void
-helpers_tell_claimed(Pipeline *p)
-{
-	if (has_caller(p) && !p->all_taken_told)
-		pq_putemptymessage(CADENCE_MESSAGE_CLAIMED);
-}
-
-/* Tells the caller, once, that others need not wait for this execution any more. */
-void
-helpers_tell_all_taken(Pipeline *p)
-{
-	if (p->all_taken_told || !has_caller(p))
-		return;
-	p->all_taken_told = true;
-	pq_putemptymessage(CADENCE_MESSAGE_ALL_TAKEN);
-}
-
 /* Lets the caller's deadlock check see them. */
 static void
 publish_pids(Pipeline *p)

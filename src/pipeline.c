@@ -281,7 +281,7 @@ pipeline_turn(Pipeline *p)
 	if (record || claim != CLAIM_NOTHING)
 		turn_take(p, record, claim);
 	if (waiters_may_begin(p))
-		helpers_tell_all_taken(p);
+		progress_tell_all_taken(p);
 	/* A lock may be in its way: what was not looked at again is not sent. */
 	if (!turn_wants_recheck(p, GetCurrentTimestamp()) || pipeline_attempt(p, turn_recheck))
 		start_waiting(p);

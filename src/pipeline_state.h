@@ -126,6 +126,8 @@ extern void progress_release_message(Pipeline *p, CadenceStep *step);
 extern void progress_settle(Pipeline *p, bool all);
 extern void progress_report_run(Pipeline *p, const DueRun *run, const char *status,
 								const char *message);
+extern void progress_tell_claimed(Pipeline *p);
+extern void progress_tell_all_taken(Pipeline *p);
 
 /* helpers.c */
 extern int helpers_count_workers(const Pipeline *p);
@@ -135,8 +137,6 @@ extern void helpers_wait(Pipeline *p);
 extern void helpers_end(Pipeline *p);
 extern bool helpers_lock_claims(Pipeline *p);
 extern void helpers_listen(Pipeline *p);
-extern void helpers_tell_claimed(Pipeline *p);
-extern void helpers_tell_all_taken(Pipeline *p);
 extern bool helpers_are_ending(const Pipeline *p);
 extern void helpers_unlock_claims(Pipeline *p);
 

@@ -1,9 +1,11 @@
 /*
  * progress.c
- *		The steps of an execution: their memory, and what is reported of them.
+ *		The steps of an execution: their memory, and what is reported of them and
+ *		of how far it is.
  */
 #include "postgres.h"
 
+#include "libpq/pqformat.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -163,4 +165,29 @@ progress_settle(Pipeline *p, bool all)
 	}
 	p->done.n = kept;
 	p->done_since = GetCurrentTimestamp();
+}
+
+/* Not a resident worker, nor a helper. */
+static bool
+has_caller(const Pipeline *p)
+{
+	return !p->resident && p->company != p->shared;
+}
+
+/* Tells the caller that the execution is getting on, and not at its end yet. */
+void
+progress_tell_claimed(Pipeline *p)
+{
+	if (has_caller(p) && !p->all_taken_told)
+		pq_putemptymessage(CADENCE_MESSAGE_CLAIMED);
+}
+
+/* Tells the caller, once, that others need not wait for this execution any more. */
+void
+progress_tell_all_taken(Pipeline *p)
+{
+	if (p->all_taken_told || !has_caller(p))
+		return;
+	p->all_taken_told = true;
+	pq_putemptymessage(CADENCE_MESSAGE_ALL_TAKEN);
 }

@@ -147,7 +147,7 @@ accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, ClaimKi
 	if (batch->live == 0)
 		MemoryContextDelete(batch->context);
 	if (claim->nrows > 0 && !claim->last)
-		helpers_tell_claimed(p);
+		progress_tell_claimed(p);
 }
 
 /* A missing column or right (class 42) is the same for every run. */
