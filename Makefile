@@ -12,17 +12,14 @@ MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
-CORE_SRC = $(addprefix src/,cadence_runner.c settings.c extension.c tables.c owner.c arming.c \
-	launcher.c admission.c ticket.c launch.c registry.c supervisor.c resident.c serve.c wake.c utility.c traffic.c figures.c status.c \
-	worker.c interrupt.c pipeline.c winddown.c turn.c progress.c helpers.c waiters.c transaction.c claim.c claimant.c \
-	lease.c orphans.c row.c position.c \
-	resolve.c message.c queue.c record.c record_retry.c event.c runlog.c summary.c plan.c provider.c options.c validator.c \
-	template.c render.c preview.c json.c array.c rowset.c uuid.c statement.c)
-OBJS = $(CORE_SRC:.c=.o)
+CORE_DIRS = base schema provider claim resolve record engine server sqlapi
+CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) src/rules/template.c src/rules/transition.c
+OBJS      = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_OBJ = $(addprefix src/,dispatch.o request.o answer.o webhook.o outcome.o address.o sockets.o)
+DISPATCH_SRC = $(wildcard src/transport/*.c) src/rules/webhook.c src/rules/outcome.c
+DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
@@ -36,7 +33,7 @@ EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build
 .DEFAULT_GOAL := all
 
 # These bring the packages that they need, so they must work before there is a pg_config.
-.PHONY: test demo bench soak format format-check
+.PHONY: test demo bench soak format format-check sql sql-check includes-check
 test:
 	@test/run.sh
 demo:
@@ -46,7 +43,16 @@ bench:
 soak:
 	@test/soak/run.sh --minutes $(or $(MINUTES),5)
 
-FORMATTED = $(wildcard src/*.c src/*.h test/unit/*.c test/faults/*.c bench/*.c)
+# The script is kept in parts, in the order of their names; the whole is committed, too.
+SQL_PARTS = $(sort $(wildcard sql/*.sql))
+sql:
+	cat $(SQL_PARTS) > $(DATA)
+sql-check:
+	cat $(SQL_PARTS) | diff $(DATA) -
+includes-check:
+	test/includes.sh
+
+FORMATTED = $(wildcard src/*.c src/*.h src/*/*.c src/*/*.h test/unit/*.c test/faults/*.c bench/*.c)
 format:
 	clang-format -i $(FORMATTED)
 format-check:
@@ -70,7 +76,7 @@ uninstall-dispatch:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(DISPATCH_LIB)'
 
 # Every object depends on every header: there are few, and a stale one costs an hour.
-$(OBJS) $(DISPATCH_OBJ): $(wildcard $(srcdir)/src/*.h)
+$(OBJS) $(DISPATCH_OBJ): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 else
 all:
 	@echo "make: no pg_config found; install the server's development files, or set PG_CONFIG" >&2; exit 1

@@ -14,10 +14,10 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "registry.h"
-#include "settings.h"
-#include "supervisor.h"
-#include "utility.h"
+#include "server/registry.h"
+#include "base/settings.h"
+#include "server/supervisor.h"
+#include "server/utility.h"
 
 PG_MODULE_MAGIC;
 

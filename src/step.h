@@ -16,9 +16,9 @@
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
 
-#include "plan.h"
-#include "template.h"
-#include "uuid.h"
+#include "rules/transition.h"
+#include "rules/template.h"
+#include "base/uuid.h"
 
 struct CadenceProvider;
 

@@ -199,6 +199,8 @@ main() {
     if interruptible private_install && interruptible faults_library; then
         result build 0
         check format in_workspace source make -s format-check
+        check includes in_workspace source make -s includes-check
+        check script in_workspace source make -s sql-check
         check leads in_workspace source "$PYTHON" test/load_leads_test.py
         check books in_workspace source "$PYTHON" test/soak/books_test.py
         unit_tests

@@ -2,7 +2,7 @@
  * address_test.c
  *		Addresses that no message may go to.
  */
-#include "address.h"
+#include "transport/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -2,7 +2,7 @@
  * outcome_test.c
  *		From a transfer's end to the class of its outcome.
  */
-#include "outcome.h"
+#include "rules/outcome.h"
 
 #include "check.h"
 

@@ -74,15 +74,15 @@ seeds() {
 
 # The two fuzzers take most of the time, so they run beside each other and beside the rest.
 run_all() {
-    fuzz template_fuzz '' template.c >"$BUILD/template_fuzz.result" &
-    fuzz webhook_fuzz '-ljansson' webhook.c >"$BUILD/webhook_fuzz.result" &
-    unit template_test '' template.c
-    unit plan_test '' plan.c
-    unit outcome_test '' outcome.c
-    unit webhook_test '-ljansson' webhook.c
-    unit address_test '' address.c
-    unit sockets_test '' sockets.c
-    (FLAGS+=(-DSOCKETS_USE_POLL) && unit sockets_test '' sockets.c)
+    fuzz template_fuzz '' rules/template.c >"$BUILD/template_fuzz.result" &
+    fuzz webhook_fuzz '-ljansson' rules/webhook.c >"$BUILD/webhook_fuzz.result" &
+    unit template_test '' rules/template.c
+    unit transition_test '' rules/transition.c
+    unit outcome_test '' rules/outcome.c
+    unit webhook_test '-ljansson' rules/webhook.c
+    unit address_test '' transport/address.c
+    unit sockets_test '' transport/sockets.c
+    (FLAGS+=(-DSOCKETS_USE_POLL) && unit sockets_test '' transport/sockets.c)
     wait
     cat "$BUILD/template_fuzz.result" "$BUILD/webhook_fuzz.result"
 }

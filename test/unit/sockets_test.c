@@ -3,7 +3,7 @@
  *		The sockets that a process waits for, with epoll and, built with
  *		SOCKETS_USE_POLL, without.
  */
-#include "sockets.h"
+#include "transport/sockets.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *		Any bytes as a template: parsed and rendered inside their bounds, and
  *		what comes out is what the parts say.
  */
-#include "template.h"
+#include "rules/template.h"
 
 #include <stdint.h>
 #include <stdlib.h>

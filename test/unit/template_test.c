@@ -5,7 +5,7 @@
  * Buffers have exactly the size that the engine asks for, so that the address
  * sanitizer sees one byte too many.
  */
-#include "template.h"
+#include "rules/template.h"
 
 #include <stdlib.h>
 

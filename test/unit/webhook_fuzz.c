@@ -2,7 +2,7 @@
  * webhook_fuzz.c
  *		Any bytes as a provider's answer and as a message's fields.
  */
-#include "webhook.h"
+#include "rules/webhook.h"
 
 #include <jansson.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
  * webhook_test.c
  *		The protocol "webhook": the request's body and the answer's meaning.
  */
-#include "webhook.h"
+#include "rules/webhook.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,0 +1,134 @@
+--
+-- Tables
+--
+
+-- What follows are views and not functions, so that the right to execute
+-- cadence_create_tables() is all that its caller needs.
+
+CREATE VIEW cadence_columns AS
+    -- kind: what an adopted column's type must be. "word" may also be an enum that has the labels.
+    SELECT row_number() OVER () AS n, v.table_name::name, v.column_name::name, v.kind, v.type,
+           v.default_value, v.required, v.labels
+    FROM (VALUES
+        ('cadences', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL::text[]),
+        ('cadences', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('cadences', 'codigo', 'text', 'text', NULL, true, NULL),
+        ('cadences', 'nome', 'text', 'text', NULL, false, NULL),
+        ('cadences', 'descricao', 'text', 'text', NULL, false, NULL),
+        ('cadences', 'ativo', 'bool', 'boolean', 'true', true, NULL),
+        ('cadences', 'canal_principal', 'word', 'text', NULL, false, NULL),
+        ('cadences', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadences', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_steps', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_steps', 'cadence_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('cadence_steps', 'ordem', 'int', 'integer', NULL, true, NULL),
+        ('cadence_steps', 'offset_minutos', 'int', 'integer', '0', true, NULL),
+        ('cadence_steps', 'canal', 'word', 'text', NULL, true, NULL),
+        ('cadence_steps', 'template_codigo', 'text', 'text', NULL, true, NULL),
+        ('cadence_steps', 'parar_se_responder', 'bool', 'boolean', 'true', true, NULL),
+        ('cadence_steps', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_steps', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('lead_contacts', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_contacts', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_contacts', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('lead_contacts', 'nome', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'primeiro_nome', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'email', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'telefone', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'opt_out', 'bool', 'boolean', 'false', true, NULL),
+        ('lead_contacts', 'opt_out_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_contacts', 'opt_out_motivo', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_contacts', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('message_templates', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('message_templates', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('message_templates', 'canal', 'word', 'text', NULL, false, NULL),
+        ('message_templates', 'codigo', 'text', 'text', NULL, true, NULL),
+        ('message_templates', 'nome', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'conteudo', 'text', 'text', NULL, true, NULL),
+        ('message_templates', 'descricao', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'ativo', 'bool', 'boolean', 'true', true, NULL),
+        ('message_templates', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('message_templates', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('lead_cadence_runs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_cadence_runs', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_cadence_runs', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('lead_cadence_runs', 'cadence_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('lead_cadence_runs', 'status', 'word', 'text', '''ATIVA''', true,
+         ARRAY['ATIVA', 'CONCLUIDA', 'CANCELADA', 'PAUSADA']),
+        ('lead_cadence_runs', 'started_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_cadence_runs', 'last_step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_cadence_runs', 'next_step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_cadence_runs', 'next_run_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_cadence_runs', 'classification_snapshot', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('lead_cadence_runs', 'fonte_evento_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('lead_cadence_runs', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_cadence_runs', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_cadence_runs', 'attempts', 'int', 'integer', '0', true, NULL),
+        ('lead_cadence_runs', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+
+        ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('lead_cadence_events', 'step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_cadence_events', 'template_codigo', 'text', 'text', NULL, false, NULL),
+        ('lead_cadence_events', 'tipo_evento', 'word', 'text', NULL, true,
+         ARRAY['AGENDADO', 'DISPARADO', 'ERRO']),
+        ('lead_cadence_events', 'detalhes', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('lead_cadence_events', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('lead_messages', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('lead_messages', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_messages', 'empresa', 'word', 'text', NULL, true, NULL),
+        ('lead_messages', 'canal', 'word', 'text', NULL, true, NULL),
+        ('lead_messages', 'direcao', 'word', 'text', NULL, true, ARRAY['OUTBOUND']),
+        ('lead_messages', 'conteudo', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'estado', 'word', 'text', NULL, false, ARRAY['ENVIADO']),
+        ('lead_messages', 'enviado_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'entregue_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'lido_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'recebido_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_messages', 'erro_detalhe', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'run_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('lead_messages', 'step_ordem', 'int', 'integer', NULL, false, NULL),
+        ('lead_messages', 'template_codigo', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'whatsapp_message_id', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'email_message_id', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('lead_messages', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_empresas', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_empresas', 'nome', 'text', 'text', NULL, false, NULL),
+        ('cadence_empresas', 'fuso_horario', 'text', 'text', '''America/Sao_Paulo''', true, NULL),
+
+        ('cadence_runner_logs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_runner_logs', 'executed_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_runner_logs', 'steps_executed', 'int', 'integer', '0', true, NULL),
+        ('cadence_runner_logs', 'errors', 'int', 'integer', '0', true, NULL),
+        ('cadence_runner_logs', 'runs_touched', 'int', 'integer', '0', true, NULL),
+        ('cadence_runner_logs', 'duration_ms', 'int', 'integer', NULL, false, NULL),
+        ('cadence_runner_logs', 'details', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_runner_logs', 'trigger_source', 'word', 'text', '''CRON''', false,
+         ARRAY['CRON', 'MANUAL', 'TEST']),
+
+        -- a row for each claim under way, so that those of processes that are gone are found at once
+        ('cadence_claims', 'claim_id', 'uuid', 'uuid', NULL, true, NULL),
+        ('cadence_claims', 'lease_end', 'time', 'timestamptz', NULL, true, NULL),
+        ('cadence_claims', 'claimed_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- for which server the tables are armed, so that no copy of them sends
+        ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
+        ('cadence_arming', 'database_oid', 'text', 'text', NULL, true, NULL),
+        ('cadence_arming', 'control_file', 'text', 'text', NULL, false, NULL),
+        ('cadence_arming', 'timeline', 'int', 'integer', NULL, false, NULL),
+        ('cadence_arming', 'armed_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_arming', 'armed_by', 'text', 'text', 'CURRENT_USER', true, NULL)
+    ) AS v(table_name, column_name, kind, type, default_value, required, labels);
+
+COMMENT ON VIEW cadence_columns IS
+'the columns that cadence_runner works on, as cadence_create_tables() creates or adopts them';
+

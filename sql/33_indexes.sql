@@ -1,0 +1,34 @@
+CREATE VIEW cadence_missing_indexes AS
+    -- served_by: no index is missing where a complete one starts with one of these columns
+    SELECT v.table_name::name, v.index_name::name, v.definition
+    FROM (VALUES
+        -- the due runs, in the order in which they are claimed, however many others there are
+        ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
+        -- what waits for an operator
+        ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
+        -- runs that were paused or cancelled while their message was under way
+        ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
+        -- cadence_enroll() and cadence_resume(): is this lead active already?
+        ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
+        -- a run's history, and its removal
+        ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
+        -- the lookups of a claim, where an adopted table has no constraint that serves them
+        ('cadence_steps', 'cadence_steps_cadence_idx', '(cadence_id, ordem)', ARRAY['cadence_id']),
+        ('lead_contacts', 'lead_contacts_lead_idx', '(lead_id)', ARRAY['lead_id']),
+        ('message_templates', 'message_templates_codigo_idx', '(codigo)', ARRAY['codigo', 'empresa']),
+        -- the last executions, and the removal of old ones
+        ('cadence_runner_logs', 'cadence_runner_logs_executed_idx', '(executed_at)', ARRAY['executed_at'])
+    ) AS v(table_name, index_name, definition, served_by)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_class c
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.index_name)
+      AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.table_name
+          AND a.attname = ANY (v.served_by));
+
+COMMENT ON VIEW cadence_missing_indexes IS
+'the indexes that cadence_create_tables() would still create';
+

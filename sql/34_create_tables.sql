@@ -1,0 +1,116 @@
+CREATE FUNCTION cadence_create_tables() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    prefix constant text := '@extschema@.';
+    problems text[];
+    owner name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c
+                   WHERE c.relnamespace = '@extschema@'::regnamespace
+                     AND c.relname = 'lead_cadence_runs' AND c.relkind IN ('r', 'p'));
+    item record;
+    grantee record;
+    armed_now boolean := false;
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('cadence_create_tables', '@extschema@'::regnamespace::oid::bigint));
+
+    problems := ARRAY(SELECT m.problem FROM @extschema@.cadence_misfits m);
+    IF owner IS NOT NULL AND NOT pg_has_role(owner, 'MEMBER') THEN
+        problems := problems || format('lead_cadence_runs belongs to role %s, and role %s is not a member of it',
+                                       owner, current_user);
+    END IF;
+    IF cardinality(problems) > 0 THEN
+        RAISE EXCEPTION 'the tables in schema % can not be adopted', '@extschema@'
+            USING ERRCODE = 'datatype_mismatch',
+                  DETAIL = array_to_string(problems, E'\n'),
+                  HINT = 'Nothing was changed. Change what is listed, and call cadence_create_tables() again.';
+    END IF;
+
+    -- a new table of an adopted installation goes to the owner of the runs, as whom the worker connects
+    FOR item IN
+        SELECT k.table_name, k.definition AS constraints, min(c.n) AS n,
+               string_agg(format('%I %s%s%s', c.column_name, c.type,
+                                 coalesce(' DEFAULT ' || c.default_value, ''),
+                                 CASE WHEN c.required THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY c.n) AS columns
+        FROM @extschema@.cadence_table_constraints k JOIN @extschema@.cadence_columns c USING (table_name)
+        WHERE to_regclass(prefix || quote_ident(k.table_name)) IS NULL
+        GROUP BY k.table_name, k.definition ORDER BY n
+    LOOP
+        -- each step changes its run twice: with room on its page, that stays there
+        EXECUTE format('CREATE TABLE %s%I (%s, %s)%s', prefix, item.table_name, item.columns, item.constraints,
+                       CASE item.table_name WHEN 'lead_cadence_runs' THEN ' WITH (fillfactor = 90)' ELSE '' END);
+        EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
+        IF owner <> current_user THEN
+            EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, owner);
+        END IF;
+        -- default privileges (Supabase's, for one) must not hand out what row level security does not cover
+        FOR grantee IN
+            SELECT DISTINCT a.grantee AS id FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+            WHERE c.oid = to_regclass(prefix || quote_ident(item.table_name)) AND a.grantee <> c.relowner
+        LOOP
+            EXECUTE format('REVOKE ALL ON %s%I FROM %s', prefix, item.table_name,
+                           CASE grantee.id WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee.id)) END);
+        END LOOP;
+        RAISE NOTICE 'created table %', item.table_name;
+        IF item.table_name = 'cadence_arming' THEN
+            armed_now := true;
+        END IF;
+    END LOOP;
+
+    FOR item IN
+        SELECT c.* FROM @extschema@.cadence_columns c
+        WHERE NOT EXISTS (SELECT FROM pg_attribute a
+                          WHERE a.attrelid = to_regclass(prefix || quote_ident(c.table_name))
+                            AND a.attname = c.column_name AND a.attnum > 0 AND NOT a.attisdropped)
+        ORDER BY c.n
+    LOOP
+        EXECUTE format('ALTER TABLE %s%I ADD COLUMN %I %s%s', prefix, item.table_name, item.column_name, item.type,
+                       coalesce(' DEFAULT ' || item.default_value
+                                || CASE WHEN item.required THEN ' NOT NULL' ELSE '' END, ''));
+        RAISE NOTICE 'added column % to table %', item.column_name, item.table_name;
+    END LOOP;
+
+    FOR item IN SELECT * FROM @extschema@.cadence_missing_indexes ORDER BY table_name, index_name LOOP
+        EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
+        RAISE NOTICE 'created index %', item.index_name;
+    END LOOP;
+
+    -- commits that make a run due, or arm the tables, wake the resident worker
+    FOR item IN
+        SELECT v.table_name, v.event FROM (VALUES
+            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
+        WHERE NOT EXISTS (SELECT FROM pg_trigger t
+                          WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
+                            AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)
+        ORDER BY v.table_name
+    LOOP
+        IF NOT has_function_privilege(prefix || 'cadence_wake()', 'EXECUTE') THEN
+            RAISE NOTICE 'table % gets no trigger to wake the resident worker: role % may not execute cadence_wake()',
+                item.table_name, current_user
+                USING HINT = format('Grant EXECUTE on function %scadence_wake() to that role, and call cadence_create_tables() again. '
+                                    'Until then the worker looks once a minute.', prefix);
+            CONTINUE;
+        END IF;
+        EXECUTE format('CREATE TRIGGER cadence_runner_wake AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %scadence_wake()',
+                       item.event, prefix, item.table_name, prefix);
+        EXECUTE format('ALTER TRIGGER cadence_runner_wake ON %s%I DEPENDS ON EXTENSION cadence_runner',
+                       prefix, item.table_name);
+    END LOOP;
+
+    -- a table that is there already may be a copy: only cadence_arm() arms that
+    IF armed_now THEN
+        INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
+        SELECT s.system_identifier::text, d.oid::text
+        FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION cadence_create_tables() IS
+'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
+
+GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cadence_missing_indexes TO PUBLIC;
+

@@ -1,0 +1,28 @@
+--
+-- Nobody but the owner may execute anything at first. The right to execute
+-- cadence_run() is the authorization to send, and default privileges (such as
+-- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out.
+--
+
+DO $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid::regprocedure AS signature, a.grantee
+        FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'cadence_runner'
+        JOIN pg_catalog.pg_proc p ON p.oid = d.objid
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT x.grantee
+            FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x
+            WHERE x.grantee <> p.proowner) AS a
+        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON FUNCTION %s FROM %s', f.signature,
+            CASE WHEN f.grantee = 0 THEN 'PUBLIC'
+                 ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(f.grantee)) END);
+    END LOOP;
+END
+$$;

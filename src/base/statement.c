@@ -1,0 +1,49 @@
+/*
+ * statement.c
+ *		A prepared statement of ours.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "nodes/parsenodes.h"
+
+#include "base/statement.h"
+
+/*
+ * A plan for all values, from the first time on: none of ours is better for
+ * knowing them, and one that was made for a large batch may be.
+ */
+static void
+prepare(Statement *statement)
+{
+	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->nargs, (Oid *) statement->types,
+										 CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL || (!statement->in_query && SPI_keepplan(plan) != 0))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("could not prepare %s: %s", statement->what,
+							   SPI_result_code_string(SPI_result))));
+	statement->plan = plan;
+}
+
+/*
+ * Runs a statement inside an SPI connection, for at most limit rows if that is
+ * not 0. The rows are in SPI_tuptable.
+ *
+ * SPI leaves its own memory context behind, which ends with the connection;
+ * here the caller's stays the current one.
+ */
+void
+statement_execute(Statement *statement, Datum *values, const char *nulls, int limit)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int rc;
+
+	if (statement->plan == NULL)
+		prepare(statement);
+	rc = SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
+	MemoryContextSwitchTo(context);
+	if (rc != statement->expected)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("%s failed: %s", statement->what, SPI_result_code_string(rc))));
+}

@@ -1,0 +1,193 @@
+/*
+ * transaction.c
+ *		The bracket around each of the worker's transactions.
+ *
+ * The tables belong to an application: their triggers run inside our
+ * transactions and may set anything. The session's own settings are therefore
+ * put where no later SET outlives a transaction (PGC_S_OVERRIDE also makes them
+ * what RESET returns to), each transaction opens a GUC nest level, and before
+ * the commit deferred constraints and triggers are fired and that level is
+ * undone. Whatever they did, the commit is then flushed.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "base/compat.h"
+#include "base/interrupt.h"
+#include "server/registry.h"
+#include "base/transaction.h"
+
+/*
+ * statement_timeout does nothing by itself in a background worker. Ours bounds
+ * a whole transaction, inside the shortest lease (see lease_end() in turn.c).
+ */
+#define TRANSACTION_TIMEOUT_MS 15000
+
+static int guc_level;
+static MemoryContext outer_context;
+
+/* How a contact's columns look in a message, whatever the session's own taste. */
+static const char *const value_format[][2] = {{"DateStyle", "ISO, YMD"},
+											  {"IntervalStyle", "postgres"},
+											  {"extra_float_digits", "1"},
+											  {"bytea_output", "hex"}};
+
+static void
+set_for_session(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/*
+ * What every transaction of this session starts from, whatever the defaults of
+ * the server, the database and the role are.
+ *
+ * The tables' schema is on the search path for the sake of adopted plpgsql
+ * triggers that name their tables without one; our own SQL qualifies every
+ * name, operators too (see statement.h).
+ */
+void
+cadence_session_init(const char *schema_name)
+{
+	set_for_session("search_path",
+					psprintf("pg_catalog, %s, pg_temp", quote_identifier(schema_name)));
+	set_for_session("default_transaction_isolation", "read committed");
+	set_for_session("default_transaction_read_only", "off");
+	set_for_session("default_transaction_deferrable", "off");
+	set_for_session("synchronous_commit", "on");
+	set_for_session("lock_timeout", "1s");
+	set_for_session("statement_timeout", "0");
+	if (CADENCE_HAS_TRANSACTION_TIMEOUT)
+		set_for_session("transaction_timeout", "0");
+	set_for_session("row_security", "off");
+	for (size_t i = 0; i < lengthof(value_format); i++)
+		set_for_session(value_format[i][0], value_format[i][1]);
+	set_for_session("jit", "off");
+	/*
+	 * Every statement of ours has its index. With old statistics, or planned
+	 * while a table was small, a look would collect and sort all that is due
+	 * for every batch, and a look-up would read the whole table.
+	 */
+	set_for_session("enable_bitmapscan", "off");
+	set_for_session("enable_seqscan", "off");
+	set_for_session("client_min_messages", "warning");
+	set_for_session("application_name", "cadence_runner");
+}
+
+/*
+ * The same format for one call in somebody else's session; returns the nest
+ * level to be undone with AtEOXact_GUC().
+ */
+int
+cadence_use_text_format(void)
+{
+	int level = NewGUCNestLevel();
+
+	for (size_t i = 0; i < lengthof(value_format); i++)
+		(void) set_config_option(value_format[i][0], value_format[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
+/*
+ * A helper's notices would go through the leader, which may have no time for
+ * them while the helper holds up everybody.
+ */
+void
+cadence_session_quiet(void)
+{
+	set_for_session("client_min_messages", "error");
+}
+
+/*
+ * The server is stopping: a last record must neither wait for a lock nor for a
+ * synchronous standby that may be gone already.
+ */
+void
+cadence_session_hurry(void)
+{
+	set_for_session("lock_timeout", "200ms");
+	set_for_session("synchronous_commit", "local");
+}
+
+/*
+ * Opens a transaction with a snapshot and an SPI connection. activity is what
+ * pg_stat_activity shows meanwhile.
+ */
+void
+cadence_xact_begin(const CadenceTables *tables, const char *activity)
+{
+	outer_context = CurrentMemoryContext;
+	pgstat_report_activity(STATE_RUNNING, activity);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	cadence_set_cancellable(true);
+	guc_level = NewGUCNestLevel();
+	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT_MS);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	if (tables != NULL)
+		cadence_tables_check_owner(tables);
+}
+
+/*
+ * Fires what was deferred to the commit, so that its errors are raised where
+ * they can be handled.
+ */
+void
+cadence_xact_fire_deferred(void)
+{
+	int rc = SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
+
+	if (rc != SPI_OK_UTILITY)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("SET CONSTRAINTS failed: %s", SPI_result_code_string(rc))));
+}
+
+/*
+ * A stop that arrived since the last statement is heard here, before anything
+ * becomes durable.
+ */
+void
+cadence_xact_commit(void)
+{
+	cadence_xact_fire_deferred();
+	SPI_finish();
+	PopActiveSnapshot();
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	CHECK_FOR_INTERRUPTS();
+	cadence_set_cancellable(false);
+	AtEOXact_GUC(false, guc_level);
+	ForceSyncCommit();
+	CommitTransactionCommand();
+	cadence_set_cancellable(!registry_is_resident());
+	MemoryContextSwitchTo(outer_context);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/*
+ * Leaves a transaction after an error, whatever state it is in. Calling it
+ * with none open does nothing.
+ */
+void
+cadence_xact_abort(void)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	cadence_set_cancellable(false);
+	AbortOutOfAnyTransaction();
+	cadence_set_cancellable(!registry_is_resident());
+	MemoryContextSwitchTo(outer_context);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}

@@ -1,0 +1,21 @@
+/*
+ * transaction.h
+ *		The bracket around each of the worker's transactions.
+ */
+#ifndef CADENCE_TRANSACTION_H
+#define CADENCE_TRANSACTION_H
+
+#include "postgres.h"
+
+#include "schema/tables.h"
+
+extern void cadence_session_init(const char *schema_name);
+extern int cadence_use_text_format(void);
+extern void cadence_session_quiet(void);
+extern void cadence_session_hurry(void);
+extern void cadence_xact_begin(const CadenceTables *tables, const char *activity);
+extern void cadence_xact_fire_deferred(void);
+extern void cadence_xact_commit(void);
+extern void cadence_xact_abort(void);
+
+#endif

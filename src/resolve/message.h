@@ -1,0 +1,23 @@
+/*
+ * message.h
+ *		A step's message: its template, and the values that it names.
+ */
+#ifndef CADENCE_MESSAGE_H
+#define CADENCE_MESSAGE_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+
+#include "resolve/step_lookup.h"
+#include "resolve/row.h"
+#include "step.h"
+
+extern const CadenceTemplate *message_template(const ContactColumns *columns,
+											   CadencePosition *position);
+extern char *message_read_values(const ContactColumns *columns, HeapTuple row,
+								 const CadencePosition *position, CadenceStep *step);
+extern char *message_measure(CadenceStep *step, const char *codigo);
+extern char *message_render(const CadenceStep *step);
+
+#endif

@@ -1,0 +1,302 @@
+/*
+ * arming.c
+ *		Whether these tables may send from this server.
+ *
+ * A copy of the tables must not write to real people. cadence_arming remembers
+ * for which database of which cluster the tables were armed:
+ *
+ *	- a dump that was restored elsewhere differs in the cluster's system
+ *	  identifier or in the database's OID (so does a database made with this one
+ *	  as its template, and one that pg_upgrade has moved);
+ *	- a copy of the data directory has the same of both, but its files are new
+ *	  ones. global/pg_control is written in place for the whole life of a
+ *	  cluster, so its inode number and its time of birth tell the copy from the
+ *	  original, also where the original has moved to another host with its disk;
+ *	- a standby is a copy, too, but once it is promoted it is on a timeline that
+ *	  is newer than the one on which the tables were armed. It goes on by itself.
+ *
+ * A subscriber's copy of the runs never sends: its publisher does.
+ *
+ * Not told apart: a snapshot of the whole disk, and a backup that was recovered
+ * to a new timeline.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xlog.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_subscription_rel.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "schema/arming.h"
+#include "base/compat.h"
+#include "base/statement.h"
+
+#define CONTROL_FILE "global/pg_control"
+
+#define ARM_HINT                                                                         \
+	"If messages shall be sent from here, and no longer from where this copy was made, " \
+	"call %s.cadence_arm()."
+
+/* What the row says, and what is true here. */
+typedef struct Arming
+{
+	char *cluster;
+	char *database;
+	char *control_file; /* NULL in a row that no execution has seen yet */
+	int timeline;
+} Arming;
+
+static char *
+control_file_identity(void)
+{
+	struct stat st;
+	int64 born = 0;
+#ifdef STATX_BTIME
+	struct statx stx;
+
+	if (statx(AT_FDCWD, CONTROL_FILE, 0, STATX_BTIME, &stx) == 0 &&
+		(stx.stx_mask & STATX_BTIME) != 0)
+		born = (int64) stx.stx_btime.tv_sec * 1000000 + stx.stx_btime.tv_nsec / 1000;
+#endif
+	if (stat(CONTROL_FILE, &st) != 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not stat file \"%s\": %m", CONTROL_FILE)));
+	return psprintf("%llu/%lld", (unsigned long long) st.st_ino, (long long) born);
+}
+
+static Arming
+here(void)
+{
+	return (Arming){.cluster = psprintf(UINT64_FORMAT, GetSystemIdentifier()),
+					.database = psprintf("%u", MyDatabaseId),
+					.control_file = control_file_identity(),
+					.timeline = (int) cadence_timeline()};
+}
+
+static char *
+column_text(TupleTableSlot *slot, const char *name)
+{
+	AttrNumber number = get_attnum(slot->tts_tableOid, name);
+	Oid output;
+	bool is_varlena;
+	bool isnull = true;
+	Datum value = 0;
+
+	if (number > 0)
+		value = slot_getattr(slot, number, &isnull);
+	if (isnull)
+		return NULL;
+	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, number - 1)->atttypid, &output,
+					  &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+static void
+read_columns(TupleTableSlot *slot, Arming *row)
+{
+	char *timeline = column_text(slot, "timeline");
+
+	row->cluster = column_text(slot, "cluster");
+	row->database = column_text(slot, "database_oid");
+	row->control_file = column_text(slot, "control_file");
+	/* without one, nothing proves that this is a standby and no copy */
+	row->timeline = timeline != NULL ? pg_strtoint32(timeline) : PG_INT32_MAX;
+}
+
+/*
+ * The row that counts; why none does, otherwise.
+ *
+ * Read without a statement: whoever the table belongs to, nobody's policy,
+ * right or function has a say in it.
+ */
+static char *
+read_row(const CadenceTables *t, Arming *row)
+{
+	Relation rel = table_open(t->arming_oid, AccessShareLock);
+	TableScanDesc scan;
+	TupleTableSlot *slot;
+	int n = 0;
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a table", t->arming)));
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	while (n < 2 && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+		if (n++ == 0)
+			read_columns(slot, row);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, AccessShareLock);
+	if (n == 0)
+		return pstrdup("They were never armed: table cadence_arming is empty.");
+	if (n > 1)
+		return pstrdup("They are armed for more than one server: table cadence_arming has several "
+					   "rows.");
+	return NULL;
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	return a != NULL && strcmp(a, b) == 0;
+}
+
+/*
+ * A table in other hands is not written to, since its triggers would run with
+ * the rights of this session: copies of the data directory are then not told.
+ */
+static bool
+may_pin(const CadenceTables *t)
+{
+	return cadence_tables_are_owned(t, t->arming_oid) &&
+		   pg_class_aclcheck(t->arming_oid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK &&
+		   check_enable_rls(t->arming_oid, InvalidOid, true) != RLS_ENABLED;
+}
+
+/* From now on, only this server, and whatever standby is promoted after it. */
+static void
+pin(const CadenceTables *t, const Arming *this)
+{
+	static const Oid types[] = {TEXTOID, INT4OID};
+	Datum values[] = {CStringGetTextDatum(this->control_file), Int32GetDatum(this->timeline)};
+	char *sql = psprintf("UPDATE %s SET control_file = $1, timeline = $2", t->arming);
+	MemoryContext context = CurrentMemoryContext;
+	int rc = SPI_execute_with_args(sql, lengthof(types), (Oid *) types, values, NULL, false, 0);
+
+	MemoryContextSwitchTo(context);
+	if (rc != SPI_OK_UPDATE)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("writing cadence_arming failed: %s", SPI_result_code_string(rc))));
+}
+
+/* The time of birth counts where both know it: a kernel may begin to tell it. */
+static bool
+same_control_file(const char *a, const char *b)
+{
+	unsigned long long inode_a;
+	unsigned long long inode_b;
+	long long born_a;
+	long long born_b;
+
+	if (a == NULL || sscanf(a, "%llu/%lld", &inode_a, &born_a) != 2 ||
+		sscanf(b, "%llu/%lld", &inode_b, &born_b) != 2)
+		return false;
+	return inode_a == inode_b && (born_a == born_b || born_a == 0 || born_b == 0);
+}
+
+static char *
+compare(const Arming *row, const Arming *this)
+{
+	if (!same(row->cluster, this->cluster))
+		return psprintf("They were armed for the cluster with system identifier %s; this one "
+						"has %s.",
+						row->cluster != NULL ? row->cluster : "(none)", this->cluster);
+	if (!same(row->database, this->database))
+		return psprintf("They were armed for the database with OID %s; this one has %s.",
+						row->database != NULL ? row->database : "(none)", this->database);
+	if (row->control_file != NULL && !same_control_file(row->control_file, this->control_file) &&
+		this->timeline <= row->timeline)
+		return pstrdup("This data directory is a copy of the one that they were armed in.");
+	return NULL;
+}
+
+/* Whether a subscription writes to a table. */
+static bool
+is_subscribed_itself(Oid relation)
+{
+	Relation rel = table_open(SubscriptionRelRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool found;
+
+	ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relation));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* Or to a partition of it. */
+static bool
+is_subscribed(Oid relation)
+{
+	List *members = get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE
+						? find_all_inheritors(relation, AccessShareLock, NULL)
+						: list_make1_oid(relation);
+	ListCell *cell;
+
+	foreach (cell, members)
+		if (is_subscribed_itself(lfirst_oid(cell)))
+			return true;
+	return false;
+}
+
+/*
+ * Why nothing may be sent from here, in the current memory context, or NULL.
+ * Needs an SPI connection, and not to be in recovery.
+ */
+char *
+cadence_arming_problem(const CadenceTables *t)
+{
+	Arming row;
+	Arming this = here();
+	char *problem = read_row(t, &row);
+
+	if (is_subscribed(t->runs_oid))
+		return pstrdup("A subscription writes to lead_cadence_runs, so its publisher sends.");
+	return problem != NULL ? problem : compare(&row, &this);
+}
+
+/*
+ * Raises an error unless the tables may send from here, inside the caller's
+ * transaction.
+ *
+ * Errors: 55000, with what tells this server from the one that they were armed
+ * for, or when the runs are a subscriber's copy.
+ */
+void
+cadence_arming_check(const CadenceTables *t)
+{
+	Arming row;
+	Arming this = here();
+	char *problem;
+
+	if (is_subscribed(t->runs_oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is a subscriber's copy: nothing is sent from here", t->runs),
+				 errdetail("A subscription writes to it, so its publisher sends."),
+				 errhint("Drop the subscription before this database takes over.")));
+	problem = read_row(t, &row);
+	if (problem == NULL)
+		problem = compare(&row, &this);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the tables in schema %s are not armed to send from this server",
+						t->schema_name),
+				 errdetail("%s", problem), errhint(ARM_HINT, quote_identifier(t->schema_name))));
+	if ((!same(row.control_file, this.control_file) || row.timeline != this.timeline) && may_pin(t))
+		pin(t, &this);
+}

@@ -1,0 +1,141 @@
+/*
+ * preview.c
+ *		cadence_preview(): what a run's next step would send.
+ *
+ * Runs the SELECT and the code that an execution resolves with, over the
+ * caller's own rights, and changes nothing.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "schema/extension.h"
+#include "base/json.h"
+#include "resolve/message.h"
+#include "provider/provider.h"
+#include "resolve/resolve.h"
+#include "resolve/row.h"
+#include "base/transaction.h"
+#include "base/statement.h"
+
+PG_FUNCTION_INFO_V1(cadence_preview);
+
+static HeapTuple
+fetch_row(const CadenceTables *tables, Datum run_id)
+{
+	Oid types[] = {UUIDOID};
+	char *sql = psprintf("%s WHERE r.id " EQ " $1", cadence_row_select(tables, tables->runs));
+	int rc = SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1);
+
+	if (rc != SPI_OK_SELECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("looking for the run failed: %s", SPI_result_code_string(rc))));
+	if (SPI_processed == 0)
+		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
+						errmsg("run %s does not exist",
+							   DatumGetCString(DirectFunctionCall1(uuid_out, run_id)))));
+	return SPI_tuptable->vals[0];
+}
+
+static char *
+status_of(const CadenceTables *tables, Datum run_id)
+{
+	Oid types[] = {UUIDOID};
+	char *sql = psprintf("SELECT status::text FROM %s WHERE id " EQ " $1", tables->runs);
+
+	if (SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed == 0)
+		return NULL;
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+static void
+add_when(StringInfo json, TimestampTz when)
+{
+	if (when == DT_NOBEGIN)
+		json_add_text(json, "next_run_at", NULL);
+	else
+		json_add_time(json, "next_run_at", when);
+}
+
+static char *
+preview_json(const CadenceStep *step, const char *status)
+{
+	StringInfoData json;
+	bool sendable = step->outcome == OUTCOME_PENDING;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	json_add_text(&json, "runId", step->run_id_text);
+	json_add_text(&json, "leadId", step->lead_id);
+	json_add_text(&json, "empresa", step->empresa);
+	json_add_text(&json, "status", status);
+	add_when(&json, step->lease_end);
+	if (step->has_step)
+		json_add_int(&json, "stepOrdem", step->ordem);
+	else
+		json_add_text(&json, "stepOrdem", NULL);
+	json_add_text(&json, "canal", step->canal);
+	json_add_text(&json, "templateCodigo", step->template_codigo);
+	json_add_text(&json, "destinatario", step->recipient);
+	json_add_text(&json, "provedor", step->provider != NULL ? step->provider->name : NULL);
+	json_add_text(&json, "mensagem", sendable ? message_render(step) : NULL);
+	if (!sendable)
+	{
+		json_add_text(&json, "codigo",
+					  step->outcome == OUTCOME_NO_STEP ? "SEM_PASSO" : step->reason.code);
+		json_add_text(&json, "erro",
+					  step->outcome == OUTCOME_NO_STEP ? "no step is left" : step->reason.text);
+	}
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/*
+ * cadence_preview(run uuid) -> jsonb: channel, recipient, text, provider and
+ * time of what the run's next step would send, or codigo and erro where it
+ * would send nothing.
+ *
+ * Errors: P0002 when there is no such run; 42P01 without tables; 42501 without
+ * the right to read them.
+ */
+Datum
+cadence_preview(PG_FUNCTION_ARGS)
+{
+	Datum run_id = PG_GETARG_DATUM(0);
+	MemoryContext context = CurrentMemoryContext;
+	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
+	CadenceProviders *providers = cadence_providers_create(tables->owner);
+	CadenceResolver *resolver;
+	CadenceStep *step;
+	HeapTuple row;
+	int guc_level;
+	char *status;
+	char *json;
+
+	cadence_providers_refresh(providers);
+	guc_level = cadence_use_text_format();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	row = fetch_row(tables, run_id);
+	step = cadence_step_create(SPI_tuptable->tupdesc, row);
+	resolver = cadence_resolver_create(SPI_tuptable->tupdesc, providers,
+									   cadence_positions_create(tables, true));
+	cadence_resolve(resolver, &step, 1);
+	status = status_of(tables, run_id);
+
+	/* SPI leaves its own memory context behind, which ends with the connection. */
+	MemoryContextSwitchTo(context);
+	json = preview_json(step, status);
+	SPI_finish();
+	AtEOXact_GUC(true, guc_level);
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+}

@@ -1,0 +1,355 @@
+/*
+ * launcher.c
+ *		cadence_run(): the caller's side of an execution.
+ *
+ * An execution commits between its stages, which a function can not do, so a
+ * background worker does the work in a session of its own, connected as the
+ * tables' owner. The caller starts it and waits, and takes it along on every
+ * way out (see launch.c).
+ *
+ * While it waits for its turn to start one, another's worker may answer for it
+ * (see ticket.c).
+ *
+ * The worker may wait for a lock that its own caller holds. That is a deadlock
+ * which the server can not see, since the caller waits for a latch and not for
+ * a lock. The caller looks for it every deadlock_timeout.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "libpq/pqformat.h"
+#include "libpq/pqmq.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "storage/procarray.h"
+#include "tcop/utility.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "server/admission.h"
+#include "base/compat.h"
+#include "engine/execution.h"
+#include "schema/extension.h"
+#include "server/launch.h"
+#include "schema/owner.h"
+#include "base/settings.h"
+#include "schema/tables.h"
+#include "server/ticket.h"
+
+PG_FUNCTION_INFO_V1(cadence_run);
+
+/* One of the words that a caller may say; the resident worker has its own. */
+static const char *
+checked_trigger(FunctionCallInfo fcinfo)
+{
+	static const char *const triggers[] = {"CRON", "MANUAL", "TEST"};
+	const char *given = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	for (size_t i = 0; i < lengthof(triggers); i++)
+		if (given != NULL && strcmp(given, triggers[i]) == 0)
+			return triggers[i];
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					given == NULL ? errmsg("the trigger of an execution must not be null")
+								  : errmsg("invalid trigger of an execution: \"%s\"", given),
+					errhint("Use CRON, MANUAL or TEST.")));
+}
+
+static void
+check_server_state(void)
+{
+	PreventCommandDuringRecovery("cadence_run()");
+	PreventCommandIfReadOnly("cadence_run()");
+	if (!cadence_enabled)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cadence_runner is switched off"),
+						errhint("Set cadence_runner.enabled to on.")));
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cadence_runner needs a database with encoding UTF8"),
+						errdetail("This database has encoding %s.", GetDatabaseEncodingName())));
+}
+
+static Launch *
+create_launch(const CadenceTables *tables, const char *trigger)
+{
+	/* The callback on the segment may run after the portal's memory is gone. */
+	Launch *launch = launch_create(TopTransactionContext, 1);
+
+	if (launch == NULL)
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						errmsg("no dynamic shared memory segment is free for the execution"),
+						errhint("Raise max_connections, or run fewer executions at once.")));
+	launch->shared->database = MyDatabaseId;
+	launch->shared->schema = tables->schema;
+	launch->shared->owner = tables->owner;
+	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
+	return launch;
+}
+
+static void
+start_execution(Launch *launch, bool alone)
+{
+	launch->shared->alone = alone;
+	if (!launch_start(launch))
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						errmsg("no background worker slot is free for the execution"),
+						errhint("Raise max_worker_processes, or run fewer executions at once.")));
+}
+
+/*
+ * The execution's processes: the worker that leads it, and its helpers; or the
+ * one that answers for it.
+ */
+static List *
+worker_pids(Launch *launch)
+{
+	List *pids = NIL;
+	pid_t pid;
+
+	if (launch->nworkers == 0)
+		return list_make1_int(ticket_answerer(launch->shared));
+	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
+		pids = lappend_int(pids, pid);
+	for (int i = 0; i < launch->shared->nhelpers; i++)
+		if (launch->shared->helper_pids[i] != 0)
+			pids = list_append_unique_int(pids, launch->shared->helper_pids[i]);
+	return pids;
+}
+
+/*
+ * Whether the worker waits, directly or through others, for this session.
+ */
+static bool
+execution_waits_for_us(Launch *launch)
+{
+	List *waiting = worker_pids(launch);
+
+	for (int i = 0; i < list_length(waiting); i++)
+	{
+		Datum pids = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(list_nth_int(waiting, i)));
+		ArrayType *array = DatumGetArrayTypeP(pids);
+		int n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		int32 *blockers = (int32 *) ARR_DATA_PTR(array);
+
+		for (int k = 0; k < n; k++)
+		{
+			if (blockers[k] == MyProcPid)
+				return true;
+			/* 0 stands for a prepared transaction, which waits for nobody */
+			if (blockers[k] != 0)
+				waiting = list_append_unique_int(waiting, blockers[k]);
+		}
+	}
+	return false;
+}
+
+static void
+check_deadlock(Launch *launch)
+{
+	if (!execution_waits_for_us(launch))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
+					errdetail("The execution waits for a lock that this transaction holds, and "
+							  "this transaction waits for the execution."),
+					errhint("Call cadence_run() in a transaction of its own.")));
+}
+
+/* The worker's error becomes ours, a FATAL one too: our session goes on. */
+static void
+rethrow_message(StringInfo message)
+{
+	ErrorData edata;
+
+	pq_parse_errornotice(message, &edata);
+	if (edata.elevel > ERROR)
+		edata.elevel = ERROR;
+	ThrowErrorData(&edata);
+}
+
+/*
+ * Handles one message of the worker; returns the summary if it is the one.
+ */
+static char *
+handle_message(StringInfo message, Admission *admission)
+{
+	char type = pq_getmsgbyte(message);
+
+	switch (type)
+	{
+		case 'E':
+		case 'N':
+			rethrow_message(message);
+			return NULL;
+		case CADENCE_MESSAGE_CLAIMED:
+			admission_note_claim(admission);
+			return NULL;
+		case CADENCE_MESSAGE_ALL_TAKEN:
+			admission_make_way(admission);
+			return NULL;
+		case CADENCE_MESSAGE_SUMMARY:
+			return pnstrdup(message->data + message->cursor, message->len - message->cursor);
+		default:
+			ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+							errmsg("unexpected message of type \"%c\" from the execution's worker",
+								   type)));
+	}
+}
+
+static void
+wait_for_news(Launch *launch, Admission *admission, TimestampTz *last_check)
+{
+	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					   admission_pass_on(admission, DeadlockTimeout), PG_WAIT_EXTENSION);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (rc & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (TimestampDifferenceExceeds(*last_check, now, DeadlockTimeout))
+	{
+		*last_check = now;
+		check_deadlock(launch);
+	}
+}
+
+/* An answerer that ended before it could become the sender of messages. */
+static bool
+is_forsaken(Launch *launch)
+{
+	return launch->nworkers == 0 && BackendPidGetProc(ticket_answerer(launch->shared)) == NULL;
+}
+
+/* NULL: the worker has ended without one. */
+static char *
+wait_for_summary(Launch *launch, Admission *admission)
+{
+	TimestampTz last_check = GetCurrentTimestamp();
+	StringInfoData message;
+
+	initStringInfo(&message);
+	for (;;)
+	{
+		/* asked first: its last message may come in between */
+		bool forsaken = is_forsaken(launch);
+		char *summary;
+
+		switch (launch_receive(launch, 0, &message))
+		{
+			case LAUNCH_MESSAGE:
+				summary = handle_message(&message, admission);
+				if (summary != NULL)
+					return summary;
+				break;
+			case LAUNCH_SILENT:
+				if (forsaken)
+					return NULL;
+				wait_for_news(launch, admission, &last_check);
+				break;
+			case LAUNCH_GONE:
+				return NULL;
+		}
+	}
+}
+
+/* The summary of a whole execution. */
+static char *
+run_execution(Launch *launch, Admission *admission)
+{
+	char *summary;
+
+	start_execution(launch, !admission->is_first);
+	summary = wait_for_summary(launch, admission);
+	if (summary == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("the execution's worker ended without a result"),
+						errhint("The server's log says why.")));
+	return summary;
+}
+
+/*
+ * Waits for a place. Meanwhile another's execution may find that there is
+ * nothing to do, and answer: the summary then. NULL: the place is ours.
+ */
+static char *
+wait_for_turn(Launch *launch, Admission *admission, Ticket *ticket)
+{
+	ticket_offer(ticket, launch);
+	while (!admission_enter(admission))
+	{
+		if (ticket_answerer(launch->shared) != 0)
+			break;
+		admission_wait();
+	}
+	if (ticket_withdraw(ticket, launch))
+		return NULL;
+	admission_leave(admission);
+	return wait_for_summary(launch, admission);
+}
+
+/* The caller must ticket_close() and admission_leave() on every way out. */
+static char *
+execute(const CadenceTables *tables, const char *trigger, Admission *admission, Ticket *ticket)
+{
+	Launch *launch = create_launch(tables, trigger);
+	char *summary = NULL;
+
+	if (!admission_enter(admission))
+		summary = wait_for_turn(launch, admission, ticket);
+	if (summary == NULL && ticket_answerer(launch->shared) != 0)
+	{
+		/* it could not: its queue is of no use any more, and there is no second ticket */
+		launch_end(launch);
+		launch = create_launch(tables, trigger);
+		while (!admission_enter(admission))
+			admission_wait();
+	}
+	if (summary == NULL)
+		summary = run_execution(launch, admission);
+	launch_end(launch);
+	return summary;
+}
+
+/*
+ * cadence_run(trigger text) -> jsonb: one execution over all that is due now.
+ *
+ * trigger is CRON, MANUAL or TEST; it only names the caller in the log.
+ *
+ * Errors: 22023 for another trigger or NULL; 25006 in a read-only transaction
+ * or on a standby; 42P01 without tables; 28000 when the tables' owner may not
+ * log in; 53400 without a free worker slot; 55000 when switched off; 40P01 when
+ * the caller's own transaction is in the way; else what the worker raised.
+ */
+Datum
+cadence_run(PG_FUNCTION_ARGS)
+{
+	const char *trigger = checked_trigger(fcinfo);
+	CadenceTables *tables;
+	char *volatile summary = NULL;
+	Admission admission = {0};
+	Ticket ticket = {0};
+
+	check_server_state();
+	tables = cadence_tables_load(cadence_extension_schema());
+	cadence_owner_check_connect(tables->owner);
+
+	PG_TRY();
+	{
+		summary = execute(tables, trigger, &admission, &ticket);
+	}
+	PG_FINALLY();
+	{
+		ticket_close(&ticket);
+		admission_leave(&admission);
+	}
+	PG_END_TRY();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));
+}

@@ -1,0 +1,156 @@
+/*
+ * figures.c
+ *		What the tables say of the state of an installation.
+ *
+ * Read as the owner of the tables, in a restricted context: whoever may call
+ * needs no right on any table, and nothing that hangs on one of them runs with
+ * the rights of the caller.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "schema/arming.h"
+#include "schema/extension.h"
+#include "sqlapi/state_queries.h"
+#include "base/statement.h"
+#include "schema/tables.h"
+
+/* More are not counted. */
+#define COUNT_MAX 1000000
+
+enum
+{
+	FIGURE_DUE = 1,
+	FIGURE_OLDEST,
+	FIGURE_CLAIMED,
+	FIGURE_UNCERTAIN,
+	FIGURE_NEXT,
+	FIGURE_NEVER,
+	FIGURE_FAILURE,
+	FIGURE_FAILED_AT
+};
+
+static char *
+figures_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"SELECT (SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
+		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS d), "
+		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+		"AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
+		/* one look-up for each claim, as in orphans.c */
+		"COALESCE((SELECT pg_catalog.sum((SELECT pg_catalog.count(*) FROM %s AS r "
+		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end "
+		"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ
+		" c.claim_id) IS TRUE)) FROM %s AS c "
+		"WHERE c.lease_end " GT " $1), 0)::int8, "
+		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
+		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
+		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
+		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
+		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+		"AND r.next_run_at IS NULL), "
+		"l.details " JSON_TEXT " 'erro', l.executed_at "
+		"FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT x.details, x.executed_at FROM %s AS x "
+		"ORDER BY x.executed_at DESC LIMIT 1) AS l ON true",
+		t->runs, COUNT_MAX, t->runs, t->runs, t->claims, t->runs, t->events, t->runs, t->runs,
+		t->logs);
+}
+
+static int64
+number_at(int column)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+static void
+query(const CadenceTables *t, CadenceFigures *f)
+{
+	static const Oid types[] = {TIMESTAMPTZOID};
+	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp())};
+	int rc = SPI_execute_with_args(figures_sql(t), lengthof(types), (Oid *) types, values, NULL,
+								   true, 1);
+
+	if (rc != SPI_OK_SELECT || SPI_processed != 1)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("reading the state failed: %s", SPI_result_code_string(rc))));
+	f->due = number_at(FIGURE_DUE);
+	f->oldest_due = number_at(FIGURE_OLDEST);
+	f->claimed = number_at(FIGURE_CLAIMED);
+	f->uncertain = number_at(FIGURE_UNCERTAIN);
+	f->next_due = number_at(FIGURE_NEXT);
+	f->never_due = number_at(FIGURE_NEVER);
+	f->last_failure = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, FIGURE_FAILURE);
+}
+
+/* What SPI has made goes with its connection. */
+static char *
+keep(MemoryContext context, const char *text)
+{
+	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
+}
+
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
+static void
+read_as_owner(const CadenceTables *t, CadenceFigures *f)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Oid user;
+	int security;
+	int level = NewGUCNestLevel();
+
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(t->owner,
+						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	set_locally("search_path", "pg_catalog, pg_temp");
+	/* a policy that would hide runs is an error, and not nothing due */
+	set_locally("row_security", "off");
+	/* each figure has its index: see cadence_session_init() */
+	set_locally("enable_seqscan", "off");
+	set_locally("enable_bitmapscan", "off");
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	query(t, f);
+	f->last_failure = keep(context, f->last_failure);
+	if (!RecoveryInProgress())
+		f->not_armed = keep(context, cadence_arming_problem(t));
+	SPI_finish();
+	AtEOXact_GUC(false, level);
+	SetUserIdAndSecContext(user, security);
+}
+
+/*
+ * Reads the figures, in the current memory context; why there are none,
+ * otherwise.
+ */
+char *
+cadence_figures_read(CadenceFigures *f)
+{
+	Oid schema = cadence_extension_schema();
+	const char *missing = cadence_tables_missing(schema);
+
+	memset(f, 0, sizeof(*f));
+	if (missing != NULL)
+		return psprintf("table %s does not exist: call cadence_create_tables()", missing);
+	read_as_owner(cadence_tables_load(schema), f);
+	return NULL;
+}

@@ -1,0 +1,165 @@
+/*
+ * answer.c
+ *		From what a transfer saw to a step's outcome, reason and answer.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "transport/answer.h"
+#include "provider/provider.h"
+#include "rules/webhook.h"
+
+/* A provider may not put a message off for longer than this. */
+#define RETRY_AFTER_MAX_S (7 * 24 * 3600)
+
+/* The beginning of a secret that is still worth hiding, in bytes. */
+#define SECRET_PREFIX_MIN 4
+
+void
+answer_reset(AnswerBuffer *answer)
+{
+	answer->status_line[0] = '\0';
+	answer->header_bytes = answer->body_len = 0;
+	answer->too_long = false;
+}
+
+static void
+keep_status_line(AnswerBuffer *answer, const char *line, size_t len)
+{
+	const char *text = memchr(line, ' ', len);
+	size_t n = 0;
+
+	if (text == NULL)
+		return;
+	for (text++; text < line + len && n < STATUS_LINE_MAX - 1; text++)
+		if (*text >= 0x20 && *text < 0x7F)
+			answer->status_line[n++] = *text;
+	answer->status_line[n] = '\0';
+}
+
+bool
+answer_headers_are_too_long(const AnswerBuffer *answer)
+{
+	return answer->header_bytes > ANSWER_HEADERS_MAX;
+}
+
+/*
+ * Takes one header line; false when there are too many.
+ */
+bool
+answer_add_header(AnswerBuffer *answer, const char *line, size_t len)
+{
+	answer->header_bytes += len;
+	if (answer_headers_are_too_long(answer))
+		return false;
+	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
+		keep_status_line(answer, line, len);
+	return true;
+}
+
+/*
+ * Takes a part of the body; false when it is too long, and what fits was kept.
+ */
+bool
+answer_add_body(AnswerBuffer *answer, const char *data, size_t len)
+{
+	size_t n = Min(len, ANSWER_MAX - answer->body_len);
+
+	memcpy(answer->body + answer->body_len, data, n);
+	answer->body_len += n;
+	answer->too_long = n < len;
+	return !answer->too_long;
+}
+
+/* Texts of a step live as long as its batch. */
+static char *
+keep_text(const CadenceStep *step, const char *text)
+{
+	return MemoryContextStrdup(step->batch->context, text);
+}
+
+/*
+ * A provider may repeat what we sent it: a secret must not come back into an
+ * event that way, not even the beginning of one where the text was cut.
+ */
+static void
+blank_out(char *text, const char *secret)
+{
+	size_t len = secret != NULL ? strlen(secret) : 0;
+	size_t text_len = strlen(text);
+
+	if (len == 0)
+		return;
+	for (char *at = strstr(text, secret); at != NULL; at = strstr(at + len, secret))
+		memset(at, '*', len);
+	for (size_t n = Min(len - 1, text_len); n >= SECRET_PREFIX_MIN; n--)
+		if (memcmp(text + text_len - n, secret, n) == 0)
+		{
+			memset(text + text_len - n, '*', n);
+			return;
+		}
+}
+
+static char *
+keep_without_secrets(const CadenceStep *step, const TransferFacts *facts, const char *text)
+{
+	char *copy = keep_text(step, text);
+
+	for (size_t i = 0; i < lengthof(facts->secrets); i++)
+		blank_out(copy, facts->secrets[i]);
+	return copy;
+}
+
+static const char *
+reason_code(CadenceOutcome outcome)
+{
+	switch (outcome)
+	{
+		case OUTCOME_UNCERTAIN:
+			return "INCERTO";
+		case OUTCOME_REFUSED:
+			return "RECUSADO";
+		default:
+			return "FALHA_ENVIO";
+	}
+}
+
+static void
+set_answer(CadenceStep *step, const TransferFacts *facts, const WebhookAnswer *answer)
+{
+	step->answer.at = GetCurrentTimestamp();
+	step->answer.elapsed_us = Max(step->answer.at - facts->started_at, 0);
+	if (answer->message_id[0] != '\0')
+		step->answer.message_id = keep_without_secrets(step, facts, answer->message_id);
+	if (facts->retry_after_s > 0)
+		step->answer.retry_after_us = Min(facts->retry_after_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
+}
+
+/*
+ * Settles a step: its outcome and, unless it was sent, the reason, with our
+ * secrets blanked out.
+ */
+void
+cadence_judge(CadenceStep *step, const TransferFacts *facts)
+{
+	bool answered = facts->end == TRANSFER_ANSWERED || facts->end == TRANSFER_TOO_LONG;
+	WebhookAnswer answer = {0};
+	const char *why = facts->error;
+	char text[WEBHOOK_REASON_MAX];
+
+	if (answered)
+	{
+		webhook_read_answer(facts->body, facts->body_len, &answer);
+		step->answer.http_status = facts->status;
+		why = answer.reason[0] != '\0' ? answer.reason : facts->status_line;
+	}
+	set_answer(step, facts, &answer);
+	step->outcome = outcome_of_answer(facts->end, facts->status, answer.verdict);
+	if (step->outcome == OUTCOME_SENT)
+		return;
+	webhook_copy_text(text, sizeof(text), why);
+	step->reason.code = reason_code(step->outcome);
+	step->reason.text = answered ? keep_without_secrets(step, facts, text) : keep_text(step, text);
+}

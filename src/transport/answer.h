@@ -1,0 +1,51 @@
+/*
+ * answer.h
+ *		From what a transfer saw to a step's outcome, reason and answer.
+ */
+#ifndef CADENCE_ANSWER_H
+#define CADENCE_ANSWER_H
+
+#include "step.h"
+
+#include "rules/outcome.h"
+
+#define ANSWER_SECRETS 3
+
+/* An answer's body is read up to here: its JSON says little. */
+#define ANSWER_MAX (64 * 1024)
+#define ANSWER_HEADERS_MAX (64 * 1024)
+#define STATUS_LINE_MAX 128
+
+/* An answer as it comes in. */
+typedef struct AnswerBuffer
+{
+	char status_line[STATUS_LINE_MAX]; /* without the protocol's version */
+	size_t header_bytes;
+	bool too_long; /* its body is */
+	size_t body_len;
+	char body[ANSWER_MAX];
+} AnswerBuffer;
+
+/* The facts of one transfer that has ended, in nobody's protocol library's terms. */
+typedef struct TransferFacts
+{
+	TransferEnd end;
+	long status;			 /* of the answer, if it has one */
+	const char *status_line; /* without the protocol's version */
+	const char *body;
+	size_t body_len;
+	const char *error; /* what went wrong where there is no answer */
+	int64 retry_after_s;
+	TimestampTz started_at;
+	const char *secrets[ANSWER_SECRETS]; /* that this request carried; NULL: none */
+} TransferFacts;
+
+/* No palloc, no ereport: these are called from the protocol library's callbacks. */
+extern void answer_reset(AnswerBuffer *answer);
+extern bool answer_add_header(AnswerBuffer *answer, const char *line, size_t len);
+extern bool answer_add_body(AnswerBuffer *answer, const char *data, size_t len);
+extern bool answer_headers_are_too_long(const AnswerBuffer *answer);
+
+extern void cadence_judge(CadenceStep *step, const TransferFacts *facts);
+
+#endif

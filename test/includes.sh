@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+#
+# Includes go one way: what each folder of src may use, and who alone includes which foreign header.
+# Prints what breaks the rule; exits with 1 if anything does.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../src" || exit 2
+{
+    while read -r folder allowed; do
+        grep -nE '^#include "(\w+/)?\w+\.h"' "$folder"/*.[ch] | grep -E '"(base|rules|schema|provider|transport|claim|resolve|record|engine|server|inbound|sqlapi)/|"step\.h"' |
+            grep -vE "\"($folder|${allowed// /|})/|\"step\.h\"" | sed "s/^/not from $folder: /"
+    done <<'END'
+base none
+rules none
+schema base
+provider base rules schema
+transport base rules provider
+claim base rules schema provider
+resolve base rules schema provider
+record base rules schema provider
+engine base rules schema provider transport claim resolve record
+server base rules schema provider transport claim resolve record engine
+sqlapi base rules schema provider transport claim resolve record engine server
+END
+    grep -ln '"step.h"' base/* rules/* schema/* provider/* | sed 's/^/step.h not from: /'
+    grep -lE '"(postgres|utils/|catalog/|executor/)' rules/* | sed 's/^/PostgreSQL in rules: /'
+    grep -l 'curl/curl.h' -r . | sed 1d | sed 's/^/libcurl in a second file: /'
+    grep -l 'jansson.h' -r . | grep -vE '^\./(rules|inbound)/' | sed 's/^/jansson not from: /'
+    grep -l 'executor/spi.h' -r rules transport server | sed 's/^/SPI not from: /'
+} | { ! grep . ; }
