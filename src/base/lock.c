@@ -1,0 +1,95 @@
+/*
+ * lock.c
+ *		Locks of ours, in the server's own lock manager.
+ *
+ * Their tags are of the kind "userlock", which no function of SQL makes: the
+ * advisory locks that SQL knows have a kind of their own. They are seen in
+ * pg_locks and by pg_blocking_pids(), and are free again whatever becomes of
+ * their holders.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "base/lock.h"
+
+static void
+set_tag(LOCKTAG *tag, CadenceLockKind kind, uint64 key)
+{
+	memset(tag, 0, sizeof(*tag));
+	tag->locktag_field1 = MyDatabaseId;
+	tag->locktag_field2 = (uint32) (key >> 32);
+	tag->locktag_field3 = (uint32) key;
+	tag->locktag_field4 = (uint16) kind;
+	tag->locktag_type = LOCKTAG_USERLOCK;
+	tag->locktag_lockmethodid = USER_LOCKMETHOD;
+}
+
+/*
+ * Takes a lock if nobody has it, for the session or for the transaction under
+ * way; false when somebody has.
+ */
+bool
+cadence_lock_try(CadenceLockKind kind, uint64 key, bool session)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, kind, key);
+	return LockAcquire(&tag, ExclusiveLock, session, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+/*
+ * Queues for a lock, in the server's own order, for the session. False when
+ * that took longer than timeout_ms.
+ *
+ * In a subtransaction: an error in a lock's queue needs one to be got over.
+ */
+bool
+cadence_lock_wait(CadenceLockKind kind, uint64 key, int timeout_ms)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool taken = true;
+	LOCKTAG tag;
+
+	set_tag(&tag, kind, key);
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		int level = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout", psprintf("%dms", timeout_ms), PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+		(void) LockAcquire(&tag, ExclusiveLock, true, false);
+		AtEOXact_GUC(true, level);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		taken = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return taken;
+}
+
+/* One that is held by the session. */
+void
+cadence_lock_release(CadenceLockKind kind, uint64 key)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, kind, key);
+	(void) LockRelease(&tag, ExclusiveLock, true);
+}

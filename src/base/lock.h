@@ -1,0 +1,22 @@
+/*
+ * lock.h
+ *		Locks of ours, in the server's own lock manager, that SQL can neither take
+ *		nor wait for.
+ */
+#ifndef CADENCE_LOCK_H
+#define CADENCE_LOCK_H
+
+#include "postgres.h"
+
+/* What a lock stands for; each kind has a name space of its own. */
+typedef enum CadenceLockKind
+{
+	CADENCE_LOCK_EXECUTION = 0xCADE, /* callers begin one after the other */
+	CADENCE_LOCK_CLAIMANT			 /* its holder lives, and so do its claims */
+} CadenceLockKind;
+
+extern bool cadence_lock_try(CadenceLockKind kind, uint64 key, bool session);
+extern bool cadence_lock_wait(CadenceLockKind kind, uint64 key, int timeout_ms);
+extern void cadence_lock_release(CadenceLockKind kind, uint64 key);
+
+#endif
