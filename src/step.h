@@ -10,7 +10,6 @@
 
 #include "postgres.h"
 
-#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 #include "storage/itemptr.h"
@@ -23,15 +22,13 @@
 struct CadenceProvider;
 
 /*
- * The claims of one transaction. Their memory lives until the last of them is
+ * The steps of one claim. Their memory lives until the last of them is
  * recorded, however long one provider takes.
  */
 typedef struct CadenceBatch
 {
 	MemoryContext context;
-	int live;	/* so many are not recorded yet */
-	int ending; /* of those, so many in the record under way */
-	pg_uuid_t claim_id;
+	int live; /* so many are not recorded yet */
 } CadenceBatch;
 
 typedef struct CadenceTemplate
@@ -69,9 +66,9 @@ typedef struct CadenceStep
 	CadenceBatch *batch;
 
 	/* the run, as claimed */
-	HeapTuple row; /* until it is resolved */
 	pg_uuid_t run_id;
 	ItemPointerData ctid; /* where the claim has put it; others may have moved it since */
+	pg_uuid_t claim_id;
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */
 	char *empresa;
@@ -79,6 +76,10 @@ typedef struct CadenceStep
 	TimestampTz lease_end; /* next_run_at while it is ours */
 	int attempts;
 	bool interrupted; /* an earlier claim was never recorded */
+	bool has_cadence; /* the run names one */
+	pg_uuid_t cadence_id;
+	bool has_position; /* and where it stands in it */
+	int position;	   /* its next_step_ordem */
 
 	/* the step */
 	bool has_step;

@@ -22,6 +22,7 @@
 
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
@@ -151,6 +152,18 @@ cadence_drain_wakeups(void)
 }
 
 /*
+ * Waits until something wakes this process, at most so long. The latch alone
+ * would not do: a wait for a lock inside a transaction may have reset it.
+ */
+void
+cadence_sleep(int at_most_ms)
+{
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 wakeup_pipe[0], Max(at_most_ms, 0), PG_WAIT_EXTENSION);
+}
+
+/*
  * Between two waits, with no transaction open: settings are read again, and
  * barriers are absorbed (DROP DATABASE of any database waits for that).
  */
@@ -166,6 +179,8 @@ cadence_process_interrupts(void)
 	}
 	if (!stop_requested)
 		CHECK_FOR_INTERRUPTS();
+	else if (ProcSignalBarrierPending)
+		ProcessProcSignalBarrier();
 }
 
 /*

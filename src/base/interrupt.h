@@ -13,6 +13,7 @@ extern bool cadence_stop_requested(void);
 extern bool cadence_settings_changed(void);
 extern int cadence_wakeup_fd(void);
 extern void cadence_drain_wakeups(void);
+extern void cadence_sleep(int at_most_ms);
 extern void cadence_process_interrupts(void);
 extern void cadence_forget_cancel(void);
 

@@ -15,7 +15,6 @@
 #include "utils/varlena.h"
 
 #include "base/compat.h"
-#include "engine/execution.h"
 #include "server/registry.h"
 #include "base/settings.h"
 

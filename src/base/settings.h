@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+/* The most workers that one execution, or one database, can have. */
+#define CADENCE_WORKERS_MAX 16
+
 extern int cadence_batch_size;
 extern int cadence_max_in_flight;
 extern int cadence_workers;

@@ -27,6 +27,21 @@ prepare(Statement *statement)
 }
 
 /*
+ * A table may be altered under a plan, which then follows: values of another
+ * type than their reader believes would be followed into nowhere.
+ */
+static void
+check_types(const Statement *statement)
+{
+	TupleDesc desc = SPI_tuptable->tupdesc;
+
+	for (int i = 0; i < statement->nreturns; i++)
+		if (i >= desc->natts || TupleDescAttr(desc, i)->atttypid != statement->returns[i])
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("%s failed: a column has changed its type", statement->what)));
+}
+
+/*
  * Runs a statement inside an SPI connection, for at most limit rows if that is
  * not 0. The rows are in SPI_tuptable.
  *
@@ -46,4 +61,6 @@ statement_execute(Statement *statement, Datum *values, const char *nulls, int li
 	if (rc != statement->expected)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("%s failed: %s", statement->what, SPI_result_code_string(rc))));
+	if (statement->returns != NULL)
+		check_types(statement);
 }

@@ -52,13 +52,13 @@ typedef struct CadenceProvider
  * Lists of texts: "CHANNEL company" for providers of one company, "CHANNEL" for
  * those of any, and every "CHANNEL company" that has one of its own.
  */
-typedef struct CadenceHeldUp
+typedef struct CadenceBlocked
 {
 	List *pairs;
 	List *channels;
 	List *served;
 	char *signature; /* all of it as one text */
-} CadenceHeldUp;
+} CadenceBlocked;
 
 typedef struct CadenceProviders CadenceProviders;
 

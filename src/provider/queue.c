@@ -107,7 +107,7 @@ is_full(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
 }
 
 static bool
-is_held_up(const CadenceProvider *p, TimestampTz now)
+is_blocked(const CadenceProvider *p, TimestampTz now)
 {
 	return p->full_since != 0 && now - p->full_since >= HELD_UP_AFTER_US;
 }
@@ -237,7 +237,7 @@ cadence_queue_note_full(CadenceQueue *queue, TimestampTz now)
 bool
 cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now)
 {
-	bool held_up = false;
+	bool blocked = false;
 	bool idle = false;
 	ListCell *cell;
 
@@ -245,10 +245,10 @@ cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now)
 	{
 		const CadenceProvider *p = lfirst(cell);
 
-		held_up = held_up || is_held_up(p, now);
+		blocked = blocked || is_blocked(p, now);
 		idle = idle || (p->nwaiting == 0 && !p->gone);
 	}
-	return held_up && idle;
+	return blocked && idle;
 }
 
 static char *
@@ -278,7 +278,7 @@ has_substitute(const CadenceQueue *queue, const CadenceProvider *held, Timestamp
 			(p->empresa == NULL ? held->empresa == NULL
 								: held->empresa != NULL && strcmp(p->empresa, held->empresa) == 0);
 
-		if (equal && !is_held_up(p, now))
+		if (equal && !is_blocked(p, now))
 			return true;
 	}
 	return false;
@@ -289,12 +289,12 @@ has_substitute(const CadenceQueue *queue, const CadenceProvider *held, Timestamp
  * there are none. In the current memory context.
  */
 bool
-cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now, CadenceHeldUp *held_up)
+cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now, CadenceBlocked *blocked)
 {
 	StringInfoData signature;
 	ListCell *cell;
 
-	memset(held_up, 0, sizeof(*held_up));
+	memset(blocked, 0, sizeof(*blocked));
 	initStringInfo(&signature);
 	foreach (cell, queue->providers)
 	{
@@ -303,17 +303,17 @@ cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now, CadenceHeldUp 
 		if (p->gone || p->canal == NULL)
 			continue;
 		if (p->empresa != NULL)
-			held_up->served = lappend(held_up->served, pair_of(p));
-		if (p->nwaiting == 0 || !is_held_up(p, now) || has_substitute(queue, p, now))
+			blocked->served = lappend(blocked->served, pair_of(p));
+		if (p->nwaiting == 0 || !is_blocked(p, now) || has_substitute(queue, p, now))
 			continue;
 		if (p->empresa != NULL)
-			held_up->pairs = lappend(held_up->pairs, pair_of(p));
+			blocked->pairs = lappend(blocked->pairs, pair_of(p));
 		else
-			held_up->channels = lappend(held_up->channels, channel_of(p));
+			blocked->channels = lappend(blocked->channels, channel_of(p));
 		appendStringInfo(&signature, "%u ", p->server);
 	}
-	held_up->signature = signature.data;
-	return held_up->pairs != NIL || held_up->channels != NIL;
+	blocked->signature = signature.data;
+	return blocked->pairs != NIL || blocked->channels != NIL;
 }
 
 /* What was to happen at a time that is far away now happens at once. */

@@ -30,8 +30,8 @@ extern void cadence_queue_remove(CadenceQueue *queue, CadenceStep *step);
 extern CadenceStep *cadence_queue_pop_any(CadenceQueue *queue);
 extern int cadence_queue_ready(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_finished(CadenceQueue *queue, CadenceStep *step);
-extern bool cadence_queue_held_up(const CadenceQueue *queue, TimestampTz now,
-								  CadenceHeldUp *held_up);
+extern bool cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now,
+								  CadenceBlocked *blocked);
 extern void cadence_queue_note_full(CadenceQueue *queue, TimestampTz now);
 extern bool cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now);

@@ -252,7 +252,7 @@ add_move(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_int(rows, number);
 	rowset_put_uuid(rows, &step->run_id);
 	rowset_put_datum(rows, PointerGetDatum(&step->ctid));
-	rowset_put_uuid(rows, &step->batch->claim_id);
+	rowset_put_uuid(rows, &step->claim_id);
 	rowset_put_time(rows, step->lease_end);
 	rowset_put_text(rows, status_text(plan->status));
 	rowset_put_bool(rows, plan->advance);
@@ -339,7 +339,7 @@ settle_late(CadenceRecorder *r, CadenceStep **steps, int n)
 static void
 pause_run(CadenceRecorder *r, CadenceStep *step)
 {
-	Datum values[] = {UUIDPGetDatum(&step->run_id), UUIDPGetDatum(&step->batch->claim_id),
+	Datum values[] = {UUIDPGetDatum(&step->run_id), UUIDPGetDatum(&step->claim_id),
 					  TimestampTzGetDatum(step->lease_end)};
 
 	step->plan = (RunPlan){.status = RUN_PAUSED, .permanent = true};
