@@ -325,15 +325,16 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 }
 
 /*
- * The next look starts behind this one, whose transaction has committed.
+ * The next look starts behind the first n runs of this one, whose transaction
+ * has committed.
  */
 void
-cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look)
+cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n)
 {
-	if (look->n == 0)
+	if (n == 0)
 		return;
-	claims->cursor[look->kind].due = look->runs[look->n - 1].due;
-	claims->cursor[look->kind].id = look->runs[look->n - 1].id;
+	claims->cursor[look->kind].due = look->runs[n - 1].due;
+	claims->cursor[look->kind].id = look->runs[n - 1].id;
 }
 
 static void

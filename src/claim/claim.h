@@ -58,7 +58,7 @@ extern void cadence_claims_take(CadenceClaims *claims, const pg_uuid_t *claim_id
 								TimestampTz lease_end, const CadenceLook *look, int first, int n,
 								CadenceStep **steps);
 extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id);
-extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look);
+extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n);
 extern void cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full);
 extern TimestampTz cadence_claims_next_due(CadenceClaims *claims);
 extern void cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);

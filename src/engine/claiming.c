@@ -23,7 +23,10 @@
 /* Waiting steps, in batches: a provider that is blocked must not fill the memory. */
 #define WAITING_BATCHES_MAX 10
 
-/* How often a claim meets a lock (a second each time) before its execution gives up. */
+/* How often a claim meets a lock (a second each time) before each run is tried for itself. */
+#define CONFLICTS_TOGETHER 2
+
+/* How often before its execution, or the run whose fault it is, is given up. */
 #define CONFLICTS_MAX 10
 
 /* So many runs of a batch that wait for a lock in vain are enough: the rest would wait as long. */
@@ -158,6 +161,7 @@ claiming_attempt_begin(Claiming *c, ClaimWanted kind, ClaimAttempt *attempt)
 	attempt->claiming = c;
 	attempt->batch = recording_new_batch(c->recording);
 	attempt->look.kind = (CadenceLookKind) kind;
+	attempt->look_again = -1;
 }
 
 /* Locks the next due runs, and makes sure of the lease that they are to be taken for. */
@@ -172,9 +176,8 @@ look(ClaimAttempt *attempt)
 	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
 		(void) cadence_queue_blocked(&c->sender->queue, GetCurrentTimestamp(), &blocked);
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
-	attempt->locked = attempt->look.n > 0;
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
-	if (attempt->locked)
+	if (attempt->look.n > 0)
 	{
 		claiming_check_sending(c->tables);
 		cadence_claimant_begin(c->claimant, lease_us(c));
@@ -200,7 +203,6 @@ take_some(void *arg, int first, int n)
 			taken[ntaken++] = attempt->steps[i];
 	cadence_resolve(c->resolver, taken, ntaken);
 	pfree(taken);
-	attempt->done = first + n;
 }
 
 /*
@@ -227,25 +229,36 @@ report_refused(ClaimAttempt *attempt, int item, const char *message, int sqlstat
 	ereport(WARNING, (errcode(sqlstate), errmsg("a due run could not be claimed: %s", message)));
 }
 
-/* A run that its own table, or something that hangs on it, refuses. */
+static bool
+is_of_the_moment(const ErrorData *error)
+{
+	return sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode);
+}
+
+/*
+ * A run that its own table, or something that hangs on it, refuses. What only
+ * the moment prevents is looked at again; when that has happened to several, a
+ * whole table is locked.
+ */
 static bool
 note_refusal(void *arg, int item, const ErrorData *error)
 {
 	ClaimAttempt *attempt = arg;
+	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX;
 
 	attempt->steps[item] = NULL;
-	if (sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode))
-	{
-		attempt->done = item;
-		return ++attempt->conflicts < CONFLICTS_IN_BATCH_MAX;
-	}
-	report_refused(attempt, item, error->message, error->sqlerrcode);
-	attempt->done = item + 1;
+	if (is_of_the_moment(error) && ++attempt->conflicts >= CONFLICTS_IN_BATCH_MAX)
+		return false;
+	if (!is_of_the_moment(error) || !may_pass)
+		report_refused(attempt, item, error->message, error->sqlerrcode);
+	else if (attempt->look_again < 0)
+		attempt->look_again = item;
 	return true;
 }
 
 /*
- * The same, each run for itself where that is needed.
+ * The same, each run for itself where that is needed. Raises an error when none
+ * can be taken for the moment.
  */
 void
 claiming_attempt_each(ClaimAttempt *attempt)
@@ -255,11 +268,8 @@ claiming_attempt_each(ClaimAttempt *attempt)
 	look(attempt);
 	if (attempt->look.n > 0 &&
 		!cadence_divide(take_some, note_refusal, attempt, 0, attempt->look.n))
-	{
-		/* the rest is looked at again */
-		attempt->look.n = attempt->done;
-		attempt->look.last = false;
-	}
+		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						errmsg("due runs can not be claimed: a table is locked")));
 	MemoryContextSwitchTo(old);
 }
 
@@ -291,16 +301,17 @@ claiming_accept(ClaimAttempt *attempt)
 {
 	Claiming *c = attempt->claiming;
 	CadenceBatch *batch = attempt->batch;
+	bool again = attempt->look_again >= 0;
 	int nsteps = 0;
 
-	if (attempt->locked)
+	if (attempt->look.n > 0)
 		cadence_claimant_committed(c->claimant);
-	cadence_claims_accept(c->claims, &attempt->look);
-	c->ended[attempt->look.kind] = attempt->look.last;
+	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
+	c->ended[attempt->look.kind] = attempt->look.last && !again;
 	c->more = c->more || !attempt->look.last;
 	c->found += attempt->look.n;
-	c->conflicts = 0;
-	if (attempt->conflicts > 0)
+	c->conflicts = again ? c->conflicts + 1 : 0;
+	if (again)
 		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 	for (int i = 0; i < attempt->look.n; i++)
 		nsteps += attempt->steps[i] != NULL ? 1 : 0;
@@ -308,18 +319,26 @@ claiming_accept(ClaimAttempt *attempt)
 	recording_begin_batch(c->recording, batch, nsteps);
 }
 
+/* Whether a claim that failed is to be made again, each run for itself. */
+bool
+claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error)
+{
+	return attempt->look.n > 0 && !cadence_stop_requested() &&
+		   (!is_of_the_moment(error) || attempt->claiming->conflicts >= CONFLICTS_TOGETHER);
+}
+
 /*
- * A claim failed, and was undone. Where nothing could even be looked at, that
- * ends the execution; a lock is waited for a while.
+ * A claim failed, and was undone. A lock is waited for a while; what else keeps
+ * it from looking ends the execution.
  */
 void
 claiming_failed(ClaimAttempt *attempt, ErrorData *error)
 {
 	Claiming *c = attempt->claiming;
-	bool conflict = sqlstate_is_conflict(error->sqlerrcode);
 
 	MemoryContextDelete(attempt->batch->context);
-	if (!conflict || cadence_stop_requested() || (++c->conflicts >= CONFLICTS_MAX && !c->patient))
+	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
+		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
 		ThrowErrorData(error);
 	c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 }

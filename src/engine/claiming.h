@@ -47,10 +47,8 @@ typedef struct ClaimAttempt
 	CadenceBatch *batch;
 	CadenceLook look;
 	CadenceStep **steps; /* as many as the look has runs; NULL: not taken */
-	int nsteps;
-	bool locked; /* the look has found something */
-	int conflicts;
-	int done; /* so many runs of the look were dealt with, one way or the other */
+	int conflicts;		 /* so many runs were refused by what may pass */
+	int look_again;		 /* the first of them; -1: there is none */
 } ClaimAttempt;
 
 typedef enum ClaimWanted
@@ -71,6 +69,7 @@ extern void claiming_attempt_begin(Claiming *claiming, ClaimWanted kind, ClaimAt
 extern void claiming_attempt(ClaimAttempt *attempt);
 extern void claiming_attempt_each(ClaimAttempt *attempt);
 extern void claiming_accept(ClaimAttempt *attempt);
+extern bool claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error);
 extern void claiming_failed(ClaimAttempt *attempt, ErrorData *error);
 extern bool claiming_wants_recheck(const Claiming *claiming);
 extern void claiming_recheck(Claiming *claiming);

@@ -104,17 +104,17 @@ record_and_claim(Pipeline *p, bool record, ClaimWanted kind)
 			claiming_accept(&attempt);
 		return;
 	}
-	if (claim && !record && !attempt.locked)
-	{
-		claiming_failed(&attempt, error);
-		return;
-	}
-	if (claim)
-		MemoryContextDelete(attempt.batch->context);
 	if (record)
 		recording_write_each(&p->recording, p->tables);
-	if (claim && !cadence_stop_requested())
+	if (claim && claiming_wants_each(&attempt, error))
+	{
+		MemoryContextDelete(attempt.batch->context);
 		claim_each(p, kind);
+	}
+	else if (claim && record)
+		MemoryContextDelete(attempt.batch->context);
+	else if (claim)
+		claiming_failed(&attempt, error);
 	FreeErrorData(error);
 }
 

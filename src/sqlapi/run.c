@@ -175,7 +175,7 @@ rethrow_message(StringInfo message)
 
 /* The turn of whoever waits for the lock, if this session holds it. */
 static void
-end_turn(bool *has_turn)
+end_turn(volatile bool *has_turn)
 {
 	if (*has_turn)
 		cadence_lock_release(CADENCE_LOCK_EXECUTION, 0);
@@ -186,7 +186,7 @@ end_turn(bool *has_turn)
  * Handles one message of the worker; returns the summary if it is the one.
  */
 static char *
-handle_message(StringInfo message, bool *has_turn)
+handle_message(StringInfo message, volatile bool *has_turn)
 {
 	char type = pq_getmsgbyte(message);
 
@@ -226,7 +226,7 @@ wait_for_news(Launch *launch, TimestampTz *last_check)
 }
 
 static char *
-wait_for_summary(Launch *launch, bool *has_turn)
+wait_for_summary(Launch *launch, volatile bool *has_turn)
 {
 	TimestampTz last_check = GetCurrentTimestamp();
 	StringInfoData message;
@@ -254,7 +254,7 @@ wait_for_summary(Launch *launch, bool *has_turn)
 
 /* The summary of a whole execution; the caller must end_turn() on every way out. */
 static char *
-execute(const CadenceTables *tables, const char *trigger, bool *has_turn)
+execute(const CadenceTables *tables, const char *trigger, volatile bool *has_turn)
 {
 	Launch *launch;
 	char *summary;
@@ -284,7 +284,7 @@ cadence_run(PG_FUNCTION_ARGS)
 	const char *trigger = checked_trigger(fcinfo);
 	CadenceTables *tables;
 	char *volatile summary = NULL;
-	bool has_turn = false;
+	volatile bool has_turn = false;
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
