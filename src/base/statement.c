@@ -16,7 +16,9 @@
 static void
 prepare(Statement *statement)
 {
-	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->nargs, (Oid *) statement->types,
+	/* its name is what logs, statistics and tests know it by */
+	char *sql = psprintf("/* cadence_runner: %s */ %s", statement->what, statement->sql);
+	SPIPlanPtr plan = SPI_prepare_cursor(sql, statement->nargs, (Oid *) statement->types,
 										 CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL || (!statement->in_query && SPI_keepplan(plan) != 0))

@@ -24,7 +24,7 @@
 
 typedef struct Statement
 {
-	const char *what; /* for an error's text */
+	const char *what; /* its name, also in an error's text */
 	char *sql;
 	int nargs;
 	const Oid *types;
