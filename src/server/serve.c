@@ -331,6 +331,9 @@ turn(Service *s)
 	read_clock(s);
 	if (p->recording.live < live)
 		registry_executed();
+	/* more than a batch is enough for others, too */
+	if (was_looking && p->claiming.found >= s->batch_size && !claiming_has_ended(&p->claiming))
+		registry_wake_peers();
 	plan_next_look(s, was_looking);
 }
 
