@@ -286,7 +286,8 @@ write_log(Pipeline *p)
 {
 	cadence_summary_finish(p->summary);
 	cadence_xact_begin(p->tables, "cadence_runner: logging");
-	if (p->recording.live == 0)
+	/* one that could not begin has none */
+	if (p->claiming.claimant != NULL && p->recording.live == 0)
 		cadence_claimant_end(p->claiming.claimant);
 	cadence_log_write(p->log, p->summary);
 	cadence_xact_commit();

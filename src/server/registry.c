@@ -396,6 +396,13 @@ registry_number(void)
 	return my_number;
 }
 
+/* How many workers its database shall have. */
+int
+registry_workers(void)
+{
+	return my_database->nworkers;
+}
+
 /* Whether a probe has to start a worker. */
 bool
 registry_is_missing(int number)

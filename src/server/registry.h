@@ -89,6 +89,7 @@ extern void registry_refuse(int entry, const char *problem);
 /* the side of a probe or a worker */
 extern bool registry_attach(int entry, uint32 launch, int number);
 extern int registry_number(void);
+extern int registry_workers(void);
 extern bool registry_is_missing(int number);
 extern void registry_ended(const char *problem);
 extern void registry_working(ResidentActivity activity, TimestampTz wake_at, int in_flight,
