@@ -435,6 +435,11 @@ BEGIN
         SELECT s.system_identifier::text, d.oid::text
         FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
     END IF;
+
+    -- without that right, the resident worker finds out some seconds later
+    IF has_function_privilege(prefix || 'cadence_wake_worker()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_wake_worker();
+    END IF;
 END
 $$;
 
@@ -473,7 +478,7 @@ COMMENT ON FUNCTION cadence_arm() IS
 --
 
 CREATE FUNCTION cadence_runner_status(
-    OUT database text, OUT worker_pid int, OUT worker_state text, OUT worker_since timestamptz,
+    OUT database text, OUT workers int, OUT worker_pid int, OUT worker_state text, OUT worker_since timestamptz,
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
     OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,
@@ -498,6 +503,28 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION cadence_health(interval) IS
 'whether messages leave as they should, or each reason why not; max_lag is how long a due step may wait';
 
+
+--
+-- Resident workers
+--
+
+CREATE FUNCTION cadence_pause_worker(database name DEFAULT current_database()) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_pause_worker(name) IS
+'ends the resident workers of a database and keeps them out until cadence_resume_worker() or a restart of the server: for ALTER DATABASE ... RENAME or SET TABLESPACE, and CREATE DATABASE ... TEMPLATE';
+
+CREATE FUNCTION cadence_resume_worker(database name DEFAULT current_database()) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_resume_worker(name) IS
+'lets the resident workers of a database run again, after cadence_pause_worker()';
+
+CREATE FUNCTION cadence_wake_worker() RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION cadence_wake_worker() IS
+'when the transaction commits, the resident workers of this database make sure of the extension and its tables, or are started';
 --
 -- Runs
 --
@@ -874,3 +901,9 @@ BEGIN
     END LOOP;
 END
 $$;
+
+--
+-- Whatever has kept a resident worker from starting may be over now
+--
+
+SELECT @extschema@.cadence_wake_worker();

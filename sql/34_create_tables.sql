@@ -106,6 +106,11 @@ BEGIN
         SELECT s.system_identifier::text, d.oid::text
         FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
     END IF;
+
+    -- without that right, the resident worker finds out some seconds later
+    IF has_function_privilege(prefix || 'cadence_wake_worker()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_wake_worker();
+    END IF;
 END
 $$;
 

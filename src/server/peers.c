@@ -24,8 +24,9 @@
 
 #define POLL_MS 100
 
-static bool
-has_limited_provider(const Pipeline *p)
+/* Whether a server has limits of its own, which hold for one worker. */
+bool
+peers_are_barred(const Pipeline *p)
 {
 	ListCell *cell;
 
@@ -59,7 +60,7 @@ peers_start(Peers *peers, Pipeline *p)
 	if (peers->asked)
 		return;
 	peers->asked = true;
-	if (wanted < 1 || has_limited_provider(p))
+	if (wanted < 1 || peers_are_barred(p))
 		return;
 	peers->launch = launch_create(p->context, wanted);
 	if (peers->launch == NULL)

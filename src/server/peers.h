@@ -19,6 +19,7 @@ typedef struct Peers
 	ErrorData *error;	   /* the first that one of them had */
 } Peers;
 
+extern bool peers_are_barred(const Pipeline *p);
 extern void peers_start(Peers *peers, Pipeline *pipeline);
 extern void peers_stop(Peers *peers);
 extern void peers_wait(Peers *peers, Pipeline *pipeline);

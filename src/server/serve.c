@@ -25,6 +25,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
+#include "server/peers.h"
 #include "server/registry.h"
 #include "server/resident.h"
 
@@ -149,7 +150,6 @@ static void
 follow_settings(Service *s)
 {
 	cadence_providers_expire();
-	sender_resize(&s->pipeline.sender, cadence_max_in_flight);
 	s->pipeline.summary->max_results = cadence_log_results;
 	if (s->batch_size != cadence_batch_size)
 		create_claims(s);
@@ -173,6 +173,29 @@ read_clock(Service *s)
 
 /* ---- looking --------------------------------------------------------------------------- */
 
+/* Limits count per database: max_in_flight is divided among its workers. */
+static int
+share_of_in_flight(const Service *s)
+{
+	if (peers_are_barred(&s->pipeline))
+		return cadence_max_in_flight;
+	return Max(cadence_max_in_flight / registry_workers(), 1);
+}
+
+/* Number 0 does; the others leave it alone where a server has limits of its own. */
+static bool
+has_a_part(Service *s)
+{
+	Pipeline *p = &s->pipeline;
+
+	if (registry_number() == 0)
+		return true;
+	cadence_xact_begin(p->tables, "cadence_runner: looking for limits");
+	cadence_providers_refresh(p->providers);
+	cadence_xact_commit();
+	return !peers_are_barred(p);
+}
+
 /*
  * From here on, what is due by now counts. A way through all of it that has not
  * come to its end goes on, but when something may have come before it.
@@ -181,7 +204,10 @@ static void
 begin_look(Service *s)
 {
 	bool full = s->full && s->now >= s->full_not_before;
+	int share = share_of_in_flight(s);
 
+	if (share != s->pipeline.sender.max_in_flight)
+		sender_resize(&s->pipeline.sender, share);
 	claiming_restart(&s->pipeline.claiming, s->now, full);
 	s->pipeline.recording.next_due = DT_NOEND;
 	s->look_began_at = s->now;
@@ -265,7 +291,10 @@ look_if_due(Service *s)
 		return;
 	check_sending(s);
 	seek_abandoned(s);
-	begin_look(s);
+	if (has_a_part(s))
+		begin_look(s);
+	else
+		s->next_look = s->now + LOOK_US;
 }
 
 /* What waits is given back by the sender, which asks before each start. */
@@ -331,6 +360,9 @@ turn(Service *s)
 	read_clock(s);
 	if (p->recording.live < live)
 		registry_executed();
+	/* more than a batch is enough for others, too */
+	if (was_looking && p->claiming.found >= s->batch_size && !claiming_has_ended(&p->claiming))
+		registry_wake_peers();
 	plan_next_look(s, was_looking);
 }
 
