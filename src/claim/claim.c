@@ -280,14 +280,14 @@ leave_to_others(ClaimResult *result, int sharers)
 static void
 look(CadenceClaims *claims, Pass *pass, const ClaimTerms *terms, ClaimResult *result)
 {
-	const CadenceHeldUp *held_up = terms->held_up;
+	const CadenceBlocked *blocked = terms->blocked;
 	Datum values[] = {TimestampTzGetDatum(claims->due_until),
 					  TimestampTzGetDatum(pass->cursor->after_due),
 					  UUIDPGetDatum(&pass->cursor->after_id),
 					  refused_array(claims),
-					  text_array(held_up != NULL ? held_up->pairs : NIL),
-					  text_array(held_up != NULL ? held_up->channels : NIL),
-					  text_array(held_up != NULL ? held_up->served : NIL)};
+					  text_array(blocked != NULL ? blocked->pairs : NIL),
+					  text_array(blocked != NULL ? blocked->channels : NIL),
+					  text_array(blocked != NULL ? blocked->served : NIL)};
 	TimestampTz started_at = GetCurrentTimestamp();
 
 	statement_execute(&pass->look, values, NULL, terms->limit);
@@ -322,13 +322,13 @@ look_ahead(CadenceClaims *claims, ClaimResult *result)
 
 /* A bypass that goes past others than the last one has not seen what that went past. */
 static void
-prepare_bypass(CadenceClaims *claims, const CadenceHeldUp *held_up)
+prepare_bypass(CadenceClaims *claims, const CadenceBlocked *blocked)
 {
-	if (claims->bypassed != NULL && strcmp(claims->bypassed, held_up->signature) == 0)
+	if (claims->bypassed != NULL && strcmp(claims->bypassed, blocked->signature) == 0)
 		return;
 	if (claims->bypassed != NULL)
 		pfree(claims->bypassed);
-	claims->bypassed = MemoryContextStrdup(claims->context, held_up->signature);
+	claims->bypassed = MemoryContextStrdup(claims->context, blocked->signature);
 	claims->bypass.cursor->after_due = DT_NOBEGIN;
 	claims->bypass.is_full = true;
 }
@@ -429,9 +429,9 @@ void
 cadence_claim_look(CadenceClaims *claims, const ClaimTerms *terms, ClaimResult *result)
 {
 	memset(result, 0, sizeof(*result));
-	if (terms->held_up != NULL)
-		prepare_bypass(claims, terms->held_up);
-	look(claims, terms->held_up != NULL ? &claims->bypass : &claims->all, terms, result);
+	if (terms->blocked != NULL)
+		prepare_bypass(claims, terms->blocked);
+	look(claims, terms->blocked != NULL ? &claims->bypass : &claims->all, terms, result);
 	if (result->last && terms->ahead)
 		look_ahead(claims, result);
 }

@@ -14,7 +14,7 @@
 #include "utils/uuid.h"
 
 #include "engine/execution.h"
-#include "provider/provider.h"
+#include "provider/queue.h"
 #include "step.h"
 #include "schema/tables.h"
 
@@ -35,10 +35,10 @@ typedef struct DueRun
 /* What one claim is to look for, and how much of it to take. */
 typedef struct ClaimTerms
 {
-	const CadenceHeldUp *held_up; /* to go past; NULL: nothing */
-	int limit;					  /* of the look, less than a batch; 0: a batch */
-	int sharers;				  /* so many workers share the last batch */
-	bool ahead;					  /* where nothing due is left: ask for the next due time */
+	const CadenceBlocked *blocked; /* to go past; NULL: nothing */
+	int limit;					   /* of the look, less than a batch; 0: a batch */
+	int sharers;				   /* so many workers share the last batch */
+	bool ahead;					   /* where nothing due is left: ask for the next due time */
 } ClaimTerms;
 
 /*

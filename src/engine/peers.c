@@ -39,7 +39,7 @@ has_limited_provider(const Pipeline *p)
 	ListCell *cell;
 
 	foreach (cell, cadence_providers_list(p->providers))
-		if (((CadenceProvider *) lfirst(cell))->limited)
+		if (((CadenceProvider *) lfirst(cell))->configuration->limited)
 			return true;
 	return false;
 }

@@ -95,7 +95,17 @@ send_step(Pipeline *p, CadenceStep *step)
 
 	step->message = message_render(step);
 	p->message_bytes += step->message_len;
-	p->transport->start(p->dispatcher, step);
+	step->request.message = (MessageFields){.lead_id = step->lead_id,
+											.canal = step->canal,
+											.recipient = step->recipient,
+											.mensagem = step->message,
+											.empresa = step->empresa,
+											.run_id = step->run_id_text,
+											.step_ordem = step->ordem,
+											.template_codigo = step->template_codigo};
+	step->request.key = step->key_text;
+	step->request.answer = &step->answer;
+	p->transport->start(p->dispatcher, &step->request);
 	MemoryContextSwitchTo(old);
 }
 
@@ -112,7 +122,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 {
 	if (!turn_may_be_sent(step, now))
 	{
-		cadence_queue_finished(&p->queue, step);
+		cadence_queue_finished(&p->queue, &step->request);
 		pipeline_give_back(p, step);
 		return;
 	}
@@ -122,7 +132,7 @@ start_step(Pipeline *p, CadenceStep *step, TimestampTz now)
 	}
 	PG_CATCH();
 	{
-		cadence_queue_finished(&p->queue, step);
+		cadence_queue_finished(&p->queue, &step->request);
 		pipeline_give_back(p, step);
 		PG_RE_THROW();
 	}
@@ -138,25 +148,29 @@ start_waiting(Pipeline *p)
 		open_dispatcher(p);
 	while (p->queue.waiting > 0 && !p->record_blocked && p->message_bytes < MESSAGE_BYTES_MAX)
 	{
-		CadenceStep *step;
+		CadenceRequest *request = cadence_queue_pop(&p->queue, now);
 
-		step = cadence_queue_pop(&p->queue, now);
-		if (step == NULL)
+		if (request == NULL)
 			break;
-		start_step(p, step, now);
+		start_step(p, cadence_step_of(request), now);
 	}
-	cadence_queue_note_full(&p->queue, now);
+	cadence_queue_note_blocked(&p->queue, now);
 }
 
 void
 pipeline_collect_done(Pipeline *p)
 {
-	CadenceStep *step;
+	CadenceRequest *request;
 
-	while ((step = p->transport->next_done(p->dispatcher)) != NULL)
+	while ((request = p->transport->next_done(p->dispatcher)) != NULL)
 	{
-		cadence_queue_finished(&p->queue, step);
-		if (step->outcome != OUTCOME_SENT || !step->provider->record_message)
+		CadenceStep *step = cadence_step_of(request);
+
+		cadence_queue_finished(&p->queue, request);
+		step->outcome = step->answer.outcome;
+		step->reason.code = step->answer.code;
+		step->reason.text = step->answer.reason;
+		if (step->outcome != OUTCOME_SENT || !request->configuration->record_message)
 			progress_release_message(p, step);
 		progress_step_done(p, step);
 	}
@@ -173,7 +187,7 @@ report_activity(Pipeline *p, TimestampTz now)
 	if (now - p->published_at >= PUBLISH_US || now < p->published_at)
 	{
 		p->published_at = now;
-		cadence_traffic_publish(p->queue.providers);
+		cadence_provider_stats_publish(p->queue.providers);
 	}
 }
 

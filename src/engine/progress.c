@@ -141,13 +141,31 @@ progress_report_run(Pipeline *p, const DueRun *run, const char *status, const ch
 	cadence_summary_add(p->summary, &result);
 }
 
+/* An interrupted attempt says nothing about its provider. */
+static void
+count_attempts(CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		const CadenceStep *step = steps[i];
+		bool was_attempted =
+			step->request.provider != NULL && !step->interrupted &&
+			(step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
+			 step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
+
+		if (was_attempted)
+			cadence_provider_stats_count(step->request.provider->server,
+										 step->outcome == OUTCOME_SENT, step->reason.text);
+	}
+}
+
 /* After the commit: what was recorded is reported and forgotten, the rest stays. */
 void
 progress_settle(Pipeline *p, bool all)
 {
 	int kept = 0;
 
-	cadence_traffic_count(p->done.steps, p->done.n);
+	count_attempts(p->done.steps, p->done.n);
 	registry_executed();
 	for (int i = 0; i < p->done.n; i++)
 	{

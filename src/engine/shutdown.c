@@ -67,10 +67,10 @@ abandon_rest(Pipeline *p)
 void
 pipeline_give_back_waiting(Pipeline *p)
 {
-	CadenceStep *step;
+	CadenceRequest *request;
 
-	while ((step = cadence_queue_pop_any(&p->queue)) != NULL)
-		pipeline_give_back(p, step);
+	while ((request = cadence_queue_pop_any(&p->queue)) != NULL)
+		pipeline_give_back(p, cadence_step_of(request));
 }
 
 /*

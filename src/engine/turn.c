@@ -62,7 +62,7 @@ longest_timeout(const Pipeline *p)
 	ListCell *cell;
 
 	foreach (cell, cadence_providers_list(p->providers))
-		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->timeout);
+		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->configuration->timeout);
 	return longest;
 }
 
@@ -140,7 +140,7 @@ accept_claim(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, ClaimKi
 	for (int i = 0; i < claim->nrows; i++)
 	{
 		if (steps[i]->outcome == OUTCOME_PENDING)
-			cadence_queue_push(&p->queue, steps[i]);
+			cadence_queue_push(&p->queue, &steps[i]->request);
 		else
 			progress_step_done(p, steps[i]);
 	}
@@ -245,7 +245,7 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 				  CadenceStep ***steps)
 {
 	MemoryContext old;
-	CadenceHeldUp held_up;
+	CadenceBlocked blocked;
 	ClaimTerms terms = {.limit = p->careful > 0 ? 1 : 0, .ahead = p->resident};
 	TimestampTz until;
 
@@ -254,8 +254,8 @@ claim_and_resolve(Pipeline *p, CadenceBatch *batch, ClaimKind kind, ClaimResult 
 	old = MemoryContextSwitchTo(batch->context);
 	if (kind == CLAIM_BYPASS)
 	{
-		(void) cadence_queue_held_up(&p->queue, GetCurrentTimestamp(), &held_up);
-		terms.held_up = &held_up;
+		(void) cadence_queue_blocked(&p->queue, GetCurrentTimestamp(), &blocked);
+		terms.blocked = &blocked;
 	}
 	else
 	{
@@ -396,9 +396,9 @@ turn_take(Pipeline *p, bool with_record, ClaimKind claim)
 bool
 turn_may_be_sent(const CadenceStep *step, TimestampTz now)
 {
-	int64 needed_ms = (int64) step->provider->timeout + LEASE_MARGIN_MS;
+	int64 needed_ms = (int64) step->request.configuration->timeout + LEASE_MARGIN_MS;
 
-	return !step->provider->gone && now + needed_ms * 1000 < step->lease_end;
+	return !step->request.provider->gone && now + needed_ms * 1000 < step->lease_end;
 }
 
 /*
@@ -420,6 +420,7 @@ void
 turn_recheck(Pipeline *p)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	CadenceRequest **requests;
 	CadenceStep **steps;
 	bool *valid;
 	int n;
@@ -430,8 +431,11 @@ turn_recheck(Pipeline *p)
 			AllocSetContextCreate(p->context, "cadence_runner recheck", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(p->recheck);
 	steps = MemoryContextAlloc(p->recheck, sizeof(CadenceStep *) * p->queue.waiting);
+	requests = MemoryContextAlloc(p->recheck, sizeof(CadenceRequest *) * p->queue.waiting);
 	valid = MemoryContextAlloc(p->recheck, p->queue.waiting);
-	n = cadence_queue_waiting(&p->queue, steps);
+	n = cadence_queue_waiting(&p->queue, requests);
+	for (int i = 0; i < n; i++)
+		steps[i] = cadence_step_of(requests[i]);
 
 	cadence_xact_begin(p->tables, "cadence_runner: looking at claimed runs again");
 	cadence_providers_refresh(p->providers);
@@ -442,7 +446,7 @@ turn_recheck(Pipeline *p)
 	{
 		if (valid[i] && turn_may_be_sent(steps[i], now))
 			continue;
-		cadence_queue_remove(&p->queue, steps[i]);
+		cadence_queue_remove(&p->queue, requests[i]);
 		steps[i]->outcome = OUTCOME_UNSENT;
 		progress_step_done(p, steps[i]);
 	}

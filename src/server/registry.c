@@ -47,7 +47,7 @@ static shmem_startup_hook_type next_startup_hook;
 static void
 request_memory(void)
 {
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_traffic_size());
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_provider_stats_size());
 	RequestNamedLWLockTranche(TRANCHE, 2);
 }
 
@@ -82,7 +82,7 @@ on_startup(void)
 		for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
 			pg_atomic_init_u32(&registry->slots[i].wishes, 0);
 	}
-	cadence_traffic_attach(&locks[1].lock);
+	cadence_provider_stats_attach(&locks[1].lock);
 	LWLockRelease(AddinShmemInitLock);
 }
 

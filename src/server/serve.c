@@ -275,7 +275,7 @@ sleep_until_woken(Service *s, int ms)
 {
 	if (ms > 1000)
 		pgstat_report_stat(true);
-	cadence_traffic_publish(s->pipeline.queue.providers);
+	cadence_provider_stats_publish(s->pipeline.queue.providers);
 	/* The latch alone would not do: a wait for a lock inside a transaction may have reset it. */
 	(void) WaitLatchOrSocket(MyLatch,
 							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
