@@ -13,12 +13,14 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_DIRS = base schema provider claim resolve record engine server sqlapi
-CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) src/rules/template.c src/rules/transition.c
+CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
+            src/rules/template.c src/rules/transition.c src/rules/webhook.c
 OBJS      = $(CORE_SRC:.c=.o)
+SHLIB_LINK = -ljansson
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_SRC = $(wildcard src/transport/*.c) src/rules/webhook.c src/rules/outcome.c
+DISPATCH_SRC = $(wildcard src/transport/*.c) src/rules/outcome.c
 DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
@@ -66,7 +68,7 @@ include $(PGXS)
 all: $(DISPATCH_LIB)
 
 $(DISPATCH_LIB): $(DISPATCH_OBJ)
-	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ -lcurl -ljansson
+	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ -lcurl
 
 install: install-dispatch
 install-dispatch: $(DISPATCH_LIB) installdirs

@@ -11,15 +11,13 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "lib/ilist.h"
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
 
+#include "provider/request.h"
 #include "rules/transition.h"
 #include "rules/template.h"
 #include "base/uuid.h"
-
-struct CadenceProvider;
 
 /*
  * The steps of one claim. Their memory lives until the last of them is
@@ -50,19 +48,8 @@ typedef struct CadenceReason
 	char *text;
 } CadenceReason;
 
-/* What dispatch saw, filled in by it alone. */
-typedef struct CadenceAnswer
-{
-	long http_status;	  /* 0: none */
-	int64 retry_after_us; /* 0: not asked for */
-	int64 elapsed_us;
-	TimestampTz at;
-	char *message_id; /* NULL: none */
-} CadenceAnswer;
-
 typedef struct CadenceStep
 {
-	dlist_node node; /* in a provider's queue */
 	CadenceBatch *batch;
 
 	/* the run, as claimed */
@@ -96,7 +83,7 @@ typedef struct CadenceStep
 	const CadenceTemplate *template;
 	const char **values; /* as many as the template has */
 	size_t message_len;
-	struct CadenceProvider *provider;
+	CadenceRequest request;		   /* with its provider, none where that was not got to */
 	char key_text[UUID_TEXT_SIZE]; /* idempotency key, the same for every attempt */
 	char *message;				   /* rendered when its turn comes */
 
@@ -104,7 +91,7 @@ typedef struct CadenceStep
 	CadenceOutcome outcome;
 	CadenceReason reason;
 	char *opt_out_motivo; /* the contact's own, NULL: none */
-	CadenceAnswer answer;
+	CadenceAnswer answer; /* filled in by the transport alone */
 
 	/* its record */
 	RunPlan plan;
@@ -114,5 +101,12 @@ typedef struct CadenceStep
 	bool recorded;
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;
+
+/* The step that a request belongs to. */
+static inline CadenceStep *
+cadence_step_of(CadenceRequest *request)
+{
+	return (CadenceStep *) ((char *) request - offsetof(CadenceStep, request));
+}
 
 #endif

@@ -6,7 +6,7 @@ behaviour it needs:
 
     ok  fail500  status/<code>  refuse  softfail  garbage  nonjson  empty  bigbody
     endlessheaders  redirect  hang  slow/<ms>  retryafter/<seconds>  retryafterdate/<seconds>
-    reset  closeafter  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate  gate/<code>
+    reset  closeafter/<ms>  hangup/<ms>  excess/<ms>  page  says/<json>  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate  gate/<code>
 
 and chaos, which is a random one of them for each request (--seed repeats the sequence). The journal
 names the one that it was. Besides them:
@@ -41,6 +41,7 @@ import socket
 import struct
 import sys
 import time
+import urllib.parse
 from http import HTTPStatus
 
 BEHAVIOURS = {}
@@ -450,12 +451,41 @@ def reset(conn, _request):
 
 
 @behaviour
-def closeafter(conn, _request):
+async def closeafter(conn, _request, milliseconds=0):
     """Keeps the connection after its first request, reads a second and closes unanswered."""
-    if conn.served == 1:
-        conn.answer(200, conn.provider.success())
-    else:
+    if conn.served > 1:
         conn.transport.close()
+        return
+    await asyncio.sleep(int(milliseconds) / 1000)
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+async def hangup(conn, _request, milliseconds):
+    """Accepted; soon after that the connection is closed, about which the answer says nothing."""
+    conn.answer(200, conn.provider.success())
+    asyncio.get_running_loop().call_later(int(milliseconds) / 1000, conn.transport.close)
+
+
+@behaviour
+async def excess(conn, _request, milliseconds):
+    """The first request is refused, and soon a second answer follows unasked: accepted."""
+    conn.answer(200, {"success": False, "error": "refused"})
+    await asyncio.sleep(int(milliseconds) / 1000)
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+def page(conn, _request):
+    """A login page, as a proxy or a portal shows it."""
+    conn.answer(200, b"<!doctype html><title>Login</title>", content_type="text/html")
+
+
+@behaviour
+def says(conn, _request, value):
+    """Says success in its own words: a JSON value, percent-encoded where it must be."""
+    conn.answer(200, b'{"success": %s, "messageId": 123456789012345678901234567890}'
+                % urllib.parse.unquote(value).encode())
 
 
 @behaviour

@@ -30,6 +30,7 @@ int cadence_log_results = 1000;
 int cadence_log_retention = 90 * 24 * 60;
 bool cadence_enabled = true;
 char *cadence_databases = "";
+char *cadence_allowed_hosts = "";
 
 typedef struct IntSetting
 {
@@ -123,5 +124,9 @@ cadence_define_settings(void)
 		"Takes effect only where shared_preload_libraries has "
 		"cadence_runner.",
 		&cadence_databases, "", PGC_SIGHUP, GUC_LIST_INPUT, check_databases, NULL, NULL);
+	DefineCustomStringVariable(
+		"cadence_runner.allowed_hosts", "The hosts that messages may be sent to.",
+		"A name that begins with a dot stands for all hosts below it. Empty: any host.",
+		&cadence_allowed_hosts, "", PGC_SUSET, GUC_LIST_INPUT, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("cadence_runner");
 }

@@ -11,7 +11,7 @@
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
 
-#include "provider/provider.h"
+#include "provider/queue.h"
 #include "schema/tables.h"
 #include "step.h"
 

@@ -150,7 +150,7 @@ lease_us(const Claiming *c)
 	ListCell *cell;
 
 	foreach (cell, cadence_providers_list(c->providers))
-		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->timeout);
+		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->configuration->timeout);
 	return Max((int64) cadence_lease * 1000, (int64) longest * 2 + LEASE_MARGIN_MS) * 1000;
 }
 
@@ -366,6 +366,7 @@ claiming_recheck(Claiming *c)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CadenceQueue *queue = &c->sender->queue;
+	CadenceRequest **requests;
 	CadenceStep **steps;
 	bool *valid;
 	int n;
@@ -375,9 +376,12 @@ claiming_recheck(Claiming *c)
 		c->recheck = AllocSetContextCreate(c->recording->context, "cadence_runner recheck",
 										   ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(c->recheck);
+	requests = MemoryContextAlloc(c->recheck, sizeof(CadenceRequest *) * queue->waiting);
 	steps = MemoryContextAlloc(c->recheck, sizeof(CadenceStep *) * queue->waiting);
 	valid = MemoryContextAlloc(c->recheck, queue->waiting);
-	n = cadence_queue_waiting(queue, steps);
+	n = cadence_queue_waiting(queue, requests);
+	for (int i = 0; i < n; i++)
+		steps[i] = cadence_step_of(requests[i]);
 
 	cadence_xact_begin(c->tables, "cadence_runner: looking at claimed runs again");
 	cadence_providers_refresh(c->providers);
@@ -388,7 +392,7 @@ claiming_recheck(Claiming *c)
 	{
 		if (valid[i] && sender_may_send(steps[i], now))
 			continue;
-		cadence_queue_remove(queue, steps[i]);
+		cadence_queue_remove(queue, requests[i]);
 		sender_give_back(c->sender, steps[i]);
 	}
 	c->sender->checked_at = now;

@@ -14,6 +14,7 @@
 #include "base/transaction.h"
 #include "base/uuid.h"
 #include "engine/recording.h"
+#include "provider/provider.h"
 #include "provider/provider_stats.h"
 
 /* A finished step is recorded after this time even if few others are. */
@@ -213,13 +214,31 @@ recording_report(Recording *r, const pg_uuid_t *run, const char *lead_id, const 
 
 /* ---- recording ----------------------------------------------------------------------- */
 
+/* An interrupted attempt says nothing about its provider. */
+static void
+count_attempts(const Recording *r)
+{
+	for (int i = 0; i < r->n; i++)
+	{
+		const CadenceStep *step = r->steps[i];
+		bool was_attempted =
+			step->request.provider != NULL && !step->interrupted &&
+			(step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
+			 step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
+
+		if (was_attempted)
+			cadence_provider_stats_count(step->request.provider->server,
+										 step->outcome == OUTCOME_SENT, step->reason.text);
+	}
+}
+
 /* After the commit: what was recorded is reported and forgotten, the rest stays. */
 void
 recording_settle(Recording *r, bool all)
 {
 	int kept = 0;
 
-	cadence_traffic_count(r->steps, r->n);
+	count_attempts(r);
 	for (int i = 0; i < r->n; i++)
 	{
 		CadenceStep *step = r->steps[i];

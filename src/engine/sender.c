@@ -83,9 +83,9 @@ sender_resize(Sender *s, int max_in_flight)
 bool
 sender_may_send(const CadenceStep *step, TimestampTz now)
 {
-	int64 needed_ms = (int64) step->provider->timeout + LEASE_MARGIN_MS;
+	int64 needed_ms = (int64) step->request.configuration->timeout + LEASE_MARGIN_MS;
 
-	return !step->provider->gone && now + needed_ms * 1000 < step->lease_end;
+	return !step->request.provider->gone && now + needed_ms * 1000 < step->lease_end;
 }
 
 void
@@ -93,7 +93,7 @@ sender_push(Sender *s, CadenceStep *step)
 {
 	if (s->queue.waiting == 0)
 		s->checked_at = GetCurrentTimestamp();
-	cadence_queue_push(&s->queue, step);
+	cadence_queue_push(&s->queue, &step->request);
 }
 
 /* It is due as before, and nothing has left. */
@@ -111,7 +111,17 @@ send_step(Sender *s, CadenceStep *step)
 
 	step->message = message_render(step);
 	s->recording->message_bytes += step->message_len;
-	s->transport->start(s->dispatcher, step);
+	step->request.message = (MessageFields){.lead_id = step->lead_id,
+											.canal = step->canal,
+											.recipient = step->recipient,
+											.mensagem = step->message,
+											.empresa = step->empresa,
+											.run_id = step->run_id_text,
+											.step_ordem = step->ordem,
+											.template_codigo = step->template_codigo};
+	step->request.key = step->key_text;
+	step->request.answer = &step->answer;
+	s->transport->start(s->dispatcher, &step->request);
 	MemoryContextSwitchTo(old);
 }
 
@@ -121,7 +131,7 @@ start_step(Sender *s, CadenceStep *step, TimestampTz now)
 {
 	if (!sender_may_send(step, now))
 	{
-		cadence_queue_finished(&s->queue, step);
+		cadence_queue_finished(&s->queue, &step->request);
 		sender_give_back(s, step);
 		return;
 	}
@@ -131,7 +141,7 @@ start_step(Sender *s, CadenceStep *step, TimestampTz now)
 	}
 	PG_CATCH();
 	{
-		cadence_queue_finished(&s->queue, step);
+		cadence_queue_finished(&s->queue, &step->request);
 		sender_give_back(s, step);
 		PG_RE_THROW();
 	}
@@ -155,24 +165,29 @@ sender_start(Sender *s)
 		open_dispatcher(s);
 	while (s->queue.waiting > 0 && !recording_is_full(s->recording))
 	{
-		CadenceStep *step = cadence_queue_pop(&s->queue, now);
+		CadenceRequest *request = cadence_queue_pop(&s->queue, now);
 
-		if (step == NULL)
+		if (request == NULL)
 			break;
-		start_step(s, step, now);
+		start_step(s, cadence_step_of(request), now);
 	}
-	cadence_queue_note_full(&s->queue, now);
+	cadence_queue_note_blocked(&s->queue, now);
 }
 
 static void
 collect(Sender *s)
 {
-	CadenceStep *step;
+	CadenceRequest *request;
 
-	while ((step = s->transport->next_done(s->dispatcher)) != NULL)
+	while ((request = s->transport->next_done(s->dispatcher)) != NULL)
 	{
-		cadence_queue_finished(&s->queue, step);
-		if (step->outcome != OUTCOME_SENT || !step->provider->record_message)
+		CadenceStep *step = cadence_step_of(request);
+
+		cadence_queue_finished(&s->queue, request);
+		step->outcome = step->answer.outcome;
+		step->reason.code = step->answer.code;
+		step->reason.text = step->answer.reason;
+		if (step->outcome != OUTCOME_SENT || !request->configuration->record_message)
 			recording_release_message(s->recording, step);
 		recording_add(s->recording, step);
 	}
@@ -183,7 +198,7 @@ void
 sender_publish(Sender *s)
 {
 	s->published_at = GetCurrentTimestamp();
-	cadence_traffic_publish(s->queue.providers);
+	cadence_provider_stats_publish(s->queue.providers);
 }
 
 static void
@@ -235,10 +250,10 @@ sender_poke(Sender *s)
 void
 sender_give_back_waiting(Sender *s)
 {
-	CadenceStep *step;
+	CadenceRequest *request;
 
-	while ((step = cadence_queue_pop_any(&s->queue)) != NULL)
-		sender_give_back(s, step);
+	while ((request = cadence_queue_pop_any(&s->queue)) != NULL)
+		sender_give_back(s, cadence_step_of(request));
 }
 
 /* Breaks off all that is under way; what has left is uncertain. */

@@ -2,12 +2,15 @@
  * provider.c
  *		Where messages go: the servers of the wrapper cadence_provider.
  *
- * Servers count where the tables' owner has USAGE, and secrets come from that
- * owner's user mapping, else from PUBLIC's: who may write the tables must not
- * thereby reach a provider that the owner was never given.
+ * Who may write the tables, or name a URL, must not thereby reach a provider
+ * that the tables' owner was never given, nor take over the owner's messages.
+ * A server counts where the owner has USAGE and where it is the owner's, a
+ * superuser's, or has a user mapping for the owner by name. Secrets come from
+ * that mapping, else from PUBLIC's.
  *
- * They are few, so they are read once and again only after a catalog change.
- * A refresh updates the structs in place, since steps under way point to them.
+ * Servers are few, so they are read once and again only after a catalog or the
+ * file of a secret has changed. A provider stays for the set's life, since
+ * requests under way point to it; its configuration is replaced.
  */
 #include "postgres.h"
 
@@ -18,29 +21,24 @@
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
-#include "common/base64.h"
 #include "common/hashfn.h"
 #include "foreign/foreign.h"
-#include "storage/fd.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
-#include "provider/options.h"
 #include "provider/provider.h"
-#include "base/settings.h"
-
-#define SECRET_FILE_MAX 8192
 
 struct CadenceProviders
 {
 	MemoryContext context;
 	Oid owner;
 	List *list;
+	MemoryContextCallback cleanup;
 };
 
 static bool catalog_changed = true;
@@ -51,246 +49,123 @@ note_catalog_change(Datum arg, int cacheid, uint32 hashvalue)
 	catalog_changed = true;
 }
 
+static void
+follow_catalogs(void)
+{
+	static const int caches[] = {FOREIGNSERVEROID, FOREIGNDATAWRAPPEROID, USERMAPPINGOID, AUTHOID,
+								 AUTHMEMMEMROLE};
+	static bool registered = false;
+
+	for (size_t i = 0; i < lengthof(caches) && !registered; i++)
+		CacheRegisterSyscacheCallback(caches[i], note_catalog_change, (Datum) 0);
+	registered = true;
+}
+
+static void
+let_go_of_all(void *arg)
+{
+	CadenceProviders *providers = arg;
+	ListCell *cell;
+
+	foreach (cell, providers->list)
+		cadence_configuration_release(((CadenceProvider *) lfirst(cell))->configuration);
+}
+
 /*
  * An empty set, in the current memory context; refresh fills it.
  */
 CadenceProviders *
 cadence_providers_create(Oid owner)
 {
-	static bool registered = false;
 	CadenceProviders *providers = palloc0(sizeof(*providers));
 
 	providers->context = CurrentMemoryContext;
 	providers->owner = owner;
+	providers->cleanup.func = let_go_of_all;
+	providers->cleanup.arg = providers;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &providers->cleanup);
 	catalog_changed = true;
-	if (!registered)
-	{
-		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, note_catalog_change, (Datum) 0);
-		CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, note_catalog_change, (Datum) 0);
-		CacheRegisterSyscacheCallback(USERMAPPINGOID, note_catalog_change, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHOID, note_catalog_change, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, note_catalog_change, (Datum) 0);
-		registered = true;
-	}
+	follow_catalogs();
 	return providers;
 }
 
-static CadenceProvider *
-find_or_add(CadenceProviders *providers, Oid server)
+/* One user's mapping for a server; false where there is none, which GetUserMapping() raises. */
+static bool
+get_mapping(Oid user, Oid server, List **options)
 {
-	CadenceProvider *p;
-	MemoryContext old;
+	HeapTuple tuple =
+		SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(user), ObjectIdGetDatum(server));
+	Datum datum;
+	bool isnull;
+
+	*options = NIL;
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	datum = SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
+	if (!isnull)
+		*options = untransformRelOptions(datum);
+	ReleaseSysCache(tuple);
+	return true;
+}
+
+static CadenceProvider *
+find(const CadenceProviders *providers, Oid server)
+{
 	ListCell *cell;
 
 	foreach (cell, providers->list)
-	{
-		p = lfirst(cell);
-		if (p->server == server)
-			return p;
-	}
-	old = MemoryContextSwitchTo(providers->context);
-	p = palloc0(sizeof(*p));
-	p->server = server;
+		if (((CadenceProvider *) lfirst(cell))->server == server)
+			return lfirst(cell);
+	return NULL;
+}
+
+static CadenceProvider *
+add(CadenceProviders *providers, CadenceConfiguration *configuration)
+{
+	MemoryContext old = MemoryContextSwitchTo(providers->context);
+	CadenceProvider *p = palloc0(sizeof(*p));
+
+	p->server = configuration->server;
+	p->configuration = configuration;
 	dlist_init(&p->waiting);
 	providers->list = lappend(providers->list, p);
 	MemoryContextSwitchTo(old);
 	return p;
 }
 
-/*
- * The owner's user mapping for a server, else PUBLIC's, else NIL.
- * GetUserMapping() would raise an error where there is none.
- */
-static List *
-mapping_options(Oid owner, Oid server)
-{
-	Oid users[] = {owner, InvalidOid};
-
-	for (size_t i = 0; i < lengthof(users); i++)
-	{
-		HeapTuple tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(users[i]),
-										  ObjectIdGetDatum(server));
-		Datum datum;
-		bool isnull;
-		List *options;
-
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		datum =
-			SysCacheGetAttr(USERMAPPINGUSERSERVER, tuple, Anum_pg_user_mapping_umoptions, &isnull);
-		options = isnull ? NIL : untransformRelOptions(datum);
-		ReleaseSysCache(tuple);
-		return options;
-	}
-	return NIL;
-}
-
-/* A secret's file, without the newline at its end; NULL and a problem when it is no secret. */
-static char *
-read_secret_file(const char *path, char **problem)
-{
-	char buffer[SECRET_FILE_MAX + 1];
-	FILE *file = AllocateFile(path, PG_BINARY_R);
-	size_t len;
-
-	if (file == NULL)
-	{
-		*problem = psprintf("could not open the file of a secret: %s", strerror(errno));
-		return NULL;
-	}
-	len = fread(buffer, 1, sizeof(buffer), file);
-	FreeFile(file);
-	while (len > 0 && (buffer[len - 1] == '\n' || buffer[len - 1] == '\r'))
-		len--;
-	if (len > SECRET_FILE_MAX || len == 0)
-	{
-		*problem = psprintf("the file of a secret must hold from 1 to %d bytes", SECRET_FILE_MAX);
-		return NULL;
-	}
-	buffer[len] = '\0';
-	if (strlen(buffer) != len || cadence_has_control_characters(buffer))
-	{
-		*problem = pstrdup("the file of a secret contains control characters");
-		return NULL;
-	}
-	return pstrdup(buffer);
-}
-
-static char *
-secret(List *options, const char *name, const char *file_option, char **problem)
-{
-	const char *value = cadence_option_get(options, name);
-	const char *path = cadence_option_get(options, file_option);
-
-	if (value != NULL)
-		return pstrdup(value);
-	return path != NULL ? read_secret_file(path, problem) : NULL;
-}
-
-/* As they stand in the header: what a provider may send back to us. */
-static char *
-basic_credentials(const char *username, const char *password)
-{
-	char *plain =
-		psprintf("%s:%s", username != NULL ? username : "", password != NULL ? password : "");
-	int len = strlen(plain);
-	int size = pg_b64_enc_len(len);
-	char *encoded = palloc0(size + 1);
-
-	if (pg_b64_encode((const void *) plain, len, encoded, size) < 0)
-		encoded[0] = '\0';
-	return encoded;
-}
-
-static double
-number_or(List *options, const char *name, double otherwise)
-{
-	const char *value = cadence_option_get(options, name);
-	double number;
-
-	if (value != NULL &&
-		cadence_option_number(cadence_option_find(ForeignServerRelationId, name), value, &number))
-		return number;
-	return otherwise;
-}
-
-static char *
-text_or_null(List *options, const char *name)
-{
-	const char *value = cadence_option_get(options, name);
-
-	return value != NULL ? pstrdup(value) : NULL;
-}
-
-static void
-read_options(CadenceProvider *p, ForeignServer *server, List *mapping)
-{
-	const char *policy = cadence_option_get(server->options, "on_uncertain");
-	const char *record = cadence_option_get(server->options, "record_message");
-
-	p->generation++;
-	p->name = pstrdup(server->servername);
-	p->canal = text_or_null(server->options, "canal");
-	p->empresa = text_or_null(server->options, "empresa");
-	p->url = text_or_null(server->options, "url");
-	p->timeout = number_or(server->options, "timeout", cadence_request_timeout);
-	p->connect_timeout = number_or(server->options, "connect_timeout", cadence_connect_timeout);
-	p->max_in_flight = number_or(server->options, "max_in_flight", cadence_max_in_flight);
-	p->max_rate = number_or(server->options, "max_rate", 0);
-	p->limited = cadence_option_get(server->options, "max_in_flight") != NULL ||
-				 cadence_option_get(server->options, "max_rate") != NULL;
-	p->hold = policy != NULL && pg_strcasecmp(policy, "hold") == 0;
-	if (record == NULL || !parse_bool(record, &p->record_message))
-		p->record_message = true;
-
-	p->problem = NULL;
-	p->basic_credentials = NULL;
-	p->bearer_token = secret(mapping, "bearer_token", "bearer_token_file", &p->problem);
-	p->username = secret(mapping, "username", "username_file", &p->problem);
-	p->password = secret(mapping, "password", "password_file", &p->problem);
-	if (p->username != NULL || p->password != NULL)
-		p->basic_credentials = basic_credentials(p->username, p->password);
-	if (p->canal == NULL || p->url == NULL)
-		p->problem = pstrdup("it has no canal or no url");
-}
-
-/*
- * What transfers under way point to stays as long as there are any (see
- * cadence_provider_is_idle()).
- */
-static void
-retire_texts(CadenceProviders *providers, CadenceProvider *p)
-{
-	if (p->texts == NULL)
-		return;
-	if (p->outdated == NULL)
-		p->outdated = AllocSetContextCreate(providers->context, "cadence_runner provider before",
-											ALLOCSET_SMALL_SIZES);
-	MemoryContextSetParent(p->texts, p->outdated);
-	if (p->in_flight == 0)
-		cadence_provider_is_idle(p);
-}
-
-/* Nothing of it is under way. */
-void
-cadence_provider_is_idle(CadenceProvider *p)
-{
-	if (p->outdated != NULL)
-		MemoryContextDeleteChildren(p->outdated);
-}
-
 /* An error on the way leaves the provider as it was. */
 static void
-refresh_server(CadenceProviders *providers, Oid server)
+read_server(CadenceProviders *providers, Oid id)
 {
-	CadenceProvider *p = find_or_add(providers, server);
-	ForeignServer *found = GetForeignServerExtended(server, FSV_MISSING_OK);
-	CadenceProvider fresh = *p;
-	MemoryContext old;
+	ForeignServer *server = GetForeignServerExtended(id, FSV_MISSING_OK);
+	CadenceProvider *p = find(providers, id);
+	CadenceConfiguration *configuration;
+	List *options;
+	bool is_given;
 
-	p->gone = found == NULL || cadence_server_usage(server, providers->owner) != ACLCHECK_OK;
-	if (p->gone)
+	if (server == NULL || cadence_server_usage(id, providers->owner) != ACLCHECK_OK)
 		return;
-	fresh.texts = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner provider",
-										ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(fresh.texts);
-	read_options(&fresh, found, mapping_options(providers->owner, server));
-	MemoryContextSwitchTo(old);
-	retire_texts(providers, p);
-	fresh.outdated = p->outdated;
-	fresh.gone = false;
-	MemoryContextSetParent(fresh.texts, providers->context);
-	/* the list of what waits lies in place: its links are the same in both */
-	*p = fresh;
+	is_given = get_mapping(providers->owner, id, &options);
+	if (!is_given && server->owner != providers->owner && !superuser_arg(server->owner))
+		return;
+	if (!is_given)
+		(void) get_mapping(InvalidOid, id, &options);
+	configuration = cadence_configuration_read(server, options);
+	if (p == NULL)
+		p = add(providers, configuration);
+	else
+	{
+		cadence_configuration_release(p->configuration);
+		p->configuration = configuration;
+	}
+	p->gone = false;
 }
 
 static int
 by_name(const ListCell *a, const ListCell *b)
 {
-	const CadenceProvider *pa = lfirst(a);
-	const CadenceProvider *pb = lfirst(b);
-
-	return strcmp(pa->name ? pa->name : "", pb->name ? pb->name : "");
+	return strcmp(((CadenceProvider *) lfirst(a))->configuration->name,
+				  ((CadenceProvider *) lfirst(b))->configuration->name);
 }
 
 static void
@@ -309,7 +184,7 @@ read_servers(CadenceProviders *providers)
 		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
 
 		if (form->srvfdw == wrapper->fdwid)
-			refresh_server(providers, form->oid);
+			read_server(providers, form->oid);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -323,15 +198,31 @@ cadence_providers_expire(void)
 	catalog_changed = true;
 }
 
+static bool
+is_outdated(const CadenceProviders *providers)
+{
+	ListCell *cell;
+
+	foreach (cell, providers->list)
+	{
+		const CadenceProvider *p = lfirst(cell);
+
+		if (!p->gone && cadence_configuration_is_outdated(p->configuration))
+			return true;
+	}
+	return false;
+}
+
 /*
- * Reads the servers again if a catalog has changed. Needs a transaction.
+ * Reads the servers again if a catalog or a secret's file has changed. Needs a
+ * transaction.
  *
  * The flag is cleared first: a change that arrives while we read is one more.
  */
 void
 cadence_providers_refresh(CadenceProviders *providers)
 {
-	if (!catalog_changed)
+	if (!catalog_changed && !is_outdated(providers))
 		return;
 	catalog_changed = false;
 	PG_TRY();
@@ -355,9 +246,11 @@ cadence_providers_list(const CadenceProviders *providers)
 static bool
 serves(const CadenceProvider *p, const char *canal, const char *empresa)
 {
-	return !p->gone && p->canal != NULL && pg_strcasecmp(p->canal, canal) == 0 &&
-		   (empresa == NULL ? p->empresa == NULL
-							: p->empresa != NULL && strcmp(p->empresa, empresa) == 0);
+	const CadenceConfiguration *c = p->configuration;
+
+	return !p->gone && c->canal != NULL && pg_strcasecmp(c->canal, canal) == 0 &&
+		   (empresa == NULL ? c->empresa == NULL
+							: c->empresa != NULL && strcmp(c->empresa, empresa) == 0);
 }
 
 /*
@@ -377,12 +270,13 @@ choose_among(const CadenceProviders *providers, const char *canal, const char *e
 	foreach (cell, providers->list)
 	{
 		CadenceProvider *p = lfirst(cell);
+		const char *name = p->configuration->name;
 		uint32 weight;
 
 		if (!serves(p, canal, empresa))
 			continue;
 		weight = murmurhash32(
-			hash_combine(lead, hash_bytes((const unsigned char *) p->name, strlen(p->name))));
+			hash_combine(lead, hash_bytes((const unsigned char *) name, strlen(name))));
 		if (best == NULL || weight > best_weight)
 		{
 			best = p;
@@ -407,4 +301,19 @@ cadence_provider_choose(const CadenceProviders *providers, const char *canal, co
 	if (empresa != NULL)
 		p = choose_among(providers, canal, empresa, lead_id);
 	return p != NULL ? p : choose_among(providers, canal, NULL, lead_id);
+}
+
+/*
+ * Gives a request its provider, with the latest configuration, which the
+ * context holds from here on, as it does the answer's texts.
+ */
+void
+cadence_request_assign(CadenceRequest *request, CadenceProvider *provider, MemoryContext context)
+{
+	request->provider = provider;
+	request->context = context;
+	if (request->configuration == provider->configuration)
+		return;
+	request->configuration = provider->configuration;
+	cadence_configuration_hold_in(request->configuration, context);
 }

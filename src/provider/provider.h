@@ -1,6 +1,7 @@
 /*
  * provider.h
- *		Where messages go: the servers of the wrapper cadence_provider.
+ *		Where messages go: the servers of the wrapper cadence_provider, and what
+ *		this process knows of each, beside its configuration.
  */
 #ifndef CADENCE_PROVIDER_H
 #define CADENCE_PROVIDER_H
@@ -11,54 +12,23 @@
 #include "lib/ilist.h"
 #include "nodes/pg_list.h"
 
+#include "provider/configuration.h"
+#include "provider/request.h"
+
 typedef struct CadenceProvider
 {
 	Oid server;
-	MemoryContext texts;	/* what the pointers below lead to */
-	MemoryContext outdated; /* what transfers under way may still point to */
-	char *name;
-	char *canal;
-	char *empresa; /* NULL: any */
-	char *url;
-	int timeout;		 /* milliseconds */
-	int connect_timeout; /* milliseconds */
-	int max_in_flight;
-	double max_rate; /* messages per second, 0: no limit */
-	bool limited;	 /* has a max_in_flight or a max_rate of its own */
-	bool hold;		 /* on_uncertain = 'hold' */
-	bool record_message;
+	CadenceConfiguration *configuration; /* the latest */
+	bool gone;							 /* dropped, or no longer ours to use */
 
-	/* secrets: they go to the transport and nowhere else */
-	char *bearer_token;
-	char *username;
-	char *password;
-	char *basic_credentials; /* both, as HTTP Basic writes them */
-
-	char *problem;	/* NULL, or why it can not be used */
-	int generation; /* changes whenever the above may have changed */
-	bool gone;		/* dropped, or no longer ours to use */
-
-	/* the queue's state */
+	/* the queue's */
 	dlist_head waiting;
 	int nwaiting;
 	int in_flight;
 	TimestampTz next_start;	   /* by max_rate */
-	TimestampTz last_progress; /* when a step of it last started or ended */
-	TimestampTz full_since;	   /* it has steps waiting that can not start; 0: it has not */
+	TimestampTz last_progress; /* when a request of it last started or ended */
+	TimestampTz blocked_since; /* it has requests waiting that can not start; 0: it has not */
 } CadenceProvider;
-
-/*
- * What to go past: runs that would only wait for a provider that is held up.
- * Lists of texts: "CHANNEL company" for providers of one company, "CHANNEL" for
- * those of any, and every "CHANNEL company" that has one of its own.
- */
-typedef struct CadenceBlocked
-{
-	List *pairs;
-	List *channels;
-	List *served;
-	char *signature; /* all of it as one text */
-} CadenceBlocked;
 
 typedef struct CadenceProviders CadenceProviders;
 
@@ -68,7 +38,8 @@ extern CadenceProvider *cadence_provider_choose(const CadenceProviders *provider
 												const char *canal, const char *empresa,
 												const char *lead_id);
 extern void cadence_providers_expire(void);
-extern void cadence_provider_is_idle(CadenceProvider *provider);
 extern List *cadence_providers_list(const CadenceProviders *providers);
+extern void cadence_request_assign(CadenceRequest *request, CadenceProvider *provider,
+								   MemoryContext context);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * traffic.c
+ * provider_stats.c
  *		What every provider is sent, as all processes of the server see it.
  *
- * Counted per minute, in a ring of an hour. Figures for people who look at the
- * status, not for decisions: they start anew with the server, and exist only
- * where the library is preloaded.
+ * Counted per minute, in a ring of an hour. For people who look at the status,
+ * not for decisions: it starts anew with the server, and exists only where the
+ * library is preloaded. One lock guards all of it, held for a few memory
+ * accesses.
  */
 #include "postgres.h"
 
@@ -35,35 +36,35 @@ typedef struct Counters
 	int in_flight;
 	Minute minutes[MINUTES];
 	TimestampTz last_error_at;
-	char last_error[CADENCE_TRAFFIC_ERROR_MAX];
+	char last_error[CADENCE_PROVIDER_ERROR_MAX];
 } Counters;
 
-typedef struct Traffic
+typedef struct SharedStats
 {
 	LWLock *lock;
 	Counters counters[PROVIDERS_MAX];
-} Traffic;
+} SharedStats;
 
-static Traffic *traffic;
+static SharedStats *shared;
 static int published[PROVIDERS_MAX]; /* what this process has added to in_flight */
 
 Size
-cadence_traffic_size(void)
+cadence_provider_stats_size(void)
 {
-	return MAXALIGN(sizeof(Traffic));
+	return MAXALIGN(sizeof(SharedStats));
 }
 
 /* Called with the server's lock for such set-ups held. */
 void
-cadence_traffic_attach(LWLock *lock)
+cadence_provider_stats_attach(LWLock *lock)
 {
 	bool found;
 
-	traffic = ShmemInitStruct("cadence_runner traffic", sizeof(Traffic), &found);
+	shared = ShmemInitStruct("cadence_runner provider statistics", sizeof(SharedStats), &found);
 	if (!found)
 	{
-		memset(traffic, 0, sizeof(Traffic));
-		traffic->lock = lock;
+		memset(shared, 0, sizeof(SharedStats));
+		shared->lock = lock;
 	}
 }
 
@@ -95,7 +96,7 @@ find(Oid server, bool create)
 
 	for (int i = 0; i < PROVIDERS_MAX; i++)
 	{
-		Counters *c = &traffic->counters[i];
+		Counters *c = &shared->counters[i];
 
 		if (c->database == MyDatabaseId && c->server == server)
 			return c;
@@ -105,8 +106,8 @@ find(Oid server, bool create)
 	if (!create)
 		return NULL;
 	for (int i = 0; i < PROVIDERS_MAX && unused == NULL; i++)
-		if (is_forgotten(&traffic->counters[i]))
-			unused = &traffic->counters[i];
+		if (is_forgotten(&shared->counters[i]))
+			unused = &shared->counters[i];
 	if (unused == NULL)
 		return NULL;
 	memset(unused, 0, sizeof(*unused));
@@ -125,80 +126,58 @@ this_minute(Counters *c, int64 number)
 	return m;
 }
 
-static void
-count_step(const CadenceStep *step, TimestampTz now)
-{
-	Counters *c = find(step->provider->server, true);
-	Minute *m;
-
-	if (c == NULL)
-		return;
-	m = this_minute(c, minute_of(now));
-	if (step->outcome == OUTCOME_SENT)
-	{
-		m->sent++;
-		return;
-	}
-	m->failed++;
-	c->last_error_at = now;
-	strlcpy(c->last_error, step->reason.text != NULL ? step->reason.text : "",
-			CADENCE_TRAFFIC_ERROR_MAX);
-}
-
-static bool
-was_attempted(const CadenceStep *step)
-{
-	/* an interrupted attempt says nothing about its provider */
-	return step->provider != NULL && !step->interrupted &&
-		   (step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
-			step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
-}
-
 /*
- * Counts steps that have ended.
+ * Counts an attempt that has ended, with its error where it was not sent.
  */
 void
-cadence_traffic_count(CadenceStep **steps, int n)
+cadence_provider_stats_count(Oid server, bool sent, const char *error)
 {
 	TimestampTz now;
+	Counters *c;
 
-	if (traffic == NULL)
+	if (shared == NULL)
 		return;
 	now = GetCurrentTimestamp();
-	LWLockAcquire(traffic->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < n; i++)
-		if (was_attempted(steps[i]))
-			count_step(steps[i], now);
-	LWLockRelease(traffic->lock);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	c = find(server, true);
+	if (c != NULL && sent)
+		this_minute(c, minute_of(now))->sent++;
+	else if (c != NULL)
+	{
+		this_minute(c, minute_of(now))->failed++;
+		c->last_error_at = now;
+		strlcpy(c->last_error, error != NULL ? error : "", CADENCE_PROVIDER_ERROR_MAX);
+	}
+	LWLockRelease(shared->lock);
 }
 
 static void
 withdraw(int code, Datum arg)
 {
-	LWLockAcquire(traffic->lock, LW_EXCLUSIVE);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < PROVIDERS_MAX; i++)
 	{
-		traffic->counters[i].in_flight -= published[i];
+		shared->counters[i].in_flight -= published[i];
 		published[i] = 0;
 	}
-	LWLockRelease(traffic->lock);
+	LWLockRelease(shared->lock);
 }
 
 /*
  * Says how many messages this process has under way to each provider.
  */
 void
-cadence_traffic_publish(List *providers)
+cadence_provider_stats_publish(List *providers)
 {
 	static bool registered = false;
 	ListCell *cell;
 
-	if (traffic == NULL)
+	if (shared == NULL)
 		return;
 	if (!registered)
 		before_shmem_exit(withdraw, (Datum) 0);
 	registered = true;
-	LWLockAcquire(traffic->lock, LW_EXCLUSIVE);
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	foreach (cell, providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
@@ -207,27 +186,26 @@ cadence_traffic_publish(List *providers)
 
 		if (c == NULL)
 			continue;
-		i = c - traffic->counters;
+		i = c - shared->counters;
 		c->in_flight += p->in_flight - published[i];
 		published[i] = p->in_flight;
 	}
-	LWLockRelease(traffic->lock);
+	LWLockRelease(shared->lock);
 }
 
 /*
- * The figures of one server of this database; false where nothing is counted.
+ * The statistics of one server of this database; false where nothing is counted.
  */
 bool
-cadence_traffic_read(Oid server, ProviderTraffic *result)
+cadence_provider_stats_read(Oid server, CadenceProviderStats *result)
 {
 	const Counters *c;
 	int64 now = minute_of(GetCurrentTimestamp());
 
 	memset(result, 0, sizeof(*result));
-	result->server = server;
-	if (traffic == NULL)
+	if (shared == NULL)
 		return false;
-	LWLockAcquire(traffic->lock, LW_SHARED);
+	LWLockAcquire(shared->lock, LW_SHARED);
 	c = find(server, false);
 	if (c != NULL)
 	{
@@ -239,8 +217,8 @@ cadence_traffic_read(Oid server, ProviderTraffic *result)
 				result->failed += c->minutes[i].failed;
 			}
 		result->last_error_at = c->last_error_at;
-		strlcpy(result->last_error, c->last_error, CADENCE_TRAFFIC_ERROR_MAX);
+		strlcpy(result->last_error, c->last_error, CADENCE_PROVIDER_ERROR_MAX);
 	}
-	LWLockRelease(traffic->lock);
+	LWLockRelease(shared->lock);
 	return true;
 }

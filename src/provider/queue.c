@@ -1,10 +1,13 @@
 /*
  * queue.c
- *		Which resolved step may leave next.
+ *		Which request may leave next.
  *
  * One first-in first-out list per provider, served in turn, so that a provider
  * at its limit does not stand before the others. Of all that may be in flight,
  * a part is kept for each provider: one that hangs can not fill it all.
+ *
+ * A provider is blocked when it has had requests waiting that it could not take
+ * for a while, however fast it is: nothing else may stand behind them.
  */
 #include "postgres.h"
 
@@ -12,21 +15,26 @@
 #include "utils/formatting.h"
 #include "utils/timestamp.h"
 
-#include "provider/provider.h"
 #include "provider/queue.h"
 
-/* A provider that is full, and of which nothing has ended for so long, is stuck. */
-#define STUCK_AFTER_US (500 * INT64CONST(1000))
+#define BLOCKED_AFTER_US (250 * INT64CONST(1000))
 
-/* One that has had steps waiting for so long, however fast it is, must not stand before others. */
-#define HELD_UP_AFTER_US (250 * INT64CONST(1000))
+/* One that is full, and of which nothing has ended for so long, does not move. */
+#define MOVES_WITHIN_US (500 * INT64CONST(1000))
 
 void
-cadence_queue_push(CadenceQueue *queue, CadenceStep *step)
+cadence_queue_push(CadenceQueue *queue, CadenceRequest *request)
 {
-	dlist_push_tail(&step->provider->waiting, &step->node);
-	step->provider->nwaiting++;
+	dlist_push_tail(&request->provider->waiting, &request->node);
+	request->provider->nwaiting++;
 	queue->waiting++;
+}
+
+/* This worker's part of what a provider takes at once; never less than one. */
+static int
+limit_of(const CadenceQueue *queue, const CadenceProvider *p)
+{
+	return Max(p->configuration->max_in_flight / Max(queue->sharers, 1), 1);
 }
 
 /*
@@ -40,17 +48,34 @@ has_room(const CadenceQueue *queue, const CadenceProvider *p)
 	int few = Max(queue->capacity / (4 * Max(n, 1)), 1);
 	int reserve = Min(queue->capacity / 4, (n - 1) * few);
 
-	if (p->in_flight >= p->max_in_flight || queue->in_flight >= queue->capacity)
+	if (p->in_flight >= limit_of(queue, p) || queue->in_flight >= queue->capacity)
 		return false;
 	return p->in_flight < few || queue->in_flight < queue->capacity - reserve;
 }
 
-static CadenceStep *
+static bool
+may_start(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
+{
+	return p->next_start <= now && has_room(queue, p);
+}
+
+void
+cadence_queue_remove(CadenceQueue *queue, CadenceRequest *request)
+{
+	dlist_delete(&request->node);
+	request->provider->nwaiting--;
+	queue->waiting--;
+}
+
+/* With the latest configuration: it may have waited for minutes. */
+static CadenceRequest *
 take_from(CadenceQueue *queue, CadenceProvider *p)
 {
-	queue->waiting--;
-	p->nwaiting--;
-	return dlist_container(CadenceStep, node, dlist_pop_head_node(&p->waiting));
+	CadenceRequest *request = dlist_head_element(CadenceRequest, node, &p->waiting);
+
+	cadence_queue_remove(queue, request);
+	cadence_request_assign(request, p, request->context);
+	return request;
 }
 
 /*
@@ -59,18 +84,20 @@ take_from(CadenceQueue *queue, CadenceProvider *p)
 static void
 note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
 {
+	double rate = p->configuration->max_rate / Max(queue->sharers, 1);
+
 	queue->in_flight++;
 	p->in_flight++;
 	p->last_progress = now;
-	if (p->max_rate > 0)
-		p->next_start = Max(p->next_start, now) + (TimestampTz) (USECS_PER_SEC / p->max_rate);
+	if (rate > 0)
+		p->next_start = Max(p->next_start, now) + (TimestampTz) (USECS_PER_SEC / rate);
 }
 
 /*
- * The next step that may start now, counted as in flight from here on; NULL
+ * The next request that may start now, counted as in flight from here on; NULL
  * when there is none.
  */
-CadenceStep *
+CadenceRequest *
 cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 {
 	int n = list_length(queue->providers);
@@ -79,7 +106,7 @@ cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 	{
 		CadenceProvider *p = list_nth(queue->providers, (queue->turn + i) % n);
 
-		if (p->nwaiting == 0 || p->next_start > now || !has_room(queue, p))
+		if (p->nwaiting == 0 || !may_start(queue, p, now))
 			continue;
 		queue->turn = (queue->turn + i + 1) % n;
 		note_start(queue, p, now);
@@ -89,80 +116,9 @@ cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 }
 
 /*
- * A provider is stuck when its pace does not let it start yet, or when it is
- * full and nothing of it has ended for a while.
+ * Any waiting request, whatever its provider's limits: to be given back.
  */
-static bool
-is_stuck(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
-{
-	if (p->in_flight > 0 && !has_room(queue, p))
-		return now - p->last_progress > STUCK_AFTER_US;
-	return p->next_start > now;
-}
-
-static bool
-is_full(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
-{
-	return p->nwaiting > 0 && (p->next_start > now || !has_room(queue, p));
-}
-
-static bool
-is_blocked(const CadenceProvider *p, TimestampTz now)
-{
-	return p->full_since != 0 && now - p->full_since >= HELD_UP_AFTER_US;
-}
-
-/*
- * How many steps wait for a provider that is not stuck. When they run low it is
- * time to claim more, however many others have to wait.
- */
-int
-cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
-{
-	int n = 0;
-	ListCell *cell;
-
-	foreach (cell, queue->providers)
-	{
-		const CadenceProvider *p = lfirst(cell);
-
-		if (!is_stuck(queue, p, now))
-			n += p->nwaiting;
-	}
-	return n;
-}
-
-/*
- * All waiting steps; steps must have room for queue->waiting.
- */
-int
-cadence_queue_waiting(const CadenceQueue *queue, CadenceStep **steps)
-{
-	int n = 0;
-	ListCell *cell;
-
-	foreach (cell, queue->providers)
-	{
-		CadenceProvider *p = lfirst(cell);
-		dlist_iter iter;
-
-		dlist_foreach(iter, &p->waiting) steps[n++] = dlist_container(CadenceStep, node, iter.cur);
-	}
-	return n;
-}
-
-void
-cadence_queue_remove(CadenceQueue *queue, CadenceStep *step)
-{
-	dlist_delete(&step->node);
-	step->provider->nwaiting--;
-	queue->waiting--;
-}
-
-/*
- * Any waiting step, whatever its provider's limits: to be given back.
- */
-CadenceStep *
+CadenceRequest *
 cadence_queue_pop_any(CadenceQueue *queue)
 {
 	ListCell *cell;
@@ -177,19 +133,59 @@ cadence_queue_pop_any(CadenceQueue *queue)
 	return NULL;
 }
 
-/* A step that was popped has ended. */
+/* A request that was popped has ended. */
 void
-cadence_queue_finished(CadenceQueue *queue, CadenceStep *step)
+cadence_queue_finished(CadenceQueue *queue, CadenceRequest *request)
 {
 	queue->in_flight--;
-	if (--step->provider->in_flight == 0)
-		cadence_provider_is_idle(step->provider);
-	step->provider->last_progress = GetCurrentTimestamp();
+	request->provider->in_flight--;
+	request->provider->last_progress = GetCurrentTimestamp();
 }
 
 /*
- * How long until a provider's pace lets a waiting step start, in milliseconds,
- * at most as given.
+ * All waiting requests; there must be room for queue->waiting.
+ */
+int
+cadence_queue_waiting(const CadenceQueue *queue, CadenceRequest **requests)
+{
+	int n = 0;
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		CadenceProvider *p = lfirst(cell);
+		dlist_iter iter;
+
+		dlist_foreach(iter, &p->waiting) requests[n++] =
+			dlist_container(CadenceRequest, node, iter.cur);
+	}
+	return n;
+}
+
+/*
+ * How many requests wait for a provider that moves. When they run low it is
+ * time to claim more, however many others have to wait.
+ */
+int
+cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
+{
+	int n = 0;
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		const CadenceProvider *p = lfirst(cell);
+		bool is_full = p->in_flight > 0 && !has_room(queue, p);
+
+		if (is_full ? now - p->last_progress <= MOVES_WITHIN_US : p->next_start <= now)
+			n += p->nwaiting;
+	}
+	return n;
+}
+
+/*
+ * How long until a provider's pace lets a waiting request start, in
+ * milliseconds, at most as given.
  */
 int
 cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
@@ -211,11 +207,11 @@ cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 }
 
 /*
- * Notes which providers are full; to be called whenever steps could have
- * started.
+ * Notes since when providers are blocked; to be called whenever requests could
+ * have started.
  */
 void
-cadence_queue_note_full(CadenceQueue *queue, TimestampTz now)
+cadence_queue_note_blocked(CadenceQueue *queue, TimestampTz now)
 {
 	ListCell *cell;
 
@@ -223,15 +219,21 @@ cadence_queue_note_full(CadenceQueue *queue, TimestampTz now)
 	{
 		CadenceProvider *p = lfirst(cell);
 
-		if (!is_full(queue, p, now))
-			p->full_since = 0;
-		else if (p->full_since == 0)
-			p->full_since = now;
+		if (p->nwaiting == 0 || may_start(queue, p, now))
+			p->blocked_since = 0;
+		else if (p->blocked_since == 0)
+			p->blocked_since = now;
 	}
 }
 
+static bool
+is_blocked(const CadenceProvider *p, TimestampTz now)
+{
+	return p->blocked_since != 0 && now - p->blocked_since >= BLOCKED_AFTER_US;
+}
+
 /*
- * Whether a provider is held up while another has nothing to do: what is due to
+ * Whether a provider is blocked while another has nothing to do: what is due to
  * the other may stand behind what is due to the first.
  */
 bool
@@ -252,40 +254,45 @@ cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now)
 }
 
 static char *
-channel_of(const CadenceProvider *p)
+channel_of(const CadenceConfiguration *c)
 {
-	return asc_toupper(p->canal, strlen(p->canal));
+	return asc_toupper(c->canal, strlen(c->canal));
 }
 
 static char *
-pair_of(const CadenceProvider *p)
+pair_of(const CadenceConfiguration *c)
 {
-	return psprintf("%s %s", channel_of(p), p->empresa);
+	return psprintf("%s %s", channel_of(c), c->empresa);
 }
 
-/* Whether another provider serves the same channel and company, and is not held up. */
 static bool
-has_substitute(const CadenceQueue *queue, const CadenceProvider *held, TimestampTz now)
+serve_the_same(const CadenceConfiguration *a, const CadenceConfiguration *b)
+{
+	if (pg_strcasecmp(a->canal, b->canal) != 0)
+		return false;
+	return a->empresa == NULL || b->empresa == NULL ? a->empresa == b->empresa
+													: strcmp(a->empresa, b->empresa) == 0;
+}
+
+/* Whether another provider serves the same channel and company, and is not blocked. */
+static bool
+has_substitute(const CadenceQueue *queue, const CadenceProvider *blocked, TimestampTz now)
 {
 	ListCell *cell;
 
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
-		bool equal =
-			p != held && !p->gone && p->canal != NULL &&
-			pg_strcasecmp(p->canal, held->canal) == 0 &&
-			(p->empresa == NULL ? held->empresa == NULL
-								: held->empresa != NULL && strcmp(p->empresa, held->empresa) == 0);
 
-		if (equal && !is_blocked(p, now))
+		if (p != blocked && !p->gone && p->configuration->canal != NULL && !is_blocked(p, now) &&
+			serve_the_same(p->configuration, blocked->configuration))
 			return true;
 	}
 	return false;
 }
 
 /*
- * Which channels and companies have only providers that are held up; false when
+ * Which channels and companies have only providers that are blocked; false when
  * there are none. In the current memory context.
  */
 bool
@@ -299,17 +306,18 @@ cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now, CadenceBlocked
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
+		const CadenceConfiguration *c = p->configuration;
 
-		if (p->gone || p->canal == NULL)
+		if (p->gone || c->canal == NULL)
 			continue;
-		if (p->empresa != NULL)
-			blocked->served = lappend(blocked->served, pair_of(p));
+		if (c->empresa != NULL)
+			blocked->served = lappend(blocked->served, pair_of(c));
 		if (p->nwaiting == 0 || !is_blocked(p, now) || has_substitute(queue, p, now))
 			continue;
-		if (p->empresa != NULL)
-			blocked->pairs = lappend(blocked->pairs, pair_of(p));
+		if (c->empresa != NULL)
+			blocked->pairs = lappend(blocked->pairs, pair_of(c));
 		else
-			blocked->channels = lappend(blocked->channels, channel_of(p));
+			blocked->channels = lappend(blocked->channels, channel_of(c));
 		appendStringInfo(&signature, "%u ", p->server);
 	}
 	blocked->signature = signature.data;
@@ -328,6 +336,6 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 
 		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
-		p->full_since = Min(p->full_since, now);
+		p->blocked_since = Min(p->blocked_since, now);
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * queue.h
- *		Which resolved step may leave next: per provider, in order, within its
+ *		Which request may leave next: per provider, in order, within its
  *		max_in_flight and max_rate.
  */
 #ifndef CADENCE_QUEUE_H
@@ -12,7 +12,6 @@
 #include "nodes/pg_list.h"
 
 #include "provider/provider.h"
-#include "step.h"
 
 typedef struct CadenceQueue
 {
@@ -20,21 +19,35 @@ typedef struct CadenceQueue
 	int waiting;
 	int in_flight;
 	int capacity; /* so many may be in flight at once, over all providers */
+	int sharers;  /* so many workers share each provider's limits; 0: this one alone */
 	int turn;	  /* where the next round over the providers starts */
 } CadenceQueue;
 
-extern void cadence_queue_push(CadenceQueue *queue, CadenceStep *step);
-extern CadenceStep *cadence_queue_pop(CadenceQueue *queue, TimestampTz now);
-extern int cadence_queue_waiting(const CadenceQueue *queue, CadenceStep **steps);
-extern void cadence_queue_remove(CadenceQueue *queue, CadenceStep *step);
-extern CadenceStep *cadence_queue_pop_any(CadenceQueue *queue);
+/*
+ * What to go past: runs that would only wait for a provider that is blocked.
+ * Lists of texts: "CHANNEL company" for providers of one company, "CHANNEL" for
+ * those of any, and every "CHANNEL company" that has one of its own.
+ */
+typedef struct CadenceBlocked
+{
+	List *pairs;
+	List *channels;
+	List *served;
+	char *signature; /* all of it as one text */
+} CadenceBlocked;
+
+extern void cadence_queue_push(CadenceQueue *queue, CadenceRequest *request);
+extern CadenceRequest *cadence_queue_pop(CadenceQueue *queue, TimestampTz now);
+extern CadenceRequest *cadence_queue_pop_any(CadenceQueue *queue);
+extern void cadence_queue_remove(CadenceQueue *queue, CadenceRequest *request);
+extern void cadence_queue_finished(CadenceQueue *queue, CadenceRequest *request);
+extern int cadence_queue_waiting(const CadenceQueue *queue, CadenceRequest **requests);
 extern int cadence_queue_ready(const CadenceQueue *queue, TimestampTz now);
-extern void cadence_queue_finished(CadenceQueue *queue, CadenceStep *step);
+extern int cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most);
+extern void cadence_queue_note_blocked(CadenceQueue *queue, TimestampTz now);
 extern bool cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now,
 								  CadenceBlocked *blocked);
-extern void cadence_queue_note_full(CadenceQueue *queue, TimestampTz now);
 extern bool cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now);
-extern int cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "base/compat.h"
 #include "provider/options.h"
+#include "provider/protocol.h"
 
 PG_FUNCTION_INFO_V1(cadence_provider_validator);
 
@@ -29,9 +30,9 @@ refuse_value(const char *name, const char *value, const char *expected)
 }
 
 static void
-refuse_unknown(Oid catalog, const char *name)
+refuse_unknown(Oid catalog, const CadenceProtocol *protocol, const char *name)
 {
-	char *valid = cadence_option_names(catalog);
+	char *valid = cadence_option_names(catalog, protocol);
 
 	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
 					valid[0] != '\0'
@@ -46,17 +47,22 @@ refuse_unknown(Oid catalog, const char *name)
  * a URL is the transport's to say.
  */
 static void
-check_url(const char *name, const char *value)
+check_url(const CadenceProtocol *protocol, const char *name, const char *value)
 {
 	const char *host = NULL;
 	size_t authority;
 
-	if (pg_strncasecmp(value, "https://", 8) == 0)
-		host = value + 8;
-	else if (pg_strncasecmp(value, "http://", 7) == 0)
-		host = value + 7;
+	for (const char *const *scheme = protocol->schemes; *scheme != NULL && host == NULL; scheme++)
+	{
+		size_t len = strlen(*scheme);
+
+		if (pg_strncasecmp(value, *scheme, len) == 0 && strncmp(value + len, "://", 3) == 0)
+			host = value + len + 3;
+	}
 	if (host == NULL)
-		refuse_value(name, value, "A URL starts with http:// or https://.");
+		refuse_value(name, value,
+					 psprintf("A URL starts with one of these, and \"://\": %s.",
+							  cadence_protocol_words(protocol->schemes)));
 
 	authority = strcspn(host, "/?#");
 	if (authority == 0 || host[0] == ':')
@@ -72,12 +78,20 @@ check_url(const char *name, const char *value)
 }
 
 static void
-check_one_of(const char *name, const char *value, const char *const *words, const char *expected)
+check_word(const char *name, const char *value, const char *const *words)
 {
-	for (; *words != NULL; words++)
-		if (pg_strcasecmp(value, *words) == 0)
+	for (int i = 0; words[i] != NULL; i++)
+		if (pg_strcasecmp(value, words[i]) == 0)
 			return;
-	refuse_value(name, value, expected);
+	refuse_value(name, value, psprintf("One of: %s.", cadence_protocol_words(words)));
+}
+
+/* As it is compared with the URL's: without a scheme, a port or a path. */
+static void
+check_host(const char *name, const char *value)
+{
+	if (strpbrk(value, "/?#@ ") != NULL || (value[0] != '[' && strchr(value, ':') != NULL))
+		refuse_value(name, value, "The name of a host, without a port.");
 }
 
 static void
@@ -94,42 +108,35 @@ check_number(const OptionRule *rule, const char *value)
 }
 
 static void
-check_secret_file(const OptionRule *rule, const char *value)
+check_secret_file(const char *name, const char *value)
 {
 	if (!superuser())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("only a superuser may set option \"%s\"", rule->name),
+						errmsg("only a superuser may set option \"%s\"", name),
 						errdetail("It makes the server read a file with the server's rights.")));
 	if (!is_absolute_path(value))
-		refuse_value(rule->name, value, "A secret's file is named by its absolute path.");
+		refuse_value(name, value, "A secret's file is named by its absolute path.");
 }
 
 static void
-check_option(const OptionRule *rule, const char *value)
+check_value(const CadenceProtocol *protocol, const OptionRule *rule, const char *value)
 {
-	static const char *const canais[] = {"WHATSAPP", "SMS", "EMAIL", NULL};
-	static const char *const protocols[] = {"webhook", NULL};
 	static const char *const policies[] = {"retry", "hold", NULL};
 	bool flag;
 
-	/* A control character would end a header's line; the value may be a secret. */
-	if (value[0] == '\0' || cadence_has_control_characters(value))
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("option \"%s\" must not be empty or contain control characters",
-							   rule->name)));
 	switch (rule->kind)
 	{
 		case OPTION_CANAL:
-			check_one_of(rule->name, value, canais, "Channels are WHATSAPP, SMS and EMAIL.");
-			break;
-		case OPTION_PROTOCOL:
-			check_one_of(rule->name, value, protocols, "The protocol is webhook.");
+			check_word(rule->name, value, protocol->channels);
 			break;
 		case OPTION_UNCERTAIN:
-			check_one_of(rule->name, value, policies, "Either retry or hold.");
+			check_word(rule->name, value, policies);
 			break;
 		case OPTION_URL:
-			check_url(rule->name, value);
+			check_url(protocol, rule->name, value);
+			break;
+		case OPTION_HOST:
+			check_host(rule->name, value);
 			break;
 		case OPTION_DURATION:
 		case OPTION_COUNT:
@@ -140,13 +147,31 @@ check_option(const OptionRule *rule, const char *value)
 			if (!parse_bool(value, &flag))
 				refuse_value(rule->name, value, "Either on or off.");
 			break;
-		case OPTION_SECRET_FILE:
-			check_secret_file(rule, value);
-			break;
+		case OPTION_PROTOCOL:
 		case OPTION_NAME:
 		case OPTION_SECRET:
 			break;
 	}
+}
+
+static void
+check_option(Oid catalog, const CadenceProtocol *protocol, DefElem *option)
+{
+	const char *value = defGetString(option);
+	bool from_file;
+	const OptionRule *rule = cadence_option_find(catalog, protocol, option->defname, &from_file);
+
+	if (rule == NULL)
+		refuse_unknown(catalog, protocol, option->defname);
+	/* A control character would end a header's line; the value may be a secret. */
+	if (value[0] == '\0' || cadence_has_control_characters(value))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"%s\" must not be empty or contain control characters",
+							   option->defname)));
+	if (from_file)
+		check_secret_file(option->defname, value);
+	else
+		check_value(protocol, rule, value);
 }
 
 static void
@@ -157,12 +182,41 @@ require(List *options, const char *name)
 						errmsg("option \"%s\" is required", name)));
 }
 
-static void
-forbid_pair(List *options, const char *a, const char *b)
+/* A secret's value or its file, whichever is given; NULL: neither. */
+static const char *
+given_as(List *options, const char *name)
 {
-	if (cadence_option_get(options, a) != NULL && cadence_option_get(options, b) != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("options \"%s\" and \"%s\" exclude each other", a, b)));
+	char *file = psprintf("%s_file", name);
+
+	if (cadence_option_get(options, name) != NULL)
+		return name;
+	return cadence_option_get(options, file) != NULL ? file : NULL;
+}
+
+static void
+forbid_pair(const char *a, const char *b)
+{
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					errmsg("options \"%s\" and \"%s\" exclude each other", a, b)));
+}
+
+static void
+check_secret(List *options, const OptionRule *rule)
+{
+	const char *given = given_as(options, rule->name);
+	const char *other = rule->excludes != NULL ? given_as(options, rule->excludes) : NULL;
+	char *file = psprintf("%s_file", rule->name);
+	bool has_file = cadence_option_get(options, file) != NULL;
+
+	if (has_file && strcmp(given, rule->name) == 0)
+		forbid_pair(rule->name, file);
+	if (given != NULL && other != NULL)
+		forbid_pair(given, other);
+	if (has_file && cadence_option_get(options, "host") == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+				 errmsg("option \"host\" is required where a secret comes from a file"),
+				 errhint("It names the host of the server's url: to no other will it be sent.")));
 }
 
 /* What no single option shows: the ones that must be there, and the pairs that must not. */
@@ -174,16 +228,29 @@ check_together(List *options, Oid catalog)
 		require(options, "canal");
 		require(options, "url");
 	}
-	else if (catalog == UserMappingRelationId)
-	{
-		forbid_pair(options, "bearer_token", "bearer_token_file");
-		forbid_pair(options, "username", "username_file");
-		forbid_pair(options, "password", "password_file");
-		forbid_pair(options, "bearer_token", "username");
-		forbid_pair(options, "bearer_token", "username_file");
-		forbid_pair(options, "bearer_token_file", "username");
-		forbid_pair(options, "bearer_token_file", "username_file");
-	}
+	for (int i = 0; catalog == UserMappingRelationId && cadence_protocols[i] != NULL; i++)
+		for (const OptionRule *rule = cadence_protocols[i]->options; rule->name != NULL; rule++)
+			if (rule->kind == OPTION_SECRET)
+				check_secret(options, rule);
+}
+
+/* Of a server; a mapping does not say. */
+static const CadenceProtocol *
+protocol_of(List *options, Oid catalog)
+{
+	const char *name = cadence_option_get(options, "protocol");
+	const CadenceProtocol *protocol = cadence_protocol_find(name);
+	StringInfoData names;
+
+	if (catalog != ForeignServerRelationId)
+		return NULL;
+	if (protocol != NULL)
+		return protocol;
+	initStringInfo(&names);
+	for (int i = 0; cadence_protocols[i] != NULL; i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", cadence_protocols[i]->name);
+	refuse_value("protocol", name, psprintf("One of: %s.", names.data));
+	pg_unreachable();
 }
 
 /*
@@ -198,17 +265,11 @@ cadence_provider_validator(PG_FUNCTION_ARGS)
 {
 	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid catalog = PG_GETARG_OID(1);
+	const CadenceProtocol *protocol = protocol_of(options, catalog);
 	ListCell *cell;
 
 	foreach (cell, options)
-	{
-		DefElem *option = lfirst_node(DefElem, cell);
-		const OptionRule *rule = cadence_option_find(catalog, option->defname);
-
-		if (rule == NULL)
-			refuse_unknown(catalog, option->defname);
-		check_option(rule, defGetString(option));
-	}
+		check_option(catalog, protocol, lfirst_node(DefElem, cell));
 	check_together(options, catalog);
 	PG_RETURN_VOID();
 }

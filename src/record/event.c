@@ -85,9 +85,9 @@ add_attempt_details(JsonbParseState **details, const CadenceStep *step)
 {
 	if (step->canal != NULL)
 		add_text(details, "canal", step->canal);
-	if (step->provider != NULL)
+	if (step->request.provider != NULL)
 	{
-		add_text(details, "provedor", step->provider->name);
+		add_text(details, "provedor", step->request.configuration->name);
 		add_int(details, "tentativa", step->attempts);
 		add_text(details, "chave", step->key_text);
 	}

@@ -193,7 +193,7 @@ plan_step(const CadenceStep *step)
 	PlanInput in = {.outcome = step->outcome,
 					.attempts = step->attempts,
 					.max_attempts = cadence_max_attempts,
-					.hold = step->provider != NULL && step->provider->hold,
+					.hold = step->request.provider != NULL && step->request.configuration->hold,
 					.has_next = step->outcome == OUTCOME_SENT && step->has_next,
 					.next_offset = step->next_offset,
 					.at = step->answer.at != 0 ? step->answer.at : GetCurrentTimestamp(),
@@ -311,7 +311,7 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 static bool
 may_settle(const CadenceStep *step)
 {
-	return step->lost && step->outcome == OUTCOME_SENT && step->provider->hold;
+	return step->lost && step->outcome == OUTCOME_SENT && step->request.configuration->hold;
 }
 
 /* Answers that came too late for their own claims, and not too late to be of use. */
@@ -445,7 +445,7 @@ insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 
 	rowset_begin(&rows, message_columns, lengthof(message_columns));
 	for (int i = 0; i < n; i++)
-		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->provider->record_message)
+		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->request.configuration->record_message)
 			add_message(&rows, steps[i]);
 	execute_rows(&r->messages, &rows);
 }

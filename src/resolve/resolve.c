@@ -168,9 +168,10 @@ resolve_template(const CadenceResolver *r, const StepToResolve *item)
 static bool
 resolve_provider(const CadenceResolver *r, CadenceStep *step)
 {
-	step->provider =
+	CadenceProvider *provider =
 		cadence_provider_choose(r->providers, step->canal, step->empresa, step->lead_id);
-	if (step->provider == NULL)
+
+	if (provider == NULL)
 	{
 		unresolved(step, "SEM_PROVEDOR",
 				   psprintf("no server of cadence_provider serves channel %s for company \"%s\" "
@@ -178,10 +179,12 @@ resolve_provider(const CadenceResolver *r, CadenceStep *step)
 							step->canal, step->empresa != NULL ? step->empresa : ""));
 		return false;
 	}
-	if (step->provider->problem != NULL)
+	cadence_request_assign(&step->request, provider, CurrentMemoryContext);
+	if (step->request.configuration->problem != NULL)
 	{
 		unresolved(step, "PROVEDOR_INVALIDO",
-				   psprintf("server \"%s\": %s", step->provider->name, step->provider->problem));
+				   psprintf("server \"%s\": %s", step->request.configuration->name,
+							step->request.configuration->problem));
 		return false;
 	}
 	return true;

@@ -22,8 +22,8 @@ typedef enum TransferEnd
 typedef enum BodyVerdict
 {
 	BODY_SILENT,  /* says nothing either way */
-	BODY_FAILURE, /* "success": false */
-	BODY_NEVER	  /* "success": false and "permanent": true */
+	BODY_FAILURE, /* it was not sent */
+	BODY_NEVER	  /* nor can it ever be */
 } BodyVerdict;
 
 extern CadenceOutcome outcome_of_answer(TransferEnd end, long status, BodyVerdict body);

@@ -4,6 +4,7 @@
  */
 #include "rules/webhook.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -149,31 +150,88 @@ utf8_length(const unsigned char *text, size_t len)
 	return n;
 }
 
-/* Some endpoints answer in Latin-1: what is no UTF-8 must not hide what the rest says. */
-static void
-replace_invalid_utf8(char *text, size_t len)
+/*
+ * Copies a character; what is no UTF-8 becomes a question mark, since some
+ * endpoints answer in Latin-1, and that must not hide what the rest says.
+ */
+static size_t
+copy_character(char *to, const char *from, size_t len)
 {
-	size_t at = 0;
+	size_t n = utf8_length((const unsigned char *) from, len);
 
-	while (at < len)
+	if (n == 0)
+		*to = '?';
+	else
+		memcpy(to, from, n);
+	return n == 0 ? 1 : n;
+}
+
+/* Up to the end of a number's characters. */
+static size_t
+number_length(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len &&
+		   (isdigit((unsigned char) text[n]) || (text[n] != '\0' && strchr("+-.eE", text[n]))))
+		n++;
+	return n;
+}
+
+/* The library keeps 64 bits of an integer, and all else in binary. */
+static bool
+would_lose_digits(const char *number, size_t len)
+{
+	return len > 18 || memchr(number, '.', len) || memchr(number, 'e', len) ||
+		   memchr(number, 'E', len);
+}
+
+/*
+ * A copy for the library: valid UTF-8, and numbers that it would not keep to
+ * the last digit in quotes. Needs room for twice the length.
+ */
+static size_t
+make_readable(char *to, const char *from, size_t len)
+{
+	size_t n = 0;
+	bool in_string = false;
+
+	for (size_t at = 0; at < len;)
 	{
-		size_t n = utf8_length((unsigned char *) text + at, len - at);
+		size_t digits = !in_string && (isdigit((unsigned char) from[at]) || from[at] == '-')
+							? number_length(from + at, len - at)
+							: 0;
+		size_t copied;
 
-		if (n == 0)
+		if (digits > 0)
 		{
-			text[at] = '?';
-			n = 1;
+			bool quoted = would_lose_digits(from + at, digits);
+
+			if (quoted)
+				to[n++] = '"';
+			memcpy(to + n, from + at, digits);
+			n += digits;
+			if (quoted)
+				to[n++] = '"';
+			at += digits;
+			continue;
 		}
-		at += n;
+		if (in_string && from[at] == '\\' && at + 1 < len)
+			to[n++] = from[at++];
+		else if (from[at] == '"')
+			in_string = !in_string;
+		copied = copy_character(to + n, from + at, len - at);
+		n += copied;
+		at += copied;
 	}
+	return n;
 }
 
 /* The body as JSON, read as leniently as the library can; NULL when it is none. */
 static json_t *
 parse_body(const char *body, size_t len)
 {
-	const size_t flags = JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK;
-	json_t *object;
+	json_t *value;
 	char *copy;
 
 	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
@@ -181,21 +239,27 @@ parse_body(const char *body, size_t len)
 		body += 3;
 		len -= 3;
 	}
-	copy = malloc(len + 1);
+	copy = malloc(len * 2 + 1);
 	if (copy == NULL)
 		return NULL;
-	memcpy(copy, body, len);
-	replace_invalid_utf8(copy, len);
-	object = json_loadb(copy, len, flags, NULL);
-	if (object == NULL) /* perhaps for an integer out of range */
-		object = json_loadb(copy, len, flags | JSON_DECODE_INT_AS_REAL, NULL);
+	value = json_loadb(copy, make_readable(copy, body, len),
+					   JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, NULL);
 	free(copy);
-	return object;
+	return value;
+}
+
+/* Only a plain yes is one: an endpoint that says anything else has not said that it sent. */
+static bool
+is_yes(const json_t *value)
+{
+	return json_is_true(value) ||
+		   (json_is_string(value) && strcmp(json_string_value(value), "true") == 0) ||
+		   (json_is_integer(value) && json_integer_value(value) == 1);
 }
 
 /*
- * Whether an object that the library can not read (a number out of its range,
- * a comma too many, a cut) says "success": false all the same.
+ * Whether an object that the library can not read (a comma too many, a cut)
+ * has a "success" that is not followed by a yes all the same.
  */
 static bool
 says_failure(const char *body, size_t len)
@@ -207,40 +271,58 @@ says_failure(const char *body, size_t len)
 		 at = memmem(at, end - at, key, strlen(key)))
 	{
 		at += strlen(key);
-		while (at < end && strchr(" \t\r\n:", *at) != NULL && *at != '\0')
+		while (at < end && (isspace((unsigned char) *at) || *at == ':'))
 			at++;
-		if (end - at >= 5 && memcmp(at, "false", 5) == 0)
+		if (!(end - at >= 4 && memcmp(at, "true", 4) == 0) &&
+			!(end - at >= 6 && memcmp(at, "\"true\"", 6) == 0) &&
+			!(end - at >= 2 && at[0] == '1' && strchr(",} \t\r\n", at[1]) != NULL))
 			return true;
 	}
 	return false;
 }
 
 static void
-read_object(const json_t *object, WebhookAnswer *answer)
+read_object(const json_t *object, AnswerReading *reading)
 {
 	static const char *const reasons[] = {"error", "message", NULL};
 	static const char *const ids[] = {"messageId", NULL};
+	const json_t *success = json_object_get(object, "success");
 
-	if (json_is_false(json_object_get(object, "success")))
-		answer->verdict =
+	if (success != NULL && !is_yes(success))
+		reading->verdict =
 			json_is_true(json_object_get(object, "permanent")) ? BODY_NEVER : BODY_FAILURE;
-	copy_first_of(answer->reason, sizeof(answer->reason), object, reasons);
-	copy_first_of(answer->message_id, sizeof(answer->message_id), object, ids);
+	copy_first_of(reading->reason, sizeof(reading->reason), object, reasons);
+	copy_first_of(reading->message_id, sizeof(reading->message_id), object, ids);
+}
+
+/* A page is made for people: a login, a proxy's excuse, a router's portal. */
+static bool
+is_page(const AnswerText *answer)
+{
+	return answer->content_type != NULL && answer->body_len > 0 &&
+		   strncasecmp(answer->content_type, "text/html", 9) == 0;
 }
 
 /*
- * Reads what an answer says about the message. A body that is not a JSON
- * object says nothing: the status decides alone.
+ * Reads what an answer says about the message. A body that is neither JSON nor
+ * a page says nothing: the status decides alone.
  */
 void
-webhook_read_answer(const char *body, size_t len, WebhookAnswer *answer)
+webhook_read_answer(const AnswerText *answer, AnswerReading *reading)
 {
-	json_t *object = parse_body(body, len);
+	json_t *value = parse_body(answer->body, answer->body_len);
 
-	memset(answer, 0, sizeof(*answer));
-	if (json_is_object(object))
-		read_object(object, answer);
-	else if (object == NULL && len > 0 && body[0] == '{' && says_failure(body, len))
-		answer->verdict = BODY_FAILURE;
-	json_decref(object);
+	memset(reading, 0, sizeof(*reading));
+	if (json_is_object(value))
+		read_object(value, reading);
+	else if (value == NULL && answer->body_len > 0 && answer->body[0] == '{' &&
+			 says_failure(answer->body, answer->body_len))
+		reading->verdict = BODY_FAILURE;
+	else if (value == NULL && is_page(answer))
+	{
+		reading->verdict = BODY_FAILURE;
+		webhook_copy_text(reading->reason, sizeof(reading->reason),
+						  "the answer is a page (text/html)");
+	}
+	json_decref(value);
 }

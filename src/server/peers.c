@@ -31,7 +31,7 @@ peers_are_barred(const Pipeline *p)
 	ListCell *cell;
 
 	foreach (cell, cadence_providers_list(p->providers))
-		if (((CadenceProvider *) lfirst(cell))->limited)
+		if (((CadenceProvider *) lfirst(cell))->configuration->limited)
 			return true;
 	return false;
 }

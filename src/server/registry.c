@@ -62,7 +62,7 @@ on_request(void)
 {
 	if (next_request_hook != NULL)
 		next_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_traffic_size());
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_provider_stats_size());
 	RequestNamedLWLockTranche(TRANCHE, 2);
 }
 
@@ -97,7 +97,7 @@ on_startup(void)
 		for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
 			init_database(&registry->databases[i]);
 	}
-	cadence_traffic_attach(&locks[1].lock);
+	cadence_provider_stats_attach(&locks[1].lock);
 	LWLockRelease(AddinShmemInitLock);
 }
 

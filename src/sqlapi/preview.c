@@ -78,7 +78,8 @@ preview_json(const CadenceStep *step, const char *status)
 	json_add_text(&json, "canal", step->canal);
 	json_add_text(&json, "templateCodigo", step->template_codigo);
 	json_add_text(&json, "destinatario", step->recipient);
-	json_add_text(&json, "provedor", step->provider != NULL ? step->provider->name : NULL);
+	json_add_text(&json, "provedor",
+				  step->request.provider != NULL ? step->request.configuration->name : NULL);
 	json_add_text(&json, "mensagem", sendable ? message_render(step) : NULL);
 	if (!sendable)
 	{

@@ -71,7 +71,7 @@ enum
 static void
 append_provider(StringInfo json, ForeignServer *server)
 {
-	ProviderTraffic traffic;
+	CadenceProviderStats stats;
 
 	if (json->len > 1)
 		appendStringInfoString(json, ", ");
@@ -79,15 +79,15 @@ append_provider(StringInfo json, ForeignServer *server)
 	json_add_text(json, "server", server->servername);
 	json_add_text(json, "canal", cadence_option_get(server->options, "canal"));
 	json_add_text(json, "empresa", cadence_option_get(server->options, "empresa"));
-	if (cadence_traffic_read(server->serverid, &traffic))
+	if (cadence_provider_stats_read(server->serverid, &stats))
 	{
-		json_add_int(json, "in_flight", traffic.in_flight);
-		json_add_int(json, "sent_last_hour", traffic.sent);
-		json_add_int(json, "failed_last_hour", traffic.failed);
-		if (traffic.last_error_at != 0)
+		json_add_int(json, "in_flight", stats.in_flight);
+		json_add_int(json, "sent_last_hour", stats.sent);
+		json_add_int(json, "failed_last_hour", stats.failed);
+		if (stats.last_error_at != 0)
 		{
-			json_add_text(json, "last_error", traffic.last_error);
-			json_add_time(json, "last_error_at", traffic.last_error_at);
+			json_add_text(json, "last_error", stats.last_error);
+			json_add_time(json, "last_error_at", stats.last_error_at);
 		}
 	}
 	appendStringInfoChar(json, '}');
@@ -344,13 +344,13 @@ judge_providers(ArrayBuildState **reasons)
 	foreach (cell, our_servers())
 	{
 		ForeignServer *server = lfirst(cell);
-		ProviderTraffic traffic;
+		CadenceProviderStats stats;
 
-		if (cadence_traffic_read(server->serverid, &traffic) && traffic.sent == 0 &&
-			traffic.failed >= FAILING_MIN)
+		if (cadence_provider_stats_read(server->serverid, &stats) && stats.sent == 0 &&
+			stats.failed >= FAILING_MIN)
 			add_reason(reasons, psprintf("provider \"%s\" fails: " INT64_FORMAT
 										 " failures and nothing sent in the last hour; %s",
-										 server->servername, traffic.failed, traffic.last_error));
+										 server->servername, stats.failed, stats.last_error));
 	}
 }
 

@@ -8,6 +8,6 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-extern bool address_is_link_local(const struct sockaddr *address);
+extern bool address_is_refused(const struct sockaddr *address);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * answer.c
- *		From what a transfer saw to a step's outcome, reason and answer.
+ *		From what a transfer saw to a request's answer.
  */
 #include "postgres.h"
 
@@ -8,8 +8,6 @@
 #include "utils/timestamp.h"
 
 #include "transport/answer.h"
-#include "provider/provider.h"
-#include "rules/webhook.h"
 
 /* A provider may not put a message off for longer than this. */
 #define RETRY_AFTER_MAX_S (7 * 24 * 3600)
@@ -73,13 +71,6 @@ answer_add_body(AnswerBuffer *answer, const char *data, size_t len)
 	return !answer->too_long;
 }
 
-/* Texts of a step live as long as its batch. */
-static char *
-keep_text(const CadenceStep *step, const char *text)
-{
-	return MemoryContextStrdup(step->batch->context, text);
-}
-
 /*
  * A provider may repeat what we sent it: a secret must not come back into an
  * event that way, not even the beginning of one where the text was cut.
@@ -87,7 +78,7 @@ keep_text(const CadenceStep *step, const char *text)
 static void
 blank_out(char *text, const char *secret)
 {
-	size_t len = secret != NULL ? strlen(secret) : 0;
+	size_t len = strlen(secret);
 	size_t text_len = strlen(text);
 
 	if (len == 0)
@@ -103,20 +94,23 @@ blank_out(char *text, const char *secret)
 }
 
 static char *
-keep_without_secrets(const CadenceStep *step, const TransferFacts *facts, const char *text)
+keep_text(const CadenceRequest *request, const char *text)
 {
-	char *copy = keep_text(step, text);
+	char *copy = MemoryContextStrdup(request->context, text);
+	ListCell *cell;
 
-	for (size_t i = 0; i < lengthof(facts->secrets); i++)
-		blank_out(copy, facts->secrets[i]);
+	foreach (cell, request->configuration->hidden)
+		blank_out(copy, lfirst(cell));
 	return copy;
 }
 
 static const char *
-reason_code(CadenceOutcome outcome)
+code_of(CadenceOutcome outcome)
 {
 	switch (outcome)
 	{
+		case OUTCOME_SENT:
+			return NULL;
 		case OUTCOME_UNCERTAIN:
 			return "INCERTO";
 		case OUTCOME_REFUSED:
@@ -126,40 +120,31 @@ reason_code(CadenceOutcome outcome)
 	}
 }
 
-static void
-set_answer(CadenceStep *step, const TransferFacts *facts, const WebhookAnswer *answer)
-{
-	step->answer.at = GetCurrentTimestamp();
-	step->answer.elapsed_us = Max(step->answer.at - facts->started_at, 0);
-	if (answer->message_id[0] != '\0')
-		step->answer.message_id = keep_without_secrets(step, facts, answer->message_id);
-	if (facts->retry_after_s > 0)
-		step->answer.retry_after_us = Min(facts->retry_after_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
-}
-
 /*
- * Settles a step: its outcome and, unless it was sent, the reason, with our
- * secrets blanked out.
+ * Fills in a request's answer: its outcome and, unless it was sent, the reason,
+ * with our secrets blanked out.
  */
 void
-cadence_judge(CadenceStep *step, const TransferFacts *facts)
+answer_judge(CadenceRequest *request, const TransferFacts *facts)
 {
-	bool answered = facts->end == TRANSFER_ANSWERED || facts->end == TRANSFER_TOO_LONG;
-	WebhookAnswer answer = {0};
+	CadenceAnswer *answer = request->answer;
+	AnswerReading reading = {0};
 	const char *why = facts->error;
-	char text[WEBHOOK_REASON_MAX];
 
-	if (answered)
+	if (facts->end == TRANSFER_ANSWERED || facts->end == TRANSFER_TOO_LONG)
 	{
-		webhook_read_answer(facts->body, facts->body_len, &answer);
-		step->answer.http_status = facts->status;
-		why = answer.reason[0] != '\0' ? answer.reason : facts->status_line;
+		request->configuration->protocol->read(&facts->text, &reading);
+		answer->http_status = facts->status;
+		why = reading.reason[0] != '\0' ? reading.reason : facts->status_line;
 	}
-	set_answer(step, facts, &answer);
-	step->outcome = outcome_of_answer(facts->end, facts->status, answer.verdict);
-	if (step->outcome == OUTCOME_SENT)
-		return;
-	webhook_copy_text(text, sizeof(text), why);
-	step->reason.code = reason_code(step->outcome);
-	step->reason.text = answered ? keep_without_secrets(step, facts, text) : keep_text(step, text);
+	answer->at = GetCurrentTimestamp();
+	answer->elapsed_us = Max(answer->at - facts->started_at, 0);
+	if (facts->retry_after_s > 0)
+		answer->retry_after_us = Min(facts->retry_after_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
+	if (reading.message_id[0] != '\0')
+		answer->message_id = keep_text(request, reading.message_id);
+	answer->outcome = outcome_of_answer(facts->end, facts->status, reading.verdict);
+	answer->code = code_of(answer->outcome);
+	if (answer->outcome != OUTCOME_SENT)
+		answer->reason = keep_text(request, why);
 }

@@ -1,15 +1,13 @@
 /*
  * answer.h
- *		From what a transfer saw to a step's outcome, reason and answer.
+ *		From what a transfer saw to a request's answer.
  */
 #ifndef CADENCE_ANSWER_H
 #define CADENCE_ANSWER_H
 
-#include "step.h"
+#include "postgres.h"
 
-#include "rules/outcome.h"
-
-#define ANSWER_SECRETS 3
+#include "provider/request.h"
 
 /* An answer's body is read up to here: its JSON says little. */
 #define ANSWER_MAX (64 * 1024)
@@ -32,12 +30,10 @@ typedef struct TransferFacts
 	TransferEnd end;
 	long status;			 /* of the answer, if it has one */
 	const char *status_line; /* without the protocol's version */
-	const char *body;
-	size_t body_len;
+	AnswerText text;
 	const char *error; /* what went wrong where there is no answer */
 	int64 retry_after_s;
 	TimestampTz started_at;
-	const char *secrets[ANSWER_SECRETS]; /* that this request carried; NULL: none */
 } TransferFacts;
 
 /* No palloc, no ereport: these are called from the protocol library's callbacks. */
@@ -46,6 +42,6 @@ extern bool answer_add_header(AnswerBuffer *answer, const char *line, size_t len
 extern bool answer_add_body(AnswerBuffer *answer, const char *data, size_t len);
 extern bool answer_headers_are_too_long(const AnswerBuffer *answer);
 
-extern void cadence_judge(CadenceStep *step, const TransferFacts *facts);
+extern void answer_judge(CadenceRequest *request, const TransferFacts *facts);
 
 #endif

@@ -1,24 +1,21 @@
 /*
  * dispatch.c
- *		Dispatch: sends resolved steps to their providers, many at once.
+ *		Dispatch: sends requests to their providers, many at once.
  *
- * One multi handle, whose easy handles are kept and used again, as are its
- * connections; what one of them does is request.c's.
- *
- * libcurl's callbacks run on libcurl's stack: none of them allocates from
- * PostgreSQL or raises an error. Its resolver makes threads, which must never
- * run one of the server's signal handlers: signals are masked wherever such a
- * thread can be born, and a thread inherits the mask.
+ * One event loop over the connections of all endpoints. libcurl's callbacks run
+ * on libcurl's stack: none of them allocates from PostgreSQL or raises an error.
+ * Its resolver makes threads, which must never run one of the server's signal
+ * handlers: signals are masked wherever such a thread can be born, and a thread
+ * inherits the mask.
  *
  * No transaction is open here and no snapshot is held.
  */
 #include "postgres.h"
 
 #include <signal.h>
-#include <time.h>
+#include <sys/socket.h>
 
 #include "fmgr.h"
-#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "postmaster/postmaster.h"
 #include "storage/fd.h"
@@ -29,137 +26,47 @@
 
 #include "base/compat.h"
 #include "transport/dispatch.h"
-#include "transport/request.h"
-#include "transport/sockets.h"
+#include "transport/endpoint.h"
 
 PG_MODULE_MAGIC;
-
-#define NO_TIMER PG_INT64_MAX
 
 /* So many sockets are looked at before new transfers get their turn. */
 #define READY_MAX 256
 
 struct CadenceDispatcher
 {
-	CURLM *multi;
+	bool has_ended;		  /* then there are no endpoints, and so nothing of libcurl's */
+	dlist_head endpoints; /* malloc'd, the latest used first */
 	Sockets *sockets;
-	const char *problem; /* what libcurl has said, or we to it */
-	int64 timer_at;		 /* when libcurl wants to be called, by monotonic_us() */
 	int wakeup_fd;
 	int capacity;
+	int ntransfers; /* of all endpoints */
 	int in_flight;
-	int ntransfers;
-	Transfer **transfers; /* all that were ever made, malloc'd */
-	slist_head free;
-	slist_head done;
+	dlist_head done; /* requests */
 	MemoryContextCallback cleanup;
 };
 
-/* ---- signals ---------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------- */
 
-static void
-mask_signals(sigset_t *saved)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, saved);
-}
-
-static void
-unmask_signals(const sigset_t *saved)
-{
-	sigprocmask(SIG_SETMASK, saved, NULL);
-}
-
-/* ---- libcurl's callbacks: no palloc, no ereport ------------------------ */
-
-static int
-watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
-{
-	CadenceDispatcher *d = arg;
-	int events = 0;
-
-	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
-		events |= SOCKET_READ;
-	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
-		events |= SOCKET_WRITE;
-	if (!sockets_watch(d->sockets, fd, events))
-		d->problem = "a socket can not be watched";
-	return 0;
-}
-
-static int64
-monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * USECS_PER_SEC + now.tv_nsec / 1000;
-}
-
-static int
-set_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-	CadenceDispatcher *d = arg;
-
-	if (timeout_ms < 0)
-		d->timer_at = NO_TIMER;
-	else
-		d->timer_at = timeout_ms == 0 ? 0 : monotonic_us() + (int64) timeout_ms * 1000;
-	return 0;
-}
-
-/* ---- handles ------------------------------------------------------------ */
-
-/* NULL when memory is short. */
-static Transfer *
-new_transfer(CadenceDispatcher *d)
-{
-	Transfer *t = request_create();
-
-	if (t == NULL)
-		return NULL;
-	/*
-	 * A socket for each: libcurl does not tell of every one that it closes, so
-	 * they can not be counted one by one. See socket_limit().
-	 */
-	ReserveExternalFD();
-	d->transfers[d->ntransfers++] = t;
-	return t;
-}
-
-static Transfer *
-get_transfer(CadenceDispatcher *d)
-{
-	if (!slist_is_empty(&d->free))
-		return slist_container(Transfer, node, slist_pop_head_node(&d->free));
-	return d->ntransfers < d->capacity ? new_transfer(d) : NULL;
-}
-
-/* Called when the memory context goes, or is called again on what is gone already. */
+/* Called when the memory context goes. */
 static void
 destroy(void *arg)
 {
 	CadenceDispatcher *d = arg;
+	dlist_mutable_iter iter;
 
-	if (d->multi == NULL)
-		return;
-	for (int i = 0; i < d->ntransfers; i++)
+	dlist_foreach_modify(iter, &d->endpoints)
 	{
-		Transfer *t = d->transfers[i];
-
-		if (t->active)
-			curl_multi_remove_handle(d->multi, t->easy);
-		request_free(t);
+		dlist_delete(iter.cur);
+		endpoint_free(dlist_container(Endpoint, node, iter.cur));
+	}
+	if (d->sockets != NULL)
+	{
+		sockets_free(d->sockets);
 		ReleaseExternalFD();
 	}
-	curl_multi_cleanup(d->multi);
-	sockets_free(d->sockets);
-	ReleaseExternalFD();
-	free(d->transfers);
-	d->multi = NULL;
-	d->ntransfers = 0;
+	d->sockets = NULL;
+	d->has_ended = true;
 }
 
 /*
@@ -181,15 +88,20 @@ socket_limit(int wanted)
 static void
 resize(CadenceDispatcher *d, int max_in_flight)
 {
-	int wanted = socket_limit(max_in_flight);
-	Transfer **transfers = realloc(d->transfers, Max(wanted, d->ntransfers) * sizeof(Transfer *));
+	dlist_iter iter;
 
-	if (transfers == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	d->transfers = transfers;
-	d->capacity = wanted;
-	curl_multi_setopt(d->multi, CURLMOPT_MAXCONNECTS, (long) wanted);
-	curl_multi_setopt(d->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) wanted);
+	d->capacity = socket_limit(max_in_flight);
+	dlist_foreach(iter, &d->endpoints)
+		endpoint_limit(dlist_container(Endpoint, node, iter.cur), d->capacity);
+}
+
+/* A new set, of the two that are no connection: who wakes us, and the postmaster. */
+static bool
+open_sockets(CadenceDispatcher *d)
+{
+	d->sockets = sockets_create();
+	return d->sockets != NULL && sockets_watch(d->sockets, d->wakeup_fd, SOCKET_READ, NULL) &&
+		   sockets_watch(d->sockets, postmaster_alive_fds[POSTMASTER_FD_WATCH], SOCKET_READ, NULL);
 }
 
 static CadenceDispatcher *
@@ -200,47 +112,101 @@ create(int max_in_flight, int wakeup_fd)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 						errmsg("could not initialise libcurl")));
+	dlist_init(&d->endpoints);
+	dlist_init(&d->done);
 	d->wakeup_fd = wakeup_fd;
-	slist_init(&d->free);
-	slist_init(&d->done);
-	d->timer_at = NO_TIMER;
-	d->sockets = sockets_create();
-	d->multi = d->sockets != NULL ? curl_multi_init() : NULL;
-	if (d->multi == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	ReserveExternalFD();
 	d->cleanup.func = destroy;
 	d->cleanup.arg = d;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &d->cleanup);
-
+	ReserveExternalFD();
+	if (!open_sockets(d))
+		ereport(ERROR, (errcode_for_socket_access(),
+						errmsg("could not wait for connections to providers: %m")));
 	resize(d, max_in_flight);
-	curl_multi_setopt(d->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
-	curl_multi_setopt(d->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-	curl_multi_setopt(d->multi, CURLMOPT_SOCKETDATA, d);
-	curl_multi_setopt(d->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-	curl_multi_setopt(d->multi, CURLMOPT_TIMERDATA, d);
-	if (!sockets_watch(d->sockets, d->wakeup_fd, SOCKET_READ) ||
-		!sockets_watch(d->sockets, postmaster_alive_fds[POSTMASTER_FD_WATCH], SOCKET_READ))
-		d->problem = "a socket can not be watched";
 	return d;
 }
 
-static void
-finish(CadenceDispatcher *d, Transfer *t)
+/* ---- endpoints ------------------------------------------------------------------- */
+
+/* The server's, made when there is none; NULL when memory is short. */
+static Endpoint *
+get_endpoint(CadenceDispatcher *d, Oid server)
 {
-	request_end(t);
-	slist_push_head(&d->done, &t->node);
+	Endpoint *e;
+	dlist_iter iter;
+
+	dlist_foreach(iter, &d->endpoints)
+	{
+		e = dlist_container(Endpoint, node, iter.cur);
+		if (e->server == server)
+		{
+			dlist_move_head(&d->endpoints, &e->node);
+			return e;
+		}
+	}
+	e = endpoint_create(server, d->sockets, d->capacity);
+	if (e != NULL)
+		dlist_push_head(&d->endpoints, &e->node);
+	return e;
 }
 
+/*
+ * Takes a transfer, and with it a connection, from the endpoint that has gone
+ * unused for longest. It keeps what it has under way.
+ */
 static void
-fail_at_start(CadenceDispatcher *d, Transfer *t, const char *why)
+take_unused(CadenceDispatcher *d)
 {
-	request_judge_unsent(t, why);
-	d->in_flight++;
-	finish(d, t);
+	dlist_node *node = dlist_tail_node(&d->endpoints);
+
+	for (;;)
+	{
+		Endpoint *e = dlist_container(Endpoint, node, node);
+
+		if (dlist_is_empty(&e->active) && node != dlist_head_node(&d->endpoints))
+		{
+			d->ntransfers -= e->ntransfers;
+			dlist_delete(node);
+			endpoint_free(e);
+			return;
+		}
+		if (!dlist_is_empty(&e->free))
+		{
+			d->ntransfers--;
+			endpoint_drop_free_transfer(e);
+			endpoint_limit(e, Max(e->ntransfers, 1));
+			return;
+		}
+		if (!dlist_has_prev(&d->endpoints, node))
+			return;
+		node = dlist_prev_node(&d->endpoints, node);
+	}
 }
 
-/* ---- what the pipeline calls -------------------------------------------- */
+/* The endpoint with a transfer that is free; NULL when there is none. */
+static Endpoint *
+get_ready_endpoint(CadenceDispatcher *d, Oid server)
+{
+	Endpoint *e = get_endpoint(d, server);
+
+	if (e == NULL || !dlist_is_empty(&e->free))
+		return e;
+	while (d->ntransfers >= d->capacity)
+	{
+		int before = d->ntransfers;
+
+		take_unused(d);
+		if (d->ntransfers == before)
+			return NULL;
+	}
+	if (!endpoint_add_transfer(e))
+		return NULL;
+	d->ntransfers++;
+	endpoint_limit(e, d->capacity);
+	return e;
+}
+
+/* ---- what the engine calls -------------------------------------------------------- */
 
 static int
 capacity(const CadenceDispatcher *d)
@@ -255,169 +221,182 @@ in_flight(const CadenceDispatcher *d)
 }
 
 static void
-start(CadenceDispatcher *d, CadenceStep *step)
+finish(CadenceDispatcher *d, CadenceRequest *request)
 {
-	Transfer *t = get_transfer(d);
-	CURLMcode rc;
+	dlist_push_tail(&d->done, &request->node);
+}
 
-	if (t == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	if (!request_prepare(t, step))
-	{
-		fail_at_start(d, t, "the request could not be built");
-		return;
-	}
-	rc = curl_multi_add_handle(d->multi, t->easy);
-	if (rc != CURLM_OK)
-	{
-		fail_at_start(d, t, curl_multi_strerror(rc));
-		return;
-	}
-	t->active = true;
+static void
+finish_unsent(CadenceDispatcher *d, CadenceRequest *request, const char *why)
+{
+	request->answer->outcome = OUTCOME_UNSENT;
+	request->answer->reason = unconstify(char *, why);
+	finish(d, request);
+}
+
+static void
+start(CadenceDispatcher *d, CadenceRequest *request)
+{
+	Endpoint *e = d->has_ended ? NULL : get_ready_endpoint(d, request->configuration->server);
+
 	d->in_flight++;
+	if (e == NULL)
+		finish_unsent(d, request, d->has_ended ? "the execution has ended" : "out of memory");
+	else if (endpoint_start(e, request) != NULL)
+		finish(d, request);
+}
+
+/* A connection that nobody uses has spoken: it must not be used again. */
+static void
+end_idle(const SocketEvent *ready)
+{
+	(void) shutdown(ready->fd, SHUT_RDWR);
+	if (((Endpoint *) ready->owner)->trust == ENDPOINT_ON_TRIAL)
+		endpoint_distrust(ready->owner);
+}
+
+/*
+ * First the connections that have spoken unasked, then the others; what is new
+ * starts last, so that it does not get one of the former.
+ */
+static void
+act_on(CadenceDispatcher *d, const SocketEvent *ready, int n)
+{
+	sigset_t all;
+	sigset_t saved;
+	dlist_iter iter;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &saved);
+	for (int i = 0; i < n; i++)
+		if (ready[i].owner != NULL && ready[i].events == 0)
+			end_idle(&ready[i]);
+	for (int i = 0; i < n; i++)
+		if (ready[i].owner != NULL && ready[i].events != 0)
+			endpoint_act(ready[i].owner, ready[i].fd, ready[i].events);
+	dlist_foreach(iter, &d->endpoints)
+		endpoint_act_on_timer(dlist_container(Endpoint, node, iter.cur));
+	sigprocmask(SIG_SETMASK, &saved, NULL);
 }
 
 static void
 collect(CadenceDispatcher *d)
 {
-	CURLMsg *message;
-	int left;
+	dlist_iter iter;
 
-	while ((message = curl_multi_info_read(d->multi, &left)) != NULL)
+	dlist_foreach(iter, &d->endpoints)
 	{
-		Transfer *t;
-		CURLcode code = message->data.result;
+		Endpoint *e = dlist_container(Endpoint, node, iter.cur);
+		CadenceRequest *request;
 
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &t);
-		request_judge(t, code);
-		curl_multi_remove_handle(d->multi, t->easy);
-		finish(d, t);
+		if (e->problem != NULL)
+			ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+							errmsg("libcurl failed: %s", e->problem)));
+		while ((request = endpoint_collect(e)) != NULL)
+			finish(d, request);
 	}
 }
 
+/* Waits for sockets, at most so long, and does what is to be done then. */
 static void
-act(CadenceDispatcher *d, curl_socket_t fd, int events)
+work_once(CadenceDispatcher *d, int timeout_ms)
 {
-	int running;
-	CURLMcode rc = curl_multi_socket_action(d->multi, fd, events, &running);
+	SocketEvent ready[READY_MAX];
+	int n = sockets_wait(d->sockets, timeout_ms, ready, READY_MAX);
 
-	if (rc != CURLM_OK)
-		d->problem = curl_multi_strerror(rc);
-}
-
-/* libcurl's own time-outs, and the start of what was added. */
-static void
-act_on_timer(CadenceDispatcher *d)
-{
-	if (d->timer_at == NO_TIMER || (d->timer_at > 0 && d->timer_at > monotonic_us()))
-		return;
-	d->timer_at = NO_TIMER;
-	act(d, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void
-act_on(CadenceDispatcher *d, const SocketEvent *ready)
-{
-	if (ready->fd == d->wakeup_fd || ready->fd == postmaster_alive_fds[POSTMASTER_FD_WATCH])
-		return;
-	act(d, ready->fd,
-		((ready->events & SOCKET_READ) ? CURL_CSELECT_IN : 0) |
-			((ready->events & SOCKET_WRITE) ? CURL_CSELECT_OUT : 0) |
-			((ready->events & SOCKET_FAILED) ? CURL_CSELECT_ERR : 0));
-}
-
-static void
-act_on_all(CadenceDispatcher *d, const SocketEvent *ready, int n)
-{
-	sigset_t saved;
-
-	mask_signals(&saved);
+	if (n < 0 && errno != EINTR)
+		ereport(ERROR, (errcode_for_socket_access(),
+						errmsg("could not wait for the connections to providers: %m")));
 	for (int i = 0; i < n; i++)
-		act_on(d, &ready[i]);
-	act_on_timer(d);
-	unmask_signals(&saved);
-	if (d->problem != NULL)
-		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-						errmsg("libcurl failed: %s", d->problem)));
+		if (ready[i].fd == postmaster_alive_fds[POSTMASTER_FD_WATCH] && !PostmasterIsAlive())
+			proc_exit(1);
+	act_on(d, ready, Max(n, 0));
 	collect(d);
 }
 
-static bool
-postmaster_spoke(const SocketEvent *ready, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (ready[i].fd == postmaster_alive_fds[POSTMASTER_FD_WATCH])
-			return true;
-	return false;
-}
-
-/* Until a socket is ready or libcurl's timer runs out, at most so long. */
+/* How long until a timer of libcurl's runs out, in milliseconds, at most as given. */
 static int
-wait_ms(CadenceDispatcher *d, int at_most_ms)
+until_timer(CadenceDispatcher *d, int at_most_ms)
 {
+	int64 first = NO_TIMER;
 	int64 left;
+	dlist_iter iter;
 
-	if (!slist_is_empty(&d->done))
+	if (!dlist_is_empty(&d->done))
 		return 0;
-	if (d->timer_at == NO_TIMER)
+	dlist_foreach(iter, &d->endpoints) first =
+		Min(first, dlist_container(Endpoint, node, iter.cur)->timer_at);
+	if (first == NO_TIMER || at_most_ms <= 0)
 		return at_most_ms;
-	left = d->timer_at - monotonic_us();
+	left = first == 0 ? 0 : first - monotonic_us();
 	return left <= 0 ? 0 : (int) Min((left + 999) / 1000, at_most_ms);
 }
 
 static void
 work(CadenceDispatcher *d, int timeout_ms)
 {
-	SocketEvent ready[READY_MAX];
-	int n;
-
-	act_on_all(d, NULL, 0);
-	n = sockets_wait(d->sockets, wait_ms(d, timeout_ms), ready, READY_MAX);
-	if (n < 0 && errno != EINTR)
-		ereport(ERROR, (errcode_for_socket_access(),
-						errmsg("could not wait for the connections to providers: %m")));
-	if (postmaster_spoke(ready, n) && !PostmasterIsAlive())
-		proc_exit(1);
-	act_on_all(d, ready, Max(n, 0));
+	if (d->sockets == NULL)
+	{
+		pg_usleep(Min(timeout_ms, 100) * 1000L);
+		return;
+	}
+	/* what was started since starts before the wait */
+	if (timeout_ms <= 0 || until_timer(d, 1) == 0)
+		work_once(d, 0);
+	timeout_ms = until_timer(d, timeout_ms);
+	if (timeout_ms > 0)
+		work_once(d, timeout_ms);
 }
 
-static CadenceStep *
+static CadenceRequest *
 next_done(CadenceDispatcher *d)
 {
-	Transfer *t;
-
-	if (slist_is_empty(&d->done))
+	if (dlist_is_empty(&d->done))
 		return NULL;
-	t = slist_container(Transfer, node, slist_pop_head_node(&d->done));
-	slist_push_head(&d->free, &t->node);
 	d->in_flight--;
-	return t->step;
+	return dlist_container(CadenceRequest, node, dlist_pop_head_node(&d->done));
+}
+
+static void
+break_off(CadenceDispatcher *d, Endpoint *e)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &e->active)
+	{
+		Transfer *t = dlist_container(Transfer, node, iter.cur);
+		CadenceRequest *request = t->request;
+
+		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
+		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
+		if (request->answer->outcome == OUTCOME_FAILED)
+			request->answer->outcome = OUTCOME_UNSENT;
+		finish(d, request);
+	}
 }
 
 /*
- * Judges what is under way as broken off now. The handles stay where they are:
- * taking one out may wait for its resolver's thread, and the process is about
- * to end.
+ * What is under way is broken off now. The endpoints are left to themselves, for
+ * good: taking a handle out may wait for its resolver's thread, and the process
+ * is about to end.
  */
 static void
 abandon(CadenceDispatcher *d)
 {
-	for (int i = 0; i < d->ntransfers; i++)
-	{
-		Transfer *t = d->transfers[i];
+	dlist_iter iter;
 
-		if (!t->active)
-			continue;
-		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
-		request_judge(t, CURLE_OPERATION_TIMEDOUT);
-		if (t->step->outcome == OUTCOME_FAILED)
-			t->step->outcome = OUTCOME_UNSENT;
-		t->active = false;
-		slist_push_head(&d->done, &t->node);
+	if (d->has_ended)
+		return;
+	dlist_foreach(iter, &d->endpoints) break_off(d, dlist_container(Endpoint, node, iter.cur));
+	d->has_ended = true;
+	dlist_init(&d->endpoints);
+	sockets_free(d->sockets);
+	if (!open_sockets(d))
+	{
+		sockets_free(d->sockets);
+		d->sockets = NULL;
+		ReleaseExternalFD();
 	}
-	d->multi = NULL;
 }
 
 extern PGDLLEXPORT const CadenceDispatchFunctions *cadence_dispatch_functions(void);

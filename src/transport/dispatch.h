@@ -1,6 +1,6 @@
 /*
  * dispatch.h
- *		Dispatch: sends resolved steps to their providers, many at once.
+ *		Dispatch: sends requests to their providers, many at once.
  *
  * The transport is a library of its own, which is loaded when a worker is about
  * to send; the struct of functions is all that the rest knows of it.
@@ -10,11 +10,15 @@
 
 #include "postgres.h"
 
-#include "step.h"
+#include "provider/request.h"
 
 #define CADENCE_DISPATCH_LIBRARY "$libdir/cadence_runner_dispatch"
 #define CADENCE_DISPATCH_SYMBOL "cadence_dispatch_functions"
 
+/*
+ * It is open until abandon(), and ended from then on. All functions may be
+ * called in both states. What has ended starts nothing, and only waits.
+ */
 typedef struct CadenceDispatcher CadenceDispatcher;
 
 typedef struct CadenceDispatchFunctions
@@ -23,7 +27,7 @@ typedef struct CadenceDispatchFunctions
 
 	/*
 	 * A dispatcher for at most max_in_flight transfers, in the current memory
-	 * context; it ends with that context. wakeup_fd ends a wait when readable.
+	 * context; it goes with that context. wakeup_fd ends a wait when readable.
 	 */
 	CadenceDispatcher *(*create)(int max_in_flight, int wakeup_fd);
 
@@ -33,18 +37,22 @@ typedef struct CadenceDispatchFunctions
 	/* Changes how many it may hold; what is under way stays. */
 	void (*resize)(CadenceDispatcher *dispatcher, int max_in_flight);
 
+	/* How many were started and have not come out of next_done(). */
 	int (*in_flight)(const CadenceDispatcher *dispatcher);
 
-	/* Starts to send a step; its end comes out of next_done() in every case. */
-	void (*start)(CadenceDispatcher *dispatcher, CadenceStep *step);
+	/*
+	 * Starts to send a request; its end comes out of next_done() in every case.
+	 * It, its fields and its context must stay until then. Raises no error.
+	 */
+	void (*start)(CadenceDispatcher *dispatcher, CadenceRequest *request);
 
 	/* Moves transfers on, waiting until one ends, but no longer than that. */
 	void (*work)(CadenceDispatcher *dispatcher, int timeout_ms);
 
-	/* A step that has ended, its outcome, reason and answer filled in; or NULL. */
-	CadenceStep *(*next_done)(CadenceDispatcher *dispatcher);
+	/* A request that has ended, its answer filled in; or NULL. */
+	CadenceRequest *(*next_done)(CadenceDispatcher *dispatcher);
 
-	/* Ends all that is under way, without waiting. */
+	/* Ends all that is under way, without waiting, and the dispatcher with it. */
 	void (*abandon)(CadenceDispatcher *dispatcher);
 } CadenceDispatchFunctions;
 

@@ -2,9 +2,9 @@
  * sockets.c
  *		The sockets that a process waits for.
  *
- * epoll, where there is one: with a thousand messages under way, asking the
- * kernel about each of them for every few that are ready costs more than all
- * the rest of a step. poll() elsewhere.
+ * epoll, not libcurl's own waiting: with thousands of messages under way, asking
+ * the kernel about each of them for every few that are ready costs more than all
+ * the rest of a step.
  *
  * A socket may be closed, and its number be another one's, without a word to
  * us: the kernel then has forgotten it. What is known here of a number is
@@ -13,30 +13,26 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "transport/sockets.h"
 
-#if defined(__linux__) && !defined(SOCKETS_USE_POLL)
-#define USE_EPOLL 1
-#include <sys/epoll.h>
-#else
-#include <poll.h>
-#endif
-
 /* So many events are taken from the kernel at once. */
 #define EVENTS_MAX 256
 
+typedef struct Watched
+{
+	void *owner;
+	unsigned char wanted;
+	unsigned char known; /* what the kernel was last told */
+} Watched;
+
 struct Sockets
 {
-#ifdef USE_EPOLL
 	int epoll;
-	unsigned char *known; /* by number: what the kernel was last told */
-#else
-	struct pollfd *polled;
-#endif
-	unsigned char *wanted; /* by number */
-	int size;			   /* of the arrays */
+	Watched *watched; /* by number */
+	int size;
 };
 
 /* Makes room for a number; false when memory is short. */
@@ -44,35 +40,17 @@ static bool
 make_room(Sockets *s, int fd)
 {
 	int size = s->size == 0 ? 256 : s->size;
-	unsigned char *wanted;
+	Watched *watched;
 
 	while (size <= fd)
 		size *= 2;
 	if (size == s->size)
 		return true;
-	wanted = realloc(s->wanted, size);
-	if (wanted == NULL)
+	watched = realloc(s->watched, size * sizeof(Watched));
+	if (watched == NULL)
 		return false;
-	s->wanted = wanted;
-	memset(s->wanted + s->size, 0, size - s->size);
-#ifdef USE_EPOLL
-	{
-		unsigned char *known = realloc(s->known, size);
-
-		if (known == NULL)
-			return false;
-		s->known = known;
-		memset(s->known + s->size, 0, size - s->size);
-	}
-#else
-	{
-		struct pollfd *polled = realloc(s->polled, size * sizeof(struct pollfd));
-
-		if (polled == NULL)
-			return false;
-		s->polled = polled;
-	}
-#endif
+	memset(watched + s->size, 0, (size - s->size) * sizeof(Watched));
+	s->watched = watched;
 	s->size = size;
 	return true;
 }
@@ -85,44 +63,35 @@ sockets_create(void)
 
 	if (s == NULL)
 		return NULL;
-#ifdef USE_EPOLL
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (s->epoll < 0)
-	{
-		free(s);
-		return NULL;
-	}
-#endif
-	return s;
+	if (s->epoll >= 0)
+		return s;
+	free(s);
+	return NULL;
 }
 
 void
 sockets_free(Sockets *s)
 {
-#ifdef USE_EPOLL
+	if (s == NULL)
+		return;
 	close(s->epoll);
-	free(s->known);
-#else
-	free(s->polled);
-#endif
-	free(s->wanted);
+	free(s->watched);
 	free(s);
 }
-
-#ifdef USE_EPOLL
 
 static bool
 tell_kernel(Sockets *s, int fd, int events)
 {
 	struct epoll_event event = {.data.fd = fd};
-	int first = s->known[fd] != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-	int second = s->known[fd] != 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+	int first = s->watched[fd].known != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	int second = first == EPOLL_CTL_ADD ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
 	if (events & SOCKET_READ)
 		event.events |= EPOLLIN;
 	if (events & SOCKET_WRITE)
 		event.events |= EPOLLOUT;
-	s->known[fd] = events;
+	s->watched[fd].known = events;
 	return epoll_ctl(s->epoll, first, fd, &event) == 0 ||
 		   ((errno == ENOENT || errno == EEXIST) && epoll_ctl(s->epoll, second, fd, &event) == 0);
 }
@@ -133,32 +102,25 @@ forget(Sockets *s, int fd)
 	struct epoll_event unused = {0};
 
 	(void) epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, &unused);
-	s->known[fd] = 0;
+	s->watched[fd].known = 0;
 }
-
-#endif
 
 /*
  * Watches a socket for events from now on; for none: no more. Returns false
  * when the kernel refuses.
  *
- * One that is no longer watched stays with the kernel until it says something:
- * a connection that is kept will mostly be used again before.
+ * One that is no longer watched stays with the kernel until it says something,
+ * which is told once: a connection that is kept should have nothing to say.
  */
 bool
-sockets_watch(Sockets *s, int fd, int events)
+sockets_watch(Sockets *s, int fd, int events, void *owner)
 {
 	if (!make_room(s, fd))
 		return false;
-	s->wanted[fd] = events;
-#ifdef USE_EPOLL
+	s->watched[fd].owner = owner;
+	s->watched[fd].wanted = events;
 	return events == 0 || tell_kernel(s, fd, events);
-#else
-	return true;
-#endif
 }
-
-#ifdef USE_EPOLL
 
 /*
  * Waits until a socket is ready, at most so long; returns how many are, or -1
@@ -169,58 +131,21 @@ sockets_wait(Sockets *s, int timeout_ms, SocketEvent *ready, int most)
 {
 	struct epoll_event events[EVENTS_MAX];
 	int n = epoll_wait(s->epoll, events, most < EVENTS_MAX ? most : EVENTS_MAX, timeout_ms);
-	int nready = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		int fd = events[i].data.fd;
+		int wanted = s->watched[fd].wanted;
 
-		if (s->wanted[fd] == 0)
+		ready[i] = (SocketEvent){.fd = fd, .owner = s->watched[fd].owner};
+		if (wanted == 0)
 		{
 			forget(s, fd);
 			continue;
 		}
-		ready[nready].fd = fd;
-		ready[nready].events = ((events[i].events & EPOLLIN) ? SOCKET_READ : 0) |
-							   ((events[i].events & EPOLLOUT) ? SOCKET_WRITE : 0) |
-							   ((events[i].events & (EPOLLERR | EPOLLHUP)) ? SOCKET_FAILED : 0);
-		nready++;
+		ready[i].events = ((events[i].events & EPOLLIN) ? SOCKET_READ : 0) |
+						  ((events[i].events & EPOLLOUT) ? SOCKET_WRITE : 0) |
+						  ((events[i].events & (EPOLLERR | EPOLLHUP)) ? SOCKET_FAILED : 0);
 	}
-	return n < 0 ? n : nready;
+	return n;
 }
-
-#else
-
-int
-sockets_wait(Sockets *s, int timeout_ms, SocketEvent *ready, int most)
-{
-	int npolled = 0;
-	int nready = 0;
-	int n;
-
-	for (int fd = 0; fd < s->size; fd++)
-	{
-		if (s->wanted[fd] == 0)
-			continue;
-		s->polled[npolled++] =
-			(struct pollfd){.fd = fd,
-							.events = ((s->wanted[fd] & SOCKET_READ) ? POLLIN : 0) |
-									  ((s->wanted[fd] & SOCKET_WRITE) ? POLLOUT : 0)};
-	}
-	n = poll(s->polled, npolled, timeout_ms);
-	for (int i = 0; i < npolled && n > 0 && nready < most; i++)
-	{
-		int events = s->polled[i].revents;
-
-		if (events == 0)
-			continue;
-		ready[nready].fd = s->polled[i].fd;
-		ready[nready].events = ((events & POLLIN) ? SOCKET_READ : 0) |
-							   ((events & POLLOUT) ? SOCKET_WRITE : 0) |
-							   ((events & (POLLERR | POLLHUP | POLLNVAL)) ? SOCKET_FAILED : 0);
-		nready++;
-	}
-	return n < 0 ? n : nready;
-}
-
-#endif

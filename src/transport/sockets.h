@@ -17,14 +17,15 @@
 typedef struct SocketEvent
 {
 	int fd;
-	int events;
+	int events;	 /* 0: it has spoken, although nobody waits for it any more */
+	void *owner; /* as it was last watched */
 } SocketEvent;
 
 typedef struct Sockets Sockets;
 
 extern Sockets *sockets_create(void);
 extern void sockets_free(Sockets *sockets);
-extern bool sockets_watch(Sockets *sockets, int fd, int events);
+extern bool sockets_watch(Sockets *sockets, int fd, int events, void *owner);
 extern int sockets_wait(Sockets *sockets, int timeout_ms, SocketEvent *ready, int most);
 
 #endif

@@ -68,12 +68,15 @@ SELECT * FROM pg_temp.servers;
 CREATE VIEW pg_temp.mappings AS
 SELECT options, pg_temp.tried(format('CREATE USER MAPPING FOR PUBLIC SERVER regress_s OPTIONS (%s)', options)) AS result
 FROM (VALUES
-    (1, $$bearer_token 'x'$$), (2, $$username 'a', password 'b'$$), (3, $$bearer_token_file '/run/secret'$$),
-    (4, $$username_file '/run/a', password_file '/run/b'$$), (5, $$username 'a', password_file '/run/b'$$), (6, $$bearer_token ''$$),
+    (1, $$bearer_token 'x'$$), (2, $$username 'a', password 'b'$$), (3, $$bearer_token_file '/run/secret', host 'example.com'$$),
+    (4, $$username_file '/run/a', password_file '/run/b', host 'a'$$), (5, $$username 'a', password_file '/run/b', host 'a'$$), (6, $$bearer_token ''$$),
     (7, E'bearer_token ''a\r\nX-Evil: 1'''), (8, E'password ''a\tb'''), (9, $$bearer_token_file 'secret'$$), (10, $$bearer_token_file './secret'$$),
     (11, $$bearer_token 'x', bearer_token_file '/x'$$), (12, $$username 'x', username_file '/x'$$), (13, $$password 'x', password_file '/x'$$),
     (14, $$bearer_token 'x', username 'y'$$), (15, $$bearer_token 'x', username_file '/y'$$), (16, $$bearer_token_file '/x', username 'y'$$),
-    (17, $$bearer_token_file '/x', username_file '/y'$$), (18, $$password_file ''$$)
+    (17, $$bearer_token_file '/x', username_file '/y'$$), (18, $$password_file ''$$),
+    -- a secret is for one host, if it says so; from a file it must
+    (19, $$bearer_token_file '/run/secret'$$), (20, $$username 'a', password_file '/run/b'$$), (21, $$bearer_token 'x', host 'Example.COM'$$), (22, $$host '[::1]', bearer_token 'x'$$),
+    (23, $$host 'http://a', bearer_token 'x'$$), (24, $$host 'a:80', bearer_token 'x'$$), (25, $$host 'a/b', bearer_token 'x'$$), (26, $$host '', bearer_token 'x'$$)
 ) AS v(n, options) ORDER BY n;
 \pset format unaligned
 SELECT * FROM pg_temp.mappings;
@@ -85,11 +88,11 @@ SELECT pg_temp.tried($$CREATE USER MAPPING FOR PUBLIC SERVER regress_s OPTIONS (
 -- files are read with the server's rights: by a superuser's word only
 GRANT USAGE ON FOREIGN SERVER regress_s TO regress_cadence_admin;
 SET ROLE regress_cadence_admin;
-CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (bearer_token_file '/etc/passwd');
-CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (username 'a', password_file '/etc/passwd');
-CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (username_file '/etc/passwd');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (bearer_token_file '/etc/passwd', host 'example.com');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (username 'a', password_file '/etc/passwd', host 'example.com');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (username_file '/etc/passwd', host 'example.com');
 CREATE USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (bearer_token 'x');
-ALTER USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (DROP bearer_token, ADD bearer_token_file '/etc/passwd');
+ALTER USER MAPPING FOR CURRENT_USER SERVER regress_s OPTIONS (DROP bearer_token, ADD bearer_token_file '/etc/passwd', ADD host 'example.com');
 -- to name an outbound URL needs the wrapper
 CREATE SERVER regress_mine FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://10.0.0.1/');
 RESET ROLE;

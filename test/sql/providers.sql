@@ -49,6 +49,26 @@ REVOKE USAGE ON FOREIGN SERVER regress_blue FROM PUBLIC;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 GRANT USAGE ON FOREIGN SERVER regress_blue TO regress_cadence_crm;
 
+-- a server that another has made takes over nobody's messages, whatever USAGE it grants and though it has a mapping for all
+CREATE ROLE regress_cadence_other;
+GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_other;
+SET ROLE regress_cadence_other;
+CREATE SERVER regress_alien FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'GOLD', url 'http://127.0.0.1:1/');
+GRANT USAGE ON FOREIGN SERVER regress_alien TO regress_cadence_crm;
+CREATE USER MAPPING FOR PUBLIC SERVER regress_alien;
+RESET ROLE;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+-- with a mapping for the tables' owner by name, or as its own, it counts
+CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+DROP USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
+GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_crm;
+ALTER SERVER regress_alien OWNER TO regress_cadence_crm;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+DROP SERVER regress_alien CASCADE;
+REVOKE USAGE ON FOREIGN DATA WRAPPER cadence_provider FROM regress_cadence_other, regress_cadence_crm;
+DROP ROLE regress_cadence_other;
+
 -- among equals, each lead has its own, whenever asked, and all get some
 CREATE SERVER regress_sms1 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/');
 CREATE SERVER regress_sms2 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/');
@@ -81,18 +101,38 @@ SELECT cadence_run('TEST') -> 'summary' -> 'total' AS total;
 SELECT count(*) FILTER (WHERE e.detalhes ->> 'provedor' = p.provider) AS same, count(*) AS all FROM previewed p JOIN lead_cadence_events e ON e.lead_cadence_run_id = p.id;
 
 -- a secret's file that can not be read: unresolved, and its path is told to nobody
-CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (bearer_token_file '/nowhere/cadence-secret');
-CREATE USER MAPPING FOR PUBLIC SERVER regress_sms3 OPTIONS (password_file '/nowhere/cadence-secret');
+CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (bearer_token_file '/nowhere/cadence-secret', host '127.0.0.1');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_sms3 OPTIONS (password_file '/nowhere/cadence-secret', host '127.0.0.1');
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, r ->> 'erro' AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
 SELECT detalhes ->> 'codigo' AS codigo, count(*) FROM lead_cadence_events GROUP BY 1 ORDER BY 1;
 SELECT count(*) AS told FROM lead_cadence_events WHERE detalhes::text LIKE '%nowhere%';
 -- the owner's own mapping counts before the one for everybody
 CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_sms3 OPTIONS (username 'usuario', password 'senha secreta');
-ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (DROP bearer_token_file, ADD bearer_token 'segredo');
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (DROP bearer_token_file, DROP host, ADD bearer_token 'segredo');
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, count(*) FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r WHERE r ->> 'erro' LIKE '%127.0.0.1%' GROUP BY 1;
 SELECT count(*) AS told FROM lead_cadence_events WHERE detalhes::text LIKE '%segredo%';
+
+-- a secret is for one host: who changes the url does not get it
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (ADD host 'LOCALHOST');
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_sms3 OPTIONS (ADD host '127.0.0.1');
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT r ->> 'status' AS status, regexp_replace(r ->> 'erro', 'Failed.*', 'Failed') AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
+ALTER SERVER regress_sms1 OPTIONS (SET url 'http://localhost:1/');
+ALTER SERVER regress_sms3 OPTIONS (SET url 'http://127.0.0.1.example.com:1/');
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT r ->> 'status' AS status, regexp_replace(r ->> 'erro', 'Failed.*', 'Failed') AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (DROP host);
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_sms3 OPTIONS (DROP host);
+-- nor is any host good enough where the setting names some
+ALTER SERVER regress_sms1 OPTIONS (SET url 'http://127.0.0.1:1/');
+ALTER SERVER regress_sms3 OPTIONS (SET url 'http://a.example.invalid:1/');
+ALTER ROLE regress_cadence_crm SET cadence_runner.allowed_hosts = 'other.example, .Example.INVALID';
+SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT r ->> 'status' AS status, regexp_replace(r ->> 'erro', 'not resolve.*', 'not resolve') AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
+ALTER ROLE regress_cadence_crm RESET cadence_runner.allowed_hosts;
 
 -- a link-local address is never connected to
 DROP USER MAPPING FOR PUBLIC SERVER regress_sms3;

@@ -67,6 +67,21 @@ my %answers = (
 		'http://[::ffff:169.254.169.254]/', {},
 		{ %failed, requests => 0, reason => qr/link-local/, quick => 1 }
 	],
+	isatap => [
+		'http://[2001:db8::5efe:169.254.169.254]/', {},
+		{ %failed, requests => 0, reason => qr/metadata/, quick => 1 }
+	],
+	alibaba => [
+		'http://100.100.100.200/latest/meta-data', {},
+		{ %failed, requests => 0, reason => qr/metadata/, quick => 1 }
+	],
+	page => [ 'page', {}, { %failed, reason => qr/page/, http => 200 } ],
+	saystrue => [ 'says/true', {}, { %sent, message_id => qr/^123456789012345678901234567890$/ } ],
+	saystext => [ 'says/%22true%22', {}, {%sent} ],
+	saysone => [ 'says/1', {}, {%sent} ],
+	saysno => [ 'says/%22no%22', {}, { %failed, http => 200 } ],
+	saysnull => [ 'says/null', {}, { %failed, http => 200 } ],
+	saystwo => [ 'says/2', {}, { %failed, http => 200 } ],
 	notls => [
 		'https://127.0.0.1:' . $provider->port . '/ok', {}, { %failed, requests => 0 }
 	],
@@ -195,7 +210,7 @@ subtest 'a connection that dies when it is used again' => sub {
 	my $n = 60;
 
 	sql($node, "UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE status = 'ATIVA'");
-	make_company($node, 'closeafter', $provider->url('closeafter'), max_in_flight => 3);
+	make_company($node, 'closeafter', $provider->url('closeafter/60'), max_in_flight => 3);
 	enrol($node, 'closeafter', $n);
 	$provider->forget;
 

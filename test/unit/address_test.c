@@ -37,7 +37,7 @@ refused(const char *text)
 		CHECK_INT(inet_pton(AF_INET, text, &v4->sin_addr), 1);
 		address = (struct sockaddr *) v4;
 	}
-	result = address_is_link_local(address);
+	result = address_is_refused(address);
 	free(address);
 	return result;
 }
@@ -55,6 +55,26 @@ v4(void)
 	CHECK(!refused("10.0.0.1"));
 	CHECK(!refused("0.0.0.0"));
 	CHECK(!refused("255.255.255.255"));
+}
+
+/* Metadata of clouds that is not link-local. */
+static void
+metadata(void)
+{
+	CHECK(refused("100.100.100.200"));
+	CHECK(!refused("100.100.100.201"));
+	CHECK(refused("168.63.129.16"));
+	CHECK(!refused("168.63.129.17"));
+	CHECK(refused("192.0.0.192"));
+	CHECK(!refused("192.0.0.193"));
+	CHECK(refused("fd00:ec2::254"));
+	CHECK(refused("fd00:ec2::23"));
+	CHECK(refused("fd20:ce::254"));
+	CHECK(refused("fd00:c1::a9fe:a9fe"));
+	CHECK(refused("fd00:42::42"));
+	CHECK(!refused("fd00:ec3::254"));
+	CHECK(!refused("fd20:cf::254"));
+	CHECK(!refused("fd00:42::43"));
 }
 
 static void
@@ -81,6 +101,26 @@ v4_inside_v6(void)
 	CHECK(refused("64:ff9b::169.254.169.254"));
 	CHECK(!refused("64:ff9b::8.8.8.8"));
 	CHECK(!refused("2001:db8::a9fe:a9fe"));
+	CHECK(refused("::ffff:100.100.100.200"));
+	CHECK(refused("::ffff:168.63.129.16"));
+	CHECK(refused("64:ff9b::192.0.0.192"));
+	/* compatible, translated, 6to4, local NAT64 both ways, Teredo both ways, ISATAP */
+	CHECK(refused("::169.254.169.254"));
+	CHECK(!refused("::8.8.8.8"));
+	CHECK(refused("::ffff:0:169.254.169.254"));
+	CHECK(!refused("::ffff:0:8.8.8.8"));
+	CHECK(refused("2002:a9fe:a9fe::1"));
+	CHECK(refused("2002:6464:64c8:1:2:3:4:5"));
+	CHECK(!refused("2002:0808:0808::a9fe:a9fe"));
+	CHECK(refused("64:ff9b:1::169.254.169.254"));
+	CHECK(refused("64:ff9b:1:a9fe:a9:fe00::"));
+	CHECK(!refused("64:ff9b:1::8.8.8.8"));
+	CHECK(refused("2001:0:a9fe:a9fe::1"));
+	CHECK(refused("2001:0:808:808:0:0:5601:5601"));
+	CHECK(!refused("2001:0:808:808:0:0:a9fe:a9fe"));
+	CHECK(refused("2001:db8::5efe:169.254.169.254"));
+	CHECK(refused("2001:db8::200:5efe:a9fe:a9fe"));
+	CHECK(!refused("2001:db8::5efe:8.8.8.8"));
 }
 
 static void
@@ -88,13 +128,14 @@ other_families(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/tmp/socket"};
 
-	CHECK(!address_is_link_local((struct sockaddr *) &address));
+	CHECK(!address_is_refused((struct sockaddr *) &address));
 }
 
 int
 main(void)
 {
 	RUN_GROUP("address: IPv4", v4);
+	RUN_GROUP("address: metadata elsewhere", metadata);
 	RUN_GROUP("address: IPv6", v6);
 	RUN_GROUP("address: IPv4 inside IPv6", v4_inside_v6);
 	RUN_GROUP("address: other families", other_families);

@@ -82,7 +82,6 @@ run_all() {
     unit webhook_test '-ljansson' rules/webhook.c
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
-    (FLAGS+=(-DSOCKETS_USE_POLL) && unit sockets_test '' transport/sockets.c)
     wait
     cat "$BUILD/template_fuzz.result" "$BUILD/webhook_fuzz.result"
 }

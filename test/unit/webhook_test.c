@@ -99,23 +99,30 @@ request_of_bad_bytes(void)
 	free(body);
 }
 
-static WebhookAnswer
-answer_of(const char *body, size_t len)
+static AnswerReading
+answer_of_type(const char *type, const char *body, size_t len)
 {
-	WebhookAnswer answer;
+	AnswerReading answer;
 	char *exact = malloc(len > 0 ? len : 1);
 
 	memset(&answer, 0x55, sizeof(answer));
 	memcpy(exact, body, len);
-	webhook_read_answer(exact, len, &answer);
+	webhook_read_answer(&(AnswerText){.content_type = type, .body = exact, .body_len = len},
+						&answer);
 	free(exact);
 	return answer;
+}
+
+static AnswerReading
+answer_of(const char *body, size_t len)
+{
+	return answer_of_type("application/json", body, len);
 }
 
 static void
 check_answer(const char *body, BodyVerdict verdict, const char *reason, const char *id, int line)
 {
-	WebhookAnswer answer = answer_of(body, strlen(body));
+	AnswerReading answer = answer_of(body, strlen(body));
 
 	check_int(answer.verdict, verdict, __FILE__, line, body);
 	check_text(answer.reason, reason, __FILE__, line, body);
@@ -142,7 +149,7 @@ answers(void)
 	ANSWER("  {\"success\"\n:\tfalse}\r\n", BODY_FAILURE, "", "");
 }
 
-/* Only the word false, at the top, is a no. */
+/* Without a "success" at the top, the status decides. */
 static void
 answers_that_say_nothing(void)
 {
@@ -153,11 +160,75 @@ answers_that_say_nothing(void)
 	ANSWER("[{\"success\": false}]", BODY_SILENT, "", "");
 	ANSWER("\"{\\\"success\\\": false}\"", BODY_SILENT, "", "");
 	ANSWER("{\"data\": {\"success\": false}}", BODY_SILENT, "", "");
-	ANSWER("{\"success\": \"false\"}", BODY_SILENT, "", "");
-	ANSWER("{\"success\": 0}", BODY_SILENT, "", "");
-	ANSWER("{\"success\": null}", BODY_SILENT, "", "");
 	ANSWER("{\"Success\": false}", BODY_SILENT, "", "");
 	ANSWER("<html>{\"success\": false}</html>", BODY_SILENT, "", "");
+}
+
+static void
+only_a_plain_yes(void)
+{
+	ANSWER("{\"success\": true}", BODY_SILENT, "", "");
+	ANSWER("{\"success\": \"true\"}", BODY_SILENT, "", "");
+	ANSWER("{\"success\": 1}", BODY_SILENT, "", "");
+	ANSWER("{\"success\": \"false\"}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": \"no\"}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": \"True \"}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": \"\"}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": 0}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": 2}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": 0.1}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": -1}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": null}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": {}}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": [true]}", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": \"false\", \"permanent\": true}", BODY_NEVER, "", "");
+	/* the same where the rest can not be read */
+	ANSWER("{\"success\": true,", BODY_SILENT, "", "");
+	ANSWER("{\"success\": \"true\",", BODY_SILENT, "", "");
+	ANSWER("{\"success\": 1,", BODY_SILENT, "", "");
+	ANSWER("{\"success\": 10,", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": \"no\",", BODY_FAILURE, "", "");
+	ANSWER("{\"success\": null,", BODY_FAILURE, "", "");
+}
+
+static void
+check_type(const char *type, const char *body, BodyVerdict verdict, int line)
+{
+	AnswerReading answer = answer_of_type(type, body, strlen(body));
+
+	check_int(answer.verdict, verdict, __FILE__, line, body);
+}
+
+/* A page is no answer, unless it is JSON that only says that it is a page. */
+static void
+pages(void)
+{
+	check_type("text/html", "<html>Login</html>", BODY_FAILURE, __LINE__);
+	check_type("text/html; charset=utf-8", "<!doctype html>", BODY_FAILURE, __LINE__);
+	check_type("Text/HTML", "Bem-vindo", BODY_FAILURE, __LINE__);
+	check_type("text/html", "", BODY_SILENT, __LINE__);
+	check_type("text/html", "{\"success\": true}", BODY_SILENT, __LINE__);
+	check_type("text/html", "{\"success\": false}", BODY_FAILURE, __LINE__);
+	check_type("text/plain", "<html>", BODY_SILENT, __LINE__);
+	check_type(NULL, "<html>", BODY_SILENT, __LINE__);
+}
+
+static void
+numbers_to_the_last_digit(void)
+{
+	ANSWER("{\"messageId\": 9007199254740993}", BODY_SILENT, "", "9007199254740993");
+	ANSWER("{\"messageId\": 9223372036854775807}", BODY_SILENT, "", "9223372036854775807");
+	ANSWER("{\"messageId\": 18446744073709551615}", BODY_SILENT, "", "18446744073709551615");
+	ANSWER("{\"messageId\": 123456789012345678901234567890, \"success\": true}", BODY_SILENT, "",
+		   "123456789012345678901234567890");
+	ANSWER("{\"messageId\": -98765432109876543210}", BODY_SILENT, "", "-98765432109876543210");
+	ANSWER("{\"messageId\": 1.10}", BODY_SILENT, "", "1.10");
+	ANSWER("{\"messageId\": 1e2}", BODY_SILENT, "", "1e2");
+	ANSWER("{\"messageId\": \"12345678901234567890\"}", BODY_SILENT, "", "12345678901234567890");
+	ANSWER("{\"messageId\":[12345678901234567890]}", BODY_SILENT, "", "[\"12345678901234567890\"]");
+	/* digits in a string stay as they are, behind a quote in it, too */
+	ANSWER("{\"messageId\": \"a\\\"1.5\"}", BODY_SILENT, "", "a\"1.5");
+	ANSWER("{\"messageId\": \"\\\\\", \"error\": \"2.50\"}", BODY_SILENT, "2.50", "\\");
 }
 
 /* Whatever else valid JSON brings along must not hide a no. */
@@ -193,7 +264,7 @@ long_values(void)
 {
 	char body[4096];
 	char text[2048];
-	WebhookAnswer answer;
+	AnswerReading answer;
 
 	/* 'é' has two bytes: with one 'x' before them, the limit falls inside a character */
 	text[0] = 'x';
@@ -201,14 +272,14 @@ long_values(void)
 		memcpy(text + 1 + i * 2, "é", 3);
 	snprintf(body, sizeof(body), "{\"error\": \"%s\", \"messageId\": \"%s\"}", text, text);
 	answer = answer_of(body, strlen(body));
-	CHECK_INT(strlen(answer.reason), WEBHOOK_REASON_MAX - 1);
-	CHECK_INT(strlen(answer.message_id), WEBHOOK_ID_MAX - 1);
+	CHECK_INT(strlen(answer.reason), ANSWER_REASON_MAX - 1);
+	CHECK_INT(strlen(answer.message_id), ANSWER_ID_MAX - 1);
 
 	snprintf(body, sizeof(body), "{\"error\": \"%s\", \"messageId\": \"%s\"}", text + 1, text + 1);
 	answer = answer_of(body, strlen(body));
-	CHECK_INT(strlen(answer.reason), WEBHOOK_REASON_MAX - 2);
-	CHECK_INT(strlen(answer.message_id), WEBHOOK_ID_MAX - 2);
-	CHECK(strncmp(answer.reason, text + 1, WEBHOOK_REASON_MAX - 2) == 0);
+	CHECK_INT(strlen(answer.reason), ANSWER_REASON_MAX - 2);
+	CHECK_INT(strlen(answer.message_id), ANSWER_ID_MAX - 2);
+	CHECK(strncmp(answer.reason, text + 1, ANSWER_REASON_MAX - 2) == 0);
 }
 
 static void
@@ -242,7 +313,7 @@ static void
 deep_nesting(void)
 {
 	static char body[200000];
-	WebhookAnswer answer;
+	AnswerReading answer;
 
 	memset(body, '[', sizeof(body));
 	answer = answer_of(body, sizeof(body));
@@ -260,6 +331,9 @@ main(void)
 	RUN_GROUP("webhook: texts that are not UTF-8 make no request", request_of_bad_bytes);
 	RUN_GROUP("webhook: answers", answers);
 	RUN_GROUP("webhook: answers that say nothing", answers_that_say_nothing);
+	RUN_GROUP("webhook: only a plain yes is one", only_a_plain_yes);
+	RUN_GROUP("webhook: pages", pages);
+	RUN_GROUP("webhook: numbers to the last digit", numbers_to_the_last_digit);
 	RUN_GROUP("webhook: a no that is hard to read", answers_hard_to_read);
 	RUN_GROUP("webhook: reasons and ids of other types", values_of_other_types);
 	RUN_GROUP("webhook: long reasons and ids are cut at a character", long_values);
