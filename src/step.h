@@ -72,13 +72,15 @@ typedef struct CadenceStep
 	HeapTuple row; /* until it is resolved */
 	pg_uuid_t run_id;
 	ItemPointerData ctid; /* where the claim has put it; others may have moved it since */
+	pg_uuid_t claim_id;
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */
 	char *empresa;
 	TimestampTz due;	   /* next_run_at before the claim */
 	TimestampTz lease_end; /* next_run_at while it is ours */
-	int attempts;
-	bool interrupted; /* an earlier claim was never recorded */
+	int attempts_claimed;  /* and its attempts */
+	int attempts;		   /* this one's number, or the last one's where none is made */
+	bool interrupted;	   /* an earlier claim was never recorded */
 
 	/* the step */
 	bool has_step;
@@ -106,10 +108,10 @@ typedef struct CadenceStep
 	CadenceAnswer answer;
 
 	/* its record */
-	RunPlan plan;
+	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */
 	bool late;		 /* nor was it, but the answer has settled the run */
-	bool as_planned; /* the run got the status that the plan says */
+	bool as_decided; /* the run got the status that the transition says */
 	bool recorded;
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;

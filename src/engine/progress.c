@@ -158,8 +158,8 @@ progress_settle(Pipeline *p, bool all)
 			p->done.steps[kept++] = step;
 			continue;
 		}
-		if (!step->lost && step->plan.has_due && step->plan.status == RUN_ACTIVE)
-			p->next_due = Min(p->next_due, step->plan.next_due);
+		if (!step->lost && step->transition.has_due && step->transition.status == RUN_ACTIVE)
+			p->next_due = Min(p->next_due, step->transition.next_due);
 		report_step(p, step);
 		release_step(p, step);
 	}

@@ -95,6 +95,7 @@ resolve_rows(Pipeline *p, CadenceBatch *batch, const ClaimResult *claim, Cadence
 			continue;
 		steps[n] = cadence_step_create(claim->desc, run->row);
 		steps[n]->batch = batch;
+		steps[n]->claim_id = batch->claim_id;
 		steps[n]->due = run->due;
 		steps[n]->interrupted = run->interrupted;
 		n++;

@@ -237,7 +237,7 @@ cadence_step_create(TupleDesc desc, HeapTuple row)
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
 	step->lead_id = row_text(desc, row, ROW_LEAD_ID);
 	step->empresa = row_text(desc, row, ROW_EMPRESA);
-	step->attempts = row_int(desc, row, ROW_ATTEMPTS, 0);
+	step->attempts = step->attempts_claimed = row_int(desc, row, ROW_ATTEMPTS, 0);
 	return step;
 }
 
