@@ -13,7 +13,7 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_DIRS = base schema provider claim resolve record engine server sqlapi
-CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) src/rules/template.c src/rules/transition.c
+CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) src/rules/template.c src/rules/text.c src/rules/transition.c
 OBJS      = $(CORE_SRC:.c=.o)
 
 # The transport, which only a sending worker loads.
