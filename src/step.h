@@ -61,9 +61,10 @@ typedef struct CadenceStep
 	char *empresa;
 	TimestampTz due;	   /* next_run_at before the claim */
 	TimestampTz lease_end; /* next_run_at while it is ours */
-	int attempts;
-	bool interrupted; /* an earlier claim was never recorded */
-	bool has_cadence; /* the run names one */
+	int attempts_claimed;  /* and its attempts */
+	int attempts;		   /* this one's number, or the last one's where none is made */
+	bool interrupted;	   /* an earlier claim was never recorded */
+	bool has_cadence;	   /* the run names one */
 	pg_uuid_t cadence_id;
 	bool has_position; /* and where it stands in it */
 	int position;	   /* its next_step_ordem */
@@ -94,10 +95,10 @@ typedef struct CadenceStep
 	CadenceAnswer answer; /* filled in by the transport alone */
 
 	/* its record */
-	RunPlan plan;
+	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */
 	bool late;		 /* nor was it, but the answer has settled the run */
-	bool as_planned; /* the run got the status that the plan says */
+	bool as_decided; /* the run got the status that the transition says */
 	bool recorded;
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;

@@ -6,8 +6,25 @@
 
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "base/statement.h"
+
+static void
+free_plan(void *plan)
+{
+	SPI_freeplan(plan);
+}
+
+static void
+free_plan_with(MemoryContext context, SPIPlanPtr plan)
+{
+	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(*callback));
+
+	*callback = (MemoryContextCallback){.func = free_plan, .arg = plan};
+	MemoryContextRegisterResetCallback(context, callback);
+}
 
 /*
  * A plan for all values, from the first time on: none of ours is better for
@@ -26,6 +43,17 @@ prepare(Statement *statement)
 						errmsg("could not prepare %s: %s", statement->what,
 							   SPI_result_code_string(SPI_result))));
 	statement->plan = plan;
+	if (statement->context != NULL && !statement->in_query)
+		free_plan_with(statement->context, plan);
+}
+
+static int
+run(Statement *statement, Datum *values, const char *nulls, int limit)
+{
+	if (statement->latest)
+		return SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(),
+									InvalidSnapshot, false, true, limit);
+	return SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
 }
 
 /*
@@ -58,7 +86,7 @@ statement_execute(Statement *statement, Datum *values, const char *nulls, int li
 
 	if (statement->plan == NULL)
 		prepare(statement);
-	rc = SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
+	rc = run(statement, values, nulls, limit);
 	MemoryContextSwitchTo(context);
 	if (rc != statement->expected)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),

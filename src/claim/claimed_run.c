@@ -53,7 +53,8 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 	step->lead_id = text_or_null(row, desc, RUN_LEAD_ID);
 	step->empresa = text_or_null(row, desc, RUN_EMPRESA);
-	step->attempts = DatumGetInt32(SPI_getbinval(row, desc, RUN_ATTEMPTS, &isnull));
+	step->attempts = step->attempts_claimed =
+		DatumGetInt32(SPI_getbinval(row, desc, RUN_ATTEMPTS, &isnull));
 	value = SPI_getbinval(row, desc, RUN_CADENCE_ID, &isnull);
 	step->has_cadence = !isnull;
 	if (!isnull)

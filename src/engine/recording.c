@@ -248,8 +248,8 @@ recording_settle(Recording *r, bool all)
 			r->steps[kept++] = step;
 			continue;
 		}
-		if (!step->lost && step->plan.has_due && step->plan.status == RUN_ACTIVE)
-			r->next_due = Min(r->next_due, step->plan.next_due);
+		if (!step->lost && step->transition.has_due && step->transition.status == RUN_ACTIVE)
+			r->next_due = Min(r->next_due, step->transition.next_due);
 		report_step(r, step);
 		release_step(r, step);
 	}
