@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/memutils.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #include "base/statement.h"
@@ -48,12 +50,27 @@ prepare(Statement *statement)
 }
 
 static int
-run(Statement *statement, Datum *values, const char *nulls, int limit)
+execute_plan(Statement *statement, Datum *values, const char *nulls, int limit)
 {
 	if (statement->latest)
 		return SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(),
 									InvalidSnapshot, false, true, limit);
 	return SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
+}
+
+/*
+ * A trigger may set whatever it likes: in a worker that must not reach the next
+ * statement.
+ */
+static int
+run(Statement *statement, Datum *values, const char *nulls, int limit)
+{
+	int level = IsBackgroundWorker ? NewGUCNestLevel() : 0;
+	int rc = execute_plan(statement, values, nulls, limit);
+
+	if (level > 0)
+		AtEOXact_GUC(false, level);
+	return rc;
 }
 
 /*

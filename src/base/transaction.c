@@ -166,8 +166,11 @@ cadence_xact_begin(const struct CadenceTables *tables, const char *activity)
 void
 cadence_xact_fire_deferred(void)
 {
+	int level = NewGUCNestLevel();
 	int rc = SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
 
+	/* what triggers set reaches nothing of ours */
+	AtEOXact_GUC(false, level);
 	if (rc != SPI_OK_UTILITY)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("SET CONSTRAINTS failed: %s", SPI_result_code_string(rc))));

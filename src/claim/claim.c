@@ -36,7 +36,7 @@
 
 /* Such a run is tried again after this time, then after twice as long, and so on. */
 #define REFUSED_WAIT_US (60 * USECS_PER_SEC)
-#define REFUSED_WAIT_MAX_US (6 * 3600 * USECS_PER_SEC)
+#define REFUSED_WAIT_MAX_US (30 * 60 * USECS_PER_SEC)
 
 /* So many runs that others hold are reported at most. */
 #define HELD_MAX 10000
@@ -77,7 +77,8 @@ enum
 	LOOK_ID = 1,
 	LOOK_CTID,
 	LOOK_DUE,
-	LOOK_INTERRUPTED
+	LOOK_INTERRUPTED,
+	LOOK_LEAD_ID
 };
 
 enum
@@ -95,7 +96,7 @@ static const RowsetColumn recheck_columns[] = {
 	{"n", INT4OID}, {"id", UUIDOID}, {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
 
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
-static const Oid look_returns[] = {UUIDOID, TIDOID, TIMESTAMPTZOID, BOOLOID};
+static const Oid look_returns[] = {UUIDOID, TIDOID, TIMESTAMPTZOID, BOOLOID, TEXTOID};
 static const Oid take_types[] = {TIMESTAMPTZOID, UUIDOID};
 static const Oid take_returns[] = {CLAIMED_RUN_TYPES, INT4OID};
 static const Oid recheck_returns[] = {INT4OID};
@@ -129,7 +130,8 @@ static char *
 look_sql(const CadenceTables *t, int batch_size, const char *condition)
 {
 	return psprintf("SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, "
-					"r.claim_id IS NOT NULL FROM %s AS r "
+					"r.claim_id IS NOT NULL, CASE WHEN pg_catalog.octet_length(r.lead_id::text) " LE
+					" 1000 THEN r.lead_id::text END FROM %s AS r "
 					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
 					"AND (r.next_run_at, r.id) " GT " ($2, $3) "
 					"AND NOT r.id " EQ " ANY (ARRAY(SELECT f.id FROM " REFUSED_NAME " AS f)) "
@@ -285,11 +287,14 @@ read_due_runs(CadenceLook *look)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
 		CadenceDueRun *run = &look->runs[i];
+		Datum lead_id;
 
 		run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, LOOK_ID, &isnull));
 		run->ctid = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, LOOK_CTID, &isnull));
 		run->due = DatumGetTimestampTz(SPI_getbinval(row, desc, LOOK_DUE, &isnull));
 		run->interrupted = DatumGetBool(SPI_getbinval(row, desc, LOOK_INTERRUPTED, &isnull));
+		lead_id = SPI_getbinval(row, desc, LOOK_LEAD_ID, &isnull);
+		run->lead_id = isnull ? NULL : TextDatumGetCString(lead_id);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }

@@ -30,6 +30,7 @@ typedef struct CadenceDueRun
 	ItemPointerData ctid;
 	TimestampTz due;
 	bool interrupted; /* an earlier claim was never recorded */
+	char *lead_id;	  /* for the summary: the beginning of it, or NULL */
 } CadenceDueRun;
 
 /* What one look has found, in due order. In the memory context that it was made in. */

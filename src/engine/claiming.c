@@ -35,6 +35,12 @@
 /* The pause between two claims that meet a lock, which may be refused without a wait. */
 #define CONFLICT_PAUSE_US (100 * INT64CONST(1000))
 
+/* A column or a right that is missing is the same for so many runs at least. */
+#define SAME_ERROR_MIN 10
+
+/* More than that many refusals of one claim are only in the summary. */
+#define WARNINGS_MAX 3
+
 /* How old the knowledge that a waiting message is still wanted may become. */
 #define RECHECK_US USECS_PER_SEC
 
@@ -177,6 +183,7 @@ look(ClaimAttempt *attempt)
 		(void) cadence_queue_blocked(&c->sender->queue, GetCurrentTimestamp(), &blocked);
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
+	attempt->refused = palloc0(sizeof(char *) * Max(attempt->look.n, 1));
 	if (attempt->look.n > 0)
 	{
 		claiming_check_sending(c->tables);
@@ -199,8 +206,13 @@ take_some(void *arg, int first, int n)
 						cadence_claimant_lease_end(c->claimant), &attempt->look, first, n,
 						attempt->steps);
 	for (int i = first; i < first + n; i++)
+	{
+		attempt->refused[i] = NULL;
 		if (attempt->steps[i] != NULL)
 			taken[ntaken++] = attempt->steps[i];
+		else
+			attempt->refused[i] = "a trigger has kept the run as it was";
+	}
 	cadence_resolve(c->resolver, taken, ntaken);
 	pfree(taken);
 }
@@ -219,20 +231,42 @@ claiming_attempt(ClaimAttempt *attempt)
 	MemoryContextSwitchTo(old);
 }
 
+/* After the commit, so that nothing is said of a claim that was undone. */
 static void
-report_refused(ClaimAttempt *attempt, int item, const char *message, int sqlstate)
+report_refused(ClaimAttempt *attempt)
 {
-	const pg_uuid_t *run = &attempt->look.runs[item].id;
+	Claiming *c = attempt->claiming;
+	int said = 0;
 
-	cadence_claims_refuse(attempt->claiming->claims, run);
-	recording_report(attempt->claiming->recording, run, NULL, NULL, "ERRO", message);
-	ereport(WARNING, (errcode(sqlstate), errmsg("a due run could not be claimed: %s", message)));
+	for (int i = 0; i < attempt->look.n; i++)
+	{
+		const CadenceDueRun *run = &attempt->look.runs[i];
+		const char *why = attempt->refused[i];
+
+		if (why == NULL)
+			continue;
+		cadence_claims_refuse(c->claims, &run->id);
+		recording_report(c->recording, &run->id, run->lead_id, NULL, "ERRO", why);
+		if (said++ < WARNINGS_MAX)
+			ereport(WARNING, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+							  errmsg("a due run could not be claimed: %s", why)));
+	}
 }
 
 static bool
 is_of_the_moment(const ErrorData *error)
 {
 	return sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode);
+}
+
+static void
+refuse(ClaimAttempt *attempt, int item, const ErrorData *error)
+{
+	attempt->refused[item] = MemoryContextStrdup(attempt->batch->context, error->message);
+	if (attempt->nrefused++ == 0)
+		attempt->sqlstate = error->sqlerrcode;
+	else if (attempt->sqlstate != error->sqlerrcode)
+		attempt->sqlstate = 0;
 }
 
 /*
@@ -250,7 +284,7 @@ note_refusal(void *arg, int item, const ErrorData *error)
 	if (is_of_the_moment(error) && ++attempt->conflicts >= CONFLICTS_IN_BATCH_MAX)
 		return false;
 	if (!is_of_the_moment(error) || !may_pass)
-		report_refused(attempt, item, error->message, error->sqlerrcode);
+		refuse(attempt, item, error);
 	else if (attempt->look_again < 0)
 		attempt->look_again = item;
 	return true;
@@ -270,6 +304,9 @@ claiming_attempt_each(ClaimAttempt *attempt)
 		!cadence_divide(take_some, note_refusal, attempt, 0, attempt->look.n))
 		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 						errmsg("due runs can not be claimed: a table is locked")));
+	if (attempt->nrefused >= SAME_ERROR_MIN && attempt->nrefused == attempt->look.n &&
+		ERRCODE_TO_CATEGORY(attempt->sqlstate) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
+		ereport(ERROR, (errcode(attempt->sqlstate), errmsg("%s", attempt->refused[0])));
 	MemoryContextSwitchTo(old);
 }
 
@@ -316,6 +353,7 @@ claiming_accept(ClaimAttempt *attempt)
 	for (int i = 0; i < attempt->look.n; i++)
 		nsteps += attempt->steps[i] != NULL ? 1 : 0;
 	pass_on(attempt);
+	report_refused(attempt);
 	recording_begin_batch(c->recording, batch, nsteps);
 }
 

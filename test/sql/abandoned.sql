@@ -33,7 +33,7 @@ DO $$ BEGIN EXECUTE format('CREATE TRIGGER refuse BEFORE INSERT ON lead_cadence_
     (SELECT id FROM lead_cadence_runs WHERE lead_id = 'paused')); END $$;
 SELECT cadence_run('TEST') #>> '{summary,total}' AS total;
 SELECT * FROM state ORDER BY lead_id;
--- a claim is known as long as a run has it
+-- neither has a row any more: the lease of one has passed, and the other is found by its run
 SELECT * FROM left_over ORDER BY 1;
 
 -- and then neither

@@ -116,7 +116,7 @@ SELECT * FROM outcome() WHERE lead = 'lead 6';
 SELECT * FROM state WHERE lead_id = 'lead 6';
 DROP TRIGGER divert ON lead_cadence_runs;
 
--- a trigger that changes another run between the look and the claim, and while it is claimed: it is taken and moved all the same
+-- a trigger that changes another run between the look and the take: that one is left for the next execution
 SELECT again();
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
