@@ -329,6 +329,24 @@ subtest 'several workers' => sub {
 	sent_within($provider, $before + 403, time(), $SOON, 'and sends');
 };
 
+subtest 'no room for all' => sub {
+	# the supervisor and the server's own take two; a probe and a worker the others
+	my $small = resident_cluster('small', 'postgres', extension => 0,
+		conf => [ 'max_worker_processes = 4', 'cadence_runner.workers = 4' ]);
+
+	serve($small, 'postgres', few => $provider->url('ok'));
+	ok(wait_for_resident($small, 'postgres', $SOON), 'there is a worker');
+	within($SOON, 'the status says why there are not more',
+		sub { (status($small)->{problem} // '') =~ /no background worker slot is free; raise max_worker_processes/ });
+	is(status($small)->{workers}, 1, 'and counts one');
+	my $before = $provider->count;
+	sql($small, enrol_at('few', 3));
+	sent_within($provider, $before + 3, time(), $SOON, 'which sends');
+	my @lines = grep { /slot/ } problem_lines($small, 'postgres');
+	is(@lines, 1, 'one line in the log') or diag(@lines);
+	$small->stop;
+};
+
 unlike(log_since($node), qr/PANIC|terminated by signal|TRAP/, 'nothing crashed');
 
 done_testing();
