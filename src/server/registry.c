@@ -33,9 +33,6 @@
 
 #define TRANCHE "cadence_runner"
 
-/* A worker that has lived so long has got over whatever ended the one before. */
-#define SETTLED_US (10 * USECS_PER_SEC)
-
 typedef struct Registry
 {
 	LWLock *lock;
@@ -446,7 +443,7 @@ registry_working(ResidentActivity activity, TimestampTz wake_at, int in_flight, 
 	mine->in_flight = in_flight;
 	mine->waiting = waiting;
 	mine->activity = activity;
-	if (mine->seen_at - mine->started_at > SETTLED_US)
+	if (mine->seen_at - mine->started_at > RESIDENT_SETTLED_US)
 		forget_problem();
 }
 

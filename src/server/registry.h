@@ -17,6 +17,9 @@
 
 #define CADENCE_PROBLEM_MAX 512
 
+/* A worker that has lived so long has got over whatever ended the one before. */
+#define RESIDENT_SETTLED_US (10 * USECS_PER_SEC)
+
 /* What a commit can ask a worker for. */
 #define WISH_LOOK 1	 /* something may be due */
 #define WISH_CHECK 2 /* the extension itself has changed */

@@ -17,11 +17,11 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "base/statement.h"
 #include "schema/arming.h"
 #include "schema/extension.h"
-#include "sqlapi/state_queries.h"
-#include "base/statement.h"
 #include "schema/tables.h"
+#include "sqlapi/state_queries.h"
 
 /* More are not counted. */
 #define COUNT_MAX 1000000

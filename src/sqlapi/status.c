@@ -15,7 +15,6 @@
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "storage/procarray.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -23,22 +22,18 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#include "base/compat.h"
-#include "sqlapi/state_queries.h"
 #include "base/json.h"
-#include "provider/options.h"
-#include "server/registry.h"
 #include "base/settings.h"
+#include "provider/options.h"
 #include "provider/provider_stats.h"
+#include "server/registry.h"
+#include "sqlapi/state_queries.h"
 
 PG_FUNCTION_INFO_V1(cadence_runner_status);
 PG_FUNCTION_INFO_V1(cadence_health);
 
 /* A worker goes round its loop at least once a minute. */
 #define STUCK_US (150 * USECS_PER_SEC)
-
-/* A worker that has lived so long has got over what failed before it. */
-#define SETTLED_US (10 * USECS_PER_SEC)
 
 /* So many failures in a row, and nothing sent, are no accident. */
 #define FAILING_MIN 5
@@ -310,7 +305,7 @@ worker_got_over(TimestampTz failed_at)
 
 	return registry_find(get_database_name(MyDatabaseId), &d) && w->pid != 0 &&
 		   w->activity != RESIDENT_STARTING && w->started_at > failed_at &&
-		   (w->last_execution > w->started_at || w->seen_at - w->started_at > SETTLED_US);
+		   (w->last_execution > w->started_at || w->seen_at - w->started_at > RESIDENT_SETTLED_US);
 }
 
 static void

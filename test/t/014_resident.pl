@@ -160,7 +160,7 @@ subtest 'an idle worker leaves no trace' => sub {
 	# looks for claims of the dead, every five seconds at most, are among these
 	my $rounds = 0;
 	wait_for_round($node) && $rounds++ while time() < $since + 6;
-	cmp_ok($rounds, '>', 5, 'after many looks in six seconds');
+	cmp_ok($rounds, '>', 1, 'after some looks in six seconds');
 	is(sql($node, "SELECT pg_current_wal_insert_lsn() - '$from'"), 0, 'nothing is in the WAL');
 	is(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), $rows, 'and no row in the log');
 	is(sql($node, "SELECT state FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"),
@@ -234,16 +234,16 @@ subtest 'settings take effect without a restart' => sub {
 
 	begin_again();
 	set_server($node, 'cadence_runner.batch_size', 3);
-	# every claim is a transaction, which the runs remember as long as they are under way
-	sql($node, 'CREATE TABLE claims (claim_id uuid);
+	# every claim is a transaction
+	sql($node, 'CREATE TABLE claims (transaction text);
 		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-		$$ BEGIN INSERT INTO claims VALUES (NEW.claim_id); RETURN NEW; END $$;
+		$$ BEGIN INSERT INTO claims VALUES (pg_current_xact_id()); RETURN NEW; END $$;
 		CREATE TRIGGER note AFTER UPDATE ON lead_cadence_runs FOR EACH ROW
 		WHEN (NEW.claim_id IS NOT NULL) EXECUTE FUNCTION note()');
 	sql($node, enrol_at('ok', 12));
 	$node->poll_query_until('postgres', "SELECT count(*) = 12 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'")
 	  or die;
-	is(sql($node, 'SELECT max(n) FROM (SELECT count(*) AS n FROM claims GROUP BY claim_id) AS c'), 3,
+	is(sql($node, 'SELECT max(n) FROM (SELECT count(*) AS n FROM claims GROUP BY transaction) AS c'), 3,
 		'batch_size');
 	sql($node, 'DROP TRIGGER note ON lead_cadence_runs; DROP TABLE claims; DROP FUNCTION note()');
 	set_server($node, 'cadence_runner.batch_size', 500);

@@ -302,12 +302,20 @@ subtest 'several workers' => sub {
 	sql($node, 'CREATE TABLE claims (pid int);
 		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
 		$$ BEGIN INSERT INTO claims VALUES (pg_backend_pid()); RETURN NULL; END $$;
-		CREATE TRIGGER note AFTER UPDATE ON lead_cadence_runs FOR EACH STATEMENT EXECUTE FUNCTION note()');
+		CREATE TRIGGER note AFTER UPDATE ON lead_cadence_runs FOR EACH ROW EXECUTE FUNCTION note()');
 	sql($node, enrol_at('many', 300));
 	ok($node->poll_query_until('postgres', "SELECT count(*) = 300 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'"),
 		'a large enrolment is sent');
 	is($provider->count - $before, 300, 'once');
 	is(sql($node, 'SELECT count(DISTINCT pid) FROM claims'), 3, 'by all of them');
+
+	# its own limits hold for one worker
+	sql($node, q{ALTER SERVER many OPTIONS (ADD max_in_flight '20'); TRUNCATE claims});
+	sql($node, enrol_at('many', 100));
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 400 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'"),
+		'a server with a limit of its own is served, too');
+	is(sql($node, 'SELECT string_agg(DISTINCT pid::text, $$,$$) FROM claims'), $pid, 'by the first alone');
+	sql($node, 'ALTER SERVER many OPTIONS (DROP max_in_flight)');
 	sql($node, 'DROP TRIGGER note ON lead_cadence_runs; DROP TABLE claims; DROP FUNCTION note()');
 
 	sql($node, "SELECT pg_terminate_backend(max(pid)) FROM pg_stat_activity
@@ -318,7 +326,25 @@ subtest 'several workers' => sub {
 	within($SOON, 'fewer by the setting', sub { $count->() == 1 });
 	is(status($node)->{worker_pid}, $pid, 'the first is the one that stays');
 	sql($node, enrol_at('many', 3));
-	sent_within($provider, $before + 303, time(), $SOON, 'and sends');
+	sent_within($provider, $before + 403, time(), $SOON, 'and sends');
+};
+
+subtest 'no room for all' => sub {
+	# the supervisor and the server's own take two; a probe and a worker the others
+	my $small = resident_cluster('small', 'postgres', extension => 0,
+		conf => [ 'max_worker_processes = 4', 'cadence_runner.workers = 4' ]);
+
+	serve($small, 'postgres', few => $provider->url('ok'));
+	ok(wait_for_resident($small, 'postgres', $SOON), 'there is a worker');
+	within($SOON, 'the status says why there are not more',
+		sub { (status($small)->{problem} // '') =~ /no background worker slot is free; raise max_worker_processes/ });
+	is(status($small)->{workers}, 1, 'and counts one');
+	my $before = $provider->count;
+	sql($small, enrol_at('few', 3));
+	sent_within($provider, $before + 3, time(), $SOON, 'which sends');
+	my @lines = grep { /slot/ } problem_lines($small, 'postgres');
+	is(@lines, 1, 'one line in the log') or diag(@lines);
+	$small->stop;
 };
 
 unlike(log_since($node), qr/PANIC|terminated by signal|TRAP/, 'nothing crashed');
