@@ -92,7 +92,7 @@ warm_up() {
         WHERE datname = current_database()')" -type f -exec cat {} + >/dev/null
     admin -d bench -c 'SET client_min_messages = warning' -c 'CREATE EXTENSION IF NOT EXISTS pg_prewarm'
     for relation in lead_cadence_events_run_idx lead_contacts lead_contacts_lead_id_empresa_key \
-        lead_cadence_runs lead_cadence_runs_pkey lead_cadence_runs_lead_idx lead_cadence_runs_due_idx; do
+        lead_cadence_runs lead_cadence_runs_pkey lead_cadence_runs_active_idx lead_cadence_runs_due_idx; do
         admin -d bench -c "SELECT pg_prewarm('$relation')" >/dev/null
     done
 }

@@ -66,8 +66,9 @@ def is_late(event):
 def attempts(run, ordem):
     """The events that each stand for one attempt to send a step."""
     return [e for e in run["events"]
-            if e["ordem"] == ordem and e["tipo"] in ("DISPARADO", "ERRO") and not is_late(e)
-            and e["detalhes"].get("chave") == step_key(run["id"], ordem)]
+            if e["ordem"] == ordem and not is_late(e)
+            and (e["tipo"] == "DISPARADO"
+                 or e["tipo"] == "ERRO" and e["detalhes"].get("chave") == step_key(run["id"], ordem))]
 
 
 def duplicates(run, requests, ordem):
