@@ -14,7 +14,8 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_DIRS = base schema provider claim resolve record engine server sqlapi
 CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
-            src/rules/template.c src/rules/transition.c src/rules/webhook.c
+            src/rules/template.c src/rules/text.c src/rules/transition.c \
+            src/rules/webhook.c
 OBJS      = $(CORE_SRC:.c=.o)
 SHLIB_LINK = -ljansson
 

@@ -8,7 +8,7 @@ CREATE VIEW cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
         -- runs that were paused or cancelled while their message was under way
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
-        -- cadence_enroll() and cadence_resume(): is this lead active already?
+        -- cadence_enroll() and cadence_resume(): is this lead active already? Our own table has a unique index for that
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
@@ -27,7 +27,10 @@ CREATE VIEW cadence_missing_indexes AS
         JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.table_name
-          AND a.attname = ANY (v.served_by));
+          AND a.attname = ANY (v.served_by))
+      AND NOT (v.index_name = 'lead_cadence_runs_lead_idx' AND EXISTS (
+        SELECT FROM pg_catalog.pg_class c
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_cadence_runs_active_idx'));
 
 COMMENT ON VIEW cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';

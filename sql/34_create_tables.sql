@@ -42,6 +42,11 @@ BEGIN
         -- each step changes its run twice: with room on its page, that stays there
         EXECUTE format('CREATE TABLE %s%I (%s, %s)%s', prefix, item.table_name, item.columns, item.constraints,
                        CASE item.table_name WHEN 'lead_cadence_runs' THEN ' WITH (fillfactor = 90)' ELSE '' END);
+        -- what may be active once; an adopted table may have it twice already (see move.c for what guards that)
+        IF item.table_name = 'lead_cadence_runs' THEN
+            EXECUTE format('CREATE UNIQUE INDEX lead_cadence_runs_active_idx ON %s%I (lead_id, empresa, cadence_id) WHERE status = ''ATIVA''',
+                           prefix, item.table_name);
+        END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         IF owner <> current_user THEN
             EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, owner);
@@ -105,6 +110,11 @@ BEGIN
         INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
         SELECT s.system_identifier::text, d.oid::text
         FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+    END IF;
+
+    -- without that right, the resident worker finds out some seconds later
+    IF has_function_privilege(prefix || 'cadence_wake_worker()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_wake_worker();
     END IF;
 END
 $$;

@@ -3,7 +3,7 @@
 --
 
 CREATE FUNCTION cadence_runner_status(
-    OUT database text, OUT worker_pid int, OUT worker_state text, OUT worker_since timestamptz,
+    OUT database text, OUT workers int, OUT worker_pid int, OUT worker_state text, OUT worker_since timestamptz,
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
     OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,

@@ -17,7 +17,6 @@
 #include "server/registry.h"
 #include "base/settings.h"
 #include "server/supervisor.h"
-#include "server/utility.h"
 
 PG_MODULE_MAGIC;
 
@@ -32,6 +31,5 @@ _PG_init(void)
 	{
 		cadence_registry_install();
 		cadence_supervisor_register();
-		cadence_utility_install();
 	}
 }

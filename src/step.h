@@ -10,7 +10,6 @@
 
 #include "postgres.h"
 
-#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
@@ -21,15 +20,13 @@
 #include "base/uuid.h"
 
 /*
- * The claims of one transaction. Their memory lives until the last of them is
+ * The steps of one claim. Their memory lives until the last of them is
  * recorded, however long one provider takes.
  */
 typedef struct CadenceBatch
 {
 	MemoryContext context;
-	int live;	/* so many are not recorded yet */
-	int ending; /* of those, so many in the record under way */
-	pg_uuid_t claim_id;
+	int live; /* so many are not recorded yet */
 } CadenceBatch;
 
 typedef struct CadenceTemplate
@@ -56,16 +53,21 @@ typedef struct CadenceStep
 	CadenceBatch *batch;
 
 	/* the run, as claimed */
-	HeapTuple row; /* until it is resolved */
 	pg_uuid_t run_id;
 	ItemPointerData ctid; /* where the claim has put it; others may have moved it since */
+	pg_uuid_t claim_id;
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */
 	char *empresa;
 	TimestampTz due;	   /* next_run_at before the claim */
 	TimestampTz lease_end; /* next_run_at while it is ours */
-	int attempts;
-	bool interrupted; /* an earlier claim was never recorded */
+	int attempts_claimed;  /* and its attempts */
+	int attempts;		   /* this one's number, or the last one's where none is made */
+	bool interrupted;	   /* an earlier claim was never recorded */
+	bool has_cadence;	   /* the run names one */
+	pg_uuid_t cadence_id;
+	bool has_position; /* and where it stands in it */
+	int position;	   /* its next_step_ordem */
 
 	/* the step */
 	bool has_step;
@@ -93,10 +95,10 @@ typedef struct CadenceStep
 	CadenceAnswer answer; /* filled in by the transport alone */
 
 	/* its record */
-	RunPlan plan;
+	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */
 	bool late;		 /* nor was it, but the answer has settled the run */
-	bool as_planned; /* the run got the status that the plan says */
+	bool as_decided; /* the run got the status that the transition says */
 	bool recorded;
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;

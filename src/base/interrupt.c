@@ -22,6 +22,7 @@
 
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
@@ -32,6 +33,7 @@
 
 static volatile sig_atomic_t stop_requested = false;
 static volatile sig_atomic_t cancellable = false;
+static bool resident = false;
 static bool settings_changed;
 static int wakeup_pipe[2] = {-1, -1};
 
@@ -110,11 +112,25 @@ cadence_interrupts_install(void)
 	pqsignal(SIGUSR1, on_proc_signal);
 }
 
+/* This process has no caller: between its transactions there is nothing to cancel. */
+void
+cadence_interrupts_set_resident(void)
+{
+	resident = true;
+}
+
 /* Whether what is being done may be cancelled. */
 void
 cadence_set_cancellable(bool value)
 {
 	cancellable = value;
+}
+
+/* Between two transactions an execution can be cancelled, as a whole. */
+void
+cadence_set_cancellable_between(void)
+{
+	cancellable = !resident;
 }
 
 bool
@@ -139,7 +155,13 @@ cadence_wakeup_fd(void)
 	return wakeup_pipe[0];
 }
 
-/* What woke us is looked at from here on; the next wait is for something new. */
+/*
+ * What woke us is looked at from here on; the next wait is for something new.
+ *
+ * Barriers are absorbed here, since every wait comes by, also those of a worker
+ * that ends and must not be interrupted: DROP DATABASE of any database waits
+ * for all processes of the server.
+ */
 void
 cadence_drain_wakeups(void)
 {
@@ -148,11 +170,25 @@ cadence_drain_wakeups(void)
 	while (read(wakeup_pipe[0], buffer, sizeof(buffer)) > 0)
 		;
 	ResetLatch(MyLatch);
+	if (ProcSignalBarrierPending)
+		ProcessProcSignalBarrier();
+}
+
+/*
+ * Waits until something wakes this process, at most so long. The latch alone
+ * would not do: a wait for a lock inside a transaction may have reset it.
+ */
+void
+cadence_sleep(int at_most_ms)
+{
+	(void) WaitLatchOrSocket(MyLatch,
+							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 wakeup_pipe[0], Max(at_most_ms, 0), PG_WAIT_EXTENSION);
 }
 
 /*
  * Between two waits, with no transaction open: settings are read again, and
- * barriers are absorbed (DROP DATABASE of any database waits for that).
+ * whatever else the server asks of its processes is done.
  */
 void
 cadence_process_interrupts(void)
@@ -166,6 +202,8 @@ cadence_process_interrupts(void)
 	}
 	if (!stop_requested)
 		CHECK_FOR_INTERRUPTS();
+	else if (ProcSignalBarrierPending)
+		ProcessProcSignalBarrier();
 }
 
 /*

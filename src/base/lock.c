@@ -84,6 +84,16 @@ cadence_lock_wait(CadenceLockKind kind, uint64 key, int timeout_ms)
 	return taken;
 }
 
+/* Queues for a lock for the transaction under way, as long as its lock_timeout allows. */
+void
+cadence_lock_hold(CadenceLockKind kind, uint64 key)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, kind, key);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
 /* One that is held by the session. */
 void
 cadence_lock_release(CadenceLockKind kind, uint64 key)

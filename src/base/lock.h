@@ -12,11 +12,13 @@
 typedef enum CadenceLockKind
 {
 	CADENCE_LOCK_EXECUTION = 0xCADE, /* callers begin one after the other */
-	CADENCE_LOCK_CLAIMANT			 /* its holder lives, and so do its claims */
+	CADENCE_LOCK_CLAIMANT,			 /* its holder lives, and so do its claims */
+	CADENCE_LOCK_ENROLMENT			 /* who makes runs of a cadence active */
 } CadenceLockKind;
 
 extern bool cadence_lock_try(CadenceLockKind kind, uint64 key, bool session);
 extern bool cadence_lock_wait(CadenceLockKind kind, uint64 key, int timeout_ms);
+extern void cadence_lock_hold(CadenceLockKind kind, uint64 key);
 extern void cadence_lock_release(CadenceLockKind kind, uint64 key);
 
 #endif

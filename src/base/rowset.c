@@ -26,16 +26,17 @@
 #define ROWSET_MEMORY_KB (64 * 1024)
 
 /*
- * An empty set, known to the statements of the open SPI connection until
- * rowset_end(). There can be one at a time.
+ * An empty set, known to the statements of the open SPI connection by its name
+ * until rowset_end().
  */
 void
-rowset_begin(Rowset *rows, const RowsetColumn *columns, int ncolumns)
+rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *columns, int ncolumns)
 {
 	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
 	int rc;
 
 	Assert(ncolumns <= ROWSET_COLUMNS_MAX);
+	rows->name = name;
 	rows->desc = CreateTemplateTupleDesc(ncolumns);
 	for (int i = 0; i < ncolumns; i++)
 		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
@@ -43,8 +44,8 @@ rowset_begin(Rowset *rows, const RowsetColumn *columns, int ncolumns)
 	rows->n = rows->column = 0;
 
 	/* an error may have left one behind */
-	(void) SPI_unregister_relation(ROWSET_NAME);
-	relation->md.name = pstrdup(ROWSET_NAME);
+	(void) SPI_unregister_relation(name);
+	relation->md.name = pstrdup(name);
 	relation->md.tupdesc = rows->desc;
 	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
 	relation->md.enrtuples = 1;
@@ -56,10 +57,17 @@ rowset_begin(Rowset *rows, const RowsetColumn *columns, int ncolumns)
 				 errmsg("could not register a batch of rows: %s", SPI_result_code_string(rc))));
 }
 
+/* The one set of most statements. */
+void
+rowset_begin(Rowset *rows, const RowsetColumn *columns, int ncolumns)
+{
+	rowset_begin_as(rows, ROWSET_NAME, columns, ncolumns);
+}
+
 void
 rowset_end(Rowset *rows)
 {
-	SPI_unregister_relation(ROWSET_NAME);
+	SPI_unregister_relation(rows->name);
 	tuplestore_end(rows->store);
 }
 

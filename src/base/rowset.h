@@ -25,6 +25,7 @@ typedef struct RowsetColumn
 
 typedef struct Rowset
 {
+	const char *name;
 	TupleDesc desc;
 	Tuplestorestate *store;
 	int n; /* rows */
@@ -36,6 +37,8 @@ typedef struct Rowset
 } Rowset;
 
 extern void rowset_begin(Rowset *rows, const RowsetColumn *columns, int ncolumns);
+extern void rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *columns,
+							int ncolumns);
 extern void rowset_end(Rowset *rows);
 
 /* Each fills in the next column; the last one of a row stores it. */

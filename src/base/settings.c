@@ -15,8 +15,6 @@
 #include "utils/varlena.h"
 
 #include "base/compat.h"
-#include "engine/execution.h"
-#include "server/registry.h"
 #include "base/settings.h"
 
 int cadence_batch_size = 500;
@@ -51,8 +49,9 @@ static const IntSetting int_settings[] = {
 	{"cadence_runner.max_in_flight", "How many messages may be on their way at once.",
 	 "The server's max_files_per_process bounds it too: a third of that many sockets at most.",
 	 &cadence_max_in_flight, 1, 10000, 0},
-	{"cadence_runner.workers", "How many processes share a large execution.",
-	 "By default half of the cores, from two to four. They come out of "
+	{"cadence_runner.workers",
+	 "How many processes share a large execution, or the work of a database with resident workers.",
+	 "By default half of the cores, from one to four. They come out of "
 	 "max_worker_processes; if that has fewer to give, fewer are used.",
 	 &cadence_workers, 1, CADENCE_WORKERS_MAX, 0},
 	{"cadence_runner.lease", "How long a taken run belongs to the execution that took it.",
@@ -77,15 +76,11 @@ static const IntSetting int_settings[] = {
 	 "0 keeps them for ever.", &cadence_log_retention, 0, INT_MAX, GUC_UNIT_MIN},
 };
 
-/*
- * Half of the cores, since the other processes of the server and the providers
- * at work have theirs. Two are worth it even on one core: while one of them
- * waits for the disk, the other sends.
- */
+/* Half of the cores: the server's other processes and the providers at work need theirs. */
 static int
 default_workers(void)
 {
-	return Max(2, Min(4, (int) (sysconf(_SC_NPROCESSORS_ONLN) / 2)));
+	return Max(1, Min(4, (int) (sysconf(_SC_NPROCESSORS_ONLN) / 2)));
 }
 
 /* A list that can not be read must not pass as an empty one. */
@@ -96,10 +91,10 @@ check_databases(char **value, void **extra, GucSource source)
 	List *names;
 	bool ok = SplitIdentifierString(copy, ',', &names);
 
-	if (ok && list_length(names) > CADENCE_RESIDENTS_MAX)
+	if (ok && list_length(names) > CADENCE_DATABASES_MAX)
 	{
 		GUC_check_errdetail("There can be resident workers in %d databases.",
-							CADENCE_RESIDENTS_MAX);
+							CADENCE_DATABASES_MAX);
 		ok = false;
 	}
 	else if (!ok)

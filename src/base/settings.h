@@ -7,6 +7,12 @@
 
 #include "postgres.h"
 
+/* The most workers that one execution, or one database with resident workers, can have. */
+#define CADENCE_WORKERS_MAX 16
+
+/* The most databases that can have resident workers. */
+#define CADENCE_DATABASES_MAX 64
+
 extern int cadence_batch_size;
 extern int cadence_max_in_flight;
 extern int cadence_workers;

@@ -6,8 +6,25 @@
 
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "base/statement.h"
+
+static void
+free_plan(void *plan)
+{
+	SPI_freeplan(plan);
+}
+
+static void
+free_plan_with(MemoryContext context, SPIPlanPtr plan)
+{
+	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(*callback));
+
+	*callback = (MemoryContextCallback){.func = free_plan, .arg = plan};
+	MemoryContextRegisterResetCallback(context, callback);
+}
 
 /*
  * A plan for all values, from the first time on: none of ours is better for
@@ -16,7 +33,9 @@
 static void
 prepare(Statement *statement)
 {
-	SPIPlanPtr plan = SPI_prepare_cursor(statement->sql, statement->nargs, (Oid *) statement->types,
+	/* its name is what logs, statistics and tests know it by */
+	char *sql = psprintf("/* cadence_runner: %s */ %s", statement->what, statement->sql);
+	SPIPlanPtr plan = SPI_prepare_cursor(sql, statement->nargs, (Oid *) statement->types,
 										 CURSOR_OPT_GENERIC_PLAN);
 
 	if (plan == NULL || (!statement->in_query && SPI_keepplan(plan) != 0))
@@ -24,6 +43,32 @@ prepare(Statement *statement)
 						errmsg("could not prepare %s: %s", statement->what,
 							   SPI_result_code_string(SPI_result))));
 	statement->plan = plan;
+	if (statement->context != NULL && !statement->in_query)
+		free_plan_with(statement->context, plan);
+}
+
+static int
+run(Statement *statement, Datum *values, const char *nulls, int limit)
+{
+	if (statement->latest)
+		return SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(),
+									InvalidSnapshot, false, true, limit);
+	return SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
+}
+
+/*
+ * A table may be altered under a plan, which then follows: values of another
+ * type than their reader believes would be followed into nowhere.
+ */
+static void
+check_types(const Statement *statement)
+{
+	TupleDesc desc = SPI_tuptable->tupdesc;
+
+	for (int i = 0; i < statement->nreturns; i++)
+		if (i >= desc->natts || TupleDescAttr(desc, i)->atttypid != statement->returns[i])
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("%s failed: a column has changed its type", statement->what)));
 }
 
 /*
@@ -41,9 +86,11 @@ statement_execute(Statement *statement, Datum *values, const char *nulls, int li
 
 	if (statement->plan == NULL)
 		prepare(statement);
-	rc = SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
+	rc = run(statement, values, nulls, limit);
 	MemoryContextSwitchTo(context);
 	if (rc != statement->expected)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("%s failed: %s", statement->what, SPI_result_code_string(rc))));
+	if (statement->returns != NULL)
+		check_types(statement);
 }

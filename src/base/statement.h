@@ -24,13 +24,17 @@
 
 typedef struct Statement
 {
-	const char *what; /* for an error's text */
+	const char *what; /* its name, also in an error's text */
 	char *sql;
 	int nargs;
 	const Oid *types;
-	int expected;  /* SPI's result code */
+	int expected;		/* SPI's result code */
+	const Oid *returns; /* what the columns that are read must be; NULL: none is read as its type */
+	int nreturns;
 	bool in_query; /* part of somebody's query: sees what that sees, and its plan is not kept */
-	void *plan;	   /* prepared at the first use, kept for the session */
+	bool latest;   /* sees what is committed now, whatever the transaction's isolation */
+	MemoryContext context; /* its plan goes with this one; NULL: with the session */
+	void *plan;			   /* prepared at the first use */
 } Statement;
 
 #define STATEMENT(purpose, text, argtypes, result) \
@@ -38,11 +42,21 @@ typedef struct Statement
 				 .sql = (text),                    \
 				 .nargs = lengthof(argtypes),      \
 				 .types = (argtypes),              \
-				 .expected = (result)})
+				 .expected = (result),             \
+				 .context = CurrentMemoryContext})
 
 /* One that works on the rows of a Rowset (see rowset.h). */
 #define ROWS_STATEMENT(purpose, text, result) \
-	((Statement){.what = (purpose), .sql = (text), .expected = (result)})
+	((Statement){                             \
+		.what = (purpose), .sql = (text), .expected = (result), .context = CurrentMemoryContext})
+
+/* What a statement's columns must be: its reader takes the values as such. */
+#define STATEMENT_RETURNS(statement, resulttypes) \
+	((statement).returns = (resulttypes), (statement).nreturns = lengthof(resulttypes))
+
+/* What a statement's columns must be: its reader takes the values as such. */
+#define STATEMENT_RETURNS(statement, resulttypes) \
+	((statement).returns = (resulttypes), (statement).nreturns = lengthof(resulttypes))
 
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
 

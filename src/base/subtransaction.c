@@ -18,8 +18,8 @@
 
 /*
  * Works on items in a subtransaction, deferred constraints included. Returns
- * NULL, or, in the current memory context, the error that undid it; a stop is
- * no item's fault, and is raised.
+ * NULL, or, in the current memory context, the error that undid it; that a stop
+ * cancelled it is no item's fault, and is raised.
  */
 ErrorData *
 cadence_try(CadenceWork work, void *arg, int first, int n)
@@ -46,7 +46,8 @@ cadence_try(CadenceWork work, void *arg, int first, int n)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
-	if (error != NULL && cadence_stop_requested())
+	if (error != NULL && cadence_stop_requested() &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		ThrowErrorData(error);
 	return error;
 }

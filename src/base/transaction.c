@@ -23,7 +23,6 @@
 
 #include "base/compat.h"
 #include "base/interrupt.h"
-#include "server/registry.h"
 #include "base/transaction.h"
 
 /*
@@ -32,6 +31,7 @@
  */
 #define TRANSACTION_TIMEOUT_MS 15000
 
+static CadenceTransactionCheck transaction_check;
 static int guc_level;
 static MemoryContext outer_context;
 
@@ -48,18 +48,13 @@ set_for_session(const char *name, const char *value)
 }
 
 /*
- * What every transaction of this session starts from, whatever the defaults of
- * the server, the database and the role are.
- *
- * The tables' schema is on the search path for the sake of adopted plpgsql
- * triggers that name their tables without one; our own SQL qualifies every
- * name, operators too (see statement.h).
+ * What every transaction of this session starts from, the first one too,
+ * whatever the defaults of the server, the database and the role are.
  */
-void
-cadence_session_init(const char *schema_name)
+static void
+init_session(void)
 {
-	set_for_session("search_path",
-					psprintf("pg_catalog, %s, pg_temp", quote_identifier(schema_name)));
+	set_for_session("search_path", "pg_catalog, pg_temp");
 	set_for_session("default_transaction_isolation", "read committed");
 	set_for_session("default_transaction_read_only", "off");
 	set_for_session("default_transaction_deferrable", "off");
@@ -81,6 +76,18 @@ cadence_session_init(const char *schema_name)
 	set_for_session("enable_seqscan", "off");
 	set_for_session("client_min_messages", "warning");
 	set_for_session("application_name", "cadence_runner");
+}
+
+/*
+ * The tables' schema is on the search path for the sake of adopted plpgsql
+ * triggers that name their tables without one; our own SQL qualifies every
+ * name, operators too (see statement.h).
+ */
+void
+cadence_session_init(const char *schema_name)
+{
+	set_for_session("search_path",
+					psprintf("pg_catalog, %s, pg_temp", quote_identifier(schema_name)));
 }
 
 /*
@@ -119,13 +126,25 @@ cadence_session_hurry(void)
 	set_for_session("synchronous_commit", "local");
 }
 
+/* Set by what loads tables, so that there are none without it. */
+void
+cadence_xact_set_check(CadenceTransactionCheck check)
+{
+	transaction_check = check;
+}
+
 /*
  * Opens a transaction with a snapshot and an SPI connection. activity is what
  * pg_stat_activity shows meanwhile.
  */
 void
-cadence_xact_begin(const CadenceTables *tables, const char *activity)
+cadence_xact_begin(const struct CadenceTables *tables, const char *activity)
 {
+	static bool session_is_ready = false;
+
+	if (!session_is_ready)
+		init_session();
+	session_is_ready = true;
 	outer_context = CurrentMemoryContext;
 	pgstat_report_activity(STATE_RUNNING, activity);
 	SetCurrentStatementStartTimestamp();
@@ -137,7 +156,7 @@ cadence_xact_begin(const CadenceTables *tables, const char *activity)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 	if (tables != NULL)
-		cadence_tables_check_owner(tables);
+		transaction_check(tables);
 }
 
 /*
@@ -170,7 +189,7 @@ cadence_xact_commit(void)
 	AtEOXact_GUC(false, guc_level);
 	ForceSyncCommit();
 	CommitTransactionCommand();
-	cadence_set_cancellable(!registry_is_resident());
+	cadence_set_cancellable_between();
 	MemoryContextSwitchTo(outer_context);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -186,7 +205,7 @@ cadence_xact_abort(void)
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	cadence_set_cancellable(false);
 	AbortOutOfAnyTransaction();
-	cadence_set_cancellable(!registry_is_resident());
+	cadence_set_cancellable_between();
 	MemoryContextSwitchTo(outer_context);
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);

@@ -1,22 +1,21 @@
 /*
- * orphans.h
- *		Claims whose process is gone.
+ * abandoned.h
+ *		Claims whose worker is gone.
  */
-#ifndef CADENCE_ORPHANS_H
-#define CADENCE_ORPHANS_H
+#ifndef CADENCE_ABANDONED_H
+#define CADENCE_ABANDONED_H
 
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
 
+#include "claim/claimant.h"
 #include "schema/tables.h"
 
-typedef struct CadenceOrphans CadenceOrphans;
+typedef struct CadenceAbandoned CadenceAbandoned;
 
-extern CadenceOrphans *cadence_orphans_create(const CadenceTables *tables);
-extern void cadence_orphans_note_halted(CadenceOrphans *orphans);
-extern uint64 cadence_orphans_release(CadenceOrphans *orphans, TimestampTz due);
-extern bool cadence_orphans_have_ended(const CadenceOrphans *orphans);
-extern void cadence_orphans_forget(CadenceOrphans *orphans);
+extern CadenceAbandoned *cadence_abandoned_create(const CadenceTables *tables,
+												  const CadenceClaimant *claimant);
+extern int cadence_abandoned_release(CadenceAbandoned *abandoned, TimestampTz due);
 
 #endif

@@ -1,17 +1,57 @@
 /*
  * pipeline.h
- *		One execution, from the claim to the log.
+ *		The pipeline of one worker: claim, resolve, send, record.
+ *
+ * Its parts own their state; what is here calls them. An execution
+ * (execution.h) and a resident worker turn it until they have enough.
  */
 #ifndef CADENCE_PIPELINE_H
 #define CADENCE_PIPELINE_H
 
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
+#include "datatype/timestamp.h"
 
-#include "engine/execution.h"
+#include "engine/claiming.h"
+#include "engine/recording.h"
+#include "engine/sender.h"
+#include "provider/provider.h"
+#include "record/runlog.h"
+#include "record/summary.h"
+#include "schema/tables.h"
 
-extern StringInfo cadence_pipeline_execute(CadenceShared *shared);
-extern StringInfo cadence_pipeline_help(CadenceShared *shared, ErrorData **error);
+typedef struct Pipeline
+{
+	MemoryContext context;
+	const CadenceTables *tables;
+	CadenceProviders *providers;
+	CadenceSummary *summary;
+	CadenceLog *log;
+	Claiming claiming;
+	Sender sender;
+	Recording recording;
+	TimestampTz now; /* when the clock was last read for a turn */
+} Pipeline;
+
+/* Something that must not prevent what comes after it. */
+typedef void (*PipelineAction)(Pipeline *pipeline);
+
+extern MemoryContext pipeline_begin(Pipeline *pipeline, const char *trigger);
+extern void pipeline_prepare(Pipeline *pipeline, Oid schema, TimestampTz due_until,
+							 int max_in_flight);
+extern bool pipeline_read_clock(Pipeline *pipeline);
+extern void pipeline_turn(Pipeline *pipeline);
+extern void pipeline_wait(Pipeline *pipeline, int at_most_ms);
+extern bool pipeline_is_busy(const Pipeline *pipeline);
+extern void pipeline_set_summary(Pipeline *pipeline, CadenceSummary *summary);
+extern void pipeline_log(Pipeline *pipeline, bool finished);
+extern void pipeline_end_claims(Pipeline *pipeline);
+extern bool pipeline_prune_log(Pipeline *pipeline);
+extern void pipeline_note_failure(Pipeline *pipeline, const ErrorData *error);
+extern ErrorData *pipeline_catch(Pipeline *pipeline);
+extern bool pipeline_try(Pipeline *pipeline, PipelineAction action);
+
+/* shutdown.c */
+extern void pipeline_shutdown(Pipeline *pipeline, bool in_a_hurry);
 
 #endif

@@ -1,141 +1,122 @@
 /*
- * winddown.c
- *		The end of an execution that did not finish by itself.
+ * shutdown.c
+ *		The end of a pipeline that did not finish by itself.
  *
- * What is under way gets a short grace, what is done is recorded, what was taken
- * but not sent is given back, and the execution is logged, before its error
- * reaches the caller.
+ * What is under way gets a short grace or ends by its own time-outs, what has
+ * ended is recorded, and what was taken but not sent is given back.
  */
 #include "postgres.h"
 
 #include "portability/instr_time.h"
-#include "utils/memutils.h"
 
 #include "base/interrupt.h"
-#include "engine/pipeline_state.h"
 #include "base/transaction.h"
+#include "engine/pipeline.h"
 
-/* How long transfers may take to end once the execution is told to stop. */
+/* How long transfers may take to end when the server stops. */
 #define GRACE_MS 1000
 
-/* How often a resident worker that ends tries to record what it knows. */
+/* The longest wait for transfers before a stop is looked for. */
+#define WAIT_MS 1000
+
+/* How often a worker that nobody has told to stop tries to record what it knows. */
 #define RECORD_ATTEMPTS 20
+
+static long
+elapsed_ms(const instr_time *since)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, *since);
+	return (long) INSTR_TIME_GET_MILLISEC(now);
+}
 
 /*
  * A server that stops, or a caller that is gone, does not wait for a slow
  * provider. Whatever else ends an execution is no reason to break off what is
- * under way: each transfer ends by its own time-out. A resident worker has no
- * time for that: everybody else's steps wait for it to come back.
+ * under way.
  */
 static void
-drain(Pipeline *p)
+drain(Pipeline *p, bool in_a_hurry)
 {
-	bool in_a_hurry = false;
+	bool has_grace = false;
 	instr_time since;
 
-	while (pipeline_in_flight(p) > 0)
+	while (sender_in_flight(&p->sender) > 0)
 	{
-		instr_time now;
-
-		INSTR_TIME_SET_CURRENT(now);
-		if (!in_a_hurry && (cadence_stop_requested() || p->resident))
+		if (!has_grace && (cadence_stop_requested() || in_a_hurry))
 		{
-			in_a_hurry = true;
-			since = now;
+			has_grace = true;
+			INSTR_TIME_SET_CURRENT(since);
 		}
-		if (in_a_hurry)
-		{
-			INSTR_TIME_SUBTRACT(now, since);
-			if (INSTR_TIME_GET_MILLISEC(now) >= GRACE_MS)
-				break;
-		}
-		cadence_drain_wakeups();
-		helpers_listen(p);
-		pipeline_wait(p, in_a_hurry ? GRACE_MS / 10 : WAIT_MS);
+		if (has_grace && elapsed_ms(&since) >= GRACE_MS)
+			break;
+		cadence_process_interrupts();
+		sender_wait(&p->sender, has_grace ? GRACE_MS / 10 : WAIT_MS);
 	}
+	sender_abandon(&p->sender);
 }
 
 static void
-abandon_rest(Pipeline *p)
+drain_patiently(Pipeline *p)
 {
-	if (pipeline_in_flight(p) == 0)
-		return;
-	p->transport->abandon(p->dispatcher);
-	pipeline_collect_done(p);
+	drain(p, false);
 }
 
-void
-pipeline_give_back_waiting(Pipeline *p)
+static void
+drain_in_a_hurry(Pipeline *p)
 {
-	CadenceRequest *request;
-
-	while ((request = cadence_queue_pop_any(&p->queue)) != NULL)
-		pipeline_give_back(p, cadence_step_of(request));
+	drain(p, true);
 }
 
-/*
- * Runs one thing that must not prevent what comes after it; false when it
- * failed, with a warning.
- */
-bool
-pipeline_attempt(Pipeline *p, void (*action)(Pipeline *))
+static void
+record_rest(Pipeline *p)
 {
-	volatile bool ok = true;
-
-	PG_TRY();
-	{
-		action(p);
-	}
-	PG_CATCH();
-	{
-		ErrorData *error = turn_catch_error(p->context);
-
-		ok = false;
-		cadence_forget_cancel();
-		ereport(WARNING, (errcode(error->sqlerrcode),
-						  errmsg("a part of an execution failed: %s", error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	return ok;
+	recording_write_each(&p->recording, p->tables);
 }
 
-/*
- * A worker that comes back by itself has the time to wait for a lock: what it
- * knows and does not record becomes uncertain.
- */
+static void
+record_essentials(Pipeline *p)
+{
+	recording_write_essentials(&p->recording, p->tables);
+}
+
+/* What is known and not recorded becomes uncertain: a lock is worth waiting for. */
 static void
 record_patiently(Pipeline *p)
 {
-	for (int i = 0; i < RECORD_ATTEMPTS && p->resident && p->done.n > 0; i++)
+	for (int i = 0; i < RECORD_ATTEMPTS && p->recording.n > 0; i++)
 	{
+		if (i > 0)
+			cadence_sleep(WAIT_MS);
+		cadence_process_interrupts();
+		(void) pipeline_try(p, record_rest);
 		if (cadence_stop_requested())
 			return;
-		if (i > 0)
-			pipeline_wait(p, WAIT_MS);
-		cadence_drain_wakeups();
-		pipeline_attempt(p, turn_record_rest);
 	}
 }
 
 /*
- * Ends an execution that did not finish by itself.
+ * Ends a pipeline that did not finish by itself. In a hurry: everybody else's
+ * steps wait for this worker to come back.
  */
 void
-pipeline_wind_down(Pipeline *p)
+pipeline_shutdown(Pipeline *p, bool in_a_hurry)
 {
 	cadence_forget_cancel();
-	pipeline_give_back_waiting(p);
-	pipeline_attempt(p, drain);
-	pipeline_attempt(p, abandon_rest);
+	sender_give_back_waiting(&p->sender);
+	if (!pipeline_try(p, in_a_hurry ? drain_in_a_hurry : drain_patiently))
+		sender_abandon(&p->sender);
 	cadence_forget_cancel();
-	record_patiently(p);
-	if (cadence_stop_requested())
-		cadence_session_hurry();
-	if (!pipeline_attempt(p, turn_record_rest) || p->done.n > 0)
-	{
-		cadence_forget_cancel();
-		cadence_session_hurry();
-		pipeline_attempt(p, turn_record_essentials);
-	}
+	if (!cadence_stop_requested())
+		record_patiently(p);
+	if (p->recording.n == 0)
+		return;
+	cadence_session_hurry();
+	(void) pipeline_try(p, record_rest);
+	if (p->recording.n == 0)
+		return;
+	cadence_forget_cancel();
+	(void) pipeline_try(p, record_essentials);
 }

@@ -1,141 +1,119 @@
 /*
  * event.c
- *		The column "detalhes" of an event, from a step that has ended.
+ *		Events: what has happened to a run, for people to read.
  *
- * All return jsonb in the current memory context, built as such: a batch has a
- * thousand of them, and as text each would be written and parsed again. The
- * step's plan must be made.
+ * An adopted table may forbid NULL where ours allows it.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
-#include "utils/datetime.h"
-#include "utils/json.h"
-#include "utils/jsonb.h"
-#include "utils/numeric.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/rowset.h"
+#include "base/statement.h"
+#include "base/uuid.h"
 #include "record/event.h"
-#include "provider/provider.h"
 
-static void
-push_string(JsonbParseState **details, JsonbIteratorToken token, const char *text)
+struct CadenceEvents
 {
-	JsonbValue value = {.type = jbvString};
+	Statement insert;
+};
 
-	value.val.string.val = (char *) text;
-	value.val.string.len = strlen(text);
-	pushJsonbValue(details, token, &value);
-}
+static const RowsetColumn event_columns[] = {{"id", UUIDOID},
+											 {"run_id", UUIDOID},
+											 {"ordem", INT4OID},
+											 {"template", TEXTOID},
+											 {"tipo", TEXTOID},
+											 {"detalhes", JSONBOID},
+											 {"said_since", TIMESTAMPTZOID}};
 
-static void
-add_text(JsonbParseState **details, const char *key, const char *text)
+/* A value for a column; an adopted one may not be null, and then gets a neutral one. */
+static char *
+value_or(Oid events, const char *column, const char *value, const char *otherwise)
 {
-	push_string(details, WJB_KEY, key);
-	push_string(details, WJB_VALUE, text);
-}
+	HeapTuple tuple = SearchSysCacheAttName(events, column);
+	bool is_required = false;
 
-static void
-add_int(JsonbParseState **details, const char *key, int64 number)
-{
-	JsonbValue value = {.type = jbvNumeric};
-
-	value.val.numeric = int64_to_numeric(number);
-	push_string(details, WJB_KEY, key);
-	pushJsonbValue(details, WJB_VALUE, &value);
-}
-
-static void
-add_true(JsonbParseState **details, const char *key)
-{
-	JsonbValue value = {.type = jbvBool};
-
-	value.val.boolean = true;
-	push_string(details, WJB_KEY, key);
-	pushJsonbValue(details, WJB_VALUE, &value);
-}
-
-static void
-add_time(JsonbParseState **details, const char *key, TimestampTz time)
-{
-	char *text = palloc(MAXDATELEN + 1);
-
-	JsonEncodeDateTime(text, TimestampTzGetDatum(time), TIMESTAMPTZOID, NULL);
-	add_text(details, key, text);
-}
-
-static JsonbParseState *
-begin_details(void)
-{
-	JsonbParseState *details = NULL;
-
-	pushJsonbValue(&details, WJB_BEGIN_OBJECT, NULL);
-	return details;
-}
-
-static Datum
-end_details(JsonbParseState *details)
-{
-	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&details, WJB_END_OBJECT, NULL)));
-}
-
-/* What both kinds of event say about the attempt. */
-static void
-add_attempt_details(JsonbParseState **details, const CadenceStep *step)
-{
-	if (step->canal != NULL)
-		add_text(details, "canal", step->canal);
-	if (step->request.provider != NULL)
+	if (HeapTupleIsValid(tuple))
 	{
-		add_text(details, "provedor", step->request.configuration->name);
-		add_int(details, "tentativa", step->attempts);
-		add_text(details, "chave", step->key_text);
+		is_required = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+		ReleaseSysCache(tuple);
 	}
-	if (step->answer.http_status != 0)
-		add_int(details, "http_status", step->answer.http_status);
-	if (step->answer.elapsed_us > 0)
-		add_int(details, "duracao_ms", step->answer.elapsed_us / 1000);
-	if (step->lost || step->late)
-		add_true(details, "tardio");
-	if (step->record_problem != NULL)
-		add_text(details, "registro", step->record_problem);
+	return is_required ? psprintf("COALESCE(%s, %s)", value, otherwise) : pstrdup(value);
 }
 
-Datum
-event_sent_details(const CadenceStep *step)
+static char *
+insert_sql(const CadenceTables *t)
 {
-	JsonbParseState *details = begin_details();
+	Oid events = get_relname_relid("lead_cadence_events", t->schema);
 
-	add_attempt_details(&details, step);
-	if (step->answer.message_id != NULL)
-		add_text(&details, "message_id", step->answer.message_id);
-	return end_details(details);
+	return psprintf(
+		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
+		"tipo_evento, detalhes, created_at) "
+		"SELECT d.id, d.run_id, %s, %s, d.tipo::%s, d.detalhes, " NOW " FROM " ROWSET_NAME
+		" AS d WHERE d.said_since IS NULL OR NOT EXISTS ("
+		"SELECT FROM (SELECT x.detalhes, x.created_at FROM %s AS x "
+		"WHERE x.lead_cadence_run_id " EQ " d.run_id "
+		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e "
+		"WHERE e.created_at " GE " d.said_since "
+		"AND e.detalhes " JSON_TEXT " 'codigo' " EQ " (d.detalhes " JSON_TEXT
+		" 'codigo') AND e.detalhes " JSON_TEXT " 'erro' " EQ " (d.detalhes " JSON_TEXT " 'erro'))",
+		t->events, value_or(events, "step_ordem", "d.ordem", "0"),
+		value_or(events, "template_codigo", "d.template", "''"), t->event_type_type, t->events);
 }
 
-Datum
-event_scheduled_details(const CadenceStep *step)
+/*
+ * In the current memory context.
+ */
+CadenceEvents *
+cadence_events_create(const CadenceTables *t)
 {
-	JsonbParseState *details = begin_details();
+	CadenceEvents *events = palloc0(sizeof(*events));
 
-	add_time(&details, "next_run_at", step->plan.next_due);
-	return end_details(details);
+	events->insert = ROWS_STATEMENT("writing events", insert_sql(t), SPI_OK_INSERT);
+	return events;
 }
 
-Datum
-event_error_details(const CadenceStep *step)
+static void
+put_event(Rowset *rows, const CadenceEvent *event)
 {
-	JsonbParseState *details = begin_details();
+	pg_uuid_t id;
 
-	add_text(&details, "codigo", step->reason.code);
-	add_text(&details, "erro", step->reason.text);
-	if (step->opt_out_motivo != NULL)
-		add_text(&details, "motivo", step->opt_out_motivo);
-	add_attempt_details(&details, step);
-	if (!step->lost && step->plan.permanent)
-		add_true(&details, "permanente");
-	if (!step->lost && step->plan.exhausted)
-		add_true(&details, "tentativas_esgotadas");
-	if (!step->lost && step->as_planned && step->plan.has_due)
-		add_time(&details, "proxima_tentativa", step->plan.next_due);
-	return end_details(details);
+	cadence_uuid_v7(&id);
+	rowset_put_uuid(rows, &id);
+	rowset_put_uuid(rows, event->run_id);
+	if (event->has_ordem)
+		rowset_put_int(rows, event->ordem);
+	else
+		rowset_put_null(rows);
+	rowset_put_text(rows, event->template_codigo);
+	rowset_put_text(rows, event->type);
+	rowset_put_datum(rows, event->detalhes);
+	if (event->said_since != 0)
+		rowset_put_time(rows, event->said_since);
+	else
+		rowset_put_null(rows);
+}
+
+/*
+ * Writes events inside the caller's transaction and SPI connection.
+ */
+void
+cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n)
+{
+	Rowset rows;
+
+	if (n == 0)
+		return;
+	rowset_begin(&rows, event_columns, lengthof(event_columns));
+	for (int i = 0; i < n; i++)
+		put_event(&rows, &list[i]);
+	statement_execute(&events->insert, NULL, NULL, 0);
+	rowset_end(&rows);
 }

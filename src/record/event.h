@@ -1,14 +1,34 @@
 /*
  * event.h
- *		The column "detalhes" of an event, from a step that has ended.
+ *		Events: what has happened to a run, for people to read.
  */
 #ifndef CADENCE_EVENT_H
 #define CADENCE_EVENT_H
 
 #include "step.h"
+#include "schema/tables.h"
 
+typedef struct CadenceEvents CadenceEvents;
+
+typedef struct CadenceEvent
+{
+	const pg_uuid_t *run_id;
+	bool has_ordem;
+	int ordem;
+	const char *template_codigo; /* NULL: none */
+	const char *type;			 /* AGENDADO, DISPARADO or ERRO */
+	Datum detalhes;				 /* jsonb */
+	TimestampTz said_since;		 /* not again if the last one says the same since then; 0: always */
+} CadenceEvent;
+
+extern CadenceEvents *cadence_events_create(const CadenceTables *tables);
+extern void cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n);
+
+/* The column "detalhes", in the current memory context. */
 extern Datum event_sent_details(const CadenceStep *step);
-extern Datum event_scheduled_details(const CadenceStep *step);
 extern Datum event_error_details(const CadenceStep *step);
+extern Datum event_scheduled_details(TimestampTz due, const char *decision);
+extern Datum event_cancelled_details(const char *motivo);
+extern Datum event_settled_details(const Datum *uncertain);
 
 #endif

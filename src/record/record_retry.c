@@ -1,64 +1,62 @@
 /*
  * record_retry.c
- *		Record, where a batch was refused: step by step, and piece by piece.
+ *		Record, where a batch was refused: in halves, and piece by piece.
  *
- * Some row of it was, perhaps only by a deferred constraint. Each step is
- * recorded in a subtransaction of its own, and of a step that its tables refuse,
- * each piece in one of its own.
+ * Some row of it was, perhaps only by a deferred constraint. Whose fault that is
+ * shows in recording a step alone: halves are recorded in subtransactions until
+ * those that are refused are single steps, and of a step that its tables refuse,
+ * each piece is recorded in a subtransaction of its own.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "base/interrupt.h"
-#include "record/record.h"
 #include "base/sqlerror.h"
+#include "base/subtransaction.h"
 #include "base/transaction.h"
+#include "record/record.h"
 
 /* What the moment prevents is tried as a whole until so shortly before the lease's end. */
 #define LAST_CHANCE_US (5 * USECS_PER_SEC)
 
-/* So many steps that wait for a lock in vain are enough: the rest would wait as long. */
+/* So many steps that wait for a lock in vain are enough for one transaction. */
 #define UNSETTLED_MAX 3
 
-/* One piece of one step, in a subtransaction; NULL, or the error that undid it. */
-static ErrorData *
-try_record(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
+typedef struct Retry
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData *volatile error = NULL;
+	CadenceRecorder *recorder;
+	CadenceStep **steps;
+	RecordPiece piece;
+	int unsettled;
+} Retry;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		cadence_record_piece(r, &step, 1, piece);
-		cadence_xact_fire_deferred();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return error;
+/* Only what its deferred constraints have accepted, too, counts as recorded. */
+static void
+record_some(void *arg, int first, int n)
+{
+	Retry *retry = arg;
+
+	cadence_record_piece(retry->recorder, &retry->steps[first], n, retry->piece);
+	cadence_xact_fire_deferred();
+	for (int i = first; retry->piece == RECORD_ALL && i < first + n; i++)
+		retry->steps[i]->recorded = true;
+}
+
+static ErrorData *
+try_piece(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
+{
+	Retry retry = {.recorder = r, .steps = &step, .piece = piece};
+
+	return cadence_try(record_some, &retry, 0, 1);
 }
 
 /* Of the moment, not of the row: a lock, a deadlock, a full disk, a stop. */
 static bool
 is_of_the_moment(const ErrorData *error)
 {
-	return error != NULL &&
-		   (sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode));
+	return sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode);
 }
 
 /* The first error says why a step is not recorded as it should be. */
@@ -85,58 +83,71 @@ warn_unmoved(const CadenceStep *step, const ErrorData *error)
 static void
 record_in_pieces(CadenceRecorder *r, CadenceStep *step)
 {
-	ErrorData *error = try_record(r, step, RECORD_MOVE);
+	ErrorData *error = try_piece(r, step, RECORD_MOVE);
 
 	note_problem(step, error);
 	if (error != NULL)
-		error = try_record(r, step, RECORD_PAUSE);
+		error = try_piece(r, step, RECORD_PAUSE);
 	if (error != NULL)
 		warn_unmoved(step, error);
-	note_problem(step, try_record(r, step, RECORD_EVENTS));
-	note_problem(step, try_record(r, step, RECORD_MESSAGE));
+	note_problem(step, try_piece(r, step, RECORD_EVENTS));
+	note_problem(step, try_piece(r, step, RECORD_MESSAGE));
 	step->recorded = true;
 }
 
 /*
- * Records one step of a batch that failed, and says whether it is settled. What
- * only the moment prevents is tried again until shortly before the claim ends.
+ * A step was refused alone. What only the moment prevents is tried again until
+ * shortly before the claim ends.
  */
 static bool
-record_one(CadenceRecorder *r, CadenceStep *step)
+refused_alone(void *arg, int item, const ErrorData *error)
 {
-	ErrorData *error = try_record(r, step, RECORD_ALL);
+	Retry *retry = arg;
+	CadenceStep *step = retry->steps[item];
 
-	step->recorded = error == NULL;
-	if (is_of_the_moment(error) && GetCurrentTimestamp() < step->lease_end - LAST_CHANCE_US)
-		return false;
-	if (error != NULL)
+	if (!is_of_the_moment(error) || GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US)
 	{
 		note_problem(step, error);
-		record_in_pieces(r, step);
+		record_in_pieces(retry->recorder, step);
+		return true;
 	}
-	return true;
+	return ++retry->unsettled < UNSETTLED_MAX && !cadence_stop_requested();
+}
+
+/* Those that wait are the last to be tried next time; returns how many do not. */
+static int
+put_unrecorded_last(CadenceStep **steps, int n)
+{
+	CadenceStep **waiting = palloc(sizeof(CadenceStep *) * Max(n, 1));
+	int nrecorded = 0;
+	int nwaiting = 0;
+
+	for (int i = 0; i < n; i++)
+		if (steps[i]->recorded)
+			steps[nrecorded++] = steps[i];
+		else
+			waiting[nwaiting++] = steps[i];
+	memcpy(&steps[nrecorded], waiting, sizeof(CadenceStep *) * nwaiting);
+	pfree(waiting);
+	return nrecorded;
 }
 
 /*
- * Records the steps of a batch that failed, each by itself, inside the caller's
+ * Records what can be recorded of a batch that failed, inside the caller's
  * transaction. A step that only the moment prevented keeps recorded = false.
  *
- * Returns false when that happened so often that a whole table must be locked,
+ * Returns false when nothing could be recorded, as when a whole table is locked,
  * or when a stop was heard: every further step would wait as long.
  */
 bool
 cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	int unsettled = 0;
+	Retry retry = {.recorder = r, .steps = steps, .piece = RECORD_ALL};
+	int nrecorded;
 
 	for (int i = 0; i < n; i++)
 		steps[i]->recorded = false;
-	for (int i = 0; i < n; i++)
-	{
-		if (!record_one(r, steps[i]))
-			unsettled++;
-		if (unsettled >= UNSETTLED_MAX || (unsettled > 0 && cadence_stop_requested()))
-			return false;
-	}
-	return true;
+	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
+	nrecorded = put_unrecorded_last(steps, n);
+	return nrecorded == n || (nrecorded > 0 && !cadence_stop_requested());
 }

@@ -52,6 +52,10 @@ describe_parse_error(TemplateStatus status, const char *source, size_t at)
 {
 	int position = pg_mbstrlen_with_len(source, at) + 1;
 
+	if (status == TEMPLATE_TOO_LONG)
+		return psprintf("it is longer than %d bytes", TEMPLATE_MAX_BYTES);
+	if (status == TEMPLATE_TOO_MANY)
+		return psprintf("it has more than %d placeholders", TEMPLATE_MAX_PLACEHOLDERS);
 	if (status == TEMPLATE_UNCLOSED)
 		return psprintf("the placeholder at character %d has no closing braces", position);
 	return psprintf("the placeholder at character %d has no valid name", position);

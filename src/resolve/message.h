@@ -9,8 +9,8 @@
 
 #include "access/htup.h"
 
+#include "resolve/contact.h"
 #include "resolve/step_lookup.h"
-#include "resolve/row.h"
 #include "step.h"
 
 extern const CadenceTemplate *message_template(const ContactColumns *columns,

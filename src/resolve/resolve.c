@@ -1,55 +1,51 @@
 /*
  * resolve.c
- *		Resolve: from a run's row to a message, its recipient and its provider.
+ *		Resolve: from a claimed run to a message, its recipient and its provider.
  *
- * Works on rows of cadence_row_select(), whoever ran it, and on what their
- * positions have in common. It sends nothing, so that cadence_preview() shows
- * what an execution does.
+ * Works on a step's run, whoever has read it, on its contact, and on what all
+ * runs at its position have in common. It sends nothing, so that
+ * cadence_preview() shows what an execution does.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
-#include "resolve/message.h"
 #include "provider/options.h"
+#include "resolve/contact.h"
+#include "resolve/message.h"
 #include "resolve/resolve.h"
-#include "resolve/row.h"
+#include "resolve/step_lookup.h"
 
 struct CadenceResolver
 {
-	TupleDesc desc;
-	ContactColumns contact;
 	const CadenceProviders *providers;
+	CadenceContacts *contacts;
 	CadencePositions *positions;
+	ContactColumns contact; /* of the steps under way */
 };
 
-/* A row on its way to a step. */
-typedef struct RowToResolve
+/* A step on its way to a message. */
+typedef struct StepToResolve
 {
-	HeapTuple row;
+	HeapTuple row; /* its contact; NULL: there is none */
 	CadenceStep *step;
 	CadencePosition *position;
-} RowToResolve;
+} StepToResolve;
 
 /*
- * A resolver for rows of one result, in the current memory context, which the
- * steps that it makes live in too.
+ * In the current memory context. in_query: for one call in somebody's query.
  */
 CadenceResolver *
-cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers,
-						CadencePositions *positions)
+cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *providers,
+						bool in_query)
 {
 	CadenceResolver *r = palloc0(sizeof(*r));
 
-	r->desc = desc;
 	r->providers = providers;
-	r->positions = positions;
-	contact_columns_find(&r->contact, desc);
+	r->contacts = cadence_contacts_create(tables, in_query);
+	r->positions = cadence_positions_create(tables, in_query);
 	return r;
 }
 
@@ -91,17 +87,17 @@ resolve_step(const CadencePosition *position, CadenceStep *step)
 static bool
 resolve_contact(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 {
-	if (!row_true(r->desc, row, ROW_HAS_CONTACT))
+	if (row == NULL)
 	{
 		unresolved(step, "SEM_CONTATO", pstrdup("the lead has no contact in this company"));
 		return false;
 	}
-	if (row_true(r->desc, row, r->contact.opt_out))
+	if (row_true(r->contact.desc, row, r->contact.opt_out))
 	{
 		step->outcome = OUTCOME_OPTED_OUT;
 		step->reason.code = "OPT_OUT";
 		step->reason.text = pstrdup("the contact has opted out: the run is cancelled");
-		step->opt_out_motivo = row_text(r->desc, row, r->contact.opt_out_motivo);
+		step->opt_out_motivo = row_text(r->contact.desc, row, r->contact.opt_out_motivo);
 		return false;
 	}
 	return true;
@@ -118,7 +114,8 @@ resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 		unresolved(step, "CANAL_DESCONHECIDO", psprintf("unknown channel \"%s\"", canal));
 		return false;
 	}
-	step->recipient = row_text(r->desc, row, is_email ? r->contact.email : r->contact.telefone);
+	step->recipient =
+		row_text(r->contact.desc, row, is_email ? r->contact.email : r->contact.telefone);
 	if (template_value_is_empty(step->recipient))
 	{
 		unresolved(step, "SEM_ENDERECO",
@@ -136,7 +133,7 @@ resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
 }
 
 static bool
-resolve_template(const CadenceResolver *r, const RowToResolve *item)
+resolve_template(const CadenceResolver *r, const StepToResolve *item)
 {
 	CadenceStep *step = item->step;
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
@@ -217,44 +214,15 @@ set_idempotency_key(CadenceStep *step)
 	cadence_uuid_text(&key, step->key_text);
 }
 
-/*
- * A step of a run's row, to be resolved, in the current memory context.
- */
-CadenceStep *
-cadence_step_create(TupleDesc desc, HeapTuple row)
-{
-	CadenceStep *step = palloc0(sizeof(*step));
-	bool isnull;
-	Datum id = heap_getattr(row, ROW_RUN_ID, desc, &isnull);
-	Datum at = heap_getattr(row, ROW_NEXT_RUN_AT, desc, &isnull);
-	bool has_no_ctid;
-	Datum ctid = heap_getattr(row, ROW_CTID, desc, &has_no_ctid);
-
-	step->row = row;
-	if (has_no_ctid)
-		ItemPointerSetInvalid(&step->ctid);
-	else
-		step->ctid = *(ItemPointer) DatumGetPointer(ctid);
-	step->run_id = *DatumGetUUIDP(id);
-	cadence_uuid_text(&step->run_id, step->run_id_text);
-	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(at);
-	step->lead_id = row_text(desc, row, ROW_LEAD_ID);
-	step->empresa = row_text(desc, row, ROW_EMPRESA);
-	step->attempts = row_int(desc, row, ROW_ATTEMPTS, 0);
-	return step;
-}
-
 static void
-read_position(const CadenceResolver *r, const RowToResolve *item)
+read_position(const StepToResolve *item)
 {
-	CadencePosition *position = item->position;
-	bool isnull;
-	Datum cadence_id = heap_getattr(item->row, ROW_CADENCE_ID, r->desc, &isnull);
+	const CadenceStep *step = item->step;
 
-	position->cadence_id = isnull ? NULL : DatumGetUUIDP(cadence_id);
-	position->has_next_step_ordem = !row_is_null(r->desc, item->row, ROW_NEXT_STEP_ORDEM);
-	position->next_step_ordem = row_int(r->desc, item->row, ROW_NEXT_STEP_ORDEM, 0);
-	position->empresa = item->step->empresa;
+	item->position->cadence_id = step->has_cadence ? &step->cadence_id : NULL;
+	item->position->has_next_step_ordem = step->has_position;
+	item->position->next_step_ordem = step->position;
+	item->position->empresa = step->empresa;
 }
 
 /* Nulls first. */
@@ -279,18 +247,18 @@ compare_positions(const CadencePosition *a, const CadencePosition *b)
 static int
 by_position(const void *a, const void *b)
 {
-	return compare_positions(((const RowToResolve *) a)->position,
-							 ((const RowToResolve *) b)->position);
+	return compare_positions(((const StepToResolve *) a)->position,
+							 ((const StepToResolve *) b)->position);
 }
 
 /* Looks each position up once, and lets all rows that stand there share it. */
 static void
-find_positions(const CadenceResolver *r, RowToResolve *items, int n)
+find_positions(const CadenceResolver *r, StepToResolve *items, int n)
 {
 	CadencePosition **wanted = palloc(sizeof(CadencePosition *) * n);
 	int nwanted = 0;
 
-	qsort(items, n, sizeof(RowToResolve), by_position);
+	qsort(items, n, sizeof(StepToResolve), by_position);
 	for (int i = 0; i < n; i++)
 	{
 		if (nwanted > 0 && compare_positions(wanted[nwanted - 1], items[i].position) == 0)
@@ -316,7 +284,7 @@ take_position(CadenceStep *step, const CadencePosition *position)
 }
 
 static void
-resolve(const CadenceResolver *r, const RowToResolve *item)
+resolve(const CadenceResolver *r, const StepToResolve *item)
 {
 	CadenceStep *step = item->step;
 
@@ -332,26 +300,31 @@ resolve(const CadenceResolver *r, const RowToResolve *item)
 }
 
 /*
- * Resolves steps whose rows are still there, inside an SPI connection. A step's
- * outcome stays OUTCOME_PENDING when there is something to send, and is final
- * otherwise, with its reason.
+ * Resolves steps, inside an SPI connection. A step's outcome stays
+ * OUTCOME_PENDING when there is something to send, and is final otherwise, with
+ * its reason. In the current memory context.
  */
 void
 cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 {
-	RowToResolve *items = palloc(sizeof(RowToResolve) * Max(n, 1));
+	StepToResolve *items = palloc(sizeof(StepToResolve) * Max(n, 1));
 	CadencePosition *positions = palloc0(sizeof(CadencePosition) * Max(n, 1));
+	HeapTuple *rows = palloc(sizeof(HeapTuple) * Max(n, 1));
+	SPITupleTable *contacts;
 
+	if (n == 0)
+		return;
+	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
+	contacts = SPI_tuptable;
 	for (int i = 0; i < n; i++)
 	{
-		items[i] = (RowToResolve){steps[i]->row, steps[i], &positions[i]};
-		read_position(r, &items[i]);
+		items[i] = (StepToResolve){rows[i], steps[i], &positions[i]};
+		read_position(&items[i]);
 	}
 	find_positions(r, items, n);
 	for (int i = 0; i < n; i++)
-	{
 		resolve(r, &items[i]);
-		items[i].step->row = NULL;
-	}
+	SPI_freetuptable(contacts);
 	pfree(items);
+	pfree(rows);
 }

@@ -7,18 +7,14 @@
 
 #include "postgres.h"
 
-#include "access/htup.h"
-#include "access/tupdesc.h"
-
-#include "resolve/step_lookup.h"
 #include "provider/provider.h"
+#include "schema/tables.h"
 #include "step.h"
 
 typedef struct CadenceResolver CadenceResolver;
 
-extern CadenceResolver *cadence_resolver_create(TupleDesc desc, const CadenceProviders *providers,
-												CadencePositions *positions);
-extern CadenceStep *cadence_step_create(TupleDesc desc, HeapTuple row);
+extern CadenceResolver *cadence_resolver_create(const CadenceTables *tables,
+												const CadenceProviders *providers, bool in_query);
 extern void cadence_resolve(CadenceResolver *resolver, CadenceStep **steps, int n);
 
 #endif

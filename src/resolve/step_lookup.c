@@ -18,7 +18,7 @@
 #include "lib/stringinfo.h"
 
 #include "resolve/step_lookup.h"
-#include "resolve/row.h"
+#include "resolve/contact.h"
 #include "base/rowset.h"
 #include "base/statement.h"
 
@@ -46,6 +46,9 @@ enum
 	FOUND_TEMPLATE_TEXT,
 	FOUND_EMPRESA_NOME
 };
+
+static const Oid find_returns[] = {INT4OID, BOOLOID, BOOLOID, INT4OID, TEXTOID, TEXTOID, INT4OID,
+								   INT4OID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID};
 
 static char *
 find_sql(const CadenceTables *t)
@@ -92,6 +95,7 @@ cadence_positions_create(const CadenceTables *t, bool in_query)
 	CadencePositions *positions = palloc0(sizeof(*positions));
 
 	positions->find = ROWS_STATEMENT("looking for steps", find_sql(t), SPI_OK_SELECT);
+	STATEMENT_RETURNS(positions->find, find_returns);
 	positions->find.in_query = in_query;
 	return positions;
 }

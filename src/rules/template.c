@@ -2,23 +2,17 @@
  * template.c
  *		The template engine: text with {{placeholders}}.
  *
- * A placeholder is {{name}} or {{name|fallback}}, blanks around the name do
- * not count. Substitution is single-pass: the template is cut into parts once,
+ * A placeholder is {{name}} or {{name|fallback}}, blanks and invisible characters
+ * around the name do not count. Substitution is single-pass: the template is cut into parts once,
  * and a value is copied as it is, so a value that contains "{{" is only text.
  *
  * Which names exist is not known here: the caller looks each part's name up
  * and brings one value per part.
  */
 #include "rules/template.h"
+#include "rules/text.h"
 
 #include <string.h>
-
-/* Blanks as ASCII has them: isspace() would depend on the locale. */
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
-}
 
 static const char *
 find_pair(const char *at, const char *end, char c)
@@ -33,7 +27,8 @@ find_pair(const char *at, const char *end, char c)
 }
 
 /*
- * How many parts template_parse() can make of a source at most.
+ * How many parts template_parse() can make of a source at most; what it refuses
+ * as a whole has one.
  */
 size_t
 template_max_parts(const char *source, size_t len)
@@ -41,8 +36,11 @@ template_max_parts(const char *source, size_t len)
 	const char *end = source + len;
 	size_t n = 1;
 
+	if (len > TEMPLATE_MAX_BYTES)
+		return 1;
 	for (const char *at = find_pair(source, end, '{'); at; at = find_pair(at + 2, end, '{'))
-		n += 2;
+		if ((n += 2) > 2 * TEMPLATE_MAX_PLACEHOLDERS + 1)
+			return 1;
 	return n;
 }
 
@@ -55,10 +53,7 @@ parse_placeholder(const char *start, const char *end, TemplatePart *part)
 	const char *bar = memchr(start, '|', end - start);
 	const char *name_end = bar ? bar : end;
 
-	while (start < name_end && is_blank(*start))
-		start++;
-	while (name_end > start && is_blank(name_end[-1]))
-		name_end--;
+	text_trim(&start, &name_end);
 	part->name = start;
 	part->name_len = name_end - start;
 	part->text = bar ? bar + 1 : NULL;
@@ -87,6 +82,12 @@ template_parse(const char *source, size_t len, TemplatePart *parts, size_t *npar
 	const char *end = source + len;
 	size_t n = 0;
 
+	*nparts = 0;
+	*error_at = 0;
+	if (len > TEMPLATE_MAX_BYTES)
+		return TEMPLATE_TOO_LONG;
+	if (len > 1 && template_max_parts(source, len) == 1 && find_pair(at, end, '{') != NULL)
+		return TEMPLATE_TOO_MANY;
 	while (at < end)
 	{
 		const char *open = find_pair(at, end, '{');
@@ -115,16 +116,19 @@ template_name_is(const TemplatePart *part, const char *name)
 }
 
 /*
- * NULL and blanks only are empty: a lead called " " is greeted by the fallback.
+ * NULL and what nobody sees are empty: a lead called " " is greeted by the
+ * fallback.
  */
 bool
 template_value_is_empty(const char *value)
 {
+	const char *end;
+
 	if (value == NULL)
 		return true;
-	while (is_blank(*value))
-		value++;
-	return *value == '\0';
+	end = value + strlen(value);
+	text_trim(&value, &end);
+	return value == end;
 }
 
 /*
@@ -133,14 +137,15 @@ template_value_is_empty(const char *value)
 size_t
 template_first_word(const char *value, const char **word)
 {
-	size_t n = 0;
+	const char *end = value + strlen(value);
+	const char *word_end;
 
-	while (is_blank(*value))
-		value++;
+	text_trim(&value, &end);
+	for (word_end = value; word_end < end && text_blank(word_end, end) == 0; word_end++)
+		;
+	text_trim(&value, &word_end);
 	*word = value;
-	while (value[n] != '\0' && !is_blank(value[n]))
-		n++;
-	return n;
+	return word_end - value;
 }
 
 /* What an empty value becomes: the template's fallback, "você" for a name, or nothing. */

@@ -11,11 +11,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* No template that people write is longer, or has more; what is would cost memory. */
+#define TEMPLATE_MAX_BYTES (1024 * 1024)
+#define TEMPLATE_MAX_PLACEHOLDERS 10000
+
+/* Repeated placeholders multiply what a value brings; no provider takes that much. */
+#define TEMPLATE_MAX_MESSAGE (16 * 1024 * 1024)
+
 typedef enum TemplateStatus
 {
 	TEMPLATE_OK,
 	TEMPLATE_UNCLOSED, /* "{{" without its "}}" */
-	TEMPLATE_BAD_NAME  /* nothing, or braces, between them */
+	TEMPLATE_BAD_NAME, /* nothing, or braces, between them */
+	TEMPLATE_TOO_LONG, /* than TEMPLATE_MAX_BYTES */
+	TEMPLATE_TOO_MANY  /* placeholders */
 } TemplateStatus;
 
 /* A stretch of literal text (name is NULL) or one placeholder. */

@@ -1,9 +1,10 @@
 /*
- * plan.c
- *		What becomes of a run after one attempt.
+ * transition.c
+ *		Every move of a run.
  *
- * One place for the contract's table of situations, free of SQL, so that a
- * reader can hold the two side by side and a test can walk through every row.
+ * One place for the contract's table of situations and for what an operator may
+ * do, free of SQL, so that a reader can hold the two side by side and a test can
+ * walk through every row.
  */
 #include "rules/transition.h"
 
@@ -16,56 +17,58 @@ later(int64_t a, int64_t b)
 }
 
 /* The step is done: on to the next one, or the cadence has ended. */
-static RunPlan
-advance(const PlanInput *in)
+static RunTransition
+advance(const TransitionInput *in)
 {
-	RunPlan plan = {.status = RUN_DONE, .advance = true};
+	RunTransition to = {.status = RUN_DONE, .advance = true};
 
 	if (in->has_next)
 	{
 		/* A negative offset must not make the next step due before this one was sent. */
 		int64_t offset = in->next_offset > 0 ? in->next_offset * USECS_PER_MINUTE : 0;
 
-		plan.status = RUN_ACTIVE;
-		plan.has_due = true;
-		plan.next_due = in->at + offset;
+		to.status = RUN_ACTIVE;
+		to.has_due = true;
+		to.next_due = in->at + offset;
 	}
-	return plan;
+	return to;
 }
 
-static RunPlan
-retry(const PlanInput *in, int64_t wait)
+static RunTransition
+retry(const TransitionInput *in, int64_t wait)
 {
-	return (RunPlan){.status = RUN_ACTIVE,
-					 .has_due = true,
-					 .next_due = in->at + later(wait, in->retry_after),
-					 .attempts = in->attempts};
+	return (RunTransition){.status = RUN_ACTIVE,
+						   .has_due = true,
+						   .next_due = in->at + later(wait, in->retry_after),
+						   .attempts = in->attempts};
 }
 
 /* Nobody tries again until an operator resumes the run. */
-static RunPlan
-pause_run(const PlanInput *in)
+static RunTransition
+give_up(const TransitionInput *in)
 {
-	return (RunPlan){.status = RUN_PAUSED, .permanent = true, .attempts = in->attempts};
-}
-
-/* Not an attempt to send: the claim's increment is taken back. */
-static RunPlan
-postpone(const PlanInput *in, int64_t due)
-{
-	return (RunPlan){.status = RUN_ACTIVE,
-					 .has_due = true,
-					 .next_due = due,
-					 .attempts = in->attempts > 0 ? in->attempts - 1 : 0};
+	return (RunTransition){.status = RUN_PAUSED, .permanent = true, .attempts = in->attempts};
 }
 
 /*
- * Decides status, next time and attempt counter of a run whose claim is held.
+ * Not an attempt to send: the claim's increment is taken back. An earlier
+ * attempt that was never recorded stays on the run's mind until the step is
+ * settled: looked at again for another reason, it is still uncertain.
  */
-RunPlan
-plan_run(const PlanInput *in)
+static RunTransition
+postpone(const TransitionInput *in, int64_t due)
 {
-	RunPlan plan;
+	return (RunTransition){.status = RUN_ACTIVE,
+						   .claim = in->interrupted ? CLAIM_INTERRUPTED : CLAIM_ENDS,
+						   .has_due = true,
+						   .next_due = due,
+						   .attempts = in->attempts > 0 ? in->attempts - 1 : 0};
+}
+
+static RunTransition
+after_attempt(const TransitionInput *in)
+{
+	RunTransition to;
 
 	switch (in->outcome)
 	{
@@ -74,24 +77,155 @@ plan_run(const PlanInput *in)
 			return advance(in);
 		case OUTCOME_UNCERTAIN:
 			if (in->hold)
-				return pause_run(in);
+				return give_up(in);
 			/* FALLTHROUGH */
 		case OUTCOME_FAILED:
 			if (in->max_attempts == 0 || in->attempts < in->max_attempts)
 				return retry(in, in->retry_failed);
-			plan = pause_run(in);
-			plan.exhausted = true;
-			return plan;
+			to = give_up(in);
+			to.exhausted = true;
+			return to;
 		case OUTCOME_REFUSED:
-			return pause_run(in);
+			return give_up(in);
 		case OUTCOME_UNRESOLVED:
 		case OUTCOME_WAITING:
 			return postpone(in, in->at + in->retry_unresolved);
 		case OUTCOME_OPTED_OUT:
-			return (RunPlan){.status = RUN_CANCELLED, .permanent = true, .attempts = in->attempts};
+			to = give_up(in);
+			to.status = RUN_CANCELLED;
+			return to;
 		case OUTCOME_UNSENT:
 		case OUTCOME_PENDING:
 			break;
 	}
 	return postpone(in, in->due);
+}
+
+/* As it is, but for its status: a message under way knows its claim by next_run_at. */
+static RunTransition
+keep(const TransitionInput *in, RunStatus status)
+{
+	return (RunTransition){.status = status,
+						   .decided = true,
+						   .claim = CLAIM_STAYS,
+						   .has_due = in->has_due,
+						   .next_due = in->due,
+						   .attempts = in->attempts};
+}
+
+/* Due at its time, or now if that has passed, with all its attempts again. */
+static RunTransition
+resume(const TransitionInput *in)
+{
+	RunTransition to = keep(in, RUN_ACTIVE);
+
+	if (!in->claimed || !in->has_due || in->due <= in->at)
+		to.attempts = 0;
+	to.has_due = true;
+	to.next_due = in->has_due ? later(in->due, in->at) : in->at;
+	return to;
+}
+
+static RunTransition
+cancel(const TransitionInput *in)
+{
+	RunTransition to = keep(in, RUN_CANCELLED);
+
+	to.permanent = true;
+	to.has_due = to.has_due && in->claimed;
+	return to;
+}
+
+static RunTransition
+settle(const TransitionInput *in)
+{
+	RunTransition to = in->act == ACT_SETTLE_UNSENT ? keep(in, RUN_ACTIVE) : advance(in);
+
+	if (in->act == ACT_SETTLE_UNSENT)
+	{
+		to.has_due = true;
+		to.next_due = in->at;
+	}
+	to.claim = CLAIM_ENDS;
+	to.decided = true;
+	return to;
+}
+
+static RunTransition
+without_refusal(const TransitionInput *in)
+{
+	RunTransition to;
+
+	switch (in->act)
+	{
+		case ACT_UNWRITABLE:
+			to = keep(in, RUN_PAUSED);
+			to.permanent = true;
+			to.claim = CLAIM_ENDS;
+			return to;
+		case ACT_PAUSE:
+			return keep(in, RUN_PAUSED);
+		case ACT_RESUME:
+			return resume(in);
+		case ACT_CANCEL:
+			return cancel(in);
+		case ACT_LATE_ANSWER:
+		case ACT_SETTLE_SENT:
+		case ACT_SETTLE_UNSENT:
+			return settle(in);
+		case ACT_ATTEMPT:
+			break;
+	}
+	return after_attempt(in);
+}
+
+static bool
+may_be(RunAct act, RunStatus status)
+{
+	switch (act)
+	{
+		case ACT_PAUSE:
+			return status == RUN_ACTIVE;
+		case ACT_RESUME:
+		case ACT_LATE_ANSWER:
+			return status == RUN_PAUSED;
+		case ACT_CANCEL:
+		case ACT_SETTLE_SENT:
+		case ACT_SETTLE_UNSENT:
+			return status == RUN_ACTIVE || status == RUN_PAUSED;
+		case ACT_ATTEMPT:
+		case ACT_UNWRITABLE:
+			break;
+	}
+	return true;
+}
+
+static RunRefusal
+refusal(const TransitionInput *in, RunStatus wanted)
+{
+	bool settles =
+		in->act == ACT_LATE_ANSWER || in->act == ACT_SETTLE_SENT || in->act == ACT_SETTLE_UNSENT;
+
+	if (!may_be(in->act, in->status))
+		return REFUSAL_STATUS;
+	if (settles && in->claimed)
+		return REFUSAL_UNDER_WAY;
+	if (settles && !in->uncertain)
+		return REFUSAL_CERTAIN;
+	if (in->status == RUN_PAUSED && wanted == RUN_ACTIVE && in->other_active)
+		return REFUSAL_OTHER_ACTIVE;
+	return REFUSAL_NONE;
+}
+
+/*
+ * Decides status, next time, attempt counter and claim of a run, or why it is
+ * left as it is.
+ */
+RunTransition
+cadence_transition(const TransitionInput *in)
+{
+	RunTransition to = without_refusal(in);
+
+	to.refusal = refusal(in, to.status);
+	return to;
 }

@@ -1,10 +1,10 @@
 /*
- * plan.h
- *		What becomes of a run after one attempt: the contract's table of
- *		situations, as a pure function.
+ * transition.h
+ *		Every move of a run, as a pure function: after an attempt, the contract's
+ *		table of situations; after an operator's act, what that means.
  */
-#ifndef CADENCE_PLAN_H
-#define CADENCE_PLAN_H
+#ifndef CADENCE_TRANSITION_H
+#define CADENCE_TRANSITION_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,6 +24,7 @@ typedef enum CadenceOutcome
 	OUTCOME_UNSENT		/* taken, but given back before anything left */
 } CadenceOutcome;
 
+/* An active and a paused run may become any other; the other two are final. */
 typedef enum RunStatus
 {
 	RUN_ACTIVE,	   /* ATIVA */
@@ -32,33 +33,83 @@ typedef enum RunStatus
 	RUN_CANCELLED, /* CANCELADA */
 } RunStatus;
 
-/* All times are microseconds on one scale; all intervals are microseconds. */
-typedef struct PlanInput
+/* What happens to a run. */
+typedef enum RunAct
 {
-	CadenceOutcome outcome;
-	int attempts;		  /* this attempt's number, from 1 */
-	int max_attempts;	  /* 0: no end */
-	bool hold;			  /* the provider's on_uncertain is "hold" */
-	bool has_next;		  /* the cadence has a step after this one */
-	int next_offset;	  /* minutes from this step to it */
-	int64_t at;			  /* when the outcome was known */
-	int64_t due;		  /* when the step was due */
-	int64_t retry_after;  /* what the provider asked for, 0: nothing */
-	int64_t retry_failed; /* wait after a failed dispatch */
-	int64_t retry_unresolved;
-} PlanInput;
+	ACT_ATTEMPT,	 /* its claimed step has an outcome */
+	ACT_UNWRITABLE,	 /* it has, but its tables refuse what that leads to */
+	ACT_LATE_ANSWER, /* "sent", after its claim was lost */
 
-typedef struct RunPlan
+	/* an operator's */
+	ACT_PAUSE,
+	ACT_RESUME,
+	ACT_CANCEL,
+	ACT_SETTLE_SENT,  /* an uncertain attempt was sent after all */
+	ACT_SETTLE_UNSENT /* or was not */
+} RunAct;
+
+/* Why an act leaves a run as it is. */
+typedef enum RunRefusal
 {
+	REFUSAL_NONE,
+	REFUSAL_STATUS,		 /* not in this status */
+	REFUSAL_UNDER_WAY,	 /* somebody is working on it */
+	REFUSAL_CERTAIN,	 /* the last attempt at its step is not uncertain */
+	REFUSAL_OTHER_ACTIVE /* another run of the same lead and cadence is active */
+} RunRefusal;
+
+/* All times are microseconds on one scale; all intervals are microseconds. */
+typedef struct TransitionInput
+{
+	RunAct act;
+	CadenceOutcome outcome; /* of ACT_ATTEMPT */
+
+	/* the run: status and what follows it need not be known of ACT_ATTEMPT */
 	RunStatus status;
+	bool claimed;	   /* somebody is working on it, or has left it so */
+	bool uncertain;	   /* of the last attempt at its step nobody knows what became */
+	bool other_active; /* so is another run of the same lead and cadence */
+	bool interrupted;  /* an attempt before this one was never recorded */
+	int attempts;	   /* of its step, from 1; this one counts */
+	bool has_due;
+	int64_t due; /* of an attempt: when the step was due, before it was claimed */
+
+	/* the step after this one */
+	bool has_next;
+	int next_offset; /* minutes from this step to it */
+
+	int64_t at; /* the act, or, of what was sent, the attempt */
+
+	/* the provider and the settings */
+	bool hold;			 /* the provider's on_uncertain is "hold" */
+	int64_t retry_after; /* what the provider asked for, 0: nothing */
+	int max_attempts;	 /* 0: no end */
+	int64_t retry_failed;
+	int64_t retry_unresolved;
+} TransitionInput;
+
+/* Whose the run is afterwards. */
+typedef enum ClaimAfter
+{
+	CLAIM_ENDS,
+	CLAIM_STAYS,
+	CLAIM_INTERRUPTED /* nobody's, and an attempt at the step was never recorded */
+} ClaimAfter;
+
+typedef struct RunTransition
+{
+	RunRefusal refusal; /* if there is one, the rest means nothing */
+	RunStatus status;
+	bool decided;	/* false: only an active run gets that status, others keep theirs */
 	bool advance;	/* the run moves to its next step */
 	bool permanent; /* nobody will try again by itself */
 	bool exhausted; /* permanent because max_attempts was reached */
-	bool has_due;	/* next_due means something */
+	ClaimAfter claim;
+	bool has_due; /* next_due means something */
 	int64_t next_due;
 	int attempts; /* what the run's counter becomes */
-} RunPlan;
+} RunTransition;
 
-extern RunPlan plan_run(const PlanInput *in);
+extern RunTransition cadence_transition(const TransitionInput *in);
 
 #endif

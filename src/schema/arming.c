@@ -46,7 +46,6 @@
 #include "utils/snapmgr.h"
 
 #include "schema/arming.h"
-#include "base/compat.h"
 #include "base/statement.h"
 
 #define CONTROL_FILE "global/pg_control"
@@ -88,7 +87,7 @@ here(void)
 	return (Arming){.cluster = psprintf(UINT64_FORMAT, GetSystemIdentifier()),
 					.database = psprintf("%u", MyDatabaseId),
 					.control_file = control_file_identity(),
-					.timeline = (int) cadence_timeline()};
+					.timeline = (int) GetWALInsertionTimeLine()};
 }
 
 static char *

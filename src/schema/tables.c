@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/transaction.h"
 #include "schema/tables.h"
 
 #define CREATE_TABLES_HINT \
@@ -105,6 +106,7 @@ cadence_tables_load(Oid schema)
 {
 	CadenceTables *t = palloc0(sizeof(*t));
 
+	cadence_xact_set_check(cadence_tables_check_owner);
 	t->schema = schema;
 	t->schema_name = get_namespace_name(schema);
 	if (t->schema_name == NULL)

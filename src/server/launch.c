@@ -39,8 +39,8 @@ create_queues(Launch *launch, shm_toc *toc, int nqueues)
 
 /*
  * A segment for up to nqueues workers; NULL when the server has no more
- * segments. context must live as long as the
- * segment's resource owner, since the callback reads the result.
+ * segments. context must live as long as the segment's resource owner, since
+ * the callback reads the result.
  */
 Launch *
 launch_create(MemoryContext context, int nqueues)
@@ -68,8 +68,7 @@ launch_create(MemoryContext context, int nqueues)
 	launch->shared = shm_toc_allocate(toc, sizeof(CadenceShared));
 	memset(launch->shared, 0, sizeof(CadenceShared));
 	pg_atomic_init_u32(&launch->shared->starter_gone, 0);
-	pg_atomic_init_u32(&launch->shared->wind_down, 0);
-	pg_atomic_init_u32(&launch->shared->ticket, TICKET_NONE);
+	pg_atomic_init_u32(&launch->shared->ending, 0);
 	shm_toc_insert(toc, CADENCE_DSM_KEY_HEADER, launch->shared);
 	create_queues(launch, toc, nqueues);
 	on_dsm_detach(launch->segment, stop_workers, PointerGetDatum(launch));

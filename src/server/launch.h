@@ -1,7 +1,7 @@
 /*
  * launch.h
  *		Starting workers and hearing from them: what cadence_run() does with the
- *		worker that executes for it, and that worker with its helpers.
+ *		worker that executes for it, and that worker with its peers.
  */
 #ifndef CADENCE_LAUNCH_H
 #define CADENCE_LAUNCH_H
@@ -13,7 +13,7 @@
 #include "storage/dsm.h"
 #include "storage/shm_mq.h"
 
-#include "engine/execution.h"
+#include "server/execution.h"
 
 typedef struct LaunchedWorker
 {

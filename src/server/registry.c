@@ -6,62 +6,76 @@
  * the tables. It exists only where the library is preloaded; everywhere else
  * all of this does nothing.
  *
- * Each slot says by itself whether its worker runs: the worker enters its
- * process when it starts and takes it out on every way out. A supervisor that
- * was restarted goes by that, as does a backend that wants the database for
- * itself. Signals are sent under the lock that protects the entry, so that they
- * never reach a process that has taken over a number.
+ * Nobody keeps a state of a database: it follows from which of its processes
+ * are there, from whether somebody has paused it, and from its last problem. A
+ * process enters its place when it starts and leaves it on every way out, so a
+ * supervisor that was restarted goes by what it finds here.
+ *
+ * One lock for all of it, held for some instructions only, and never while
+ * another is taken. Signals are sent under it, so that they never reach a
+ * process that has taken over a number.
  */
 #include "postgres.h"
 
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
-#include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
-#include "base/compat.h"
-#include "server/registry.h"
 #include "provider/provider_stats.h"
+#include "server/registry.h"
 
 #define TRANCHE "cadence_runner"
+
+/* A worker that has lived so long has got over whatever ended the one before. */
+#define SETTLED_US (10 * USECS_PER_SEC)
 
 typedef struct Registry
 {
 	LWLock *lock;
-	Latch *supervisor; /* NULL: none runs */
-	ResidentSlot slots[CADENCE_RESIDENTS_MAX];
+	Latch *supervisor;		  /* NULL: none runs */
+	ConditionVariable ending; /* a process has left its place */
+	ResidentDatabase databases[CADENCE_DATABASES_MAX];
 } Registry;
 
 static Registry *registry;
-static ResidentSlot *mine; /* of a probe or a worker */
 
+/* Of a probe or a worker. */
+static ResidentDatabase *my_database;
+static ResidentWorker *mine; /* NULL: not a worker */
+static int my_number = RESIDENT_PROBE;
+static bool said_why; /* this process ends */
+
+static shmem_request_hook_type next_request_hook;
 static shmem_startup_hook_type next_startup_hook;
 
 /* ---- the memory ------------------------------------------------------------- */
-
-static void
-request_memory(void)
-{
-	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_provider_stats_size());
-	RequestNamedLWLockTranche(TRANCHE, 2);
-}
-
-#if CADENCE_HAS_SHMEM_REQUEST_HOOK
-static shmem_request_hook_type next_request_hook;
 
 static void
 on_request(void)
 {
 	if (next_request_hook != NULL)
 		next_request_hook();
-	request_memory();
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_provider_stats_size());
+	RequestNamedLWLockTranche(TRANCHE, 2);
 }
-#endif
+
+static void
+init_database(ResidentDatabase *d)
+{
+	uint32 launch = d->launch;
+
+	memset(d, 0, sizeof(*d));
+	d->launch = launch + 1;
+	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+		pg_atomic_init_u32(&d->workers[i].wishes, 0);
+}
 
 /* After a crash the server comes here again, with fresh memory. */
 static void
@@ -79,8 +93,9 @@ on_startup(void)
 	{
 		memset(registry, 0, sizeof(Registry));
 		registry->lock = &locks[0].lock;
-		for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
-			pg_atomic_init_u32(&registry->slots[i].wishes, 0);
+		ConditionVariableInit(&registry->ending);
+		for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
+			init_database(&registry->databases[i]);
 	}
 	cadence_provider_stats_attach(&locks[1].lock);
 	LWLockRelease(AddinShmemInitLock);
@@ -92,12 +107,8 @@ on_startup(void)
 void
 cadence_registry_install(void)
 {
-#if CADENCE_HAS_SHMEM_REQUEST_HOOK
 	next_request_hook = shmem_request_hook;
 	shmem_request_hook = on_request;
-#else
-	request_memory();
-#endif
 	next_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = on_startup;
 }
@@ -127,10 +138,80 @@ wake_supervisor(void)
 		SetLatch(registry->supervisor);
 }
 
+/* ---- under the lock ----------------------------------------------------------- */
+
+/* Whoever was asked for and has not come yet is not wanted any more. */
 static void
-set_problem(ResidentSlot *slot, const char *problem)
+end_start(ResidentDatabase *d)
 {
-	strlcpy(slot->problem, problem, CADENCE_PROBLEM_MAX);
+	d->launch++;
+	d->starting = false;
+}
+
+/* The first worker that a database lacks; its number of workers, when it lacks none. */
+int
+registry_first_missing(const ResidentDatabase *d)
+{
+	int i = 0;
+
+	while (i < d->nworkers && d->workers[i].pid != 0)
+		i++;
+	return i;
+}
+
+/* A probe's problem is that of the first worker that it did not start. */
+static void
+set_problem(ResidentDatabase *d, int number, bool is_refusal, const char *problem)
+{
+	strlcpy(d->problem, problem, CADENCE_PROBLEM_MAX);
+	d->culprit =
+		number == RESIDENT_PROBE ? Min(registry_first_missing(d), d->nworkers - 1) : number;
+	d->is_refusal = is_refusal;
+	d->starting = false;
+	d->ended_at = GetCurrentTimestamp();
+	wake_supervisor();
+}
+
+static bool
+has_process(const ResidentDatabase *d)
+{
+	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+		if (d->workers[i].pid != 0)
+			return true;
+	return d->probe_pid != 0;
+}
+
+static void
+end_processes(ResidentDatabase *d, int from)
+{
+	for (int i = from; i < CADENCE_WORKERS_MAX; i++)
+		if (d->workers[i].pid != 0)
+			kill(d->workers[i].pid, SIGTERM);
+	if (from == 0 && d->probe_pid != 0)
+		kill(d->probe_pid, SIGTERM);
+}
+
+/*
+ * SIGUSR1 without a reason is ignored by every other process of the server; the
+ * worker's own handler also ends a wait for sockets, which a latch does not.
+ */
+static void
+wish(ResidentWorker *w, uint32 wishes)
+{
+	if (w->pid == 0 || (pg_atomic_fetch_or_u32(&w->wishes, wishes) & wishes) == wishes)
+		return;
+	/* this process looks for itself, after its own transaction */
+	if (w != mine)
+		kill(w->pid, SIGUSR1);
+}
+
+static ResidentDatabase *
+find_by_name(const char *name)
+{
+	for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
+		if (registry->databases[i].used && strcmp(registry->databases[i].name, name) == 0)
+			return &registry->databases[i];
+	return NULL;
 }
 
 /* ---- the supervisor's side ---------------------------------------------------- */
@@ -153,7 +234,7 @@ registry_attach_supervisor(void)
 }
 
 static bool
-is_wanted(List *names, const char *name)
+is_listed(List *names, const char *name)
 {
 	ListCell *cell;
 
@@ -163,251 +244,294 @@ is_wanted(List *names, const char *name)
 	return false;
 }
 
-static ResidentSlot *
-find_by_name(const char *name)
+/* An entry whose workers are still ending is not used again before they have ended. */
+static ResidentDatabase *
+add_database(const char *name)
 {
-	for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
-		if (registry->slots[i].used && strcmp(registry->slots[i].name, name) == 0)
-			return &registry->slots[i];
+	for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
+	{
+		ResidentDatabase *d = &registry->databases[i];
+
+		if (d->used || has_process(d))
+			continue;
+		init_database(d);
+		d->used = true;
+		strlcpy(d->name, name, NAMEDATALEN);
+		return d;
+	}
+	ereport(LOG, (errmsg("no place is free for resident workers in database \"%s\"", name),
+				  errdetail("There can be %d such databases at a time.", CADENCE_DATABASES_MAX)));
 	return NULL;
-}
-
-/* A slot whose worker is still ending is not used again before it has ended. */
-static ResidentSlot *
-find_free(void)
-{
-	for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
-		if (!registry->slots[i].used && registry->slots[i].pid == 0)
-			return &registry->slots[i];
-	return NULL;
-}
-
-static void
-take_slot(ResidentSlot *slot, const char *name)
-{
-	uint32 launch = slot->launch;
-
-	memset(slot, 0, sizeof(*slot));
-	pg_atomic_init_u32(&slot->wishes, 0);
-	slot->launch = launch + 1;
-	slot->used = true;
-	strlcpy(slot->name, name, NAMEDATALEN);
 }
 
 /*
- * One slot for each of the names; workers of others are told to end.
+ * One entry for each of the names, for so many workers each; those of others,
+ * and those that are too many, are told to end.
  */
 void
-registry_sync(List *names)
+registry_sync(List *names, int nworkers)
 {
 	ListCell *cell;
 
 	lock_registry();
-	for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
+	for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
 	{
-		ResidentSlot *slot = &registry->slots[i];
+		ResidentDatabase *d = &registry->databases[i];
 
-		if (!slot->used || is_wanted(names, slot->name))
+		if (!d->used)
 			continue;
-		slot->used = false;
-		slot->launch++;
-		if (slot->pid != 0)
-			kill(slot->pid, SIGTERM);
+		d->used = is_listed(names, d->name);
+		if (!d->used)
+			end_start(d);
+		end_processes(d, d->used ? nworkers : 0);
 	}
 	foreach (cell, names)
 	{
-		ResidentSlot *slot;
+		ResidentDatabase *d = find_by_name(lfirst(cell));
 
-		if (find_by_name(lfirst(cell)) != NULL)
-			continue;
-		slot = find_free();
-		if (slot != NULL)
-			take_slot(slot, lfirst(cell));
-		else
-			ereport(LOG, (errmsg("no place is free for a resident worker in database \"%s\"",
-								 (char *) lfirst(cell)),
-						  errdetail("There are %d.", CADENCE_RESIDENTS_MAX)));
+		if (d == NULL)
+			d = add_database(lfirst(cell));
+		if (d != NULL)
+			d->nworkers = nworkers;
 	}
 	unlock_registry();
 }
 
-void
-registry_read(int number, ResidentSlot *copy)
-{
-	LWLockAcquire(registry->lock, LW_SHARED);
-	*copy = registry->slots[number];
-	LWLockRelease(registry->lock);
-}
-
 /*
- * A process is about to be started for a slot; returns the number by which it
- * will be recognised.
+ * A probe is about to be started; returns the number by which it, and those
+ * that it starts, will be recognised.
  */
 uint32
-registry_begin(int number, ResidentState state, Oid database)
+registry_begin(int entry, Oid database)
 {
-	ResidentSlot *slot = &registry->slots[number];
+	ResidentDatabase *d = &registry->databases[entry];
 	uint32 launch;
 
 	lock_registry();
-	slot->state = state;
-	slot->database = database;
-	slot->hurry = false;
-	launch = ++slot->launch;
+	launch = ++d->launch;
+	d->database = database;
+	d->starting = true;
+	d->hurry = false;
 	unlock_registry();
 	return launch;
 }
 
+/* It could not be started. */
 void
-registry_refuse(int number, const char *problem)
+registry_refuse(int entry, const char *problem)
 {
-	lock_registry();
-	registry->slots[number].state = RESIDENT_REFUSED;
-	registry->slots[number].launch++;
-	set_problem(&registry->slots[number], problem);
-	unlock_registry();
-}
+	ResidentDatabase *d = &registry->databases[entry];
 
-/* Changes a state that nobody else has changed meanwhile. */
-void
-registry_settle(int number, ResidentState from, ResidentState to)
-{
 	lock_registry();
-	if (registry->slots[number].state == from)
-		registry->slots[number].state = to;
-	registry->slots[number].hurry = false;
-	unlock_registry();
-}
-
-/* The backend that held it is gone without a word. */
-void
-registry_clear_hold(int number)
-{
-	lock_registry();
-	registry->slots[number].held_by = 0;
+	end_start(d);
+	set_problem(d, RESIDENT_PROBE, true, problem);
 	unlock_registry();
 }
 
 /* ---- the side of a probe or a worker -------------------------------------------- */
 
+/* On every way out, also the server's own. */
 static void
 detach(int code, Datum arg)
 {
+	bool has_served = mine != NULL && mine->activity != RESIDENT_STARTING;
+
 	lock_registry();
-	if (mine->pid != MyProcPid)
+	if (mine == NULL)
+		my_database->probe_pid = 0;
+	else
 	{
-		unlock_registry();
+		/* what it was asked for while it ended is its successor's */
+		if (pg_atomic_exchange_u32(&mine->wishes, 0) != 0)
+			my_database->hurry = true;
+		mine->pid = mine->in_flight = mine->waiting = 0;
+		my_database->starting = false;
+		my_database->ended_at = GetCurrentTimestamp();
+	}
+	if (!said_why && !my_database->paused)
+		set_problem(my_database, my_number, false,
+					has_served ? "its process was ended; the server's log says why"
+							   : "it could not connect; the server's log says why");
+	wake_supervisor();
+	unlock_registry();
+	ConditionVariableBroadcast(&registry->ending);
+}
+
+/*
+ * Enters this process into its place, as a worker or a probe; false when it is
+ * not wanted any more.
+ */
+bool
+registry_attach(int entry, uint32 launch, int number)
+{
+	ResidentDatabase *d = &registry->databases[entry];
+	int *pid = number == RESIDENT_PROBE ? &d->probe_pid : &d->workers[number].pid;
+	bool wanted;
+
+	lock_registry();
+	wanted = d->used && d->launch == launch && *pid == 0;
+	if (wanted)
+	{
+		*pid = MyProcPid;
+		my_database = d;
+		my_number = number;
+	}
+	if (wanted && number != RESIDENT_PROBE)
+	{
+		mine = &d->workers[number];
+		mine->activity = RESIDENT_STARTING;
+		mine->started_at = mine->seen_at = GetCurrentTimestamp();
+		mine->wake_at = 0;
+	}
+	unlock_registry();
+	if (wanted)
+		before_shmem_exit(detach, (Datum) 0);
+	return wanted;
+}
+
+/* Which of its database's workers this one is, from 0; -1 in any other process. */
+int
+registry_number(void)
+{
+	return my_number;
+}
+
+/* How many workers its database shall have. */
+int
+registry_workers(void)
+{
+	return my_database->nworkers;
+}
+
+/* Whether a probe has to start a worker. */
+bool
+registry_is_missing(int number)
+{
+	return number < my_database->nworkers && my_database->workers[number].pid == 0;
+}
+
+/* This worker has got over what had ended the one before it. */
+static void
+forget_problem(void)
+{
+	if (my_database->problem[0] == '\0' || my_database->culprit != my_number)
 		return;
-	}
-	mine->pid = 0;
-	mine->in_flight = mine->waiting = 0;
-	if (mine->state == RESIDENT_WORKING || mine->state == RESIDENT_SLEEPING ||
-		mine->state == RESIDENT_DISABLED)
-		mine->state = RESIDENT_STOPPED;
-	else if (mine->state == RESIDENT_PROBING || mine->state == RESIDENT_STARTING)
-	{
-		mine->state = mine->state == RESIDENT_PROBING ? RESIDENT_REFUSED : RESIDENT_FAILED;
-		if (mine->problem[0] == '\0')
-			set_problem(mine, "it could not connect; the server's log says why");
-	}
+	lock_registry();
+	my_database->problem[0] = '\0';
 	wake_supervisor();
 	unlock_registry();
 }
 
-/*
- * Enters this process into its slot; false when it is not wanted any more.
- */
-bool
-registry_attach(int number, uint32 launch, ResidentSlot *copy)
+/* Why this process ends; NULL: it was told to, or has done what it was for. */
+void
+registry_ended(const char *problem)
 {
-	ResidentSlot *slot;
-	bool wanted;
+	bool has_served = mine != NULL && mine->activity != RESIDENT_STARTING;
 
-	if (registry == NULL || number < 0 || number >= CADENCE_RESIDENTS_MAX)
-		return false;
-	slot = &registry->slots[number];
 	lock_registry();
-	/* one that is still winding down must not find another in its place */
-	wanted = slot->used && slot->launch == launch && slot->held_by == 0 && slot->pid == 0;
-	if (wanted)
-	{
-		slot->pid = MyProcPid;
-		/* what a worker has failed with is to be seen until the next one runs */
-		if (slot->state != RESIDENT_PROBING)
-			slot->problem[0] = '\0';
-		slot->started_at = slot->seen_at = GetCurrentTimestamp();
-		*copy = *slot;
-	}
+	said_why = true;
+	if (problem != NULL)
+		set_problem(my_database, my_number, !has_served, problem);
 	unlock_registry();
-	if (wanted)
-	{
-		mine = slot;
-		before_shmem_exit(detach, (Datum) 0);
-	}
-	return wanted;
+	if (problem == NULL && has_served)
+		forget_problem();
 }
 
-/* The probe's good news. */
+/* What a worker does until it goes round its loop again. */
 void
-registry_found(Oid schema, Oid owner)
-{
-	lock_registry();
-	mine->schema = schema;
-	mine->owner = owner;
-	mine->state = RESIDENT_PROBED;
-	unlock_registry();
-}
-
-/* Why a probe refuses, or a worker ends. */
-void
-registry_failed(const char *problem)
-{
-	lock_registry();
-	mine->state = mine->state == RESIDENT_PROBING ? RESIDENT_REFUSED : RESIDENT_FAILED;
-	set_problem(mine, problem);
-	unlock_registry();
-}
-
-/* Without a lock: each is written by this process alone, and read by whoever wants to know. */
-void
-registry_working(ResidentState state, TimestampTz wake_at, int in_flight, int waiting)
+registry_working(ResidentActivity activity, TimestampTz wake_at, int in_flight, int waiting)
 {
 	mine->seen_at = GetCurrentTimestamp();
 	mine->wake_at = wake_at;
 	mine->in_flight = in_flight;
 	mine->waiting = waiting;
-	mine->state = state;
+	mine->activity = activity;
+	if (mine->seen_at - mine->started_at > SETTLED_US)
+		forget_problem();
 }
 
+/* It has recorded a step. */
 void
 registry_executed(void)
 {
-	if (mine != NULL)
-		mine->last_execution = GetCurrentTimestamp();
+	mine->last_execution = GetCurrentTimestamp();
 }
 
-/* Whether this process is a resident worker. */
-bool
-registry_is_resident(void)
-{
-	return mine != NULL;
-}
-
-/* What commits have asked for since the last call. */
+/* What commits, or a peer, have asked for since the last call. */
 uint32
 registry_take_wishes(void)
 {
 	return pg_atomic_exchange_u32(&mine->wishes, 0);
 }
 
+/* There is more to do than one can take: the other workers of the database look, too. */
+void
+registry_wake_peers(void)
+{
+	LWLockAcquire(registry->lock, LW_SHARED);
+	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+		if (i != my_number)
+			wish(&my_database->workers[i], WISH_LOOK);
+	LWLockRelease(registry->lock);
+}
+
 /* ---- everybody's side ------------------------------------------------------------- */
 
+void
+registry_read(int entry, ResidentDatabase *copy)
+{
+	LWLockAcquire(registry->lock, LW_SHARED);
+	*copy = registry->databases[entry];
+	LWLockRelease(registry->lock);
+}
+
+/* The entry of a database; false when it is not to have a worker. */
+bool
+registry_find(const char *name, ResidentDatabase *copy)
+{
+	ResidentDatabase *d;
+
+	if (registry == NULL)
+		return false;
+	LWLockAcquire(registry->lock, LW_SHARED);
+	d = find_by_name(name);
+	if (d != NULL)
+		*copy = *d;
+	LWLockRelease(registry->lock);
+	return d != NULL;
+}
+
+/* In a word that people read: what number 0 does, or why it is not there. */
+const char *
+registry_state(const ResidentDatabase *d)
+{
+	static const char *const activities[] = {[RESIDENT_STARTING] = "starting",
+											 [RESIDENT_WORKING] = "working",
+											 [RESIDENT_SLEEPING] = "sleeping",
+											 [RESIDENT_DISABLED] = "disabled"};
+
+	if (d->paused)
+		return "paused";
+	if (d->workers[0].pid != 0)
+		return activities[d->workers[0].activity];
+	if (d->problem[0] != '\0')
+		return d->is_refusal ? "waiting" : "failed";
+	return d->starting ? "starting" : "stopped";
+}
+
+/* Why a worker that shall run does not; empty when there is no such reason. */
+const char *
+registry_problem(const ResidentDatabase *d)
+{
+	const ResidentWorker *culprit = &d->workers[d->culprit];
+
+	return culprit->pid != 0 && culprit->activity != RESIDENT_STARTING ? "" : d->problem;
+}
+
 /*
- * Something has changed for the workers of a database: one that runs looks at
- * once, one that does not is tried again.
- *
- * SIGUSR1 without a reason is ignored by every other process of the server; the
- * worker's own handler also ends a wait for sockets, which a latch does not.
+ * Something has changed for the workers of a database. One of them looks at
+ * once, the first that runs; a change of the extension concerns all. Where the
+ * first is missing, a start is tried again.
  */
 void
 registry_wake(Oid database, uint32 wishes)
@@ -415,119 +539,89 @@ registry_wake(Oid database, uint32 wishes)
 	if (registry == NULL)
 		return;
 	LWLockAcquire(registry->lock, LW_SHARED);
-	for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
+	for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
 	{
-		ResidentSlot *slot = &registry->slots[i];
+		ResidentDatabase *d = &registry->databases[i];
 
-		if (!slot->used)
+		/* without an OID, it may not have existed until now */
+		if (!d->used || (d->database != database && d->database != InvalidOid))
 			continue;
-		if (slot == mine && slot->pid == MyProcPid)
+		for (int k = 0; k < CADENCE_WORKERS_MAX; k++)
 		{
-			/* it looks for itself, after its own transaction */
-			pg_atomic_fetch_or_u32(&slot->wishes, wishes);
-			continue;
+			if (d->workers[k].pid == 0)
+				continue;
+			wish(&d->workers[k], wishes);
+			if (wishes == WISH_LOOK)
+				break;
 		}
-		/* without a process, its database may not have existed until now */
-		if (slot->pid == 0 && (slot->database == database || slot->database == InvalidOid))
+		if (d->workers[0].pid == 0 && !d->hurry)
 		{
-			if (!slot->hurry)
-			{
-				slot->hurry = true;
-				wake_supervisor();
-			}
+			d->hurry = true;
+			wake_supervisor();
 		}
-		else if (slot->pid != 0 && slot->database == database &&
-				 (pg_atomic_fetch_or_u32(&slot->wishes, wishes) & wishes) != wishes)
-			kill(slot->pid, SIGUSR1);
 	}
 	LWLockRelease(registry->lock);
 }
 
-static ResidentSlot *
-find_by_database(Oid database)
+static bool
+is_gone(const char *name)
 {
-	for (int i = 0; i < CADENCE_RESIDENTS_MAX; i++)
-		if (registry->slots[i].used && registry->slots[i].database == database)
-			return &registry->slots[i];
-	return NULL;
+	ResidentDatabase d;
+
+	return !registry_find(name, &d) || !has_process(&d);
 }
 
 /*
- * Keeps the worker out of a database until registry_release(), and tells the
- * one that runs to end. False when there is still one: call again.
+ * Keeps workers out of a database until somebody resumes it, and waits until
+ * those that run have ended; false when that takes longer.
+ *
+ * The caller has made sure that there is an entry.
  */
 bool
-registry_hold(Oid database)
+registry_pause(const char *name, int timeout_ms)
 {
-	ResidentSlot *slot;
-	bool gone = true;
+	ResidentDatabase *d;
+	TimestampTz until = GetCurrentTimestamp() + timeout_ms * INT64CONST(1000);
 
-	if (registry == NULL)
-		return true;
 	lock_registry();
-	slot = find_by_database(database);
-	if (slot != NULL)
+	d = find_by_name(name);
+	if (d != NULL)
 	{
-		gone = slot->pid == 0;
-		if (slot->held_by != MyProcPid)
-		{
-			slot->held_by = MyProcPid;
-			slot->launch++;
-			if (!gone)
-				kill(slot->pid, SIGTERM);
-		}
+		d->paused = true;
+		d->problem[0] = '\0';
+		end_start(d);
+		end_processes(d, 0);
 	}
 	unlock_registry();
-	return gone;
+
+	ConditionVariablePrepareToSleep(&registry->ending);
+	while (!is_gone(name) && GetCurrentTimestamp() < until)
+		(void) ConditionVariableTimedSleep(
+			&registry->ending,
+			Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), 1),
+			PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+	return is_gone(name);
 }
 
-void
-registry_release(Oid database)
+/* False when it was not paused. */
+bool
+registry_resume(const char *name)
 {
-	ResidentSlot *slot;
+	ResidentDatabase *d;
+	bool was_paused;
 
-	if (registry == NULL)
-		return;
 	lock_registry();
-	slot = find_by_database(database);
-	if (slot != NULL && slot->held_by == MyProcPid)
+	d = find_by_name(name);
+	was_paused = d != NULL && d->paused;
+	if (was_paused)
 	{
-		slot->held_by = 0;
-		/* its name may lead elsewhere now, or nowhere; a worker that has not left yet stays known
-		 */
-		if (slot->pid == 0)
-		{
-			slot->database = InvalidOid;
-			slot->state = RESIDENT_OFF;
-		}
-		slot->hurry = true;
+		d->paused = false;
+		/* its name may lead to another database now */
+		d->database = InvalidOid;
+		d->hurry = true;
 		wake_supervisor();
 	}
 	unlock_registry();
-}
-
-const char *
-registry_state_name(ResidentState state)
-{
-	switch (state)
-	{
-		case RESIDENT_OFF:
-		case RESIDENT_STOPPED:
-			return "stopped";
-		case RESIDENT_PROBING:
-		case RESIDENT_PROBED:
-		case RESIDENT_STARTING:
-			return "starting";
-		case RESIDENT_REFUSED:
-			return "waiting";
-		case RESIDENT_WORKING:
-			return "working";
-		case RESIDENT_SLEEPING:
-			return "sleeping";
-		case RESIDENT_DISABLED:
-			return "disabled";
-		case RESIDENT_FAILED:
-			return "failed";
-	}
-	pg_unreachable();
+	return was_paused;
 }

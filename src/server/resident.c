@@ -1,10 +1,12 @@
 /*
  * resident.c
- *		The processes of a database with a resident worker: the probe that finds
- *		out as whom to connect, and the worker.
+ *		The processes of a database with resident workers: the probe that finds
+ *		out as whom to connect, and the workers that it then starts.
  *
- * The probe is connected as the bootstrap superuser. It reads catalogs and
- * nothing else: no statement, no function, no type of anybody's is run by it.
+ * A process can connect only once, and a worker must do so as the owner of the
+ * tables; so a probe goes first. It is connected as the bootstrap superuser. It
+ * reads catalogs and nothing else: no statement, no function, no type of
+ * anybody's is run by it.
  */
 #include "postgres.h"
 
@@ -13,37 +15,76 @@
 #include "libpq/pqsignal.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "base/compat.h"
-#include "schema/extension.h"
 #include "base/interrupt.h"
+#include "schema/extension.h"
 #include "schema/owner.h"
+#include "schema/tables.h"
 #include "server/registry.h"
 #include "server/resident.h"
-#include "server/supervisor.h"
-#include "schema/tables.h"
 
 PGDLLEXPORT void cadence_probe_main(Datum main_arg);
 PGDLLEXPORT void cadence_resident_main(Datum main_arg);
 
-/* Whoever is not wanted any more leaves without a word. */
-static ResidentSlot
-enter_slot(void)
+/* What a probe or a worker is started with, in bgw_extra. */
+typedef struct ResidentTicket
 {
-	ResidentTicket ticket;
-	ResidentSlot slot;
+	int entry;
+	uint32 launch;
+	int number;
+	Oid database;
+	Oid schema; /* the probe's find, as is the next */
+	Oid owner;
+	char name[NAMEDATALEN];
+} ResidentTicket;
 
-	memcpy(&ticket, MyBgworkerEntry->bgw_extra, sizeof(ticket));
-	if (!registry_attach(ticket.slot, ticket.launch, &slot))
-		proc_exit(0);
-	return slot;
+StaticAssertDecl(sizeof(ResidentTicket) <= BGW_EXTRALEN, "the ticket must fit into bgw_extra");
+
+/* ---- starting ------------------------------------------------------------------- */
+
+static bool
+start_process(const char *function, const char *type, const ResidentTicket *ticket)
+{
+	BackgroundWorker worker = {0};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s %s", type, ticket->name);
+	strlcpy(worker.bgw_type, type, BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "cadence_runner", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	memcpy(worker.bgw_extra, ticket, sizeof(*ticket));
+	return RegisterDynamicBackgroundWorker(&worker, NULL);
 }
+
+bool
+cadence_probe_start(int entry, uint32 launch, Oid database, const char *name)
+{
+	ResidentTicket ticket = {
+		.entry = entry, .launch = launch, .number = RESIDENT_PROBE, .database = database};
+
+	strlcpy(ticket.name, name, NAMEDATALEN);
+	return start_process("cadence_probe_main", "cadence_runner probe", &ticket);
+}
+
+/* What is missing, as far as the server has room; why not all of it, if so. */
+static char *
+start_workers(ResidentTicket ticket)
+{
+	for (ticket.number = 0; ticket.number < CADENCE_WORKERS_MAX; ticket.number++)
+		if (registry_is_missing(ticket.number) &&
+			!start_process("cadence_resident_main", "cadence_runner resident", &ticket))
+			return CADENCE_NO_SLOT;
+	return NULL;
+}
+
+/* ---- looking around --------------------------------------------------------------- */
 
 /* The error under way, as one line. */
 static char *
@@ -62,12 +103,12 @@ describe_error(MemoryContext context)
 }
 
 static void
-look_around(const char *name)
+look_around(ResidentTicket *ticket)
 {
 	CadenceTables *tables;
 	char *found = get_database_name(MyDatabaseId);
 
-	if (found == NULL || strcmp(found, name) != 0)
+	if (found == NULL || strcmp(found, ticket->name) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_DATABASE), errmsg("the database has got another name")));
 	if (GetDatabaseEncoding() != PG_UTF8)
@@ -75,56 +116,96 @@ look_around(const char *name)
 						errmsg("its encoding is %s, not UTF8", GetDatabaseEncodingName())));
 	tables = cadence_tables_load(cadence_extension_schema());
 	cadence_owner_check_connect(tables->owner);
-	registry_found(tables->schema, tables->owner);
+	ticket->schema = tables->schema;
+	ticket->owner = tables->owner;
+}
+
+/* Why no worker can begin here; NULL: nothing is in its way, and the ticket says where. */
+static char *
+find_obstacle(ResidentTicket *ticket)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char *volatile obstacle = NULL;
+
+	StartTransactionCommand();
+	PG_TRY();
+	{
+		look_around(ticket);
+	}
+	PG_CATCH();
+	{
+		obstacle = describe_error(context);
+	}
+	PG_END_TRY();
+	AbortOutOfAnyTransaction();
+	MemoryContextSwitchTo(context);
+	return obstacle;
+}
+
+/* ---- the processes ------------------------------------------------------------------ */
+
+/* Whoever is not wanted any more leaves without a word. */
+static ResidentTicket
+enter_place(void)
+{
+	ResidentTicket ticket;
+
+	memcpy(&ticket, MyBgworkerEntry->bgw_extra, sizeof(ticket));
+	if (!registry_attach(ticket.entry, ticket.launch, ticket.number))
+		proc_exit(0);
+	return ticket;
 }
 
 void
 cadence_probe_main(Datum main_arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResidentSlot slot;
+	ResidentTicket ticket;
+	char *obstacle;
 
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	slot = enter_slot();
-	BackgroundWorkerInitializeConnectionByOid(slot.database, InvalidOid, 0);
-	StartTransactionCommand();
-	PG_TRY();
-	{
-		look_around(slot.name);
-	}
-	PG_CATCH();
-	{
-		registry_failed(describe_error(context));
-	}
-	PG_END_TRY();
-	AbortOutOfAnyTransaction();
+	ticket = enter_place();
+	BackgroundWorkerInitializeConnectionByOid(ticket.database, InvalidOid, 0);
+	obstacle = find_obstacle(&ticket);
+	if (obstacle == NULL)
+		obstacle = start_workers(ticket);
+	registry_ended(obstacle);
 	proc_exit(0);
 }
 
 /*
  * An error has been logged in the tables where that was possible; the
- * supervisor says it in the server's log, once, and tries again.
+ * supervisor says it in the server's log, once, and tries again. What a worker
+ * fails with may be the consequence of something that a probe would find: then
+ * that is the reason.
  */
 void
 cadence_resident_main(Datum main_arg)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ResidentSlot slot;
+	ResidentTicket ticket;
+	char *volatile problem = NULL;
 
 	cadence_interrupts_install();
+	cadence_interrupts_set_resident();
 	BackgroundWorkerUnblockSignals();
-	slot = enter_slot();
-	BackgroundWorkerInitializeConnectionByOid(slot.database, slot.owner, CADENCE_WORKER_FLAGS);
+	ticket = enter_place();
+	BackgroundWorkerInitializeConnectionByOid(ticket.database, ticket.owner, CADENCE_WORKER_FLAGS);
 	PG_TRY();
 	{
-		cadence_serve(slot.schema);
+		cadence_serve(ticket.schema);
 	}
 	PG_CATCH();
 	{
-		registry_failed(describe_error(context));
+		char *obstacle;
+
+		problem = describe_error(context);
 		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(context);
+		obstacle = cadence_stop_requested() ? NULL : find_obstacle(&ticket);
+		problem = obstacle != NULL ? obstacle : problem;
 	}
 	PG_END_TRY();
+	registry_ended(problem);
 	proc_exit(0);
 }

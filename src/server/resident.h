@@ -1,11 +1,16 @@
 /*
  * resident.h
- *		What a resident worker runs: an execution without an end.
+ *		The processes of a database with resident workers.
  */
 #ifndef CADENCE_RESIDENT_H
 #define CADENCE_RESIDENT_H
 
 #include "postgres.h"
+
+#define CADENCE_NO_SLOT "no background worker slot is free; raise max_worker_processes"
+
+/* Starts a probe for an entry of the registry; false when the server has no place for it. */
+extern bool cadence_probe_start(int entry, uint32 launch, Oid database, const char *name);
 
 /* Serves the database that this process is connected to until it is stopped. */
 extern void cadence_serve(Oid schema);

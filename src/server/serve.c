@@ -7,64 +7,71 @@
  * now counts. In between it sleeps. A wake-up can be lost, so it looks once a
  * minute whatever happens.
  *
+ * A look at a time that was known before goes on where the last one ended. All
+ * others begin at the very start of what is due, since what a commit has made
+ * due may lie anywhere; where that costs much (dead entries that an old snapshot
+ * keeps), they are put off for a moment, never left out.
+ *
  * It logs what it did at most once a minute, and nothing when it did nothing.
  */
 #include "postgres.h"
 
-#include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/compat.h"
-#include "engine/execution.h"
 #include "base/interrupt.h"
-#include "engine/pipeline_state.h"
+#include "base/settings.h"
+#include "base/transaction.h"
+#include "engine/pipeline.h"
+#include "server/peers.h"
 #include "server/registry.h"
 #include "server/resident.h"
-#include "base/settings.h"
-#include "provider/provider_stats.h"
-#include "base/transaction.h"
 
 #define LOOK_US (60 * USECS_PER_SEC)
 #define LOG_US (60 * USECS_PER_SEC)
 
 /* Runs that were due and held by somebody else are looked at again after this time. */
-#define LEFT_OVER_US USECS_PER_SEC
+#define HELD_US USECS_PER_SEC
 
 /* Commits that wake the worker for nothing slow its looks down to one in this time. */
 #define IDLE_LOOK_US (10 * INT64CONST(1000))
+
+/* Looks from the start take one part in so many of the worker's time, but come within a second. */
+#define FULL_LOOK_SHARE 20
+#define FULL_LOOK_MOST_US USECS_PER_SEC
 
 /* How often old log rows go: when there are more of them, and otherwise. */
 #define PRUNE_MORE_US USECS_PER_SEC
 #define PRUNE_US (3600 * USECS_PER_SEC)
 
-/* How often, at most, it looks for claims whose process is gone. */
-#define ORPHANS_US (5 * USECS_PER_SEC)
+/* How often, at most, it looks for claims whose worker is gone. */
+#define ABANDONED_US (5 * USECS_PER_SEC)
 
 typedef struct Service
 {
 	Pipeline pipeline;
-	CadenceShared shared;
+	Oid schema;
 	MemoryContext period; /* of the summary since the last log row */
 	MemoryContext claims; /* of what depends on batch_size */
 	int batch_size;
 	TimestampTz now;
 	TimestampTz next_look;
+	bool full; /* that look is to begin at the start */
+	TimestampTz look_began_at;
+	TimestampTz full_not_before;
 	TimestampTz not_before; /* a look that a commit asks for */
 	int64 patience_us;		/* how long such a look is put off */
 	TimestampTz next_check; /* of the extension */
 	TimestampTz next_prune;
-	TimestampTz next_orphans;
-	TimestampTz retry_orphans;	/* the last time was in vain */
-	TimestampTz next_forgiving; /* of runs that their table does not let us take */
+	TimestampTz next_abandoned;
+	TimestampTz retry_abandoned; /* the last time was in vain */
 	bool disabled;
 	bool prepared;
 } Service;
 
-/* ---- what it does now and then ------------------------------------------------- */
+/* ---- what it does now and then ------------------------------------------------------- */
 
 static void
 begin_period(Service *s)
@@ -73,7 +80,7 @@ begin_period(Service *s)
 
 	MemoryContextReset(s->period);
 	old = MemoryContextSwitchTo(s->period);
-	s->pipeline.summary = cadence_summary_create(s->shared.trigger, cadence_log_results);
+	pipeline_set_summary(&s->pipeline, cadence_summary_create("WORKER", cadence_log_results));
 	MemoryContextSwitchTo(old);
 }
 
@@ -81,16 +88,16 @@ begin_period(Service *s)
 static void
 log_period(Service *s)
 {
-	Pipeline *p = &s->pipeline;
+	CadenceSummary *summary = s->pipeline.summary;
 
-	if (cadence_summary_total(p->summary) == 0)
+	if (cadence_summary_total(summary) == 0)
 	{
-		p->summary->started_at = s->now;
+		summary->started_at = s->now;
 		return;
 	}
-	if (s->now - p->summary->started_at < LOG_US)
+	if (s->now - summary->started_at < LOG_US)
 		return;
-	pipeline_log(p);
+	pipeline_log(&s->pipeline, false);
 	begin_period(s);
 	s->next_prune = s->now;
 }
@@ -100,8 +107,7 @@ prune(Service *s)
 {
 	if (s->now < s->next_prune)
 		return;
-	pipeline_attempt(&s->pipeline, pipeline_prune_log);
-	s->next_prune = s->now + (s->pipeline.more_to_prune ? PRUNE_MORE_US : PRUNE_US);
+	s->next_prune = s->now + (pipeline_prune_log(&s->pipeline) ? PRUNE_MORE_US : PRUNE_US);
 }
 
 /*
@@ -110,16 +116,17 @@ prune(Service *s)
  * the time when there is nothing to claim.
  */
 static void
-check_licence(Service *s)
+check_sending(Service *s)
 {
 	if (s->now < s->next_check)
 		return;
 	s->next_check = s->now + LOOK_US;
 	cadence_xact_begin(s->pipeline.tables, "cadence_runner: looking for the extension");
-	turn_check_licence(&s->pipeline);
+	claiming_check_sending(s->pipeline.tables);
 	cadence_xact_commit();
 }
 
+/* Claims with another batch size; those that were made stay. */
 static void
 create_claims(Service *s)
 {
@@ -128,19 +135,25 @@ create_claims(Service *s)
 	MemoryContextReset(s->claims);
 	old = MemoryContextSwitchTo(s->claims);
 	s->batch_size = cadence_batch_size;
-	s->pipeline.claims = cadence_claims_create(s->pipeline.tables, s->now, s->batch_size);
+	s->pipeline.claiming.claims = cadence_claims_create(s->pipeline.tables, s->now, s->batch_size);
 	MemoryContextSwitchTo(old);
+}
+
+static void
+look_at_once(Service *s)
+{
+	s->next_look = s->now;
+	s->full = true;
 }
 
 static void
 follow_settings(Service *s)
 {
 	cadence_providers_expire();
-	pipeline_resize(&s->pipeline);
 	s->pipeline.summary->max_results = cadence_log_results;
 	if (s->batch_size != cadence_batch_size)
 		create_claims(s);
-	s->next_look = s->now;
+	look_at_once(s);
 }
 
 /* After a clock was set back, nothing may wait for a time that is an hour away once more. */
@@ -152,73 +165,120 @@ read_clock(Service *s)
 	s->now = s->pipeline.now;
 	if (!went_back)
 		return;
-	s->next_look = s->not_before = s->next_check = s->now;
-	s->next_orphans = s->next_forgiving = s->now;
+	look_at_once(s);
+	s->not_before = s->next_check = s->next_abandoned = s->full_not_before = s->now;
 	s->next_prune = s->now + PRUNE_US;
 	s->pipeline.summary->started_at = Min(s->pipeline.summary->started_at, s->now);
 }
 
-/* ---- looking ----------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------- */
 
+/* Limits count per database: max_in_flight is divided among its workers. */
+static int
+share_of_in_flight(const Service *s)
+{
+	if (peers_are_barred(&s->pipeline))
+		return cadence_max_in_flight;
+	return Max(cadence_max_in_flight / registry_workers(), 1);
+}
+
+/* Number 0 does; the others leave it alone where a server has limits of its own. */
+static bool
+has_a_part(Service *s)
+{
+	Pipeline *p = &s->pipeline;
+
+	if (registry_number() == 0)
+		return true;
+	cadence_xact_begin(p->tables, "cadence_runner: looking for limits");
+	cadence_providers_refresh(p->providers);
+	cadence_xact_commit();
+	return !peers_are_barred(p);
+}
+
+/*
+ * From here on, what is due by now counts. A way through all of it that has not
+ * come to its end goes on, but when something may have come before it.
+ */
 static void
 begin_look(Service *s)
 {
-	Pipeline *p = &s->pipeline;
+	bool full = s->full && s->now >= s->full_not_before;
+	int share = share_of_in_flight(s);
 
-	if (s->now >= s->next_forgiving)
+	if (share != s->pipeline.sender.max_in_flight)
+		sender_resize(&s->pipeline.sender, share);
+	claiming_restart(&s->pipeline.claiming, s->now, full);
+	s->pipeline.recording.next_due = DT_NOEND;
+	s->look_began_at = s->now;
+	s->next_look = Min(s->now + LOOK_US, s->retry_abandoned);
+	if (s->full && !full)
+		s->next_look = Min(s->next_look, s->full_not_before);
+	else
 	{
-		cadence_claims_forgive(p->claims);
-		s->next_forgiving = s->now + LOOK_US;
+		/* a look at a minute's end is a full one */
+		s->full = false;
+		s->full_not_before = DT_NOEND;
 	}
-	cadence_claims_renew(p->claims, s->now, p->exhausted);
-	p->exhausted = p->bypass_exhausted = false;
-	p->left_over = false;
-	p->next_due = DT_NOEND;
-	p->found = 0;
-	s->next_look = Min(s->now + LOOK_US, s->retry_orphans);
 }
 
-/* After a turn: when is the next look? */
+/* A look has come to its end: when is the next one? */
 static void
-plan_next_look(Service *s, bool was_looking)
+end_look(Service *s)
 {
-	Pipeline *p = &s->pipeline;
+	const Claiming *c = &s->pipeline.claiming;
+	int64 cost = Max(s->now - s->look_began_at, 0);
 
-	s->next_look = Min(s->next_look, p->next_due);
-	if (!was_looking || !p->exhausted)
-		return;
-	if (p->left_over)
-		s->next_look = Min(s->next_look, s->now + LEFT_OVER_US);
-	s->patience_us = p->found > 0 ? 0 : Min(Max(s->patience_us * 2, 1000), IDLE_LOOK_US);
+	if (s->full_not_before == DT_NOEND)
+		s->full_not_before =
+			s->now + (c->found > 0 ? 0 : Min(cost * FULL_LOOK_SHARE, FULL_LOOK_MOST_US));
+	if (c->next_due <= s->look_began_at)
+	{
+		s->next_look = Min(s->next_look, s->now + HELD_US);
+		s->full = true;
+	}
+	else
+		s->next_look = Min(s->next_look, c->next_due);
+	s->patience_us = c->found > 0 ? 0 : Min(Max(s->patience_us * 2, 1000), IDLE_LOOK_US);
 	s->not_before = s->now + s->patience_us;
 }
 
+/* After a turn. */
 static void
-release_orphans(Service *s)
+plan_next_look(Service *s, bool was_looking)
 {
-	if (s->now < s->next_orphans)
-		return;
-	s->next_orphans = s->now + ORPHANS_US;
-	if (!pipeline_attempt(&s->pipeline, turn_release_orphans) ||
-		!pipeline_attempt(&s->pipeline, turn_note_halted) ||
-		!pipeline_attempt(&s->pipeline, turn_forget_claims))
-		s->retry_orphans = s->next_orphans;
-	else
-		s->retry_orphans = DT_NOEND;
+	s->next_look = Min(s->next_look, s->pipeline.recording.next_due);
+	if (was_looking && claiming_has_ended(&s->pipeline.claiming))
+		end_look(s);
 }
 
 static void
-hear_wishes(Service *s)
+release_abandoned(Pipeline *p)
+{
+	claiming_release_abandoned(&p->claiming, GetCurrentTimestamp());
+}
+
+static void
+seek_abandoned(Service *s)
+{
+	if (s->now < s->next_abandoned)
+		return;
+	s->next_abandoned = s->now + ABANDONED_US;
+	s->retry_abandoned =
+		pipeline_try(&s->pipeline, release_abandoned) ? DT_NOEND : s->next_abandoned;
+}
+
+static void
+receive_wishes(Service *s)
 {
 	uint32 wishes = registry_take_wishes();
 
-	if (wishes != 0)
-		s->next_look = Min(s->next_look, Max(s->not_before, s->now));
+	if (wishes == 0)
+		return;
+	s->full = true;
+	s->next_look = Min(s->next_look, Max(s->not_before, s->now));
 	if ((wishes & WISH_CHECK) != 0)
-	{
-		s->next_check = s->now;
-		s->next_look = s->now;
-	}
+		s->next_check = s->next_look = s->now;
 }
 
 static void
@@ -226,103 +286,100 @@ look_if_due(Service *s)
 {
 	if (s->disabled)
 		return;
-	hear_wishes(s);
+	receive_wishes(s);
 	if (s->now < s->next_look)
 		return;
-	check_licence(s);
-	release_orphans(s);
-	begin_look(s);
+	check_sending(s);
+	seek_abandoned(s);
+	if (has_a_part(s))
+		begin_look(s);
+	else
+		s->next_look = s->now + LOOK_US;
 }
 
+/* What waits is given back by the sender, which asks before each start. */
 static void
 follow_switch(Service *s)
 {
 	if (s->disabled == !cadence_enabled)
 		return;
 	s->disabled = !cadence_enabled;
-	s->next_look = s->now;
+	look_at_once(s);
 	if (s->disabled)
-	{
-		pipeline_give_back_waiting(&s->pipeline);
-		s->pipeline.exhausted = true;
-	}
+		s->pipeline.claiming.ended[CADENCE_LOOK_ALL] = true;
 }
 
-/* ---- waiting ------------------------------------------------------------------------ */
+/* ---- waiting --------------------------------------------------------------------------- */
 
-static int64
-us_to_wait(const Service *s)
+static int
+ms_to_wait(const Service *s)
 {
 	const Pipeline *p = &s->pipeline;
 	TimestampTz until = s->disabled ? s->now + LOOK_US : s->next_look;
 
-	if (turn_wants_claim(p) != CLAIM_NOTHING)
-		return 0;
 	if (cadence_summary_total(p->summary) > 0)
 		until = Min(until, p->summary->started_at + LOG_US);
 	until = Min(until, s->next_prune);
-	if (p->queue.waiting > 0)
-		until = Min(until, p->checked_at + USECS_PER_SEC);
-	if (p->record_not_before > 0)
-		until = Min(until, p->record_not_before);
-	if (!p->exhausted && p->claim_not_before > s->now)
-		until = Min(until, p->claim_not_before);
-	return Max(until - s->now, 0);
-}
-
-static void
-sleep_until_woken(Service *s, int ms)
-{
-	if (ms > 1000)
-		pgstat_report_stat(true);
-	cadence_provider_stats_publish(s->pipeline.queue.providers);
-	/* The latch alone would not do: a wait for a lock inside a transaction may have reset it. */
-	(void) WaitLatchOrSocket(MyLatch,
-							 WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-							 cadence_wakeup_fd(), ms, PG_WAIT_EXTENSION);
+	return until <= s->now ? 0 : (int) Min((until - s->now + 999) / 1000, LOOK_US / 1000);
 }
 
 static void
 wait_for_something(Service *s)
 {
 	Pipeline *p = &s->pipeline;
-	int64 us = us_to_wait(s);
-	int ms = (int) Min((us + 999) / 1000, LOOK_US / 1000);
-	bool busy = pipeline_is_busy(p) || p->record_not_before > 0;
+	int ms = claiming_wait_ms(&p->claiming, ms_to_wait(s));
+	bool busy = pipeline_is_busy(p);
 
 	registry_working(s->disabled ? RESIDENT_DISABLED
 					 : busy		 ? RESIDENT_WORKING
 								 : RESIDENT_SLEEPING,
-					 s->now + us, p->queue.in_flight, p->queue.waiting);
-	if (p->queue.in_flight > 0 || p->queue.waiting > 0 || p->record_not_before > 0)
+					 s->now + ms * INT64CONST(1000), p->sender.queue.in_flight,
+					 p->sender.queue.waiting);
+	if (busy)
+	{
 		pipeline_wait(p, ms);
-	else if (ms > 0 && p->done.n == 0)
-		sleep_until_woken(s, ms);
+		return;
+	}
+	if (ms > 1000)
+		pgstat_report_stat(true);
+	sender_publish(&p->sender);
+	if (ms > 0)
+		cadence_sleep(ms);
 }
 
-/* ---- the service --------------------------------------------------------------------- */
+/* ---- the service ------------------------------------------------------------------------ */
+
+static void
+turn(Service *s)
+{
+	Pipeline *p = &s->pipeline;
+	bool was_looking = !claiming_has_ended(&p->claiming);
+	int live = p->recording.live;
+
+	pipeline_turn(p);
+	read_clock(s);
+	if (p->recording.live < live)
+		registry_executed();
+	/* more than a batch is enough for others, too */
+	if (was_looking && p->claiming.found >= s->batch_size && !claiming_has_ended(&p->claiming))
+		registry_wake_peers();
+	plan_next_look(s, was_looking);
+}
 
 static void
 serve(Service *s)
 {
-	Pipeline *p = &s->pipeline;
-
 	while (!cadence_stop_requested())
 	{
-		bool was_looking;
-
 		cadence_process_interrupts();
 		read_clock(s);
 		if (cadence_settings_changed())
 			follow_settings(s);
 		follow_switch(s);
 		look_if_due(s);
-		was_looking = !p->exhausted;
-		pipeline_turn(p);
-		read_clock(s);
-		plan_next_look(s, was_looking);
+		turn(s);
 		if (!s->disabled)
-			hear_wishes(s);
+			receive_wishes(s);
 		log_period(s);
 		prune(s);
 		wait_for_something(s);
@@ -338,15 +395,13 @@ prepare(Service *s)
 	s->period = AllocSetContextCreate(p->context, "cadence_runner period", ALLOCSET_DEFAULT_SIZES);
 	s->claims = AllocSetContextCreate(p->context, "cadence_runner claims", ALLOCSET_SMALL_SIZES);
 	begin_period(s);
-	pipeline_prepare(p);
+	pipeline_prepare(p, s->schema, s->now, cadence_max_in_flight);
 	create_claims(s);
-	p->alone = true;
-	p->resident = true;
-	p->exhausted = true;
-	p->next_due = DT_NOEND;
-	s->next_look = s->now;
+	p->claiming.patient = p->claiming.ahead = true;
+	p->claiming.ended[CADENCE_LOOK_ALL] = true;
 	s->next_prune = s->now + LOG_US;
-	s->retry_orphans = DT_NOEND;
+	s->retry_abandoned = DT_NOEND;
+	look_at_once(s);
 	s->prepared = true;
 }
 
@@ -358,11 +413,13 @@ end_service(Service *s, ErrorData *error)
 	/* one that could not begin is the supervisor's to tell of */
 	if (!s->prepared)
 		return;
-	pipeline_wind_down(p);
+	pipeline_shutdown(p, true);
 	if (error != NULL)
 		pipeline_note_failure(p, error);
 	if (error != NULL || cadence_summary_total(p->summary) > 0)
-		pipeline_log(p);
+		pipeline_log(p, false);
+	else
+		pipeline_end_claims(p);
 }
 
 /*
@@ -377,10 +434,8 @@ cadence_serve(Oid schema)
 	Service *s = MemoryContextAllocZero(TopMemoryContext, sizeof(*s));
 	ErrorData *volatile error = NULL;
 
-	s->shared.schema = schema;
-	s->shared.database = MyDatabaseId;
-	strlcpy(s->shared.trigger, "WORKER", CADENCE_TRIGGER_MAX);
-	(void) pipeline_begin(&s->pipeline, &s->shared);
+	s->schema = schema;
+	(void) pipeline_begin(&s->pipeline, "WORKER");
 	PG_TRY();
 	{
 		prepare(s);
@@ -388,7 +443,7 @@ cadence_serve(Oid schema)
 	}
 	PG_CATCH();
 	{
-		error = turn_catch_error(s->pipeline.context);
+		error = pipeline_catch(&s->pipeline);
 		if (cadence_stop_requested() && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			error = NULL;
 	}

@@ -18,6 +18,7 @@
 #include "server/wake.h"
 
 PG_FUNCTION_INFO_V1(cadence_wake);
+PG_FUNCTION_INFO_V1(cadence_wake_worker);
 
 static uint32 wanted; /* what the transaction under way wishes for */
 
@@ -63,7 +64,7 @@ cadence_wake_at_commit(uint32 wishes)
 static bool
 is_own_move(const TriggerData *trigger)
 {
-	return registry_is_resident() && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
+	return registry_number() >= 0 && TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) &&
 		   DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) < 2;
 }
 
@@ -81,4 +82,16 @@ cadence_wake(PG_FUNCTION_ARGS)
 		PG_RETURN_POINTER(NULL);
 	cadence_wake_at_commit(WISH_LOOK);
 	PG_RETURN_POINTER(NULL);
+}
+
+/*
+ * cadence_wake_worker() -> void: when this transaction commits, the resident
+ * workers of this database make sure of the extension and its tables, and where
+ * there are none they are tried again. The extension's script ends with it.
+ */
+Datum
+cadence_wake_worker(PG_FUNCTION_ARGS)
+{
+	cadence_wake_at_commit(WISH_LOOK | WISH_CHECK);
+	PG_RETURN_VOID();
 }

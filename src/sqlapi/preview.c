@@ -17,22 +17,25 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "schema/extension.h"
 #include "base/json.h"
-#include "resolve/message.h"
-#include "provider/provider.h"
-#include "resolve/resolve.h"
-#include "resolve/row.h"
-#include "base/transaction.h"
 #include "base/statement.h"
+#include "base/transaction.h"
+#include "claim/claimed_run.h"
+#include "provider/provider.h"
+#include "resolve/message.h"
+#include "resolve/resolve.h"
+#include "schema/extension.h"
 
 PG_FUNCTION_INFO_V1(cadence_preview);
 
-static HeapTuple
-fetch_row(const CadenceTables *tables, Datum run_id)
+/* The run as a step begins with it, and its status. */
+static CadenceStep *
+read_run(const CadenceTables *tables, Datum run_id, char **status)
 {
 	Oid types[] = {UUIDOID};
-	char *sql = psprintf("%s WHERE r.id " EQ " $1", cadence_row_select(tables, tables->runs));
+	char *sql = psprintf("SELECT " CLAIMED_RUN_COLUMNS("r") ", r.status::text FROM %s AS r "
+															"WHERE r.id " EQ " $1",
+						 tables->runs);
 	int rc = SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1);
 
 	if (rc != SPI_OK_SELECT)
@@ -42,19 +45,8 @@ fetch_row(const CadenceTables *tables, Datum run_id)
 		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
 						errmsg("run %s does not exist",
 							   DatumGetCString(DirectFunctionCall1(uuid_out, run_id)))));
-	return SPI_tuptable->vals[0];
-}
-
-static char *
-status_of(const CadenceTables *tables, Datum run_id)
-{
-	Oid types[] = {UUIDOID};
-	char *sql = psprintf("SELECT status::text FROM %s WHERE id " EQ " $1", tables->runs);
-
-	if (SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1) != SPI_OK_SELECT ||
-		SPI_processed == 0)
-		return NULL;
-	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, CLAIMED_RUN_NCOLUMNS + 1);
+	return cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 }
 
 static void
@@ -115,9 +107,7 @@ cadence_preview(PG_FUNCTION_ARGS)
 	MemoryContext context = CurrentMemoryContext;
 	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
 	CadenceProviders *providers = cadence_providers_create(tables->owner);
-	CadenceResolver *resolver;
 	CadenceStep *step;
-	HeapTuple row;
 	int guc_level;
 	char *status;
 	char *json;
@@ -126,12 +116,8 @@ cadence_preview(PG_FUNCTION_ARGS)
 	guc_level = cadence_use_text_format();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-	row = fetch_row(tables, run_id);
-	step = cadence_step_create(SPI_tuptable->tupdesc, row);
-	resolver = cadence_resolver_create(SPI_tuptable->tupdesc, providers,
-									   cadence_positions_create(tables, true));
-	cadence_resolve(resolver, &step, 1);
-	status = status_of(tables, run_id);
+	step = read_run(tables, run_id, &status);
+	cadence_resolve(cadence_resolver_create(tables, providers, true), &step, 1);
 
 	/* SPI leaves its own memory context behind, which ends with the connection. */
 	MemoryContextSwitchTo(context);

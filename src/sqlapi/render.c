@@ -4,16 +4,24 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 
 #include "rules/template.h"
+#include "rules/text.h"
 
 PG_FUNCTION_INFO_V1(cadence_render);
+
+static void
+refuse_message(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					errmsg("the message is longer than %d bytes", TEMPLATE_MAX_MESSAGE)));
+}
 
 /* A value as a template shows it; NULL for JSON null. */
 static char *
@@ -54,29 +62,40 @@ get_variable(Jsonb *vars, const char *name, size_t len, char **text)
 	return true;
 }
 
+static bool
+get_name(Jsonb *vars, const char *name, char **text)
+{
+	bool found = get_variable(vars, name, strlen(name), text);
+
+	if (found)
+		*text = text_trimmed(*text);
+	return found;
+}
+
 /* primeiro_nome and lead_nome come from nome where they are not given themselves. */
 static bool
 get_value(Jsonb *vars, const TemplatePart *part, char **text)
 {
-	bool found = get_variable(vars, part->name, part->name_len, text);
+	const char *word;
+	char *nome = NULL;
+	bool found;
+	size_t len;
 
-	if (template_name_is(part, "lead_nome") && !found)
-		return get_variable(vars, "nome", 4, text);
-	if (template_name_is(part, "primeiro_nome") && (!found || template_value_is_empty(*text)))
+	if (template_name_is(part, "nome"))
+		return get_name(vars, "nome", text);
+	if (template_name_is(part, "lead_nome"))
+		return get_name(vars, "lead_nome", text) || get_name(vars, "nome", text);
+	if (!template_name_is(part, "primeiro_nome"))
+		return get_variable(vars, part->name, part->name_len, text);
+	found = get_name(vars, "primeiro_nome", text);
+	if ((found && !template_value_is_empty(*text)) || !get_name(vars, "nome", &nome))
+		return found;
+	if (nome != NULL)
 	{
-		char *nome = NULL;
-		const char *word;
-		size_t len;
-
-		if (!get_variable(vars, "nome", 4, &nome))
-			return found;
-		if (nome == NULL)
-			return true;
 		len = template_first_word(nome, &word);
 		*text = pnstrdup(word, len);
-		return true;
 	}
-	return found;
+	return true;
 }
 
 static void
@@ -84,6 +103,10 @@ refuse_template(TemplateStatus status, const char *source, size_t at)
 {
 	int position = pg_mbstrlen_with_len(source, at) + 1;
 
+	if (status == TEMPLATE_TOO_MANY)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the template has more than %d placeholders", TEMPLATE_MAX_PLACEHOLDERS)));
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					status == TEMPLATE_UNCLOSED
 						? errmsg("the placeholder at character %d has no closing braces", position)
@@ -95,6 +118,7 @@ static const char **
 get_values(Jsonb *vars, TemplatePart *parts, size_t nparts)
 {
 	const char **values = palloc0(sizeof(char *) * Max(nparts, 1));
+	size_t total = 0;
 
 	for (size_t i = 0; i < nparts; i++)
 	{
@@ -106,22 +130,36 @@ get_values(Jsonb *vars, TemplatePart *parts, size_t nparts)
 								   pg_mbcliplen(parts[i].name, parts[i].name_len, NAMEDATALEN),
 								   parts[i].name),
 							errhint("Every placeholder must be a key of the second argument.")));
+		/* each value is a part of the message: what is too long is not made first */
+		total += text != NULL ? strlen(text) : 0;
+		if (total > TEMPLATE_MAX_MESSAGE)
+			refuse_message();
 		values[i] = text;
 		parts[i].value = i;
 	}
 	return values;
 }
 
+/* Refused before it is read. */
+static char *
+get_template(Datum template)
+{
+	if (toast_raw_datum_size(template) - VARHDRSZ > TEMPLATE_MAX_BYTES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the template is longer than %d bytes", TEMPLATE_MAX_BYTES)));
+	return TextDatumGetCString(template);
+}
+
 /*
  * cadence_render(template text, vars jsonb) -> text
  *
  * Errors: 22023 for a placeholder that is not closed, has no name, or is no
- * key of vars, and for vars that is not an object.
+ * key of vars, and for vars that is not an object; 54000 for what is too long.
  */
 Datum
 cadence_render(PG_FUNCTION_ARGS)
 {
-	char *source = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *source = get_template(PG_GETARG_DATUM(0));
 	Jsonb *vars = PG_GETARG_JSONB_P(1);
 	size_t len = strlen(source);
 	TemplatePart *parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
@@ -141,9 +179,8 @@ cadence_render(PG_FUNCTION_ARGS)
 	values = get_values(vars, parts, nparts);
 
 	size = template_render(parts, nparts, values, NULL);
-	if (size > MaxAllocSize - VARHDRSZ)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the message is too long")));
+	if (size > TEMPLATE_MAX_MESSAGE)
+		refuse_message();
 	result = palloc(size + VARHDRSZ);
 	SET_VARSIZE(result, size + VARHDRSZ);
 	template_render(parts, nparts, values, VARDATA(result));

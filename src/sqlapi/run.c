@@ -1,5 +1,5 @@
 /*
- * launcher.c
+ * run.c
  *		cadence_run(): the caller's side of an execution.
  *
  * An execution commits between its stages, which a function can not do, so a
@@ -7,8 +7,11 @@
  * tables' owner. The caller starts it and waits, and takes it along on every
  * way out (see launch.c).
  *
- * While it waits for its turn to start one, another's worker may answer for it
- * (see ticket.c).
+ * Callers begin one after the other, in the order of a lock's queue: an
+ * execution that meets another would mostly find nothing left, and on few cores
+ * the two would stand in each other's way. Nobody waits for the end of another,
+ * which may be held up by its providers: the next one begins when there is
+ * nothing left to take, or after some time.
  *
  * The worker may wait for a lock that its own caller holds. That is a deadlock
  * which the server can not see, since the caller waits for a latch and not for
@@ -35,15 +38,16 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "server/admission.h"
 #include "base/compat.h"
-#include "engine/execution.h"
-#include "schema/extension.h"
-#include "server/launch.h"
-#include "schema/owner.h"
+#include "base/lock.h"
 #include "base/settings.h"
+#include "schema/extension.h"
+#include "schema/owner.h"
 #include "schema/tables.h"
-#include "server/ticket.h"
+#include "server/launch.h"
+
+/* A caller waits so long for its turn at most. */
+#define TURN_MS 10000
 
 PG_FUNCTION_INFO_V1(cadence_run);
 
@@ -96,32 +100,26 @@ create_launch(const CadenceTables *tables, const char *trigger)
 }
 
 static void
-start_execution(Launch *launch, bool alone)
+start_execution(Launch *launch)
 {
-	launch->shared->alone = alone;
 	if (!launch_start(launch))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						errmsg("no background worker slot is free for the execution"),
 						errhint("Raise max_worker_processes, or run fewer executions at once.")));
 }
 
-/*
- * The execution's processes: the worker that leads it, and its helpers; or the
- * one that answers for it.
- */
+/* The execution's processes. */
 static List *
 worker_pids(Launch *launch)
 {
 	List *pids = NIL;
 	pid_t pid;
 
-	if (launch->nworkers == 0)
-		return list_make1_int(ticket_answerer(launch->shared));
 	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
 		pids = lappend_int(pids, pid);
-	for (int i = 0; i < launch->shared->nhelpers; i++)
-		if (launch->shared->helper_pids[i] != 0)
-			pids = list_append_unique_int(pids, launch->shared->helper_pids[i]);
+	for (int i = 0; i < launch->shared->npeers; i++)
+		if (launch->shared->peer_pids[i] != 0)
+			pids = list_append_unique_int(pids, launch->shared->peer_pids[i]);
 	return pids;
 }
 
@@ -175,11 +173,20 @@ rethrow_message(StringInfo message)
 	ThrowErrorData(&edata);
 }
 
+/* The turn of whoever waits for the lock, if this session holds it. */
+static void
+end_turn(volatile bool *has_turn)
+{
+	if (*has_turn)
+		cadence_lock_release(CADENCE_LOCK_EXECUTION, 0);
+	*has_turn = false;
+}
+
 /*
  * Handles one message of the worker; returns the summary if it is the one.
  */
 static char *
-handle_message(StringInfo message, Admission *admission)
+handle_message(StringInfo message, volatile bool *has_turn)
 {
 	char type = pq_getmsgbyte(message);
 
@@ -189,11 +196,8 @@ handle_message(StringInfo message, Admission *admission)
 		case 'N':
 			rethrow_message(message);
 			return NULL;
-		case CADENCE_MESSAGE_CLAIMED:
-			admission_note_claim(admission);
-			return NULL;
 		case CADENCE_MESSAGE_ALL_TAKEN:
-			admission_make_way(admission);
+			end_turn(has_turn);
 			return NULL;
 		case CADENCE_MESSAGE_SUMMARY:
 			return pnstrdup(message->data + message->cursor, message->len - message->cursor);
@@ -205,10 +209,10 @@ handle_message(StringInfo message, Admission *admission)
 }
 
 static void
-wait_for_news(Launch *launch, Admission *admission, TimestampTz *last_check)
+wait_for_news(Launch *launch, TimestampTz *last_check)
 {
-	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					   admission_pass_on(admission, DeadlockTimeout), PG_WAIT_EXTENSION);
+	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DeadlockTimeout,
+					   PG_WAIT_EXTENSION);
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (rc & WL_LATCH_SET)
@@ -221,99 +225,45 @@ wait_for_news(Launch *launch, Admission *admission, TimestampTz *last_check)
 	}
 }
 
-/* An answerer that ended before it could become the sender of messages. */
-static bool
-is_forsaken(Launch *launch)
-{
-	return launch->nworkers == 0 && BackendPidGetProc(ticket_answerer(launch->shared)) == NULL;
-}
-
-/* NULL: the worker has ended without one. */
 static char *
-wait_for_summary(Launch *launch, Admission *admission)
+wait_for_summary(Launch *launch, volatile bool *has_turn)
 {
 	TimestampTz last_check = GetCurrentTimestamp();
 	StringInfoData message;
+	char *summary = NULL;
 
 	initStringInfo(&message);
-	for (;;)
+	while (summary == NULL)
 	{
-		/* asked first: its last message may come in between */
-		bool forsaken = is_forsaken(launch);
-		char *summary;
-
 		switch (launch_receive(launch, 0, &message))
 		{
 			case LAUNCH_MESSAGE:
-				summary = handle_message(&message, admission);
-				if (summary != NULL)
-					return summary;
+				summary = handle_message(&message, has_turn);
 				break;
 			case LAUNCH_SILENT:
-				if (forsaken)
-					return NULL;
-				wait_for_news(launch, admission, &last_check);
+				wait_for_news(launch, &last_check);
 				break;
 			case LAUNCH_GONE:
-				return NULL;
+				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+								errmsg("the execution's worker ended without a result"),
+								errhint("The server's log says why.")));
 		}
 	}
-}
-
-/* The summary of a whole execution. */
-static char *
-run_execution(Launch *launch, Admission *admission)
-{
-	char *summary;
-
-	start_execution(launch, !admission->is_first);
-	summary = wait_for_summary(launch, admission);
-	if (summary == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("the execution's worker ended without a result"),
-						errhint("The server's log says why.")));
 	return summary;
 }
 
-/*
- * Waits for a place. Meanwhile another's execution may find that there is
- * nothing to do, and answer: the summary then. NULL: the place is ours.
- */
+/* The summary of a whole execution; the caller must end_turn() on every way out. */
 static char *
-wait_for_turn(Launch *launch, Admission *admission, Ticket *ticket)
+execute(const CadenceTables *tables, const char *trigger, volatile bool *has_turn)
 {
-	ticket_offer(ticket, launch);
-	while (!admission_enter(admission))
-	{
-		if (ticket_answerer(launch->shared) != 0)
-			break;
-		admission_wait();
-	}
-	if (ticket_withdraw(ticket, launch))
-		return NULL;
-	admission_leave(admission);
-	return wait_for_summary(launch, admission);
-}
+	Launch *launch;
+	char *summary;
 
-/* The caller must ticket_close() and admission_leave() on every way out. */
-static char *
-execute(const CadenceTables *tables, const char *trigger, Admission *admission, Ticket *ticket)
-{
-	Launch *launch = create_launch(tables, trigger);
-	char *summary = NULL;
-
-	if (!admission_enter(admission))
-		summary = wait_for_turn(launch, admission, ticket);
-	if (summary == NULL && ticket_answerer(launch->shared) != 0)
-	{
-		/* it could not: its queue is of no use any more, and there is no second ticket */
-		launch_end(launch);
-		launch = create_launch(tables, trigger);
-		while (!admission_enter(admission))
-			admission_wait();
-	}
-	if (summary == NULL)
-		summary = run_execution(launch, admission);
+	*has_turn = cadence_lock_try(CADENCE_LOCK_EXECUTION, 0, true) ||
+				cadence_lock_wait(CADENCE_LOCK_EXECUTION, 0, TURN_MS);
+	launch = create_launch(tables, trigger);
+	start_execution(launch);
+	summary = wait_for_summary(launch, has_turn);
 	launch_end(launch);
 	return summary;
 }
@@ -334,8 +284,7 @@ cadence_run(PG_FUNCTION_ARGS)
 	const char *trigger = checked_trigger(fcinfo);
 	CadenceTables *tables;
 	char *volatile summary = NULL;
-	Admission admission = {0};
-	Ticket ticket = {0};
+	volatile bool has_turn = false;
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
@@ -343,12 +292,11 @@ cadence_run(PG_FUNCTION_ARGS)
 
 	PG_TRY();
 	{
-		summary = execute(tables, trigger, &admission, &ticket);
+		summary = execute(tables, trigger, &has_turn);
 	}
 	PG_FINALLY();
 	{
-		ticket_close(&ticket);
-		admission_leave(&admission);
+		end_turn(&has_turn);
 	}
 	PG_END_TRY();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));

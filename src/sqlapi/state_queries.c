@@ -1,5 +1,5 @@
 /*
- * figures.c
+ * state_queries.c
  *		What the tables say of the state of an installation.
  *
  * Read as the owner of the tables, in a restricted context: whoever may call
@@ -28,30 +28,30 @@
 
 enum
 {
-	FIGURE_DUE = 1,
-	FIGURE_OLDEST,
-	FIGURE_CLAIMED,
-	FIGURE_UNCERTAIN,
-	FIGURE_NEXT,
-	FIGURE_NEVER,
-	FIGURE_FAILURE,
-	FIGURE_FAILED_AT
+	STATE_DUE = 1,
+	STATE_OLDEST,
+	STATE_CLAIMED,
+	STATE_UNCERTAIN,
+	STATE_NEXT,
+	STATE_NEVER,
+	STATE_FAILURE,
+	STATE_FAILED_AT
 };
 
 static char *
-figures_sql(const CadenceTables *t)
+state_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"SELECT (SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
 		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS d), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
-		/* one look-up for each claim, as in orphans.c */
+		/* one look-up for each claim, by the index of the due runs */
 		"COALESCE((SELECT pg_catalog.sum((SELECT pg_catalog.count(*) FROM %s AS r "
 		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end "
 		"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ
 		" c.claim_id) IS TRUE)) FROM %s AS c "
-		"WHERE c.lease_end " GT " $1), 0)::int8, "
+		"WHERE c.lease_end " GT " $1), 0)::pg_catalog.int8, "
 		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
 		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
 		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
@@ -67,33 +67,39 @@ figures_sql(const CadenceTables *t)
 		t->logs);
 }
 
+/* A number or a time, of exactly that type; 0 where there is none. */
 static int64
-number_at(int column)
+value_at(int column, Oid type)
 {
 	bool isnull;
 	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
 
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, column) != type)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("column \"%s\" is not of type %s",
+							   SPI_fname(SPI_tuptable->tupdesc, column), format_type_be(type))));
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
 static void
-query(const CadenceTables *t, CadenceFigures *f)
+query(const CadenceTables *t, CadenceState *s)
 {
 	static const Oid types[] = {TIMESTAMPTZOID};
 	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp())};
-	int rc = SPI_execute_with_args(figures_sql(t), lengthof(types), (Oid *) types, values, NULL,
-								   true, 1);
+	int rc =
+		SPI_execute_with_args(state_sql(t), lengthof(types), (Oid *) types, values, NULL, true, 1);
 
 	if (rc != SPI_OK_SELECT || SPI_processed != 1)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("reading the state failed: %s", SPI_result_code_string(rc))));
-	f->due = number_at(FIGURE_DUE);
-	f->oldest_due = number_at(FIGURE_OLDEST);
-	f->claimed = number_at(FIGURE_CLAIMED);
-	f->uncertain = number_at(FIGURE_UNCERTAIN);
-	f->next_due = number_at(FIGURE_NEXT);
-	f->never_due = number_at(FIGURE_NEVER);
-	f->last_failure = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, FIGURE_FAILURE);
+	s->due = value_at(STATE_DUE, INT8OID);
+	s->oldest_due = value_at(STATE_OLDEST, TIMESTAMPTZOID);
+	s->claimed = value_at(STATE_CLAIMED, INT8OID);
+	s->uncertain = value_at(STATE_UNCERTAIN, INT8OID);
+	s->next_due = value_at(STATE_NEXT, TIMESTAMPTZOID);
+	s->never_due = value_at(STATE_NEVER, INT8OID);
+	s->last_failed_at = value_at(STATE_FAILED_AT, TIMESTAMPTZOID);
+	s->last_failure = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, STATE_FAILURE);
 }
 
 /* What SPI has made goes with its connection. */
@@ -111,7 +117,7 @@ set_locally(const char *name, const char *value)
 }
 
 static void
-read_as_owner(const CadenceTables *t, CadenceFigures *f)
+read_as_owner(const CadenceTables *t, CadenceState *s)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Oid user;
@@ -124,33 +130,33 @@ read_as_owner(const CadenceTables *t, CadenceFigures *f)
 	set_locally("search_path", "pg_catalog, pg_temp");
 	/* a policy that would hide runs is an error, and not nothing due */
 	set_locally("row_security", "off");
-	/* each figure has its index: see cadence_session_init() */
+	/* each part of it has its index: see cadence_session_init() */
 	set_locally("enable_seqscan", "off");
 	set_locally("enable_bitmapscan", "off");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-	query(t, f);
-	f->last_failure = keep(context, f->last_failure);
+	query(t, s);
+	s->last_failure = keep(context, s->last_failure);
 	if (!RecoveryInProgress())
-		f->not_armed = keep(context, cadence_arming_problem(t));
+		s->not_armed = keep(context, cadence_arming_problem(t));
 	SPI_finish();
 	AtEOXact_GUC(false, level);
 	SetUserIdAndSecContext(user, security);
 }
 
 /*
- * Reads the figures, in the current memory context; why there are none,
+ * Reads the state, in the current memory context; why it can not,
  * otherwise.
  */
 char *
-cadence_figures_read(CadenceFigures *f)
+cadence_state_read(CadenceState *s)
 {
 	Oid schema = cadence_extension_schema();
 	const char *missing = cadence_tables_missing(schema);
 
-	memset(f, 0, sizeof(*f));
+	memset(s, 0, sizeof(*s));
 	if (missing != NULL)
 		return psprintf("table %s does not exist: call cadence_create_tables()", missing);
-	read_as_owner(cadence_tables_load(schema), f);
+	read_as_owner(cadence_tables_load(schema), s);
 	return NULL;
 }

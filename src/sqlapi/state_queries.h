@@ -1,15 +1,15 @@
 /*
- * figures.h
+ * state_queries.h
  *		What the tables say of the state of an installation.
  */
-#ifndef CADENCE_FIGURES_H
-#define CADENCE_FIGURES_H
+#ifndef CADENCE_STATE_QUERIES_H
+#define CADENCE_STATE_QUERIES_H
 
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
 
-typedef struct CadenceFigures
+typedef struct CadenceState
 {
 	int64 due;
 	TimestampTz oldest_due; /* 0: nothing is due */
@@ -20,8 +20,8 @@ typedef struct CadenceFigures
 	char *last_failure;	  /* of the last execution; NULL: it did not fail */
 	TimestampTz last_failed_at;
 	char *not_armed; /* why nothing may be sent from here; NULL: it may */
-} CadenceFigures;
+} CadenceState;
 
-extern char *cadence_figures_read(CadenceFigures *figures);
+extern char *cadence_state_read(CadenceState *state);
 
 #endif

@@ -37,12 +37,16 @@ PG_FUNCTION_INFO_V1(cadence_health);
 /* A worker goes round its loop at least once a minute. */
 #define STUCK_US (150 * USECS_PER_SEC)
 
+/* A worker that has lived so long has got over what failed before it. */
+#define SETTLED_US (10 * USECS_PER_SEC)
+
 /* So many failures in a row, and nothing sent, are no accident. */
 #define FAILING_MIN 5
 
 enum
 {
 	STATUS_DATABASE,
+	STATUS_WORKERS,
 	STATUS_PID,
 	STATUS_STATE,
 	STATUS_SINCE,
@@ -143,69 +147,78 @@ set_time(Datum *values, bool *nulls, int column, TimestampTz at)
 }
 
 static void
+set_int(Datum *values, bool *nulls, int column, int number)
+{
+	nulls[column] = false;
+	values[column] = Int32GetDatum(number);
+}
+
+static void
 set_number(Datum *values, bool *nulls, int column, int64 number)
 {
 	nulls[column] = false;
 	values[column] = Int64GetDatum(number);
 }
 
+/* Of a database's workers: how many there are, what number 0 does, and the sums of all. */
 static void
-fill_worker(Datum *values, bool *nulls, const ResidentSlot *slot)
+fill_workers(Datum *values, bool *nulls, const ResidentDatabase *d)
 {
-	set_text(values, nulls, STATUS_DATABASE, slot->name);
-	set_text(values, nulls, STATUS_STATE, registry_state_name(slot->state));
-	set_text(values, nulls, STATUS_PROBLEM, slot->problem);
-	set_time(values, nulls, STATUS_LAST_EXECUTION, slot->last_execution);
-	if (slot->pid == 0)
+	const ResidentWorker *first = &d->workers[0];
+	TimestampTz last_execution = 0;
+	int64 in_flight = 0;
+	int64 waiting = 0;
+	int running = 0;
+
+	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+	{
+		const ResidentWorker *w = &d->workers[i];
+
+		running += w->pid != 0;
+		in_flight += w->in_flight;
+		waiting += w->waiting;
+		last_execution = Max(last_execution, w->last_execution);
+	}
+	set_text(values, nulls, STATUS_DATABASE, d->name);
+	set_text(values, nulls, STATUS_STATE, registry_state(d));
+	set_text(values, nulls, STATUS_PROBLEM, registry_problem(d));
+	set_time(values, nulls, STATUS_LAST_EXECUTION, last_execution);
+	set_int(values, nulls, STATUS_WORKERS, running);
+	if (running > 0)
+	{
+		set_number(values, nulls, STATUS_IN_FLIGHT, in_flight);
+		set_number(values, nulls, STATUS_WAITING, waiting);
+	}
+	if (first->pid == 0)
 		return;
-	nulls[STATUS_PID] = false;
-	values[STATUS_PID] = Int32GetDatum(slot->pid);
-	set_time(values, nulls, STATUS_SINCE, slot->started_at);
-	set_time(values, nulls, STATUS_SEEN, slot->seen_at);
-	set_time(values, nulls, STATUS_NEXT_LOOK, slot->wake_at);
-	set_number(values, nulls, STATUS_IN_FLIGHT, slot->in_flight);
-	set_number(values, nulls, STATUS_WAITING, slot->waiting);
+	set_int(values, nulls, STATUS_PID, first->pid);
+	set_time(values, nulls, STATUS_SINCE, first->started_at);
+	set_time(values, nulls, STATUS_SEEN, first->seen_at);
+	set_time(values, nulls, STATUS_NEXT_LOOK, first->wake_at);
 }
 
 static void
-fill_figures(Datum *values, bool *nulls)
+fill_state(Datum *values, bool *nulls)
 {
-	CadenceFigures f;
-	char *none = cadence_figures_read(&f);
+	CadenceState s;
+	char *none = cadence_state_read(&s);
 
-	if (none != NULL)
-	{
-		if (nulls[STATUS_PROBLEM])
-			set_text(values, nulls, STATUS_PROBLEM, none);
-		return;
-	}
 	if (nulls[STATUS_PROBLEM])
-		set_text(values, nulls, STATUS_PROBLEM, f.not_armed);
-	set_number(values, nulls, STATUS_DUE, f.due);
-	set_time(values, nulls, STATUS_OLDEST_DUE, f.oldest_due);
-	nulls[STATUS_LAG] = f.oldest_due == 0 || TIMESTAMP_NOT_FINITE(f.oldest_due);
+		set_text(values, nulls, STATUS_PROBLEM, none != NULL ? none : s.not_armed);
+	if (none != NULL)
+		return;
+	set_number(values, nulls, STATUS_DUE, s.due);
+	set_time(values, nulls, STATUS_OLDEST_DUE, s.oldest_due);
+	nulls[STATUS_LAG] = s.oldest_due == 0 || TIMESTAMP_NOT_FINITE(s.oldest_due);
 	if (!nulls[STATUS_LAG])
 		values[STATUS_LAG] =
 			DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(GetCurrentTimestamp()),
-								TimestampTzGetDatum(f.oldest_due));
-	set_number(values, nulls, STATUS_CLAIMED, f.claimed);
-	set_number(values, nulls, STATUS_UNCERTAIN, f.uncertain);
-	set_time(values, nulls, STATUS_NEXT_DUE, f.next_due);
+								TimestampTzGetDatum(s.oldest_due));
+	set_number(values, nulls, STATUS_CLAIMED, s.claimed);
+	set_number(values, nulls, STATUS_UNCERTAIN, s.uncertain);
+	set_time(values, nulls, STATUS_NEXT_DUE, s.next_due);
 	nulls[STATUS_PROVIDERS] = false;
 	values[STATUS_PROVIDERS] = providers_json();
-}
-
-/* The slot of a database by its name; false when it is not to have a worker. */
-static bool
-find_slot(const char *database, ResidentSlot *slot)
-{
-	for (int i = 0; cadence_registry_exists() && i < CADENCE_RESIDENTS_MAX; i++)
-	{
-		registry_read(i, slot);
-		if (slot->used && strcmp(slot->name, database) == 0)
-			return true;
-	}
-	return false;
 }
 
 static const char *
@@ -217,43 +230,43 @@ state_without_worker(void)
 }
 
 static void
-put_row(ReturnSetInfo *result, const ResidentSlot *slot, const char *database, bool with_figures)
+put_row(ReturnSetInfo *result, const ResidentDatabase *d, bool is_here)
 {
 	Datum values[STATUS_COLUMNS] = {0};
 	bool nulls[STATUS_COLUMNS];
 
 	memset(nulls, true, sizeof(nulls));
-	if (slot != NULL)
-		fill_worker(values, nulls, slot);
+	if (d != NULL)
+		fill_workers(values, nulls, d);
 	else
 	{
-		set_text(values, nulls, STATUS_DATABASE, database);
+		set_text(values, nulls, STATUS_DATABASE, get_database_name(MyDatabaseId));
 		set_text(values, nulls, STATUS_STATE, state_without_worker());
 	}
-	if (with_figures)
-		fill_figures(values, nulls);
+	if (is_here)
+		fill_state(values, nulls);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 /*
- * cadence_runner_status() -> setof record: a row for each database that has a
- * resident worker, and one for this database, which alone has the figures of
- * its tables.
+ * cadence_runner_status() -> setof record: a row for each database that has
+ * resident workers, and one for this database, which alone has what its tables
+ * say.
  */
 Datum
 cadence_runner_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	char *here = get_database_name(MyDatabaseId);
-	ResidentSlot slot;
+	ResidentDatabase d;
 
 	InitMaterializedSRF(fcinfo, 0);
-	put_row(result, find_slot(here, &slot) ? &slot : NULL, here, true);
-	for (int i = 0; cadence_registry_exists() && i < CADENCE_RESIDENTS_MAX; i++)
+	put_row(result, registry_find(here, &d) ? &d : NULL, true);
+	for (int i = 0; cadence_registry_exists() && i < CADENCE_DATABASES_MAX; i++)
 	{
-		registry_read(i, &slot);
-		if (slot.used && strcmp(slot.name, here) != 0)
-			put_row(result, &slot, NULL, false);
+		registry_read(i, &d);
+		if (d.used && strcmp(d.name, here) != 0)
+			put_row(result, &d, false);
 	}
 	PG_RETURN_VOID();
 }
@@ -268,53 +281,59 @@ add_reason(ArrayBuildState **reasons, char *text)
 }
 
 static void
-judge_worker(ArrayBuildState **reasons)
+judge_workers(ArrayBuildState **reasons)
 {
-	ResidentSlot slot;
+	ResidentDatabase d;
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!find_slot(get_database_name(MyDatabaseId), &slot) || RecoveryInProgress())
+	if (RecoveryInProgress() || !registry_find(get_database_name(MyDatabaseId), &d))
 		return;
-	if (slot.pid == 0 || slot.state == RESIDENT_PROBING || slot.state == RESIDENT_STARTING)
-		add_reason(reasons, psprintf("the resident worker does not run: it is %s%s%s",
-									 registry_state_name(slot.state),
-									 slot.problem[0] != '\0' ? ": " : "", slot.problem));
-	else if (now - slot.seen_at > STUCK_US)
-		add_reason(reasons, psprintf("the resident worker is stuck: it was last heard of at %s",
-									 timestamptz_to_str(slot.seen_at)));
+	if (d.paused)
+		add_reason(reasons, pstrdup("the resident worker is paused, until somebody calls "
+									"cadence_resume_worker() or the server is started again"));
+	else if (d.workers[0].pid == 0 || d.workers[0].activity == RESIDENT_STARTING)
+		add_reason(reasons,
+				   psprintf("the resident worker does not run: it is %s%s%s", registry_state(&d),
+							d.problem[0] != '\0' ? ": " : "", d.problem));
+	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+		if (d.workers[i].pid != 0 && now - d.workers[i].seen_at > STUCK_US)
+			add_reason(reasons, psprintf("the resident worker is stuck: it was last heard of at %s",
+										 timestamptz_to_str(d.workers[i].seen_at)));
 }
 
-/* A worker that runs now has got over what was before. */
+/* A worker that has begun since, and either recorded something or lived for a while. */
 static bool
-worker_began_after(TimestampTz at)
+worker_got_over(TimestampTz failed_at)
 {
-	ResidentSlot slot;
+	ResidentDatabase d;
+	const ResidentWorker *w = &d.workers[0];
 
-	return find_slot(get_database_name(MyDatabaseId), &slot) && slot.pid != 0 &&
-		   slot.started_at > at;
+	return registry_find(get_database_name(MyDatabaseId), &d) && w->pid != 0 &&
+		   w->activity != RESIDENT_STARTING && w->started_at > failed_at &&
+		   (w->last_execution > w->started_at || w->seen_at - w->started_at > SETTLED_US);
 }
 
 static void
-judge_figures(ArrayBuildState **reasons, double max_lag_us)
+judge_state(ArrayBuildState **reasons, double max_lag_us)
 {
-	CadenceFigures f;
-	char *none = cadence_figures_read(&f);
+	CadenceState s;
+	char *none = cadence_state_read(&s);
 
 	if (none != NULL)
 	{
 		add_reason(reasons, none);
 		return;
 	}
-	if (f.not_armed != NULL)
-		add_reason(reasons, psprintf("nothing may be sent from here: %s", f.not_armed));
-	if (f.oldest_due != 0 && (double) GetCurrentTimestamp() - (double) f.oldest_due > max_lag_us)
-		add_reason(reasons, psprintf("overdue: " INT64_FORMAT " due, the oldest since %s", f.due,
-									 timestamptz_to_str(f.oldest_due)));
-	if (f.never_due > 0)
+	if (s.not_armed != NULL)
+		add_reason(reasons, psprintf("nothing may be sent from here: %s", s.not_armed));
+	if (s.oldest_due != 0 && (double) GetCurrentTimestamp() - (double) s.oldest_due > max_lag_us)
+		add_reason(reasons, psprintf("overdue: " INT64_FORMAT " due, the oldest since %s", s.due,
+									 timestamptz_to_str(s.oldest_due)));
+	if (s.never_due > 0)
 		add_reason(reasons, psprintf("active without next_run_at, so never due: " INT64_FORMAT,
-									 f.never_due));
-	if (f.last_failure != NULL && !worker_began_after(f.last_failed_at))
-		add_reason(reasons, psprintf("the last execution failed: %s", f.last_failure));
+									 s.never_due));
+	if (s.last_failure != NULL && !worker_got_over(s.last_failed_at))
+		add_reason(reasons, psprintf("the last execution failed: %s", s.last_failure));
 }
 
 static void
@@ -358,8 +377,8 @@ cadence_health(PG_FUNCTION_ARGS)
 							   "type record")));
 	if (!cadence_enabled)
 		add_reason(&reasons, pstrdup("cadence_runner.enabled is off"));
-	judge_worker(&reasons);
-	judge_figures(&reasons, max_lag_us);
+	judge_workers(&reasons);
+	judge_state(&reasons, max_lag_us);
 	judge_providers(&reasons);
 	values[0] = BoolGetDatum(reasons->nelems == 0);
 	values[1] = makeArrayResult(reasons, CurrentMemoryContext);

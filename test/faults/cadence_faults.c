@@ -3,7 +3,7 @@
  *		Ends the server at a labelled point of an execution, for crash tests.
  *
  * Preloaded after cadence_runner, it watches what the transactions of a sending
- * worker do, by the text of their statements, so that the product needs no
+ * worker do, by the names of their statements, so that the product needs no
  * switches of its own. At the point that cadence_faults.point names, it kills
  * the postmaster and then its own process with SIGKILL: neither gets to clean
  * up anything.
@@ -28,10 +28,9 @@ PG_MODULE_MAGIC;
 
 void _PG_init(void);
 
-/* What the statements of claim.c and record.c are known by. */
-#define CLAIM_LOCKS "SKIP LOCKED"
-#define CLAIM_MOVES "next_run_at = $2, claim_id = $3"
-#define RECORD_READS "FROM cadence_batch AS d WHERE r."
+/* The names of statements (see base/statement.h). */
+#define CLAIM_TAKES "/* cadence_runner: taking due runs */"
+#define RECORD_MOVES "/* cadence_runner: moving runs on */"
 
 #define WORKER_TYPE "cadence_runner"
 
@@ -58,9 +57,9 @@ on_executor_finish(QueryDesc *query)
 {
 	if (is_sending_worker() && query->estate->es_processed > 0)
 	{
-		if (contains(query->sourceText, CLAIM_LOCKS) && contains(query->sourceText, CLAIM_MOVES))
+		if (contains(query->sourceText, CLAIM_TAKES))
 			has_claimed = true;
-		if (contains(query->sourceText, RECORD_READS))
+		if (contains(query->sourceText, RECORD_MOVES))
 			has_recorded = true;
 	}
 	if (next_executor_finish)

@@ -12,6 +12,8 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA cadence TO regress_cadence_crm;
 SET ROLE regress_cadence_crm;
 SET search_path = cadence;
 SELECT cadence_create_tables();
+-- a lead that is active several times in a cadence, as an adopted table may have it
+DROP INDEX lead_cadence_runs_active_idx;
 INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'TRES');
 INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES
     ('c0000000-0000-0000-0000-000000000001', 1, 'WHATSAPP', 'OLA'), ('c0000000-0000-0000-0000-000000000001', 2, 'EMAIL', 'OLA'),

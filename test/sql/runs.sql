@@ -128,6 +128,42 @@ BEGIN READ ONLY;
 SELECT cadence_enroll('zeca', 'QUENTE');
 ROLLBACK;
 
+-- a code that several companies have is no guess
+BEGIN;
+ALTER TABLE cadences DROP CONSTRAINT cadences_codigo_key, ADD UNIQUE (empresa, codigo);
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000005', 'GOLD', 'QUENTE');
+INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000005', 1, 'SMS', 'UM');
+INSERT INTO lead_contacts (lead_id, empresa) VALUES ('so gold', 'GOLD'), ('as duas', 'GOLD'), ('as duas', 'BLUE'), ('outra', 'ROXA');
+\x on
+SELECT * FROM pg_temp.refusal($$SELECT cadence_enroll('as duas', 'QUENTE')$$);
+SELECT * FROM pg_temp.refusal($$SELECT cadence_enroll('outra', 'QUENTE')$$);
+SELECT * FROM pg_temp.refusal($$SELECT cadence_enroll('outra', 'QUENTE', empresa => 'ROXA')$$);
+\x off
+SELECT cadence_enroll('so gold', 'QUENTE') IS NOT NULL AS ok, cadence_enroll('as duas', 'QUENTE', empresa => 'BLUE') IS NOT NULL AS ok,
+       cadence_enroll('as duas', 'QUENTE', now(), 'GOLD') IS NOT NULL AS ok, cadence_enroll('outra', 'QUENTE', empresa => 'GOLD') IS NOT NULL AS ok;
+SELECT lead_id, empresa, codigo FROM state WHERE lead_id IN ('so gold', 'as duas', 'outra') ORDER BY 1, 2;
+ROLLBACK;
+
+-- an adopted table may not let a run's events be without a step: it can be cancelled all the same, and wait for its cadence
+BEGIN;
+ALTER TABLE lead_cadence_events ALTER step_ordem SET NOT NULL, ALTER template_codigo SET NOT NULL;
+SELECT cadence_enroll('sem passo', 'FRIA') AS run \gset
+DELETE FROM cadence_steps WHERE cadence_id = 'c0000000-0000-0000-0000-000000000002';
+SELECT cadence_cancel(:'run', 'x');
+SELECT status, events FROM state WHERE lead_id = 'sem passo';
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, status) VALUES ('sem nada', 'GOLD', 'c0000000-0000-0000-0000-000000000002', 'PAUSADA') RETURNING id AS run \gset
+SELECT cadence_cancel(:'run', 'x');
+SELECT status, events FROM state WHERE lead_id = 'sem nada';
+ROLLBACK;
+
+-- many in one transaction: nothing is locked for each, and the time is that of one times so many
+BEGIN;
+SELECT count(cadence_enroll('m' || n, 'FRIA', now() + interval '1 day')) FROM generate_series(1, 10000) AS n;
+SELECT count(cadence_pause(id)) FROM lead_cadence_runs WHERE lead_id LIKE 'm%';
+SELECT count(cadence_resume(id)) FROM lead_cadence_runs WHERE lead_id LIKE 'm%';
+SELECT count(*) < 100 AS few_locks FROM pg_locks;
+ROLLBACK;
+
 -- objects of the caller do not get in the way: neither its search path nor its temporary tables
 CREATE TEMP TABLE lead_cadence_runs (id int);
 CREATE TEMP TABLE cadences (codigo text);

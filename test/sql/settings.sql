@@ -5,7 +5,7 @@ CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
 LOAD 'cadence_runner';
 
-SELECT name, CASE name WHEN 'cadence_runner.workers' THEN regexp_replace(boot_val, '^[2-4]$', 'by cores') ELSE boot_val END AS boot_val, unit, min_val, max_val, context, vartype FROM pg_settings
+SELECT name, CASE name WHEN 'cadence_runner.workers' THEN regexp_replace(boot_val, '^[1-4]$', 'by cores') ELSE boot_val END AS boot_val, unit, min_val, max_val, context, vartype FROM pg_settings
 WHERE name LIKE 'cadence_runner.%' ORDER BY name COLLATE "C";
 SELECT name FROM pg_settings WHERE name LIKE 'cadence_runner.%' AND coalesce(short_desc, '') = '';
 SELECT name, short_desc, extra_desc FROM pg_settings WHERE name LIKE 'cadence_runner.%' ORDER BY name COLLATE "C";

@@ -149,6 +149,15 @@ SELECT cadence_resume(:'first');
 SELECT cadence_settle(:'first', true);
 SELECT status, last, next, attempts FROM state WHERE n = 1;
 
+-- an interrupted attempt, and then nobody to write to: nobody works on it, and it is uncertain still
+INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, next_step_ordem, next_run_at, attempts, claim_id)
+VALUES ('a0000000-0000-0000-0000-000000000002', 'lead 98', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, now(), 1, gen_random_uuid());
+SELECT cadence_run('TEST') #> '{summary,total}' AS total;
+SELECT status, attempts, claim_id, (SELECT string_agg(detalhes ->> 'codigo', ', ') FROM lead_cadence_events e WHERE e.lead_cadence_run_id = r.id) AS codigo
+FROM lead_cadence_runs r WHERE lead_id = 'lead 98';
+SELECT cadence_settle(id, true) FROM lead_cadence_runs WHERE lead_id = 'lead 98';
+SELECT status, last_step_ordem AS last, next_step_ordem AS next, attempts, claim_id FROM lead_cadence_runs r WHERE lead_id = 'lead 98';
+
 -- a run that was paused while its message was under way, by a worker that is gone
 UPDATE lead_cadence_runs SET status = 'PAUSADA', claim_id = gen_random_uuid(), next_step_ordem = 1, attempts = 1 WHERE id = (SELECT run FROM cases WHERE n = 11);
 SELECT cadence_run('TEST') #> '{summary,total}' AS total;

@@ -27,7 +27,7 @@ SELECT * FROM cadence_runner_status();
 SELECT * FROM cadence_health();
 \x off
 
--- figures
+-- the state of the tables
 CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', empresa 'BLUE "x"');
 CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'email', url 'http://127.0.0.1:1/');
 CREATE USER MAPPING FOR PUBLIC SERVER regress_mail OPTIONS (bearer_token 'segredo');
@@ -129,6 +129,8 @@ SELECT cadence_run('TEST');
 SELECT * FROM health;
 SELECT cadence_arm();
 SELECT * FROM health;
+-- the first execution writes which server was armed, whatever its owner's transactions are by default
+ALTER ROLE regress_cadence_crm SET default_transaction_read_only = on;
 SELECT cadence_run('TEST') -> 'success' AS success;
 SELECT * FROM health;
 SELECT problem FROM cadence_runner_status();
@@ -152,7 +154,15 @@ SET client_min_messages = warning;
 SET search_path = cadence;
 SELECT * FROM health;
 
--- tables that are broken are an error that says how, and no figures
+-- a column whose type has changed is an error, and not read as what it was
+ALTER TABLE cadence_runner_logs ALTER executed_at TYPE timestamp;
+SELECT ok FROM cadence_health();
+ALTER TABLE cadence_runner_logs ALTER executed_at TYPE timestamptz;
+ALTER TABLE lead_cadence_runs ALTER next_run_at TYPE timestamp;
+SELECT due_now FROM cadence_runner_status();
+ALTER TABLE lead_cadence_runs ALTER next_run_at TYPE timestamptz;
+
+-- tables that are broken are an error that says how, and no state
 DROP TABLE cadence_runner_logs;
 SELECT ok FROM cadence_health();
 DROP TABLE cadence_arming;

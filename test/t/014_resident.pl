@@ -60,8 +60,8 @@ subtest 'it starts by itself' => sub {
 	is(health()->{ok}, JSON::PP::false(), 'without tables, the health is not good');
 	my $since = time();
 	sql($node, 'SET client_min_messages = warning; SELECT cadence_create_tables()');
-	ok(wait_for_resident($node, 'postgres', 10), 'it runs once the tables are there');
-	cmp_ok(time() - $since, '<', 2, 'in two seconds');
+	ok(wait_for_resident($node, 'postgres', $SOON), 'it runs once the tables are there');
+	cmp_ok(time() - $since, '<', $SOON, 'soon');
 	is(sql($node, "SELECT usename FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"),
 		sql($node, 'SELECT tableowner FROM pg_tables WHERE tablename = \'lead_cadence_runs\''),
 		'as the owner of the tables');
@@ -73,8 +73,8 @@ subtest 'it starts by itself' => sub {
 	my $offset = -s $node->logfile;
 	$node->restart;
 	$since = time();
-	ok(wait_for_resident($node, 'postgres', 10), 'it runs after a restart of the server');
-	cmp_ok(time() - $since, '<', 2, 'in two seconds');
+	ok(wait_for_resident($node, 'postgres', $SOON), 'it runs after a restart of the server');
+	cmp_ok(time() - $since, '<', $SOON, 'soon');
 	is_deeply([ problem_lines($node, 'postgres', $offset) ], [], 'and complains of nothing');
 	is_deeply(health(), { ok => JSON::PP::true(), reasons => [] }, 'the health is good');
 };
@@ -84,23 +84,23 @@ subtest 'it starts by itself' => sub {
 subtest 'a commit wakes it' => sub {
 	begin_again();
 	sql($node, enrol_at('ok', 3));
-	sent_within($provider, 3, time(), 1, 'an insert');
+	sent_within($provider, 3, time(), $SOON, 'an insert');
 
 	my $run = one_run($node, 'ok', 'ATIVA', "now() + interval '1 day'");
 	sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() WHERE id = '$run'");
-	sent_within($provider, 4, time(), 1, 'an update of next_run_at');
+	sent_within($provider, 4, time(), $SOON, 'an update of next_run_at');
 
 	$run = one_run($node, 'ok', 'PAUSADA', 'now()');
 	wait_for_round($node);
 	is($provider->count, 4, 'a paused run stays');
 	sql($node, "SELECT cadence_resume('$run')");
-	sent_within($provider, 5, time(), 1, 'cadence_resume()');
+	sent_within($provider, 5, time(), $SOON, 'cadence_resume()');
 
 	sql($node, q{INSERT INTO lead_contacts (lead_id, empresa, nome, telefone)
 		VALUES ('soon', 'ok', 'Lead', '+5511900000001')});
 	sql($node, q{SELECT cadence_enroll('soon', 'ok', now() + interval '1 second')});
 	my $due = sql($node, q{SELECT extract(epoch FROM next_run_at) FROM lead_cadence_runs WHERE lead_id = 'soon'});
-	sent_within($provider, 6, $due, 1, 'a start in a second');
+	sent_within($provider, 6, $due, $SOON, 'a start in a second');
 	my ($last) = sort { $b <=> $a } map { $_->{t} } $provider->journal;
 	# the provider's clock reads microseconds, as the server's does
 	cmp_ok($last, '>=', $due, 'a start in a second: not before');
@@ -113,7 +113,7 @@ subtest 'a second step without an offset' => sub {
 	begin_again();
 	make_cadence($node, 'twice', 'ok', [ 'WHATSAPP', 0, 'Um' ], [ 'WHATSAPP', 0, 'Dois' ]);
 	sql($node, enrol_at('twice', 1) =~ s/'twice', 'Lead'/'ok', 'Lead'/r);
-	sent_within($provider, 2, time(), 1, 'follows at once');
+	sent_within($provider, 2, time(), $SOON, 'follows at once');
 	my %keys = map { $_->{headers}{'idempotency-key'} => 1 } $provider->journal;
 	is(keys %keys, 2, 'as a step of its own');
 };
@@ -123,7 +123,7 @@ subtest 'what is rolled back is not sent' => sub {
 	sql($node, 'BEGIN;' . enrol_at('ok', 5) . 'ROLLBACK;');
 	sql($node, 'BEGIN;' . enrol_at('ok', 1)
 		  . 'SAVEPOINT s;' . enrol_at('ok', 5) . 'ROLLBACK TO s; COMMIT;');
-	sent_within($provider, 1, time(), 1, 'what is committed is sent');
+	sent_within($provider, 1, time(), $SOON, 'what is committed is sent');
 	wait_for_round($node);
 	is($provider->count, 1, 'and nothing else');
 };
@@ -133,14 +133,14 @@ subtest 'a wake-up that is lost' => sub {
 	begin_again();
 	sql($node, 'SET session_replication_role = replica;' . enrol_at('ok', 2));
 	wake();
-	sent_within($provider, 2, time(), 1, 'costs time only: session_replication_role = replica');
+	sent_within($provider, 2, time(), $SOON, 'costs time only: session_replication_role = replica');
 
 	sql($node, 'BEGIN;' . enrol_at('ok', 3) . "PREPARE TRANSACTION 'p'");
 	wait_for_round($node);
 	is($provider->count, 2, 'a prepared transaction is not committed yet');
 	sql($node, "COMMIT PREPARED 'p'");
 	wake();
-	sent_within($provider, 5, time(), 1, 'costs time only: COMMIT PREPARED');
+	sent_within($provider, 5, time(), $SOON, 'costs time only: COMMIT PREPARED');
 };
 
 # ---- what it does while it waits -----------------------------------------------------------------
@@ -210,7 +210,7 @@ subtest 'status, and no snapshot, while transfers hang' => sub {
 	sql($node, "SELECT pg_terminate_backend(" . resident_pid($node) . ")");
 	$node->poll_query_until('postgres',
 		"SELECT count(*) = 10 FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'") or die;
-	wait_for_resident($node, 'postgres', 10) or die 'the worker does not come back';
+	wait_for_resident($node, 'postgres', $SOON) or die 'the worker does not come back';
 };
 
 # ---- settings ------------------------------------------------------------------------------------
@@ -311,7 +311,7 @@ subtest 'switched off and on' => sub {
 	is($provider->count, 0, 'nothing has left');
 
 	set_server($node, 'cadence_runner.enabled', 'on');
-	sent_within($provider, 4, time(), 1, 'switched on, it sends');
+	sent_within($provider, 4, time(), $SOON, 'switched on, it sends');
 	is(resident_pid($node), $pid, 'it is the same process');
 };
 
@@ -343,11 +343,11 @@ subtest 'at most one log row a minute' => sub {
 	is(sql($node, "SELECT count(*) FROM cadence_runner_logs WHERE details ? 'erro'"), 0,
 		'a stop is no error');
 
-	wait_for_resident($node, 'postgres', 10, $pid) or die 'the worker does not come back';
+	wait_for_resident($node, 'postgres', $SOON, $pid) or die 'the worker does not come back';
 	my $rows = sql($node, 'SELECT count(*) FROM cadence_runner_logs');
 	my $next = resident_pid($node);
 	sql($node, "SELECT pg_terminate_backend($next)");
-	wait_for_resident($node, 'postgres', 10, $next) or die 'the worker does not come back';
+	wait_for_resident($node, 'postgres', $SOON, $next) or die 'the worker does not come back';
 	is(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), $rows, 'one that has done nothing logs nothing');
 };
 
@@ -384,25 +384,25 @@ subtest 'two databases at once' => sub {
 	is(@lines, 2, 'which is said once, for each start of the server');
 	sql($node, 'CREATE DATABASE other');
 	serve($node, 'other', ok => $provider->url('ok'));
-	ok(wait_for_resident($node, 'other', 2), 'it has a worker soon after it has tables');
+	ok(wait_for_resident($node, 'other', $SOON), 'it has a worker soon after it has tables');
 	sql($node, enrol_at('ok', 3));
 	sql($node, enrol_at('ok', 3), 'other');
-	sent_within($provider, 6, time(), 1, 'both send');
+	sent_within($provider, 6, time(), $SOON, 'both send');
 	isnt(resident_pid($node, 'other'), resident_pid($node), 'each has a worker of its own');
 	ok($node->poll_query_until('other', "SELECT count(*) = 3 FROM lead_messages"),
 		'that records where it belongs');
 
 	my $pid = resident_pid($node);
 	set_server($node, 'cadence_runner.databases', 'postgres');
-	within(2, 'a database that leaves the list loses its worker', sub { resident_pid($node, 'other') eq '' });
+	within($SOON, 'a database that leaves the list loses its worker', sub { resident_pid($node, 'other') eq '' });
 	sql($node, enrol_at('ok', 1), 'other');
 	is(status($node, 'other')->{worker_state}, 'not configured', 'the status says so');
 	sql($node, enrol_at('ok', 1));
-	sent_within($provider, 7, time(), 1, 'the other database goes on');
+	sent_within($provider, 7, time(), $SOON, 'the other database goes on');
 	is(resident_pid($node), $pid, 'with the same process');
 	set_server($node, 'cadence_runner.databases', 'postgres, other');
-	ok(wait_for_resident($node, 'other', 2), 'back in the list, it has one again');
-	sent_within($provider, 8, time(), 1, 'which sends what is due');
+	ok(wait_for_resident($node, 'other', $SOON), 'back in the list, it has one again');
+	sent_within($provider, 8, time(), $SOON, 'which sends what is due');
 };
 
 unlike(log_since($node), qr/PANIC|terminated by signal|TRAP|FATAL:  (?!terminating|the database system)/,

@@ -1,4 +1,4 @@
-# Commands on databases, beside resident workers: whoever may have a database for himself gets it,
+# Commands on databases, beside resident workers: whoever owns a database can have it for himself,
 # however many transfers hang, and nobody else can make a worker leave.
 
 use strict;
@@ -28,10 +28,12 @@ my $node = resident_cluster(
 	]);
 my $in_crm = "SELECT count(*) FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'";
 
+# whoever has the functions of one database can pause the workers of another
+sql($node, 'GRANT EXECUTE ON FUNCTION cadence_pause_worker(name), cadence_resume_worker(name) TO PUBLIC');
 sql($node, 'CREATE ROLE landlord LOGIN CREATEDB; CREATE ROLE lodger LOGIN CREATEDB;
 	GRANT CREATE ON TABLESPACE pg_default TO landlord; CREATE DATABASE crm OWNER landlord');
 serve($node, 'crm', hang => $provider->url('hang'), ok => $provider->url('ok'));
-wait_for_resident($node, 'crm', 10) or die 'no worker in crm';
+wait_for_resident($node, 'crm', $SOON) or die 'no worker in crm';
 sql($node, enrol_at('hang', $HANGING), 'crm');
 
 # So many transfers are under way in a database.
@@ -52,7 +54,7 @@ sub takes_no_time
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my ($status, $stdout, $stderr) = $node->psql('postgres', $command);
 	is($stderr, '', "$what succeeds") or return;
-	cmp_ok(time() - $since, '<', 3, "$what: within three seconds");
+	cmp_ok(time() - $since, '<', $SOON, "$what: soon");
 	return;
 }
 
@@ -78,15 +80,28 @@ sub leaves_alone
 	return;
 }
 
-# A command that needs the database for itself, and the worker is back afterwards.
+sub pause
+{
+	my ($what, $role) = @_;
+	my $set = defined $role ? "SET ROLE $role;" : '';
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	takes_no_time("$set SELECT cadence_pause_worker('crm')", "$what: pausing");
+	is(resident_pid($node, 'crm'), '', "$what: the worker has gone");
+	return;
+}
+
+# A command that needs the database for itself; the worker is back afterwards.
 sub makes_leave
 {
-	my ($command, $what, $comes_back) = @_;
+	my ($command, $what, $role) = @_;
 	my $pid = wait_until_hanging('crm');
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	takes_no_time($command, $what);
-	ok(wait_for_resident($node, 'crm', 2, $pid), "$what: the worker is back") if $comes_back;
+	pause($what, $role);
+	takes_no_time("SET ROLE $role; $command", $what);
+	takes_no_time("SET ROLE $role; SELECT cadence_resume_worker('crm')", "$what: resuming");
+	ok(wait_for_resident($node, 'crm', $SOON, $pid), "$what: the worker is back");
 	return;
 }
 
@@ -97,109 +112,153 @@ subtest 'another database' => sub {
 	leaves_alone('DROP DATABASE yet_another', 'dropping another database');
 };
 
-subtest 'somebody who may not' => sub {
-	leaves_alone('SET ROLE lodger; DROP DATABASE crm', 'dropping it', qr/42501: must be owner of database crm/);
-	leaves_alone('SET ROLE lodger; ALTER DATABASE crm RENAME TO mine', 'renaming it',
-		qr/42501: must be owner of database crm/);
-	leaves_alone('SET ROLE lodger; CREATE DATABASE mine TEMPLATE crm', 'copying it',
-		qr/42501: permission denied to copy database "crm"/);
-	leaves_alone('SET ROLE lodger; ALTER DATABASE crm SET TABLESPACE pg_default', 'moving it',
-		qr/42501: must be owner of database crm/);
+subtest 'a command that finds the worker there' => sub {
+	leaves_alone('ALTER DATABASE crm RENAME TO mine', 'renaming it', qr/55006: .*is being accessed by other users/);
 	leaves_alone('SET client_min_messages = warning; DROP DATABASE IF EXISTS no_such_database',
 		'dropping one that does not exist');
+};
+
+subtest 'somebody who may not' => sub {
+	leaves_alone("SET ROLE lodger; SELECT cadence_pause_worker('crm')", 'pausing it',
+		qr/42501: must be owner of database crm/);
+	leaves_alone("SET ROLE lodger; SELECT cadence_resume_worker('crm')", 'resuming it',
+		qr/42501: must be owner of database crm/);
+	leaves_alone("SELECT cadence_pause_worker('no_such_database')", 'pausing what is not there', qr/3D000: /);
+	leaves_alone("SELECT cadence_pause_worker('template1')", 'pausing where there is none',
+		qr/55000: database "template1" has no resident worker.*HINT:  cadence_runner\.databases/s);
+	leaves_alone("SELECT cadence_resume_worker('crm')", 'resuming what is not paused', qr/55000: .*is not paused/);
 };
 
 subtest 'the owner' => sub {
 	my $before = sql($node, $in_crm, 'crm');
 
-	makes_leave('SET ROLE landlord; CREATE DATABASE copy TEMPLATE crm', 'copying it', 1);
+	makes_leave('CREATE DATABASE copy TEMPLATE crm', 'copying it', 'landlord');
 	is(sql($node, $in_crm, 'crm'), $before + $HANGING, 'what was under way is uncertain, and says so');
 	is(sql($node, "SELECT count(*) FROM pg_database WHERE datname = 'copy'"), 1, 'the copy is there');
-	makes_leave('SET ROLE landlord; ALTER DATABASE crm SET TABLESPACE pg_default', 'moving it', 1);
+	makes_leave('ALTER DATABASE crm SET TABLESPACE pg_default', 'moving it', 'landlord');
 };
 
-subtest 'a command that fails' => sub {
-	wait_until_hanging('crm');
-	like(sql_error($node, 'CREATE DATABASE copy TEMPLATE crm'), qr/42P04: /, 'a copy by a name that is taken');
-	ok(wait_for_resident($node, 'crm', 2), 'the worker is there, or back');
-	my $pid = wait_until_hanging('crm');
-	my $session = start_sql($node, 'SELECT pg_sleep(60)', database => 'crm');
-	$session->pid;
-	my $drop = start_sql($node, 'DROP DATABASE crm');
-	$drop->finish;
-	like($drop->error, qr/55006: .*is being accessed by other users/,
-		'somebody else is connected: it is not dropped');
-	ok(wait_for_resident($node, 'crm', 2, $pid), 'the worker is back');
-	sql($node, 'SELECT pg_terminate_backend(' . $session->pid . ')');
-	$session->finish;
+subtest 'a pause' => sub {
+	my $offset = -s $node->logfile;
 
-	# cancelled while it waits for the worker, or for the other session: the hold is released
-	$pid = wait_until_hanging('crm');
-	$session = start_sql($node, 'SELECT pg_sleep(60)', database => 'crm');
+	wait_until_hanging('crm');
+	# from the database itself, where it is the default; and in a transaction that is rolled back
+	sql($node, 'BEGIN; SELECT cadence_pause_worker(); ROLLBACK', 'crm');
+	my $row = status($node, 'crm', 'postgres');
+	is($row->{worker_state}, 'paused', 'is in the status');
+	is($row->{workers}, 0, 'which counts no worker');
+	is($row->{problem}, undef, 'and is no problem');
+	like(sql($node, "SELECT ok, reasons FROM cadence_health()", 'crm'), qr/f\|.*paused.*cadence_resume_worker/,
+		'the health tells of it');
+	takes_no_time("SELECT cadence_pause_worker('crm')", 'once more');
+
+	# neither a commit, nor the supervisor's end, nor a reload ends it
+	sql($node, enrol_at('ok', 1), 'crm');
+	my $supervisor = supervisor_pid($node);
+	sql($node, "SELECT pg_terminate_backend($supervisor)");
+	within($SOON, 'the supervisor is back', sub { my $now = supervisor_pid($node); return $now ne '' && $now != $supervisor });
+	$node->reload;
+	my $since = time();
+	poll_until(sub { time() > $since + 1.5 });
+	is(resident_pid($node, 'crm'), '', 'holds');
+	is(status($node, 'crm', 'postgres')->{worker_state}, 'paused', 'and is still in the status');
+	is_deeply([ problem_lines($node, 'crm', $offset) ], [], 'and nothing in the log');
+
+	sql($node, 'SELECT cadence_resume_worker()', 'crm');
+	ok(wait_for_resident($node, 'crm', $SOON), 'resumed: the worker is back');
+
+	sql($node, "SELECT cadence_pause_worker('crm')");
+	$node->restart;
+	ok(wait_for_resident($node, 'crm', $SOON), 'so it is after a restart');
+};
+
+subtest 'a pause that meets other things' => sub {
+	# a lock in the way of what the worker has to record
+	my $pid = wait_until_hanging('crm');
+	my $session = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_events; SELECT pg_sleep(60)', database => 'crm');
 	$session->pid;
-	$drop = start_sql($node, 'DROP DATABASE crm');
-	my $dropper = $drop->pid;
-	Cadence::poll_until(sub { resident_pid($node, 'crm') eq '' }) or die 'the worker does not leave';
-	sql($node, "SELECT pg_terminate_backend($dropper)");
-	$drop->finish;
-	ok(wait_for_resident($node, 'crm', 2.5, $pid), 'whoever wanted it is gone: the worker is back');
+	sql($node, "SELECT cadence_pause_worker('crm')");
+	is(resident_pid($node, 'crm'), '', 'a lock in the way of recording: the worker goes all the same');
 	sql($node, 'SELECT pg_terminate_backend(' . $session->pid . ')');
 	$session->finish;
+	sql($node, "SELECT cadence_resume_worker('crm')");
+	ok(wait_for_resident($node, 'crm', $SOON, $pid), 'and is back');
+
+	# while the worker is being started
+	for my $time (1 .. 5)
+	{
+		sql($node, "SELECT cadence_pause_worker('crm'), cadence_resume_worker('crm'), pg_sleep(0.05 * $time),
+			cadence_pause_worker('crm')");
+		is(resident_pid($node, 'crm'), '', "paused while it starts: there is none, $time");
+		sql($node, "SELECT cadence_resume_worker('crm')");
+	}
+	ok(wait_for_resident($node, 'crm', $SOON), 'and in the end it runs');
 };
 
 subtest 'renamed' => sub {
 	my $offset = -s $node->logfile;
 
-	makes_leave('ALTER DATABASE crm RENAME TO client', 'renaming it');
-	within(2, 'the name is not there any more',
+	wait_until_hanging('crm');
+	pause('renaming it');
+	takes_no_time('ALTER DATABASE crm RENAME TO client', 'renaming it');
+	set_server($node, 'cadence_runner.databases', 'client, postgres');
+	ok(wait_for_resident($node, 'client', $SOON), 'by its new name it has a worker, which nobody has paused');
+	is(status($node, 'crm', 'postgres')->{database}, undef, 'the old name is forgotten');
+
+	# the setting comes first: the name leads nowhere for a while
+	sql($node, 'DELETE FROM lead_cadence_events; DELETE FROM lead_cadence_runs', 'client');
+	set_server($node, 'cadence_runner.databases', 'crm, postgres');
+	within($SOON, 'a name that is not there',
 		sub { (status($node, 'crm', 'postgres')->{problem} // '') eq 'the database does not exist' });
-	is(resident_pid($node, 'client'), '', 'by another name it has no worker');
+	within($SOON, 'the worker leaves a database that is not in the list', sub { resident_pid($node, 'client') eq '' });
+	takes_no_time('ALTER DATABASE client RENAME TO crm', 'renaming it back, without a worker');
+	sql($node, enrol_at('ok', 1), 'crm');
+	ok(wait_for_resident($node, 'crm', $SOON), 'it has a worker once something is enrolled');
 	my @lines = problem_lines($node, 'crm', $offset);
 	is(@lines, 1, 'one line in the log') or diag(@lines);
-
-	# with nothing under way, a worker leaves at once and is as soon back: by its old name?
-	sql($node, 'DELETE FROM lead_cadence_events; DELETE FROM lead_cadence_runs', 'client');
-	for my $time (1 .. 6)
-	{
-		my $elsewhere = '';
-
-		sql($node, 'ALTER DATABASE client RENAME TO crm');
-		sql($node, enrol_at('ok', 1), 'crm');
-		ok(wait_for_resident($node, 'crm', 2), "by its name it has a worker once something is enrolled, $time");
-		sql($node, 'ALTER DATABASE crm RENAME TO client');
-		poll_until(
-			sub {
-				$elsewhere = resident_pid($node, 'client');
-				return $elsewhere ne ''
-				  || (status($node, 'crm', 'postgres')->{problem} // '') eq 'the database does not exist';
-			}, undef, 10);
-		is($elsewhere, '', "by another name it has none, $time");
-	}
-	sql($node, 'ALTER DATABASE client RENAME TO crm');
 	sql($node, enrol_at('hang', $HANGING), 'crm');
-	ok(wait_for_resident($node, 'crm', 2), 'by its name it has one again');
 };
 
 subtest 'dropped' => sub {
 	my $offset = -s $node->logfile;
 
-	makes_leave('DROP DATABASE crm', 'dropping it');
-	within(2, 'the status says so',
-		sub { (status($node, 'crm', 'postgres')->{problem} // '') eq 'the database does not exist' });
-	unlike(log_since($node, $offset), qr/FATAL/, 'nobody tries to connect to it any more');
+	wait_until_hanging('crm');
+	pause('dropping it');
+	takes_no_time('DROP DATABASE crm', 'dropping it');
+	like(sql_error($node, "SELECT cadence_resume_worker('crm')"), qr/3D000: /, 'what is dropped is not resumed');
 	sql($node, 'CREATE DATABASE crm');
 	serve($node, 'crm', hang => $provider->url('hang'));
-	ok(wait_for_resident($node, 'crm', 2), 'a new one by that name has a worker');
+	is(status($node, 'crm', 'postgres')->{worker_state}, 'paused', 'a new one by that name is paused, too');
+	sql($node, "SELECT cadence_resume_worker('crm')");
+	ok(wait_for_resident($node, 'crm', $SOON), 'resumed, it has a worker');
 	sql($node, enrol_at('hang', $HANGING), 'crm');
 	wait_until_hanging('crm');
 	takes_no_time('DROP DATABASE crm WITH (FORCE)', 'dropping it by force');
+	within($SOON, 'the status says so',
+		sub { (status($node, 'crm', 'postgres')->{problem} // '') eq 'the database does not exist' });
+	unlike(log_since($node, $offset), qr/FATAL:  (?!terminating)/, 'nobody tries to connect to it any more');
+};
+
+subtest 'closed' => sub {
+	my $offset = -s $node->logfile;
+
+	sql($node, 'CREATE DATABASE crm');
+	serve($node, 'crm', hang => $provider->url('hang'));
+	ok(wait_for_resident($node, 'crm', $SOON), 'a new one has a worker');
+	sql($node, 'ALTER DATABASE crm ALLOW_CONNECTIONS false; SELECT pg_terminate_backend('
+		  . resident_pid($node, 'crm') . ')');
+	within($SOON, 'one that allows no connections has none',
+		sub { (status($node, 'crm', 'postgres')->{problem} // '') eq 'the database does not allow connections' });
+	sql($node, 'ALTER DATABASE crm ALLOW_CONNECTIONS true');
+	ok(wait_for_resident($node, 'crm', $SOON), 'open again, it has one');
+	unlike(log_since($node, $offset), qr/FATAL:  (?!terminating)/, 'nobody has tried to connect meanwhile');
 };
 
 subtest 'a copy sends nothing' => sub {
 	my $requests = $provider->count;
 
 	set_server($node, 'cadence_runner.databases', 'copy, postgres');
-	within(2, 'it is not armed',
+	within($SOON, 'it is not armed',
 		sub { (status($node, 'copy', 'postgres')->{problem} // '') =~ /not armed/ });
 	sql($node, q{UPDATE lead_cadence_runs SET next_run_at = now(), status = 'ATIVA'}, 'copy');
 	poll_until(
@@ -211,16 +270,55 @@ subtest 'a copy sends nothing' => sub {
 	sql($node, 'UPDATE cadences SET ativo = false', 'copy');
 	is($provider->count, $requests, 'nothing was sent');
 	sql($node, 'SELECT cadence_arm()', 'copy');
-	ok(wait_for_resident($node, 'copy', 2), 'once it is armed, it has a worker');
+	ok(wait_for_resident($node, 'copy', $SOON), 'once it is armed, it has a worker');
 	# another server's row comes by replication, which fires no trigger: a claim finds it
 	sql($node, q{SET session_replication_role = replica;
 		INSERT INTO cadence_arming (cluster, database_oid) VALUES ('1', '1')}, 'copy');
 	sql($node, q{UPDATE cadences SET ativo = true;
 		UPDATE lead_cadence_runs SET next_run_at = now(), status = 'ATIVA'}, 'copy');
-	within(2, 'armed for two servers, it has none',
+	within($SOON, 'armed for two servers, it has none',
 		sub { (status($node, 'copy', 'postgres')->{problem} // '') =~ /not armed/ });
 	is($provider->count, $requests, 'and nothing was sent');
+	takes_no_time("SELECT cadence_pause_worker('copy')", 'pausing it');
 	takes_no_time('DROP DATABASE copy', 'dropping it');
+};
+
+subtest 'several workers' => sub {
+	my $count = sub { return sql($node, "SELECT count(*) FROM pg_stat_activity
+		WHERE backend_type = 'cadence_runner resident' AND datname = 'postgres'") };
+
+	make_company($node, 'many', $provider->url('slow/300'));
+	set_server($node, 'cadence_runner.databases', 'postgres');
+	set_server($node, 'cadence_runner.batch_size', 10);
+	set_server($node, 'cadence_runner.workers', 3);
+	within($SOON, 'as many as the setting says', sub { $count->() == 3 });
+	within($SOON, 'the status counts them', sub { (status($node)->{workers} // 0) == 3 });
+	is(sql($node, q{SELECT worker_pid = min(pid) FROM cadence_runner_status() AS s, pg_stat_activity AS a
+		WHERE s.database = 'postgres' AND a.datname = s.database AND backend_type = 'cadence_runner resident'
+		GROUP BY worker_pid}), 't', 'it shows the first of them');
+
+	my $pid = status($node)->{worker_pid};
+	my $before = $provider->count;
+	sql($node, 'CREATE TABLE claims (pid int);
+		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO claims VALUES (pg_backend_pid()); RETURN NULL; END $$;
+		CREATE TRIGGER note AFTER UPDATE ON lead_cadence_runs FOR EACH STATEMENT EXECUTE FUNCTION note()');
+	sql($node, enrol_at('many', 300));
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 300 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'"),
+		'a large enrolment is sent');
+	is($provider->count - $before, 300, 'once');
+	is(sql($node, 'SELECT count(DISTINCT pid) FROM claims'), 3, 'by all of them');
+	sql($node, 'DROP TRIGGER note ON lead_cadence_runs; DROP TABLE claims; DROP FUNCTION note()');
+
+	sql($node, "SELECT pg_terminate_backend(max(pid)) FROM pg_stat_activity
+		WHERE backend_type = 'cadence_runner resident' AND datname = 'postgres' AND pid <> $pid");
+	within($SOON, 'one that ends is back', sub { (status($node)->{workers} // 0) == 3 && $count->() == 3 });
+	is(status($node)->{worker_pid}, $pid, 'while the first goes on');
+	set_server($node, 'cadence_runner.workers', 1);
+	within($SOON, 'fewer by the setting', sub { $count->() == 1 });
+	is(status($node)->{worker_pid}, $pid, 'the first is the one that stays');
+	sql($node, enrol_at('many', 3));
+	sent_within($provider, $before + 303, time(), $SOON, 'and sends');
 };
 
 unlike(log_since($node), qr/PANIC|terminated by signal|TRAP/, 'nothing crashed');

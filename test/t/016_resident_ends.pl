@@ -34,7 +34,7 @@ my $UNCERTAIN = "SELECT count(*) FROM lead_cadence_events
 serve($node, 'postgres',
 	ok => $provider->url('ok'), hang => $provider->url('hang'), hold => $provider->url('hang'));
 sql($node, "ALTER SERVER hold OPTIONS (ADD on_uncertain 'hold')");
-wait_for_resident($node, 'postgres', 10) or die 'no worker';
+wait_for_resident($node, 'postgres', $SOON) or die 'no worker';
 
 sub begin_again
 {
@@ -70,7 +70,7 @@ sub sends
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $before = $provider->count;
 	sql($node, enrol_at('ok', 1));
-	sent_within($provider, $before + 1, time(), 2, $what);
+	sent_within($provider, $before + 1, time(), $SOON, $what);
 	return;
 }
 
@@ -84,20 +84,20 @@ subtest 'terminated again and again' => sub {
 	{
 		my $pid = resident_pid($node);
 		sql($node, "SELECT pg_terminate_backend($pid)");
-		ok(wait_for_resident($node, 'postgres', 2, $pid), "the worker is back, $time");
+		ok(wait_for_resident($node, 'postgres', $SOON, $pid), "the worker is back, $time");
 	}
 	for my $time (1 .. 3)
 	{
 		my $pid = supervisor_pid($node);
 		my $worker = resident_pid($node);
 		sql($node, "SELECT pg_terminate_backend($pid)");
-		within(2, "the supervisor is back, $time",
+		within($SOON, "the supervisor is back, $time",
 			sub { my $now = supervisor_pid($node); return $now ne '' && $now != $pid });
 		is(resident_pid($node), $worker, "and has found the worker that runs, $time");
 	}
 	my ($worker, $supervisor) = (resident_pid($node), supervisor_pid($node));
 	sql($node, "SELECT pg_terminate_backend($supervisor), pg_terminate_backend($worker)");
-	ok(wait_for_resident($node, 'postgres', 3, $worker), 'both at once: both are back');
+	ok(wait_for_resident($node, 'postgres', $SOON, $worker), 'both at once: both are back');
 	is(sql($node, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"), 1,
 		'there is one worker');
 	sends('and it sends');
@@ -112,8 +112,8 @@ subtest 'terminated with transfers that hang' => sub {
 
 	sql($node, "SELECT pg_terminate_backend($pid)");
 	# a second of grace for what is under way is part of it
-	ok(wait_for_resident($node, 'postgres', 5, $pid), 'the worker is back');
-	cmp_ok(time() - $since, '<', 3, 'soon');
+	ok(wait_for_resident($node, 'postgres', $SOON, $pid), 'the worker is back');
+	cmp_ok(time() - $since, '<', $SOON, 'soon');
 	is(sql($node, $UNCERTAIN), 50, 'all are uncertain, and say so');
 	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status = 'PAUSADA' AND claim_id IS NULL"), 20,
 		'hold: paused');
@@ -130,11 +130,11 @@ subtest 'fast shutdown with transfers that hang' => sub {
 	my $since = time();
 
 	$node->stop('fast');
-	cmp_ok(time() - $since, '<', 2, 'takes less than two seconds');
+	cmp_ok(time() - $since, '<', $SOON, 'takes no time');
 	$node->start;
 	is(sql($node, $UNCERTAIN), $HANGING, 'all are uncertain, and say so');
 	is(sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL'), 0, 'no claim is left');
-	ok(wait_for_resident($node, 'postgres', 2), 'the worker is back');
+	ok(wait_for_resident($node, 'postgres', $SOON), 'the worker is back');
 	sends('and sends');
 };
 
@@ -148,7 +148,7 @@ subtest 'kill -9' => sub {
 	kill 'KILL', $pid;
 	$node->poll_query_until('postgres', 'SELECT true') or die 'the server is not back';
 	my $since = time();
-	ok(wait_for_resident($node, 'postgres', 5, $pid), 'the worker is back');
+	ok(wait_for_resident($node, 'postgres', $SOON, $pid), 'the worker is back');
 	ok($node->poll_query_until('postgres', "SELECT ($UNCERTAIN) = 50"),
 		'what was under way is uncertain, and says so');
 	cmp_ok(time() - $since, '<', 10, 'within ten seconds');
@@ -167,7 +167,7 @@ subtest 'kill -9' => sub {
 	$provider->forget;
 	sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() FROM cadences c
 		WHERE c.id = cadence_id AND c.codigo = 'hang'");
-	sent_within($provider, 30, time(), 2, 'retry: sent once its time comes');
+	sent_within($provider, 30, time(), $SOON, 'retry: sent once its time comes');
 	is(scalar(grep { $keys{ $_->{headers}{'idempotency-key'} } } $provider->journal), 30, 'with the same keys');
 	is_deeply([ grep { $_ != 1 } values %{ { $provider->per_run } } ], [], 'once');
 	sql($node, "ALTER SERVER hang OPTIONS (SET url '" . $provider->url('hang') . "')");
@@ -185,28 +185,28 @@ subtest 'another owner' => sub {
 		GRANT ALL ON SCHEMA public TO crm');
 	sql($node, 'BEGIN;' . sql($node, $tables) . '; COMMIT');
 	sql($node, enrol_at('ok', 1));
-	ok(wait_for_resident($node, 'postgres', 5, $pid), 'the worker leaves, and is back');
+	ok(wait_for_resident($node, 'postgres', $SOON, $pid), 'the worker leaves, and is back');
 	is(sql($node, "SELECT usename FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"), 'crm',
 		'as the new owner');
-	sent_within($provider, 1, time(), 2, 'it sends');
+	sent_within($provider, 1, time(), $SOON, 'it sends');
 
 	$pid = resident_pid($node);
 	sql($node, 'ALTER ROLE crm NOLOGIN');
 	sql($node, "SELECT pg_terminate_backend($pid)");
 	if ($node->pg_version >= 17)
 	{
-		ok(wait_for_resident($node, 'postgres', 5, $pid),
+		ok(wait_for_resident($node, 'postgres', $SOON, $pid),
 			'one that may not log in: the server lets a worker connect as it all the same');
 	}
 	else
 	{
-		within(3, 'one that may not log in: the status says what to do', sub {
+		within($SOON, 'one that may not log in: the status says what to do', sub {
 			return (status($node)->{problem} // '') =~ /may not log in.*ALTER ROLE crm LOGIN/;
 		});
 	}
 	sql($node, 'ALTER ROLE crm LOGIN');
 	sql($node, enrol_at('ok', 1));
-	ok(wait_for_resident($node, 'postgres', 3, $pid), 'and when it may, the worker is back');
+	ok(wait_for_resident($node, 'postgres', $SOON, $pid), 'and when it may, the worker is back');
 };
 
 # The counters of that provider say that it fails, and it does.
@@ -226,7 +226,7 @@ sub problem
 		# the worker finds out when there is something to do
 		sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
 			SELECT 'nobody', 'ok', id, 1, now() FROM cadences WHERE codigo = 'ok'});
-		within(5, 'the worker ends', sub { resident_pid($node) eq '' });
+		within($SOON, 'the worker ends', sub { resident_pid($node) eq '' });
 		poll_until(sub { scalar(my @l = problem_lines($node, 'postgres', $offset)) }, 'the supervisor says so', 10);
 		my $row = eval { status($node) } // {};
 		is($row->{worker_pid}, undef, 'the status has no worker');
@@ -248,10 +248,10 @@ sub problem
 		sql($node, $repair);
 		# a commit that concerns it is a reason to try again at once
 		sql($node, enrol_at('ok', 1));
-		ok(wait_for_resident($node, 'postgres', 3), 'repaired: the worker is back');
+		ok(wait_for_resident($node, 'postgres', $SOON), 'repaired: the worker is back');
 		sends('repaired: it sends');
 		is(status($node)->{problem}, undef, 'repaired: the status has no problem');
-		within(3, 'repaired: the health is good', sub { health()->{ok} }) or diag(explain(health()));
+		within($SOON, 'repaired: the health is good', sub { health()->{ok} }) or diag(explain(health()));
 	};
 	return;
 }
@@ -264,38 +264,102 @@ problem('tables that are not armed', 'DELETE FROM cadence_arming;
 	SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = \'cadence_runner resident\'',
 	'SELECT cadence_arm()', qr/not armed|never armed/);
 
-subtest 'the extension is dropped and created' => sub {
+# Whatever provider the worker finds must be there when it is back: all in one transaction.
+my $CREATE_AGAIN = "BEGIN; SET LOCAL client_min_messages = warning; CREATE EXTENSION cadence_runner;
+	CREATE SERVER ok FOREIGN DATA WRAPPER cadence_provider
+		OPTIONS (canal 'WHATSAPP', empresa 'ok', url '" . $provider->url('ok') . "');
+	CREATE SERVER hang FOREIGN DATA WRAPPER cadence_provider
+		OPTIONS (canal 'WHATSAPP', empresa 'hang', url '" . $provider->url('hang') . "');
+	GRANT USAGE ON FOREIGN SERVER ok, hang TO crm; SELECT cadence_create_tables(); COMMIT";
+
+subtest 'the extension is dropped' => sub {
 	begin_again();
 	my $offset = -s $node->logfile;
-	my $pid = resident_pid($node);
 
 	# what is under way may end by its own time-out
 	sql($node, q{ALTER SERVER hang OPTIONS (ADD timeout '3s')});
 	hang(hang => 20);
 	my $since = time();
 	sql($node, 'SET client_min_messages = warning; DROP EXTENSION cadence_runner CASCADE');
-	cmp_ok(time() - $since, '<', 2, 'dropping it does not wait for the transfers');
-	within(6, 'the worker ends', sub { resident_pid($node) eq '' });
-	is(sql($node, $UNCERTAIN), 20, 'what was under way is uncertain, and says so');
-	within(2, 'the log says why it does not run',
-		sub { return scalar(my @l = problem_lines($node, 'postgres', $offset)) });
+	cmp_ok(time() - $since, '<', $SOON, 'dropping it does not wait for the transfers');
+	ok($node->poll_query_until('postgres', "SELECT ($UNCERTAIN) = 20"), 'what was under way is uncertain, and says so');
 	sql($node, enrol_at('ok', 1));
 	is($provider->count('ok'), 0, 'the tables take rows without it');
+	# nothing tells a worker that it is gone: its next look does, or whoever ends it
+	my $pid = resident_pid($node);
+	sql($node, "SELECT pg_terminate_backend($pid)") if $pid ne '';
+	within($SOON, 'the log says why it does not run',
+		sub { return scalar(my @l = problem_lines($node, 'postgres', $offset)) });
+	like((problem_lines($node, 'postgres', $offset))[0], qr/extension "cadence_runner" does not exist/, 'and how');
 
-	# in one transaction, or the worker finds a run that has no provider
-	sql($node, "BEGIN; SET LOCAL client_min_messages = warning; CREATE EXTENSION cadence_runner;
-		CREATE SERVER ok FOREIGN DATA WRAPPER cadence_provider
-			OPTIONS (canal 'WHATSAPP', empresa 'ok', url '" . $provider->url('ok') . "');
-		GRANT USAGE ON FOREIGN SERVER ok TO crm; SELECT cadence_create_tables(); COMMIT");
-	ok(wait_for_resident($node, 'postgres', 3, $pid), 'created again, it has a worker');
-	sent_within($provider, 21, time(), 2, 'it sends what was enrolled meanwhile');
+	sql($node, $CREATE_AGAIN);
+	$since = time();
+	ok(wait_for_resident($node, 'postgres', $SOON, $pid), 'created again, it has a worker');
+	cmp_ok(time() - $since, '<', $SOON, 'soon');
+	sent_within($provider, 21, time(), $SOON, 'it sends what was enrolled meanwhile');
 	sends('and goes on');
 	is(sql($node, "SELECT count(*) FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id
 		WHERE c.codigo = 'hang' AND claim_id IS NOT NULL"), 0, 'no claim is left of the time before');
 };
 
+# Without a pause between, or with one in which the worker finds out.
+for my $pause (0, 1, 6)
+{
+	subtest "dropped with messages under way, and created $pause seconds later" => sub {
+		begin_again();
+		hang(hang => 20);
+		sql($node, 'SET client_min_messages = warning; DROP EXTENSION cadence_runner CASCADE');
+		my $since = time();
+		poll_until(sub { time() >= $since + $pause });
+		sql($node, $CREATE_AGAIN);
+		$since = time();
+		sql($node, enrol_at('ok', 3));
+		# a second of it is the grace for what is under way
+		sent_within($provider, 23, $since, 8, 'it sends');
+		is_deeply(health()->{reasons}, [], 'the health is good') if $pause == 0;
+	};
+}
+
+# An execution that fails is not forgiven because a worker has begun before it.
+subtest 'an execution fails beside the worker' => sub {
+	begin_again();
+	sends('the worker works');
+	within($SOON, 'the health is good', sub { health()->{ok} });
+	sql($node, q{INSERT INTO cadence_runner_logs (errors, details) VALUES (1, '{"erro": "no luck", "sqlstate": "XX000"}')});
+	is_deeply(health(), { ok => JSON::PP::false(), reasons => ['the last execution failed: no luck'] },
+		'the health is not');
+	sends('the worker goes on');
+	is(health()->{ok}, JSON::PP::false(), 'which does not make the execution any better');
+	my $pid = resident_pid($node);
+	sql($node, "SELECT pg_terminate_backend($pid)");
+	# its row is the last one now
+	wait_for_resident($node, 'postgres', $SOON, $pid) or die 'the worker does not come back';
+	within($SOON, 'a later one that does not fail does', sub { health()->{ok} });
+};
+
 problem('a right that is revoked', 'REVOKE SELECT ON lead_contacts FROM crm', 'GRANT SELECT ON lead_contacts TO crm',
 	qr/permission denied for table lead_contacts/);
+
+# What fails at its work again and again is tried later and later, and told of once.
+subtest 'an error that comes again' => sub {
+	begin_again();
+	my $offset = -s $node->logfile;
+	my %pids;
+
+	sql($node, 'REVOKE SELECT ON message_templates FROM crm');
+	sql($node, enrol_at('ok', 1));
+	my $since = time();
+	while (time() < $since + 8)
+	{
+		my $pid = resident_pid($node);
+		$pids{$pid} = 1 if $pid ne '';
+		sql($node, enrol_at('ok', 1));
+	}
+	my @lines = problem_lines($node, 'postgres', $offset);
+	is(@lines, 1, 'one line in the log') or diag(join "\n", @lines);
+	cmp_ok(scalar(keys %pids), '<=', 6, 'few tries, however many commits there are');
+	is(health()->{ok}, JSON::PP::false(), 'the health is not good');
+};
 
 unlike(log_since($node), qr/PANIC|TRAP/, 'nothing crashed but what was killed');
 is(scalar(() = log_since($node) =~ /terminated by signal/g), 1, 'once');

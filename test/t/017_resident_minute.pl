@@ -19,13 +19,13 @@ my $node = resident_cluster('main', 'postgres',
 	conf => [ 'cadence_runner.log_retention = 1d', 'max_prepared_transactions = 5' ]);
 
 make_company($node, 'ok', $provider->url('ok'));
-wait_for_resident($node, 'postgres', 10) or die 'no worker';
+wait_for_resident($node, 'postgres', $SOON) or die 'no worker';
 
 sql($node, q{INSERT INTO cadence_runner_logs (executed_at, trigger_source)
 	SELECT now() - i * interval '12 hours' + interval '1 hour', 'CRON' FROM generate_series(1, 9) AS i});
 my $since = time();
 sql($node, enrol_at('ok', 2));
-sent_within($provider, 2, $since, 2, 'an enrolment');
+sent_within($provider, 2, $since, $SOON, 'an enrolment');
 sql($node, 'SET session_replication_role = replica;' . enrol_at('ok', 3));
 sql($node, 'BEGIN;' . enrol_at('ok', 4) . "PREPARE TRANSACTION 'p'");
 sql($node, "COMMIT PREPARED 'p'");

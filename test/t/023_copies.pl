@@ -137,7 +137,9 @@ sub enrol_there
 sql($main, 'CREATE DATABASE same TEMPLATE template0', 'template1');
 command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $main->connstr('same'), '-f', "$dir/plain" ],
 	'psql into another database');
+sql($main, 'SELECT cadence_pause_worker()');
 sql($main, 'CREATE DATABASE clone TEMPLATE postgres', 'template1');
+sql($main, 'SELECT cadence_resume_worker()');
 for my $database (qw(same clone))
 {
 	like(sql_error($main, q{SET cadence_runner.enabled = on; SELECT cadence_run('TEST')}, database => $database),

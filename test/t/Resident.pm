@@ -13,10 +13,15 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(
+  $SOON
   resident_cluster serve enrol_at one_run
   resident_pid supervisor_pid status wait_for_resident wait_for_round
   within sent_within problem_lines
 );
+
+# An upper bound, in seconds, for what takes a second or two, on a busy machine too: what has gone
+# wrong takes a look of the minute, a back-off of half of that, or a provider's hundred seconds.
+our $SOON = 20;
 
 # A cluster with the library preloaded. databases: as in the setting of that name. Unless extension
 # is false, database postgres has the extension and its tables.

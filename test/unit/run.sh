@@ -74,9 +74,10 @@ seeds() {
 
 # The two fuzzers take most of the time, so they run beside each other and beside the rest.
 run_all() {
-    fuzz template_fuzz '' rules/template.c >"$BUILD/template_fuzz.result" &
+    fuzz template_fuzz '' rules/template.c rules/text.c >"$BUILD/template_fuzz.result" &
     fuzz webhook_fuzz '-ljansson' rules/webhook.c >"$BUILD/webhook_fuzz.result" &
-    unit template_test '' rules/template.c
+    unit template_test '' rules/template.c rules/text.c
+    unit text_test '' rules/text.c
     unit transition_test '' rules/transition.c
     unit outcome_test '' rules/outcome.c
     unit webhook_test '-ljansson' rules/webhook.c

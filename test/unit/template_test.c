@@ -290,13 +290,64 @@ part_names(void)
 	CHECK(!template_name_is(&part, "NOME"));
 }
 
+/* What nobody sees does not count, in a placeholder, in a value, between words. */
+static void
+invisible(void)
+{
+	RENDERS("{{\u00a0nome\u00a0}}", "Ana Souza");
+	RENDERS("{{\ufeff nome\u200b| x}}", "Ana Souza");
+	RENDERS("{{\u00a0}}", "BAD NAME");
+	CHECK(template_value_is_empty("\u00a0"));
+	CHECK(template_value_is_empty(" \u200b \u3000"));
+	CHECK(!template_value_is_empty("\u00a0x"));
+	check_word("Maria\u00a0Souza", "Maria", __LINE__);
+	check_word("\u202aMaria\u202c Souza", "Maria", __LINE__);
+	check_word("क्\u200dष Souza", "क्\u200dष", __LINE__);
+	check_word("\u200b", "", __LINE__);
+}
+
+static void
+check_limit(const char *piece, size_t times, TemplateStatus expected, size_t max_parts, int line)
+{
+	size_t len = strlen(piece);
+	char *source = malloc(len * times);
+	TemplatePart *parts;
+	size_t nparts;
+	size_t error_at;
+
+	for (size_t i = 0; i < times; i++)
+		memcpy(source + i * len, piece, len);
+	check_int(template_max_parts(source, len * times), max_parts, __FILE__, line, piece);
+	check_int(parse(source, len * times, &parts, &nparts, &error_at), expected, __FILE__, line,
+			  piece);
+	free(parts);
+	free(source);
+}
+
+/* Known before anything is allocated: a template is data of the user's. */
+static void
+limits(void)
+{
+	size_t most = TEMPLATE_MAX_PLACEHOLDERS;
+
+	check_limit("x", TEMPLATE_MAX_BYTES, TEMPLATE_OK, 1, __LINE__);
+	check_limit("x", TEMPLATE_MAX_BYTES + 1, TEMPLATE_TOO_LONG, 1, __LINE__);
+	check_limit("{{", 14000000, TEMPLATE_TOO_LONG, 1, __LINE__);
+	check_limit("{", 52000000, TEMPLATE_TOO_LONG, 1, __LINE__);
+	check_limit("{{", 500000, TEMPLATE_TOO_MANY, 1, __LINE__);
+	check_limit("{{a}}", most, TEMPLATE_OK, 2 * most + 1, __LINE__);
+	check_limit("{{a}}", most + 1, TEMPLATE_TOO_MANY, 1, __LINE__);
+	check_limit("a", 2, TEMPLATE_OK, 1, __LINE__);
+	check_limit("{{", 1, TEMPLATE_UNCLOSED, 3, __LINE__);
+}
+
 /* A text of many parts: sizes are sums, not guesses. */
 static void
 large(void)
 {
 	enum
 	{
-		TIMES = 20000
+		TIMES = TEMPLATE_MAX_PLACEHOLDERS
 	};
 	static const char piece[] = "{{nome}}, ";
 	char *source = malloc(TIMES * (sizeof(piece) - 1) + 1);
@@ -325,6 +376,8 @@ main(void)
 	RUN_GROUP("template: empty values", empty_values);
 	RUN_GROUP("template: first words", first_words);
 	RUN_GROUP("template: names of parts", part_names);
+	RUN_GROUP("template: invisible characters", invisible);
+	RUN_GROUP("template: limits", limits);
 	RUN_GROUP("template: many parts", large);
 	return check_result();
 }

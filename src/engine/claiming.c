@@ -1,0 +1,430 @@
+/*
+ * claiming.c
+ *		The claiming part of a pipeline.
+ *
+ * A claim that fails has taken nothing. It is made again in halves, in
+ * subtransactions, until what is refused is single runs: those are left alone,
+ * and the rest is taken. A lock may be gone the next time.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/interrupt.h"
+#include "base/settings.h"
+#include "base/sqlerror.h"
+#include "base/subtransaction.h"
+#include "base/transaction.h"
+#include "engine/claiming.h"
+#include "schema/arming.h"
+#include "schema/extension.h"
+
+/* Waiting steps, in batches: a provider that is blocked must not fill the memory. */
+#define WAITING_BATCHES_MAX 10
+
+/* How often a claim meets a lock (a second each time) before each run is tried for itself. */
+#define CONFLICTS_TOGETHER 2
+
+/* How often before its execution, or the run whose fault it is, is given up. */
+#define CONFLICTS_MAX 10
+
+/* So many runs of a batch that wait for a lock in vain are enough: the rest would wait as long. */
+#define CONFLICTS_IN_BATCH_MAX 3
+
+/* The pause between two claims that meet a lock, which may be refused without a wait. */
+#define CONFLICT_PAUSE_US (100 * INT64CONST(1000))
+
+/* How old the knowledge that a waiting message is still wanted may become. */
+#define RECHECK_US USECS_PER_SEC
+
+/* A lease leaves so much beside two of the slowest requests. */
+#define LEASE_MARGIN_MS 20000
+
+void
+claiming_init(Claiming *c, Sender *sender, Recording *recording)
+{
+	memset(c, 0, sizeof(*c));
+	c->sender = sender;
+	c->recording = recording;
+	c->next_due = DT_NOEND;
+}
+
+/*
+ * In the current memory context, inside a transaction.
+ */
+void
+claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *providers,
+				 TimestampTz due_until, int batch_size)
+{
+	c->tables = tables;
+	c->providers = providers;
+	c->claims = cadence_claims_create(tables, due_until, batch_size);
+	c->claimant = cadence_claimant_create(tables);
+	c->abandoned = cadence_abandoned_create(tables, c->claimant);
+	c->resolver = cadence_resolver_create(tables, providers, false);
+}
+
+/* Nothing that is due is left to claim. */
+bool
+claiming_has_ended(const Claiming *c)
+{
+	return c->ended[CADENCE_LOOK_ALL];
+}
+
+/* From here on, what is due at due_until counts; see cadence_claims_restart(). */
+void
+claiming_restart(Claiming *c, TimestampTz due_until, bool full)
+{
+	cadence_claims_restart(c->claims, due_until, full);
+	c->ended[CADENCE_LOOK_ALL] = c->ended[CADENCE_LOOK_BYPASS] = false;
+	c->next_due = DT_NOEND;
+	c->found = 0;
+}
+
+/*
+ * Raises an error unless the extension is still where this worker found it, and
+ * its tables may send from here. Inside the caller's transaction.
+ */
+void
+claiming_check_sending(const CadenceTables *tables)
+{
+	if (cadence_extension_schema() != tables->schema)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("extension \"cadence_runner\" has moved to another schema")));
+	cadence_arming_check(tables);
+}
+
+/* ---- when --------------------------------------------------------------------------- */
+
+/*
+ * What is to be claimed now. Before the queue runs dry, but not without end for
+ * a provider that is blocked: what is due to the others is then looked for past
+ * its steps.
+ */
+ClaimWanted
+claiming_wants(const Claiming *c)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	const CadenceQueue *queue = &c->sender->queue;
+	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
+	int low_water = Min(Max(c->sender->max_in_flight, cadence_batch_size / 2), most);
+
+	if (c->ended[CADENCE_LOOK_ALL] || c->recording->blocked || now < c->not_before)
+		return CLAIM_NOTHING;
+	if (queue->waiting <= most && cadence_queue_ready(queue, now) < low_water)
+		return CLAIM_ALL;
+	if (c->ended[CADENCE_LOOK_BYPASS] || queue->waiting > most * 2)
+		return CLAIM_NOTHING;
+	return cadence_queue_wants_bypass(queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
+}
+
+/* Whether there is no room for more, so that what is due is rather somebody else's. */
+bool
+claiming_is_full(const Claiming *c)
+{
+	return c->sender->queue.waiting > cadence_batch_size * (WAITING_BATCHES_MAX - 1);
+}
+
+/* How long until there is something to claim, as far as is known, at most so long. */
+int
+claiming_wait_ms(const Claiming *c, int at_most_ms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (claiming_wants(c) != CLAIM_NOTHING)
+		return 0;
+	if (!c->ended[CADENCE_LOOK_ALL] && c->not_before > now)
+		at_most_ms = (int) Min((c->not_before - now + 999) / 1000, at_most_ms);
+	if (c->sender->queue.waiting > 0)
+		at_most_ms = Min(at_most_ms, RECHECK_US / 1000);
+	return at_most_ms;
+}
+
+/* ---- one claim ------------------------------------------------------------------------ */
+
+static int64
+lease_us(const Claiming *c)
+{
+	int longest = cadence_request_timeout;
+	ListCell *cell;
+
+	foreach (cell, cadence_providers_list(c->providers))
+		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->configuration->timeout);
+	return Max((int64) cadence_lease * 1000, (int64) longest * 2 + LEASE_MARGIN_MS) * 1000;
+}
+
+void
+claiming_attempt_begin(Claiming *c, ClaimWanted kind, ClaimAttempt *attempt)
+{
+	memset(attempt, 0, sizeof(*attempt));
+	attempt->claiming = c;
+	attempt->batch = recording_new_batch(c->recording);
+	attempt->look.kind = (CadenceLookKind) kind;
+	attempt->look_again = -1;
+}
+
+/* Locks the next due runs, and makes sure of the lease that they are to be taken for. */
+static void
+look(ClaimAttempt *attempt)
+{
+	Claiming *c = attempt->claiming;
+	CadenceBlocked blocked;
+
+	cadence_providers_refresh(c->providers);
+	c->sender->queue.providers = cadence_providers_list(c->providers);
+	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
+		(void) cadence_queue_blocked(&c->sender->queue, GetCurrentTimestamp(), &blocked);
+	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
+	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
+	if (attempt->look.n > 0)
+	{
+		claiming_check_sending(c->tables);
+		cadence_claimant_begin(c->claimant, lease_us(c));
+	}
+	if (attempt->look.last && c->ahead)
+		c->next_due = cadence_claims_next_due(c->claims);
+}
+
+/* Takes and resolves a part of what was looked at. */
+static void
+take_some(void *arg, int first, int n)
+{
+	ClaimAttempt *attempt = arg;
+	Claiming *c = attempt->claiming;
+	CadenceStep **taken = palloc(sizeof(CadenceStep *) * n);
+	int ntaken = 0;
+
+	cadence_claims_take(c->claims, cadence_claimant_id(c->claimant),
+						cadence_claimant_lease_end(c->claimant), &attempt->look, first, n,
+						attempt->steps);
+	for (int i = first; i < first + n; i++)
+		if (attempt->steps[i] != NULL)
+			taken[ntaken++] = attempt->steps[i];
+	cadence_resolve(c->resolver, taken, ntaken);
+	pfree(taken);
+}
+
+/*
+ * Claims inside the caller's transaction; taken when that has committed.
+ */
+void
+claiming_attempt(ClaimAttempt *attempt)
+{
+	MemoryContext old = MemoryContextSwitchTo(attempt->batch->context);
+
+	look(attempt);
+	if (attempt->look.n > 0)
+		take_some(attempt, 0, attempt->look.n);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+report_refused(ClaimAttempt *attempt, int item, const char *message, int sqlstate)
+{
+	const pg_uuid_t *run = &attempt->look.runs[item].id;
+
+	cadence_claims_refuse(attempt->claiming->claims, run);
+	recording_report(attempt->claiming->recording, run, NULL, NULL, "ERRO", message);
+	ereport(WARNING, (errcode(sqlstate), errmsg("a due run could not be claimed: %s", message)));
+}
+
+static bool
+is_of_the_moment(const ErrorData *error)
+{
+	return sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode);
+}
+
+/*
+ * A run that its own table, or something that hangs on it, refuses. What only
+ * the moment prevents is looked at again; when that has happened to several, a
+ * whole table is locked.
+ */
+static bool
+note_refusal(void *arg, int item, const ErrorData *error)
+{
+	ClaimAttempt *attempt = arg;
+	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX;
+
+	attempt->steps[item] = NULL;
+	if (is_of_the_moment(error) && ++attempt->conflicts >= CONFLICTS_IN_BATCH_MAX)
+		return false;
+	if (!is_of_the_moment(error) || !may_pass)
+		report_refused(attempt, item, error->message, error->sqlerrcode);
+	else if (attempt->look_again < 0)
+		attempt->look_again = item;
+	return true;
+}
+
+/*
+ * The same, each run for itself where that is needed. Raises an error when none
+ * can be taken for the moment.
+ */
+void
+claiming_attempt_each(ClaimAttempt *attempt)
+{
+	MemoryContext old = MemoryContextSwitchTo(attempt->batch->context);
+
+	look(attempt);
+	if (attempt->look.n > 0 &&
+		!cadence_divide(take_some, note_refusal, attempt, 0, attempt->look.n))
+		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+						errmsg("due runs can not be claimed: a table is locked")));
+	MemoryContextSwitchTo(old);
+}
+
+/* Where the steps of a claim that has committed go. */
+static void
+pass_on(ClaimAttempt *attempt)
+{
+	Claiming *c = attempt->claiming;
+
+	for (int i = 0; i < attempt->look.n; i++)
+	{
+		CadenceStep *step = attempt->steps[i];
+
+		if (step == NULL)
+			continue;
+		step->batch = attempt->batch;
+		if (step->outcome == OUTCOME_PENDING)
+			sender_push(c->sender, step);
+		else
+			recording_add(c->recording, step);
+	}
+}
+
+/*
+ * The claim is committed: its steps go where they belong.
+ */
+void
+claiming_accept(ClaimAttempt *attempt)
+{
+	Claiming *c = attempt->claiming;
+	CadenceBatch *batch = attempt->batch;
+	bool again = attempt->look_again >= 0;
+	int nsteps = 0;
+
+	if (attempt->look.n > 0)
+		cadence_claimant_committed(c->claimant);
+	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
+	c->ended[attempt->look.kind] = attempt->look.last && !again;
+	c->more = c->more || !attempt->look.last;
+	c->found += attempt->look.n;
+	c->conflicts = again ? c->conflicts + 1 : 0;
+	if (again)
+		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
+	for (int i = 0; i < attempt->look.n; i++)
+		nsteps += attempt->steps[i] != NULL ? 1 : 0;
+	pass_on(attempt);
+	recording_begin_batch(c->recording, batch, nsteps);
+}
+
+/* Whether a claim that failed is to be made again, each run for itself. */
+bool
+claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error)
+{
+	return attempt->look.n > 0 && !cadence_stop_requested() &&
+		   (!is_of_the_moment(error) || attempt->claiming->conflicts >= CONFLICTS_TOGETHER);
+}
+
+/*
+ * A claim failed, and was undone. A lock is waited for a while; what else keeps
+ * it from looking ends the execution.
+ */
+void
+claiming_failed(ClaimAttempt *attempt, ErrorData *error)
+{
+	Claiming *c = attempt->claiming;
+
+	MemoryContextDelete(attempt->batch->context);
+	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
+		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
+		ThrowErrorData(error);
+	c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
+}
+
+/* ---- still wanted? -------------------------------------------------------------------- */
+
+/*
+ * A step may wait for a slow provider as long as its lease lasts. Meanwhile its
+ * lead may opt out, or its run be cancelled: that must be heard before it is
+ * sent.
+ */
+bool
+claiming_wants_recheck(const Claiming *c)
+{
+	return c->sender->queue.waiting > 0 &&
+		   GetCurrentTimestamp() - c->sender->checked_at >= RECHECK_US;
+}
+
+/*
+ * Gives back what is no longer wanted, or can not be sent in time any more: the
+ * next execution that finds such a run due sees why.
+ */
+void
+claiming_recheck(Claiming *c)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	CadenceQueue *queue = &c->sender->queue;
+	CadenceRequest **requests;
+	CadenceStep **steps;
+	bool *valid;
+	int n;
+
+	/* kept from one time to the next, and so after an error */
+	if (c->recheck == NULL)
+		c->recheck = AllocSetContextCreate(c->recording->context, "cadence_runner recheck",
+										   ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(c->recheck);
+	requests = MemoryContextAlloc(c->recheck, sizeof(CadenceRequest *) * queue->waiting);
+	steps = MemoryContextAlloc(c->recheck, sizeof(CadenceStep *) * queue->waiting);
+	valid = MemoryContextAlloc(c->recheck, queue->waiting);
+	n = cadence_queue_waiting(queue, requests);
+	for (int i = 0; i < n; i++)
+		steps[i] = cadence_step_of(requests[i]);
+
+	cadence_xact_begin(c->tables, "cadence_runner: looking at claimed runs again");
+	cadence_providers_refresh(c->providers);
+	cadence_claims_recheck(c->claims, steps, n, valid);
+	queue->providers = cadence_providers_list(c->providers);
+	cadence_xact_commit();
+	for (int i = 0; i < n; i++)
+	{
+		if (valid[i] && sender_may_send(steps[i], now))
+			continue;
+		cadence_queue_remove(queue, requests[i]);
+		sender_give_back(c->sender, steps[i]);
+	}
+	c->sender->checked_at = now;
+}
+
+/* ---- beside it -------------------------------------------------------------------------- */
+
+/* Claims of workers that are gone become due, to this execution too. */
+void
+claiming_release_abandoned(Claiming *c, TimestampTz due)
+{
+	int released;
+
+	cadence_xact_begin(c->tables, "cadence_runner: looking for abandoned claims");
+	released = cadence_abandoned_release(c->abandoned, due);
+	cadence_xact_commit();
+	if (released > 0)
+		c->ended[CADENCE_LOOK_ALL] = false;
+}
+
+/*
+ * Says in the summary which due runs somebody else holds; inside the caller's
+ * transaction.
+ */
+void
+claiming_report_held(Claiming *c)
+{
+	CadenceHeldRun *runs;
+	int n = cadence_claims_held(c->claims, &runs);
+
+	for (int i = 0; i < n; i++)
+		recording_report(c->recording, &runs[i].id, runs[i].lead_id,
+						 runs[i].has_position ? &runs[i].position : NULL, "SKIPPED",
+						 "held by somebody else");
+}

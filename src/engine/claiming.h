@@ -1,0 +1,81 @@
+/*
+ * claiming.h
+ *		The claiming part of a pipeline: when to claim, what, and what becomes of
+ *		a claim that is refused.
+ */
+#ifndef CADENCE_CLAIMING_H
+#define CADENCE_CLAIMING_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "claim/abandoned.h"
+#include "claim/claim.h"
+#include "claim/claimant.h"
+#include "engine/recording.h"
+#include "engine/sender.h"
+#include "provider/provider.h"
+#include "resolve/resolve.h"
+#include "schema/tables.h"
+
+typedef struct Claiming
+{
+	Sender *sender;
+	Recording *recording;
+	const CadenceTables *tables;
+	CadenceProviders *providers;
+	CadenceClaims *claims;
+	CadenceClaimant *claimant;
+	CadenceAbandoned *abandoned;
+	CadenceResolver *resolver;
+	MemoryContext recheck;
+	bool patient;  /* goes on after any number of conflicts */
+	bool ahead;	   /* asks when the next run is due, where there is none */
+	bool ended[2]; /* by kind of look: nothing due and free was left behind the last one */
+	bool more;	   /* the first look has found a whole batch: there may be more than one */
+	int conflicts; /* claims that met a lock, one after the other */
+	TimestampTz not_before;
+	TimestampTz next_due; /* as far as the last looks know; in the past: held by others */
+	int64 found;		  /* so many due runs were seen */
+} Claiming;
+
+/* One try. Its memory is the batch's. */
+typedef struct ClaimAttempt
+{
+	Claiming *claiming;
+	CadenceBatch *batch;
+	CadenceLook look;
+	CadenceStep **steps; /* as many as the look has runs; NULL: not taken */
+	int conflicts;		 /* so many runs were refused by what may pass */
+	int look_again;		 /* the first of them; -1: there is none */
+} ClaimAttempt;
+
+typedef enum ClaimWanted
+{
+	CLAIM_NOTHING = -1,
+	CLAIM_ALL = CADENCE_LOOK_ALL,
+	CLAIM_BYPASS = CADENCE_LOOK_BYPASS
+} ClaimWanted;
+
+extern void claiming_init(Claiming *claiming, Sender *sender, Recording *recording);
+extern void claiming_prepare(Claiming *claiming, const CadenceTables *tables,
+							 CadenceProviders *providers, TimestampTz due_until, int batch_size);
+extern bool claiming_has_ended(const Claiming *claiming);
+extern ClaimWanted claiming_wants(const Claiming *claiming);
+extern int claiming_wait_ms(const Claiming *claiming, int at_most_ms);
+extern bool claiming_is_full(const Claiming *claiming);
+extern void claiming_attempt_begin(Claiming *claiming, ClaimWanted kind, ClaimAttempt *attempt);
+extern void claiming_attempt(ClaimAttempt *attempt);
+extern void claiming_attempt_each(ClaimAttempt *attempt);
+extern void claiming_accept(ClaimAttempt *attempt);
+extern bool claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error);
+extern void claiming_failed(ClaimAttempt *attempt, ErrorData *error);
+extern bool claiming_wants_recheck(const Claiming *claiming);
+extern void claiming_recheck(Claiming *claiming);
+extern void claiming_release_abandoned(Claiming *claiming, TimestampTz due);
+extern void claiming_report_held(Claiming *claiming);
+extern void claiming_check_sending(const CadenceTables *tables);
+extern void claiming_restart(Claiming *claiming, TimestampTz due_until, bool full);
+
+#endif

@@ -1,0 +1,294 @@
+/*
+ * recording.c
+ *		The recording part of a pipeline.
+ *
+ * A transaction that fails is undone whole, and what it should have recorded
+ * has been sent: those steps are then recorded each for itself.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/settings.h"
+#include "base/transaction.h"
+#include "base/uuid.h"
+#include "engine/recording.h"
+#include "provider/provider.h"
+#include "provider/provider_stats.h"
+
+/* A finished step is recorded after this time even if few others are. */
+#define RECORD_DELAY_US (200 * INT64CONST(1000))
+
+/* The pause after a record that a lock has prevented. */
+#define BLOCKED_US USECS_PER_SEC
+
+/* Messages that are done but not recorded, and those in flight, in bytes. */
+#define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
+
+void
+recording_init(Recording *r, MemoryContext context)
+{
+	memset(r, 0, sizeof(*r));
+	r->context = context;
+	r->next_due = DT_NOEND;
+}
+
+void
+recording_prepare(Recording *r, const CadenceTables *tables)
+{
+	r->recorder = cadence_recorder_create(tables);
+}
+
+/* ---- steps and their memory ------------------------------------------------------- */
+
+CadenceBatch *
+recording_new_batch(Recording *r)
+{
+	MemoryContext context =
+		AllocSetContextCreate(r->context, "cadence_runner batch", ALLOCSET_DEFAULT_SIZES);
+	CadenceBatch *batch = MemoryContextAllocZero(context, sizeof(*batch));
+
+	batch->context = context;
+	return batch;
+}
+
+/* Its steps are claimed: so many are to be recorded from here on. */
+void
+recording_begin_batch(Recording *r, CadenceBatch *batch, int nsteps)
+{
+	batch->live = nsteps;
+	r->live += nsteps;
+	if (nsteps == 0)
+		MemoryContextDelete(batch->context);
+}
+
+/* A step has ended. */
+void
+recording_add(Recording *r, CadenceStep *step)
+{
+	if (r->n == r->capacity)
+	{
+		r->capacity = Max(r->capacity * 2, 64);
+		r->steps = r->steps != NULL
+					   ? repalloc(r->steps, r->capacity * sizeof(CadenceStep *))
+					   : MemoryContextAlloc(r->context, r->capacity * sizeof(CadenceStep *));
+	}
+	if (r->n == 0)
+		r->since = GetCurrentTimestamp();
+	r->steps[r->n++] = step;
+}
+
+void
+recording_release_message(Recording *r, CadenceStep *step)
+{
+	if (step->message == NULL)
+		return;
+	r->message_bytes -= step->message_len;
+	pfree(step->message);
+	step->message = NULL;
+}
+
+static void
+release_step(Recording *r, CadenceStep *step)
+{
+	CadenceBatch *batch = step->batch;
+
+	recording_release_message(r, step);
+	r->live--;
+	if (--batch->live == 0)
+		MemoryContextDelete(batch->context);
+}
+
+/* Whether nothing more is to be sent before something is recorded. */
+bool
+recording_is_full(const Recording *r)
+{
+	return r->blocked || r->message_bytes >= MESSAGE_BYTES_MAX;
+}
+
+/*
+ * Whether it is time to record: also because nothing else is to do (idle), or
+ * since the transaction of a claim saves a commit (with_claim).
+ */
+bool
+recording_is_due(const Recording *r, bool idle, bool with_claim)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (r->n == 0 || now < r->not_before)
+		return false;
+	return idle || with_claim || r->n >= cadence_batch_size ||
+		   r->message_bytes > MESSAGE_BYTES_MAX / 2 || now - r->since >= RECORD_DELAY_US;
+}
+
+int
+recording_wait_ms(const Recording *r, int at_most_ms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = Max(r->since + RECORD_DELAY_US, r->not_before);
+
+	if (r->n == 0)
+		return at_most_ms;
+	return until <= now ? 0 : (int) Min((until - now + 999) / 1000, at_most_ms);
+}
+
+/* ---- the summary -------------------------------------------------------------------- */
+
+static const char *
+result_status(const CadenceStep *step)
+{
+	if (step->record_problem != NULL)
+		return "ERRO";
+	switch (step->outcome)
+	{
+		case OUTCOME_SENT:
+			return step->has_next ? "DISPARADO" : "CONCLUIDA";
+		case OUTCOME_NO_STEP:
+			return "CONCLUIDA";
+		case OUTCOME_WAITING:
+			return "SKIPPED";
+		default:
+			return "ERRO";
+	}
+}
+
+static const char *
+result_message(const CadenceStep *step)
+{
+	if (step->record_problem != NULL)
+		return psprintf("%s, but not fully recorded: %s",
+						step->reason.text == NULL ? "done" : step->reason.text,
+						step->record_problem);
+	switch (step->outcome)
+	{
+		case OUTCOME_SENT:
+			return psprintf("sent by %s%s", step->canal,
+							step->lost ? ", but the run had been taken by somebody else" : "");
+		case OUTCOME_NO_STEP:
+			return "no step was left";
+		default:
+			return step->reason.text;
+	}
+}
+
+/*
+ * A step that was given back is due as before: it does not count. What is made
+ * for the report goes with the step's batch.
+ */
+static void
+report_step(Recording *r, const CadenceStep *step)
+{
+	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
+	SummaryResult result = {.run_id = step->run_id_text,
+							.lead_id = step->lead_id,
+							.has_step = step->has_step,
+							.step_ordem = step->ordem,
+							.template_codigo = step->template_codigo};
+
+	if (step->outcome != OUTCOME_UNSENT)
+	{
+		result.status = result_status(step);
+		result.message = result_message(step);
+		cadence_summary_add(r->summary, &result);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* A run that never became a step; position NULL: it has none. */
+void
+recording_report(Recording *r, const pg_uuid_t *run, const char *lead_id, const int *position,
+				 const char *status, const char *message)
+{
+	char id[UUID_TEXT_SIZE];
+	SummaryResult result = {.run_id = id,
+							.lead_id = lead_id,
+							.has_step = position != NULL,
+							.step_ordem = position != NULL ? *position : 0,
+							.status = status,
+							.message = message};
+
+	cadence_uuid_text(run, id);
+	cadence_summary_add(r->summary, &result);
+}
+
+/* ---- recording ----------------------------------------------------------------------- */
+
+/* An interrupted attempt says nothing about its provider. */
+static void
+count_attempts(const Recording *r)
+{
+	for (int i = 0; i < r->n; i++)
+	{
+		const CadenceStep *step = r->steps[i];
+		bool was_attempted =
+			step->request.provider != NULL && !step->interrupted &&
+			(step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
+			 step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
+
+		if (was_attempted)
+			cadence_provider_stats_count(step->request.provider->server,
+										 step->outcome == OUTCOME_SENT, step->reason.text);
+	}
+}
+
+/* After the commit: what was recorded is reported and forgotten, the rest stays. */
+void
+recording_settle(Recording *r, bool all)
+{
+	int kept = 0;
+
+	count_attempts(r);
+	for (int i = 0; i < r->n; i++)
+	{
+		CadenceStep *step = r->steps[i];
+
+		if (!all && !step->recorded)
+		{
+			r->steps[kept++] = step;
+			continue;
+		}
+		if (!step->lost && step->transition.has_due && step->transition.status == RUN_ACTIVE)
+			r->next_due = Min(r->next_due, step->transition.next_due);
+		report_step(r, step);
+		release_step(r, step);
+	}
+	r->n = kept;
+	r->since = GetCurrentTimestamp();
+	r->blocked = false;
+	r->not_before = 0;
+}
+
+/* All that is to be recorded, inside the caller's transaction; settled after its commit. */
+void
+recording_write(Recording *r)
+{
+	cadence_record(r->recorder, r->steps, r->n);
+}
+
+/*
+ * Where that was refused: each step for itself, in a transaction of its own.
+ * What only the moment prevents stays to be recorded.
+ */
+void
+recording_write_each(Recording *r, const CadenceTables *tables)
+{
+	bool blocked;
+
+	cadence_xact_begin(tables, "cadence_runner: recording one by one");
+	blocked = !cadence_record_one_by_one(r->recorder, r->steps, r->n);
+	cadence_xact_commit();
+	recording_settle(r, false);
+	r->blocked = blocked;
+	r->not_before = r->n > 0 ? GetCurrentTimestamp() + BLOCKED_US : 0;
+}
+
+/* What must be known before the process ends, where the whole can not be written. */
+void
+recording_write_essentials(Recording *r, const CadenceTables *tables)
+{
+	cadence_xact_begin(tables, "cadence_runner: recording before the stop");
+	cadence_record_essentials(r->recorder, r->steps, r->n);
+	cadence_xact_commit();
+	recording_settle(r, true);
+}

@@ -1,0 +1,55 @@
+/*
+ * move.h
+ *		The one writer of what rules/transition.c has decided of runs, and the
+ *		reader of a run that somebody decides about.
+ */
+#ifndef CADENCE_MOVE_H
+#define CADENCE_MOVE_H
+
+#include "step.h"
+#include "schema/tables.h"
+
+typedef struct CadenceMover CadenceMover;
+
+/*
+ * A run under its row lock, and what is known of the step that it stands
+ * before. Texts and details are in the caller's memory context.
+ */
+typedef struct LockedRun
+{
+	pg_uuid_t id;
+	RunStatus status;
+	char *status_text;
+	char *lead_id;
+	bool claimed;	  /* somebody works on it, or has left it so */
+	bool interrupted; /* nobody does, and an attempt was never recorded */
+	bool has_due;
+	TimestampTz due;
+	int attempts;
+	bool has_ordem;
+	int ordem; /* next_step_ordem */
+
+	char *template_codigo; /* of its step; NULL: there is none */
+	bool has_next;
+	int next_ordem;
+	int next_offset;
+	char *next_template;
+	bool uncertain;	  /* of the last attempt at its step nobody knows what became */
+	bool has_attempt; /* and its event says so: */
+	Datum attempt;	  /* its details */
+	TimestampTz attempted_at;
+	bool other_active; /* so is another run of the same lead and cadence */
+} LockedRun;
+
+/* In SQL: the key of the lock that stands for a cadence. */
+#define CADENCE_KEY(id) "pg_catalog.hashtextextended(" id "::text, 0::int8)"
+
+extern bool cadence_active_is_guarded(const CadenceTables *tables);
+extern bool cadence_is_active_twice(void);
+extern CadenceMover *cadence_mover_create(const CadenceTables *tables);
+extern bool cadence_run_lock(CadenceMover *mover, const pg_uuid_t *id, LockedRun *run);
+extern RunTransition cadence_run_transition(const LockedRun *run, RunAct act, TimestampTz at);
+extern void cadence_run_move(CadenceMover *mover, const LockedRun *run, const RunTransition *to);
+extern void cadence_steps_move(CadenceMover *mover, CadenceStep **steps, int n);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * execution.h
+ *		What a worker and its starter share: a DSM segment with this header and,
+ *		per worker, a message queue towards the starter.
+ *
+ * The caller of cadence_run() starts one worker. If there is much to do, that
+ * worker starts peers, with a segment of its own.
+ */
+#ifndef CADENCE_EXECUTION_H
+#define CADENCE_EXECUTION_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+
+#include "base/settings.h"
+
+#define CADENCE_DSM_MAGIC 0xCADE0003
+#define CADENCE_DSM_KEY_HEADER 1
+#define CADENCE_DSM_KEY_QUEUE 2 /* and up, one per worker */
+#define CADENCE_QUEUE_SIZE 65536
+
+/* Messages that carry a result; errors and notices use the protocol's own types. */
+#define CADENCE_MESSAGE_SUMMARY 'd'	  /* JSON, to the caller */
+#define CADENCE_MESSAGE_ALL_TAKEN 't' /* empty, to the caller: another execution may begin */
+#define CADENCE_MESSAGE_SHARE 's'	  /* a peer's part of the summary */
+
+/* The longest trigger's name, with its terminator. */
+#define CADENCE_TRIGGER_MAX 8
+
+typedef struct CadenceShared
+{
+	Oid database;
+	Oid schema; /* of the extension */
+	Oid owner;	/* of the runs: who the worker connects as */
+	char trigger[CADENCE_TRIGGER_MAX];
+	pg_atomic_uint32 starter_gone; /* set before the workers are told to stop */
+
+	/* caller's segment only: the peers' processes, for its deadlock check */
+	volatile int npeers;
+	volatile int peer_pids[CADENCE_WORKERS_MAX];
+
+	/* peers' segment only */
+	bool is_peer;
+	TimestampTz due_until;	 /* of the execution */
+	int max_in_flight;		 /* of each worker */
+	pg_atomic_uint32 ending; /* claim nothing more, end what is under way */
+} CadenceShared;
+
+#endif
