@@ -17,17 +17,17 @@ my $provider = start_provider();
 my $postmaster = sql($node, 'SELECT pg_postmaster_start_time()');
 
 make_company($node, 'slow', $provider->url('slow/2500'));
-sql($node, 'CREATE ROLE other');
 enrol($node, 'slow', 5);
 poll_until(sub { $provider->count == 5 }, 'messages are under way');
-sql($node, 'ALTER TABLE lead_messages OWNER TO other');
+# whoever looks for due runs now meets an error that is the same for every run
+sql($node, 'ALTER TABLE lead_contacts RENAME COLUMN opt_out TO x');
 enrol($node, 'slow', 1);
 
-poll_until(sub { log_since($node) =~ /ERROR|FATAL|exit code/ }, 'the worker meets an error');
+poll_until(sub { log_since($node) =~ /opt_out/ }, 'the worker meets an error');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity
 	WHERE backend_type LIKE 'cadence_runner%' AND query LIKE '%in flight%' AND query NOT LIKE '% 0 in flight%'"),
 	'nothing is under way any more');
-sql($node, 'ALTER TABLE lead_messages OWNER TO CURRENT_USER');
+sql($node, 'ALTER TABLE lead_contacts RENAME COLUMN x TO opt_out');
 ok($node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity
 	WHERE backend_type = 'cadence_runner resident'"), 'a worker comes back');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM lead_cadence_runs
