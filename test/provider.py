@@ -6,12 +6,13 @@ behaviour it needs:
 
     ok  fail500  status/<code>  refuse  softfail  garbage  nonjson  empty  bigbody
     endlessheaders  redirect  hang  slow/<ms>  retryafter/<seconds>  retryafterdate/<seconds>
-    reset  closeafter/<ms>  hangup/<ms>  excess/<ms>  page  says/<json>  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate  gate/<code>
+    reset  closeafter/<ms>  hangup/<ms>  excess/<ms>/<first>  page  says/<json>  halfbody  slowbody  nokeepalive  echoauth  first500  gzip  drip  gate  gate/<code>
 
 and chaos, which is a random one of them for each request (--seed repeats the sequence). The journal
 names the one that it was. Besides them:
 
-    GET  /__count     how many requests came, by behaviour, and the most served at once
+    GET  /__count     how many requests came, by behaviour, the most served at once, and how many
+                      connections
     GET  /__journal   every request as a JSON array (not with --no-journal)
     POST /__calm      from now on chaos means ok
     GET  /__steps     the same, cut down to run, ordem and chave of each
@@ -38,6 +39,7 @@ import random
 import resource
 import signal
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -97,8 +99,10 @@ class Provider:
         self.messages = 0
         self.total = 0
         self.by_behaviour = {}
+        self.by_path = {}
         self.serving = 0
         self.max_serving = 0
+        self.connections = 0
         self.journal = []
         self.keys = set()
         self.gate = asyncio.Event()
@@ -152,7 +156,7 @@ class Provider:
         """Answers the paths that a test asks about the others."""
         if request.name == "__count":
             return 200, {"total": self.total, "by_behaviour": self.by_behaviour,
-                         "max_concurrent": self.max_serving}
+                         "max_concurrent": self.max_serving, "connections": self.connections}
         if request.name == "__journal" and self.in_memory:
             return 200, self.journal
         if request.name == "__reset" and request.method == "POST":
@@ -191,6 +195,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.provider.connections += 1
         self.silent = self.provider.strike("connect")
 
     def connection_lost(self, exc):
@@ -468,8 +473,13 @@ async def hangup(conn, _request, milliseconds):
 
 
 @behaviour
-async def excess(conn, _request, milliseconds):
-    """The first request is refused, and soon a second answer follows unasked: accepted."""
+async def excess(conn, request, milliseconds, first=0):
+    """The first requests of a path are accepted; then each is refused, and a second answer follows."""
+    served = conn.provider.by_path[request.path] = conn.provider.by_path.get(request.path, 0) + 1
+    if served <= int(first):
+        await asyncio.sleep(0.02)
+        conn.answer(200, conn.provider.success())
+        return
     conn.answer(200, {"success": False, "error": "refused"})
     await asyncio.sleep(int(milliseconds) / 1000)
     conn.answer(200, conn.provider.success())
@@ -568,6 +578,8 @@ def parse_options():
     parser.add_argument("--journal", metavar="FILE", help="append each request as a line of JSON")
     parser.add_argument("--no-journal", action="store_true", help="keep no request in memory")
     parser.add_argument("--pretty", action="store_true", help="print each message as it arrives")
+    parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"),
+                        help="listen for TLS, too, and print `TLS <n>` before the other port")
     parser.add_argument("--seed", metavar="TEXT", help="repeats what chaos chooses")
     parser.add_argument("--colour", action="store_true", help="colour although not on a terminal")
     parser.add_argument("--postmaster", metavar="FILE",
@@ -588,6 +600,12 @@ async def main():
         loop.add_signal_handler(number, stop.set)
     provider = Provider(options)
     server = await loop.create_server(lambda: Connection(provider), "127.0.0.1", 0, backlog=4096)
+    if options.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*options.tls)
+        secure = await loop.create_server(lambda: Connection(provider), "127.0.0.1", 0,
+                                          ssl=context, backlog=4096)
+        print("TLS %d" % secure.sockets[0].getsockname()[1], flush=True)
     print("PORT %d" % server.sockets[0].getsockname()[1], flush=True)
     await stop.wait()
     server.close()

@@ -181,7 +181,7 @@ subtest 'servers and secrets' => sub {
 	is($last->(), 'Bearer for-the-owner', 'the owner\'s own goes before it, the caller\'s never counts');
 
 	append_to_file($file, "from-a-file\n");
-	sql($node, "ALTER USER MAPPING FOR crm SERVER ok OPTIONS (DROP bearer_token, bearer_token_file '$file')");
+	sql($node, "ALTER USER MAPPING FOR crm SERVER ok OPTIONS (DROP bearer_token, bearer_token_file '$file', host '127.0.0.1')");
 	enrol($node, 'ok', 1);
 	result_as('clerk');
 	is($last->(), 'Bearer from-a-file', 'a secret in a file');
@@ -192,7 +192,7 @@ subtest 'servers and secrets' => sub {
 	like(error_as('crm', "ALTER USER MAPPING FOR crm SERVER ok OPTIONS (SET bearer_token_file '/etc/passwd')"),
 		qr/ERROR:  42501: /, 'files are for superusers to name');
 
-	sql($node, "ALTER USER MAPPING FOR crm SERVER ok OPTIONS (DROP bearer_token_file, bearer_token 'secret')");
+	sql($node, "ALTER USER MAPPING FOR crm SERVER ok OPTIONS (DROP bearer_token_file, DROP host, bearer_token 'secret')");
 	my ($status, $out) = $node->psql('postgres',
 		q{SELECT count(*), count(umoptions) FROM pg_user_mappings WHERE usename = 'crm'},
 		extra_params => [ '-U', 'reader' ]);

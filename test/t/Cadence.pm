@@ -411,7 +411,7 @@ sub new
 	my ($class, @options) = @_;
 	my $script = $ENV{CADENCE_PROVIDER} // "$FindBin::RealBin/../provider.py";
 	my $output = PostgreSQL::Test::Utils::tempdir('provider') . '/output';
-	my $self = bless {}, $class;
+	my $self = bless { output => $output }, $class;
 
 	# into a file: nobody reads a pipe while the test does something else
 	$self->{run} = IPC::Run::start([ 'python3', $script, @options ], '<', \undef, '>&', $output);
@@ -432,6 +432,14 @@ sub slurp
 sub port
 {
 	return $_[0]{port};
+}
+
+# Of a provider that was started with --tls.
+sub tls_url
+{
+	my ($self, $path, $host) = @_;
+	my ($port) = slurp($self->{output}) =~ /^TLS (\d+)$/m;
+	return 'https://' . ($host // 'localhost') . ":$port/$path";
 }
 
 # The address of a behaviour.
