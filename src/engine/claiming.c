@@ -300,6 +300,8 @@ claiming_attempt_each(ClaimAttempt *attempt)
 	MemoryContext old = MemoryContextSwitchTo(attempt->batch->context);
 
 	look(attempt);
+	/* what fails with no run at all is no run's fault, and ends the execution */
+	take_some(attempt, 0, 0);
 	if (attempt->look.n > 0 &&
 		!cadence_divide(take_some, note_refusal, attempt, 0, attempt->look.n))
 		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
