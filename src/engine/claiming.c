@@ -29,8 +29,9 @@
 /* How often before its execution, or the run whose fault it is, is given up. */
 #define CONFLICTS_MAX 10
 
-/* So many runs of a batch that wait for a lock in vain are enough: the rest would wait as long. */
+/* So many runs of a batch that wait for a lock in vain are enough, and in the last try. */
 #define CONFLICTS_IN_BATCH_MAX 3
+#define CONFLICTS_IN_LAST_MAX 50
 
 /* The pause between two claims that meet a lock, which may be refused without a wait. */
 #define CONFLICT_PAUSE_US (100 * INT64CONST(1000))
@@ -265,10 +266,11 @@ static bool
 note_refusal(void *arg, int item, const ErrorData *error)
 {
 	ClaimAttempt *attempt = arg;
-	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX;
+	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX - 1;
 
 	attempt->steps[item] = NULL;
-	if (is_of_the_moment(error) && ++attempt->conflicts >= CONFLICTS_IN_BATCH_MAX)
+	if (is_of_the_moment(error) &&
+		++attempt->conflicts >= (may_pass ? CONFLICTS_IN_BATCH_MAX : CONFLICTS_IN_LAST_MAX))
 		return false;
 	if (!is_of_the_moment(error) || !may_pass)
 		attempt->refused[item] = MemoryContextStrdup(attempt->batch->context, error->message);

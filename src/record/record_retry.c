@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
@@ -160,15 +159,10 @@ cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	Retry retry = {.recorder = r, .steps = steps, .piece = RECORD_ALL};
 	int nrecorded;
-	int guc_level = NewGUCNestLevel();
 
-	/* the batch has waited already, and each half of it that meets the lock waits again */
-	(void) set_config_option("lock_timeout", "100ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
 	for (int i = 0; i < n; i++)
 		steps[i]->recorded = false;
 	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
-	AtEOXact_GUC(true, guc_level);
 	nrecorded = put_unrecorded_last(steps, n);
 	return nrecorded == n ||
 		   ((nrecorded > 0 || retry.unsettled < UNSETTLED_MAX) && !cadence_stop_requested());
