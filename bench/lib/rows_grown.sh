@@ -34,11 +34,11 @@ work_since_checkpoint() {
     run_cadence
 }
 
-# measure_grown ROW NAME: what is due, on grown tables.
+# measure_grown ROW NAME [CONTENDER]: what is due, on grown tables.
 measure_grown() {
     local steps seconds
     REQUESTS_BEFORE=$(sink_requests)
-    run_cadence
+    "run_${3:-cadence}"
     read -r steps seconds <<<"$RESULT"
     [[ $steps -eq $STEPS ]] || die "$2 says that it did $steps steps, not $STEPS"
     verify_grown "$STEPS"
