@@ -23,7 +23,7 @@ sqlapi base rules schema provider transport claim resolve record engine server
 END
     grep -ln '"step.h"' base/* rules/* schema/* provider/* | sed 's/^/step.h not from: /'
     grep -lE '"(postgres|utils/|catalog/|executor/)' rules/* | sed 's/^/PostgreSQL in rules: /'
-    grep -l 'curl/curl.h' -r . | sed 1d | sed 's/^/libcurl in a second file: /'
+    grep -l "curl/curl.h" -r --include="*.[ch]" . | sed 1d | sed 's/^/libcurl in a second file: /'
     grep -l 'jansson.h' -r . | grep -vE '^\./(rules|inbound)/' | sed 's/^/jansson not from: /'
     grep -l 'executor/spi.h' -r rules transport server | sed 's/^/SPI not from: /'
 } | { ! grep . ; }

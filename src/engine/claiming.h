@@ -48,10 +48,8 @@ typedef struct ClaimAttempt
 	CadenceLook look;
 	CadenceStep **steps;  /* as many as the look has runs; NULL: not taken */
 	const char **refused; /* by run: why it can not be claimed; NULL: it can */
-	int nrefused;
-	int sqlstate;	/* of all of them; 0: they differ */
-	int conflicts;	/* so many runs were refused by what may pass */
-	int look_again; /* the first of them; -1: there is none */
+	int conflicts;		  /* so many runs were refused by what may pass */
+	int look_again;		  /* the first of them; -1: there is none */
 } ClaimAttempt;
 
 typedef enum ClaimWanted

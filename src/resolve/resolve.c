@@ -302,7 +302,8 @@ resolve(const CadenceResolver *r, const StepToResolve *item)
 /*
  * Resolves steps, inside an SPI connection. A step's outcome stays
  * OUTCOME_PENDING when there is something to send, and is final otherwise, with
- * its reason. In the current memory context.
+ * its reason. In the current memory context. With no step at all, what keeps
+ * every step from being resolved is raised.
  */
 void
 cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
@@ -312,8 +313,6 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	HeapTuple *rows = palloc(sizeof(HeapTuple) * Max(n, 1));
 	SPITupleTable *contacts;
 
-	if (n == 0)
-		return;
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	for (int i = 0; i < n; i++)
