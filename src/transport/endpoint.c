@@ -120,6 +120,7 @@ endpoint_free(Endpoint *e)
 	while (!dlist_is_empty(&e->free))
 		endpoint_drop_free_transfer(e);
 	curl_multi_cleanup(e->multi);
+	sockets_disown(e->sockets, e);
 	free(e);
 }
 
