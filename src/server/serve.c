@@ -404,7 +404,8 @@ prepare(Service *s)
 	begin_period(s);
 	pipeline_prepare(p, s->schema, s->now, cadence_max_in_flight);
 	create_claims(s);
-	p->claiming.patient = p->claiming.ahead = true;
+	p->claiming.patient = true;
+	p->claiming.ahead = registry_number() == 0;
 	p->claiming.ended[CADENCE_LOOK_ALL] = true;
 	s->next_prune = s->now + LOG_US;
 	s->retry_abandoned = DT_NOEND;
