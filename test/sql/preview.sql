@@ -54,7 +54,7 @@ SELECT p.id, p ->> 'codigo' AS codigo, e.detalhes ->> 'codigo' IS NOT DISTINCT F
 FROM previews p JOIN lead_cadence_events e ON e.lead_cadence_run_id = p.id ORDER BY p.id;
 
 -- many at once, large ones among them
-UPDATE message_templates SET conteudo = repeat('Olá {{nome}} ', 100000);
+UPDATE message_templates SET conteudo = repeat('Olá {{nome}} ', 10000);
 SELECT count(*), sum(octet_length(cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'mensagem')) FROM generate_series(1, 20);
 
 RESET search_path;
