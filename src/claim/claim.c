@@ -26,6 +26,7 @@
 #include "base/statement.h"
 #include "claim/claim.h"
 #include "claim/claimed_run.h"
+#include "schema/key.h"
 
 /* The names by which a look knows what it goes past. */
 #define REFUSED_NAME "cadence_refused"
@@ -160,9 +161,11 @@ recheck_sql(const CadenceTables *t)
 					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
-					"WHERE k.lead_id " EQ " r.lead_id AND k.empresa::text " EQ " r.empresa::text "
-					"ORDER BY k.updated_at DESC NULLS LAST LIMIT 1), false)",
-					t->runs, t->cadences, t->contacts);
+					"WHERE %s AND %s "
+					"ORDER BY k.updated_at DESC NULLS LAST, k.id DESC LIMIT 1), false)",
+					t->runs, t->cadences, t->contacts,
+					cadence_key_is(t, "lead_contacts", "k", "lead_id", "r.lead_id"),
+					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"));
 }
 
 static char *
