@@ -275,7 +275,7 @@ prepare_bypass(CadenceClaims *claims, const CadenceBlocked *blocked)
 	if (claims->bypassed != NULL)
 		pfree(claims->bypassed);
 	claims->bypassed = MemoryContextStrdup(claims->context, blocked->signature);
-	claims->cursor[CADENCE_LOOK_BYPASS].due = DT_NOBEGIN;
+	claims->cursor[CADENCE_LOOK_BYPASS] = (Cursor){.due = DT_NOBEGIN};
 }
 
 static void
@@ -345,13 +345,6 @@ cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n)
 	claims->cursor[look->kind].id = look->runs[n - 1].id;
 }
 
-static void
-restart(Cursor *cursor)
-{
-	cursor->due = DT_NOBEGIN;
-	memset(&cursor->id, 0, sizeof(cursor->id));
-}
-
 /*
  * From here on, what is due at due_until counts. In full: looks begin at the
  * start of all that is due, where something may have come that lies before what
@@ -362,8 +355,8 @@ cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full)
 {
 	claims->due_until = due_until;
 	if (full)
-		restart(&claims->cursor[CADENCE_LOOK_ALL]);
-	restart(&claims->cursor[CADENCE_LOOK_BYPASS]);
+		for (int kind = 0; kind < (int) lengthof(claims->cursor); kind++)
+			claims->cursor[kind] = (Cursor){.due = DT_NOBEGIN};
 	claims->began_at = claims->cursor[CADENCE_LOOK_ALL].due;
 }
 
