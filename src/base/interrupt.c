@@ -32,6 +32,9 @@
 #include "base/interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
+static volatile sig_atomic_t stop_repeated = false;
+static pg_atomic_uint32
+	*starter_gone; /* set by whoever waits for this process, before it stops it */
 static volatile sig_atomic_t cancellable = false;
 static bool resident = false;
 static bool settings_changed;
@@ -51,7 +54,9 @@ wake_up(void)
 static void
 on_terminate(SIGNAL_ARGS)
 {
-	if (!stop_requested)
+	if (stop_requested)
+		stop_repeated = true;
+	else
 	{
 		stop_requested = true;
 		InterruptPending = true;
@@ -137,6 +142,24 @@ bool
 cadence_stop_requested(void)
 {
 	return stop_requested;
+}
+
+/* Where a starter that is gone says so. */
+void
+cadence_interrupts_set_starter(pg_atomic_uint32 *gone)
+{
+	starter_gone = gone;
+}
+
+/*
+ * Whether what is under way is to be broken off: by a shutdown, or somebody who
+ * has ended this process. A starter that is gone only wants nothing more.
+ */
+bool
+cadence_stop_is_urgent(void)
+{
+	return stop_requested &&
+		   (stop_repeated || starter_gone == NULL || pg_atomic_read_u32(starter_gone) == 0);
 }
 
 /* Whether settings were read again since the last call. */
