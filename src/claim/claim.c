@@ -226,7 +226,7 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 
 /*
  * Prepares claims of runs that are due at due_until, in the current memory
- * context.
+ * context, inside a transaction.
  */
 CadenceClaims *
 cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_size)
