@@ -32,7 +32,7 @@
 #include "base/interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
-static volatile sig_atomic_t stop_repeated = false;
+static volatile sig_atomic_t stop_is_urgent = false;
 static pg_atomic_uint32
 	*starter_gone; /* set by whoever waits for this process, before it stops it */
 static volatile sig_atomic_t cancellable = false;
@@ -54,9 +54,10 @@ wake_up(void)
 static void
 on_terminate(SIGNAL_ARGS)
 {
-	if (stop_requested)
-		stop_repeated = true;
-	else
+	/* asked now: in a shutdown the starter is soon gone, too */
+	if (stop_requested || starter_gone == NULL || pg_atomic_read_u32(starter_gone) == 0)
+		stop_is_urgent = true;
+	if (!stop_requested)
 	{
 		stop_requested = true;
 		InterruptPending = true;
@@ -158,8 +159,7 @@ cadence_interrupts_set_starter(pg_atomic_uint32 *gone)
 bool
 cadence_stop_is_urgent(void)
 {
-	return stop_requested &&
-		   (stop_repeated || starter_gone == NULL || pg_atomic_read_u32(starter_gone) == 0);
+	return stop_is_urgent;
 }
 
 /* Whether settings were read again since the last call. */
