@@ -54,10 +54,6 @@ typedef struct Statement
 #define STATEMENT_RETURNS(statement, resulttypes) \
 	((statement).returns = (resulttypes), (statement).nreturns = lengthof(resulttypes))
 
-/* What a statement's columns must be: its reader takes the values as such. */
-#define STATEMENT_RETURNS(statement, resulttypes) \
-	((statement).returns = (resulttypes), (statement).nreturns = lengthof(resulttypes))
-
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
 
 #endif
