@@ -34,7 +34,7 @@
 #include "base/interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
-static volatile sig_atomic_t stop_is_urgent = false;
+static volatile sig_atomic_t stop_repeated = false;
 static pg_atomic_uint32
 	*starter_gone; /* set by whoever waits for this process, before it stops it */
 static volatile sig_atomic_t cancellable = false;
@@ -56,10 +56,10 @@ wake_up(void)
 static void
 on_terminate(SIGNAL_ARGS)
 {
-	/* asked now: in a shutdown the starter is soon gone, too */
-	if (stop_requested || starter_gone == NULL || pg_atomic_read_u32(starter_gone) == 0)
-		stop_is_urgent = true;
-	if (!stop_requested)
+	/* nothing of shared memory is looked at here: it may be unmapped already */
+	if (stop_requested)
+		stop_repeated = true;
+	else
 	{
 		stop_requested = true;
 		InterruptPending = true;
@@ -179,9 +179,8 @@ server_is_stopping(void)
 bool
 cadence_stop_is_urgent(void)
 {
-	if (stop_requested && !stop_is_urgent && server_is_stopping())
-		stop_is_urgent = true;
-	return stop_is_urgent;
+	return stop_requested && (stop_repeated || starter_gone == NULL ||
+							  pg_atomic_read_u32(starter_gone) == 0 || server_is_stopping());
 }
 
 /* Whether settings were read again since the last call. */
