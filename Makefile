@@ -56,10 +56,12 @@ includes-check:
 	test/includes.sh
 
 FORMATTED = $(wildcard src/*.c src/*.h src/*/*.c src/*/*.h test/unit/*.c test/faults/*.c bench/*.c)
+# Another version of the formatter disagrees with itself: this is the one that counts.
+CLANG_FORMAT ?= clang-format-14
 format:
-	clang-format -i $(FORMATTED)
+	$(CLANG_FORMAT) -i $(FORMATTED)
 format-check:
-	clang-format --dry-run --Werror $(FORMATTED)
+	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)

@@ -37,9 +37,9 @@ def main():
     looks, takes = [], []
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
         for duration, text, rows in statements(log):
-            if "WITH taken" in text:
+            if "cadence_runner: taking due runs" in text:
                 takes.append((rows or 0, duration))
-            elif re.search(r"ORDER BY (\w+\.)?next_run_at", text) and "lead_id" in text:
+            elif "cadence_runner: looking for due runs" in text:
                 looks.append((rows or 0, duration))
     if not takes:
         sys.exit("no claim was logged")

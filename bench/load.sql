@@ -1,6 +1,6 @@
 -- Due runs of one cadence with three steps, each with a contact of its own.
 --
---   psql -v runs=20000 -v url=http://127.0.0.1:8099/send -f load.sql
+--   psql -v runs=20000 -v spread='1 ms' -v url=http://127.0.0.1:8099/send -f load.sql
 
 \set ON_ERROR_STOP on
 
@@ -32,7 +32,8 @@ SELECT 'lead-' || n, 'ACME', 'Maria de Souza ' || n, 'Maria', 'maria' || n || '@
        '+55119' || lpad(n::text, 8, '0')
 FROM generate_series(1, :runs) AS n;
 
--- due one after the other, in an order that has nothing to do with their ids
+-- due one after the other, in an order that has nothing to do with their ids; with a spread of 0 all
+-- at one instant, as a bulk enrolment leaves them: then they are found in the order of their ids
 INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
-SELECT 'lead-' || n, 'ACME', c.id, 1, now() - interval '1 day' + n * interval '1 ms'
+SELECT 'lead-' || n, 'ACME', c.id, 1, now() - interval '1 day' + n * interval :'spread'
 FROM cadences AS c, generate_series(1, :runs) AS n;

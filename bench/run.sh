@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# The benchmark: the table of ten rows, where a step's time goes, and how throughput changes with
+# The benchmark: the table of twelve rows, where a step's time goes, and how throughput changes with
 # what is in the tables and in the settings. What the figures mean is in bench/README.md.
 #
 #   bench/run.sh                the whole table
@@ -23,7 +23,7 @@ for part in sink database contenders measure rows_speed grown rows_grown rows_qu
     source "$BENCH/lib/$part.sh"
 done
 
-ALL_ROWS=(1 2 3 10 5 6 9 7 4 8)
+ALL_ROWS=(1 11 2 3 10 5 6 9 7 12 4 8)
 
 # size NAME FULL QUICK: unless the environment says otherwise.
 size() {
@@ -39,6 +39,7 @@ sizes() {
     size PLAIN_STEPS 2000 300
     size EDGE_STEPS 2000 200
     size CORES 2 2
+    size WORKERS 2 2
     # row 3
     size SLOW_MS 100 100
     size SLOW_IN_FLIGHT 1000 1000
@@ -82,7 +83,7 @@ check_arguments() {
         row)
             [[ $# -gt 1 ]] || usage
             for row in "${@:2}"; do
-                [[ $row =~ ^([1-9]|10)$ ]] || usage
+                [[ $row =~ ^([1-9]|1[0-2])$ ]] || usage
             done
             ;;
         *) usage ;;

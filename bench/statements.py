@@ -25,7 +25,8 @@ def main():
         text = re.sub(r"^Query Text: ", "", text)
         if "cadence_run(" in text:      # the caller's, which waits for all others
             continue
-        name = " ".join(text.split()[:WORDS])
+        named = re.match(r"/\* cadence_runner: (.*?) \*/", text)
+        name = named.group(1) if named else " ".join(text.split()[:WORDS])
         times[name] += duration
         counts[name] += 1
     print("statement\tus/step\tms each\ttimes")

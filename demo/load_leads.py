@@ -5,7 +5,8 @@
 
 The header names the columns lead_id, nome, email and telefone, in any order; others are ignored.
 UTF-8, with or without a byte order mark; separated by commas, or by semicolons or tabs as some
-spreadsheets write it; quoted as in RFC 4180. What is wrong with a line goes to standard error as
+spreadsheets write it, or by what a first line "sep=;" says; quoted as in RFC 4180. Blanks and
+invisible characters around a value do not count. What is wrong with a line goes to standard error as
 `line N: reason (skipped)`. The exit status is 1 when nothing can be read from the file at all.
 """
 
@@ -13,10 +14,13 @@ import csv
 import io
 import re
 import sys
+import unicodedata
 
 COLUMNS = ("lead_id", "nome", "email", "telefone")
 EMAIL = re.compile(r"[^@\s,;:<>()\"]+@[^@\s,;:<>()\"]+\.[^@\s.,;:<>()\"]+")
 PHONE = re.compile(r"\+?[0-9 ().-]+")
+SEPARATOR = re.compile(r"\"?sep=(.)", re.IGNORECASE)
+COMPLAINTS_MAX = 100  # as many are said in full
 
 
 class BadFile(Exception):
@@ -25,6 +29,25 @@ class BadFile(Exception):
 
 class BadLine(Exception):
     """One line cannot be used."""
+
+
+def kind(char):
+    """Unicode's category of a character: Cc are controls, Cf formats, Z* separators."""
+    return unicodedata.category(char)
+
+
+def tidy(text):
+    """A value without what nobody sees around it, blanks inside as one; joiners inside stay."""
+    def unseen(char):
+        return (kind(char) in ("Cf", "Zs", "Zl", "Zp") or char.isspace()
+                or "\x80" <= char <= "\x9f")
+
+    start, end = 0, len(text)
+    while start < end and unseen(text[start]):
+        start += 1
+    while end > start and unseen(text[end - 1]):
+        end -= 1
+    return " ".join(text[start:end].split())
 
 
 def read_lines(path):
@@ -60,11 +83,21 @@ def records(lines, delimiter):
         at += used
 
 
-def read_header(lines):
+def take_separator(lines):
+    """The separator that a first line names, as Excel writes it; None when there is no such line."""
+    named = SEPARATOR.match(lines[0])
+    if named:
+        del lines[0]
+        if not "".join(lines).strip():
+            raise BadFile("is empty")
+    return named and named.group(1)
+
+
+def read_header(lines, delimiter):
     """The delimiter, the number of columns, and where each of ours stands."""
-    delimiter = max(",;\t", key=lines[0].count)
+    delimiter = delimiter or max(",;\t", key=lines[0].count)
     fields = next(csv.reader([lines[0]], delimiter=delimiter), [])
-    names = [name.strip().lower() for name in fields]
+    names = [tidy(name).lower() for name in fields]
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise BadFile("has no column %s in its first line; it must name %s"
@@ -79,12 +112,15 @@ def check(fields, width, places, seen):
     """The four values of a line, or BadLine."""
     if len(fields) != width:
         raise BadLine("%d fields instead of %d" % (len(fields), width))
-    values = [" ".join(fields[place].split()) for place in places]
+    values = [tidy(fields[place]) for place in places]
     lead_id, _, email, phone = values
     if any("\udc80" <= char <= "\udcff" for value in values for char in value):
         raise BadLine("bytes that are not UTF-8")
-    if not all(value.isprintable() for value in values):
+    if any(kind(char) == "Cc" for value in values for char in value):
         raise BadLine("control characters")
+    for name, value in zip(COLUMNS, values):
+        if name != "nome" and any(kind(char) == "Cf" for char in value):
+            raise BadLine("invisible characters in " + name)
     if not lead_id:
         raise BadLine("no lead_id")
     if not email and not phone:
@@ -101,21 +137,26 @@ def check(fields, width, places, seen):
 def load(path, output, complain):
     """Writes the good lines to output, and returns how many there were, and how many bad ones."""
     lines = read_lines(path)
-    delimiter, width, places = read_header(lines)
+    total = len(lines)
+    delimiter, width, places = read_header(lines, take_separator(lines))
+    skipped = total - len(lines) + 1
     writer = csv.writer(output, lineterminator="\n")
     seen, bad = {}, 0
     for number, fields, problem in records(lines[1:], delimiter):
-        number += 1
+        number += skipped
         try:
             if problem:
                 raise BadLine(problem)
             values = check(fields, width, places, seen)
         except BadLine as reason:
             bad += 1
-            complain("line %d: %s (skipped)" % (number, reason))
+            if bad <= COMPLAINTS_MAX:
+                complain("line %d: %s (skipped)" % (number, reason))
         else:
             seen[values[0]] = number
             writer.writerow(values)
+    if bad > COMPLAINTS_MAX:
+        complain("and %d more like these" % (bad - COMPLAINTS_MAX))
     return len(seen), bad
 
 

@@ -16,6 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../test/lib.sh"
 LEADS=""
 KEEP=""
 STEP=0
+MESSAGES_IN_FULL=100
 END_OF_MESSAGES='-- end of messages --'
 
 step() {
@@ -56,10 +57,19 @@ read_leads() {
     "$PYTHON" -B "$REPOSITORY/demo/load_leads.py" "$LEADS" >"$WORKSPACE/tmp/leads.csv"
 }
 
-# Shows what the provider prints, until told that this was all.
+# Shows what the provider prints, until told that this was all: the first messages in full, and
+# then how many there are. A message begins with a line that is not indented.
 follow_messages() {
-    sed -u -e "/^$END_OF_MESSAGES\$/Q" -e '/^PORT /d' \
-        < <(exec tail -n +1 -f "$WORKSPACE/messages.log")
+    local line count=0
+    while IFS= read -r line && [[ $line != "$END_OF_MESSAGES" ]]; do
+        [[ $line != "PORT "* ]] || continue
+        [[ $line != [!\ ]* ]] || count=$((count + 1))
+        if [[ $count -le $MESSAGES_IN_FULL ]]; then
+            say "$line"
+        elif [[ $line == [!\ ]* && $((count % 5000)) -eq 0 ]]; then
+            say "$count messages"
+        fi
+    done < <(exec tail -n +1 -f "$WORKSPACE/messages.log")
 }
 
 prepare() {

@@ -100,6 +100,7 @@ typedef struct CadenceStep
 	bool late;		 /* nor was it, but the answer has settled the run */
 	bool as_decided; /* the run got the status that the transition says */
 	bool recorded;
+	int refusals;				/* alone, while others were recorded */
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;
 

@@ -192,13 +192,12 @@ parse_options() {
 main() {
     parse_options "$@"
     CHECKOUT_BEFORE=$(checkout_state)
-    need_postgres libipc-run-perl clang libclang-rt-dev clang-format git
+    need_postgres libipc-run-perl clang libclang-rt-dev git
     make_workspace
     PGXS_TEST=$(dirname "$(dirname "$("$SYSTEM_BIN/pg_config" --pgxs)")")/test
     say "building for PostgreSQL $PG_MAJOR with warnings as errors"
     if interruptible private_install && interruptible faults_library; then
         result build 0
-        check format in_workspace source make -s format-check
         check includes in_workspace source make -s includes-check
         check script in_workspace source make -s sql-check
         check leads in_workspace source "$PYTHON" test/load_leads_test.py

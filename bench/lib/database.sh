@@ -85,20 +85,30 @@ database_exists() {
     [[ $(admin -d postgres -c "SELECT count(*) FROM pg_database WHERE datname = '$1'") == 1 ]]
 }
 
-# need_loaded RUNS: the database loaded_RUNS, with that many due runs, to be copied.
+# need_loaded RUNS: a database with that many due runs, to be copied.
 need_loaded() {
-    ! database_exists "loaded_$1" || return 0
-    as_user createdb -O crm "loaded_$1"
-    admin -d "loaded_$1" -f "$WORKSPACE/source/bench/schema.sql"
-    admin -d "loaded_$1" -v runs="$1" -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
-    admin -d "loaded_$1" -c 'VACUUM (ANALYZE)'
+    local database
+    database=$(loaded_database "$1")
+    ! database_exists "$database" || return 0
+    as_user createdb -O crm "$database"
+    admin -d "$database" -f "$WORKSPACE/source/bench/schema.sql"
+    admin -d "$database" -v runs="$1" -v spread="${SPREAD:-1 ms}" -v url="$SINK_URL" \
+        -f "$WORKSPACE/source/bench/load.sql"
+    admin -d "$database" -c 'VACUUM (ANALYZE)'
+}
+
+# By the number of runs, and how far their due times are apart if that is not the usual.
+loaded_database() {
+    local spread=${SPREAD:-}
+    say "loaded_$1${spread:+_${spread// /_}}"
 }
 
 # fresh_tables RUNS: the database "bench" as it was before anybody worked on it, and a quiet server.
 fresh_tables() {
     need_loaded "$1"
     quietly as_user dropdb --if-exists bench
-    copy_database "loaded_$1"
+    copy_database "$(loaded_database "$1")"
+    admin -d postgres -c "ALTER DATABASE bench SET cadence_runner.workers = '$WORKERS'"
     # a copy of the tables refuses to send until it is told to
     admin -d bench -c 'SELECT cadence_arm()' >/dev/null
     admin -d bench -c "ALTER SERVER whatsapp OPTIONS (SET url '$SINK_URL')"

@@ -24,7 +24,7 @@ open_results() {
         printf 'date\t%s\n' "$(date -u +%Y-%m-%d)"
         printf 'quick\t%s\n' "${QUICK:-0}"
         for line in STEPS ROUNDS SLOW_RUNS SLOW_NODE_RUNS SLOW_MS SLOW_IN_FLIGHT GROWN_RUNS SNAPSHOT_STEPS MEMORY_RUNS \
-            IDLE_SECONDS LATENCY_SECONDS EDGE_STEPS PLAIN_STEPS CALLERS CORES; do
+            IDLE_SECONDS LATENCY_SECONDS EDGE_STEPS PLAIN_STEPS CALLERS CORES WORKERS; do
             printf '%s\t%s\n' "$line" "${!line}"
         done
     } >"$RESULTS/setup.tsv"

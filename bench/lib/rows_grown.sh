@@ -34,11 +34,11 @@ work_since_checkpoint() {
     run_cadence
 }
 
-# measure_grown ROW NAME: what is due, on grown tables.
+# measure_grown ROW NAME [CONTENDER]: what is due, on grown tables.
 measure_grown() {
     local steps seconds
     REQUESTS_BEFORE=$(sink_requests)
-    run_cadence
+    "run_${3:-cadence}"
     read -r steps seconds <<<"$RESULT"
     [[ $steps -eq $STEPS ]] || die "$2 says that it did $steps steps, not $STEPS"
     verify_grown "$STEPS"
@@ -129,6 +129,7 @@ release_the_snapshot() {
 
 # WAL of an execution on grown tables: what pg_waldump counts, full pages apart.
 row_8() {
+    prepare_peers
     use_fast_sink
     enter_grown
     each_round row_8_round
@@ -136,24 +137,32 @@ row_8() {
 }
 
 row_8_round() {
+    wal_of cadence wal
+    if has_peer node; then
+        wal_of node wal_node
+    fi
+}
+
+# wal_of CONTENDER NAME
+wal_of() {
     local begin end
     make_due "$STEPS"
     warm_up
     begin=$(admin -d bench -c 'SELECT pg_current_wal_insert_lsn()')
-    measure_grown 8 wal
+    measure_grown 8 "$2" "$1"
     end=$(admin -d bench -c 'SELECT pg_current_wal_insert_lsn()')
     admin -d bench -c 'SELECT pg_switch_wal()' >/dev/null
     as_user pg_waldump --stats=record --path "$WORKSPACE/main/data/pg_wal" --start "$begin" \
-        --end "$end" >"$RESULTS/wal-$ROUND.txt" 2>/dev/null
-    wal_samples "$(admin -d bench -c "SELECT pg_wal_lsn_diff('$end', '$begin')")" \
-        <"$RESULTS/wal-$ROUND.txt"
+        --end "$end" >"$RESULTS/$2-$ROUND.txt" 2>/dev/null
+    wal_samples "$2" "$(admin -d bench -c "SELECT pg_wal_lsn_diff('$end', '$begin')")" \
+        <"$RESULTS/$2-$ROUND.txt"
 }
 
 # The line "Total" of pg_waldump: records, their size, full pages, both.
 wal_samples() {
-    local all=$1 pages
+    local all=$2 pages
     pages=$(awk '$1 == "Total" { print $5 }')
     [[ $pages =~ ^[0-9]+$ ]] || die "pg_waldump counted nothing"
-    sample 8 wal.step $(((all - pages) / STEPS))
-    sample 8 wal.pages $((pages / STEPS))
+    sample 8 "$1.step" $(((all - pages) / STEPS))
+    sample 8 "$1.pages" $((pages / STEPS))
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 #
-# Rows 6, 7 and 9 of the table: what an execution keeps in memory, what a worker with nothing to do
-# costs, and how soon one message leaves. Sourced by bench/run.sh.
+# Rows 6, 7, 9 and 12 of the table: what an execution keeps in memory, what a worker with nothing to
+# do costs, how soon one message leaves, and what several resident workers send. Sourced by bench/run.sh.
 
 # Memory ------------------------------------------------------------------------------------------
 
@@ -111,6 +111,52 @@ resident_ns() {
         ! tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q '^postgres: cadence_runner' ||
             cat "/proc/$pid"/task/*/schedstat
     done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
+# Several resident workers --------------------------------------------------------------------------
+
+# What row 1 does in an execution, done by a database's resident workers: from the moment at which
+# they are switched on to the last message.
+row_12() {
+    use_fast_sink
+    need_loaded "$STEPS"
+    start_resident_cluster
+    # a step that follows, as in row 1, so that as much is written
+    resident_admin -c "INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo)
+        SELECT id, 2, 1440, 'WHATSAPP', 'HELLO' FROM cadences ON CONFLICT DO NOTHING"
+    resident_admin -c "ALTER SYSTEM SET cadence_runner.workers = '$WORKERS'" \
+        -c "ALTER SERVER whatsapp OPTIONS (SET url '$SINK_URL')" -c 'SELECT pg_reload_conf()' >/dev/null
+    each_round row_12_round
+    resident_admin -c "ALTER SERVER whatsapp OPTIONS (SET url 'http://127.0.0.1:$PROVIDER_PORT/ok')"
+}
+
+row_12_round() {
+    local before after
+    measure_base 12
+    switch_resident off
+    resident_admin -c "TRUNCATE lead_cadence_runs, lead_cadence_events, lead_messages, lead_contacts" \
+        -c "INSERT INTO lead_contacts (lead_id, empresa, nome, primeiro_nome, telefone)
+            SELECT 'lead-' || n, c.empresa, 'Maria de Souza ' || n, 'Maria', '+55119' || lpad(n::text, 8, '0')
+            FROM cadences AS c, generate_series(1, $STEPS) AS n" \
+        -c "INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
+            SELECT 'lead-' || n, c.empresa, c.id, 1, now() - interval '1 day' + n * interval '1 ms'
+            FROM cadences AS c, generate_series(1, $STEPS) AS n" \
+        -c 'VACUUM (ANALYZE)' -c CHECKPOINT
+    before=$EPOCHREALTIME
+    switch_resident on
+    wait_until resident_is_done || die "the resident workers have not sent all of it"
+    after=$(resident_admin -c 'SELECT extract(epoch FROM max(enviado_em)) FROM lead_messages')
+    sample 12 rate.resident "$(awk -v n="$STEPS" -v a="$before" -v b="$after" \
+        'BEGIN { printf "%.0f", n / (b - a) }')"
+}
+
+switch_resident() {
+    resident_admin -c "ALTER SYSTEM SET cadence_runner.enabled = '$1'" -c 'SELECT pg_reload_conf()' \
+        >/dev/null
+}
+
+resident_is_done() {
+    [[ $(resident_admin -c 'SELECT count(*) FROM lead_messages') == "$STEPS" ]]
 }
 
 # One message -------------------------------------------------------------------------------------

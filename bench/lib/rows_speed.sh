@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 #
-# Rows 1, 2, 3 and 10 of the table: what one execution does, and what could be done at all.
+# Rows 1, 2, 3, 10 and 11 of the table: what one execution does, and what could be done at all.
 # Sourced by bench/run.sh.
 
 row_1() {
@@ -16,6 +16,25 @@ row_1_round() {
         measure 1 "$who" "$who" "$(steps_of "$who")" "$STEPS"
     done
     measure 1 cadence cadence "$STEPS" "$STEPS"
+}
+
+# All due at the same instant, as one bulk enrolment leaves them, with the buffers of a small server.
+row_11() {
+    local SPREAD='0 ms'
+    prepare_peers
+    use_fast_sink
+    restart_cluster -c shared_buffers=1GB -c huge_pages=off
+    need_loaded "$STEPS"
+    each_round row_11_round
+    # shellcheck disable=SC2119
+    restart_cluster
+}
+
+row_11_round() {
+    if has_peer node; then
+        measure 11 node node "$STEPS" "$STEPS"
+    fi
+    measure 11 cadence cadence "$STEPS" "$STEPS"
 }
 
 # The parts of a step, each alone: the sink and libcurl drive each other, and each one's CPU time is

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "access/htup_details.h"
 #include "utils/varlena.h"
 
 #include "base/compat.h"
@@ -31,6 +32,7 @@ int cadence_log_retention = 90 * 24 * 60;
 bool cadence_enabled = true;
 char *cadence_databases = "";
 char *cadence_allowed_hosts = "";
+char *cadence_hidden_columns = "";
 
 typedef struct IntSetting
 {
@@ -85,23 +87,32 @@ default_workers(void)
 
 /* A list that can not be read must not pass as an empty one. */
 static bool
-check_databases(char **value, void **extra, GucSource source)
+check_names(const char *value, int most)
 {
-	char *copy = pstrdup(*value);
+	char *copy = pstrdup(value);
 	List *names;
 	bool ok = SplitIdentifierString(copy, ',', &names);
 
-	if (ok && list_length(names) > CADENCE_DATABASES_MAX)
-	{
-		GUC_check_errdetail("There can be resident workers in %d databases.",
-							CADENCE_DATABASES_MAX);
-		ok = false;
-	}
-	else if (!ok)
+	if (!ok)
 		GUC_check_errdetail("It is a list of names, separated by commas.");
+	else if (list_length(names) > most)
+		GUC_check_errdetail("It has more than %d names.", most);
+	ok = ok && list_length(names) <= most;
 	list_free(names);
 	pfree(copy);
 	return ok;
+}
+
+static bool
+check_databases(char **value, void **extra, GucSource source)
+{
+	return check_names(*value, CADENCE_DATABASES_MAX);
+}
+
+static bool
+check_columns(char **value, void **extra, GucSource source)
+{
+	return check_names(*value, MaxHeapAttributeNumber);
 }
 
 void
@@ -128,5 +139,9 @@ cadence_define_settings(void)
 		"cadence_runner.allowed_hosts", "The hosts that messages may be sent to.",
 		"A name that begins with a dot stands for all hosts below it. Empty: any host.",
 		&cadence_allowed_hosts, "", PGC_SUSET, GUC_LIST_INPUT, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"cadence_runner.hidden_columns", "Columns of the contact that no placeholder may show.",
+		"A template that names one is unresolved. Names as in SQL, separated by commas.",
+		&cadence_hidden_columns, "", PGC_SUSET, GUC_LIST_INPUT, check_columns, NULL, NULL);
 	MarkGUCPrefixReserved("cadence_runner");
 }

@@ -27,6 +27,7 @@ extern int cadence_log_retention; /* minutes, 0: kept for ever */
 extern bool cadence_enabled;
 extern char *cadence_databases;
 extern char *cadence_allowed_hosts;
+extern char *cadence_hidden_columns;
 
 extern void cadence_define_settings(void);
 

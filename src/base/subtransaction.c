@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -52,12 +53,8 @@ cadence_try(CadenceWork work, void *arg, int first, int n)
 	return error;
 }
 
-/*
- * Works on items in as few subtransactions as those that refuse allow. False
- * when the rest was left alone.
- */
-bool
-cadence_divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
+static bool
+divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
 {
 	ErrorData *error = cadence_try(work, arg, first, n);
 	bool go_on = true;
@@ -69,6 +66,26 @@ cadence_divide(CadenceWork work, CadenceRefused refused, void *arg, int first, i
 	FreeErrorData(error);
 	if (n == 1)
 		return go_on;
-	return cadence_divide(work, refused, arg, first, n / 2) &&
-		   cadence_divide(work, refused, arg, first + n / 2, n - n / 2);
+	return divide(work, refused, arg, first, n / 2) &&
+		   divide(work, refused, arg, first + n / 2, n - n / 2);
+}
+
+/*
+ * Works on items in as few subtransactions as those that refuse allow. False
+ * when the rest was left alone.
+ *
+ * All of them together have waited for a lock already, and each half that meets
+ * it waits again: not for long.
+ */
+bool
+cadence_divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
+{
+	int level = NewGUCNestLevel();
+	bool all;
+
+	(void) set_config_option("lock_timeout", "100ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	all = divide(work, refused, arg, first, n);
+	AtEOXact_GUC(true, level);
+	return all;
 }

@@ -9,6 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/row.h"
 #include "claim/claimed_run.h"
 
 enum
@@ -23,18 +24,10 @@ enum
 	RUN_NEXT_STEP_ORDEM
 };
 
-static char *
-text_or_null(HeapTuple row, TupleDesc desc, int column)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(row, desc, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 /*
  * A step of a run, to be resolved, in the current memory context. The row has
- * the columns of CLAIMED_RUN_COLUMNS(), their types checked.
+ * the columns of CLAIMED_RUN_COLUMNS(), their types checked. A lead or company
+ * that is too long for one counts as none.
  */
 CadenceStep *
 cadence_claimed_run(HeapTuple row, TupleDesc desc)
@@ -51,8 +44,8 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 	step->ctid = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, RUN_CTID, &isnull));
 	value = SPI_getbinval(row, desc, RUN_NEXT_RUN_AT, &isnull);
 	step->lease_end = isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-	step->lead_id = text_or_null(row, desc, RUN_LEAD_ID);
-	step->empresa = text_or_null(row, desc, RUN_EMPRESA);
+	step->lead_id = row_text(desc, row, RUN_LEAD_ID, ROW_KEY_MAX);
+	step->empresa = row_text(desc, row, RUN_EMPRESA, ROW_KEY_MAX);
 	step->attempts = step->attempts_claimed =
 		DatumGetInt32(SPI_getbinval(row, desc, RUN_ATTEMPTS, &isnull));
 	value = SPI_getbinval(row, desc, RUN_CADENCE_ID, &isnull);

@@ -12,11 +12,17 @@
 
 #include "step.h"
 
+/* A number of an adopted bigint column, as near as an int comes. */
+#define CLAMPED_INT(number)             \
+	"CASE WHEN " number " IS NOT NULL " \
+	"THEN GREATEST(LEAST(" number ", 2147483647), -2147483648) END::int4"
+
 /* What a statement that reads runs under this name selects or returns, in this order. */
 #define CLAIMED_RUN_COLUMNS(run)                                                                 \
 	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run \
-		".empresa::text, COALESCE(" run ".attempts, 0)::int4, " run ".cadence_id::uuid, " run    \
-		".next_step_ordem::int4"
+		".empresa::text, " CLAMPED_INT(                                                          \
+			"COALESCE(" run                                                                      \
+			".attempts, 0)") ", " run ".cadence_id::uuid, " CLAMPED_INT(run ".next_step_ordem")
 
 #define CLAIMED_RUN_TYPES \
 	UUIDOID, TIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, UUIDOID, INT4OID

@@ -29,14 +29,12 @@
 /* How often before its execution, or the run whose fault it is, is given up. */
 #define CONFLICTS_MAX 10
 
-/* So many runs of a batch that wait for a lock in vain are enough: the rest would wait as long. */
+/* So many runs of a batch that wait for a lock in vain are enough, and in the last try. */
 #define CONFLICTS_IN_BATCH_MAX 3
+#define CONFLICTS_IN_LAST_MAX 50
 
 /* The pause between two claims that meet a lock, which may be refused without a wait. */
 #define CONFLICT_PAUSE_US (100 * INT64CONST(1000))
-
-/* A column or a right that is missing is the same for so many runs at least. */
-#define SAME_ERROR_MIN 10
 
 /* More than that many refusals of one claim are only in the summary. */
 #define WARNINGS_MAX 3
@@ -259,16 +257,6 @@ is_of_the_moment(const ErrorData *error)
 	return sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode);
 }
 
-static void
-refuse(ClaimAttempt *attempt, int item, const ErrorData *error)
-{
-	attempt->refused[item] = MemoryContextStrdup(attempt->batch->context, error->message);
-	if (attempt->nrefused++ == 0)
-		attempt->sqlstate = error->sqlerrcode;
-	else if (attempt->sqlstate != error->sqlerrcode)
-		attempt->sqlstate = 0;
-}
-
 /*
  * A run that its own table, or something that hangs on it, refuses. What only
  * the moment prevents is looked at again; when that has happened to several, a
@@ -278,13 +266,14 @@ static bool
 note_refusal(void *arg, int item, const ErrorData *error)
 {
 	ClaimAttempt *attempt = arg;
-	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX;
+	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX - 1;
 
 	attempt->steps[item] = NULL;
-	if (is_of_the_moment(error) && ++attempt->conflicts >= CONFLICTS_IN_BATCH_MAX)
+	if (is_of_the_moment(error) &&
+		++attempt->conflicts >= (may_pass ? CONFLICTS_IN_BATCH_MAX : CONFLICTS_IN_LAST_MAX))
 		return false;
 	if (!is_of_the_moment(error) || !may_pass)
-		refuse(attempt, item, error);
+		attempt->refused[item] = MemoryContextStrdup(attempt->batch->context, error->message);
 	else if (attempt->look_again < 0)
 		attempt->look_again = item;
 	return true;
@@ -300,13 +289,12 @@ claiming_attempt_each(ClaimAttempt *attempt)
 	MemoryContext old = MemoryContextSwitchTo(attempt->batch->context);
 
 	look(attempt);
+	/* what fails with no run at all is no run's fault, and ends the execution */
+	take_some(attempt, 0, 0);
 	if (attempt->look.n > 0 &&
 		!cadence_divide(take_some, note_refusal, attempt, 0, attempt->look.n))
 		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 						errmsg("due runs can not be claimed: a table is locked")));
-	if (attempt->nrefused >= SAME_ERROR_MIN && attempt->nrefused == attempt->look.n &&
-		ERRCODE_TO_CATEGORY(attempt->sqlstate) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION)
-		ereport(ERROR, (errcode(attempt->sqlstate), errmsg("%s", attempt->refused[0])));
 	MemoryContextSwitchTo(old);
 }
 
@@ -393,6 +381,22 @@ claiming_wants_recheck(const Claiming *c)
 {
 	return c->sender->queue.waiting > 0 &&
 		   GetCurrentTimestamp() - c->sender->checked_at >= RECHECK_US;
+}
+
+bool
+claiming_may_recheck(const Claiming *c)
+{
+	return GetCurrentTimestamp() >= c->recheck_not_before;
+}
+
+/* A lock may be gone the next time. Anything else will not, and ends the execution. */
+void
+claiming_recheck_failed(Claiming *c, ErrorData *error)
+{
+	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested())
+		ThrowErrorData(error);
+	c->recheck_not_before = GetCurrentTimestamp() + RECHECK_US;
+	FreeErrorData(error);
 }
 
 /*

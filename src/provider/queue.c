@@ -30,13 +30,6 @@ cadence_queue_push(CadenceQueue *queue, CadenceRequest *request)
 	queue->waiting++;
 }
 
-/* This worker's part of what a provider takes at once; never less than one. */
-static int
-limit_of(const CadenceQueue *queue, const CadenceProvider *p)
-{
-	return Max(p->configuration->max_in_flight / Max(queue->sharers, 1), 1);
-}
-
 /*
  * Whether one more of a provider fits in. A quarter of all is open only to
  * providers that have few under way: one that hangs never gets there.
@@ -48,7 +41,7 @@ has_room(const CadenceQueue *queue, const CadenceProvider *p)
 	int few = Max(queue->capacity / (4 * Max(n, 1)), 1);
 	int reserve = Min(queue->capacity / 4, (n - 1) * few);
 
-	if (p->in_flight >= limit_of(queue, p) || queue->in_flight >= queue->capacity)
+	if (p->in_flight >= p->configuration->max_in_flight || queue->in_flight >= queue->capacity)
 		return false;
 	return p->in_flight < few || queue->in_flight < queue->capacity - reserve;
 }
@@ -84,7 +77,7 @@ take_from(CadenceQueue *queue, CadenceProvider *p)
 static void
 note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
 {
-	double rate = p->configuration->max_rate / Max(queue->sharers, 1);
+	double rate = p->configuration->max_rate;
 
 	queue->in_flight++;
 	p->in_flight++;

@@ -19,7 +19,6 @@ typedef struct CadenceQueue
 	int waiting;
 	int in_flight;
 	int capacity; /* so many may be in flight at once, over all providers */
-	int sharers;  /* so many workers share each provider's limits; 0: this one alone */
 	int turn;	  /* where the next round over the providers starts */
 } CadenceQueue;
 

@@ -9,8 +9,8 @@
  */
 #include "postgres.h"
 
-#include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "base/interrupt.h"
@@ -25,11 +25,21 @@
 /* So many steps that wait for a lock in vain are enough for one transaction. */
 #define UNSETTLED_MAX 3
 
+/* What only this step meets so many times is its own, though it looks like the server's. */
+#define REFUSALS_MAX 3
+
+/* A trigger that takes longer has its row tried alone. */
+#define TRY_TIMEOUT_MS 1000
+
+/* What is not recorded after this time waits for another transaction: leases end meanwhile. */
+#define RETRY_US (10 * USECS_PER_SEC)
+
 typedef struct Retry
 {
 	CadenceRecorder *recorder;
 	CadenceStep **steps;
 	RecordPiece piece;
+	TimestampTz until;
 	int unsettled;
 } Retry;
 
@@ -39,8 +49,12 @@ record_some(void *arg, int first, int n)
 {
 	Retry *retry = arg;
 
-	cadence_record_piece(retry->recorder, &retry->steps[first], n, retry->piece);
+	if (GetCurrentTimestamp() >= retry->until)
+		return;
+	enable_timeout_after(STATEMENT_TIMEOUT, TRY_TIMEOUT_MS);
+	cadence_record(retry->recorder, &retry->steps[first], n, retry->piece);
 	cadence_xact_fire_deferred();
+	cadence_xact_arm_timeout();
 	for (int i = first; retry->piece == RECORD_ALL && i < first + n; i++)
 		retry->steps[i]->recorded = true;
 }
@@ -48,7 +62,7 @@ record_some(void *arg, int first, int n)
 static ErrorData *
 try_piece(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
 {
-	Retry retry = {.recorder = r, .steps = &step, .piece = piece};
+	Retry retry = {.recorder = r, .steps = &step, .piece = piece, .until = DT_NOEND};
 
 	return cadence_try(record_some, &retry, 0, 1);
 }
@@ -79,13 +93,16 @@ warn_unmoved(const CadenceStep *step, const ErrorData *error)
 /*
  * Writes the pieces of a step that its tables take, each by itself. That the
  * run moves on, or is at least paused, matters most: a message that was sent
- * must not be sent again.
+ * must not be sent again. Unless it is the last chance, a run that can not be
+ * moved on is left for later; then the answer is false.
  */
-static void
-record_in_pieces(CadenceRecorder *r, CadenceStep *step)
+static bool
+record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 {
 	ErrorData *error = try_piece(r, step, RECORD_MOVE);
 
+	if (error != NULL && !last_chance)
+		return false;
 	note_problem(step, error);
 	if (error != NULL)
 		error = try_piece(r, step, RECORD_PAUSE);
@@ -94,23 +111,26 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step)
 	note_problem(step, try_piece(r, step, RECORD_EVENTS));
 	note_problem(step, try_piece(r, step, RECORD_MESSAGE));
 	step->recorded = true;
+	return true;
 }
 
-/*
- * A step was refused alone. What only the moment prevents is tried again until
- * shortly before the claim ends.
- */
+/* A step was refused alone. What only the moment prevents is tried again. */
 static bool
 refused_alone(void *arg, int item, const ErrorData *error)
 {
 	Retry *retry = arg;
 	CadenceStep *step = retry->steps[item];
+	bool last_chance =
+		!is_of_the_moment(error) || GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
 
-	if (!is_of_the_moment(error) || GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US)
+	/* cancelled alone, and not by a stop: a trigger of its own takes too long */
+	if (last_chance || error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		++step->refusals >= REFUSALS_MAX)
 	{
 		note_problem(step, error);
-		record_in_pieces(retry->recorder, step);
-		return true;
+		if (record_in_pieces(retry->recorder, step, last_chance))
+			return true;
+		step->record_problem = NULL;
 	}
 	return ++retry->unsettled < UNSETTLED_MAX && !cadence_stop_requested();
 }
@@ -137,23 +157,24 @@ put_unrecorded_last(CadenceStep **steps, int n)
  * Records what can be recorded of a batch that failed, inside the caller's
  * transaction. A step that only the moment prevented keeps recorded = false.
  *
- * Returns false when nothing could be recorded, as when a whole table is locked,
- * or when a stop was heard: every further step would wait as long.
+ * Returns false when several waited and nothing could be recorded, as when a
+ * whole table is locked, or when a stop was heard: every further step would wait
+ * as long.
  */
 bool
 cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	Retry retry = {.recorder = r, .steps = steps, .piece = RECORD_ALL};
+	Retry retry = {.recorder = r,
+				   .steps = steps,
+				   .piece = RECORD_ALL,
+				   .until = GetCurrentTimestamp() + RETRY_US};
 	int nrecorded;
-	int guc_level = NewGUCNestLevel();
 
-	/* the batch has waited already, and each half of it that meets the lock waits again */
-	(void) set_config_option("lock_timeout", "100ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
 	for (int i = 0; i < n; i++)
 		steps[i]->recorded = false;
 	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
-	AtEOXact_GUC(true, guc_level);
+	cadence_xact_arm_timeout();
 	nrecorded = put_unrecorded_last(steps, n);
-	return nrecorded == n || (nrecorded > 0 && !cadence_stop_requested());
+	return nrecorded == n ||
+		   ((nrecorded > 0 || retry.unsettled < UNSETTLED_MAX) && !cadence_stop_requested());
 }

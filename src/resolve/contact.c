@@ -4,20 +4,25 @@
  *
  * An adopted lead_contacts may lack the unique constraint that ours has. The
  * lookup is therefore a LIMIT 1 over the most recently updated row, so that no
- * join ever multiplies a run. Values are compared through text where an adopted
- * column may be an enum; for text columns that cast costs no index.
+ * join ever multiplies a run. Rows come with all their columns, of which long
+ * ones are pointers: what is fetched is decided when it is known how long it is.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
+#include "utils/varlena.h"
 
+#include "base/row.h"
 #include "base/rowset.h"
+#include "base/settings.h"
 #include "base/statement.h"
 #include "resolve/contact.h"
+#include "schema/key.h"
+
+/* Where the contact's own columns begin, in the rows that are found. */
+#define FIRST_COLUMN 2
 
 struct CadenceContacts
 {
@@ -35,79 +40,28 @@ cadence_contacts_create(const CadenceTables *t, bool in_query)
 {
 	CadenceContacts *contacts = palloc0(sizeof(*contacts));
 
-	contacts->find =
-		ROWS_STATEMENT("looking for contacts",
-					   psprintf("SELECT d.n, k.* FROM " ROWSET_NAME " AS d CROSS JOIN LATERAL "
-								"(SELECT x.* FROM %s AS x WHERE x.lead_id " EQ " d.lead_id "
-								"AND x.empresa::text " EQ " d.empresa "
-								"ORDER BY x.updated_at DESC NULLS LAST LIMIT 1) AS k",
-								t->contacts),
-					   SPI_OK_SELECT);
+	contacts->find = ROWS_STATEMENT(
+		"looking for contacts",
+		psprintf("SELECT d.n, k.* FROM " ROWSET_NAME " AS d CROSS JOIN LATERAL "
+				 "(SELECT x.* FROM %s AS x WHERE %s AND %s "
+				 "ORDER BY x.updated_at DESC NULLS LAST, x.id DESC LIMIT 1) AS k",
+				 t->contacts, cadence_key_is(t, "lead_contacts", "x", "lead_id", "d.lead_id"),
+				 cadence_key_is(t, "lead_contacts", "x", "empresa", "d.empresa")),
+		SPI_OK_SELECT);
 	STATEMENT_RETURNS(contacts->find, find_returns);
 	contacts->find.in_query = in_query;
 	return contacts;
 }
 
 /*
- * A column as text, in the current memory context; NULL for a null.
- */
-char *
-row_text(TupleDesc desc, HeapTuple row, int column)
-{
-	Form_pg_attribute attribute;
-	Oid output;
-	bool is_varlena;
-	bool isnull;
-	Datum value;
-
-	if (column == 0)
-		return NULL;
-	value = heap_getattr(row, column, desc, &isnull);
-	if (isnull)
-		return NULL;
-	attribute = TupleDescAttr(desc, column - 1);
-	if (attribute->atttypid == TEXTOID || attribute->atttypid == VARCHAROID)
-		return TextDatumGetCString(value);
-	getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
-	return OidOutputFunctionCall(output, value);
-}
-
-int
-row_int(TupleDesc desc, HeapTuple row, int column, int otherwise)
-{
-	bool isnull;
-	Datum value = heap_getattr(row, column, desc, &isnull);
-
-	return isnull ? otherwise : DatumGetInt32(value);
-}
-
-bool
-row_true(TupleDesc desc, HeapTuple row, int column)
-{
-	bool isnull;
-	Datum value;
-
-	if (column == 0)
-		return false;
-	value = heap_getattr(row, column, desc, &isnull);
-	return !isnull && DatumGetBool(value);
-}
-
-bool
-row_is_null(TupleDesc desc, HeapTuple row, int column)
-{
-	return heap_attisnull(row, column, desc);
-}
-
-/*
  * The number of the contact's column of that name; 0 when it has none.
  */
 int
-contact_column(TupleDesc desc, const char *name, size_t len)
+contact_column(const ContactColumns *columns, const char *name, size_t len)
 {
-	for (int i = CONTACT_FIRST_COLUMN; i <= desc->natts; i++)
+	for (int i = FIRST_COLUMN; i <= columns->desc->natts; i++)
 	{
-		const char *column = NameStr(TupleDescAttr(desc, i - 1)->attname);
+		const char *column = NameStr(TupleDescAttr(columns->desc, i - 1)->attname);
 
 		if (strlen(column) == len && memcmp(column, name, len) == 0)
 			return i;
@@ -115,29 +69,39 @@ contact_column(TupleDesc desc, const char *name, size_t len)
 	return 0;
 }
 
-/* One that is to be a boolean, and is. */
-static int
-bool_column(TupleDesc desc, const char *name)
+/*
+ * Whether cadence_runner.hidden_columns names a column.
+ */
+bool
+contact_hides(const ContactColumns *columns, const char *name, size_t len)
 {
-	int column = contact_column(desc, name, strlen(name));
+	ListCell *cell;
 
-	if (column != 0 && TupleDescAttr(desc, column - 1)->atttypid != BOOLOID)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("column \"%s\" of table lead_contacts is of type %s, not boolean",
-							   name, format_type_be(TupleDescAttr(desc, column - 1)->atttypid))));
-	return column;
+	foreach (cell, columns->hidden)
+	{
+		const char *hidden = lfirst(cell);
+
+		if (strlen(hidden) == len && memcmp(hidden, name, len) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void
 find_columns(ContactColumns *columns, TupleDesc desc)
 {
+#define COLUMN(name) contact_column(columns, name, strlen(name))
+
 	columns->desc = desc;
-	columns->nome = contact_column(desc, "nome", 4);
-	columns->primeiro_nome = contact_column(desc, "primeiro_nome", 13);
-	columns->email = contact_column(desc, "email", 5);
-	columns->telefone = contact_column(desc, "telefone", 8);
-	columns->opt_out = bool_column(desc, "opt_out");
-	columns->opt_out_motivo = contact_column(desc, "opt_out_motivo", 14);
+	(void) SplitIdentifierString(pstrdup(cadence_hidden_columns), ',', &columns->hidden);
+	columns->nome = COLUMN("nome");
+	columns->primeiro_nome = COLUMN("primeiro_nome");
+	columns->email = COLUMN("email");
+	columns->email_placeholder = COLUMN("email_placeholder");
+	columns->telefone = COLUMN("telefone");
+	columns->telefone_e164 = COLUMN("telefone_e164");
+	columns->opt_out = COLUMN("opt_out");
+	columns->opt_out_motivo = COLUMN("opt_out_motivo");
 }
 
 /*

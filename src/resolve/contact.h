@@ -9,34 +9,30 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "nodes/pg_list.h"
 
 #include "schema/tables.h"
 #include "step.h"
-
-/* Where the contact's own columns begin, in the rows of cadence_contacts_find(). */
-#define CONTACT_FIRST_COLUMN 2
 
 /* Columns of the contact that mean something to us, by number; 0: it has none. */
 typedef struct ContactColumns
 {
 	TupleDesc desc;
+	List *hidden; /* names that no placeholder may show */
 	int nome;
 	int primeiro_nome;
 	int email;
+	int email_placeholder;
 	int telefone;
+	int telefone_e164;
 	int opt_out;
 	int opt_out_motivo;
 } ContactColumns;
 
 typedef struct CadenceContacts CadenceContacts;
 
-/* Column 0 stands for one that is not there: null. */
-extern char *row_text(TupleDesc desc, HeapTuple row, int column);
-extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
-extern bool row_true(TupleDesc desc, HeapTuple row, int column);
-extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
-
-extern int contact_column(TupleDesc desc, const char *name, size_t len);
+extern int contact_column(const ContactColumns *columns, const char *name, size_t len);
+extern bool contact_hides(const ContactColumns *columns, const char *name, size_t len);
 
 extern CadenceContacts *cadence_contacts_create(const CadenceTables *tables, bool in_query);
 extern void cadence_contacts_find(CadenceContacts *contacts, CadenceStep **steps, int n,

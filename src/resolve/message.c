@@ -9,18 +9,11 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
-#include "access/htup_details.h"
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
+#include "base/row.h"
 #include "resolve/message.h"
-
-/* Repeated placeholders multiply what a value brings; no provider takes that much. */
-#define MESSAGE_MAX (16 * 1024 * 1024)
-
-/* No field of a contact that belongs into a message is longer; read in whole, it would be kept. */
-#define VALUE_MAX (64 * 1024)
 
 /* Where a placeholder's value comes from, if not from a column of the contact. */
 enum
@@ -32,18 +25,24 @@ enum
 	SOURCE_SPECIALS = 4 /* so many of the above */
 };
 
+/* A hidden column is as good as none. */
 static int
 find_source(const ContactColumns *c, const TemplatePart *part)
 {
+	bool is_lead_nome = template_name_is(part, "lead_nome");
+	const char *name = is_lead_nome ? "nome" : part->name;
+	size_t len = is_lead_nome ? strlen(name) : part->name_len;
 	int column;
 
-	if (template_name_is(part, "primeiro_nome"))
-		return SOURCE_PRIMEIRO_NOME;
-	if (template_name_is(part, "lead_nome"))
-		return SOURCE_LEAD_NOME;
 	if (template_name_is(part, "empresa"))
 		return SOURCE_EMPRESA;
-	column = contact_column(c->desc, part->name, part->name_len);
+	if (contact_hides(c, name, len))
+		return SOURCE_UNKNOWN;
+	if (is_lead_nome)
+		return SOURCE_LEAD_NOME;
+	if (template_name_is(part, "primeiro_nome"))
+		return SOURCE_PRIMEIRO_NOME;
+	column = contact_column(c, name, len);
 	return column != 0 ? column : SOURCE_UNKNOWN;
 }
 
@@ -62,11 +61,13 @@ describe_parse_error(TemplateStatus status, const char *source, size_t at)
 }
 
 static const char *
-unknown_placeholder(const TemplatePart *part)
+unknown_placeholder(const ContactColumns *c, const TemplatePart *part)
 {
 	int len = pg_mbcliplen(part->name, part->name_len, NAMEDATALEN);
 
-	return psprintf("unknown placeholder \"%.*s\"", len, part->name);
+	return psprintf("%s placeholder \"%.*s\"",
+					contact_hides(c, part->name, part->name_len) ? "hidden" : "unknown", len,
+					part->name);
 }
 
 /* Sources are few, parts may be many: placeholders of one source share a value. */
@@ -102,7 +103,7 @@ find_values(const ContactColumns *c, CadenceTemplate *t)
 		source = find_source(c, &t->parts[i]);
 		if (source == SOURCE_UNKNOWN)
 		{
-			t->problem = unknown_placeholder(&t->parts[i]);
+			t->problem = unknown_placeholder(c, &t->parts[i]);
 			return;
 		}
 		t->parts[i].value = value_number(t, source, i);
@@ -110,15 +111,19 @@ find_values(const ContactColumns *c, CadenceTemplate *t)
 }
 
 static CadenceTemplate *
-parse_template(const ContactColumns *c, const char *source)
+parse_template(const ContactColumns *c, const CadenceStepLookup *lookup)
 {
 	CadenceTemplate *t = palloc0(sizeof(*t));
+	const char *source = lookup->template_text != NULL ? lookup->template_text : "";
 	size_t len = strlen(source);
-	size_t error_at;
-	TemplateStatus status;
+	size_t error_at = 0;
+	TemplateStatus status = TEMPLATE_TOO_LONG;
 
-	t->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
-	status = template_parse(source, len, t->parts, &t->nparts, &error_at);
+	if (!lookup->template_is_too_long)
+	{
+		t->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
+		status = template_parse(source, len, t->parts, &t->nparts, &error_at);
+	}
 	if (status != TEMPLATE_OK)
 		t->problem = describe_parse_error(status, source, error_at);
 	else
@@ -127,109 +132,105 @@ parse_template(const ContactColumns *c, const char *source)
 }
 
 /*
- * The template of a position, with where its values come from. Templates are
- * few: each position's is parsed once per batch.
+ * The template that was looked up, with where its values come from. Templates
+ * are few: each is parsed once per batch.
  */
 const CadenceTemplate *
-message_template(const ContactColumns *c, CadencePosition *position)
+message_template(const ContactColumns *c, CadenceStepLookup *lookup)
 {
-	if (position->template == NULL)
-		position->template =
-			parse_template(c, position->template_text != NULL ? position->template_text : "");
-	return position->template;
+	if (lookup->template == NULL)
+		lookup->template = parse_template(c, lookup);
+	return lookup->template;
 }
 
-static char *
-first_name(const ContactColumns *c, HeapTuple row)
+static bool
+first_name(const ContactColumns *c, HeapTuple row, char **value)
 {
-	char *given = row_text(c->desc, row, c->primeiro_nome);
-	char *nome;
 	const char *word;
 	size_t len;
 
-	if (!template_value_is_empty(given))
-		return given;
-	nome = row_text(c->desc, row, c->nome);
-	if (nome == NULL)
-		return NULL;
-	len = template_first_word(nome, &word);
-	return pnstrdup(word, len);
+	if (!row_read_text(c->desc, row, c->primeiro_nome, ROW_FIELD_MAX, value))
+		return false;
+	if (!template_value_is_empty(*value) || contact_hides(c, "nome", strlen("nome")))
+		return true;
+	if (!row_read_text(c->desc, row, c->nome, ROW_FIELD_MAX, value))
+		return false;
+	if (*value != NULL)
+	{
+		char *nome = *value;
+
+		len = template_first_word(nome, &word);
+		*value = pnstrdup(word, len);
+		pfree(nome);
+	}
+	return true;
 }
 
-static const char *
-company_name(const CadenceStep *step, const CadencePosition *position)
-{
-	return template_value_is_empty(position->empresa_nome) ? step->empresa : position->empresa_nome;
-}
-
-static const char *
-value_of(const ContactColumns *c, HeapTuple row, const CadenceStep *step,
-		 const CadencePosition *position, int source)
+/* A placeholder's value; false when it is too long to be read. */
+static bool
+read_value(const ContactColumns *c, HeapTuple row, const CadenceStep *step,
+		   const CadenceStepLookup *lookup, int source, char **value)
 {
 	switch (source)
 	{
 		case SOURCE_PRIMEIRO_NOME:
-			return first_name(c, row);
+			return first_name(c, row, value);
 		case SOURCE_LEAD_NOME:
-			return row_text(c->desc, row, c->nome);
+			return row_read_text(c->desc, row, c->nome, ROW_FIELD_MAX, value);
 		case SOURCE_EMPRESA:
-			return company_name(step, position);
+			*value = template_value_is_empty(lookup->empresa_nome) ? step->empresa
+																   : lookup->empresa_nome;
+			return true;
 		default:
-			return row_text(c->desc, row, source);
+			return row_read_text(c->desc, row, source, ROW_FIELD_MAX, value);
 	}
 }
 
-/* Whether a column's value is too long to be read; a toasted one is not fetched to find out. */
-static bool
-is_too_long(const ContactColumns *c, HeapTuple row, int source)
+/* Values are given up; the step is given back, and has its turn in another batch. */
+static void
+give_back(const CadenceTemplate *t, CadenceStep *step)
 {
-	bool isnull;
-	Datum value;
-
-	if (source <= 0 || TupleDescAttr(c->desc, source - 1)->attlen != -1)
-		return false;
-	value = heap_getattr(row, source, c->desc, &isnull);
-	return !isnull && toast_raw_datum_size(value) > VALUE_MAX;
+	for (int i = 0; i < t->nvalues; i++)
+		if (t->sources[i] != SOURCE_EMPRESA && step->values[i] != NULL)
+			pfree((char *) step->values[i]);
+	step->outcome = OUTCOME_UNSENT;
 }
 
 /*
- * Reads what a step's template names of a contact's row; why it can not be
- * sent, or NULL.
+ * Reads what a step's template names of a contact's row, and finds out how long
+ * its message is; why it can not be sent, or NULL. Where the batch has no room
+ * for it, the step's outcome says so.
  */
 char *
-message_read_values(const ContactColumns *c, HeapTuple row, const CadencePosition *position,
+message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLookup *lookup,
 					CadenceStep *step)
 {
 	const CadenceTemplate *t = step->template;
+	size_t bytes = 0;
 
 	step->values = palloc(sizeof(char *) * Max(t->nvalues, 1));
 	for (int i = 0; i < t->nvalues; i++)
 	{
-		if (is_too_long(c, row, t->sources[i]))
-		{
-			const TemplatePart *part = &t->parts[t->named_by[i]];
+		const TemplatePart *part = &t->parts[t->named_by[i]];
+		char *value;
 
+		if (!read_value(c, row, step, lookup, t->sources[i], &value))
 			return psprintf("the contact's \"%.*s\" is longer than %d bytes", (int) part->name_len,
-							part->name, VALUE_MAX);
-		}
-		step->values[i] = value_of(c, row, step, position, t->sources[i]);
+							part->name, ROW_FIELD_MAX);
+		step->values[i] = value;
+		bytes += value != NULL ? strlen(value) : 0;
 	}
-	return NULL;
-}
-
-/*
- * Finds out how long a step's message is; why it can not be sent, or NULL.
- */
-char *
-message_measure(CadenceStep *step, const char *codigo)
-{
-	step->message_len =
-		template_render(step->template->parts, step->template->nparts, step->values, NULL);
+	if (bytes > LARGE_TEXT && !step_lookup_has_room())
+	{
+		give_back(t, step);
+		return NULL;
+	}
+	step->message_len = template_render(t->parts, t->nparts, step->values, NULL);
 	if (step->message_len == 0)
-		return psprintf("template \"%s\" yields an empty message", codigo);
-	if (step->message_len > MESSAGE_MAX)
-		return psprintf("template \"%s\" yields a message of more than %d bytes", codigo,
-						MESSAGE_MAX);
+		return psprintf("template \"%s\" yields an empty message", step->template_codigo);
+	if (step->message_len > TEMPLATE_MAX_MESSAGE)
+		return psprintf("template \"%s\" yields a message of more than %d bytes",
+						step->template_codigo, TEMPLATE_MAX_MESSAGE);
 	return NULL;
 }
 

@@ -14,10 +14,9 @@
 #include "step.h"
 
 extern const CadenceTemplate *message_template(const ContactColumns *columns,
-											   CadencePosition *position);
+											   CadenceStepLookup *lookup);
 extern char *message_read_values(const ContactColumns *columns, HeapTuple row,
-								 const CadencePosition *position, CadenceStep *step);
-extern char *message_measure(CadenceStep *step, const char *codigo);
+								 const CadenceStepLookup *lookup, CadenceStep *step);
 extern char *message_render(const CadenceStep *step);
 
 #endif

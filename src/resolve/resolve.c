@@ -3,36 +3,28 @@
  *		Resolve: from a claimed run to a message, its recipient and its provider.
  *
  * Works on a step's run, whoever has read it, on its contact, and on what all
- * runs at its position have in common. It sends nothing, so that
+ * runs before the same step have in common. It sends nothing, so that
  * cadence_preview() shows what an execution does.
  */
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
+#include "base/row.h"
 #include "provider/options.h"
 #include "resolve/contact.h"
 #include "resolve/message.h"
 #include "resolve/resolve.h"
 #include "resolve/step_lookup.h"
+#include "rules/text.h"
 
 struct CadenceResolver
 {
 	const CadenceProviders *providers;
 	CadenceContacts *contacts;
-	CadencePositions *positions;
+	CadenceStepLookups *lookups;
 	ContactColumns contact; /* of the steps under way */
 };
-
-/* A step on its way to a message. */
-typedef struct StepToResolve
-{
-	HeapTuple row; /* its contact; NULL: there is none */
-	CadenceStep *step;
-	CadencePosition *position;
-} StepToResolve;
 
 /*
  * In the current memory context. in_query: for one call in somebody's query.
@@ -45,16 +37,18 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 
 	r->providers = providers;
 	r->contacts = cadence_contacts_create(tables, in_query);
-	r->positions = cadence_positions_create(tables, in_query);
+	r->lookups = cadence_step_lookups_create(tables, in_query);
 	return r;
 }
 
-static void
+/* False, as every answer that ends a step's resolution. */
+static bool
 unresolved(CadenceStep *step, const char *code, char *text)
 {
 	step->outcome = OUTCOME_UNRESOLVED;
 	step->reason.code = code;
 	step->reason.text = text;
+	return false;
 }
 
 /*
@@ -62,107 +56,112 @@ unresolved(CadenceStep *step, const char *code, char *text)
  * the step's resolution.
  */
 static bool
-resolve_step(const CadencePosition *position, CadenceStep *step)
+resolve_step(CadenceStep *step, const CadenceStepLookup *found)
 {
-	if (!position->has_cadence)
+	step->has_step = found->has_step;
+	step->ordem = found->ordem;
+	step->canal = found->canal;
+	step->template_codigo = found->template_codigo;
+	step->has_next = found->has_next;
+	step->next_ordem = found->next_ordem;
+	step->next_offset = found->next_offset;
+	step->next_template = found->next_template;
+	if (!found->has_cadence)
+		return unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
+	if (!found->is_active)
 	{
-		unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
-		return false;
-	}
-	if (!position->is_active)
-	{
+		(void) unresolved(step, "CADENCIA_INATIVA",
+						  pstrdup("the cadence is inactive: the run waits"));
 		step->outcome = OUTCOME_WAITING;
-		step->reason.code = "CADENCIA_INATIVA";
-		step->reason.text = pstrdup("the cadence is inactive: the run waits");
 		return false;
 	}
-	if (!position->has_step)
-	{
+	if (!found->has_step)
 		step->outcome = OUTCOME_NO_STEP;
-		return false;
-	}
-	return true;
+	return found->has_step;
 }
 
 static bool
-resolve_contact(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+resolve_contact(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 {
 	if (row == NULL)
+		return unresolved(step, "SEM_CONTATO", pstrdup("the lead has no contact in this company"));
+	if (!row_true(c->desc, row, c->opt_out))
+		return true;
+	(void) unresolved(step, "OPT_OUT", pstrdup("the contact has opted out: the run is cancelled"));
+	step->outcome = OUTCOME_OPTED_OUT;
+	step->opt_out_motivo = row_text(c->desc, row, c->opt_out_motivo, ROW_FIELD_MAX);
+	return false;
+}
+
+/* Reads an address; false when there is none in that column. */
+static bool
+read_address(const ContactColumns *c, HeapTuple row, int column, CadenceStep *step, char **problem)
+{
+	char *text;
+
+	*problem = NULL;
+	if (!row_read_text(c->desc, row, column, ROW_KEY_MAX, &text))
 	{
-		unresolved(step, "SEM_CONTATO", pstrdup("the lead has no contact in this company"));
-		return false;
+		*problem = psprintf("is longer than %d bytes", ROW_KEY_MAX);
+		return true;
 	}
-	if (row_true(r->contact.desc, row, r->contact.opt_out))
-	{
-		step->outcome = OUTCOME_OPTED_OUT;
-		step->reason.code = "OPT_OUT";
-		step->reason.text = pstrdup("the contact has opted out: the run is cancelled");
-		step->opt_out_motivo = row_text(r->contact.desc, row, r->contact.opt_out_motivo);
+	step->recipient = text_trimmed(text);
+	if (step->recipient == NULL || *step->recipient == '\0')
 		return false;
-	}
+	if (cadence_has_control_characters(step->recipient))
+		*problem = "contains control characters";
+	else if (text_find_invisible(step->recipient, step->recipient + strlen(step->recipient)))
+		*problem = "contains invisible characters";
 	return true;
 }
 
 static bool
-resolve_recipient(const CadenceResolver *r, HeapTuple row, CadenceStep *step)
+resolve_recipient(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 {
 	const char *canal = step->canal != NULL ? step->canal : "";
 	bool is_email = pg_strcasecmp(canal, "EMAIL") == 0;
+	const char *name = is_email ? "email" : "telefone";
+	char *problem;
 
 	if (!is_email && pg_strcasecmp(canal, "WHATSAPP") != 0 && pg_strcasecmp(canal, "SMS") != 0)
-	{
-		unresolved(step, "CANAL_DESCONHECIDO", psprintf("unknown channel \"%s\"", canal));
-		return false;
-	}
-	step->recipient =
-		row_text(r->contact.desc, row, is_email ? r->contact.email : r->contact.telefone);
-	if (template_value_is_empty(step->recipient))
-	{
-		unresolved(step, "SEM_ENDERECO",
-				   psprintf("the contact has no %s", is_email ? "email" : "telefone"));
-		return false;
-	}
-	if (cadence_has_control_characters(step->recipient))
-	{
-		unresolved(step, "ENDERECO_INVALIDO",
-				   psprintf("the contact's %s contains control characters",
-							is_email ? "email" : "telefone"));
-		return false;
-	}
+		return unresolved(step, "CANAL_DESCONHECIDO", psprintf("unknown channel \"%s\"", canal));
+	if (is_email && row_true(c->desc, row, c->email_placeholder))
+		return unresolved(step, "SEM_ENDERECO",
+						  pstrdup("the contact's email only holds the place of one"));
+	if (!(!is_email && read_address(c, row, c->telefone_e164, step, &problem)) &&
+		!read_address(c, row, is_email ? c->email : c->telefone, step, &problem))
+		return unresolved(step, "SEM_ENDERECO", psprintf("the contact has no %s", name));
+	if (problem != NULL)
+		return unresolved(step, "ENDERECO_INVALIDO",
+						  psprintf("the contact's %s %s", name, problem));
 	return true;
 }
 
 static bool
-resolve_template(const CadenceResolver *r, const StepToResolve *item)
+resolve_template(const ContactColumns *c, HeapTuple row, CadenceStepLookup *found,
+				 CadenceStep *step)
 {
-	CadenceStep *step = item->step;
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
 	char *problem;
 
-	if (!item->position->has_template)
+	if (!found->has_template)
+		return unresolved(step, "SEM_TEMPLATE",
+						  psprintf("template \"%s\" does not exist in this company", codigo));
+	if (!found->template_is_active)
+		return unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
+	if (found->template_has_no_room)
 	{
-		unresolved(step, "SEM_TEMPLATE",
-				   psprintf("template \"%s\" does not exist in this company", codigo));
+		step->outcome = OUTCOME_UNSENT;
 		return false;
 	}
-	if (!item->position->template_is_active)
-	{
-		unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
-		return false;
-	}
-	step->template = message_template(&r->contact, item->position);
+	step->template = message_template(c, found);
 	if (step->template->problem != NULL)
-	{
-		unresolved(step, "TEMPLATE_INVALIDO",
-				   psprintf("template \"%s\": %s", codigo, step->template->problem));
-		return false;
-	}
-	problem = message_read_values(&r->contact, item->row, item->position, step);
-	if (problem == NULL)
-		problem = message_measure(step, codigo);
+		return unresolved(step, "TEMPLATE_INVALIDO",
+						  psprintf("template \"%s\": %s", codigo, step->template->problem));
+	problem = message_read_values(c, row, found, step);
 	if (problem != NULL)
-		unresolved(step, "TEMPLATE_INVALIDO", problem);
-	return problem == NULL;
+		return unresolved(step, "TEMPLATE_INVALIDO", problem);
+	return step->outcome == OUTCOME_PENDING;
 }
 
 static bool
@@ -172,21 +171,16 @@ resolve_provider(const CadenceResolver *r, CadenceStep *step)
 		cadence_provider_choose(r->providers, step->canal, step->empresa, step->lead_id);
 
 	if (provider == NULL)
-	{
-		unresolved(step, "SEM_PROVEDOR",
-				   psprintf("no server of cadence_provider serves channel %s for company \"%s\" "
-							"with USAGE for the tables' owner",
-							step->canal, step->empresa != NULL ? step->empresa : ""));
-		return false;
-	}
+		return unresolved(
+			step, "SEM_PROVEDOR",
+			psprintf("no server of cadence_provider serves channel %s for company \"%s\" "
+					 "with USAGE for the tables' owner",
+					 step->canal, step->empresa != NULL ? step->empresa : ""));
 	cadence_request_assign(&step->request, provider, CurrentMemoryContext);
 	if (step->request.configuration->problem != NULL)
-	{
-		unresolved(step, "PROVEDOR_INVALIDO",
-				   psprintf("server \"%s\": %s", step->request.configuration->name,
-							step->request.configuration->problem));
-		return false;
-	}
+		return unresolved(step, "PROVEDOR_INVALIDO",
+						  psprintf("server \"%s\": %s", step->request.configuration->name,
+								   step->request.configuration->problem));
 	return true;
 }
 
@@ -215,82 +209,12 @@ set_idempotency_key(CadenceStep *step)
 }
 
 static void
-read_position(const StepToResolve *item)
+resolve(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found, CadenceStep *step)
 {
-	const CadenceStep *step = item->step;
+	const ContactColumns *c = &r->contact;
 
-	item->position->cadence_id = step->has_cadence ? &step->cadence_id : NULL;
-	item->position->has_next_step_ordem = step->has_position;
-	item->position->next_step_ordem = step->position;
-	item->position->empresa = step->empresa;
-}
-
-/* Nulls first. */
-static int
-compare_positions(const CadencePosition *a, const CadencePosition *b)
-{
-	int order = (a->cadence_id != NULL) - (b->cadence_id != NULL);
-
-	if (order == 0 && a->cadence_id != NULL)
-		order = memcmp(a->cadence_id, b->cadence_id, UUID_LEN);
-	if (order == 0)
-		order = a->has_next_step_ordem - b->has_next_step_ordem;
-	if (order == 0 && a->next_step_ordem != b->next_step_ordem)
-		order = a->next_step_ordem < b->next_step_ordem ? -1 : 1;
-	if (order == 0)
-		order = (a->empresa != NULL) - (b->empresa != NULL);
-	if (order == 0 && a->empresa != NULL)
-		order = strcmp(a->empresa, b->empresa);
-	return order;
-}
-
-static int
-by_position(const void *a, const void *b)
-{
-	return compare_positions(((const StepToResolve *) a)->position,
-							 ((const StepToResolve *) b)->position);
-}
-
-/* Looks each position up once, and lets all rows that stand there share it. */
-static void
-find_positions(const CadenceResolver *r, StepToResolve *items, int n)
-{
-	CadencePosition **wanted = palloc(sizeof(CadencePosition *) * n);
-	int nwanted = 0;
-
-	qsort(items, n, sizeof(StepToResolve), by_position);
-	for (int i = 0; i < n; i++)
-	{
-		if (nwanted > 0 && compare_positions(wanted[nwanted - 1], items[i].position) == 0)
-			items[i].position = wanted[nwanted - 1];
-		else
-			wanted[nwanted++] = items[i].position;
-	}
-	cadence_positions_find(r->positions, wanted, nwanted);
-}
-
-/* What a step knows of its position. */
-static void
-take_position(CadenceStep *step, const CadencePosition *position)
-{
-	step->has_step = position->has_step;
-	step->ordem = position->ordem;
-	step->canal = position->canal;
-	step->template_codigo = position->template_codigo;
-	step->has_next = position->has_next;
-	step->next_ordem = position->next_ordem;
-	step->next_offset = position->next_offset;
-	step->next_template = position->next_template;
-}
-
-static void
-resolve(const CadenceResolver *r, const StepToResolve *item)
-{
-	CadenceStep *step = item->step;
-
-	take_position(step, item->position);
-	if (resolve_step(item->position, step) && resolve_contact(r, item->row, step) &&
-		resolve_recipient(r, item->row, step) && resolve_template(r, item) &&
+	if (resolve_step(step, found) && resolve_contact(c, row, step) &&
+		resolve_recipient(c, row, step) && resolve_template(c, row, found, step) &&
 		resolve_provider(r, step))
 	{
 		set_idempotency_key(step);
@@ -302,29 +226,22 @@ resolve(const CadenceResolver *r, const StepToResolve *item)
 /*
  * Resolves steps, inside an SPI connection. A step's outcome stays
  * OUTCOME_PENDING when there is something to send, and is final otherwise, with
- * its reason. In the current memory context.
+ * its reason. In the current memory context. With no step at all, what keeps
+ * every step from being resolved is raised.
  */
 void
 cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 {
-	StepToResolve *items = palloc(sizeof(StepToResolve) * Max(n, 1));
-	CadencePosition *positions = palloc0(sizeof(CadencePosition) * Max(n, 1));
+	CadenceStepLookup **found = palloc(sizeof(*found) * Max(n, 1));
 	HeapTuple *rows = palloc(sizeof(HeapTuple) * Max(n, 1));
 	SPITupleTable *contacts;
 
-	if (n == 0)
-		return;
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
+	cadence_step_lookups_find(r->lookups, steps, n, found);
 	for (int i = 0; i < n; i++)
-	{
-		items[i] = (StepToResolve){rows[i], steps[i], &positions[i]};
-		read_position(&items[i]);
-	}
-	find_positions(r, items, n);
-	for (int i = 0; i < n; i++)
-		resolve(r, &items[i]);
+		resolve(r, rows[i], found[i], steps[i]);
 	SPI_freetuptable(contacts);
-	pfree(items);
+	pfree(found);
 	pfree(rows);
 }

@@ -1,5 +1,5 @@
 /*
- * position.c
+ * step_lookup.c
  *		What all runs have in common that stand before the same step of a cadence,
  *		for the same company.
  *
@@ -8,21 +8,26 @@
  * per run. They are never older than that: who switches a cadence off or edits
  * a template must not wait for an execution's end.
  *
- * An adopted message_templates may lack the unique constraint that ours has:
- * the most recently updated row counts.
+ * An adopted message_templates may lack the unique constraint that ours has. Of
+ * its rows those of the step's channel count, or of none; active ones before
+ * others, then the most recently updated.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
+#include "utils/memutils.h"
 
-#include "resolve/step_lookup.h"
-#include "resolve/contact.h"
+#include "base/row.h"
 #include "base/rowset.h"
 #include "base/statement.h"
+#include "resolve/step_lookup.h"
+#include "schema/key.h"
 
-struct CadencePositions
+/* What a batch may hold before large texts are left to the next one. */
+#define BATCH_BYTES_MAX (32 * 1024 * 1024)
+
+struct CadenceStepLookups
 {
 	Statement find;
 };
@@ -50,103 +55,172 @@ enum
 static const Oid find_returns[] = {INT4OID, BOOLOID, BOOLOID, INT4OID, TEXTOID, TEXTOID, INT4OID,
 								   INT4OID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID};
 
+/* An adopted bigint column may go further than ours: no step stands there. */
+#define STEP_LIMIT "x.ordem " LE " 2147483647"
+#define OFFSET "GREATEST(LEAST(n.offset_minutos, 2147483647), -2147483648)::int4"
+
+/* A word that is longer is no channel. */
+#define CHANNEL(column) "pg_catalog.upper((" SHORT_TEXT(column, "100") ") COLLATE pg_catalog.\"C\")"
+
 static char *
 find_sql(const CadenceTables *t)
 {
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	appendStringInfoString(
-		&sql, "SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
-			  "s.ordem::int4, s.canal::text, s.template_codigo::text, "
-			  "n.ordem::int4, n.offset_minutos::int4, n.template_codigo::text, "
-			  "t.id IS NOT NULL, COALESCE(t.ativo, true), t.conteudo::text, e.nome::text "
-			  "FROM " ROWSET_NAME " AS r ");
-	appendStringInfo(&sql,
-					 "LEFT JOIN LATERAL (SELECT x.id, x.ativo FROM %s AS x "
-					 "WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true ",
-					 t->cadences);
-	appendStringInfo(&sql,
-					 "LEFT JOIN LATERAL (SELECT x.ordem, x.canal, x.template_codigo FROM %s AS x "
-					 "WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
-					 "ORDER BY x.ordem LIMIT 1) AS s ON true ",
-					 t->steps);
-	appendStringInfo(&sql,
-					 "LEFT JOIN LATERAL (SELECT x.ordem, x.offset_minutos, x.template_codigo "
-					 "FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
-					 "AND x.ordem " GT " s.ordem ORDER BY x.ordem LIMIT 1) AS n ON true ",
-					 t->steps);
-	appendStringInfo(&sql,
-					 "LEFT JOIN LATERAL (SELECT x.id, x.ativo, x.conteudo FROM %s AS x "
-					 "WHERE x.codigo " EQ " s.template_codigo AND x.empresa::text " EQ " r.empresa "
-					 "ORDER BY x.updated_at DESC NULLS LAST LIMIT 1) AS t ON true ",
-					 t->templates);
-	appendStringInfo(&sql,
-					 "LEFT JOIN LATERAL (SELECT x.nome FROM %s AS x "
-					 "WHERE x.empresa " EQ " r.empresa LIMIT 1) AS e ON true",
-					 t->empresas);
-	return sql.data;
+	return psprintf(
+		"SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
+		"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
+		"CASE WHEN n.offset_minutos IS NOT NULL THEN " OFFSET " END, n.template_codigo::text, "
+		"t.id IS NOT NULL, COALESCE(t.ativo, true), t.conteudo::text, e.nome::text "
+		"FROM " ROWSET_NAME " AS r "
+		"LEFT JOIN LATERAL (SELECT x.id, x.ativo FROM %s AS x "
+		"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
+		"LEFT JOIN LATERAL (SELECT x.ordem, x.canal, x.template_codigo FROM %s AS x "
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
+		"AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1) AS s ON true "
+		"LEFT JOIN LATERAL (SELECT x.ordem, x.offset_minutos, x.template_codigo FROM %s AS x "
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " s.ordem "
+		"AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1) AS n ON true "
+		"LEFT JOIN LATERAL (SELECT x.id, x.ativo, x.conteudo FROM %s AS x "
+		"WHERE %s AND %s AND (x.canal IS NULL OR " CHANNEL("x.canal") " " EQ " " CHANNEL(
+			"s.canal") ") ORDER BY COALESCE(x.ativo, true) DESC, "
+					   "x.updated_at DESC NULLS LAST, x.id DESC LIMIT 1) AS t ON true "
+					   "LEFT JOIN LATERAL (SELECT x.nome FROM %s AS x WHERE %s LIMIT 1) AS e "
+					   "ON true",
+		t->cadences, t->steps, t->steps, t->templates,
+		cadence_key_is(t, "message_templates", "x", "codigo",
+					   SHORT_TEXT("s.template_codigo", CppAsString2(ROW_KEY_MAX))),
+		cadence_key_is(t, "message_templates", "x", "empresa", "r.empresa"), t->empresas,
+		cadence_key_is(t, "cadence_empresas", "x", "empresa", "r.empresa"));
 }
 
 /* in_query: for one call in somebody's query, inside its SPI connection. */
-CadencePositions *
-cadence_positions_create(const CadenceTables *t, bool in_query)
+CadenceStepLookups *
+cadence_step_lookups_create(const CadenceTables *t, bool in_query)
 {
-	CadencePositions *positions = palloc0(sizeof(*positions));
+	CadenceStepLookups *lookups = palloc0(sizeof(*lookups));
 
-	positions->find = ROWS_STATEMENT("looking for steps", find_sql(t), SPI_OK_SELECT);
-	STATEMENT_RETURNS(positions->find, find_returns);
-	positions->find.in_query = in_query;
-	return positions;
+	lookups->find = ROWS_STATEMENT("looking for steps", find_sql(t), SPI_OK_SELECT);
+	STATEMENT_RETURNS(lookups->find, find_returns);
+	lookups->find.in_query = in_query;
+	return lookups;
 }
 
 static void
-put_wanted(Rowset *rows, const CadencePosition *position, int number)
+put_wanted(Rowset *rows, const CadenceStep *step, int number)
 {
 	rowset_put_int(rows, number);
-	if (position->cadence_id != NULL)
-		rowset_put_uuid(rows, position->cadence_id);
+	if (step->has_cadence)
+		rowset_put_uuid(rows, &step->cadence_id);
 	else
 		rowset_put_null(rows);
-	if (position->has_next_step_ordem)
-		rowset_put_int(rows, position->next_step_ordem);
+	if (step->has_position)
+		rowset_put_int(rows, step->position);
 	else
 		rowset_put_null(rows);
-	rowset_put_text(rows, position->empresa);
-}
-
-static void
-read_found(CadencePosition *position, TupleDesc desc, HeapTuple row)
-{
-	position->has_cadence = row_true(desc, row, FOUND_HAS_CADENCE);
-	position->is_active = row_true(desc, row, FOUND_IS_ACTIVE);
-	position->has_step = !row_is_null(desc, row, FOUND_ORDEM);
-	position->ordem = row_int(desc, row, FOUND_ORDEM, 0);
-	position->canal = row_text(desc, row, FOUND_CANAL);
-	position->template_codigo = row_text(desc, row, FOUND_TEMPLATE_CODIGO);
-	position->has_next = !row_is_null(desc, row, FOUND_NEXT_ORDEM);
-	position->next_ordem = row_int(desc, row, FOUND_NEXT_ORDEM, 0);
-	position->next_offset = row_int(desc, row, FOUND_NEXT_OFFSET, 0);
-	position->next_template = row_text(desc, row, FOUND_NEXT_TEMPLATE);
-	position->has_template = row_true(desc, row, FOUND_HAS_TEMPLATE);
-	position->template_is_active = row_true(desc, row, FOUND_TEMPLATE_IS_ACTIVE);
-	position->template_text = row_text(desc, row, FOUND_TEMPLATE_TEXT);
-	position->empresa_nome = row_text(desc, row, FOUND_EMPRESA_NOME);
+	rowset_put_text(rows, step->empresa);
 }
 
 /*
- * Fills in what is there for positions of which the first four members are set,
- * in the current memory context, inside an SPI connection.
+ * Whether the current memory context, a batch's, takes large texts. A batch is
+ * held until its last message is on its way, and there are several.
+ */
+bool
+step_lookup_has_room(void)
+{
+	return MemoryContextMemAllocated(CurrentMemoryContext, false) < BATCH_BYTES_MAX;
+}
+
+static void
+read_template(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
+{
+	char **text = &found->template_text;
+
+	if (row_read_text(desc, row, FOUND_TEMPLATE_TEXT, LARGE_TEXT, text))
+		return;
+	if (!step_lookup_has_room())
+		found->template_has_no_room = true;
+	else if (!row_read_text(desc, row, FOUND_TEMPLATE_TEXT, TEMPLATE_MAX_BYTES, text))
+		found->template_is_too_long = true;
+}
+
+/* What can not be sent is not read. */
+static void
+read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
+{
+	found->has_cadence = row_true(desc, row, FOUND_HAS_CADENCE);
+	found->is_active = row_true(desc, row, FOUND_IS_ACTIVE);
+	found->has_step = !row_is_null(desc, row, FOUND_ORDEM);
+	found->ordem = row_int(desc, row, FOUND_ORDEM, 0);
+	found->canal = row_text(desc, row, FOUND_CANAL, ROW_KEY_MAX);
+	found->template_codigo = row_text(desc, row, FOUND_TEMPLATE_CODIGO, ROW_KEY_MAX);
+	found->has_next = !row_is_null(desc, row, FOUND_NEXT_ORDEM);
+	found->next_ordem = row_int(desc, row, FOUND_NEXT_ORDEM, 0);
+	found->next_offset = row_int(desc, row, FOUND_NEXT_OFFSET, 0);
+	found->next_template = row_text(desc, row, FOUND_NEXT_TEMPLATE, ROW_KEY_MAX);
+	found->has_template = row_true(desc, row, FOUND_HAS_TEMPLATE);
+	found->template_is_active = row_true(desc, row, FOUND_TEMPLATE_IS_ACTIVE);
+	if (found->template_is_active)
+		read_template(found, desc, row);
+	found->empresa_nome = row_text(desc, row, FOUND_EMPRESA_NOME, ROW_FIELD_MAX);
+}
+
+/* Steps of one place have one key. */
+static char *
+key_of(const CadenceStep *step)
+{
+	char cadence[UUID_TEXT_SIZE] = "";
+
+	if (step->has_cadence)
+		cadence_uuid_text(&step->cadence_id, cadence);
+	return psprintf("%s %d %d %s%s", cadence, step->has_position, step->position,
+					step->empresa != NULL ? "=" : "", step->empresa != NULL ? step->empresa : "");
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	return strcmp((*(CadenceStepLookup *const *) a)->key, (*(CadenceStepLookup *const *) b)->key);
+}
+
+/* Puts the places of steps in order, and lets those that are the same be one; how many there are.
+ */
+static int
+make_lookups(CadenceStep **steps, int n, CadenceStepLookup **found, CadenceStepLookup **wanted)
+{
+	CadenceStepLookup *all = palloc0(sizeof(CadenceStepLookup) * Max(n, 1));
+	int nwanted = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		all[i].step = steps[i];
+		all[i].key = key_of(steps[i]);
+		wanted[i] = &all[i];
+	}
+	qsort(wanted, n, sizeof(*wanted), by_key);
+	for (int i = 0; i < n; i++)
+	{
+		if (nwanted == 0 || strcmp(wanted[nwanted - 1]->key, wanted[i]->key) != 0)
+			wanted[nwanted++] = wanted[i];
+		found[wanted[i] - all] = wanted[nwanted - 1];
+	}
+	return nwanted;
+}
+
+/*
+ * What is there for each of some steps, in the current memory context, inside
+ * an SPI connection.
  */
 void
-cadence_positions_find(CadencePositions *positions, CadencePosition **wanted, int n)
+cadence_step_lookups_find(CadenceStepLookups *lookups, CadenceStep **steps, int n,
+						  CadenceStepLookup **found)
 {
+	CadenceStepLookup **wanted = palloc(sizeof(*wanted) * Max(n, 1));
+	int nwanted = make_lookups(steps, n, found, wanted);
 	Rowset rows;
 
 	rowset_begin(&rows, wanted_columns, lengthof(wanted_columns));
-	for (int i = 0; i < n; i++)
-		put_wanted(&rows, wanted[i], i);
-	statement_execute(&positions->find, NULL, NULL, 0);
+	for (int i = 0; i < nwanted; i++)
+		put_wanted(&rows, wanted[i]->step, i);
+	statement_execute(&lookups->find, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
@@ -156,4 +230,5 @@ cadence_positions_find(CadencePositions *positions, CadencePosition **wanted, in
 	}
 	SPI_freetuptable(SPI_tuptable);
 	rowset_end(&rows);
+	pfree(wanted);
 }

@@ -1,26 +1,20 @@
 /*
- * position.h
+ * step_lookup.h
  *		What all runs have in common that stand before the same step of a cadence,
  *		for the same company.
  */
-#ifndef CADENCE_POSITION_H
-#define CADENCE_POSITION_H
+#ifndef CADENCE_STEP_LOOKUP_H
+#define CADENCE_STEP_LOOKUP_H
 
 #include "postgres.h"
 
-#include "utils/uuid.h"
-
 #include "schema/tables.h"
+#include "step.h"
 
-struct CadenceTemplate;
-
-typedef struct CadencePosition
+typedef struct CadenceStepLookup
 {
-	/* which one; where a run has no such value, NULL and false */
-	const pg_uuid_t *cadence_id;
-	bool has_next_step_ordem;
-	int next_step_ordem;
-	const char *empresa;
+	const CadenceStep *step; /* one that stands there */
+	char *key;				 /* the same for all that do */
 
 	/* what is there; texts may be NULL */
 	bool has_cadence;
@@ -35,15 +29,23 @@ typedef struct CadencePosition
 	char *next_template;
 	bool has_template;
 	bool template_is_active;
+	bool template_is_too_long;
+	bool template_has_no_room; /* now */
 	char *template_text;
 	char *empresa_nome;
 
-	struct CadenceTemplate *template; /* template_text, parsed when it is first needed */
-} CadencePosition;
+	CadenceTemplate *template; /* template_text, parsed when it is first needed */
+} CadenceStepLookup;
 
-typedef struct CadencePositions CadencePositions;
+typedef struct CadenceStepLookups CadenceStepLookups;
 
-extern CadencePositions *cadence_positions_create(const CadenceTables *tables, bool in_query);
-extern void cadence_positions_find(CadencePositions *positions, CadencePosition **wanted, int n);
+/* What is longer counts as large: it waits where a batch has no room for more. */
+#define LARGE_TEXT (4 * 1024)
+
+extern bool step_lookup_has_room(void);
+
+extern CadenceStepLookups *cadence_step_lookups_create(const CadenceTables *tables, bool in_query);
+extern void cadence_step_lookups_find(CadenceStepLookups *lookups, CadenceStep **steps, int n,
+									  CadenceStepLookup **found);
 
 #endif

@@ -148,25 +148,36 @@ template_first_word(const char *value, const char **word)
 	return word_end - value;
 }
 
+static bool
+is_a_name(const TemplatePart *part)
+{
+	return template_name_is(part, "nome") || template_name_is(part, "primeiro_nome") ||
+		   template_name_is(part, "lead_nome");
+}
+
 /* What an empty value becomes: the template's fallback, "você" for a name, or nothing. */
 static const char *
 fallback_of(const TemplatePart *part, size_t *len)
 {
-	static const char *const names[] = {"nome", "primeiro_nome", "lead_nome"};
+	const char *text = part->text != NULL ? part->text : is_a_name(part) ? "você" : "";
 
-	if (part->text != NULL)
-	{
-		*len = part->text_len;
-		return part->text;
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (template_name_is(part, names[i]))
-		{
-			*len = strlen("você");
-			return "você";
-		}
-	*len = 0;
-	return "";
+	*len = part->text != NULL ? part->text_len : strlen(text);
+	return text;
+}
+
+/* A name is greeted without what nobody sees around it. */
+static const char *
+piece_of(const TemplatePart *part, const char *value, size_t *len)
+{
+	const char *end;
+
+	if (template_value_is_empty(value))
+		return fallback_of(part, len);
+	end = value + strlen(value);
+	if (is_a_name(part))
+		text_trim(&value, &end);
+	*len = end - value;
+	return value;
 }
 
 /*
@@ -187,15 +198,7 @@ template_render(const TemplatePart *parts, size_t nparts, const char *const *val
 		size_t len = parts[i].text_len;
 
 		if (parts[i].name != NULL)
-		{
-			if (template_value_is_empty(values[parts[i].value]))
-				piece = fallback_of(&parts[i], &len);
-			else
-			{
-				piece = values[parts[i].value];
-				len = strlen(piece);
-			}
-		}
+			piece = piece_of(&parts[i], values[parts[i].value], &len);
 		if (out != NULL && len > 0)
 			memcpy(out + total, piece, len);
 		total += len;

@@ -68,7 +68,7 @@ typedef struct Arming
 	char *cluster;
 	char *database;
 	char *control_file; /* NULL in a row that no execution has seen yet */
-	int timeline; /* 0: unknown */
+	int timeline;		/* 0: unknown */
 } Arming;
 
 /* In this life of the server; every process has inherited it from the postmaster. */

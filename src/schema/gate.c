@@ -328,8 +328,8 @@ check_same_tables(const CadenceTables *t)
 		if (now != t->oids[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_TABLE),
-					 errmsg("table \"%s.%s\" is no longer the one that was found",
-							t->schema_name, cadence_table_names[i]),
+					 errmsg("table \"%s.%s\" is no longer the one that was found", t->schema_name,
+							cadence_table_names[i]),
 					 errdetail("It was dropped or renamed."),
 					 errhint("Start a new execution, after cadence_create_tables() where it is "
 							 "missing.")));

@@ -60,6 +60,7 @@ typedef struct Service
 	TimestampTz next_look;
 	bool full; /* that look is to begin at the start */
 	TimestampTz look_began_at;
+	TimestampTz full_began_at; /* the last such look */
 	TimestampTz full_not_before;
 	TimestampTz not_before; /* a look that a commit asks for */
 	int64 patience_us;		/* how long such a look is put off */
@@ -132,11 +133,13 @@ create_claims(Service *s)
 {
 	MemoryContext old;
 
+	cadence_xact_begin(s->pipeline.tables, "cadence_runner: starting");
 	MemoryContextReset(s->claims);
 	old = MemoryContextSwitchTo(s->claims);
 	s->batch_size = cadence_batch_size;
 	s->pipeline.claiming.claims = cadence_claims_create(s->pipeline.tables, s->now, s->batch_size);
 	MemoryContextSwitchTo(old);
+	cadence_xact_commit();
 }
 
 static void
@@ -167,6 +170,7 @@ read_clock(Service *s)
 		return;
 	look_at_once(s);
 	s->not_before = s->next_check = s->next_abandoned = s->full_not_before = s->now;
+	s->full_began_at = Min(s->full_began_at, s->now);
 	s->next_prune = s->now + PRUNE_US;
 	s->pipeline.summary->started_at = Min(s->pipeline.summary->started_at, s->now);
 }
@@ -203,23 +207,25 @@ has_a_part(Service *s)
 static void
 begin_look(Service *s)
 {
-	bool full = s->full && s->now >= s->full_not_before;
 	int share = share_of_in_flight(s);
+	bool full;
 
 	if (share != s->pipeline.sender.max_in_flight)
 		sender_resize(&s->pipeline.sender, share);
+	s->full = s->full || s->now - s->full_began_at >= LOOK_US;
+	full = s->full && s->now >= s->full_not_before;
 	claiming_restart(&s->pipeline.claiming, s->now, full);
 	s->pipeline.recording.next_due = DT_NOEND;
 	s->look_began_at = s->now;
 	s->next_look = Min(s->now + LOOK_US, s->retry_abandoned);
-	if (s->full && !full)
-		s->next_look = Min(s->next_look, s->full_not_before);
-	else
+	if (full)
 	{
-		/* a look at a minute's end is a full one */
 		s->full = false;
-		s->full_not_before = DT_NOEND;
+		s->full_began_at = s->now;
+		s->full_not_before = s->now + FULL_LOOK_MOST_US;
 	}
+	else if (s->full)
+		s->next_look = Min(s->next_look, s->full_not_before);
 }
 
 /* A look has come to its end: when is the next one? */
@@ -229,9 +235,9 @@ end_look(Service *s)
 	const Claiming *c = &s->pipeline.claiming;
 	int64 cost = Max(s->now - s->look_began_at, 0);
 
-	if (s->full_not_before == DT_NOEND)
+	if (s->full_began_at == s->look_began_at)
 		s->full_not_before =
-			s->now + (c->found > 0 ? 0 : Min(cost * FULL_LOOK_SHARE, FULL_LOOK_MOST_US));
+			s->now + (c->found > 0 ? 0 : Max(cost, Min(cost * FULL_LOOK_SHARE, FULL_LOOK_MOST_US)));
 	if (c->next_due <= s->look_began_at)
 	{
 		s->next_look = Min(s->next_look, s->now + HELD_US);
@@ -248,7 +254,10 @@ static void
 plan_next_look(Service *s, bool was_looking)
 {
 	s->next_look = Min(s->next_look, s->pipeline.recording.next_due);
-	if (was_looking && claiming_has_ended(&s->pipeline.claiming))
+	if (!claiming_has_ended(&s->pipeline.claiming))
+		/* a blocked provider may keep it from its end: what falls due to others is looked for */
+		s->next_look = Min(s->next_look, s->look_began_at + HELD_US);
+	else if (was_looking)
 		end_look(s);
 }
 
@@ -397,7 +406,8 @@ prepare(Service *s)
 	begin_period(s);
 	pipeline_prepare(p, s->schema, s->now, cadence_max_in_flight);
 	create_claims(s);
-	p->claiming.patient = p->claiming.ahead = true;
+	p->claiming.patient = true;
+	p->claiming.ahead = registry_number() == 0;
 	p->claiming.ended[CADENCE_LOOK_ALL] = true;
 	s->next_prune = s->now + LOG_US;
 	s->retry_abandoned = DT_NOEND;

@@ -20,8 +20,11 @@
 
 #include "transport/endpoint.h"
 
-/* A connection that is kept for so long is not one that is closed after an answer. */
-#define TRIAL_US (100 * INT64CONST(1000))
+/*
+ * A connection that is kept for so long, and for two ways to the provider and
+ * back, is not one that is closed after an answer.
+ */
+#define TRIAL_US (10 * INT64CONST(1000))
 
 /* No connection is used again for so long, twice as long each time. */
 #define DISTRUST_US (60 * USECS_PER_SEC)
@@ -120,6 +123,7 @@ endpoint_free(Endpoint *e)
 	while (!dlist_is_empty(&e->free))
 		endpoint_drop_free_transfer(e);
 	curl_multi_cleanup(e->multi);
+	sockets_disown(e->sockets, e);
 	free(e);
 }
 
@@ -187,7 +191,12 @@ learn_from(Endpoint *e, const Transfer *t, CURLcode code)
 	if (transfer_met_bad_connection(t, code))
 		endpoint_distrust(e);
 	else if (code == CURLE_OK && e->trust == ENDPOINT_ON_TRIAL && e->trust_until == 0)
-		e->trust_until = monotonic_us() + TRIAL_US;
+	{
+		curl_off_t connect_us = 0;
+
+		(void) curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+		e->trust_until = monotonic_us() + TRIAL_US + 2 * connect_us;
+	}
 }
 
 /* ---- work ---------------------------------------------------------------------- */

@@ -123,6 +123,21 @@ sockets_watch(Sockets *s, int fd, int events, void *owner)
 }
 
 /*
+ * Its owner is going away, perhaps before some of its sockets: a resolver's
+ * thread that hangs keeps one.
+ */
+void
+sockets_disown(Sockets *s, const void *owner)
+{
+	for (int fd = 0; fd < s->size; fd++)
+		if (s->watched[fd].owner == owner)
+		{
+			s->watched[fd].owner = NULL;
+			s->watched[fd].wanted = 0;
+		}
+}
+
+/*
  * Waits until a socket is ready, at most so long; returns how many are, or -1
  * with errno, EINTR after a signal.
  */

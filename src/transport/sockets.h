@@ -18,7 +18,7 @@ typedef struct SocketEvent
 {
 	int fd;
 	int events;	 /* 0: it has spoken, although nobody waits for it any more */
-	void *owner; /* as it was last watched */
+	void *owner; /* as it was last watched; NULL where that is gone */
 } SocketEvent;
 
 typedef struct Sockets Sockets;
@@ -26,6 +26,7 @@ typedef struct Sockets Sockets;
 extern Sockets *sockets_create(void);
 extern void sockets_free(Sockets *sockets);
 extern bool sockets_watch(Sockets *sockets, int fd, int events, void *owner);
+extern void sockets_disown(Sockets *sockets, const void *owner);
 extern int sockets_wait(Sockets *sockets, int timeout_ms, SocketEvent *ready, int most);
 
 #endif

@@ -14,6 +14,7 @@ use Test::More;
 my $node = new_cluster(
 	'main',
 	conf => [
+		'wal_level = replica', 'max_wal_senders = 2',
 		'synchronous_commit = off', 'wal_writer_delay = 10s',
 		'wal_writer_flush_after = 1GB', 'wal_buffers = 64MB', 'shared_buffers = 128MB',
 		'autovacuum = off', 'bgwriter_lru_maxpages = 0', 'checkpoint_timeout = 1h'
@@ -67,5 +68,28 @@ my %uncertain = map { $_->{run} => 1 } sql_rows($node,
 is_deeply([ sort keys %uncertain ], [ sort keys %claimed ], 'says that it is uncertain');
 my %times = $provider->per_run;
 is_deeply([ grep { $times{$_} > 1 } keys %times ], [], 'and does not send it again at once');
+
+# A standby that must confirm and is gone: a claim that is not known to be there sends nothing, also
+# when a stop ends the wait for it.
+sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts, cadence_runner_logs');
+sql($node, 'DROP TRIGGER careless ON lead_cadence_runs; DROP TRIGGER careless_late ON lead_cadence_runs');
+$provider->forget;
+enrol($node, 'hang', 20);
+sql($node, q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'; SELECT pg_reload_conf()});
+my $syncing = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner' AND wait_event = 'SyncRep'};
+$caller = start_sql($node, "SELECT cadence_run('TEST')");
+ok(poll_until(sub { sql($node, $syncing) == 1 }), 'the claim waits for a standby that is gone');
+is($provider->count, 0, 'nothing is sent meanwhile');
+# the stop's own record must not wait, and neither must the log
+sql($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'});
+ok(poll_until(sub {
+		sql($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'}) == 0
+	}), 'a stop ends the wait');
+$caller->finish;
+is($provider->count, 0, 'and nothing has left since');
+sql($node, q{ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()});
+is(sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE next_run_at <= now() AND claim_id IS NULL'), 20,
+	'what was claimed is given back');
+is(execute($node)->{summary}{success}, 20, 'and sent by the next execution');
 
 done_testing();

@@ -107,56 +107,19 @@ is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NUL
 is(sql($node, 'SELECT steps_executed FROM cadence_runner_logs'), $provider->count, 'the log counts what was sent');
 set_server($node, 'cadence_runner.enabled', 'on');
 
-# helpers start with the first claim, not after it: nothing is claimed here before they are there
-all_due();
-sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('ok') . "')");
-my $locker = start_sql($node,
-	'BEGIN; LOCK TABLE lead_cadence_runs IN SHARE MODE; SELECT pg_advisory_lock(1); SELECT pg_sleep(600)');
-ok(poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1}) }),
-	'the table is locked');
-$caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'success'");
-ok(poll_until(sub { sql($node, $workers) == 2 }), 'two workers, before anything is claimed');
-sql($node, 'SELECT pg_terminate_backend(' . $locker->pid . ')');
-is($caller->finish, 0, 'the lock is gone: the execution goes on') or diag($caller->error);
-is($provider->count, 2000, 'and sends all');
-
-# a leader whose first claim fails: its helper takes nothing, either
+# a claim that fails whatever its runs: nobody takes anything
 all_due();
 sql($node, q{
-	CREATE SEQUENCE claims_tried;
-	CREATE FUNCTION refuse_first() RETURNS trigger LANGUAGE plpgsql AS $$
-	BEGIN
-		IF nextval('claims_tried') = 1 THEN
-			RAISE undefined_column USING MESSAGE = 'not this time';
-		END IF;
-		RETURN NULL;
-	END $$;
-	CREATE TRIGGER refuse_first AFTER UPDATE ON lead_cadence_runs EXECUTE FUNCTION refuse_first()});
+	CREATE FUNCTION refuse_all() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN RAISE undefined_column USING MESSAGE = 'not this time'; END $$;
+	CREATE TRIGGER refuse_all AFTER UPDATE ON lead_cadence_runs EXECUTE FUNCTION refuse_all()});
 $caller = start_sql($node, "SELECT cadence_run('TEST')");
 $caller->finish;
-like($caller->error, qr/ERROR:  42703: .*not this time/, 'a first claim that fails ends the execution');
+like($caller->error, qr/ERROR:  42703: .*not this time/, 'it ends the execution');
 is($provider->count, 0, 'and nobody has sent anything');
 is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL}), 0, 'or taken it');
-sql($node, 'DROP TRIGGER refuse_first ON lead_cadence_runs');
+sql($node, 'DROP TRIGGER refuse_all ON lead_cadence_runs');
 
-# the workers divide the last batch, so that they end together
-all_due();
-set_server($node, 'cadence_runner.batch_size', 500);
-sql($node, q{
-	UPDATE lead_cadence_runs SET status = 'PAUSADA' WHERE id NOT IN (SELECT id FROM lead_cadence_runs ORDER BY id LIMIT 900);
-	CREATE TABLE taken (n bigint);
-	CREATE FUNCTION note_taken() RETURNS trigger LANGUAGE plpgsql AS $$
-	BEGIN
-		INSERT INTO taken SELECT count(*) FROM changed WHERE claim_id IS NOT NULL HAVING count(*) > 0;
-		RETURN NULL;
-	END $$;
-	CREATE TRIGGER note_taken AFTER UPDATE ON lead_cadence_runs REFERENCING NEW TABLE AS changed
-		EXECUTE FUNCTION note_taken()});
-is(execute($node)->{summary}{success}, 900, 'less than two batches');
-is(sql($node, q{SELECT string_agg(n::text, ' ' ORDER BY n DESC) FROM taken}), '500 200 100 100',
-	'a batch, then half of what is left, but no crumbs');
-sql($node, 'DROP TRIGGER note_taken ON lead_cadence_runs');
-set_server($node, 'cadence_runner.batch_size', 50);
 sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('slow/2000') . "')");
 
 # the leader is cancelled while it waits for a helper: that is logged, too

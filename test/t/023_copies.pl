@@ -230,6 +230,8 @@ sub check_subscriber
 	$sent = $provider->count;
 	sql($other, "DROP SUBSCRIPTION $database", $database);
 	sql($main, "DROP PUBLICATION $database");
+	# a lead is active in a cadence once
+	sql($main, q{UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE lead_id = 'lead-2'});
 	return $sent;
 }
 

@@ -8,6 +8,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use Cadence;
+use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -81,7 +82,7 @@ for my $after (0, 5)
 }
 
 subtest 'large messages' => sub {
-	for my $kb (1, 60, 70, 500, 4000)
+	for my $kb (1, 60, 70, 500)
 	{
 		make_server($node, "large$kb", $provider->url('ok'), empresa => "large$kb");
 		make_cadence($node, "large$kb", "large$kb", [ 'WHATSAPP', 0, 'x' ]);
@@ -89,19 +90,20 @@ subtest 'large messages' => sub {
 		enrol($node, "large$kb", 2);
 	}
 	execute($node);
-	is_deeply(outcomes("large$_"), { DISPARADO => 2 }, "$_ kB are sent") for 1, 60, 70, 500, 4000;
+	is_deeply(outcomes("large$_"), { DISPARADO => 2 }, "$_ kB are sent") for 1, 60, 70, 500;
 	cancel_rest();
 };
 
 subtest 'an answer before the request is whole' => sub {
-	my $early = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => 0);
+	my $early = IO::Socket::INET->new(
+		Listen => 5, LocalAddr => '127.0.0.1', LocalPort => 0, Timeout => 60);
 
 	make_server($node, 'early', 'http://127.0.0.1:' . $early->sockport . '/', empresa => 'early');
-	make_cadence($node, 'early', 'early', [ 'WHATSAPP', 0, 'x' ]);
-	sql($node, "UPDATE message_templates SET conteudo = repeat('x', 15000000) WHERE empresa = 'early'");
+	make_cadence($node, 'early', 'early', [ 'WHATSAPP', 0, '{{nome}}' x 200 ]);
 	enrol($node, 'early', 1);
+	sql($node, "UPDATE lead_contacts SET nome = repeat('x', 60000) WHERE empresa = 'early'");
 	my $caller = start_sql($node, "SELECT cadence_run('TEST')");
-	my $client = $early->accept;
+	my $client = $early->accept or BAIL_OUT('nothing connects');
 	# far more is still to come than the kernel's buffers hold
 	sysread $client, my $begin, 100;
 	syswrite $client, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"success\":true}";

@@ -154,7 +154,7 @@ subtest 'a provider that hangs up after its answers' => sub {
 subtest 'a large message' => sub {
 	make_server($node, 'large', $good->tls_url('ok'), empresa => 'large');
 	make_cadence($node, 'large', 'large', [ 'WHATSAPP', 0, 'x' ]);
-	sql($node, "UPDATE message_templates SET conteudo = repeat('x', 4000000) WHERE empresa = 'large'");
+	sql($node, "UPDATE message_templates SET conteudo = repeat('x', 1000000) WHERE empresa = 'large'");
 	enrol($node, 'large', 2);
 	execute($node);
 	is_deeply(outcomes('large'), { DISPARADO => 2 }, 'is sent');

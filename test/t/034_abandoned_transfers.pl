@@ -20,14 +20,14 @@ make_company($node, 'slow', $provider->url('slow/2500'));
 enrol($node, 'slow', 5);
 poll_until(sub { $provider->count == 5 }, 'messages are under way');
 # whoever looks for due runs now meets an error that is the same for every run
-sql($node, 'ALTER TABLE lead_contacts RENAME COLUMN opt_out TO x');
+sql($node, 'ALTER TABLE lead_cadence_runs RENAME COLUMN attempts TO x');
 enrol($node, 'slow', 1);
 
-poll_until(sub { log_since($node) =~ /opt_out/ }, 'the worker meets an error');
+poll_until(sub { log_since($node) =~ m{exited with exit code|attempts} }, 'the worker meets an error');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity
 	WHERE backend_type LIKE 'cadence_runner%' AND query LIKE '%in flight%' AND query NOT LIKE '% 0 in flight%'"),
 	'nothing is under way any more');
-sql($node, 'ALTER TABLE lead_contacts RENAME COLUMN x TO opt_out');
+sql($node, 'ALTER TABLE lead_cadence_runs RENAME COLUMN x TO attempts');
 ok($node->poll_query_until('postgres', "SELECT count(*) > 0 FROM pg_stat_activity
 	WHERE backend_type = 'cadence_runner resident'"), 'a worker comes back');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 0 FROM lead_cadence_runs

@@ -143,6 +143,25 @@ takes_a_number_for_another_socket(void)
 	sockets_free(s);
 }
 
+/* What hangs in a library's thread may outlive who asked for it. */
+static void
+forgets_an_owner(void)
+{
+	Sockets *s = sockets_create();
+	SocketEvent ready[2];
+	Pair pair = make_pair();
+
+	CHECK(sockets_watch(s, pair.ours, SOCKET_READ, &owner));
+	sockets_disown(s, &owner);
+	say(pair.theirs);
+	CHECK_INT(sockets_wait(s, 0, ready, 2), 1);
+	CHECK(ready[0].owner == NULL);
+	CHECK_INT(ready[0].events, 0);
+	CHECK_INT(sockets_wait(s, 0, ready, 2), 0);
+	close_pair(pair);
+	sockets_free(s);
+}
+
 static void
 says_that_the_other_end_is_gone(void)
 {
@@ -231,6 +250,7 @@ main(void)
 	RUN_GROUP("sockets: says once that an idle one has spoken",
 			  says_once_that_an_idle_one_has_spoken);
 	RUN_GROUP("sockets: takes a number for another socket", takes_a_number_for_another_socket);
+	RUN_GROUP("sockets: forgets an owner", forgets_an_owner);
 	RUN_GROUP("sockets: says that the other end is gone", says_that_the_other_end_is_gone);
 	RUN_GROUP("sockets: serves more than fit at once", serves_more_than_fit_at_once);
 	RUN_GROUP("sockets: waits no longer than asked", waits_no_longer_than_asked);

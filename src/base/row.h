@@ -1,0 +1,24 @@
+/*
+ * row.h
+ *		The values of a row that somebody else has filled in.
+ */
+#ifndef CADENCE_ROW_H
+#define CADENCE_ROW_H
+
+#include "postgres.h"
+
+#include "access/htup.h"
+#include "access/tupdesc.h"
+
+/* What keys, codes and addresses may have, and what any other field may. */
+#define ROW_KEY_MAX 1000
+#define ROW_FIELD_MAX (64 * 1024)
+
+/* Column 0 stands for one that is not there: null. */
+extern bool row_read_text(TupleDesc desc, HeapTuple row, int column, int max, char **text);
+extern char *row_text(TupleDesc desc, HeapTuple row, int column, int max);
+extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
+extern bool row_true(TupleDesc desc, HeapTuple row, int column);
+extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * key.c
+ *		How a key of the user's tables compares.
+ *
+ * As its column does, so that L1 is l1 where the application's citext or
+ * collation says so, and the column's index serves. Both sides are cast to one
+ * type, for which the operator is exact: nobody's overload can be nearer.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "nodes/value.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "schema/key.h"
+
+static Oid
+type_namespace(Oid type)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Oid namespace = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		namespace = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+		ReleaseSysCache(tuple);
+	}
+	return namespace;
+}
+
+/* citext's schema, where both it and its operator are the extension's own; else NULL. */
+static const char *
+citext_schema(Oid type)
+{
+	Oid extension = getExtensionOfObject(TypeRelationId, type);
+	char *name = OidIsValid(extension) ? get_extension_name(extension) : NULL;
+	char *schema;
+	Oid equals;
+
+	if (name == NULL || strcmp(name, "citext") != 0)
+		return NULL;
+	schema = get_namespace_name(type_namespace(type));
+	equals = OpernameGetOprid(list_make2(makeString(schema), makeString("=")), type, type);
+	if (!OidIsValid(equals) || getExtensionOfObject(OperatorRelationId, equals) != extension)
+		return NULL;
+	return quote_identifier(schema);
+}
+
+/* Both sides could have collations of their own: the column's is named. */
+static char *
+collate(Oid relation, AttrNumber number)
+{
+	Oid collation;
+	int32 typmod;
+	Oid type;
+	HeapTuple tuple;
+	char *clause = "";
+
+	get_atttypetypmodcoll(relation, number, &type, &typmod, &collation);
+	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_collation form = (Form_pg_collation) GETSTRUCT(tuple);
+
+		clause = psprintf(" COLLATE %s",
+						  quote_qualified_identifier(get_namespace_name(form->collnamespace),
+													 NameStr(form->collname)));
+		ReleaseSysCache(tuple);
+	}
+	return clause;
+}
+
+/*
+ * The condition that a column of a table, known by that alias, is a value of
+ * type text, in the current memory context, inside a transaction.
+ */
+char *
+cadence_key_is(const CadenceTables *tables, const char *table, const char *alias,
+			   const char *column, const char *value)
+{
+	Oid relation = get_relname_relid(table, tables->schema);
+	AttrNumber number = get_attnum(relation, column);
+	bool found = number != InvalidAttrNumber;
+	Oid type = found ? getBaseType(get_atttype(relation, number)) : TEXTOID;
+	const char *citext = citext_schema(type);
+	const char *schema = citext != NULL ? citext : "pg_catalog";
+	const char *as = citext != NULL ? "citext" : type == BPCHAROID ? "bpchar" : "text";
+
+	return psprintf("(%s.%s::%s.%s%s OPERATOR(%s.=) (%s)::%s.%s)", alias, column, schema, as,
+					found ? collate(relation, number) : "", schema, value, schema, as);
+}
