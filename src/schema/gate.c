@@ -10,8 +10,8 @@
  *
  * All of it is looked at when the tables are loaded. A worker that keeps them
  * looks again, in each of its transactions, where the catalogs have changed:
- * the locks of its statements are taken first, so that nothing changes between
- * the look and the statement. Everything is read from the catalogs, where
+ * the locks of its statements are taken first where nobody is in the way, so
+ * that nothing changes between the look and the statement. Everything is read from the catalogs, where
  * nobody's function, policy or right has a say.
  */
 #include "postgres.h"
@@ -414,8 +414,11 @@ cadence_gate_check(const CadenceTables *t)
 	static uint64 looked_at = 0;
 	uint64 now;
 
+	/* one that somebody has locked is its statement's to wait for, which may do without it */
 	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
-		LockRelationOid(t->oids[i], is_only_read(i) ? AccessShareLock : RowExclusiveLock);
+		(void) ConditionalLockRelationOid(t->oids[i],
+										  is_only_read(i) ? AccessShareLock : RowExclusiveLock);
+	AcceptInvalidationMessages();
 	now = changes;
 	if (now == looked_at)
 		return;

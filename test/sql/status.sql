@@ -81,9 +81,9 @@ SELECT cadence_cancel(run, 'x') FROM cases WHERE n IN (10, 11);
 
 -- the right to execute is what it takes, and all that it takes
 SET ROLE regress_cadence_watcher;
-SELECT due_now FROM cadence_runner_status();
+SELECT due_now, problem FROM cadence_runner_status();
 SELECT due_now FROM cadence_runner_status;
-SELECT ok FROM cadence_health();
+SELECT ok, reasons FROM cadence_health();
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION cadence_runner_status(), cadence_health(interval) TO regress_cadence_watcher;
 SET ROLE regress_cadence_watcher;
@@ -97,7 +97,7 @@ CREATE FUNCTION peek(text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEP
 ALTER TABLE lead_cadence_runs FORCE ROW LEVEL SECURITY;
 CREATE POLICY peek ON lead_cadence_runs TO regress_cadence_crm USING (cadence.peek(lead_id));
 DELETE FROM lead_cadence_runs WHERE lead_id <> 'lead 1';
-SELECT ok FROM cadence_health();
+SELECT ok, reasons FROM cadence_health();
 DROP POLICY peek ON lead_cadence_runs;
 ALTER TABLE lead_cadence_runs NO FORCE ROW LEVEL SECURITY;
 
@@ -156,15 +156,15 @@ SELECT * FROM health;
 
 -- a column whose type has changed is an error, and not read as what it was
 ALTER TABLE cadence_runner_logs ALTER executed_at TYPE timestamp;
-SELECT ok FROM cadence_health();
+SELECT ok, reasons FROM cadence_health();
 ALTER TABLE cadence_runner_logs ALTER executed_at TYPE timestamptz;
 ALTER TABLE lead_cadence_runs ALTER next_run_at TYPE timestamp;
-SELECT due_now FROM cadence_runner_status();
+SELECT due_now, problem FROM cadence_runner_status();
 ALTER TABLE lead_cadence_runs ALTER next_run_at TYPE timestamptz;
 
 -- tables that are broken are an error that says how, and no state
 DROP TABLE cadence_runner_logs;
-SELECT ok FROM cadence_health();
+SELECT ok, reasons FROM cadence_health();
 DROP TABLE cadence_arming;
 SELECT problem, due_now FROM cadence_runner_status();
 SELECT * FROM health;

@@ -20,6 +20,8 @@ is(execute($primary)->{summary}{success}, 20, 'the primary sends');
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'base', has_streaming => 1);
+# so that it knows, once it is promoted, that it was started as a standby
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = 'cadence_runner'\n");
 $standby->start;
 
 enrol($primary, 'ok', 30);
@@ -58,5 +60,20 @@ sql($copy, 'SELECT cadence_arm()');
 is(execute($copy)->{summary}{success}, 10, 'until it is armed');
 enrol($standby, 'ok', 5);
 is(execute($standby)->{summary}{success}, 5, 'which changes nothing for the server that it was copied from');
+
+# a backup that is recovered to a new timeline is no standby
+my $recovered = PostgreSQL::Test::Cluster->new('recovered');
+$recovered->init_from_backup($primary, 'base', has_restoring => 1, standby => 0);
+$recovered->append_conf('postgresql.conf', "shared_preload_libraries = 'cadence_runner'\nrestore_command = 'false'\n");
+$recovered->start;
+ok($recovered->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()'), 'a backup is recovered');
+enrol($recovered, 'ok', 10);
+my $before = $provider->count;
+like(sql_error($recovered, "SELECT cadence_run('TEST')"),
+	qr/ERROR:  55000: .*not armed.*DETAIL:  They were armed on timeline 1, and this server is on timeline 2/s,
+	'and refuses on its new timeline');
+is($provider->count, $before, 'nothing was sent from there');
+sql($recovered, 'SELECT cadence_arm()');
+is(execute($recovered)->{summary}{success}, 10, 'until it is armed');
 
 done_testing();
