@@ -112,7 +112,10 @@ cmp_ok(sql($node, "SELECT count(*) FROM places AS p JOIN ($places) AS r ON r.pla
 $provider->ask('POST', '__open');
 is($caller->finish, 0, 'the execution ends well') or diag($caller->error);
 is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE status = 'CONCLUIDA' AND claim_id IS NULL}), 100,
-	'every run has moved on');
+	'every run has moved on')
+	or diag(sql($node, q{SELECT r.status, r.claim_id, r.attempts, r.next_run_at - now(), e.detalhes, count(*)
+		FROM lead_cadence_runs AS r LEFT JOIN lead_cadence_events AS e ON e.lead_cadence_run_id = r.id
+		GROUP BY 1, 2, 3, 4, 5 LIMIT 20}));
 is(sql($node, q{SELECT count(DISTINCT lead_cadence_run_id), count(*) FROM lead_cadence_events}), '100|100',
 	'with an event each');
 sql($node, 'DROP TABLE places');
