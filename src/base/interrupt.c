@@ -24,14 +24,19 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/pidfile.h"
 
 #include "base/interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
+static volatile sig_atomic_t stop_is_urgent = false;
+static pg_atomic_uint32
+	*starter_gone; /* set by whoever waits for this process, before it stops it */
 static volatile sig_atomic_t cancellable = false;
 static bool resident = false;
 static bool settings_changed;
@@ -51,6 +56,9 @@ wake_up(void)
 static void
 on_terminate(SIGNAL_ARGS)
 {
+	/* asked now: in a shutdown the starter is soon gone, too */
+	if (stop_requested || starter_gone == NULL || pg_atomic_read_u32(starter_gone) == 0)
+		stop_is_urgent = true;
 	if (!stop_requested)
 	{
 		stop_requested = true;
@@ -137,6 +145,43 @@ bool
 cadence_stop_requested(void)
 {
 	return stop_requested;
+}
+
+/* Where a starter that is gone says so. */
+void
+cadence_interrupts_set_starter(pg_atomic_uint32 *gone)
+{
+	starter_gone = gone;
+}
+
+/* The server says so in its lock file before it says it to anybody. */
+static bool
+server_is_stopping(void)
+{
+	FILE *file = AllocateFile("postmaster.pid", "r");
+	char line[MAXPGPATH];
+	int n = 0;
+
+	if (file == NULL)
+		return true;
+	while (n < LOCK_FILE_LINE_PM_STATUS && fgets(line, sizeof(line), file) != NULL)
+		n++;
+	FreeFile(file);
+	return n == LOCK_FILE_LINE_PM_STATUS &&
+		   strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+}
+
+/*
+ * Whether what is under way is to be broken off: by a shutdown, or somebody who
+ * has ended this process. A starter that is gone only wants nothing more; in a
+ * shutdown it may be gone first, and its signal be the only one that comes.
+ */
+bool
+cadence_stop_is_urgent(void)
+{
+	if (stop_requested && !stop_is_urgent && server_is_stopping())
+		stop_is_urgent = true;
+	return stop_is_urgent;
 }
 
 /* Whether settings were read again since the last call. */

@@ -33,9 +33,9 @@ elapsed_ms(const instr_time *since)
 }
 
 /*
- * A server that stops, or a caller that is gone, does not wait for a slow
- * provider. Whatever else ends an execution is no reason to break off what is
- * under way.
+ * A server that stops does not wait for a slow provider. Whatever else ends an
+ * execution, a caller that is gone too, is no reason to break off what is under
+ * way: it ends by its own time-outs.
  */
 static void
 drain(Pipeline *p, bool in_a_hurry)
@@ -45,7 +45,7 @@ drain(Pipeline *p, bool in_a_hurry)
 
 	while (sender_in_flight(&p->sender) > 0)
 	{
-		if (!has_grace && (cadence_stop_requested() || in_a_hurry))
+		if (!has_grace && (cadence_stop_is_urgent() || in_a_hurry))
 		{
 			has_grace = true;
 			INSTR_TIME_SET_CURRENT(since);
@@ -92,7 +92,7 @@ record_patiently(Pipeline *p)
 			cadence_sleep(WAIT_MS);
 		cadence_process_interrupts();
 		(void) pipeline_try(p, record_rest);
-		if (cadence_stop_requested())
+		if (cadence_stop_is_urgent())
 			return;
 	}
 }
@@ -106,10 +106,13 @@ pipeline_shutdown(Pipeline *p, bool in_a_hurry)
 {
 	cadence_forget_cancel();
 	sender_give_back_waiting(&p->sender);
+	/* others need not wait for what is under way */
+	if (p->recording.n > 0 && !in_a_hurry && !cadence_stop_is_urgent())
+		(void) pipeline_try(p, record_rest);
 	if (!pipeline_try(p, in_a_hurry ? drain_in_a_hurry : drain_patiently))
 		sender_abandon(&p->sender);
 	cadence_forget_cancel();
-	if (!cadence_stop_requested())
+	if (!cadence_stop_is_urgent())
 		record_patiently(p);
 	if (p->recording.n == 0)
 		return;

@@ -21,7 +21,7 @@
 static void
 stop_workers(dsm_segment *segment, Datum arg)
 {
-	launch_stop((Launch *) DatumGetPointer(arg));
+	launch_stop((Launch *) DatumGetPointer(arg), false);
 }
 
 static void
@@ -108,10 +108,11 @@ launch_start(Launch *launch)
 	return true;
 }
 
+/* urgent: also what is under way is to be broken off. */
 void
-launch_stop(Launch *launch)
+launch_stop(Launch *launch, bool urgent)
 {
-	pg_atomic_write_u32(&launch->shared->starter_gone, 1);
+	pg_atomic_write_u32(&launch->shared->starter_gone, urgent ? 0 : 1);
 	for (int i = 0; i < launch->nworkers; i++)
 		TerminateBackgroundWorker(launch->workers[i].handle);
 }

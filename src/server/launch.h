@@ -40,7 +40,7 @@ typedef enum LaunchNews
 
 extern Launch *launch_create(MemoryContext context, int nqueues);
 extern bool launch_start(Launch *launch);
-extern void launch_stop(Launch *launch);
+extern void launch_stop(Launch *launch, bool urgent);
 extern void launch_end(Launch *launch);
 extern LaunchNews launch_receive(Launch *launch, int number, StringInfo message);
 

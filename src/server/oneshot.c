@@ -301,6 +301,7 @@ cadence_worker_main(Datum main_arg)
 	cadence_interrupts_install();
 	BackgroundWorkerUnblockSignals();
 	shared = attach_to_starter(main_arg);
+	cadence_interrupts_set_starter(&shared->starter_gone);
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
 											  CADENCE_WORKER_FLAGS);
 	if (pg_atomic_read_u32(&shared->starter_gone) != 0)

@@ -85,7 +85,7 @@ peers_stop(Peers *peers)
 		return;
 	pg_atomic_write_u32(&peers->launch->shared->ending, 1);
 	if (cadence_stop_requested())
-		launch_stop(peers->launch);
+		launch_stop(peers->launch, cadence_stop_is_urgent());
 }
 
 /* Lets the caller's deadlock check see them. */
