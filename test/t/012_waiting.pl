@@ -100,7 +100,7 @@ is($provider->count, 0, 'a provider that must not get it twice does not get it')
 is(sql($node, q{SELECT status FROM lead_cadence_runs}), 'PAUSADA', 'an operator decides');
 
 # the table is rewritten while messages are under way: each run is then where another one was
-begin_again(100, max_in_flight => 100);
+begin_again(100, max_in_flight => 100, timeout => '60s');
 sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('gate') . "')");
 my $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'success'");
 poll_until(sub { $provider->count == 100 }, 'all are under way');
