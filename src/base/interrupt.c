@@ -25,6 +25,7 @@
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
 #include "storage/fd.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
@@ -36,7 +37,7 @@
 static volatile sig_atomic_t stop_requested = false;
 static volatile sig_atomic_t stop_repeated = false;
 static pg_atomic_uint32
-	*starter_gone; /* set by whoever waits for this process, before it stops it */
+	*volatile starter_gone; /* set by whoever waits for this process, before it stops it */
 static volatile sig_atomic_t cancellable = false;
 static bool resident = false;
 static bool settings_changed;
@@ -147,11 +148,21 @@ cadence_stop_requested(void)
 	return stop_requested;
 }
 
-/* Where a starter that is gone says so. */
+static void
+forget_starter(int code, Datum arg)
+{
+	starter_gone = NULL;
+}
+
+/*
+ * Where a starter that is gone says so: in a segment that an exiting process
+ * detaches from while a signal can still come.
+ */
 void
 cadence_interrupts_set_starter(pg_atomic_uint32 *gone)
 {
 	starter_gone = gone;
+	before_shmem_exit(forget_starter, 0);
 }
 
 /* The server says so in its lock file before it says it to anybody. */

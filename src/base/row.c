@@ -13,6 +13,7 @@
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 #include "base/row.h"
 
@@ -78,6 +79,15 @@ row_int(TupleDesc desc, HeapTuple row, int column, int otherwise)
 	Datum value = heap_getattr(row, column, desc, &isnull);
 
 	return isnull ? otherwise : DatumGetInt32(value);
+}
+
+TimestampTz
+row_time(TupleDesc desc, HeapTuple row, int column, TimestampTz otherwise)
+{
+	bool isnull;
+	Datum value = heap_getattr(row, column, desc, &isnull);
+
+	return isnull ? otherwise : DatumGetTimestampTz(value);
 }
 
 /*

@@ -9,6 +9,7 @@
 
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 
 /* What keys, codes and addresses may have, and what any other field may. */
 #define ROW_KEY_MAX 1000
@@ -18,6 +19,7 @@
 extern bool row_read_text(TupleDesc desc, HeapTuple row, int column, int max, char **text);
 extern char *row_text(TupleDesc desc, HeapTuple row, int column, int max);
 extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
+extern TimestampTz row_time(TupleDesc desc, HeapTuple row, int column, TimestampTz otherwise);
 extern bool row_true(TupleDesc desc, HeapTuple row, int column);
 extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
 

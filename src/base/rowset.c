@@ -121,6 +121,13 @@ rowset_put_datum(Rowset *rows, Datum value)
 	put(rows, value, false);
 }
 
+/* Null where there is no value. */
+void
+rowset_put_if(Rowset *rows, bool has_value, Datum value)
+{
+	put(rows, value, !has_value);
+}
+
 void
 rowset_put_text(Rowset *rows, const char *value)
 {

@@ -48,6 +48,7 @@ extern void rowset_put_int(Rowset *rows, int value);
 extern void rowset_put_time(Rowset *rows, TimestampTz value);
 extern void rowset_put_uuid(Rowset *rows, const pg_uuid_t *value);
 extern void rowset_put_datum(Rowset *rows, Datum value);
+extern void rowset_put_if(Rowset *rows, bool has_value, Datum value);
 extern void rowset_put_text(Rowset *rows, const char *value);
 
 #endif

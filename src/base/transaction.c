@@ -27,7 +27,7 @@
 
 /*
  * statement_timeout does nothing by itself in a background worker. Ours bounds
- * a whole transaction, inside the shortest lease (see lease_end() in turn.c).
+ * a whole transaction, inside the shortest lease (see claim/claimant.c).
  */
 #define TRANSACTION_TIMEOUT_MS 15000
 

@@ -13,7 +13,6 @@
 
 #include "base/interrupt.h"
 #include "base/settings.h"
-#include "base/sqlerror.h"
 #include "base/subtransaction.h"
 #include "base/transaction.h"
 #include "engine/claiming.h"

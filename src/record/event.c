@@ -88,17 +88,11 @@ put_event(Rowset *rows, const CadenceEvent *event)
 	cadence_uuid_v7(&id);
 	rowset_put_uuid(rows, &id);
 	rowset_put_uuid(rows, event->run_id);
-	if (event->has_ordem)
-		rowset_put_int(rows, event->ordem);
-	else
-		rowset_put_null(rows);
+	rowset_put_if(rows, event->has_ordem, Int32GetDatum(event->ordem));
 	rowset_put_text(rows, event->template_codigo);
 	rowset_put_text(rows, event->type);
 	rowset_put_datum(rows, event->detalhes);
-	if (event->said_since != 0)
-		rowset_put_time(rows, event->said_since);
-	else
-		rowset_put_null(rows);
+	rowset_put_if(rows, event->said_since != 0, TimestampTzGetDatum(event->said_since));
 }
 
 /*

@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "base/lock.h"
+#include "base/row.h"
 #include "base/rowset.h"
 #include "base/statement.h"
 #include "record/move.h"
@@ -248,15 +249,6 @@ status_of(const char *text)
 	return RUN_CANCELLED;
 }
 
-static void
-put_int_if(Rowset *rows, bool known, int value)
-{
-	if (known)
-		rowset_put_int(rows, value);
-	else
-		rowset_put_null(rows);
-}
-
 /* The second half of a move's row: what the run becomes. */
 static void
 put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem, bool has_next,
@@ -264,18 +256,12 @@ put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem,
 {
 	rowset_put_text(rows, status_text(to->status));
 	rowset_put_bool(rows, to->advance);
-	put_int_if(rows, to->advance && has_ordem, ordem);
-	put_int_if(rows, to->advance && has_next, next_ordem);
-	if (to->has_due)
-		rowset_put_time(rows, to->next_due);
-	else
-		rowset_put_null(rows);
+	rowset_put_if(rows, to->advance && has_ordem, Int32GetDatum(ordem));
+	rowset_put_if(rows, to->advance && has_next, Int32GetDatum(next_ordem));
+	rowset_put_if(rows, to->has_due, TimestampTzGetDatum(to->next_due));
 	rowset_put_int(rows, to->attempts);
 	rowset_put_bool(rows, to->claim == CLAIM_STAYS);
-	if (to->claim == CLAIM_INTERRUPTED)
-		rowset_put_uuid(rows, &interrupted_claim);
-	else
-		rowset_put_null(rows);
+	rowset_put_if(rows, to->claim == CLAIM_INTERRUPTED, UUIDPGetDatum(&interrupted_claim));
 }
 
 static void
@@ -347,7 +333,7 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 	rowset_put_uuid(&rows, &run->id);
 	for (int i = 0; i < 4; i++)
 		rowset_put_null(&rows);
-	put_transition(&rows, to, run->has_ordem, run->ordem, run->has_next, run->next_ordem);
+	put_transition(&rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
 	statement_execute(&m->decided, NULL, NULL, 0);
 	rowset_end(&rows);
 	if (SPI_processed != 1)
@@ -359,77 +345,44 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 
 /* ---- a locked run ----------------------------------------------------------------- */
 
-/* A value of the only row. */
-static Datum
-value_at(int column, bool *has_value)
+static void
+read_locked(LockedRun *run, TupleDesc desc, HeapTuple row)
 {
-	bool isnull;
-	Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &isnull);
+	TransitionInput *in = &run->in;
 
-	*has_value = !isnull;
-	return value;
-}
-
-static char *
-text_at(int column)
-{
-	bool has_value;
-	Datum value = value_at(column, &has_value);
-
-	return has_value ? TextDatumGetCString(value) : NULL;
-}
-
-static int
-int_at(int column, bool *has_value)
-{
-	Datum value = value_at(column, has_value);
-
-	return *has_value ? DatumGetInt32(value) : 0;
-}
-
-static bool
-is_true_at(int column)
-{
-	bool has_value;
-	Datum value = value_at(column, &has_value);
-
-	return has_value && DatumGetBool(value);
+	run->status_text = row_text(desc, row, LOCKED_STATUS, ROW_KEY_MAX);
+	run->lead_id = row_text(desc, row, LOCKED_LEAD_ID, ROW_KEY_MAX);
+	run->has_ordem = !row_is_null(desc, row, LOCKED_ORDEM);
+	run->ordem = row_int(desc, row, LOCKED_ORDEM, 0);
+	in->status = status_of(run->status_text);
+	in->interrupted = row_true(desc, row, LOCKED_INTERRUPTED);
+	in->claimed = row_true(desc, row, LOCKED_CLAIMED) && !in->interrupted;
+	in->has_due = !row_is_null(desc, row, LOCKED_DUE);
+	in->due = row_time(desc, row, LOCKED_DUE, 0);
+	in->attempts = row_int(desc, row, LOCKED_ATTEMPTS, 0);
 }
 
 static void
-read_locked(LockedRun *run)
+read_looked_at(LockedRun *run, TupleDesc desc, HeapTuple row)
 {
-	bool has_attempts;
+	TransitionInput *in = &run->in;
 
-	run->status_text = text_at(LOCKED_STATUS);
-	run->status = status_of(run->status_text);
-	run->lead_id = text_at(LOCKED_LEAD_ID);
-	run->interrupted = is_true_at(LOCKED_INTERRUPTED);
-	run->claimed = is_true_at(LOCKED_CLAIMED) && !run->interrupted;
-	run->due = DatumGetTimestampTz(value_at(LOCKED_DUE, &run->has_due));
-	run->attempts = int_at(LOCKED_ATTEMPTS, &has_attempts);
-	run->ordem = int_at(LOCKED_ORDEM, &run->has_ordem);
-}
-
-static void
-read_looked_at(LockedRun *run)
-{
-	bool has_time;
-	bool has_offset;
-
-	run->template_codigo = text_at(LOOK_TEMPLATE);
-	run->next_ordem = int_at(LOOK_NEXT_ORDEM, &run->has_next);
-	run->next_offset = int_at(LOOK_NEXT_OFFSET, &has_offset);
-	run->next_template = text_at(LOOK_NEXT_TEMPLATE);
-	if (is_true_at(LOOK_UNCERTAIN))
+	run->template_codigo = row_text(desc, row, LOOK_TEMPLATE, ROW_KEY_MAX);
+	run->next_ordem = row_int(desc, row, LOOK_NEXT_ORDEM, 0);
+	run->next_template = row_text(desc, row, LOOK_NEXT_TEMPLATE, ROW_KEY_MAX);
+	run->has_attempt = row_true(desc, row, LOOK_UNCERTAIN);
+	if (run->has_attempt)
 	{
-		Datum details = value_at(LOOK_ATTEMPT, &run->has_attempt);
+		bool isnull;
+		Datum details = SPI_getbinval(row, desc, LOOK_ATTEMPT, &isnull);
 
 		run->attempt = JsonbPGetDatum(DatumGetJsonbPCopy(details));
-		run->attempted_at = DatumGetTimestampTz(value_at(LOOK_ATTEMPTED_AT, &has_time));
+		run->attempted_at = row_time(desc, row, LOOK_ATTEMPTED_AT, 0);
 	}
-	run->uncertain = run->interrupted || run->has_attempt;
-	run->other_active = is_true_at(LOOK_OTHER_ACTIVE);
+	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
+	in->next_offset = row_int(desc, row, LOOK_NEXT_OFFSET, 0);
+	in->uncertain = in->interrupted || run->has_attempt;
+	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
 }
 
 /*
@@ -446,16 +399,18 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 	statement_execute(&m->lock, values, NULL, 0);
 	if (SPI_processed == 0)
 		return false;
-	read_locked(run);
-	if (!m->guarded && run->status == RUN_PAUSED)
-		cadence_lock_hold(CADENCE_LOCK_ENROLMENT, value_at(LOCKED_CADENCE_KEY, &(bool){false}));
+	read_locked(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
+	if (!m->guarded && run->in.status == RUN_PAUSED)
+		cadence_lock_hold(CADENCE_LOCK_ENROLMENT,
+						  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+										LOCKED_CADENCE_KEY, &(bool){false}));
 	SPI_freetuptable(SPI_tuptable);
 
 	statement_execute(&m->look, values, NULL, 0);
 	if (SPI_processed == 0)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("could not see the run that was locked")));
-	read_looked_at(run);
+	read_looked_at(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
@@ -466,17 +421,9 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 RunTransition
 cadence_run_transition(const LockedRun *run, RunAct act, TimestampTz at)
 {
-	TransitionInput in = {.act = act,
-						  .status = run->status,
-						  .claimed = run->claimed,
-						  .uncertain = run->uncertain,
-						  .other_active = run->other_active,
-						  .attempts = run->attempts,
-						  .has_due = run->has_due,
-						  .due = run->due,
-						  .has_next = run->has_next,
-						  .next_offset = run->next_offset,
-						  .at = at};
+	TransitionInput in = run->in;
 
+	in.act = act;
+	in.at = at;
 	return cadence_transition(&in);
 }

@@ -18,27 +18,19 @@ typedef struct CadenceMover CadenceMover;
 typedef struct LockedRun
 {
 	pg_uuid_t id;
-	RunStatus status;
 	char *status_text;
 	char *lead_id;
-	bool claimed;	  /* somebody works on it, or has left it so */
-	bool interrupted; /* nobody does, and an attempt was never recorded */
-	bool has_due;
-	TimestampTz due;
-	int attempts;
 	bool has_ordem;
 	int ordem; /* next_step_ordem */
 
 	char *template_codigo; /* of its step; NULL: there is none */
-	bool has_next;
 	int next_ordem;
-	int next_offset;
 	char *next_template;
-	bool uncertain;	  /* of the last attempt at its step nobody knows what became */
-	bool has_attempt; /* and its event says so: */
+	bool has_attempt; /* the last one is uncertain, and its event says so: */
 	Datum attempt;	  /* its details */
 	TimestampTz attempted_at;
-	bool other_active; /* so is another run of the same lead and cadence */
+
+	TransitionInput in; /* what a transition has to know of it; the act and its time are missing */
 } LockedRun;
 
 /* In SQL: the key of the lock that stands for a cadence. */

@@ -116,10 +116,11 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 		return;
 	cadence_run_move(r->mover, &run, &to);
 	step->transition = to;
-	step->has_next = run.has_next;
+	step->has_next = run.in.has_next;
 	step->next_ordem = run.next_ordem;
-	step->next_template =
-		run.has_next ? MemoryContextStrdup(step->batch->context, run.next_template) : NULL;
+	step->next_template = run.next_template != NULL
+							  ? MemoryContextStrdup(step->batch->context, run.next_template)
+							  : NULL;
 	step->lost = false;
 	step->late = step->as_decided = true;
 }

@@ -14,7 +14,6 @@
 #include "utils/timestamp.h"
 
 #include "base/interrupt.h"
-#include "base/sqlerror.h"
 #include "base/subtransaction.h"
 #include "base/transaction.h"
 #include "record/record.h"

@@ -18,6 +18,7 @@
 #include "utils/uuid.h"
 
 #include "base/lock.h"
+#include "base/row.h"
 #include "base/statement.h"
 #include "base/uuid.h"
 #include "record/event.h"
@@ -148,10 +149,7 @@ value_at(uint64 row, int column, bool *isnull)
 static bool
 is_true_at(uint64 row, int column)
 {
-	bool isnull;
-	Datum value = value_at(row, column, &isnull);
-
-	return !isnull && DatumGetBool(value);
+	return row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[row], column);
 }
 
 static void

@@ -100,7 +100,7 @@ is($provider->count, 0, 'a provider that must not get it twice does not get it')
 is(sql($node, q{SELECT status FROM lead_cadence_runs}), 'PAUSADA', 'an operator decides');
 
 # the table is rewritten while messages are under way: each run is then where another one was
-begin_again(100, max_in_flight => 100);
+begin_again(100, max_in_flight => 100, timeout => '60s');
 sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('gate') . "')");
 my $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'success'");
 poll_until(sub { $provider->count == 100 }, 'all are under way');
@@ -112,7 +112,10 @@ cmp_ok(sql($node, "SELECT count(*) FROM places AS p JOIN ($places) AS r ON r.pla
 $provider->ask('POST', '__open');
 is($caller->finish, 0, 'the execution ends well') or diag($caller->error);
 is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE status = 'CONCLUIDA' AND claim_id IS NULL}), 100,
-	'every run has moved on');
+	'every run has moved on')
+	or diag(sql($node, q{SELECT r.status, r.claim_id, r.attempts, r.next_run_at - now(), e.detalhes, count(*)
+		FROM lead_cadence_runs AS r LEFT JOIN lead_cadence_events AS e ON e.lead_cadence_run_id = r.id
+		GROUP BY 1, 2, 3, 4, 5 LIMIT 20}));
 is(sql($node, q{SELECT count(DISTINCT lead_cadence_run_id), count(*) FROM lead_cadence_events}), '100|100',
 	'with an event each');
 sql($node, 'DROP TABLE places');
