@@ -14,9 +14,9 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
-#include "server/registry.h"
 #include "base/settings.h"
-#include "server/supervisor.h"
+#include "server/registry.h"
+#include "server/resident.h"
 
 PG_MODULE_MAGIC;
 

@@ -26,7 +26,6 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
-#include "server/execution.h"
 #include "server/peers.h"
 
 PGDLLEXPORT void cadence_worker_main(Datum main_arg);

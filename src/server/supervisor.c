@@ -30,7 +30,6 @@
 #include "base/settings.h"
 #include "server/registry.h"
 #include "server/resident.h"
-#include "server/supervisor.h"
 
 PGDLLEXPORT void cadence_supervisor_main(Datum main_arg);
 
@@ -62,9 +61,6 @@ typedef struct Watch
 
 static Watch watches[CADENCE_DATABASES_MAX];
 
-/*
- * To be called from _PG_init() while the server loads its preloaded libraries.
- */
 void
 cadence_supervisor_register(void)
 {
