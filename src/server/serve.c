@@ -35,7 +35,7 @@
 /* Runs that were due and held by somebody else are looked at again after this time. */
 #define HELD_US USECS_PER_SEC
 
-/* Commits that wake the worker for nothing slow its looks down to one in this time. */
+/* After a look that has found nothing, commits are granted the next one after this time. */
 #define IDLE_LOOK_US (10 * INT64CONST(1000))
 
 /* Looks from the start take one part in so many of the worker's time, but come within a second. */
@@ -63,7 +63,6 @@ typedef struct Service
 	TimestampTz full_began_at; /* the last such look */
 	TimestampTz full_not_before;
 	TimestampTz not_before; /* a look that a commit asks for */
-	int64 patience_us;		/* how long such a look is put off */
 	TimestampTz next_prune;
 	TimestampTz next_abandoned;
 	TimestampTz retry_abandoned; /* the last time was in vain */
@@ -227,8 +226,7 @@ end_look(Service *s)
 	}
 	else
 		s->next_look = Min(s->next_look, c->next_due);
-	s->patience_us = c->found > 0 ? 0 : Min(Max(s->patience_us * 2, 1000), IDLE_LOOK_US);
-	s->not_before = s->now + s->patience_us;
+	s->not_before = s->now + (c->found > 0 ? 0 : IDLE_LOOK_US);
 }
 
 /* After a turn. */
