@@ -3,39 +3,58 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION cadence_runner" to load this file. \quit
 
+-- Others may create objects in the extension's schema: an operator or function of theirs that fits
+-- better than pg_catalog's would run with the rights of whoever installs this, or reads its views.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+DO $$
+DECLARE
+    planted text := (
+        SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid::regprocedure::text)
+        FROM pg_proc p
+        WHERE p.pronamespace = '@extschema@'::regnamespace AND starts_with(p.proname, 'cadence_')
+          AND pg_get_userbyid(p.proowner) <> current_user);
+BEGIN
+    IF planted IS NOT NULL THEN
+        RAISE EXCEPTION 'schema % has functions of others with names of cadence_runner', '@extschema@'
+            USING ERRCODE = 'duplicate_function', DETAIL = planted,
+                  HINT = 'Whoever calls cadence_runner might call them instead. Drop them, or choose another schema.';
+    END IF;
+END
+$$;
 --
 -- Executions
 --
 
-CREATE FUNCTION cadence_run(trigger text DEFAULT 'CRON') RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_run(trigger text DEFAULT 'CRON') RETURNS jsonb
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_run(text) IS
+COMMENT ON FUNCTION @extschema@.cadence_run(text) IS
 'runs one execution over all steps that are due now and returns its summary; trigger (CRON, MANUAL or TEST) names the caller in the log';
 
-CREATE FUNCTION cadence_preview(run uuid) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_preview(run uuid) RETURNS jsonb
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_preview(uuid) IS
+COMMENT ON FUNCTION @extschema@.cadence_preview(uuid) IS
 'shows what the next step of a run would send: channel, recipient, text, provider and time; sends nothing, changes nothing';
 
-CREATE FUNCTION cadence_render(template text, vars jsonb) RETURNS text
+CREATE FUNCTION @extschema@.cadence_render(template text, vars jsonb) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
-COMMENT ON FUNCTION cadence_render(text, jsonb) IS
+COMMENT ON FUNCTION @extschema@.cadence_render(text, jsonb) IS
 'renders a template with {{name}} and {{name|fallback}} placeholders; vars is an object with a key for each of them';
 
 --
 -- Providers
 --
 
-CREATE FUNCTION cadence_provider_validator(options text[], catalog oid) RETURNS void
+CREATE FUNCTION @extschema@.cadence_provider_validator(options text[], catalog oid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_provider_validator(text[], oid) IS
+COMMENT ON FUNCTION @extschema@.cadence_provider_validator(text[], oid) IS
 'checks the options of servers and user mappings of the wrapper cadence_provider';
 
-CREATE FOREIGN DATA WRAPPER cadence_provider VALIDATOR cadence_provider_validator;
+CREATE FOREIGN DATA WRAPPER cadence_provider VALIDATOR @extschema@.cadence_provider_validator;
 
 COMMENT ON FOREIGN DATA WRAPPER cadence_provider IS
 'where cadence_runner sends messages: one server per provider, secrets in its user mappings';
@@ -47,7 +66,7 @@ COMMENT ON FOREIGN DATA WRAPPER cadence_provider IS
 -- What follows are views and not functions, so that the right to execute
 -- cadence_create_tables() is all that its caller needs.
 
-CREATE VIEW cadence_columns AS
+CREATE VIEW @extschema@.cadence_columns AS
     -- kind: what an adopted column's type must be. "word" may also be an enum that has the labels.
     SELECT row_number() OVER () AS n, v.table_name::name, v.column_name::name, v.kind, v.type,
            v.default_value, v.required, v.labels
@@ -171,10 +190,10 @@ CREATE VIEW cadence_columns AS
         ('cadence_arming', 'armed_by', 'text', 'text', 'CURRENT_USER', true, NULL)
     ) AS v(table_name, column_name, kind, type, default_value, required, labels);
 
-COMMENT ON VIEW cadence_columns IS
+COMMENT ON VIEW @extschema@.cadence_columns IS
 'the columns that cadence_runner works on, as cadence_create_tables() creates or adopts them';
 
-CREATE VIEW cadence_table_constraints AS
+CREATE VIEW @extschema@.cadence_table_constraints AS
     SELECT v.table_name::name, v.definition
     FROM (VALUES
         ('cadences', 'PRIMARY KEY (id), UNIQUE (codigo)'),
@@ -197,12 +216,13 @@ CREATE VIEW cadence_table_constraints AS
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
-COMMENT ON VIEW cadence_table_constraints IS
+COMMENT ON VIEW @extschema@.cadence_table_constraints IS
 'the constraints of the tables that cadence_create_tables() creates; adopted tables keep their own';
 
-CREATE VIEW cadence_misfits(problem) AS
+CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WITH present AS (
-        SELECT c.oid, c.relname, c.relkind, c.relowner, c.relrowsecurity
+        SELECT c.oid, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
+               c.relreplident
         FROM pg_class c
         WHERE c.relnamespace = '@extschema@'::regnamespace
           AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -224,6 +244,12 @@ CREATE VIEW cadence_misfits(problem) AS
         ) AS getdomainbase ON true
     ), runs_owner AS (
         SELECT relowner FROM present WHERE relname = 'lead_cadence_runs'
+    ), members AS (
+        WITH RECURSIVE m AS (
+            SELECT p.oid, p.relname, p.oid AS member FROM present p
+            UNION
+            SELECT m.oid, m.relname, i.inhrelid FROM m JOIN pg_inherits i ON i.inhparent = m.member)
+        SELECT * FROM m
     )
     SELECT format('%s is not a table', relname) FROM present WHERE relkind NOT IN ('r', 'p')
     UNION ALL
@@ -236,8 +262,11 @@ CREATE VIEW cadence_misfits(problem) AS
     FROM found f JOIN pg_type b ON b.oid = f.base
     WHERE NOT CASE f.kind
         WHEN 'uuid' THEN b.oid = 'uuid'::regtype
-        WHEN 'text' THEN b.typcategory = 'S'
-        WHEN 'word' THEN b.typcategory = 'S' OR b.typtype = 'e'
+        -- char(n) fills with spaces, and name is cut: what is written is not what is read
+        WHEN 'text' THEN b.typcategory = 'S' AND b.oid NOT IN ('bpchar'::regtype, 'name'::regtype)
+        -- pg_catalog has no operators for a domain over an enum
+        WHEN 'word' THEN b.typcategory = 'S' AND b.oid NOT IN ('bpchar'::regtype, 'name'::regtype)
+                         OR b.typtype = 'e' AND b.oid = f.atttypid
         WHEN 'int' THEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
         WHEN 'bool' THEN b.oid = 'bool'::regtype
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
@@ -248,6 +277,11 @@ CREATE VIEW cadence_misfits(problem) AS
     FROM found f JOIN pg_type b ON b.oid = f.base AND b.typtype = 'e'
     CROSS JOIN unnest(f.labels) AS l(label)
     WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = b.oid AND e.enumlabel = l.label)
+    UNION ALL
+    SELECT format('%s.%s is too short for %s', f.table_name, f.column_name, quote_literal(l.label))
+    FROM found f JOIN pg_attribute a ON a.attrelid = f.relation AND a.attnum = f.attnum
+    CROSS JOIN unnest(f.labels) AS l(label)
+    WHERE f.base = 'varchar'::regtype AND a.atttypmod > 0 AND a.atttypmod - 4 < length(l.label)
     UNION ALL
     -- a claim names its rows by id, and foreign keys lead there
     SELECT format('%s.id has no primary key or unique constraint', p.relname)
@@ -284,16 +318,77 @@ CREATE VIEW cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
     UNION ALL
+    -- so do a partition's, a type's, and whoever brings a trigger
+    SELECT format('%s, which inherits from %s, does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  m.member::regclass, m.relname, pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN members m JOIN pg_class c ON c.oid = m.member
+    WHERE m.member <> m.oid AND NOT pg_has_role(c.relowner, r.relowner, 'MEMBER')
+    UNION ALL
+    SELECT format('%s has the trigger %I, whose function does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  m.member::regclass, g.tgname, pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN members m JOIN pg_trigger g ON g.tgrelid = m.member AND NOT g.tgisinternal
+    JOIN pg_proc p ON p.oid = g.tgfoid
+    WHERE NOT pg_has_role(p.proowner, r.relowner, 'MEMBER')
+    UNION ALL
+    SELECT format('%s.%s is of type %s, which does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  m.member::regclass, a.attname, format_type(a.atttypid, NULL), pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN members m
+    JOIN pg_attribute a ON a.attrelid = m.member AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE d AS (
+            SELECT a.atttypid AS typ
+            UNION
+            SELECT n.typ FROM d JOIN pg_type b ON b.oid = d.typ
+            CROSS JOIN LATERAL (VALUES (b.typbasetype), (b.typelem)) AS n(typ) WHERE n.typ <> 0)
+        SELECT bool_or(NOT pg_has_role(b.typowner, r.relowner, 'MEMBER')) AS alien
+        FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.oid >= 16384) AS t
+    WHERE t.alien
+    UNION ALL
     SELECT format('%s has row level security, which would hide its rows from role %s, the owner of lead_cadence_runs',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
-    WHERE p.relname <> 'cadence_arming' AND p.relrowsecurity AND NOT pg_has_role(r.relowner, p.relowner, 'USAGE')
-      AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = r.relowner AND (o.rolsuper OR o.rolbypassrls));
+    WHERE p.relname <> 'cadence_arming' AND p.relrowsecurity
+      AND (p.relforcerowsecurity OR NOT pg_has_role(r.relowner, p.relowner, 'USAGE'))
+      AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = r.relowner AND (o.rolsuper OR o.rolbypassrls))
+    UNION ALL
+    SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
+    FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
+    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_arming')
+      AND c.relreplident <> 'f' AND c.relpersistence = 'p'
+      AND NOT EXISTS (SELECT FROM pg_index i
+                      WHERE i.indrelid = c.oid AND i.indisvalid
+                        AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)
+      AND EXISTS (SELECT FROM pg_publication b
+                  WHERE (b.pubupdate OR b.pubdelete)
+                    AND (b.puballtables
+                         OR EXISTS (SELECT FROM pg_publication_tables pt JOIN pg_namespace n ON n.nspname = pt.schemaname
+                                    WHERE pt.pubname = b.pubname AND n.oid = c.relnamespace AND pt.tablename = c.relname)))
+    UNION ALL
+    SELECT format('%s.%s and %s.%s have different collations, so their values can not be compared', k.t1, k.c1, k.t2, k.c2)
+    FROM (VALUES ('lead_contacts', 'lead_id', 'lead_cadence_runs', 'lead_id'),
+                 ('message_templates', 'codigo', 'cadence_steps', 'template_codigo'),
+                 ('cadence_empresas', 'empresa', 'lead_cadence_runs', 'empresa'),
+                 ('cadence_empresas', 'empresa', 'cadences', 'empresa'),
+                 ('lead_contacts', 'empresa', 'lead_cadence_runs', 'empresa'),
+                 ('message_templates', 'empresa', 'lead_cadence_runs', 'empresa'),
+                 ('message_templates', 'canal', 'cadence_steps', 'canal')) AS k(t1, c1, t2, c2)
+    JOIN present p1 ON p1.relname = k.t1 JOIN present p2 ON p2.relname = k.t2
+    JOIN pg_attribute a1 ON a1.attrelid = p1.oid AND a1.attname = k.c1
+    JOIN pg_attribute a2 ON a2.attrelid = p2.oid AND a2.attname = k.c2
+    WHERE 0 <> ALL (ARRAY[a1.attcollation, a2.attcollation]) AND a1.attcollation <> a2.attcollation
+      AND 'pg_catalog."default"'::regcollation <> ALL (ARRAY[a1.attcollation, a2.attcollation])
+    UNION ALL
+    -- their operators are not pg_catalog's: two keys that are one to the application would be two here
+    SELECT format('%s.%s is of type %s, whose values are not compared as text', f.table_name, f.column_name,
+                  format_type(f.atttypid, NULL))
+    FROM found f JOIN pg_type b ON b.oid = f.base
+    WHERE f.kind IN ('text', 'word') AND b.typcategory = 'S' AND b.oid >= 16384
+      AND f.column_name IN ('id', 'lead_id', 'empresa', 'codigo', 'template_codigo', 'canal', 'status');
 
-COMMENT ON VIEW cadence_misfits IS
+COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
 
-CREATE VIEW cadence_missing_indexes AS
+CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
     SELECT v.table_name::name, v.index_name::name, v.definition
     FROM (VALUES
@@ -327,18 +422,18 @@ CREATE VIEW cadence_missing_indexes AS
         SELECT FROM pg_catalog.pg_class c
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_cadence_runs_active_idx'));
 
-COMMENT ON VIEW cadence_missing_indexes IS
+COMMENT ON VIEW @extschema@.cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';
 
-CREATE FUNCTION cadence_create_tables() RETURNS void
+CREATE FUNCTION @extschema@.cadence_create_tables(owner regrole DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     prefix constant text := '@extschema@.';
     problems text[];
-    owner name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c
-                   WHERE c.relnamespace = '@extschema@'::regnamespace
-                     AND c.relname = 'lead_cadence_runs' AND c.relkind IN ('r', 'p'));
+    -- whose the tables are to be
+    role constant name := coalesce(pg_get_userbyid(owner), current_user);
+    others name[];
     item record;
     grantee record;
     armed_now boolean := false;
@@ -349,11 +444,38 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('cadence_create_tables', '@extschema@'::regnamespace::oid::bigint));
 
-    problems := ARRAY(SELECT m.problem FROM @extschema@.cadence_misfits m);
-    IF owner IS NOT NULL AND NOT pg_has_role(owner, 'MEMBER') THEN
-        problems := problems || format('lead_cadence_runs belongs to role %s, and role %s is not a member of it',
-                                       owner, current_user);
+    IF NOT pg_has_role(role, 'MEMBER') THEN
+        RAISE EXCEPTION 'role % is neither a superuser nor a member of role %', current_user, role
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
+
+    -- so that nobody puts another in the place of one that was looked at
+    FOR item IN
+        SELECT c.relname FROM pg_class c
+        WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p')
+          AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
+          AND pg_has_role(c.relowner, role, 'MEMBER')
+    LOOP
+        EXECUTE format('LOCK TABLE ONLY %s%I IN ACCESS SHARE MODE', prefix, item.relname);
+    END LOOP;
+
+    -- tables that somebody has planted would decide what runs with another's rights
+    others := ARRAY(SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c
+                    WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
+                      AND (NOT pg_has_role(c.relowner, role, 'MEMBER')
+                           OR c.relname = 'lead_cadence_runs' AND pg_get_userbyid(c.relowner) <> role));
+    IF cardinality(others) > 0 THEN
+        RAISE EXCEPTION 'the tables in schema % do not all belong to role %', '@extschema@', role
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('There are tables of %s.', array_to_string(others, ', ')),
+                  HINT = CASE cardinality(others)
+                         WHEN 1 THEN format('Where they are the ones that are meant, call '
+                                            'cadence_create_tables(owner => %L).', quote_ident(others[1]))
+                         ELSE 'Give them to one role with ALTER TABLE ... OWNER TO.' END;
+    END IF;
+
+    problems := ARRAY(SELECT m.problem FROM @extschema@.cadence_misfits m);
     IF cardinality(problems) > 0 THEN
         RAISE EXCEPTION 'the tables in schema % can not be adopted', '@extschema@'
             USING ERRCODE = 'datatype_mismatch',
@@ -380,8 +502,8 @@ BEGIN
                            prefix, item.table_name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
-        IF owner <> current_user THEN
-            EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, owner);
+        IF role <> current_user THEN
+            EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, role);
         END IF;
         -- default privileges (Supabase's, for one) must not hand out what row level security does not cover
         FOR grantee IN
@@ -439,9 +561,9 @@ BEGIN
 
     -- a table that is there already may be a copy: only cadence_arm() arms that
     IF armed_now THEN
-        INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
-        SELECT s.system_identifier::text, d.oid::text
-        FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+        INSERT INTO @extschema@.cadence_arming (cluster, database_oid, timeline)
+        SELECT s.system_identifier::text, d.oid::text, c.timeline_id
+        FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database();
     END IF;
 
     -- without that right, the resident worker finds out some seconds later
@@ -451,41 +573,29 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_create_tables() IS
+COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
-GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cadence_missing_indexes TO PUBLIC;
+GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
+    @extschema@.cadence_missing_indexes TO PUBLIC;
 
-CREATE FUNCTION cadence_wake() RETURNS trigger
+CREATE FUNCTION @extschema@.cadence_wake() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_wake() IS
+COMMENT ON FUNCTION @extschema@.cadence_wake() IS
 'wakes the resident worker of this database when the transaction commits; a trigger of cadence_create_tables()';
 
-CREATE FUNCTION cadence_arm() RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF to_regclass('@extschema@.cadence_arming') IS NULL THEN
-        RAISE EXCEPTION 'table %.cadence_arming does not exist', '@extschema@'
-            USING ERRCODE = 'undefined_table', HINT = 'Call @extschema@.cadence_create_tables().';
-    END IF;
-    LOCK TABLE @extschema@.cadence_arming IN SHARE ROW EXCLUSIVE MODE;
-    DELETE FROM @extschema@.cadence_arming;
-    INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
-    SELECT s.system_identifier::text, d.oid::text
-    FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
-END
-$$;
+CREATE FUNCTION @extschema@.cadence_arm() RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_arm() IS
+COMMENT ON FUNCTION @extschema@.cadence_arm() IS
 'lets the tables of this database send from this server: for a copy (a restored dump, a copied data directory, an upgraded cluster) that is to take over';
 
 --
 -- Status
 --
 
-CREATE FUNCTION cadence_runner_status(
+CREATE FUNCTION @extschema@.cadence_runner_status(
     OUT database text, OUT workers int, OUT worker_pid int, OUT worker_state text, OUT worker_since timestamptz,
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
@@ -493,22 +603,22 @@ CREATE FUNCTION cadence_runner_status(
     OUT uncertain bigint, OUT next_due timestamptz, OUT providers jsonb) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_runner_status() IS
+COMMENT ON FUNCTION @extschema@.cadence_runner_status() IS
 'the resident workers of the server, and what is due, claimed, uncertain and sent in this database';
 
-CREATE VIEW cadence_runner_status AS SELECT * FROM @extschema@.cadence_runner_status();
+CREATE VIEW @extschema@.cadence_runner_status AS SELECT * FROM @extschema@.cadence_runner_status();
 
-COMMENT ON VIEW cadence_runner_status IS
+COMMENT ON VIEW @extschema@.cadence_runner_status IS
 'the same as the function cadence_runner_status(), which its reader must be allowed to execute';
 
 -- nothing to be seen without the right to execute the function
-GRANT SELECT ON cadence_runner_status TO PUBLIC;
+GRANT SELECT ON @extschema@.cadence_runner_status TO PUBLIC;
 
-CREATE FUNCTION cadence_health(max_lag interval DEFAULT '5 minutes', OUT ok boolean, OUT reasons text[])
+CREATE FUNCTION @extschema@.cadence_health(max_lag interval DEFAULT '5 minutes', OUT ok boolean, OUT reasons text[])
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_health(interval) IS
+COMMENT ON FUNCTION @extschema@.cadence_health(interval) IS
 'whether messages leave as they should, or each reason why not; max_lag is how long a due step may wait';
 
 
@@ -516,22 +626,22 @@ COMMENT ON FUNCTION cadence_health(interval) IS
 -- Resident workers
 --
 
-CREATE FUNCTION cadence_pause_worker(database name DEFAULT current_database()) RETURNS void
+CREATE FUNCTION @extschema@.cadence_pause_worker(database name DEFAULT current_database()) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_pause_worker(name) IS
+COMMENT ON FUNCTION @extschema@.cadence_pause_worker(name) IS
 'ends the resident workers of a database and keeps them out until cadence_resume_worker() or a restart of the server: for ALTER DATABASE ... RENAME or SET TABLESPACE, and CREATE DATABASE ... TEMPLATE';
 
-CREATE FUNCTION cadence_resume_worker(database name DEFAULT current_database()) RETURNS void
+CREATE FUNCTION @extschema@.cadence_resume_worker(database name DEFAULT current_database()) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_resume_worker(name) IS
+COMMENT ON FUNCTION @extschema@.cadence_resume_worker(name) IS
 'lets the resident workers of a database run again, after cadence_pause_worker()';
 
-CREATE FUNCTION cadence_wake_worker() RETURNS void
+CREATE FUNCTION @extschema@.cadence_wake_worker() RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION cadence_wake_worker() IS
+COMMENT ON FUNCTION @extschema@.cadence_wake_worker() IS
 'when the transaction commits, the resident workers of this database make sure of the extension and its tables, or are started';
 
 --
@@ -543,47 +653,47 @@ COMMENT ON FUNCTION cadence_wake_worker() IS
 -- schema. Every statement of theirs has its index, whatever the statistics say.
 --
 
-CREATE FUNCTION cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
+CREATE FUNCTION @extschema@.cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
 RETURNS uuid
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_enroll(text, text, timestamptz, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_enroll(text, text, timestamptz, text) IS
 'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset. empresa: which company''s, where several have a cadence of that codigo and more than one knows the lead';
 
-CREATE FUNCTION cadence_pause(run uuid) RETURNS void
+CREATE FUNCTION @extschema@.cadence_pause(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_pause(uuid) IS
+COMMENT ON FUNCTION @extschema@.cadence_pause(uuid) IS
 'pauses a run that is ATIVA: nothing more is sent until cadence_resume(); a message that is under way is not called back';
 
-CREATE FUNCTION cadence_resume(run uuid) RETURNS void
+CREATE FUNCTION @extschema@.cadence_resume(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_resume(uuid) IS
+COMMENT ON FUNCTION @extschema@.cadence_resume(uuid) IS
 'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again';
 
-CREATE FUNCTION cadence_cancel(run uuid, motivo text) RETURNS void
+CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_cancel(uuid, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_cancel(uuid, text) IS
 'cancels a run that is ATIVA or PAUSADA, for good; motivo is kept in its event';
 
-CREATE FUNCTION cadence_settle(run uuid, sent boolean) RETURNS void
+CREATE FUNCTION @extschema@.cadence_settle(run uuid, sent boolean) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_settle(uuid, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_settle(uuid, boolean) IS
 'settles an uncertain attempt: sent = true moves the run on (its text was not kept, so lead_messages gets no row), false makes its step due again';
 
 --
 -- pg_cron
 --
 
-CREATE FUNCTION cadence_schedule(schedule text DEFAULT '*/5 * * * *') RETURNS bigint
+CREATE FUNCTION @extschema@.cadence_schedule(schedule text DEFAULT '*/5 * * * *') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -605,10 +715,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_schedule(text) IS
+COMMENT ON FUNCTION @extschema@.cadence_schedule(text) IS
 'creates or changes the pg_cron job cadence-runner-cron, which runs cadence_run(''CRON''), and returns its number';
 
-CREATE FUNCTION cadence_unschedule() RETURNS boolean
+CREATE FUNCTION @extschema@.cadence_unschedule() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -631,10 +741,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_unschedule() IS
+COMMENT ON FUNCTION @extschema@.cadence_unschedule() IS
 'removes the pg_cron job cadence-runner-cron of the calling role; false when there is none';
 
-CREATE FUNCTION cadence_cron_history(max int DEFAULT 20)
+CREATE FUNCTION @extschema@.cadence_cron_history(max int DEFAULT 20)
 RETURNS TABLE (runid bigint, job_pid int, status text, return_message text,
                start_time timestamptz, end_time timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -655,7 +765,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_cron_history(int) IS
+COMMENT ON FUNCTION @extschema@.cadence_cron_history(int) IS
 'what pg_cron recorded of the job''s last runs, the newest first';
 
 --

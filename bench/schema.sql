@@ -6,7 +6,7 @@ SET client_min_messages = warning;
 
 CREATE EXTENSION cadence_runner;
 GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO crm;
-GRANT EXECUTE ON FUNCTION cadence_create_tables(), cadence_wake(), cadence_run(text) TO crm;
+GRANT EXECUTE ON FUNCTION cadence_create_tables(regrole), cadence_wake(), cadence_run(text) TO crm;
 
 SET SESSION AUTHORIZATION crm;
 SELECT cadence_create_tables() \g /dev/null

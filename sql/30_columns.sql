@@ -5,7 +5,7 @@
 -- What follows are views and not functions, so that the right to execute
 -- cadence_create_tables() is all that its caller needs.
 
-CREATE VIEW cadence_columns AS
+CREATE VIEW @extschema@.cadence_columns AS
     -- kind: what an adopted column's type must be. "word" may also be an enum that has the labels.
     SELECT row_number() OVER () AS n, v.table_name::name, v.column_name::name, v.kind, v.type,
            v.default_value, v.required, v.labels
@@ -129,6 +129,6 @@ CREATE VIEW cadence_columns AS
         ('cadence_arming', 'armed_by', 'text', 'text', 'CURRENT_USER', true, NULL)
     ) AS v(table_name, column_name, kind, type, default_value, required, labels);
 
-COMMENT ON VIEW cadence_columns IS
+COMMENT ON VIEW @extschema@.cadence_columns IS
 'the columns that cadence_runner works on, as cadence_create_tables() creates or adopts them';
 

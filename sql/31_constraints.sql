@@ -1,4 +1,4 @@
-CREATE VIEW cadence_table_constraints AS
+CREATE VIEW @extschema@.cadence_table_constraints AS
     SELECT v.table_name::name, v.definition
     FROM (VALUES
         ('cadences', 'PRIMARY KEY (id), UNIQUE (codigo)'),
@@ -21,6 +21,6 @@ CREATE VIEW cadence_table_constraints AS
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
-COMMENT ON VIEW cadence_table_constraints IS
+COMMENT ON VIEW @extschema@.cadence_table_constraints IS
 'the constraints of the tables that cadence_create_tables() creates; adopted tables keep their own';
 

@@ -1,6 +1,7 @@
-CREATE VIEW cadence_misfits(problem) AS
+CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WITH present AS (
-        SELECT c.oid, c.relname, c.relkind, c.relowner, c.relrowsecurity
+        SELECT c.oid, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
+               c.relreplident
         FROM pg_class c
         WHERE c.relnamespace = '@extschema@'::regnamespace
           AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -22,6 +23,12 @@ CREATE VIEW cadence_misfits(problem) AS
         ) AS getdomainbase ON true
     ), runs_owner AS (
         SELECT relowner FROM present WHERE relname = 'lead_cadence_runs'
+    ), members AS (
+        WITH RECURSIVE m AS (
+            SELECT p.oid, p.relname, p.oid AS member FROM present p
+            UNION
+            SELECT m.oid, m.relname, i.inhrelid FROM m JOIN pg_inherits i ON i.inhparent = m.member)
+        SELECT * FROM m
     )
     SELECT format('%s is not a table', relname) FROM present WHERE relkind NOT IN ('r', 'p')
     UNION ALL
@@ -34,8 +41,11 @@ CREATE VIEW cadence_misfits(problem) AS
     FROM found f JOIN pg_type b ON b.oid = f.base
     WHERE NOT CASE f.kind
         WHEN 'uuid' THEN b.oid = 'uuid'::regtype
-        WHEN 'text' THEN b.typcategory = 'S'
-        WHEN 'word' THEN b.typcategory = 'S' OR b.typtype = 'e'
+        -- char(n) fills with spaces, and name is cut: what is written is not what is read
+        WHEN 'text' THEN b.typcategory = 'S' AND b.oid NOT IN ('bpchar'::regtype, 'name'::regtype)
+        -- pg_catalog has no operators for a domain over an enum
+        WHEN 'word' THEN b.typcategory = 'S' AND b.oid NOT IN ('bpchar'::regtype, 'name'::regtype)
+                         OR b.typtype = 'e' AND b.oid = f.atttypid
         WHEN 'int' THEN b.oid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
         WHEN 'bool' THEN b.oid = 'bool'::regtype
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
@@ -46,6 +56,11 @@ CREATE VIEW cadence_misfits(problem) AS
     FROM found f JOIN pg_type b ON b.oid = f.base AND b.typtype = 'e'
     CROSS JOIN unnest(f.labels) AS l(label)
     WHERE NOT EXISTS (SELECT FROM pg_enum e WHERE e.enumtypid = b.oid AND e.enumlabel = l.label)
+    UNION ALL
+    SELECT format('%s.%s is too short for %s', f.table_name, f.column_name, quote_literal(l.label))
+    FROM found f JOIN pg_attribute a ON a.attrelid = f.relation AND a.attnum = f.attnum
+    CROSS JOIN unnest(f.labels) AS l(label)
+    WHERE f.base = 'varchar'::regtype AND a.atttypmod > 0 AND a.atttypmod - 4 < length(l.label)
     UNION ALL
     -- a claim names its rows by id, and foreign keys lead there
     SELECT format('%s.id has no primary key or unique constraint', p.relname)
@@ -82,12 +97,73 @@ CREATE VIEW cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
     UNION ALL
+    -- so do a partition's, a type's, and whoever brings a trigger
+    SELECT format('%s, which inherits from %s, does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  m.member::regclass, m.relname, pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN members m JOIN pg_class c ON c.oid = m.member
+    WHERE m.member <> m.oid AND NOT pg_has_role(c.relowner, r.relowner, 'MEMBER')
+    UNION ALL
+    SELECT format('%s has the trigger %I, whose function does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  m.member::regclass, g.tgname, pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN members m JOIN pg_trigger g ON g.tgrelid = m.member AND NOT g.tgisinternal
+    JOIN pg_proc p ON p.oid = g.tgfoid
+    WHERE NOT pg_has_role(p.proowner, r.relowner, 'MEMBER')
+    UNION ALL
+    SELECT format('%s.%s is of type %s, which does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
+                  m.member::regclass, a.attname, format_type(a.atttypid, NULL), pg_get_userbyid(r.relowner))
+    FROM runs_owner r CROSS JOIN members m
+    JOIN pg_attribute a ON a.attrelid = m.member AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE d AS (
+            SELECT a.atttypid AS typ
+            UNION
+            SELECT n.typ FROM d JOIN pg_type b ON b.oid = d.typ
+            CROSS JOIN LATERAL (VALUES (b.typbasetype), (b.typelem)) AS n(typ) WHERE n.typ <> 0)
+        SELECT bool_or(NOT pg_has_role(b.typowner, r.relowner, 'MEMBER')) AS alien
+        FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.oid >= 16384) AS t
+    WHERE t.alien
+    UNION ALL
     SELECT format('%s has row level security, which would hide its rows from role %s, the owner of lead_cadence_runs',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
-    WHERE p.relname <> 'cadence_arming' AND p.relrowsecurity AND NOT pg_has_role(r.relowner, p.relowner, 'USAGE')
-      AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = r.relowner AND (o.rolsuper OR o.rolbypassrls));
+    WHERE p.relname <> 'cadence_arming' AND p.relrowsecurity
+      AND (p.relforcerowsecurity OR NOT pg_has_role(r.relowner, p.relowner, 'USAGE'))
+      AND NOT EXISTS (SELECT FROM pg_roles o WHERE o.oid = r.relowner AND (o.rolsuper OR o.rolbypassrls))
+    UNION ALL
+    SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
+    FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
+    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_arming')
+      AND c.relreplident <> 'f' AND c.relpersistence = 'p'
+      AND NOT EXISTS (SELECT FROM pg_index i
+                      WHERE i.indrelid = c.oid AND i.indisvalid
+                        AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)
+      AND EXISTS (SELECT FROM pg_publication b
+                  WHERE (b.pubupdate OR b.pubdelete)
+                    AND (b.puballtables
+                         OR EXISTS (SELECT FROM pg_publication_tables pt JOIN pg_namespace n ON n.nspname = pt.schemaname
+                                    WHERE pt.pubname = b.pubname AND n.oid = c.relnamespace AND pt.tablename = c.relname)))
+    UNION ALL
+    SELECT format('%s.%s and %s.%s have different collations, so their values can not be compared', k.t1, k.c1, k.t2, k.c2)
+    FROM (VALUES ('lead_contacts', 'lead_id', 'lead_cadence_runs', 'lead_id'),
+                 ('message_templates', 'codigo', 'cadence_steps', 'template_codigo'),
+                 ('cadence_empresas', 'empresa', 'lead_cadence_runs', 'empresa'),
+                 ('cadence_empresas', 'empresa', 'cadences', 'empresa'),
+                 ('lead_contacts', 'empresa', 'lead_cadence_runs', 'empresa'),
+                 ('message_templates', 'empresa', 'lead_cadence_runs', 'empresa'),
+                 ('message_templates', 'canal', 'cadence_steps', 'canal')) AS k(t1, c1, t2, c2)
+    JOIN present p1 ON p1.relname = k.t1 JOIN present p2 ON p2.relname = k.t2
+    JOIN pg_attribute a1 ON a1.attrelid = p1.oid AND a1.attname = k.c1
+    JOIN pg_attribute a2 ON a2.attrelid = p2.oid AND a2.attname = k.c2
+    WHERE 0 <> ALL (ARRAY[a1.attcollation, a2.attcollation]) AND a1.attcollation <> a2.attcollation
+      AND 'pg_catalog."default"'::regcollation <> ALL (ARRAY[a1.attcollation, a2.attcollation])
+    UNION ALL
+    -- their operators are not pg_catalog's: two keys that are one to the application would be two here
+    SELECT format('%s.%s is of type %s, whose values are not compared as text', f.table_name, f.column_name,
+                  format_type(f.atttypid, NULL))
+    FROM found f JOIN pg_type b ON b.oid = f.base
+    WHERE f.kind IN ('text', 'word') AND b.typcategory = 'S' AND b.oid >= 16384
+      AND f.column_name IN ('id', 'lead_id', 'empresa', 'codigo', 'template_codigo', 'canal', 'status');
 
-COMMENT ON VIEW cadence_misfits IS
+COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
 

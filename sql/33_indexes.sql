@@ -1,4 +1,4 @@
-CREATE VIEW cadence_missing_indexes AS
+CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
     SELECT v.table_name::name, v.index_name::name, v.definition
     FROM (VALUES
@@ -32,6 +32,6 @@ CREATE VIEW cadence_missing_indexes AS
         SELECT FROM pg_catalog.pg_class c
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_cadence_runs_active_idx'));
 
-COMMENT ON VIEW cadence_missing_indexes IS
+COMMENT ON VIEW @extschema@.cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';
 

@@ -1,12 +1,12 @@
-CREATE FUNCTION cadence_create_tables() RETURNS void
+CREATE FUNCTION @extschema@.cadence_create_tables(owner regrole DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     prefix constant text := '@extschema@.';
     problems text[];
-    owner name := (SELECT pg_get_userbyid(c.relowner) FROM pg_class c
-                   WHERE c.relnamespace = '@extschema@'::regnamespace
-                     AND c.relname = 'lead_cadence_runs' AND c.relkind IN ('r', 'p'));
+    -- whose the tables are to be
+    role constant name := coalesce(pg_get_userbyid(owner), current_user);
+    others name[];
     item record;
     grantee record;
     armed_now boolean := false;
@@ -17,11 +17,38 @@ BEGIN
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('cadence_create_tables', '@extschema@'::regnamespace::oid::bigint));
 
-    problems := ARRAY(SELECT m.problem FROM @extschema@.cadence_misfits m);
-    IF owner IS NOT NULL AND NOT pg_has_role(owner, 'MEMBER') THEN
-        problems := problems || format('lead_cadence_runs belongs to role %s, and role %s is not a member of it',
-                                       owner, current_user);
+    IF NOT pg_has_role(role, 'MEMBER') THEN
+        RAISE EXCEPTION 'role % is neither a superuser nor a member of role %', current_user, role
+            USING ERRCODE = 'insufficient_privilege';
     END IF;
+
+    -- so that nobody puts another in the place of one that was looked at
+    FOR item IN
+        SELECT c.relname FROM pg_class c
+        WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p')
+          AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
+          AND pg_has_role(c.relowner, role, 'MEMBER')
+    LOOP
+        EXECUTE format('LOCK TABLE ONLY %s%I IN ACCESS SHARE MODE', prefix, item.relname);
+    END LOOP;
+
+    -- tables that somebody has planted would decide what runs with another's rights
+    others := ARRAY(SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c
+                    WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
+                      AND (NOT pg_has_role(c.relowner, role, 'MEMBER')
+                           OR c.relname = 'lead_cadence_runs' AND pg_get_userbyid(c.relowner) <> role));
+    IF cardinality(others) > 0 THEN
+        RAISE EXCEPTION 'the tables in schema % do not all belong to role %', '@extschema@', role
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('There are tables of %s.', array_to_string(others, ', ')),
+                  HINT = CASE cardinality(others)
+                         WHEN 1 THEN format('Where they are the ones that are meant, call '
+                                            'cadence_create_tables(owner => %L).', quote_ident(others[1]))
+                         ELSE 'Give them to one role with ALTER TABLE ... OWNER TO.' END;
+    END IF;
+
+    problems := ARRAY(SELECT m.problem FROM @extschema@.cadence_misfits m);
     IF cardinality(problems) > 0 THEN
         RAISE EXCEPTION 'the tables in schema % can not be adopted', '@extschema@'
             USING ERRCODE = 'datatype_mismatch',
@@ -48,8 +75,8 @@ BEGIN
                            prefix, item.table_name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
-        IF owner <> current_user THEN
-            EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, owner);
+        IF role <> current_user THEN
+            EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, role);
         END IF;
         -- default privileges (Supabase's, for one) must not hand out what row level security does not cover
         FOR grantee IN
@@ -107,9 +134,9 @@ BEGIN
 
     -- a table that is there already may be a copy: only cadence_arm() arms that
     IF armed_now THEN
-        INSERT INTO @extschema@.cadence_arming (cluster, database_oid)
-        SELECT s.system_identifier::text, d.oid::text
-        FROM pg_control_system() s, pg_database d WHERE d.datname = current_database();
+        INSERT INTO @extschema@.cadence_arming (cluster, database_oid, timeline)
+        SELECT s.system_identifier::text, d.oid::text, c.timeline_id
+        FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database();
     END IF;
 
     -- without that right, the resident worker finds out some seconds later
@@ -119,8 +146,9 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_create_tables() IS
+COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
-GRANT SELECT ON cadence_columns, cadence_table_constraints, cadence_misfits, cadence_missing_indexes TO PUBLIC;
+GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
+    @extschema@.cadence_missing_indexes TO PUBLIC;
 

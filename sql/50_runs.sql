@@ -8,39 +8,39 @@
 -- schema. Every statement of theirs has its index, whatever the statistics say.
 --
 
-CREATE FUNCTION cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
+CREATE FUNCTION @extschema@.cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
 RETURNS uuid
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_enroll(text, text, timestamptz, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_enroll(text, text, timestamptz, text) IS
 'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset. empresa: which company''s, where several have a cadence of that codigo and more than one knows the lead';
 
-CREATE FUNCTION cadence_pause(run uuid) RETURNS void
+CREATE FUNCTION @extschema@.cadence_pause(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_pause(uuid) IS
+COMMENT ON FUNCTION @extschema@.cadence_pause(uuid) IS
 'pauses a run that is ATIVA: nothing more is sent until cadence_resume(); a message that is under way is not called back';
 
-CREATE FUNCTION cadence_resume(run uuid) RETURNS void
+CREATE FUNCTION @extschema@.cadence_resume(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_resume(uuid) IS
+COMMENT ON FUNCTION @extschema@.cadence_resume(uuid) IS
 'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again';
 
-CREATE FUNCTION cadence_cancel(run uuid, motivo text) RETURNS void
+CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_cancel(uuid, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_cancel(uuid, text) IS
 'cancels a run that is ATIVA or PAUSADA, for good; motivo is kept in its event';
 
-CREATE FUNCTION cadence_settle(run uuid, sent boolean) RETURNS void
+CREATE FUNCTION @extschema@.cadence_settle(run uuid, sent boolean) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
-COMMENT ON FUNCTION cadence_settle(uuid, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_settle(uuid, boolean) IS
 'settles an uncertain attempt: sent = true moves the run on (its text was not kept, so lead_messages gets no row), false makes its step due again';
 

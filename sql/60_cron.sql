@@ -2,7 +2,7 @@
 -- pg_cron
 --
 
-CREATE FUNCTION cadence_schedule(schedule text DEFAULT '*/5 * * * *') RETURNS bigint
+CREATE FUNCTION @extschema@.cadence_schedule(schedule text DEFAULT '*/5 * * * *') RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -24,10 +24,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_schedule(text) IS
+COMMENT ON FUNCTION @extschema@.cadence_schedule(text) IS
 'creates or changes the pg_cron job cadence-runner-cron, which runs cadence_run(''CRON''), and returns its number';
 
-CREATE FUNCTION cadence_unschedule() RETURNS boolean
+CREATE FUNCTION @extschema@.cadence_unschedule() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -50,10 +50,10 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_unschedule() IS
+COMMENT ON FUNCTION @extschema@.cadence_unschedule() IS
 'removes the pg_cron job cadence-runner-cron of the calling role; false when there is none';
 
-CREATE FUNCTION cadence_cron_history(max int DEFAULT 20)
+CREATE FUNCTION @extschema@.cadence_cron_history(max int DEFAULT 20)
 RETURNS TABLE (runid bigint, job_pid int, status text, return_message text,
                start_time timestamptz, end_time timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -74,6 +74,6 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION cadence_cron_history(int) IS
+COMMENT ON FUNCTION @extschema@.cadence_cron_history(int) IS
 'what pg_cron recorded of the job''s last runs, the newest first';
 

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 
 #include "base/settings.h"
+#include "schema/arming.h"
 #include "server/registry.h"
 #include "server/resident.h"
 
@@ -29,6 +30,7 @@ _PG_init(void)
 	/* pg_upgrade starts a server to restore a schema, not to send anything */
 	if (process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
 	{
+		cadence_arming_preload();
 		cadence_registry_install();
 		cadence_supervisor_register();
 	}

@@ -24,10 +24,12 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/pidfile.h"
 
 #include "base/interrupt.h"
 
@@ -152,13 +154,33 @@ cadence_interrupts_set_starter(pg_atomic_uint32 *gone)
 	starter_gone = gone;
 }
 
+/* The server says so in its lock file before it says it to anybody. */
+static bool
+server_is_stopping(void)
+{
+	FILE *file = AllocateFile("postmaster.pid", "r");
+	char line[MAXPGPATH];
+	int n = 0;
+
+	if (file == NULL)
+		return true;
+	while (n < LOCK_FILE_LINE_PM_STATUS && fgets(line, sizeof(line), file) != NULL)
+		n++;
+	FreeFile(file);
+	return n == LOCK_FILE_LINE_PM_STATUS &&
+		   strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+}
+
 /*
  * Whether what is under way is to be broken off: by a shutdown, or somebody who
- * has ended this process. A starter that is gone only wants nothing more.
+ * has ended this process. A starter that is gone only wants nothing more; in a
+ * shutdown it may be gone first, and its signal be the only one that comes.
  */
 bool
 cadence_stop_is_urgent(void)
 {
+	if (stop_requested && !stop_is_urgent && server_is_stopping())
+		stop_is_urgent = true;
 	return stop_is_urgent;
 }
 

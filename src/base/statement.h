@@ -22,6 +22,12 @@
 #define JSON_TEXT "OPERATOR(pg_catalog.->>)"
 #define NOW "pg_catalog.now()"
 
+/* A column as text, NULL where that has more than so many bytes: its length costs nothing, its
+ * value may. */
+#define SHORT_TEXT(column, max)                                                                  \
+	"CASE WHEN pg_catalog.octet_length(" column "::pg_catalog.text) " LE " " max " THEN " column \
+	"::pg_catalog.text END"
+
 typedef struct Statement
 {
 	const char *what; /* its name, also in an error's text */
@@ -49,10 +55,6 @@ typedef struct Statement
 #define ROWS_STATEMENT(purpose, text, result) \
 	((Statement){                             \
 		.what = (purpose), .sql = (text), .expected = (result), .context = CurrentMemoryContext})
-
-/* What a statement's columns must be: its reader takes the values as such. */
-#define STATEMENT_RETURNS(statement, resulttypes) \
-	((statement).returns = (resulttypes), (statement).nreturns = lengthof(resulttypes))
 
 /* What a statement's columns must be: its reader takes the values as such. */
 #define STATEMENT_RETURNS(statement, resulttypes) \

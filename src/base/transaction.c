@@ -134,6 +134,15 @@ cadence_xact_set_check(CadenceTransactionCheck check)
 }
 
 /*
+ * Bounds what follows in the transaction; again, after a part of it had less.
+ */
+void
+cadence_xact_arm_timeout(void)
+{
+	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT_MS);
+}
+
+/*
  * Opens a transaction with a snapshot and an SPI connection. activity is what
  * pg_stat_activity shows meanwhile.
  */
@@ -151,7 +160,7 @@ cadence_xact_begin(const struct CadenceTables *tables, const char *activity)
 	StartTransactionCommand();
 	cadence_set_cancellable(true);
 	guc_level = NewGUCNestLevel();
-	enable_timeout_after(STATEMENT_TIMEOUT, TRANSACTION_TIMEOUT_MS);
+	cadence_xact_arm_timeout();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));

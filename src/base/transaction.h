@@ -19,6 +19,7 @@ extern int cadence_use_text_format(void);
 extern void cadence_session_quiet(void);
 extern void cadence_session_hurry(void);
 extern void cadence_xact_begin(const struct CadenceTables *tables, const char *activity);
+extern void cadence_xact_arm_timeout(void);
 extern void cadence_xact_fire_deferred(void);
 extern void cadence_xact_commit(void);
 extern void cadence_xact_abort(void);

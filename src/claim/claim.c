@@ -114,30 +114,36 @@ static const Oid held_returns[] = {UUIDOID, TEXTOID, INT4OID};
  * company's own (par: channel and company), or one for any company (canal),
  * where the company has none of its own (served).
  */
+#define CANAL SHORT_TEXT("x.canal", "100")
+
 static char *
 past_blocked_sql(const CadenceTables *t)
 {
 	return psprintf(
-		"AND NOT EXISTS (SELECT FROM (SELECT pg_catalog.upper(x.canal::text) AS canal, "
-		"pg_catalog.concat(pg_catalog.upper(x.canal::text), ' '::text, r.empresa::text) "
-		"AS par FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
-		"AND x.ordem " GE " r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s "
-		"WHERE s.par " EQ " " ANY_BLOCKED("par") " OR (s.canal " EQ " " ANY_BLOCKED(
-			"canal") " AND NOT s.par " EQ " " ANY_BLOCKED("served") ")) ",
+		"AND NOT EXISTS (SELECT FROM (SELECT pg_catalog.upper(" CANAL ") AS canal, "
+		"pg_catalog.concat(pg_catalog.upper(" CANAL "), ' '::text, " SHORT_TEXT(
+			"r.empresa",
+			"1000") ") "
+					"AS par FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
+					"AND x.ordem " GE " r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s "
+					"WHERE s.par " EQ " " ANY_BLOCKED("par") " OR (s.canal " EQ " " ANY_BLOCKED(
+						"canal") " AND NOT s.par " EQ " " ANY_BLOCKED("served") ")) ",
 		t->steps);
 }
 
 static char *
 look_sql(const CadenceTables *t, int batch_size, const char *condition)
 {
-	return psprintf("SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, "
-					"r.claim_id IS NOT NULL, CASE WHEN pg_catalog.octet_length(r.lead_id::text) " LE
-					" 1000 THEN r.lead_id::text END FROM %s AS r "
+	return psprintf(
+		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, "
+		"r.claim_id IS NOT NULL, " SHORT_TEXT(
+			"r.lead_id",
+			"1000") " FROM %s AS r "
 					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
 					"AND (r.next_run_at, r.id) " GT " ($2, $3) "
 					"AND NOT r.id " EQ " ANY (ARRAY(SELECT f.id FROM " REFUSED_NAME " AS f)) "
 					"%sORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
-					t->runs, condition, batch_size);
+		t->runs, condition, batch_size);
 }
 
 static char *
@@ -188,9 +194,10 @@ held_sql(const CadenceTables *t)
 
 	return psprintf(
 		"WITH open AS MATERIALIZED (SELECT r.id " DUE_RUNS " FOR UPDATE SKIP LOCKED) "
-		"SELECT d.id::uuid, d.lead_id::text, LEAST(d.next_step_ordem, 2147483647)::int4 FROM "
-		"(SELECT r.id, r.lead_id, r.next_step_ordem " DUE_RUNS ") AS d "
-		"WHERE NOT EXISTS (SELECT FROM open AS o WHERE o.id " EQ " d.id)",
+		"SELECT d.id::uuid, " SHORT_TEXT("d.lead_id", "1000") ", " CLAMPED_INT(
+			"d.next_step_ordem") " FROM "
+								 "(SELECT r.id, r.lead_id, r.next_step_ordem " DUE_RUNS ") AS d "
+								 "WHERE NOT EXISTS (SELECT FROM open AS o WHERE o.id " EQ " d.id)",
 		t->runs, HELD_MAX, t->runs, HELD_MAX);
 }
 
@@ -219,7 +226,7 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 
 /*
  * Prepares claims of runs that are due at due_until, in the current memory
- * context.
+ * context, inside a transaction.
  */
 CadenceClaims *
 cadence_claims_create(const CadenceTables *t, TimestampTz due_until, int batch_size)

@@ -381,6 +381,22 @@ claiming_wants_recheck(const Claiming *c)
 		   GetCurrentTimestamp() - c->sender->checked_at >= RECHECK_US;
 }
 
+bool
+claiming_may_recheck(const Claiming *c)
+{
+	return GetCurrentTimestamp() >= c->recheck_not_before;
+}
+
+/* A lock may be gone the next time. Anything else will not, and ends the execution. */
+void
+claiming_recheck_failed(Claiming *c, ErrorData *error)
+{
+	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested())
+		ThrowErrorData(error);
+	c->recheck_not_before = GetCurrentTimestamp() + RECHECK_US;
+	FreeErrorData(error);
+}
+
 /*
  * Gives back what is no longer wanted, or can not be sent in time any more: the
  * next execution that finds such a run due sees why.

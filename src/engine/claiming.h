@@ -30,6 +30,7 @@ typedef struct Claiming
 	CadenceAbandoned *abandoned;
 	CadenceResolver *resolver;
 	MemoryContext recheck;
+	TimestampTz recheck_not_before;
 	bool patient;  /* goes on after any number of conflicts */
 	bool ahead;	   /* asks when the next run is due, where there is none */
 	bool ended[2]; /* by kind of look: nothing due and free was left behind the last one */
@@ -73,7 +74,9 @@ extern void claiming_accept(ClaimAttempt *attempt);
 extern bool claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error);
 extern void claiming_failed(ClaimAttempt *attempt, ErrorData *error);
 extern bool claiming_wants_recheck(const Claiming *claiming);
+extern bool claiming_may_recheck(const Claiming *claiming);
 extern void claiming_recheck(Claiming *claiming);
+extern void claiming_recheck_failed(Claiming *claiming, ErrorData *error);
 extern void claiming_release_abandoned(Claiming *claiming, TimestampTz due);
 extern void claiming_report_held(Claiming *claiming);
 extern void claiming_check_sending(const CadenceTables *tables);

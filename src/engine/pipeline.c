@@ -118,12 +118,6 @@ record_and_claim(Pipeline *p, bool record, ClaimWanted kind)
 	FreeErrorData(error);
 }
 
-static void
-recheck(Pipeline *p)
-{
-	claiming_recheck(&p->claiming);
-}
-
 /* ---- the turn ---------------------------------------------------------------------------- */
 
 bool
@@ -132,14 +126,34 @@ pipeline_is_busy(const Pipeline *p)
 	return p->sender.queue.waiting > 0 || sender_in_flight(&p->sender) > 0 || p->recording.n > 0;
 }
 
-/*
- * Starts what waits, unless it has to be looked at first: a lock may be in the
- * way of that, and what was not looked at again is not sent.
- */
+/* Looks again at what waits; false where a lock is in the way, for a while. */
+static bool
+recheck(Pipeline *p)
+{
+	ErrorData *volatile error = NULL;
+
+	if (!claiming_may_recheck(&p->claiming))
+		return false;
+	PG_TRY();
+	{
+		claiming_recheck(&p->claiming);
+	}
+	PG_CATCH();
+	{
+		error = pipeline_catch(p);
+	}
+	PG_END_TRY();
+	if (error != NULL)
+		claiming_recheck_failed(&p->claiming, error);
+	return error == NULL;
+}
+
+/* Starts what waits, unless it has to be looked at first: what was not is not sent. */
 static void
 start_waiting(Pipeline *p)
 {
-	if (!claiming_wants_recheck(&p->claiming) || pipeline_try(p, recheck))
+	p->sender.held = claiming_wants_recheck(&p->claiming) && !recheck(p);
+	if (!p->sender.held)
 		sender_start(&p->sender);
 }
 
@@ -168,7 +182,7 @@ pipeline_wait(Pipeline *p, int at_most_ms)
 {
 	at_most_ms = claiming_wait_ms(&p->claiming, at_most_ms);
 	sender_wait(&p->sender, recording_wait_ms(&p->recording, at_most_ms));
-	if (p->sender.queue.waiting > 0 && !claiming_wants_recheck(&p->claiming))
+	if (p->sender.queue.waiting > 0 && !p->sender.held && !claiming_wants_recheck(&p->claiming))
 	{
 		sender_start(&p->sender);
 		sender_poke(&p->sender);
@@ -192,6 +206,7 @@ pipeline_read_clock(Pipeline *p)
 	p->recording.not_before = Min(p->recording.not_before, now + USECS_PER_SEC);
 	p->sender.checked_at = Min(p->sender.checked_at, now);
 	p->claiming.not_before = Min(p->claiming.not_before, now);
+	p->claiming.recheck_not_before = Min(p->claiming.recheck_not_before, now);
 	cadence_queue_clock_went_back(&p->sender.queue, now);
 	return true;
 }

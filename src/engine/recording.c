@@ -263,7 +263,7 @@ recording_settle(Recording *r, bool all)
 void
 recording_write(Recording *r)
 {
-	cadence_record(r->recorder, r->steps, r->n);
+	cadence_record(r->recorder, r->steps, r->n, RECORD_ALL);
 }
 
 /*

@@ -224,7 +224,7 @@ sender_wait(Sender *s, int at_most_ms)
 
 	if (s->queue.waiting > 0)
 		at_most_ms = Min(at_most_ms, WAITING_MS);
-	if (!recording_is_full(s->recording))
+	if (!recording_is_full(s->recording) && !s->held)
 		at_most_ms = cadence_queue_wait_ms(&s->queue, now, at_most_ms);
 	report_activity(s, now);
 	if (s->dispatcher == NULL)

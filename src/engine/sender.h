@@ -24,6 +24,7 @@ typedef struct Sender
 	CadenceQueue queue;
 	int max_in_flight;
 	TimestampTz checked_at; /* when every waiting step was last known to be wanted */
+	bool held;				/* they are to be looked at first, and can not be for the moment */
 	TimestampTz published_at;
 } Sender;
 

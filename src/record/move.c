@@ -30,6 +30,7 @@
 #include "base/rowset.h"
 #include "base/statement.h"
 #include "record/move.h"
+#include "schema/key.h"
 
 struct CadenceMover
 {
@@ -148,7 +149,7 @@ look_sql(const CadenceTables *t)
 		"SELECT s.template_codigo::text, n.ordem::int4, n.offset_minutos::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO') IS TRUE, "
 		"e.detalhes::jsonb, e.created_at::timestamptz, "
-		"EXISTS (SELECT FROM %s AS o WHERE o.lead_id " EQ " r.lead_id "
+		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id) "
 		"FROM %s AS r "
 		"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
@@ -162,7 +163,8 @@ look_sql(const CadenceTables *t)
 		"AND x.detalhes " JSON_TEXT " 'tardio' IS NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
 		"WHERE r.id " EQ " $1",
-		t->runs, t->runs, t->steps, t->steps, t->events);
+		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"), t->runs,
+		t->steps, t->steps, t->events);
 }
 
 /*

@@ -225,10 +225,12 @@ insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 }
 
 /*
- * Writes one piece of the record of some steps, inside the caller's transaction.
+ * Writes a piece of the record of some steps, or all of it, inside the caller's
+ * transaction. Each step's transition and lost are set; recorded is the caller's
+ * to set, after the commit.
  */
 void
-cadence_record_piece(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
+cadence_record(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
 {
 	if (piece == RECORD_ALL || piece == RECORD_MOVE)
 	{
@@ -245,16 +247,6 @@ cadence_record_piece(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece
 }
 
 /*
- * Records a batch inside the caller's transaction. Each step's
- * transition and lost are set; recorded is the caller's to set, after the commit.
- */
-void
-cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	cadence_record_piece(r, steps, n, RECORD_ALL);
-}
-
-/*
  * The last chance before a stop, with a table locked: the runs' moves and the
  * events, so that what was sent is not sent again. The message rows are lost,
  * and the events say so.
@@ -265,6 +257,6 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (int i = 0; i < n; i++)
 		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->record_problem == NULL)
 			steps[i]->record_problem = "the message row could not be written before the stop";
-	cadence_record_piece(r, steps, n, RECORD_MOVE);
-	cadence_record_piece(r, steps, n, RECORD_EVENTS);
+	cadence_record(r, steps, n, RECORD_MOVE);
+	cadence_record(r, steps, n, RECORD_EVENTS);
 }

@@ -23,9 +23,8 @@ typedef enum RecordPiece
 } RecordPiece;
 
 extern CadenceRecorder *cadence_recorder_create(const CadenceTables *tables);
-extern void cadence_record(CadenceRecorder *recorder, CadenceStep **steps, int n);
-extern void cadence_record_piece(CadenceRecorder *recorder, CadenceStep **steps, int n,
-								 RecordPiece piece);
+extern void cadence_record(CadenceRecorder *recorder, CadenceStep **steps, int n,
+						   RecordPiece piece);
 extern void cadence_record_essentials(CadenceRecorder *recorder, CadenceStep **steps, int n);
 extern bool cadence_record_one_by_one(CadenceRecorder *recorder, CadenceStep **steps, int n);
 

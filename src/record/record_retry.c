@@ -31,11 +31,15 @@
 /* A trigger that takes longer has its row tried alone. */
 #define TRY_TIMEOUT_MS 1000
 
+/* What is not recorded after this time waits for another transaction: leases end meanwhile. */
+#define RETRY_US (10 * USECS_PER_SEC)
+
 typedef struct Retry
 {
 	CadenceRecorder *recorder;
 	CadenceStep **steps;
 	RecordPiece piece;
+	TimestampTz until;
 	int unsettled;
 } Retry;
 
@@ -45,9 +49,12 @@ record_some(void *arg, int first, int n)
 {
 	Retry *retry = arg;
 
+	if (GetCurrentTimestamp() >= retry->until)
+		return;
 	enable_timeout_after(STATEMENT_TIMEOUT, TRY_TIMEOUT_MS);
-	cadence_record_piece(retry->recorder, &retry->steps[first], n, retry->piece);
+	cadence_record(retry->recorder, &retry->steps[first], n, retry->piece);
 	cadence_xact_fire_deferred();
+	cadence_xact_arm_timeout();
 	for (int i = first; retry->piece == RECORD_ALL && i < first + n; i++)
 		retry->steps[i]->recorded = true;
 }
@@ -55,7 +62,7 @@ record_some(void *arg, int first, int n)
 static ErrorData *
 try_piece(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
 {
-	Retry retry = {.recorder = r, .steps = &step, .piece = piece};
+	Retry retry = {.recorder = r, .steps = &step, .piece = piece, .until = DT_NOEND};
 
 	return cadence_try(record_some, &retry, 0, 1);
 }
@@ -157,12 +164,16 @@ put_unrecorded_last(CadenceStep **steps, int n)
 bool
 cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	Retry retry = {.recorder = r, .steps = steps, .piece = RECORD_ALL};
+	Retry retry = {.recorder = r,
+				   .steps = steps,
+				   .piece = RECORD_ALL,
+				   .until = GetCurrentTimestamp() + RETRY_US};
 	int nrecorded;
 
 	for (int i = 0; i < n; i++)
 		steps[i]->recorded = false;
 	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
+	cadence_xact_arm_timeout();
 	nrecorded = put_unrecorded_last(steps, n);
 	return nrecorded == n ||
 		   ((nrecorded > 0 || retry.unsettled < UNSETTLED_MAX) && !cadence_stop_requested());

@@ -157,8 +157,11 @@ first_name(const ContactColumns *c, HeapTuple row, char **value)
 		return false;
 	if (*value != NULL)
 	{
-		len = template_first_word(*value, &word);
+		char *nome = *value;
+
+		len = template_first_word(nome, &word);
 		*value = pnstrdup(word, len);
+		pfree(nome);
 	}
 	return true;
 }
@@ -183,15 +186,27 @@ read_value(const ContactColumns *c, HeapTuple row, const CadenceStep *step,
 	}
 }
 
+/* Values are given up; the step is given back, and has its turn in another batch. */
+static void
+give_back(const CadenceTemplate *t, CadenceStep *step)
+{
+	for (int i = 0; i < t->nvalues; i++)
+		if (t->sources[i] != SOURCE_EMPRESA && step->values[i] != NULL)
+			pfree((char *) step->values[i]);
+	step->outcome = OUTCOME_UNSENT;
+}
+
 /*
  * Reads what a step's template names of a contact's row, and finds out how long
- * its message is; why it can not be sent, or NULL.
+ * its message is; why it can not be sent, or NULL. Where the batch has no room
+ * for it, the step's outcome says so.
  */
 char *
 message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLookup *lookup,
 					CadenceStep *step)
 {
 	const CadenceTemplate *t = step->template;
+	size_t bytes = 0;
 
 	step->values = palloc(sizeof(char *) * Max(t->nvalues, 1));
 	for (int i = 0; i < t->nvalues; i++)
@@ -203,6 +218,12 @@ message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLoo
 			return psprintf("the contact's \"%.*s\" is longer than %d bytes", (int) part->name_len,
 							part->name, ROW_FIELD_MAX);
 		step->values[i] = value;
+		bytes += value != NULL ? strlen(value) : 0;
+	}
+	if (bytes > LARGE_TEXT && !step_lookup_has_room())
+	{
+		give_back(t, step);
+		return NULL;
 	}
 	step->message_len = template_render(t->parts, t->nparts, step->values, NULL);
 	if (step->message_len == 0)

@@ -149,12 +149,19 @@ resolve_template(const ContactColumns *c, HeapTuple row, CadenceStepLookup *foun
 						  psprintf("template \"%s\" does not exist in this company", codigo));
 	if (!found->template_is_active)
 		return unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
+	if (found->template_has_no_room)
+	{
+		step->outcome = OUTCOME_UNSENT;
+		return false;
+	}
 	step->template = message_template(c, found);
 	if (step->template->problem != NULL)
 		return unresolved(step, "TEMPLATE_INVALIDO",
 						  psprintf("template \"%s\": %s", codigo, step->template->problem));
 	problem = message_read_values(c, row, found, step);
-	return problem == NULL || unresolved(step, "TEMPLATE_INVALIDO", problem);
+	if (problem != NULL)
+		return unresolved(step, "TEMPLATE_INVALIDO", problem);
+	return step->outcome == OUTCOME_PENDING;
 }
 
 static bool
@@ -219,7 +226,8 @@ resolve(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found, Caden
 /*
  * Resolves steps, inside an SPI connection. A step's outcome stays
  * OUTCOME_PENDING when there is something to send, and is final otherwise, with
- * its reason. In the current memory context.
+ * its reason. In the current memory context. With no step at all, what keeps
+ * every step from being resolved is raised.
  */
 void
 cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
@@ -228,8 +236,6 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	HeapTuple *rows = palloc(sizeof(HeapTuple) * Max(n, 1));
 	SPITupleTable *contacts;
 
-	if (n == 0)
-		return;
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);

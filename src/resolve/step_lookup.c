@@ -16,12 +16,16 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/memutils.h"
 
 #include "base/row.h"
 #include "base/rowset.h"
 #include "base/statement.h"
 #include "resolve/step_lookup.h"
 #include "schema/key.h"
+
+/* What a batch may hold before large texts are left to the next one. */
+#define BATCH_BYTES_MAX (32 * 1024 * 1024)
 
 struct CadenceStepLookups
 {
@@ -56,9 +60,7 @@ static const Oid find_returns[] = {INT4OID, BOOLOID, BOOLOID, INT4OID, TEXTOID, 
 #define OFFSET "GREATEST(LEAST(n.offset_minutos, 2147483647), -2147483648)::int4"
 
 /* A word that is longer is no channel. */
-#define CHANNEL(column)                                                          \
-	"CASE WHEN pg_catalog.octet_length(" column "::pg_catalog.text) " LE " 100 " \
-	"THEN pg_catalog.upper(" column "::pg_catalog.text COLLATE pg_catalog.\"C\") END"
+#define CHANNEL(column) "pg_catalog.upper((" SHORT_TEXT(column, "100") ") COLLATE pg_catalog.\"C\")"
 
 static char *
 find_sql(const CadenceTables *t)
@@ -85,9 +87,7 @@ find_sql(const CadenceTables *t)
 					   "ON true",
 		t->cadences, t->steps, t->steps, t->templates,
 		cadence_key_is(t, "message_templates", "x", "codigo",
-					   "CASE WHEN pg_catalog.octet_length(s.template_codigo::pg_catalog.text) " LE
-					   " " CppAsString2(ROW_KEY_MAX) " THEN s.template_codigo::pg_catalog.text "
-													 "END"),
+					   SHORT_TEXT("s.template_codigo", CppAsString2(ROW_KEY_MAX))),
 		cadence_key_is(t, "message_templates", "x", "empresa", "r.empresa"), t->empresas,
 		cadence_key_is(t, "cadence_empresas", "x", "empresa", "r.empresa"));
 }
@@ -119,6 +119,29 @@ put_wanted(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_text(rows, step->empresa);
 }
 
+/*
+ * Whether the current memory context, a batch's, takes large texts. A batch is
+ * held until its last message is on its way, and there are several.
+ */
+bool
+step_lookup_has_room(void)
+{
+	return MemoryContextMemAllocated(CurrentMemoryContext, false) < BATCH_BYTES_MAX;
+}
+
+static void
+read_template(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
+{
+	char **text = &found->template_text;
+
+	if (row_read_text(desc, row, FOUND_TEMPLATE_TEXT, LARGE_TEXT, text))
+		return;
+	if (!step_lookup_has_room())
+		found->template_has_no_room = true;
+	else if (!row_read_text(desc, row, FOUND_TEMPLATE_TEXT, TEMPLATE_MAX_BYTES, text))
+		found->template_is_too_long = true;
+}
+
 /* What can not be sent is not read. */
 static void
 read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
@@ -136,8 +159,7 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->has_template = row_true(desc, row, FOUND_HAS_TEMPLATE);
 	found->template_is_active = row_true(desc, row, FOUND_TEMPLATE_IS_ACTIVE);
 	if (found->template_is_active)
-		found->template_is_too_long = !row_read_text(desc, row, FOUND_TEMPLATE_TEXT,
-													 TEMPLATE_MAX_BYTES, &found->template_text);
+		read_template(found, desc, row);
 	found->empresa_nome = row_text(desc, row, FOUND_EMPRESA_NOME, ROW_FIELD_MAX);
 }
 
@@ -164,7 +186,7 @@ by_key(const void *a, const void *b)
 static int
 make_lookups(CadenceStep **steps, int n, CadenceStepLookup **found, CadenceStepLookup **wanted)
 {
-	CadenceStepLookup *all = palloc0(sizeof(CadenceStepLookup) * n);
+	CadenceStepLookup *all = palloc0(sizeof(CadenceStepLookup) * Max(n, 1));
 	int nwanted = 0;
 
 	for (int i = 0; i < n; i++)
@@ -191,7 +213,7 @@ void
 cadence_step_lookups_find(CadenceStepLookups *lookups, CadenceStep **steps, int n,
 						  CadenceStepLookup **found)
 {
-	CadenceStepLookup **wanted = palloc(sizeof(*wanted) * n);
+	CadenceStepLookup **wanted = palloc(sizeof(*wanted) * Max(n, 1));
 	int nwanted = make_lookups(steps, n, found, wanted);
 	Rowset rows;
 

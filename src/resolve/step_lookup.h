@@ -30,6 +30,7 @@ typedef struct CadenceStepLookup
 	bool has_template;
 	bool template_is_active;
 	bool template_is_too_long;
+	bool template_has_no_room; /* now */
 	char *template_text;
 	char *empresa_nome;
 
@@ -37,6 +38,11 @@ typedef struct CadenceStepLookup
 } CadenceStepLookup;
 
 typedef struct CadenceStepLookups CadenceStepLookups;
+
+/* What is longer counts as large: it waits where a batch has no room for more. */
+#define LARGE_TEXT (4 * 1024)
+
+extern bool step_lookup_has_room(void);
 
 extern CadenceStepLookups *cadence_step_lookups_create(const CadenceTables *tables, bool in_query);
 extern void cadence_step_lookups_find(CadenceStepLookups *lookups, CadenceStep **steps, int n,

@@ -12,18 +12,20 @@
  *	  ones. global/pg_control is written in place for the whole life of a
  *	  cluster, so its inode number and its time of birth tell the copy from the
  *	  original, also where the original has moved to another host with its disk;
- *	- a standby is a copy, too, but once it is promoted it is on a timeline that
- *	  is newer than the one on which the tables were armed. It goes on by itself.
+ *	- a standby is a copy, too. Once it is promoted it is on a timeline that is
+ *	  newer than the one on which the tables were armed, and it goes on by itself;
+ *	- a backup that was recovered is on a newer timeline as well, but was not
+ *	  started as a standby: that is seen while this library is preloaded.
  *
  * A subscriber's copy of the runs never sends: its publisher does.
  *
- * Not told apart: a snapshot of the whole disk, and a backup that was recovered
- * to a new timeline.
+ * Not told apart: a snapshot of the whole disk.
  */
 #include "postgres.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -36,6 +38,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -46,7 +49,12 @@
 #include "utils/snapmgr.h"
 
 #include "schema/arming.h"
+#include "schema/extension.h"
+#include "schema/gate.h"
+#include "schema/owner.h"
 #include "base/statement.h"
+
+PG_FUNCTION_INFO_V1(cadence_arm);
 
 #define CONTROL_FILE "global/pg_control"
 
@@ -60,8 +68,18 @@ typedef struct Arming
 	char *cluster;
 	char *database;
 	char *control_file; /* NULL in a row that no execution has seen yet */
-	int timeline;
+	int timeline;		/* 0: unknown */
 } Arming;
+
+/* In this life of the server; every process has inherited it from the postmaster. */
+static bool started_as_standby = false;
+
+/* Called while the library is preloaded, before recovery ends. */
+void
+cadence_arming_preload(void)
+{
+	started_as_standby = access("standby.signal", F_OK) == 0;
+}
 
 static char *
 control_file_identity(void)
@@ -116,8 +134,7 @@ read_columns(TupleTableSlot *slot, Arming *row)
 	row->cluster = column_text(slot, "cluster");
 	row->database = column_text(slot, "database_oid");
 	row->control_file = column_text(slot, "control_file");
-	/* without one, nothing proves that this is a standby and no copy */
-	row->timeline = timeline != NULL ? pg_strtoint32(timeline) : PG_INT32_MAX;
+	row->timeline = timeline != NULL ? pg_strtoint32(timeline) : 0;
 }
 
 /*
@@ -166,9 +183,21 @@ same(const char *a, const char *b)
 static bool
 may_pin(const CadenceTables *t)
 {
-	return cadence_tables_are_owned(t, t->arming_oid) &&
+	return cadence_gate_trusts(t, cadence_tables_owner(t->arming_oid)) &&
 		   pg_class_aclcheck(t->arming_oid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK &&
 		   check_enable_rls(t->arming_oid, InvalidOid, true) != RLS_ENABLED;
+}
+
+static void
+execute(const char *sql, int nargs, const Oid *types, Datum *values, int expected)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int rc = SPI_execute_with_args(sql, nargs, (Oid *) types, values, NULL, false, 0);
+
+	MemoryContextSwitchTo(context);
+	if (rc != expected)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("writing cadence_arming failed: %s", SPI_result_code_string(rc))));
 }
 
 /* From now on, only this server, and whatever standby is promoted after it. */
@@ -177,14 +206,9 @@ pin(const CadenceTables *t, const Arming *this)
 {
 	static const Oid types[] = {TEXTOID, INT4OID};
 	Datum values[] = {CStringGetTextDatum(this->control_file), Int32GetDatum(this->timeline)};
-	char *sql = psprintf("UPDATE %s SET control_file = $1, timeline = $2", t->arming);
-	MemoryContext context = CurrentMemoryContext;
-	int rc = SPI_execute_with_args(sql, lengthof(types), (Oid *) types, values, NULL, false, 0);
 
-	MemoryContextSwitchTo(context);
-	if (rc != SPI_OK_UPDATE)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("writing cadence_arming failed: %s", SPI_result_code_string(rc))));
+	execute(psprintf("UPDATE %s SET control_file = $1, timeline = $2", t->arming), lengthof(types),
+			types, values, SPI_OK_UPDATE);
 }
 
 /* The time of birth counts where both know it: a kernel may begin to tell it. */
@@ -212,8 +236,14 @@ compare(const Arming *row, const Arming *this)
 	if (!same(row->database, this->database))
 		return psprintf("They were armed for the database with OID %s; this one has %s.",
 						row->database != NULL ? row->database : "(none)", this->database);
-	if (row->control_file != NULL && !same_control_file(row->control_file, this->control_file) &&
-		this->timeline <= row->timeline)
+	if (row->timeline != 0 && this->timeline > row->timeline && started_as_standby)
+		return NULL;
+	if (row->timeline != 0 && this->timeline != row->timeline)
+		return psprintf("They were armed on timeline %d, and this server is on timeline %d. Only "
+						"one that preloads cadence_runner, was started as a standby and has been "
+						"promoted since goes on by itself.",
+						row->timeline, this->timeline);
+	if (row->control_file != NULL && !same_control_file(row->control_file, this->control_file))
 		return pstrdup("This data directory is a copy of the one that they were armed in.");
 	return NULL;
 }
@@ -298,4 +328,51 @@ cadence_arming_check(const CadenceTables *t)
 				 errdetail("%s", problem), errhint(ARM_HINT, quote_identifier(t->schema_name))));
 	if ((!same(row.control_file, this.control_file) || row.timeline != this.timeline) && may_pin(t))
 		pin(t, &this);
+}
+
+static void
+write_row(const CadenceTables *t, const Arming *this, Oid by)
+{
+	static const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID};
+	Datum values[] = {CStringGetTextDatum(this->cluster), CStringGetTextDatum(this->database),
+					  CStringGetTextDatum(this->control_file), Int32GetDatum(this->timeline),
+					  CStringGetTextDatum(GetUserNameFromId(by, false))};
+
+	execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", t->arming), 0, NULL, NULL,
+			SPI_OK_UTILITY);
+	execute(psprintf("DELETE FROM %s", t->arming), 0, NULL, NULL, SPI_OK_DELETE);
+	execute(psprintf("INSERT INTO %s (cluster, database_oid, control_file, timeline, armed_by) "
+					 "VALUES ($1, $2, $3, $4, $5)",
+					 t->arming),
+			lengthof(types), types, values, SPI_OK_INSERT);
+}
+
+/*
+ * cadence_arm(): lets these tables send from here, and only from here.
+ *
+ * Errors: 42501 for who may not write to cadence_arming; 25006 on a standby;
+ * else what cadence_tables_load() says.
+ */
+Datum
+cadence_arm(PG_FUNCTION_ARGS)
+{
+	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
+	Oid user = GetUserId();
+	CadenceCaller caller;
+	Arming this;
+
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("cadence_arm()");
+	PreventCommandDuringRecovery("cadence_arm()");
+	if (pg_class_aclmask(t->arming_oid, user, ACL_INSERT | ACL_DELETE, ACLMASK_ALL) !=
+		(ACL_INSERT | ACL_DELETE))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, "cadence_arming");
+	this = here();
+	caller = cadence_owner_begin(cadence_tables_owner(t->arming_oid));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	write_row(t, &this, user);
+	SPI_finish();
+	cadence_owner_end(caller);
+	PG_RETURN_VOID();
 }

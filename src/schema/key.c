@@ -80,7 +80,7 @@ collate(Oid relation, AttrNumber number)
 
 /*
  * The condition that a column of a table, known by that alias, is a value of
- * type text, in the current memory context.
+ * type text, in the current memory context, inside a transaction.
  */
 char *
 cadence_key_is(const CadenceTables *tables, const char *table, const char *alias,

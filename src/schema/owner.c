@@ -1,6 +1,6 @@
 /*
  * owner.c
- *		Whether a worker may connect as the owner of the tables.
+ *		Acting as the owner of the tables.
  */
 #include "postgres.h"
 
@@ -8,6 +8,7 @@
 #include "catalog/pg_authid.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/syscache.h"
 
 #include "base/compat.h"
@@ -38,4 +39,40 @@ cadence_owner_check_connect(Oid owner)
 						errhint("Run ALTER ROLE %s LOGIN; it needs no password.",
 								quote_identifier(name))));
 	}
+}
+
+static void
+set_locally(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
+/*
+ * What is done for somebody else is done as the owner of the tables, in a
+ * security-restricted operation: what hangs on them gets nobody else's rights.
+ * After an error, the end of the transaction brings the caller back.
+ */
+CadenceCaller
+cadence_owner_begin(Oid owner)
+{
+	CadenceCaller caller = {.guc_level = NewGUCNestLevel()};
+
+	GetUserIdAndSecContext(&caller.user, &caller.security);
+	SetUserIdAndSecContext(owner, caller.security | SECURITY_LOCAL_USERID_CHANGE |
+									  SECURITY_RESTRICTED_OPERATION);
+	set_locally("search_path", "pg_catalog, pg_temp");
+	/* a policy that would hide rows is an error, and not nothing */
+	set_locally("row_security", "off");
+	/* every statement of ours has its index: see init_session() */
+	set_locally("enable_seqscan", "off");
+	set_locally("enable_bitmapscan", "off");
+	return caller;
+}
+
+void
+cadence_owner_end(CadenceCaller caller)
+{
+	AtEOXact_GUC(false, caller.guc_level);
+	SetUserIdAndSecContext(caller.user, caller.security);
 }

@@ -13,6 +13,7 @@
 #include "utils/syscache.h"
 
 #include "base/transaction.h"
+#include "schema/gate.h"
 #include "schema/tables.h"
 
 #define CREATE_TABLES_HINT \
@@ -37,7 +38,7 @@ qualified(CadenceTables *tables, int number, const char *name)
 	return quote_qualified_identifier(tables->schema_name, name);
 }
 
-static const char *const table_names[] = {
+const char *const cadence_table_names[] = {
 	"cadences",			 "cadence_steps",	  "lead_contacts",
 	"message_templates", "lead_cadence_runs", "lead_cadence_events",
 	"lead_messages",	 "cadence_empresas",  "cadence_runner_logs",
@@ -49,9 +50,9 @@ static const char *const table_names[] = {
 const char *
 cadence_tables_missing(Oid schema)
 {
-	for (size_t i = 0; i < lengthof(table_names); i++)
-		if (!OidIsValid(get_relname_relid(table_names[i], schema)))
-			return table_names[i];
+	for (size_t i = 0; i < lengthof(cadence_table_names); i++)
+		if (!OidIsValid(get_relname_relid(cadence_table_names[i], schema)))
+			return cadence_table_names[i];
 	return NULL;
 }
 
@@ -81,8 +82,8 @@ has_word(const CadenceTables *tables, const char *table, const char *column, con
 		   SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(word));
 }
 
-static Oid
-owner_of(Oid relation)
+Oid
+cadence_tables_owner(Oid relation)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Oid owner = InvalidOid;
@@ -99,14 +100,14 @@ owner_of(Oid relation)
  * Looks the tables of a schema up, in the current memory context.
  *
  * Errors: 42P01 or 42703 with cadence_create_tables() in the hint when a table
- * or one of our own columns is missing.
+ * or one of our own columns is missing; else what the gate says.
  */
 CadenceTables *
 cadence_tables_load(Oid schema)
 {
 	CadenceTables *t = palloc0(sizeof(*t));
 
-	cadence_xact_set_check(cadence_tables_check_owner);
+	cadence_xact_set_check(cadence_gate_check);
 	t->schema = schema;
 	t->schema_name = get_namespace_name(schema);
 	if (t->schema_name == NULL)
@@ -127,7 +128,7 @@ cadence_tables_load(Oid schema)
 	t->arming = quote_qualified_identifier(t->schema_name, "cadence_arming");
 
 	t->runs_oid = find_table(t, "lead_cadence_runs");
-	t->owner = owner_of(t->runs_oid);
+	t->owner = cadence_tables_owner(t->runs_oid);
 
 	/* ours, and a sign that the installation was adopted */
 	column_type(t, "lead_cadence_runs", "attempts");
@@ -141,52 +142,6 @@ cadence_tables_load(Oid schema)
 	t->message_estado_type = column_type(t, "lead_messages", "estado");
 	t->log_trigger_type = column_type(t, "cadence_runner_logs", "trigger_source");
 	t->log_knows_worker = has_word(t, "cadence_runner_logs", "trigger_source", "WORKER");
+	cadence_gate_open(t);
 	return t;
-}
-
-/*
- * Whoever owns a table decides what its triggers, rules and defaults do when we
- * write to it. That must be nobody who is not the worker's own role anyway.
- */
-bool
-cadence_tables_are_owned(const CadenceTables *tables, Oid relation)
-{
-	Oid owner = owner_of(relation);
-
-	return owner == tables->owner || !OidIsValid(owner) || is_member_of_role(owner, tables->owner);
-}
-
-static void
-check_table_owner(const CadenceTables *tables, Oid relation)
-{
-	if (!cadence_tables_are_owned(tables, relation))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("table \"%s\" does not belong to the owner of lead_cadence_runs",
-							   get_rel_name(relation)),
-						errdetail("Its triggers would run with the rights of role \"%s\".",
-								  GetUserNameFromId(tables->owner, false)),
-						errhint("Give it to that role with ALTER TABLE ... OWNER TO.")));
-}
-
-/*
- * The worker connected as the owner that it found at its start: when the table
- * has changed hands since, going on would run the new owner's triggers with
- * the old owner's rights.
- */
-void
-cadence_tables_check_owner(const CadenceTables *tables)
-{
-	Oid owner = owner_of(tables->runs_oid);
-
-	if (!OidIsValid(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table %s was dropped", tables->runs),
-				 errhint("Run the execution again after cadence_create_tables().")));
-	if (owner != GetSessionUserId() || owner != GetUserId())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the owner of table %s has changed during the execution", tables->runs),
-				 errhint("Start a new execution: it connects as the new owner.")));
-	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
-		check_table_owner(tables, tables->oids[i]);
 }

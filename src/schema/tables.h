@@ -10,13 +10,18 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #define CADENCE_TABLE_COUNT 10
+#define CADENCE_TABLE_TEMPLATES 3
+#define CADENCE_TABLE_EMPRESAS 7
 
 typedef struct CadenceTables
 {
 	Oid schema;
 	Oid runs_oid;
 	Oid oids[CADENCE_TABLE_COUNT]; /* of all that are worked on */
+	List *columns;				   /* of these, as the gate found them */
 	Oid arming_oid;
 	Oid owner; /* of the runs */
 	char *schema_name;
@@ -45,9 +50,11 @@ typedef struct CadenceTables
 	bool log_knows_worker; /* false: that is an enum without WORKER */
 } CadenceTables;
 
+/* as in oids, and then cadence_arming */
+extern const char *const cadence_table_names[];
+
 extern const char *cadence_tables_missing(Oid schema);
 extern CadenceTables *cadence_tables_load(Oid schema);
-extern bool cadence_tables_are_owned(const CadenceTables *tables, Oid relation);
-extern void cadence_tables_check_owner(const CadenceTables *tables);
+extern Oid cadence_tables_owner(Oid relation);
 
 #endif

@@ -115,11 +115,13 @@ create_claims(Service *s)
 {
 	MemoryContext old;
 
+	cadence_xact_begin(s->pipeline.tables, "cadence_runner: starting");
 	MemoryContextReset(s->claims);
 	old = MemoryContextSwitchTo(s->claims);
 	s->batch_size = cadence_batch_size;
 	s->pipeline.claiming.claims = cadence_claims_create(s->pipeline.tables, s->now, s->batch_size);
 	MemoryContextSwitchTo(old);
+	cadence_xact_commit();
 }
 
 static void

@@ -23,6 +23,7 @@
 #include "record/event.h"
 #include "record/move.h"
 #include "schema/extension.h"
+#include "schema/key.h"
 
 PG_FUNCTION_INFO_V1(cadence_enroll);
 
@@ -51,15 +52,18 @@ find_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"SELECT c.id, c.empresa, c.ativo, EXISTS (SELECT FROM %s AS k "
-		"WHERE k.lead_id " EQ " $2 AND k.empresa::text " EQ " c.empresa), "
+		"WHERE %s AND %s), "
 		"" CADENCE_KEY(
 			"c.id") " "
 					"FROM (SELECT DISTINCT ON (x.empresa::text) x.id::uuid, x.empresa::text, "
-					"COALESCE(x.ativo, true) AS ativo FROM %s AS x WHERE x.codigo " EQ " $1 "
-					"AND ($3 IS NULL OR x.empresa::text " EQ " $3) "
+					"COALESCE(x.ativo, true) AS ativo FROM %s AS x WHERE %s "
+					"AND ($3 IS NULL OR %s) "
 					"ORDER BY x.empresa::text, x.updated_at DESC NULLS LAST) AS c "
 					"ORDER BY c.empresa",
-		t->contacts, t->cadences);
+		t->contacts, cadence_key_is(t, "lead_contacts", "k", "lead_id", "$2"),
+		cadence_key_is(t, "lead_contacts", "k", "empresa", "c.empresa"), t->cadences,
+		cadence_key_is(t, "cadences", "x", "codigo", "$1"),
+		cadence_key_is(t, "cadences", "x", "empresa", "$3"));
 }
 
 enum
@@ -90,9 +94,9 @@ enum
 static char *
 active_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT 1 FROM %s AS r WHERE r.lead_id " EQ " $1 AND r.cadence_id " EQ " $2 "
+	return psprintf("SELECT 1 FROM %s AS r WHERE %s AND r.cadence_id " EQ " $2 "
 					"AND r.status " EQ " 'ATIVA'",
-					t->runs);
+					t->runs, cadence_key_is(t, "lead_cadence_runs", "r", "lead_id", "$1"));
 }
 
 static char *

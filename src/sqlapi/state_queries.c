@@ -8,18 +8,20 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "base/statement.h"
 #include "schema/arming.h"
 #include "schema/extension.h"
+#include "schema/owner.h"
 #include "schema/tables.h"
 #include "sqlapi/state_queries.h"
 
@@ -110,29 +112,11 @@ keep(MemoryContext context, const char *text)
 }
 
 static void
-set_locally(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-							 false);
-}
-
-static void
 read_as_owner(const CadenceTables *t, CadenceState *s)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Oid user;
-	int security;
-	int level = NewGUCNestLevel();
+	CadenceCaller caller = cadence_owner_begin(t->owner);
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(t->owner,
-						   security | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	set_locally("search_path", "pg_catalog, pg_temp");
-	/* a policy that would hide runs is an error, and not nothing due */
-	set_locally("row_security", "off");
-	/* each part of it has its index: see cadence_session_init() */
-	set_locally("enable_seqscan", "off");
-	set_locally("enable_bitmapscan", "off");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 	query(t, s);
@@ -140,23 +124,56 @@ read_as_owner(const CadenceTables *t, CadenceState *s)
 	if (!RecoveryInProgress())
 		s->not_armed = keep(context, cadence_arming_problem(t));
 	SPI_finish();
-	AtEOXact_GUC(false, level);
-	SetUserIdAndSecContext(user, security);
+	cadence_owner_end(caller);
 }
 
-/*
- * Reads the state, in the current memory context; why it can not,
- * otherwise.
- */
-char *
-cadence_state_read(CadenceState *s)
+/* A missing table, what the gate refuses, or an error of the reading itself. */
+static char *
+read_or_say(CadenceState *s)
 {
 	Oid schema = cadence_extension_schema();
 	const char *missing = cadence_tables_missing(schema);
 
-	memset(s, 0, sizeof(*s));
 	if (missing != NULL)
 		return psprintf("table %s does not exist: call cadence_create_tables()", missing);
 	read_as_owner(cadence_tables_load(schema), s);
 	return NULL;
+}
+
+/*
+ * Reads the state, in the current memory context; why it can not, otherwise.
+ *
+ * That is told and not raised: who asks what is wrong shall hear the rest, too.
+ */
+char *
+cadence_state_read(CadenceState *s)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char *volatile problem = NULL;
+
+	memset(s, 0, sizeof(*s));
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		problem = read_or_say(s);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		problem = error->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return problem;
 }

@@ -124,7 +124,7 @@ SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM lead_cadence_runs WHERE status = 'ATIVA' AND next_run_at <= now() ORDER BY next_run_at, id LIMIT 500;
 RESET enable_seqscan;
 
--- the most recently updated row counts
+-- the most recently updated row counts; of templates, of the active ones
 SELECT id, p ->> 'destinatario' AS destinatario, p ->> 'mensagem' AS mensagem, p ->> 'codigo' AS codigo, p ->> 'erro' AS erro
 FROM lead_cadence_runs r, cadence_preview(r.id) AS p ORDER BY id;
 

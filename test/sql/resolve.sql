@@ -256,6 +256,28 @@ END $$;
 SELECT rtrim(left(lead_id, 4), '0123456789') AS lead, e.detalhes ->> 'codigo' AS codigo, count(*) FROM lead_cadence_runs r
 LEFT JOIN lead_cadence_events e ON e.lead_cadence_run_id = r.id GROUP BY 1, 2 ORDER BY 1, 2;
 
+
+-- a batch of large texts is taken as far as there is room; what is left is due as before, and nobody else waits
+DELETE FROM lead_cadence_events;
+DELETE FROM lead_cadence_runs;
+DELETE FROM lead_contacts;
+DELETE FROM message_templates;
+DELETE FROM cadence_steps;
+DELETE FROM cadences;
+INSERT INTO cadences (id, empresa, codigo)
+SELECT ('c0000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'ACME', 'C' || n FROM generate_series(1, 101) AS n;
+INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) SELECT id, 1, 'WHATSAPP', codigo FROM cadences;
+INSERT INTO message_templates (empresa, codigo, conteudo) SELECT 'ACME', codigo, long(1048576) FROM cadences;
+UPDATE message_templates SET conteudo = 'Oi' WHERE codigo = 'C101';
+INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('l1', 'ACME', '1');
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
+SELECT 'l1', 'ACME', id, 1, date_trunc('day', now()) FROM cadences;
+SELECT (summary ->> 'total')::int BETWEEN 20 AND 40 AS total, (summary -> 'total') = (summary -> 'errors') AS all_failed FROM (SELECT cadence_run('TEST') -> 'summary' AS summary) AS x;
+SELECT count(*) FILTER (WHERE next_run_at = date_trunc('day', now()) AND attempts = 0) BETWEEN 60 AND 80 AS due_as_before, count(*) FILTER (WHERE claim_id IS NOT NULL) AS claimed,
+       bool_or(next_run_at > now()) FILTER (WHERE cadence_id::text LIKE '%101') AS small_one_was_tried FROM lead_cadence_runs;
+DO $$ BEGIN FOR i IN 1 .. 5 LOOP PERFORM cadence_run('TEST'); END LOOP; END $$;
+SELECT count(*) FROM lead_cadence_runs WHERE next_run_at <= now();
+
 RESET search_path;
 DROP SERVER regress_zap, regress_mail;
 DROP EXTENSION cadence_runner;

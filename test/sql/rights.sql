@@ -12,7 +12,7 @@ CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
 GRANT CREATE, USAGE ON SCHEMA cadence TO regress_cadence_crm;
 GRANT USAGE ON SCHEMA cadence TO regress_cadence_runner, regress_cadence_reader, regress_cadence_anon;
-GRANT EXECUTE ON FUNCTION cadence.cadence_create_tables() TO regress_cadence_crm;
+GRANT EXECUTE ON FUNCTION cadence.cadence_create_tables(regrole) TO regress_cadence_crm;
 SET ROLE regress_cadence_crm;
 SELECT cadence.cadence_create_tables();
 INSERT INTO cadence.cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'UMA');

@@ -103,7 +103,7 @@ GRANT USAGE ON SCHEMA cadence TO regress_cadence_crm, regress_cadence_else;
 SET ROLE regress_cadence_crm;
 SELECT cadence.cadence_create_tables();
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION cadence.cadence_create_tables() TO regress_cadence_crm, regress_cadence_else;
+GRANT EXECUTE ON FUNCTION cadence.cadence_create_tables(regrole) TO regress_cadence_crm, regress_cadence_else;
 SET ROLE regress_cadence_crm;
 SELECT cadence.cadence_create_tables();
 RESET ROLE;
@@ -121,6 +121,7 @@ RESET ROLE;
 -- a superuser who repairs them leaves them to their owner
 DROP TABLE cadence.cadence_runner_logs;
 SELECT cadence.cadence_create_tables();
+SELECT cadence.cadence_create_tables(owner => 'regress_cadence_crm');
 SELECT relowner::regrole AS owner, count(*) FROM pg_class
 WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' GROUP BY 1;
 -- the execution is that owner's work

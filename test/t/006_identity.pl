@@ -22,7 +22,7 @@ sql($node, q{
 	CREATE ROLE outsider LOGIN;
 	CREATE SCHEMA crm AUTHORIZATION crm;
 	CREATE EXTENSION cadence_runner SCHEMA crm;
-	GRANT EXECUTE ON FUNCTION crm.cadence_create_tables() TO crm;
+	GRANT EXECUTE ON FUNCTION crm.cadence_create_tables(regrole) TO crm;
 	GRANT USAGE ON SCHEMA crm TO clerk, reader, outsider;
 	SET ROLE crm;
 	SET client_min_messages = warning;

@@ -100,7 +100,7 @@ sql($node, q{
 
 	RESET ROLE;
 	CREATE EXTENSION cadence_runner;
-	GRANT EXECUTE ON FUNCTION cadence_create_tables() TO app;
+	GRANT EXECUTE ON FUNCTION cadence_create_tables(regrole) TO app;
 });
 
 # The columns that were there before, and their types.
