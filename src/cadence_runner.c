@@ -14,10 +14,10 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "base/settings.h"
 #include "schema/arming.h"
 #include "server/registry.h"
-#include "base/settings.h"
-#include "server/supervisor.h"
+#include "server/resident.h"
 
 PG_MODULE_MAGIC;
 

@@ -181,11 +181,9 @@ look(ClaimAttempt *attempt)
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
 	attempt->refused = palloc0(sizeof(char *) * Max(attempt->look.n, 1));
+	claiming_check_sending(c->tables);
 	if (attempt->look.n > 0)
-	{
-		claiming_check_sending(c->tables);
 		cadence_claimant_begin(c->claimant, lease_us(c));
-	}
 	if (attempt->look.last && c->ahead)
 		c->next_due = cadence_claims_next_due(c->claims);
 }

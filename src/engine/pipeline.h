@@ -3,7 +3,7 @@
  *		The pipeline of one worker: claim, resolve, send, record.
  *
  * Its parts own their state; what is here calls them. An execution
- * (execution.h) and a resident worker turn it until they have enough.
+ * (oneshot.c) and a resident worker turn it until they have enough.
  */
 #ifndef CADENCE_PIPELINE_H
 #define CADENCE_PIPELINE_H

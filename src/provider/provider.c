@@ -168,26 +168,39 @@ by_name(const ListCell *a, const ListCell *b)
 				  ((CadenceProvider *) lfirst(b))->configuration->name);
 }
 
-static void
-read_servers(CadenceProviders *providers)
+/* The OIDs of all servers of the wrapper, whoever may use them. */
+List *
+cadence_provider_servers(void)
 {
 	ForeignDataWrapper *wrapper = GetForeignDataWrapperByName("cadence_provider", false);
 	Relation rel = table_open(ForeignServerRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	List *servers = NIL;
 	HeapTuple tuple;
-	ListCell *cell;
 
-	foreach (cell, providers->list)
-		((CadenceProvider *) lfirst(cell))->gone = true;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
 
 		if (form->srvfdw == wrapper->fdwid)
-			read_server(providers, form->oid);
+			servers = lappend_oid(servers, form->oid);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+	return servers;
+}
+
+static void
+read_servers(CadenceProviders *providers)
+{
+	List *servers = cadence_provider_servers();
+	ListCell *cell;
+
+	foreach (cell, providers->list)
+		((CadenceProvider *) lfirst(cell))->gone = true;
+	foreach (cell, servers)
+		read_server(providers, lfirst_oid(cell));
+	list_free(servers);
 	list_sort(providers->list, by_name);
 }
 

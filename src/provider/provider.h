@@ -38,6 +38,7 @@ extern CadenceProvider *cadence_provider_choose(const CadenceProviders *provider
 												const char *canal, const char *empresa,
 												const char *lead_id);
 extern void cadence_providers_expire(void);
+extern List *cadence_provider_servers(void);
 extern List *cadence_providers_list(const CadenceProviders *providers);
 extern void cadence_request_assign(CadenceRequest *request, CadenceProvider *provider,
 								   MemoryContext context);

@@ -130,24 +130,18 @@ launch_end(Launch *launch)
 }
 
 /*
- * The next message of a worker, if there is one, without waiting.
+ * The next message of a worker, if there is one, without waiting: its type is
+ * its first byte. SHM_MQ_DETACHED: the worker has ended.
  */
-LaunchNews
+shm_mq_result
 launch_receive(Launch *launch, int number, StringInfo message)
 {
 	Size size;
 	void *data;
+	shm_mq_result result = shm_mq_receive(launch->workers[number].queue, &size, &data, true);
 
-	switch (shm_mq_receive(launch->workers[number].queue, &size, &data, true))
-	{
-		case SHM_MQ_SUCCESS:
-			resetStringInfo(message);
-			appendBinaryStringInfo(message, data, size);
-			return LAUNCH_MESSAGE;
-		case SHM_MQ_WOULD_BLOCK:
-			return LAUNCH_SILENT;
-		case SHM_MQ_DETACHED:
-			break;
-	}
-	return LAUNCH_GONE;
+	resetStringInfo(message);
+	if (result == SHM_MQ_SUCCESS)
+		appendBinaryStringInfo(message, data, size);
+	return result;
 }

@@ -26,7 +26,6 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
-#include "server/execution.h"
 #include "server/peers.h"
 
 PGDLLEXPORT void cadence_worker_main(Datum main_arg);
@@ -264,6 +263,13 @@ execute_as_peer(Execution *e)
 
 /* ---- the process ------------------------------------------------------------------------ */
 
+/* The handler of a stop reads there; while this process ends it is not mapped any more. */
+static void
+forget_starter(dsm_segment *segment, Datum arg)
+{
+	cadence_interrupts_set_starter(NULL);
+}
+
 /*
  * Maps the starter's segment and sends messages there from now on. A starter
  * that is gone already has taken it along: then nobody wants this worker.
@@ -272,6 +278,7 @@ static CadenceShared *
 attach_to_starter(Datum main_arg)
 {
 	dsm_segment *segment;
+	CadenceShared *shared;
 	int number;
 	shm_toc *toc;
 	shm_mq *mq;
@@ -289,7 +296,10 @@ attach_to_starter(Datum main_arg)
 	shm_mq_set_sender(mq, MyProc);
 	pq_redirect_to_shm_mq(segment, shm_mq_attach(mq, segment, NULL));
 	dsm_pin_mapping(segment);
-	return shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
+	shared = shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
+	on_dsm_detach(segment, forget_starter, (Datum) 0);
+	cadence_interrupts_set_starter(&shared->starter_gone);
+	return shared;
 }
 
 void
@@ -301,7 +311,6 @@ cadence_worker_main(Datum main_arg)
 	cadence_interrupts_install();
 	BackgroundWorkerUnblockSignals();
 	shared = attach_to_starter(main_arg);
-	cadence_interrupts_set_starter(&shared->starter_gone);
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
 											  CADENCE_WORKER_FLAGS);
 	if (pg_atomic_read_u32(&shared->starter_gone) != 0)

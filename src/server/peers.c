@@ -146,13 +146,13 @@ receive(Peers *peers, Pipeline *p, int number)
 {
 	LaunchedWorker *peer = &peers->launch->workers[number];
 	StringInfoData message;
-	LaunchNews news;
+	shm_mq_result news;
 
 	initStringInfo(&message);
-	while ((news = launch_receive(peers->launch, number, &message)) == LAUNCH_MESSAGE)
+	while ((news = launch_receive(peers->launch, number, &message)) == SHM_MQ_SUCCESS)
 		handle_message(peers, p, peer, &message);
 	pfree(message.data);
-	peer->gone = news == LAUNCH_GONE;
+	peer->gone = news == SHM_MQ_DETACHED;
 }
 
 static bool

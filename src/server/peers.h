@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "engine/pipeline.h"
-#include "server/execution.h"
 #include "server/launch.h"
 
 typedef struct Peers

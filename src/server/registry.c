@@ -71,7 +71,7 @@ init_database(ResidentDatabase *d)
 	memset(d, 0, sizeof(*d));
 	d->launch = launch + 1;
 	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
-		pg_atomic_init_u32(&d->workers[i].wishes, 0);
+		pg_atomic_init_u32(&d->workers[i].woken, 0);
 }
 
 /* After a crash the server comes here again, with fresh memory. */
@@ -193,9 +193,9 @@ end_processes(ResidentDatabase *d, int from)
  * worker's own handler also ends a wait for sockets, which a latch does not.
  */
 static void
-wish(ResidentWorker *w, uint32 wishes)
+wake_worker(ResidentWorker *w)
 {
-	if (w->pid == 0 || (pg_atomic_fetch_or_u32(&w->wishes, wishes) & wishes) == wishes)
+	if (w->pid == 0 || pg_atomic_exchange_u32(&w->woken, 1) != 0)
 		return;
 	/* this process looks for itself, after its own transaction */
 	if (w != mine)
@@ -339,7 +339,7 @@ detach(int code, Datum arg)
 	else
 	{
 		/* what it was asked for while it ended is its successor's */
-		if (pg_atomic_exchange_u32(&mine->wishes, 0) != 0)
+		if (pg_atomic_exchange_u32(&mine->woken, 0) != 0)
 			my_database->hurry = true;
 		mine->pid = mine->in_flight = mine->waiting = 0;
 		my_database->starting = false;
@@ -454,11 +454,11 @@ registry_executed(void)
 	mine->last_execution = GetCurrentTimestamp();
 }
 
-/* What commits, or a peer, have asked for since the last call. */
-uint32
-registry_take_wishes(void)
+/* Whether a commit, or a peer, has asked for a look since the last call. */
+bool
+registry_was_woken(void)
 {
-	return pg_atomic_exchange_u32(&mine->wishes, 0);
+	return pg_atomic_exchange_u32(&mine->woken, 0) != 0;
 }
 
 /* There is more to do than one can take: the other workers of the database look, too. */
@@ -468,7 +468,7 @@ registry_wake_peers(void)
 	LWLockAcquire(registry->lock, LW_SHARED);
 	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
 		if (i != my_number)
-			wish(&my_database->workers[i], WISH_LOOK);
+			wake_worker(&my_database->workers[i]);
 	LWLockRelease(registry->lock);
 }
 
@@ -527,12 +527,13 @@ registry_problem(const ResidentDatabase *d)
 
 /*
  * Something has changed for the workers of a database. One of them looks at
- * once, the first that runs; a change of the extension concerns all. Where the
- * first is missing, a start is tried again.
+ * once, the first that runs. Where number 0 is missing, a start is tried again.
  */
 void
-registry_wake(Oid database, uint32 wishes)
+registry_wake(Oid database)
 {
+	int first;
+
 	if (registry == NULL)
 		return;
 	LWLockAcquire(registry->lock, LW_SHARED);
@@ -543,14 +544,9 @@ registry_wake(Oid database, uint32 wishes)
 		/* without an OID, it may not have existed until now */
 		if (!d->used || (d->database != database && d->database != InvalidOid))
 			continue;
-		for (int k = 0; k < CADENCE_WORKERS_MAX; k++)
-		{
-			if (d->workers[k].pid == 0)
-				continue;
-			wish(&d->workers[k], wishes);
-			if (wishes == WISH_LOOK)
-				break;
-		}
+		for (first = 0; first < CADENCE_WORKERS_MAX - 1 && d->workers[first].pid == 0;)
+			first++;
+		wake_worker(&d->workers[first]);
 		if (d->workers[0].pid == 0 && !d->hurry)
 		{
 			d->hurry = true;

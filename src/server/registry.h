@@ -20,10 +20,6 @@
 /* A worker that has lived so long has got over whatever ended the one before. */
 #define RESIDENT_SETTLED_US (10 * USECS_PER_SEC)
 
-/* What a commit can ask a worker for. */
-#define WISH_LOOK 1	 /* something may be due */
-#define WISH_CHECK 2 /* the extension itself has changed */
-
 /* What a worker that has a process says of itself. */
 typedef enum ResidentActivity
 {
@@ -47,7 +43,7 @@ typedef struct ResidentWorker
 	TimestampTz wake_at;		/* when it will look again without being woken */
 	int in_flight;
 	int waiting;
-	pg_atomic_uint32 wishes; /* what commits ask of it */
+	pg_atomic_uint32 woken;		/* a commit wants it to look */
 } ResidentWorker;
 
 /* The number of a probe, where a worker's could be. */
@@ -98,7 +94,7 @@ extern void registry_ended(const char *problem);
 extern void registry_working(ResidentActivity activity, TimestampTz wake_at, int in_flight,
 							 int waiting);
 extern void registry_executed(void);
-extern uint32 registry_take_wishes(void);
+extern bool registry_was_woken(void);
 extern void registry_wake_peers(void);
 
 /* everybody's side */
@@ -106,7 +102,7 @@ extern void registry_read(int entry, ResidentDatabase *copy);
 extern bool registry_find(const char *name, ResidentDatabase *copy);
 extern const char *registry_state(const ResidentDatabase *database);
 extern const char *registry_problem(const ResidentDatabase *database);
-extern void registry_wake(Oid database, uint32 wishes);
+extern void registry_wake(Oid database);
 extern bool registry_pause(const char *name, int timeout_ms);
 extern bool registry_resume(const char *name);
 

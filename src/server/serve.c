@@ -35,7 +35,7 @@
 /* Runs that were due and held by somebody else are looked at again after this time. */
 #define HELD_US USECS_PER_SEC
 
-/* Commits that wake the worker for nothing slow its looks down to one in this time. */
+/* After a look that has found nothing, commits are granted the next one after this time. */
 #define IDLE_LOOK_US (10 * INT64CONST(1000))
 
 /* Looks from the start take one part in so many of the worker's time, but come within a second. */
@@ -63,8 +63,6 @@ typedef struct Service
 	TimestampTz full_began_at; /* the last such look */
 	TimestampTz full_not_before;
 	TimestampTz not_before; /* a look that a commit asks for */
-	int64 patience_us;		/* how long such a look is put off */
-	TimestampTz next_check; /* of the extension */
 	TimestampTz next_prune;
 	TimestampTz next_abandoned;
 	TimestampTz retry_abandoned; /* the last time was in vain */
@@ -111,22 +109,6 @@ prune(Service *s)
 	s->next_prune = s->now + (pipeline_prune_log(&s->pipeline) ? PRUNE_MORE_US : PRUNE_US);
 }
 
-/*
- * An extension that was dropped, moved or upgraded, or tables that may not send
- * any more, end this worker. Every claim makes sure of that, too; this is for
- * the time when there is nothing to claim.
- */
-static void
-check_sending(Service *s)
-{
-	if (s->now < s->next_check)
-		return;
-	s->next_check = s->now + LOOK_US;
-	cadence_xact_begin(s->pipeline.tables, "cadence_runner: looking for the extension");
-	claiming_check_sending(s->pipeline.tables);
-	cadence_xact_commit();
-}
-
 /* Claims with another batch size; those that were made stay. */
 static void
 create_claims(Service *s)
@@ -169,7 +151,7 @@ read_clock(Service *s)
 	if (!went_back)
 		return;
 	look_at_once(s);
-	s->not_before = s->next_check = s->next_abandoned = s->full_not_before = s->now;
+	s->not_before = s->next_abandoned = s->full_not_before = s->now;
 	s->full_began_at = Min(s->full_began_at, s->now);
 	s->next_prune = s->now + PRUNE_US;
 	s->pipeline.summary->started_at = Min(s->pipeline.summary->started_at, s->now);
@@ -195,6 +177,7 @@ has_a_part(Service *s)
 	if (registry_number() == 0)
 		return true;
 	cadence_xact_begin(p->tables, "cadence_runner: looking for limits");
+	claiming_check_sending(p->tables);
 	cadence_providers_refresh(p->providers);
 	cadence_xact_commit();
 	return !peers_are_barred(p);
@@ -245,8 +228,7 @@ end_look(Service *s)
 	}
 	else
 		s->next_look = Min(s->next_look, c->next_due);
-	s->patience_us = c->found > 0 ? 0 : Min(Max(s->patience_us * 2, 1000), IDLE_LOOK_US);
-	s->not_before = s->now + s->patience_us;
+	s->not_before = s->now + (c->found > 0 ? 0 : IDLE_LOOK_US);
 }
 
 /* After a turn. */
@@ -278,16 +260,12 @@ seek_abandoned(Service *s)
 }
 
 static void
-receive_wishes(Service *s)
+heed_commits(Service *s)
 {
-	uint32 wishes = registry_take_wishes();
-
-	if (wishes == 0)
+	if (!registry_was_woken())
 		return;
 	s->full = true;
 	s->next_look = Min(s->next_look, Max(s->not_before, s->now));
-	if ((wishes & WISH_CHECK) != 0)
-		s->next_check = s->next_look = s->now;
 }
 
 static void
@@ -295,10 +273,9 @@ look_if_due(Service *s)
 {
 	if (s->disabled)
 		return;
-	receive_wishes(s);
+	heed_commits(s);
 	if (s->now < s->next_look)
 		return;
-	check_sending(s);
 	seek_abandoned(s);
 	if (has_a_part(s))
 		begin_look(s);
@@ -388,7 +365,7 @@ serve(Service *s)
 		look_if_due(s);
 		turn(s);
 		if (!s->disabled)
-			receive_wishes(s);
+			heed_commits(s);
 		log_period(s);
 		prune(s);
 		wait_for_something(s);

@@ -30,7 +30,6 @@
 #include "base/settings.h"
 #include "server/registry.h"
 #include "server/resident.h"
-#include "server/supervisor.h"
 
 PGDLLEXPORT void cadence_supervisor_main(Datum main_arg);
 
@@ -51,10 +50,9 @@ PGDLLEXPORT void cadence_supervisor_main(Datum main_arg);
 
 #define CHECK_MS 60000
 
-/* What only the supervisor knows of a database. */
+/* What only the supervisor knows of an entry. A new one has no problem, and so no history. */
 typedef struct Watch
 {
-	char name[NAMEDATALEN];
 	TimestampTz begun_at; /* the last start */
 	int delay_ms;		  /* from there to the next, if it is a failure */
 	char logged[CADENCE_PROBLEM_MAX];
@@ -62,9 +60,6 @@ typedef struct Watch
 
 static Watch watches[CADENCE_DATABASES_MAX];
 
-/*
- * To be called from _PG_init() while the server loads its preloaded libraries.
- */
 void
 cadence_supervisor_register(void)
 {
@@ -130,20 +125,6 @@ start(int entry, const ResidentDatabase *d)
 
 /* ---- watching ------------------------------------------------------------------ */
 
-/* A place that has got another name since we looked has no history. */
-static Watch *
-watch_of(int entry, const ResidentDatabase *d)
-{
-	Watch *w = &watches[entry];
-
-	if (strcmp(w->name, d->name) != 0)
-	{
-		memset(w, 0, sizeof(*w));
-		strlcpy(w->name, d->name, NAMEDATALEN);
-	}
-	return w;
-}
-
 /* Said once, until it is over or something else is to be said. */
 static void
 log_problem(Watch *w, const ResidentDatabase *d)
@@ -190,13 +171,12 @@ static TimestampTz
 tend(int entry, TimestampTz now)
 {
 	ResidentDatabase d;
-	Watch *w;
+	Watch *w = &watches[entry];
 	TimestampTz at;
 
 	registry_read(entry, &d);
 	if (!d.used)
 		return DT_NOEND;
-	w = watch_of(entry, &d);
 	log_problem(w, &d);
 	if (d.paused || registry_first_missing(&d) == d.nworkers)
 		return DT_NOEND;

@@ -15,12 +15,11 @@
 #include "utils/fmgrprotos.h"
 
 #include "server/registry.h"
-#include "server/wake.h"
 
 PG_FUNCTION_INFO_V1(cadence_wake);
 PG_FUNCTION_INFO_V1(cadence_wake_worker);
 
-static uint32 wanted; /* what the transaction under way wishes for */
+static bool wanted; /* by the transaction under way */
 
 static void
 at_end_of_transaction(XactEvent event, void *arg)
@@ -28,13 +27,13 @@ at_end_of_transaction(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			if (wanted != 0)
-				registry_wake(MyDatabaseId, wanted);
-			wanted = 0;
+			if (wanted)
+				registry_wake(MyDatabaseId);
+			wanted = false;
 			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			wanted = 0;
+			wanted = false;
 			break;
 		default:
 			break;
@@ -44,8 +43,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 /*
  * The transaction under way will wake this database's worker when it commits.
  */
-void
-cadence_wake_at_commit(uint32 wishes)
+static void
+wake_at_commit(void)
 {
 	static bool registered = false;
 
@@ -54,7 +53,7 @@ cadence_wake_at_commit(uint32 wishes)
 	if (!registered)
 		RegisterXactCallback(at_end_of_transaction, NULL);
 	registered = true;
-	wanted |= wishes;
+	wanted = true;
 }
 
 /*
@@ -80,18 +79,18 @@ cadence_wake(PG_FUNCTION_ARGS)
 						errmsg("cadence_wake() must be called as a trigger")));
 	if (is_own_move((TriggerData *) fcinfo->context))
 		PG_RETURN_POINTER(NULL);
-	cadence_wake_at_commit(WISH_LOOK);
+	wake_at_commit();
 	PG_RETURN_POINTER(NULL);
 }
 
 /*
- * cadence_wake_worker() -> void: when this transaction commits, the resident
- * workers of this database make sure of the extension and its tables, and where
- * there are none they are tried again. The extension's script ends with it.
+ * cadence_wake_worker() -> void: when this transaction commits, this database's
+ * resident worker looks, which makes sure of the extension, and where there is
+ * none it is tried again. The extension's script ends with it.
  */
 Datum
 cadence_wake_worker(PG_FUNCTION_ARGS)
 {
-	cadence_wake_at_commit(WISH_LOOK | WISH_CHECK);
+	wake_at_commit();
 	PG_RETURN_VOID();
 }

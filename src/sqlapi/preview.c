@@ -49,15 +49,6 @@ read_run(const CadenceTables *tables, Datum run_id, char **status)
 	return cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 }
 
-static void
-add_when(StringInfo json, TimestampTz when)
-{
-	if (when == DT_NOBEGIN)
-		json_add_text(json, "next_run_at", NULL);
-	else
-		json_add_time(json, "next_run_at", when);
-}
-
 static char *
 preview_json(const CadenceStep *step, const char *status)
 {
@@ -70,7 +61,10 @@ preview_json(const CadenceStep *step, const char *status)
 	json_add_text(&json, "leadId", step->lead_id);
 	json_add_text(&json, "empresa", step->empresa);
 	json_add_text(&json, "status", status);
-	add_when(&json, step->lease_end);
+	if (step->lease_end == DT_NOBEGIN)
+		json_add_text(&json, "next_run_at", NULL);
+	else
+		json_add_time(&json, "next_run_at", step->lease_end);
 	if (step->has_step)
 		json_add_int(&json, "stepOrdem", step->ordem);
 	else

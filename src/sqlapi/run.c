@@ -237,13 +237,13 @@ wait_for_summary(Launch *launch, volatile bool *has_turn)
 	{
 		switch (launch_receive(launch, 0, &message))
 		{
-			case LAUNCH_MESSAGE:
+			case SHM_MQ_SUCCESS:
 				summary = handle_message(&message, has_turn);
 				break;
-			case LAUNCH_SILENT:
+			case SHM_MQ_WOULD_BLOCK:
 				wait_for_news(launch, &last_check);
 				break;
-			case LAUNCH_GONE:
+			case SHM_MQ_DETACHED:
 				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 								errmsg("the execution's worker ended without a result"),
 								errhint("The server's log says why.")));

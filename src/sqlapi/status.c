@@ -5,10 +5,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/table.h"
 #include "access/xlog.h"
-#include "catalog/pg_foreign_server.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
@@ -19,12 +16,12 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/json.h"
 #include "base/settings.h"
 #include "provider/options.h"
+#include "provider/provider.h"
 #include "provider/provider_stats.h"
 #include "server/registry.h"
 #include "sqlapi/state_queries.h"
@@ -88,28 +85,6 @@ append_provider(StringInfo json, ForeignServer *server)
 	appendStringInfoChar(json, '}');
 }
 
-/* The servers of our wrapper, in the current memory context. */
-static List *
-our_servers(void)
-{
-	ForeignDataWrapper *wrapper = GetForeignDataWrapperByName("cadence_provider", false);
-	Relation rel = table_open(ForeignServerRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
-	List *servers = NIL;
-	HeapTuple tuple;
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
-
-		if (form->srvfdw == wrapper->fdwid)
-			servers = lappend(servers, GetForeignServer(form->oid));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return servers;
-}
-
 static Datum
 providers_json(void)
 {
@@ -118,46 +93,44 @@ providers_json(void)
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '[');
-	foreach (cell, our_servers())
-		append_provider(&json, lfirst(cell));
+	foreach (cell, cadence_provider_servers())
+		append_provider(&json, GetForeignServer(lfirst_oid(cell)));
 	appendStringInfoChar(&json, ']');
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }
 
 /* ---- the status ------------------------------------------------------------------- */
 
-static void
-set_text(Datum *values, bool *nulls, int column, const char *text)
+typedef struct StatusRow
 {
-	nulls[column] = text == NULL || text[0] == '\0';
-	if (!nulls[column])
-		values[column] = CStringGetTextDatum(text);
+	Datum values[STATUS_COLUMNS];
+	bool nulls[STATUS_COLUMNS];
+} StatusRow;
+
+static void
+set(StatusRow *row, int column, Datum value)
+{
+	row->nulls[column] = false;
+	row->values[column] = value;
 }
 
 static void
-set_time(Datum *values, bool *nulls, int column, TimestampTz at)
+set_text(StatusRow *row, int column, const char *text)
 {
-	nulls[column] = at == 0;
-	values[column] = TimestampTzGetDatum(at);
+	if (text != NULL && text[0] != '\0')
+		set(row, column, CStringGetTextDatum(text));
 }
 
 static void
-set_int(Datum *values, bool *nulls, int column, int number)
+set_time(StatusRow *row, int column, TimestampTz at)
 {
-	nulls[column] = false;
-	values[column] = Int32GetDatum(number);
-}
-
-static void
-set_number(Datum *values, bool *nulls, int column, int64 number)
-{
-	nulls[column] = false;
-	values[column] = Int64GetDatum(number);
+	if (at != 0)
+		set(row, column, TimestampTzGetDatum(at));
 }
 
 /* Of a database's workers: how many there are, what number 0 does, and the sums of all. */
 static void
-fill_workers(Datum *values, bool *nulls, const ResidentDatabase *d)
+fill_workers(StatusRow *row, const ResidentDatabase *d)
 {
 	const ResidentWorker *first = &d->workers[0];
 	TimestampTz last_execution = 0;
@@ -174,46 +147,44 @@ fill_workers(Datum *values, bool *nulls, const ResidentDatabase *d)
 		waiting += w->waiting;
 		last_execution = Max(last_execution, w->last_execution);
 	}
-	set_text(values, nulls, STATUS_DATABASE, d->name);
-	set_text(values, nulls, STATUS_STATE, registry_state(d));
-	set_text(values, nulls, STATUS_PROBLEM, registry_problem(d));
-	set_time(values, nulls, STATUS_LAST_EXECUTION, last_execution);
-	set_int(values, nulls, STATUS_WORKERS, running);
+	set_text(row, STATUS_DATABASE, d->name);
+	set_text(row, STATUS_STATE, registry_state(d));
+	set_text(row, STATUS_PROBLEM, registry_problem(d));
+	set_time(row, STATUS_LAST_EXECUTION, last_execution);
+	set(row, STATUS_WORKERS, Int32GetDatum(running));
 	if (running > 0)
 	{
-		set_number(values, nulls, STATUS_IN_FLIGHT, in_flight);
-		set_number(values, nulls, STATUS_WAITING, waiting);
+		set(row, STATUS_IN_FLIGHT, Int64GetDatum(in_flight));
+		set(row, STATUS_WAITING, Int64GetDatum(waiting));
 	}
 	if (first->pid == 0)
 		return;
-	set_int(values, nulls, STATUS_PID, first->pid);
-	set_time(values, nulls, STATUS_SINCE, first->started_at);
-	set_time(values, nulls, STATUS_SEEN, first->seen_at);
-	set_time(values, nulls, STATUS_NEXT_LOOK, first->wake_at);
+	set(row, STATUS_PID, Int32GetDatum(first->pid));
+	set_time(row, STATUS_SINCE, first->started_at);
+	set_time(row, STATUS_SEEN, first->seen_at);
+	set_time(row, STATUS_NEXT_LOOK, first->wake_at);
 }
 
 static void
-fill_state(Datum *values, bool *nulls)
+fill_state(StatusRow *row)
 {
 	CadenceState s;
 	char *none = cadence_state_read(&s);
 
-	if (nulls[STATUS_PROBLEM])
-		set_text(values, nulls, STATUS_PROBLEM, none != NULL ? none : s.not_armed);
+	if (row->nulls[STATUS_PROBLEM])
+		set_text(row, STATUS_PROBLEM, none != NULL ? none : s.not_armed);
 	if (none != NULL)
 		return;
-	set_number(values, nulls, STATUS_DUE, s.due);
-	set_time(values, nulls, STATUS_OLDEST_DUE, s.oldest_due);
-	nulls[STATUS_LAG] = s.oldest_due == 0 || TIMESTAMP_NOT_FINITE(s.oldest_due);
-	if (!nulls[STATUS_LAG])
-		values[STATUS_LAG] =
+	set(row, STATUS_DUE, Int64GetDatum(s.due));
+	set_time(row, STATUS_OLDEST_DUE, s.oldest_due);
+	if (s.oldest_due != 0 && !TIMESTAMP_NOT_FINITE(s.oldest_due))
+		set(row, STATUS_LAG,
 			DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(GetCurrentTimestamp()),
-								TimestampTzGetDatum(s.oldest_due));
-	set_number(values, nulls, STATUS_CLAIMED, s.claimed);
-	set_number(values, nulls, STATUS_UNCERTAIN, s.uncertain);
-	set_time(values, nulls, STATUS_NEXT_DUE, s.next_due);
-	nulls[STATUS_PROVIDERS] = false;
-	values[STATUS_PROVIDERS] = providers_json();
+								TimestampTzGetDatum(s.oldest_due)));
+	set(row, STATUS_CLAIMED, Int64GetDatum(s.claimed));
+	set(row, STATUS_UNCERTAIN, Int64GetDatum(s.uncertain));
+	set_time(row, STATUS_NEXT_DUE, s.next_due);
+	set(row, STATUS_PROVIDERS, providers_json());
 }
 
 static const char *
@@ -227,20 +198,20 @@ state_without_worker(void)
 static void
 put_row(ReturnSetInfo *result, const ResidentDatabase *d, bool is_here)
 {
-	Datum values[STATUS_COLUMNS] = {0};
-	bool nulls[STATUS_COLUMNS];
+	StatusRow row;
 
-	memset(nulls, true, sizeof(nulls));
+	memset(row.values, 0, sizeof(row.values));
+	memset(row.nulls, true, sizeof(row.nulls));
 	if (d != NULL)
-		fill_workers(values, nulls, d);
+		fill_workers(&row, d);
 	else
 	{
-		set_text(values, nulls, STATUS_DATABASE, get_database_name(MyDatabaseId));
-		set_text(values, nulls, STATUS_STATE, state_without_worker());
+		set_text(&row, STATUS_DATABASE, get_database_name(MyDatabaseId));
+		set_text(&row, STATUS_STATE, state_without_worker());
 	}
 	if (is_here)
-		fill_state(values, nulls);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		fill_state(&row);
+	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
 }
 
 /*
@@ -336,9 +307,9 @@ judge_providers(ArrayBuildState **reasons)
 {
 	ListCell *cell;
 
-	foreach (cell, our_servers())
+	foreach (cell, cadence_provider_servers())
 	{
-		ForeignServer *server = lfirst(cell);
+		ForeignServer *server = GetForeignServer(lfirst_oid(cell));
 		CadenceProviderStats stats;
 
 		if (cadence_provider_stats_read(server->serverid, &stats) && stats.sent == 0 &&
