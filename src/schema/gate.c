@@ -11,8 +11,8 @@
  * All of it is looked at when the tables are loaded. A worker that keeps them
  * looks again, in each of its transactions, where the catalogs have changed:
  * the locks of its statements are taken first where nobody is in the way, so
- * that nothing changes between the look and the statement. Everything is read from the catalogs, where
- * nobody's function, policy or right has a say.
+ * that nothing changes between the look and the statement. Everything is read from the catalogs,
+ *where nobody's function, policy or right has a say.
  */
 #include "postgres.h"
 

@@ -43,7 +43,7 @@ typedef struct ResidentWorker
 	TimestampTz wake_at;		/* when it will look again without being woken */
 	int in_flight;
 	int waiting;
-	pg_atomic_uint32 woken;		/* a commit wants it to look */
+	pg_atomic_uint32 woken; /* a commit wants it to look */
 } ResidentWorker;
 
 /* The number of a probe, where a worker's could be. */

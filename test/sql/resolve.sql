@@ -199,7 +199,6 @@ CREATE EXTENSION citext SCHEMA alheio;
 CREATE DOMAIN chave AS alheio.citext;
 SELECT * FROM keys('text COLLATE "C"');
 SELECT * FROM keys('varchar(20)');
-SELECT * FROM keys('char(20)');
 SELECT * FROM keys('text COLLATE cadence.sem_caixa');
 SELECT * FROM keys('alheio.citext');
 SELECT * FROM keys('chave');
@@ -212,7 +211,6 @@ CREATE OPERATOR alheio.= (LEFTARG = alheio.citext, RIGHTARG = text, FUNCTION = c
 CREATE OPERATOR alheio.= (LEFTARG = chave, RIGHTARG = alheio.citext, FUNCTION = caught);
 SELECT * FROM keys('chave');
 -- a key's index serves
-SELECT * FROM keys('char(20)');
 SET enable_seqscan = off;
 CREATE INDEX contact_key ON lead_contacts (lead_id);
 BEGIN;
