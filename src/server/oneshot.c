@@ -42,6 +42,11 @@ typedef struct Execution
 	bool told_all_taken;
 } Execution;
 
+/* What a notice takes in the queue towards the starter beside its texts, about. */
+#define NOTICE_OVERHEAD 512
+
+static emit_log_hook_type next_log_hook;
+
 /* ---- the turns -------------------------------------------------------------------------- */
 
 static void
@@ -270,6 +275,21 @@ forget_starter(dsm_segment *segment, Datum arg)
 	cadence_interrupts_set_starter(NULL);
 }
 
+/* A starter that does not read must not stop the worker: more notices are only in the log. */
+static void
+limit_notices(ErrorData *error)
+{
+	static size_t bytes = 0;
+
+	if (next_log_hook != NULL)
+		next_log_hook(error);
+	if (error->elevel >= ERROR || !error->output_to_client)
+		return;
+	bytes += NOTICE_OVERHEAD + (error->message != NULL ? strlen(error->message) : 0) +
+			 (error->context != NULL ? strlen(error->context) : 0);
+	error->output_to_client = bytes < CADENCE_QUEUE_SIZE / 2;
+}
+
 /*
  * Maps the starter's segment and sends messages there from now on. A starter
  * that is gone already has taken it along: then nobody wants this worker.
@@ -295,6 +315,8 @@ attach_to_starter(Datum main_arg)
 	mq = shm_toc_lookup(toc, CADENCE_DSM_KEY_QUEUE + number, false);
 	shm_mq_set_sender(mq, MyProc);
 	pq_redirect_to_shm_mq(segment, shm_mq_attach(mq, segment, NULL));
+	next_log_hook = emit_log_hook;
+	emit_log_hook = limit_notices;
 	dsm_pin_mapping(segment);
 	shared = shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
 	on_dsm_detach(segment, forget_starter, (Datum) 0);
