@@ -28,6 +28,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
 #include "tcop/utility.h"
@@ -70,6 +71,13 @@ checked_trigger(FunctionCallInfo fcinfo)
 static void
 check_server_state(void)
 {
+	/* each execution would start the next, until no worker slot is left */
+	if (MyBgworkerEntry != NULL && strncmp(MyBgworkerEntry->bgw_type, "cadence_runner", 14) == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cadence_run() can not be called by an execution"),
+						errdetail("A trigger on the tables of cadence_runner calls it."),
+						errhint("Drop that trigger: runs that become due while an execution is "
+								"under way are the next one's.")));
 	PreventCommandDuringRecovery("cadence_run()");
 	PreventCommandIfReadOnly("cadence_run()");
 	if (!cadence_enabled)
