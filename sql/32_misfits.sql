@@ -143,26 +143,12 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                          OR EXISTS (SELECT FROM pg_publication_tables pt JOIN pg_namespace n ON n.nspname = pt.schemaname
                                     WHERE pt.pubname = b.pubname AND n.oid = c.relnamespace AND pt.tablename = c.relname)))
     UNION ALL
-    SELECT format('%s.%s and %s.%s have different collations, so their values can not be compared', k.t1, k.c1, k.t2, k.c2)
-    FROM (VALUES ('lead_contacts', 'lead_id', 'lead_cadence_runs', 'lead_id'),
-                 ('message_templates', 'codigo', 'cadence_steps', 'template_codigo'),
-                 ('cadence_empresas', 'empresa', 'lead_cadence_runs', 'empresa'),
-                 ('cadence_empresas', 'empresa', 'cadences', 'empresa'),
-                 ('lead_contacts', 'empresa', 'lead_cadence_runs', 'empresa'),
-                 ('message_templates', 'empresa', 'lead_cadence_runs', 'empresa'),
-                 ('message_templates', 'canal', 'cadence_steps', 'canal')) AS k(t1, c1, t2, c2)
-    JOIN present p1 ON p1.relname = k.t1 JOIN present p2 ON p2.relname = k.t2
-    JOIN pg_attribute a1 ON a1.attrelid = p1.oid AND a1.attname = k.c1
-    JOIN pg_attribute a2 ON a2.attrelid = p2.oid AND a2.attname = k.c2
-    WHERE 0 <> ALL (ARRAY[a1.attcollation, a2.attcollation]) AND a1.attcollation <> a2.attcollation
-      AND 'pg_catalog."default"'::regcollation <> ALL (ARRAY[a1.attcollation, a2.attcollation])
-    UNION ALL
     -- their operators are not pg_catalog's: two keys that are one to the application would be two here
     SELECT format('%s.%s is of type %s, whose values are not compared as text', f.table_name, f.column_name,
                   format_type(f.atttypid, NULL))
     FROM found f JOIN pg_type b ON b.oid = f.base
     WHERE f.kind IN ('text', 'word') AND b.typcategory = 'S' AND b.oid >= 16384
-      AND f.column_name IN ('id', 'lead_id', 'empresa', 'codigo', 'template_codigo', 'canal', 'status');
+      AND f.column_name IN ('id', 'canal', 'status');
 
 COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';

@@ -270,7 +270,7 @@ my $CREATE_AGAIN = "BEGIN; SET LOCAL client_min_messages = warning; CREATE EXTEN
 		OPTIONS (canal 'WHATSAPP', empresa 'ok', url '" . $provider->url('ok') . "');
 	CREATE SERVER hang FOREIGN DATA WRAPPER cadence_provider
 		OPTIONS (canal 'WHATSAPP', empresa 'hang', url '" . $provider->url('hang') . "');
-	GRANT USAGE ON FOREIGN SERVER ok, hang TO crm; SELECT cadence_create_tables(); COMMIT";
+	GRANT USAGE ON FOREIGN SERVER ok, hang TO crm; SELECT cadence_create_tables(owner => 'crm'); COMMIT";
 
 subtest 'the extension is dropped' => sub {
 	begin_again();
