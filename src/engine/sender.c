@@ -158,7 +158,7 @@ sender_start(Sender *s)
 
 	if (cadence_stop_requested() || !cadence_enabled)
 	{
-		sender_give_back_waiting(s);
+		sender_give_back_unsent(s);
 		return;
 	}
 	if (s->queue.waiting > 0 && s->dispatcher == NULL)
@@ -246,12 +246,17 @@ sender_poke(Sender *s)
 	collect(s);
 }
 
-/* All that have not been started. */
+/* All of which nothing has left: those that wait, and those that look for their provider. */
 void
-sender_give_back_waiting(Sender *s)
+sender_give_back_unsent(Sender *s)
 {
 	CadenceRequest *request;
 
+	if (s->dispatcher != NULL)
+	{
+		s->transport->withdraw(s->dispatcher);
+		collect(s);
+	}
 	while ((request = cadence_queue_pop_any(&s->queue)) != NULL)
 		sender_give_back(s, cadence_step_of(request));
 }

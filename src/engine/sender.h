@@ -39,7 +39,7 @@ extern void sender_wait(Sender *sender, int at_most_ms);
 extern void sender_poke(Sender *sender);
 extern void sender_publish(Sender *sender);
 extern void sender_give_back(Sender *sender, CadenceStep *step);
-extern void sender_give_back_waiting(Sender *sender);
+extern void sender_give_back_unsent(Sender *sender);
 extern void sender_abandon(Sender *sender);
 
 #endif

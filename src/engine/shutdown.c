@@ -105,7 +105,7 @@ void
 pipeline_shutdown(Pipeline *p, bool in_a_hurry)
 {
 	cadence_forget_cancel();
-	sender_give_back_waiting(&p->sender);
+	sender_give_back_unsent(&p->sender);
 	/* others need not wait for what is under way */
 	if (p->recording.n > 0 && !in_a_hurry && !cadence_stop_is_urgent())
 		(void) pipeline_try(p, record_rest);

@@ -357,8 +357,9 @@ next_done(CadenceDispatcher *d)
 	return dlist_container(CadenceRequest, node, dlist_pop_head_node(&d->done));
 }
 
+/* What is under way, or only that of which nothing has left. */
 static void
-break_off(CadenceDispatcher *d, Endpoint *e)
+break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent)
 {
 	dlist_iter iter;
 
@@ -367,12 +368,24 @@ break_off(CadenceDispatcher *d, Endpoint *e)
 		Transfer *t = dlist_container(Transfer, node, iter.cur);
 		CadenceRequest *request = t->request;
 
+		if (request == NULL || (only_unsent && t->asked))
+			continue;
 		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
 		if (request->answer->outcome == OUTCOME_FAILED)
 			request->answer->outcome = OUTCOME_UNSENT;
 		finish(d, request);
 	}
+}
+
+/* The handles stay where they are until libcurl is done with them: see abandon(). */
+static void
+withdraw(CadenceDispatcher *d)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &d->endpoints)
+		break_off(d, dlist_container(Endpoint, node, iter.cur), true);
 }
 
 /*
@@ -387,7 +400,8 @@ abandon(CadenceDispatcher *d)
 
 	if (d->has_ended)
 		return;
-	dlist_foreach(iter, &d->endpoints) break_off(d, dlist_container(Endpoint, node, iter.cur));
+	dlist_foreach(iter, &d->endpoints)
+		break_off(d, dlist_container(Endpoint, node, iter.cur), false);
 	d->has_ended = true;
 	dlist_init(&d->endpoints);
 	sockets_free(d->sockets);
@@ -412,6 +426,7 @@ cadence_dispatch_functions(void)
 													   .start = start,
 													   .work = work,
 													   .next_done = next_done,
+													   .withdraw = withdraw,
 													   .abandon = abandon};
 
 	return &functions;

@@ -52,6 +52,9 @@ typedef struct CadenceDispatchFunctions
 	/* A request that has ended, its answer filled in; or NULL. */
 	CadenceRequest *(*next_done)(CadenceDispatcher *dispatcher);
 
+	/* Ends what is under way and of which nothing has left yet, without waiting. */
+	void (*withdraw)(CadenceDispatcher *dispatcher);
+
 	/* Ends all that is under way, without waiting, and the dispatcher with it. */
 	void (*abandon)(CadenceDispatcher *dispatcher);
 } CadenceDispatchFunctions;

@@ -270,12 +270,15 @@ endpoint_collect(Endpoint *e)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &t);
 		request = t->request;
-		learn_from(e, t, code);
+		if (request != NULL)
+			learn_from(e, t, code);
 		curl_multi_remove_handle(e->multi, t->easy);
-		transfer_end(t, code);
+		if (request != NULL)
+			transfer_end(t, code);
 		dlist_delete(&t->node);
 		dlist_push_head(&e->free, &t->node);
-		return request;
+		if (request != NULL)
+			return request;
 	}
 	return NULL;
 }

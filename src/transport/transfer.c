@@ -40,6 +40,8 @@ may_send(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_
 {
 	Transfer *t = arg;
 
+	if (t->request == NULL)
+		return CURL_PREREQFUNC_ABORT;
 	t->asked_again = bytes_may_have_left(t);
 	t->asked = true;
 	return t->asked_again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;

@@ -35,8 +35,8 @@ typedef struct Transfer
 {
 	dlist_node node; /* among its endpoint's, free or under way */
 	CURL *easy;
-	void *owner; /* the endpoint */
-	CadenceRequest *request;
+	void *owner;						 /* the endpoint */
+	CadenceRequest *request;			 /* NULL: it was withdrawn, and nothing may leave */
 	CadenceConfiguration *configuration; /* that the handle is set up for, held */
 
 	char *body;
