@@ -18,12 +18,12 @@
 #include "base/transaction.h"
 
 /*
- * Works on items in a subtransaction, deferred constraints included. Returns
- * NULL, or, in the current memory context, the error that undid it; that a stop
- * cancelled it is no item's fault, and is raised.
+ * Works on items in a subtransaction, deferred constraints included where the
+ * caller wants that. Returns NULL, or, in the current memory context, the error
+ * that undid it; that a stop cancelled it is no item's fault, and is raised.
  */
 ErrorData *
-cadence_try(CadenceWork work, void *arg, int first, int n)
+cadence_try(CadenceWork work, void *arg, int first, int n, bool deferred)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -34,7 +34,8 @@ cadence_try(CadenceWork work, void *arg, int first, int n)
 	PG_TRY();
 	{
 		work(arg, first, n);
-		cadence_xact_fire_deferred();
+		if (deferred)
+			cadence_xact_fire_deferred();
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -56,7 +57,7 @@ cadence_try(CadenceWork work, void *arg, int first, int n)
 static bool
 divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
 {
-	ErrorData *error = cadence_try(work, arg, first, n);
+	ErrorData *error = cadence_try(work, arg, first, n, true);
 	bool go_on = true;
 
 	if (error == NULL)

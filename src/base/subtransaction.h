@@ -37,7 +37,7 @@ sqlstate_is_server_state(int sqlstate)
 	}
 }
 
-extern ErrorData *cadence_try(CadenceWork work, void *arg, int first, int n);
+extern ErrorData *cadence_try(CadenceWork work, void *arg, int first, int n, bool deferred);
 extern bool cadence_divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n);
 
 #endif

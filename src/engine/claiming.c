@@ -17,7 +17,6 @@
 #include "base/transaction.h"
 #include "engine/claiming.h"
 #include "schema/arming.h"
-#include "schema/extension.h"
 
 /* Waiting steps, in batches: a provider that is blocked must not fill the memory. */
 #define WAITING_BATCHES_MAX 10

@@ -63,7 +63,7 @@ try_piece(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
 {
 	Retry retry = {.recorder = r, .steps = &step, .piece = piece, .until = DT_NOEND};
 
-	return cadence_try(record_some, &retry, 0, 1);
+	return cadence_try(record_some, &retry, 0, 1, true);
 }
 
 /* Of the moment, not of the row: a lock, a deadlock, a full disk, a stop. */

@@ -28,31 +28,23 @@
 #include <unistd.h>
 
 #include "access/genam.h"
-#include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xlog.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
+#include "utils/catcache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "schema/arming.h"
-#include "schema/extension.h"
 #include "schema/gate.h"
-#include "schema/owner.h"
-#include "base/statement.h"
 
 PG_FUNCTION_INFO_V1(cadence_arm);
 
@@ -61,6 +53,9 @@ PG_FUNCTION_INFO_V1(cadence_arm);
 #define ARM_HINT                                                                         \
 	"If messages shall be sent from here, and no longer from where this copy was made, " \
 	"call %s.cadence_arm()."
+
+static const char subscribed[] =
+	"A subscription writes to lead_cadence_runs, so its publisher sends.";
 
 /* What the row says, and what is true here. */
 typedef struct Arming
@@ -109,32 +104,20 @@ here(void)
 }
 
 static char *
-column_text(TupleTableSlot *slot, const char *name)
+column_text(TupleDesc desc, HeapTuple row, const char *name)
 {
-	AttrNumber number = get_attnum(slot->tts_tableOid, name);
-	Oid output;
-	bool is_varlena;
-	bool isnull = true;
-	Datum value = 0;
-
-	if (number > 0)
-		value = slot_getattr(slot, number, &isnull);
-	if (isnull)
-		return NULL;
-	getTypeOutputInfo(TupleDescAttr(slot->tts_tupleDescriptor, number - 1)->atttypid, &output,
-					  &is_varlena);
-	return OidOutputFunctionCall(output, value);
+	return SPI_getvalue(row, desc, SPI_fnumber(desc, name));
 }
 
 static void
-read_columns(TupleTableSlot *slot, Arming *row)
+read_columns(TupleDesc desc, HeapTuple row, Arming *arming)
 {
-	char *timeline = column_text(slot, "timeline");
+	char *timeline = column_text(desc, row, "timeline");
 
-	row->cluster = column_text(slot, "cluster");
-	row->database = column_text(slot, "database_oid");
-	row->control_file = column_text(slot, "control_file");
-	row->timeline = timeline != NULL ? pg_strtoint32(timeline) : 0;
+	arming->cluster = column_text(desc, row, "cluster");
+	arming->database = column_text(desc, row, "database_oid");
+	arming->control_file = column_text(desc, row, "control_file");
+	arming->timeline = timeline != NULL ? pg_strtoint32(timeline) : 0;
 }
 
 /*
@@ -143,30 +126,27 @@ read_columns(TupleTableSlot *slot, Arming *row)
  * Read without a statement: whoever the table belongs to, nobody's policy,
  * right or function has a say in it.
  */
-static char *
-read_row(const CadenceTables *t, Arming *row)
+static const char *
+read_row(const CadenceTables *t, Arming *arming)
 {
 	Relation rel = table_open(t->arming_oid, AccessShareLock);
-	TableScanDesc scan;
-	TupleTableSlot *slot;
+	SysScanDesc scan;
+	HeapTuple row;
 	int n = 0;
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a table", t->arming)));
-	slot = table_slot_create(rel, NULL);
-	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
-	while (n < 2 && table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, NULL);
+	while (n < 2 && HeapTupleIsValid(row = systable_getnext(scan)))
 		if (n++ == 0)
-			read_columns(slot, row);
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+			read_columns(RelationGetDescr(rel), row, arming);
+	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	if (n == 0)
-		return pstrdup("They were never armed: table cadence_arming is empty.");
+		return "They were never armed: table cadence_arming is empty.";
 	if (n > 1)
-		return pstrdup("They are armed for more than one server: table cadence_arming has several "
-					   "rows.");
+		return "They are armed for more than one server: table cadence_arming has several rows.";
 	return NULL;
 }
 
@@ -183,7 +163,7 @@ same(const char *a, const char *b)
 static bool
 may_pin(const CadenceTables *t)
 {
-	return cadence_gate_trusts(t, cadence_tables_owner(t->arming_oid)) &&
+	return cadence_gate_trusts(t, cadence_relation_owner(t->arming_oid)) &&
 		   pg_class_aclcheck(t->arming_oid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK &&
 		   check_enable_rls(t->arming_oid, InvalidOid, true) != RLS_ENABLED;
 }
@@ -226,7 +206,7 @@ same_control_file(const char *a, const char *b)
 	return inode_a == inode_b && (born_a == born_b || born_a == 0 || born_b == 0);
 }
 
-static char *
+static const char *
 compare(const Arming *row, const Arming *this)
 {
 	if (!same(row->cluster, this->cluster))
@@ -244,62 +224,57 @@ compare(const Arming *row, const Arming *this)
 						"promoted since goes on by itself.",
 						row->timeline, this->timeline);
 	if (row->control_file != NULL && !same_control_file(row->control_file, this->control_file))
-		return pstrdup("This data directory is a copy of the one that they were armed in.");
+		return "This data directory is a copy of the one that they were armed in.";
 	return NULL;
 }
 
-/* Whether a subscription writes to a table. */
-static bool
-is_subscribed_itself(Oid relation)
-{
-	Relation rel = table_open(SubscriptionRelRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool found;
-
-	ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relation));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/* Or to a partition of it. */
+/* Whether a subscription writes to a table, or to one that inherits from it. */
 static bool
 is_subscribed(Oid relation)
 {
-	List *members = get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE
-						? find_all_inheritors(relation, AccessShareLock, NULL)
-						: list_make1_oid(relation);
 	ListCell *cell;
 
-	foreach (cell, members)
-		if (is_subscribed_itself(lfirst_oid(cell)))
+	foreach (cell, find_all_inheritors(relation, NoLock, NULL))
+	{
+		CatCList *found =
+			SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(lfirst_oid(cell)));
+		bool any = found->n_members > 0;
+
+		ReleaseSysCacheList(found);
+		if (any)
 			return true;
+	}
 	return false;
+}
+
+/* Why nothing may be sent from here, or NULL. */
+static const char *
+find_problem(const CadenceTables *t, Arming *row, const Arming *this)
+{
+	const char *problem;
+
+	if (is_subscribed(t->runs_oid))
+		return subscribed;
+	problem = read_row(t, row);
+	return problem != NULL ? problem : compare(row, this);
 }
 
 /*
  * Why nothing may be sent from here, in the current memory context, or NULL.
- * Needs an SPI connection, and not to be in recovery.
+ * Not to be called in recovery.
  */
-char *
+const char *
 cadence_arming_problem(const CadenceTables *t)
 {
 	Arming row;
 	Arming this = here();
-	char *problem = read_row(t, &row);
 
-	if (is_subscribed(t->runs_oid))
-		return pstrdup("A subscription writes to lead_cadence_runs, so its publisher sends.");
-	return problem != NULL ? problem : compare(&row, &this);
+	return find_problem(t, &row, &this);
 }
 
 /*
  * Raises an error unless the tables may send from here, inside the caller's
- * transaction.
+ * transaction and SPI connection.
  *
  * Errors: 55000, with what tells this server from the one that they were armed
  * for, or when the runs are a subscriber's copy.
@@ -309,17 +284,14 @@ cadence_arming_check(const CadenceTables *t)
 {
 	Arming row;
 	Arming this = here();
-	char *problem;
+	const char *problem = find_problem(t, &row, &this);
 
-	if (is_subscribed(t->runs_oid))
+	if (problem == subscribed)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table %s is a subscriber's copy: nothing is sent from here", t->runs),
-				 errdetail("A subscription writes to it, so its publisher sends."),
+				 errdetail("%s", problem),
 				 errhint("Drop the subscription before this database takes over.")));
-	problem = read_row(t, &row);
-	if (problem == NULL)
-		problem = compare(&row, &this);
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -338,12 +310,10 @@ write_row(const CadenceTables *t, const Arming *this, Oid by)
 					  CStringGetTextDatum(this->control_file), Int32GetDatum(this->timeline),
 					  CStringGetTextDatum(GetUserNameFromId(by, false))};
 
-	execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE", t->arming), 0, NULL, NULL,
-			SPI_OK_UTILITY);
-	execute(psprintf("DELETE FROM %s", t->arming), 0, NULL, NULL, SPI_OK_DELETE);
-	execute(psprintf("INSERT INTO %s (cluster, database_oid, control_file, timeline, armed_by) "
+	execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE; DELETE FROM %s; "
+					 "INSERT INTO %s (cluster, database_oid, control_file, timeline, armed_by) "
 					 "VALUES ($1, $2, $3, $4, $5)",
-					 t->arming),
+					 t->arming, t->arming, t->arming),
 			lengthof(types), types, values, SPI_OK_INSERT);
 }
 
@@ -368,9 +338,8 @@ cadence_arm(PG_FUNCTION_ARGS)
 		(ACL_INSERT | ACL_DELETE))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, "cadence_arming");
 	this = here();
-	caller = cadence_owner_begin(cadence_tables_owner(t->arming_oid));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	caller = cadence_owner_begin(cadence_relation_owner(t->arming_oid));
+	(void) SPI_connect();
 	write_row(t, &this, user);
 	SPI_finish();
 	cadence_owner_end(caller);

@@ -8,7 +8,7 @@
 #include "schema/tables.h"
 
 extern void cadence_arming_preload(void);
-extern char *cadence_arming_problem(const CadenceTables *tables);
+extern const char *cadence_arming_problem(const CadenceTables *tables);
 extern void cadence_arming_check(const CadenceTables *tables);
 
 #endif

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
@@ -22,20 +21,6 @@
 
 #include "schema/key.h"
 
-static Oid
-type_namespace(Oid type)
-{
-	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	Oid namespace = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		namespace = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
-		ReleaseSysCache(tuple);
-	}
-	return namespace;
-}
-
 /* citext's schema, where both it and its operator are the extension's own; else NULL. */
 static const char *
 citext_schema(Oid type)
@@ -47,7 +32,7 @@ citext_schema(Oid type)
 
 	if (name == NULL || strcmp(name, "citext") != 0)
 		return NULL;
-	schema = get_namespace_name(type_namespace(type));
+	schema = get_namespace_name(cadence_catalog_oid(TYPEOID, type, Anum_pg_type_typnamespace));
 	equals = OpernameGetOprid(list_make2(makeString(schema), makeString("=")), type, type);
 	if (!OidIsValid(equals) || getExtensionOfObject(OperatorRelationId, equals) != extension)
 		return NULL;
@@ -61,21 +46,15 @@ collate(Oid relation, AttrNumber number)
 	Oid collation;
 	int32 typmod;
 	Oid type;
-	HeapTuple tuple;
-	char *clause = "";
+	char *name;
+	Oid schema;
 
 	get_atttypetypmodcoll(relation, number, &type, &typmod, &collation);
-	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
-	if (HeapTupleIsValid(tuple))
-	{
-		Form_pg_collation form = (Form_pg_collation) GETSTRUCT(tuple);
-
-		clause = psprintf(" COLLATE %s",
-						  quote_qualified_identifier(get_namespace_name(form->collnamespace),
-													 NameStr(form->collname)));
-		ReleaseSysCache(tuple);
-	}
-	return clause;
+	name = OidIsValid(collation) ? get_collation_name(collation) : NULL;
+	if (name == NULL)
+		return "";
+	schema = cadence_catalog_oid(COLLOID, collation, Anum_pg_collation_collnamespace);
+	return psprintf(" COLLATE %s", quote_qualified_identifier(get_namespace_name(schema), name));
 }
 
 /*

@@ -1,17 +1,25 @@
 /*
  * tables.c
- *		The tables of one installation.
+ *		The tables of one installation: where they are, and acting as their owner.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
+#include "base/compat.h"
 #include "base/transaction.h"
 #include "schema/gate.h"
 #include "schema/tables.h"
@@ -19,30 +27,95 @@
 #define CREATE_TABLES_HINT \
 	"Call %s.cadence_create_tables(): it creates what is missing and keeps what is there."
 
-static Oid
-find_table(const CadenceTables *tables, const char *name)
-{
-	Oid oid = get_relname_relid(name, tables->schema);
+#define FIELD(name) offsetof(CadenceTables, name)
 
-	if (!OidIsValid(oid))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("table \"%s.%s\" does not exist", tables->schema_name, name),
-						errhint(CREATE_TABLES_HINT, quote_identifier(tables->schema_name))));
-	return oid;
+/*
+ * kinds: the columns that our statements read or write as one type. w: text or
+ * an enum, t: text, u: uuid, i: a whole number, b: boolean, z: timestamptz,
+ * j: jsonb. cadence_misfits says the same of those that are to be adopted.
+ */
+const CadenceTable cadence_table_list[] = {
+	{"cadences", FIELD(cadences), false, "u:id w:empresa t:codigo b:ativo"},
+	{"cadence_steps", FIELD(steps), false,
+	 "u:id u:cadence_id i:ordem i:offset_minutos w:canal t:template_codigo b:parar_se_responder"},
+	{"lead_contacts", FIELD(contacts), false,
+	 "t:lead_id w:empresa t:nome t:primeiro_nome t:email t:telefone b:opt_out t:opt_out_motivo"},
+	{"message_templates", FIELD(templates), false,
+	 "w:empresa w:canal t:codigo t:conteudo b:ativo z:updated_at"},
+	{"lead_cadence_runs", FIELD(runs), true,
+	 "u:id t:lead_id w:empresa u:cadence_id w:status z:started_at i:last_step_ordem "
+	 "i:next_step_ordem z:next_run_at z:created_at z:updated_at i:attempts u:claim_id"},
+	{"lead_cadence_events", FIELD(events), true,
+	 "u:id u:lead_cadence_run_id i:step_ordem t:template_codigo w:tipo_evento j:detalhes "
+	 "z:created_at"},
+	{"lead_messages", FIELD(messages), true,
+	 "u:id t:lead_id w:empresa w:canal w:direcao t:conteudo w:estado z:enviado_em u:run_id "
+	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id z:created_at"},
+	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome"},
+	{"cadence_runner_logs", FIELD(logs), true,
+	 "u:id z:executed_at i:steps_executed i:errors i:runs_touched i:duration_ms j:details "
+	 "w:trigger_source"},
+	{"cadence_claims", FIELD(claims), true, "u:claim_id z:lease_end z:claimed_at"},
+	{"cadence_arming", FIELD(arming), false, NULL}};
+
+/* ---- the extension ------------------------------------------------------------------- */
+
+/*
+ * Binary and SQL objects are installed by different commands, so they can
+ * differ: a new library with old objects would run statements that do not fit.
+ */
+static void
+check_version(Relation rel, HeapTuple tuple)
+{
+	bool isnull;
+	Datum version =
+		heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(rel), &isnull);
+	char *installed = isnull ? pstrdup("unknown") : TextDatumGetCString(version);
+
+	if (strcmp(installed, CADENCE_VERSION) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the loaded library of cadence_runner is version %s, but the "
+							   "extension in this database is version %s",
+							   CADENCE_VERSION, installed),
+						errhint("Run ALTER EXTENSION cadence_runner UPDATE, or install the "
+								"library of version %s and reconnect.",
+								installed)));
 }
 
-static char *
-qualified(CadenceTables *tables, int number, const char *name)
+/*
+ * The schema of the extension, which is also the schema of its tables.
+ *
+ * Errors: 55000 when there is no extension in this database, or when its SQL
+ * objects are not of this binary's version.
+ */
+Oid
+cadence_extension_schema(void)
 {
-	tables->oids[number] = find_table(tables, name);
-	return quote_qualified_identifier(tables->schema_name, name);
+	Relation rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid schema = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("cadence_runner"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		check_version(rel, tuple);
+		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	if (!OidIsValid(schema))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("extension \"cadence_runner\" does not exist in this database")));
+	return schema;
 }
 
-const char *const cadence_table_names[] = {
-	"cadences",			 "cadence_steps",	  "lead_contacts",
-	"message_templates", "lead_cadence_runs", "lead_cadence_events",
-	"lead_messages",	 "cadence_empresas",  "cadence_runner_logs",
-	"cadence_claims",	 "cadence_arming"};
+/* ---- the tables ---------------------------------------------------------------------- */
 
 /*
  * The name of a table that a schema lacks; NULL when all are there.
@@ -50,50 +123,53 @@ const char *const cadence_table_names[] = {
 const char *
 cadence_tables_missing(Oid schema)
 {
-	for (size_t i = 0; i < lengthof(cadence_table_names); i++)
-		if (!OidIsValid(get_relname_relid(cadence_table_names[i], schema)))
-			return cadence_table_names[i];
+	for (size_t i = 0; i < lengthof(cadence_table_list); i++)
+		if (!OidIsValid(get_relname_relid(cadence_table_list[i].name, schema)))
+			return cadence_table_list[i].name;
 	return NULL;
 }
 
-/* The type of a column, as text that a cast understands whatever the search path. */
-static char *
-column_type(const CadenceTables *tables, const char *table, const char *column)
+static Oid
+find_table(const CadenceTables *t, const char *name)
 {
-	Oid oid = find_table(tables, table);
-	AttrNumber attnum = get_attnum(oid, column);
+	Oid oid = get_relname_relid(name, t->schema);
 
-	if (attnum == InvalidAttrNumber)
+	if (!OidIsValid(oid))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table \"%s.%s\" does not exist", t->schema_name, name),
+						errhint(CREATE_TABLES_HINT, quote_identifier(t->schema_name))));
+	return oid;
+}
+
+static Oid
+column_type(const CadenceTables *t, const char *table, const char *column)
+{
+	Oid relation = find_table(t, table);
+	AttrNumber number = get_attnum(relation, column);
+
+	if (number == InvalidAttrNumber)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
 						errmsg("column \"%s\" of table \"%s.%s\" does not exist", column,
-							   tables->schema_name, table),
-						errhint(CREATE_TABLES_HINT, quote_identifier(tables->schema_name))));
-	return format_type_be_qualified(get_atttype(oid, attnum));
+							   t->schema_name, table),
+						errhint(CREATE_TABLES_HINT, quote_identifier(t->schema_name))));
+	return get_atttype(relation, number);
+}
+
+/* As text that a cast understands whatever the search path. */
+static char *
+type_name(const CadenceTables *t, const char *table, const char *column)
+{
+	return format_type_be_qualified(column_type(t, table, column));
 }
 
 /* Whether a column can hold a word: an enum may not have it. */
 static bool
-has_word(const CadenceTables *tables, const char *table, const char *column, const char *word)
+has_word(const CadenceTables *t, const char *table, const char *column, const char *word)
 {
-	Oid relation = find_table(tables, table);
-	Oid type = getBaseType(get_atttype(relation, get_attnum(relation, column)));
+	Oid type = getBaseType(column_type(t, table, column));
 
 	return !type_is_enum(type) ||
 		   SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(word));
-}
-
-Oid
-cadence_tables_owner(Oid relation)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Oid owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
 }
 
 /*
@@ -113,35 +189,116 @@ cadence_tables_load(Oid schema)
 	if (t->schema_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_SCHEMA), errmsg("schema %u does not exist", schema)));
+	for (size_t i = 0; i < lengthof(cadence_table_list); i++)
+	{
+		const CadenceTable *table = &cadence_table_list[i];
+		Oid oid = find_table(t, table->name);
 
-	t->cadences = qualified(t, 0, "cadences");
-	t->steps = qualified(t, 1, "cadence_steps");
-	t->contacts = qualified(t, 2, "lead_contacts");
-	t->templates = qualified(t, 3, "message_templates");
-	t->runs = qualified(t, 4, "lead_cadence_runs");
-	t->events = qualified(t, 5, "lead_cadence_events");
-	t->messages = qualified(t, 6, "lead_messages");
-	t->empresas = qualified(t, 7, "cadence_empresas");
-	t->logs = qualified(t, 8, "cadence_runner_logs");
-	t->claims = qualified(t, 9, "cadence_claims");
+		if (i < CADENCE_TABLE_COUNT)
+			t->oids[i] = oid;
+		*(char **) ((char *) t + table->field) =
+			quote_qualified_identifier(t->schema_name, table->name);
+	}
 	t->arming_oid = find_table(t, "cadence_arming");
-	t->arming = quote_qualified_identifier(t->schema_name, "cadence_arming");
-
 	t->runs_oid = find_table(t, "lead_cadence_runs");
-	t->owner = cadence_tables_owner(t->runs_oid);
+	t->owner = cadence_relation_owner(t->runs_oid);
 
 	/* ours, and a sign that the installation was adopted */
-	column_type(t, "lead_cadence_runs", "attempts");
-	column_type(t, "lead_cadence_runs", "claim_id");
+	(void) column_type(t, "lead_cadence_runs", "attempts");
+	(void) column_type(t, "lead_cadence_runs", "claim_id");
 
-	t->run_status_type = column_type(t, "lead_cadence_runs", "status");
-	t->event_type_type = column_type(t, "lead_cadence_events", "tipo_evento");
-	t->message_empresa_type = column_type(t, "lead_messages", "empresa");
-	t->message_canal_type = column_type(t, "lead_messages", "canal");
-	t->message_direcao_type = column_type(t, "lead_messages", "direcao");
-	t->message_estado_type = column_type(t, "lead_messages", "estado");
-	t->log_trigger_type = column_type(t, "cadence_runner_logs", "trigger_source");
+	t->run_status_type = type_name(t, "lead_cadence_runs", "status");
+	t->event_type_type = type_name(t, "lead_cadence_events", "tipo_evento");
+	t->message_empresa_type = type_name(t, "lead_messages", "empresa");
+	t->message_canal_type = type_name(t, "lead_messages", "canal");
+	t->message_direcao_type = type_name(t, "lead_messages", "direcao");
+	t->message_estado_type = type_name(t, "lead_messages", "estado");
+	t->log_trigger_type = type_name(t, "cadence_runner_logs", "trigger_source");
 	t->log_knows_worker = has_word(t, "cadence_runner_logs", "trigger_source", "WORKER");
 	cadence_gate_open(t);
 	return t;
+}
+
+/* ---- owners -------------------------------------------------------------------------- */
+
+/*
+ * What the catalog row of an object has in a column of type oid; InvalidOid
+ * where there is no such object.
+ */
+Oid
+cadence_catalog_oid(int cache, Oid object, AttrNumber column)
+{
+	HeapTuple tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	Oid value = InvalidOid;
+	bool isnull;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		value = DatumGetObjectId(SysCacheGetAttr(cache, tuple, column, &isnull));
+		ReleaseSysCache(tuple);
+	}
+	return value;
+}
+
+Oid
+cadence_relation_owner(Oid relation)
+{
+	return cadence_catalog_oid(RELOID, relation, Anum_pg_class_relowner);
+}
+
+/*
+ * Before 17 the server lets no background worker connect as a role that may
+ * not log in; said here, since the server's own message names no way out.
+ */
+void
+cadence_owner_check_connect(Oid owner)
+{
+	char *name = GetUserNameFromId(owner, false);
+	HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+	bool may_log_in = true;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+		ReleaseSysCache(tuple);
+	}
+	if (CADENCE_OWNER_MUST_LOG_IN && !may_log_in)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+						errmsg("the owner of lead_cadence_runs, role \"%s\", may not log in", name),
+						errdetail("An execution connects as that role."),
+						errhint("Run ALTER ROLE %s LOGIN; it needs no password.",
+								quote_identifier(name))));
+}
+
+/*
+ * What is done for somebody else is done as the owner of the tables, in a
+ * security-restricted operation: what hangs on them gets nobody else's rights.
+ * After an error, the end of the transaction brings the caller back.
+ */
+CadenceCaller
+cadence_owner_begin(Oid owner)
+{
+	static const char *const settings[][2] = {
+		{"search_path", "pg_catalog, pg_temp"},
+		/* a policy that would hide rows is an error, and not nothing */
+		{"row_security", "off"},
+		/* every statement of ours has its index: see init_session() */
+		{"enable_seqscan", "off"},
+		{"enable_bitmapscan", "off"}};
+	CadenceCaller caller = {.guc_level = NewGUCNestLevel()};
+
+	GetUserIdAndSecContext(&caller.user, &caller.security);
+	SetUserIdAndSecContext(owner, caller.security | SECURITY_LOCAL_USERID_CHANGE |
+									  SECURITY_RESTRICTED_OPERATION);
+	for (size_t i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return caller;
+}
+
+void
+cadence_owner_end(CadenceCaller caller)
+{
+	AtEOXact_GUC(false, caller.guc_level);
+	SetUserIdAndSecContext(caller.user, caller.security);
 }

@@ -10,18 +10,16 @@
 
 #include "postgres.h"
 
-#include "nodes/pg_list.h"
+#include "access/tupdesc.h"
 
 #define CADENCE_TABLE_COUNT 10
-#define CADENCE_TABLE_TEMPLATES 3
-#define CADENCE_TABLE_EMPRESAS 7
 
 typedef struct CadenceTables
 {
 	Oid schema;
 	Oid runs_oid;
-	Oid oids[CADENCE_TABLE_COUNT]; /* of all that are worked on */
-	List *columns;				   /* of these, as the gate found them */
+	Oid oids[CADENCE_TABLE_COUNT];			/* of all that are worked on */
+	TupleDesc columns[CADENCE_TABLE_COUNT]; /* of these, as the gate found them */
 	Oid arming_oid;
 	Oid owner; /* of the runs */
 	char *schema_name;
@@ -50,11 +48,33 @@ typedef struct CadenceTables
 	bool log_knows_worker; /* false: that is an enum without WORKER */
 } CadenceTables;
 
-/* as in oids, and then cadence_arming */
-extern const char *const cadence_table_names[];
+typedef struct CadenceTable
+{
+	const char *name;
+	size_t field; /* where CadenceTables has its qualified name */
+	bool is_written;
+	const char *kinds; /* of its columns, for the gate */
+} CadenceTable;
 
-extern const char *cadence_tables_missing(Oid schema);
+/* as in oids, and then cadence_arming */
+extern const CadenceTable cadence_table_list[CADENCE_TABLE_COUNT + 1];
+
+/* Who somebody was before. */
+typedef struct CadenceCaller
+{
+	Oid user;
+	int security;
+	int guc_level;
+} CadenceCaller;
+
+extern Oid cadence_extension_schema(void);
 extern CadenceTables *cadence_tables_load(Oid schema);
-extern Oid cadence_tables_owner(Oid relation);
+extern const char *cadence_tables_missing(Oid schema);
+extern Oid cadence_catalog_oid(int cache, Oid object, AttrNumber column);
+extern Oid cadence_relation_owner(Oid relation);
+
+extern void cadence_owner_check_connect(Oid owner);
+extern CadenceCaller cadence_owner_begin(Oid owner);
+extern void cadence_owner_end(CadenceCaller caller);
 
 #endif

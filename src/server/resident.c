@@ -22,8 +22,6 @@
 
 #include "base/compat.h"
 #include "base/interrupt.h"
-#include "schema/extension.h"
-#include "schema/owner.h"
 #include "schema/tables.h"
 #include "server/registry.h"
 #include "server/resident.h"

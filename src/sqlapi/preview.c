@@ -24,7 +24,7 @@
 #include "provider/provider.h"
 #include "resolve/message.h"
 #include "resolve/resolve.h"
-#include "schema/extension.h"
+#include "schema/tables.h"
 
 PG_FUNCTION_INFO_V1(cadence_preview);
 
@@ -32,15 +32,16 @@ PG_FUNCTION_INFO_V1(cadence_preview);
 static CadenceStep *
 read_run(const CadenceTables *tables, Datum run_id, char **status)
 {
-	Oid types[] = {UUIDOID};
-	char *sql = psprintf("SELECT " CLAIMED_RUN_COLUMNS("r") ", r.status::text FROM %s AS r "
-															"WHERE r.id " EQ " $1",
-						 tables->runs);
-	int rc = SPI_execute_with_args(sql, 1, types, &run_id, NULL, true, 1);
+	static const Oid types[] = {UUIDOID};
+	Statement look = STATEMENT("looking for the run",
+							   psprintf("SELECT " CLAIMED_RUN_COLUMNS("r") ", r.status::text "
+																		   "FROM %s AS r "
+																		   "WHERE r.id " EQ " $1",
+										tables->runs),
+							   types, SPI_OK_SELECT);
 
-	if (rc != SPI_OK_SELECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("looking for the run failed: %s", SPI_result_code_string(rc))));
+	look.in_query = true;
+	statement_execute(&look, &run_id, NULL, 1);
 	if (SPI_processed == 0)
 		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
 						errmsg("run %s does not exist",
@@ -108,8 +109,7 @@ cadence_preview(PG_FUNCTION_ARGS)
 
 	cadence_providers_refresh(providers);
 	guc_level = cadence_use_text_format();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	(void) SPI_connect();
 	step = read_run(tables, run_id, &status);
 	cadence_resolve(cadence_resolver_create(tables, providers, true), &step, 1);
 

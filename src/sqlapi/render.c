@@ -8,7 +8,6 @@
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 #include "rules/template.h"
@@ -23,76 +22,43 @@ refuse_message(void)
 					errmsg("the message is longer than %d bytes", TEMPLATE_MAX_MESSAGE)));
 }
 
-/* A value as a template shows it; NULL for JSON null. */
-static char *
-json_value_text(JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNull:
-			return NULL;
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(
-				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-		{
-			Jsonb *json = JsonbValueToJsonb(value);
-
-			return JsonbToCString(NULL, &json->root, VARSIZE(json));
-		}
-	}
-}
-
+/* A variable as a template shows it, *text NULL for JSON null; false: there is none. */
 static bool
-get_variable(Jsonb *vars, const char *name, size_t len, char **text)
+get_variable(Jsonb *vars, const char *name, size_t len, bool is_name, char **text)
 {
-	JsonbValue key = {.type = jbvString};
-	JsonbValue *value;
+	JsonbValue *value = getKeyJsonValueFromContainer(&vars->root, name, len, NULL);
 
-	key.val.string.val = (char *) name;
-	key.val.string.len = len;
-	value = findJsonbValueFromContainer(&vars->root, JB_FOBJECT, &key);
 	if (value == NULL)
 		return false;
-	*text = json_value_text(value);
-	return true;
-}
-
-static bool
-get_name(Jsonb *vars, const char *name, char **text)
-{
-	bool found = get_variable(vars, name, strlen(name), text);
-
-	if (found)
+	if (value->type == jbvNull)
+		*text = NULL;
+	else if (value->type == jbvString)
+		*text = pnstrdup(value->val.string.val, value->val.string.len);
+	else
+		*text = JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, -1);
+	if (is_name)
 		*text = text_trimmed(*text);
-	return found;
+	return true;
 }
 
 /* primeiro_nome and lead_nome come from nome where they are not given themselves. */
 static bool
 get_value(Jsonb *vars, const TemplatePart *part, char **text)
 {
+	bool is_first = template_name_is(part, "primeiro_nome");
+	bool is_name =
+		is_first || template_name_is(part, "lead_nome") || template_name_is(part, "nome");
+	bool found = get_variable(vars, part->name, part->name_len, is_name, text);
 	const char *word;
-	char *nome = NULL;
-	bool found;
-	size_t len;
 
-	if (template_name_is(part, "nome"))
-		return get_name(vars, "nome", text);
-	if (template_name_is(part, "lead_nome"))
-		return get_name(vars, "lead_nome", text) || get_name(vars, "nome", text);
-	if (!template_name_is(part, "primeiro_nome"))
-		return get_variable(vars, part->name, part->name_len, text);
-	found = get_name(vars, "primeiro_nome", text);
-	if ((found && !template_value_is_empty(*text)) || !get_name(vars, "nome", &nome))
+	if (!is_name || (found && !(is_first && template_value_is_empty(*text))))
 		return found;
-	if (nome != NULL)
+	if (!get_variable(vars, "nome", strlen("nome"), true, text))
+		return found;
+	if (is_first && *text != NULL)
 	{
-		len = template_first_word(nome, &word);
+		size_t len = template_first_word(*text, &word);
+
 		*text = pnstrdup(word, len);
 	}
 	return true;
@@ -140,16 +106,6 @@ get_values(Jsonb *vars, TemplatePart *parts, size_t nparts)
 	return values;
 }
 
-/* Refused before it is read. */
-static char *
-get_template(Datum template)
-{
-	if (toast_raw_datum_size(template) - VARHDRSZ > TEMPLATE_MAX_BYTES)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("the template is longer than %d bytes", TEMPLATE_MAX_BYTES)));
-	return TextDatumGetCString(template);
-}
-
 /*
  * cadence_render(template text, vars jsonb) -> text
  *
@@ -159,30 +115,36 @@ get_template(Datum template)
 Datum
 cadence_render(PG_FUNCTION_ARGS)
 {
-	char *source = get_template(PG_GETARG_DATUM(0));
+	char *source;
+	size_t len;
 	Jsonb *vars = PG_GETARG_JSONB_P(1);
-	size_t len = strlen(source);
-	TemplatePart *parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
+	TemplatePart *parts;
 	TemplateStatus status;
 	const char **values;
 	size_t nparts;
 	size_t error_at;
-	size_t size;
 	text *result;
 
+	/* before it is read */
+	if (toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ > TEMPLATE_MAX_BYTES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("the template is longer than %d bytes", TEMPLATE_MAX_BYTES)));
 	if (!JB_ROOT_IS_OBJECT(vars))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the variables of a template must be a JSON object")));
+	source = TextDatumGetCString(PG_GETARG_DATUM(0));
+	len = strlen(source);
+	parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
 	status = template_parse(source, len, parts, &nparts, &error_at);
 	if (status != TEMPLATE_OK)
 		refuse_template(status, source, error_at);
 	values = get_values(vars, parts, nparts);
 
-	size = template_render(parts, nparts, values, NULL);
-	if (size > TEMPLATE_MAX_MESSAGE)
+	len = template_render(parts, nparts, values, NULL);
+	if (len > TEMPLATE_MAX_MESSAGE)
 		refuse_message();
-	result = palloc(size + VARHDRSZ);
-	SET_VARSIZE(result, size + VARHDRSZ);
+	result = palloc(len + VARHDRSZ);
+	SET_VARSIZE(result, len + VARHDRSZ);
 	template_render(parts, nparts, values, VARDATA(result));
 	PG_RETURN_TEXT_P(result);
 }

@@ -42,8 +42,6 @@
 #include "base/compat.h"
 #include "base/lock.h"
 #include "base/settings.h"
-#include "schema/extension.h"
-#include "schema/owner.h"
 #include "schema/tables.h"
 #include "server/launch.h"
 
@@ -51,6 +49,9 @@
 #define TURN_MS 10000
 
 PG_FUNCTION_INFO_V1(cadence_run);
+
+/* Whether this session has its turn: the lock that other callers wait for. */
+static bool has_turn = false;
 
 /* One of the words that a caller may say; the resident worker has its own. */
 static const char *
@@ -91,7 +92,7 @@ check_server_state(void)
 }
 
 static Launch *
-create_launch(const CadenceTables *tables, const char *trigger)
+start_execution(const CadenceTables *tables, const char *trigger)
 {
 	/* The callback on the segment may run after the portal's memory is gone. */
 	Launch *launch = launch_create(TopTransactionContext, 1);
@@ -104,16 +105,11 @@ create_launch(const CadenceTables *tables, const char *trigger)
 	launch->shared->schema = tables->schema;
 	launch->shared->owner = tables->owner;
 	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
-	return launch;
-}
-
-static void
-start_execution(Launch *launch)
-{
 	if (!launch_start(launch))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						errmsg("no background worker slot is free for the execution"),
 						errhint("Raise max_worker_processes, or run fewer executions at once.")));
+	return launch;
 }
 
 /* The execution's processes. */
@@ -159,53 +155,31 @@ execution_waits_for_us(Launch *launch)
 }
 
 static void
-check_deadlock(Launch *launch)
+end_turn(void)
 {
-	if (!execution_waits_for_us(launch))
-		return;
-	ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
-					errdetail("The execution waits for a lock that this transaction holds, and "
-							  "this transaction waits for the execution."),
-					errhint("Call cadence_run() in a transaction of its own.")));
-}
-
-/* The worker's error becomes ours, a FATAL one too: our session goes on. */
-static void
-rethrow_message(StringInfo message)
-{
-	ErrorData edata;
-
-	pq_parse_errornotice(message, &edata);
-	if (edata.elevel > ERROR)
-		edata.elevel = ERROR;
-	ThrowErrorData(&edata);
-}
-
-/* The turn of whoever waits for the lock, if this session holds it. */
-static void
-end_turn(volatile bool *has_turn)
-{
-	if (*has_turn)
+	if (has_turn)
 		cadence_lock_release(CADENCE_LOCK_EXECUTION, 0);
-	*has_turn = false;
+	has_turn = false;
 }
 
-/*
- * Handles one message of the worker; returns the summary if it is the one.
- */
+/* Handles one message of the worker; returns the summary if it is the one. */
 static char *
-handle_message(StringInfo message, volatile bool *has_turn)
+handle_message(StringInfo message)
 {
 	char type = pq_getmsgbyte(message);
+	ErrorData edata;
 
 	switch (type)
 	{
 		case 'E':
 		case 'N':
-			rethrow_message(message);
+			/* its error becomes ours, a FATAL one too: our session goes on */
+			pq_parse_errornotice(message, &edata);
+			edata.elevel = Min(edata.elevel, ERROR);
+			ThrowErrorData(&edata);
 			return NULL;
 		case CADENCE_MESSAGE_ALL_TAKEN:
-			end_turn(has_turn);
+			end_turn();
 			return NULL;
 		case CADENCE_MESSAGE_SUMMARY:
 			return pnstrdup(message->data + message->cursor, message->len - message->cursor);
@@ -229,12 +203,17 @@ wait_for_news(Launch *launch, TimestampTz *last_check)
 	if (TimestampDifferenceExceeds(*last_check, now, DeadlockTimeout))
 	{
 		*last_check = now;
-		check_deadlock(launch);
+		if (execution_waits_for_us(launch))
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
+					 errdetail("The execution waits for a lock that this transaction holds, and "
+							   "this transaction waits for the execution."),
+					 errhint("Call cadence_run() in a transaction of its own.")));
 	}
 }
 
 static char *
-wait_for_summary(Launch *launch, volatile bool *has_turn)
+wait_for_summary(Launch *launch)
 {
 	TimestampTz last_check = GetCurrentTimestamp();
 	StringInfoData message;
@@ -246,7 +225,7 @@ wait_for_summary(Launch *launch, volatile bool *has_turn)
 		switch (launch_receive(launch, 0, &message))
 		{
 			case SHM_MQ_SUCCESS:
-				summary = handle_message(&message, has_turn);
+				summary = handle_message(&message);
 				break;
 			case SHM_MQ_WOULD_BLOCK:
 				wait_for_news(launch, &last_check);
@@ -257,22 +236,6 @@ wait_for_summary(Launch *launch, volatile bool *has_turn)
 								errhint("The server's log says why.")));
 		}
 	}
-	return summary;
-}
-
-/* The summary of a whole execution; the caller must end_turn() on every way out. */
-static char *
-execute(const CadenceTables *tables, const char *trigger, volatile bool *has_turn)
-{
-	Launch *launch;
-	char *summary;
-
-	*has_turn = cadence_lock_try(CADENCE_LOCK_EXECUTION, 0, true) ||
-				cadence_lock_wait(CADENCE_LOCK_EXECUTION, 0, TURN_MS);
-	launch = create_launch(tables, trigger);
-	start_execution(launch);
-	summary = wait_for_summary(launch, has_turn);
-	launch_end(launch);
 	return summary;
 }
 
@@ -292,19 +255,23 @@ cadence_run(PG_FUNCTION_ARGS)
 	const char *trigger = checked_trigger(fcinfo);
 	CadenceTables *tables;
 	char *volatile summary = NULL;
-	volatile bool has_turn = false;
 
 	check_server_state();
 	tables = cadence_tables_load(cadence_extension_schema());
 	cadence_owner_check_connect(tables->owner);
 
+	has_turn = cadence_lock_try(CADENCE_LOCK_EXECUTION, 0, true) ||
+			   cadence_lock_wait(CADENCE_LOCK_EXECUTION, 0, TURN_MS);
 	PG_TRY();
 	{
-		summary = execute(tables, trigger, &has_turn);
+		Launch *launch = start_execution(tables, trigger);
+
+		summary = wait_for_summary(launch);
+		launch_end(launch);
 	}
 	PG_FINALLY();
 	{
-		end_turn(&has_turn);
+		end_turn();
 	}
 	PG_END_TRY();
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(summary)));

@@ -1,39 +1,54 @@
 /*
  * status.c
  *		cadence_runner_status() and cadence_health(): how the installation is, for
- *		people and for alerts.
+ *		people and for alerts; cadence_pause_worker() and cadence_resume_worker(): a
+ *		database without its resident workers for a while.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "base/json.h"
 #include "base/settings.h"
+#include "base/statement.h"
+#include "base/subtransaction.h"
+#include "base/transaction.h"
 #include "provider/options.h"
 #include "provider/provider.h"
 #include "provider/provider_stats.h"
+#include "schema/arming.h"
+#include "schema/tables.h"
 #include "server/registry.h"
-#include "sqlapi/state_queries.h"
 
 PG_FUNCTION_INFO_V1(cadence_runner_status);
 PG_FUNCTION_INFO_V1(cadence_health);
+PG_FUNCTION_INFO_V1(cadence_pause_worker);
+PG_FUNCTION_INFO_V1(cadence_resume_worker);
 
 /* A worker goes round its loop at least once a minute. */
 #define STUCK_US (150 * USECS_PER_SEC)
 
 /* So many failures in a row, and nothing sent, are no accident. */
 #define FAILING_MIN 5
+
+/* More due runs are not counted. */
+#define COUNT_MAX 1000000
+
+/* Twice what a worker takes to end that has messages under way, and finds its tables locked. */
+#define PAUSE_TIMEOUT_MS 10000
 
 enum
 {
@@ -48,17 +63,118 @@ enum
 	STATUS_IN_FLIGHT,
 	STATUS_WAITING,
 	STATUS_NEXT_LOOK,
-	STATUS_DUE,
-	STATUS_OLDEST_DUE,
-	STATUS_LAG,
-	STATUS_CLAIMED,
-	STATUS_UNCERTAIN,
-	STATUS_NEXT_DUE,
-	STATUS_PROVIDERS,
+	STATUS_TABLES, /* due_now and the columns after it: what the tables say */
+	STATUS_PROVIDERS = STATUS_TABLES + 6,
 	STATUS_COLUMNS
 };
 
-/* ---- providers -------------------------------------------------------------------- */
+/* ---- what the tables say ------------------------------------------------------------ */
+
+/* The columns of state_sql(): those of the status, and then reasons not to be well. */
+#define STATE_REASONS (STATUS_PROVIDERS - STATUS_TABLES)
+#define STATE_COLUMNS (STATE_REASONS + 3)
+
+typedef struct State
+{
+	Datum max_lag;		   /* how long a due step may wait */
+	TimestampTz well_from; /* an execution that failed before is over */
+
+	char *problem;				 /* why the rest is not known; NULL: it is */
+	const char *not_armed;		 /* why nothing may be sent from here; NULL: it may */
+	char *values[STATE_COLUMNS]; /* NULL for a null */
+} State;
+
+static char *
+state_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"SELECT d.n, d.oldest, d.lag, "
+		/* one look-up for each claim, by the index of the due runs */
+		"COALESCE((SELECT pg_catalog.sum((SELECT pg_catalog.count(*) FROM %s AS r "
+		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end "
+		"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ
+		" c.claim_id) IS TRUE)) FROM %s AS c WHERE c.lease_end " GT " $1), 0), "
+		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
+		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
+		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
+		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
+		/* what was due for ever has no lag */
+		"CASE WHEN d.n " GT " 0 AND (d.lag " GT " $2) IS NOT FALSE THEN "
+		"pg_catalog.format('overdue: %%s due, the oldest since %%s', d.n, d.oldest) END, "
+		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
+		"'active without next_run_at, so never due: %%s', pg_catalog.count(*)) END "
+		"FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at IS NULL), "
+		"(SELECT CASE WHEN l.executed_at " GE " $3 THEN "
+		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
+		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
+		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL) "
+		"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
+		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
+		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
+		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS y) AS n, "
+		"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
+		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
+		"AS x) AS d",
+		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->runs, COUNT_MAX,
+		t->runs);
+}
+
+/* As the owner of the tables: whoever may call needs no right on any of them. */
+static void
+read_as_owner(const CadenceTables *t, State *s)
+{
+	static const Oid types[] = {TIMESTAMPTZOID, INTERVALOID, TIMESTAMPTZOID};
+	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), s->max_lag,
+					  TimestampTzGetDatum(s->well_from)};
+	MemoryContext context = CurrentMemoryContext;
+	CadenceCaller caller = cadence_owner_begin(t->owner);
+	Statement read = STATEMENT("reading the state", state_sql(t), types, SPI_OK_SELECT);
+
+	read.in_query = true;
+	(void) SPI_connect();
+	/* what SPI has made goes with its connection */
+	MemoryContextSwitchTo(context);
+	statement_execute(&read, values, NULL, 1);
+	for (int i = 0; i < STATE_COLUMNS; i++)
+		s->values[i] = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);
+	if (!RecoveryInProgress())
+		s->not_armed = cadence_arming_problem(t);
+	SPI_finish();
+	cadence_owner_end(caller);
+}
+
+static void
+read_or_say(void *arg, int first, int n)
+{
+	State *s = arg;
+	Oid schema = cadence_extension_schema();
+	const char *missing = cadence_tables_missing(schema);
+
+	if (missing != NULL)
+		s->problem = psprintf("table %s does not exist: call cadence_create_tables()", missing);
+	else
+		read_as_owner(cadence_tables_load(schema), s);
+}
+
+/*
+ * A missing table, what the gate refuses, or an error of the reading itself is
+ * told and not raised: who asks what is wrong shall hear the rest, too.
+ */
+static void
+read_state(State *s)
+{
+	ErrorData *error = cadence_try(read_or_say, s, 0, 0, false);
+
+	if (error == NULL)
+		return;
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	s->problem = error->message;
+}
+
+/* ---- the status ------------------------------------------------------------------- */
 
 static void
 append_provider(StringInfo json, ForeignServer *server)
@@ -85,7 +201,7 @@ append_provider(StringInfo json, ForeignServer *server)
 	appendStringInfoChar(json, '}');
 }
 
-static Datum
+static char *
 providers_json(void)
 {
 	StringInfoData json;
@@ -96,46 +212,23 @@ providers_json(void)
 	foreach (cell, cadence_provider_servers())
 		append_provider(&json, GetForeignServer(lfirst_oid(cell)));
 	appendStringInfoChar(&json, ']');
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+	return json.data;
 }
 
-/* ---- the status ------------------------------------------------------------------- */
-
-typedef struct StatusRow
+static char *
+time_text(TimestampTz at)
 {
-	Datum values[STATUS_COLUMNS];
-	bool nulls[STATUS_COLUMNS];
-} StatusRow;
-
-static void
-set(StatusRow *row, int column, Datum value)
-{
-	row->nulls[column] = false;
-	row->values[column] = value;
-}
-
-static void
-set_text(StatusRow *row, int column, const char *text)
-{
-	if (text != NULL && text[0] != '\0')
-		set(row, column, CStringGetTextDatum(text));
-}
-
-static void
-set_time(StatusRow *row, int column, TimestampTz at)
-{
-	if (at != 0)
-		set(row, column, TimestampTzGetDatum(at));
+	return at != 0 ? pstrdup(timestamptz_to_str(at)) : NULL;
 }
 
 /* Of a database's workers: how many there are, what number 0 does, and the sums of all. */
 static void
-fill_workers(StatusRow *row, const ResidentDatabase *d)
+fill_workers(char **values, const ResidentDatabase *d)
 {
 	const ResidentWorker *first = &d->workers[0];
 	TimestampTz last_execution = 0;
-	int64 in_flight = 0;
-	int64 waiting = 0;
+	int in_flight = 0;
+	int waiting = 0;
 	int running = 0;
 
 	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
@@ -147,71 +240,57 @@ fill_workers(StatusRow *row, const ResidentDatabase *d)
 		waiting += w->waiting;
 		last_execution = Max(last_execution, w->last_execution);
 	}
-	set_text(row, STATUS_DATABASE, d->name);
-	set_text(row, STATUS_STATE, registry_state(d));
-	set_text(row, STATUS_PROBLEM, registry_problem(d));
-	set_time(row, STATUS_LAST_EXECUTION, last_execution);
-	set(row, STATUS_WORKERS, Int32GetDatum(running));
+	values[STATUS_DATABASE] = pstrdup(d->name);
+	values[STATUS_STATE] = pstrdup(registry_state(d));
+	if (registry_problem(d)[0] != '\0')
+		values[STATUS_PROBLEM] = pstrdup(registry_problem(d));
+	values[STATUS_LAST_EXECUTION] = time_text(last_execution);
+	values[STATUS_WORKERS] = psprintf("%d", running);
 	if (running > 0)
 	{
-		set(row, STATUS_IN_FLIGHT, Int64GetDatum(in_flight));
-		set(row, STATUS_WAITING, Int64GetDatum(waiting));
+		values[STATUS_IN_FLIGHT] = psprintf("%d", in_flight);
+		values[STATUS_WAITING] = psprintf("%d", waiting);
 	}
 	if (first->pid == 0)
 		return;
-	set(row, STATUS_PID, Int32GetDatum(first->pid));
-	set_time(row, STATUS_SINCE, first->started_at);
-	set_time(row, STATUS_SEEN, first->seen_at);
-	set_time(row, STATUS_NEXT_LOOK, first->wake_at);
+	values[STATUS_PID] = psprintf("%d", first->pid);
+	values[STATUS_SINCE] = time_text(first->started_at);
+	values[STATUS_SEEN] = time_text(first->seen_at);
+	values[STATUS_NEXT_LOOK] = time_text(first->wake_at);
 }
 
 static void
-fill_state(StatusRow *row)
+fill_state(char **values)
 {
-	CadenceState s;
-	char *none = cadence_state_read(&s);
+	State s = {.max_lag = IntervalPGetDatum(palloc0(sizeof(Interval)))};
 
-	if (row->nulls[STATUS_PROBLEM])
-		set_text(row, STATUS_PROBLEM, none != NULL ? none : s.not_armed);
-	if (none != NULL)
+	read_state(&s);
+	if (values[STATUS_PROBLEM] == NULL)
+		values[STATUS_PROBLEM] = s.problem != NULL ? s.problem : unconstify(char *, s.not_armed);
+	if (s.problem != NULL)
 		return;
-	set(row, STATUS_DUE, Int64GetDatum(s.due));
-	set_time(row, STATUS_OLDEST_DUE, s.oldest_due);
-	if (s.oldest_due != 0 && !TIMESTAMP_NOT_FINITE(s.oldest_due))
-		set(row, STATUS_LAG,
-			DirectFunctionCall2(timestamp_mi, TimestampTzGetDatum(GetCurrentTimestamp()),
-								TimestampTzGetDatum(s.oldest_due)));
-	set(row, STATUS_CLAIMED, Int64GetDatum(s.claimed));
-	set(row, STATUS_UNCERTAIN, Int64GetDatum(s.uncertain));
-	set_time(row, STATUS_NEXT_DUE, s.next_due);
-	set(row, STATUS_PROVIDERS, providers_json());
-}
-
-static const char *
-state_without_worker(void)
-{
-	if (RecoveryInProgress())
-		return "standby";
-	return cadence_registry_exists() ? "not configured" : "not preloaded";
+	memcpy(&values[STATUS_TABLES], s.values, sizeof(char *) * STATE_REASONS);
+	values[STATUS_PROVIDERS] = providers_json();
 }
 
 static void
 put_row(ReturnSetInfo *result, const ResidentDatabase *d, bool is_here)
 {
-	StatusRow row;
+	char *values[STATUS_COLUMNS] = {NULL};
 
-	memset(row.values, 0, sizeof(row.values));
-	memset(row.nulls, true, sizeof(row.nulls));
 	if (d != NULL)
-		fill_workers(&row, d);
+		fill_workers(values, d);
 	else
 	{
-		set_text(&row, STATUS_DATABASE, get_database_name(MyDatabaseId));
-		set_text(&row, STATUS_STATE, state_without_worker());
+		values[STATUS_DATABASE] = get_database_name(MyDatabaseId);
+		values[STATUS_STATE] = RecoveryInProgress()		   ? "standby"
+							   : cadence_registry_exists() ? "not configured"
+														   : "not preloaded";
 	}
 	if (is_here)
-		fill_state(&row);
-	tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
+		fill_state(values);
+	tuplestore_puttuple(result->setResult,
+						BuildTupleFromCStrings(TupleDescGetAttInMetadata(result->setDesc), values));
 }
 
 /*
@@ -224,6 +303,8 @@ cadence_runner_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	char *here = get_database_name(MyDatabaseId);
+	/* the values are written and read again as text */
+	int guc_level = cadence_use_text_format();
 	ResidentDatabase d;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -234,76 +315,66 @@ cadence_runner_status(PG_FUNCTION_ARGS)
 		if (d.used && strcmp(d.name, here) != 0)
 			put_row(result, &d, false);
 	}
+	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_VOID();
 }
 
 /* ---- health ------------------------------------------------------------------------- */
 
 static void
-add_reason(ArrayBuildState **reasons, char *text)
+add_reason(ArrayBuildState *reasons, const char *text)
 {
-	*reasons =
-		accumArrayResult(*reasons, CStringGetTextDatum(text), false, TEXTOID, CurrentMemoryContext);
+	(void) accumArrayResult(reasons, CStringGetTextDatum(text), false, TEXTOID,
+							CurrentMemoryContext);
 }
 
 static void
-judge_workers(ArrayBuildState **reasons)
+judge_workers(ArrayBuildState *reasons, const ResidentDatabase *d)
 {
-	ResidentDatabase d;
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (RecoveryInProgress() || !registry_find(get_database_name(MyDatabaseId), &d))
-		return;
-	if (d.paused)
-		add_reason(reasons, pstrdup("the resident worker is paused, until somebody calls "
-									"cadence_resume_worker() or the server is started again"));
-	else if (d.workers[0].pid == 0 || d.workers[0].activity == RESIDENT_STARTING)
+	if (d->paused)
+		add_reason(reasons, "the resident worker is paused, until somebody calls "
+							"cadence_resume_worker() or the server is started again");
+	else if (d->workers[0].pid == 0 || d->workers[0].activity == RESIDENT_STARTING)
 		add_reason(reasons,
-				   psprintf("the resident worker does not run: it is %s%s%s", registry_state(&d),
-							d.problem[0] != '\0' ? ": " : "", d.problem));
+				   psprintf("the resident worker does not run: it is %s%s%s", registry_state(d),
+							d->problem[0] != '\0' ? ": " : "", d->problem));
 	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
-		if (d.workers[i].pid != 0 && now - d.workers[i].seen_at > STUCK_US)
+		if (d->workers[i].pid != 0 && now - d->workers[i].seen_at > STUCK_US)
 			add_reason(reasons, psprintf("the resident worker is stuck: it was last heard of at %s",
-										 timestamptz_to_str(d.workers[i].seen_at)));
+										 timestamptz_to_str(d->workers[i].seen_at)));
 }
 
-/* A worker that has begun since, and either recorded something or lived for a while. */
-static bool
-worker_got_over(TimestampTz failed_at)
+/* Since a worker has begun that has either recorded something or lived for a while. */
+static TimestampTz
+well_from(const ResidentWorker *w)
 {
-	ResidentDatabase d;
-	const ResidentWorker *w = &d.workers[0];
+	bool is_well =
+		w->pid != 0 && w->activity != RESIDENT_STARTING &&
+		(w->last_execution > w->started_at || w->seen_at - w->started_at > RESIDENT_SETTLED_US);
 
-	return registry_find(get_database_name(MyDatabaseId), &d) && w->pid != 0 &&
-		   w->activity != RESIDENT_STARTING && w->started_at > failed_at &&
-		   (w->last_execution > w->started_at || w->seen_at - w->started_at > RESIDENT_SETTLED_US);
+	return is_well ? w->started_at : DT_NOBEGIN;
 }
 
 static void
-judge_state(ArrayBuildState **reasons, double max_lag_us)
+judge_state(ArrayBuildState *reasons, State *s)
 {
-	CadenceState s;
-	char *none = cadence_state_read(&s);
-
-	if (none != NULL)
+	read_state(s);
+	if (s->problem != NULL)
 	{
-		add_reason(reasons, none);
+		add_reason(reasons, s->problem);
 		return;
 	}
-	if (s.not_armed != NULL)
-		add_reason(reasons, psprintf("nothing may be sent from here: %s", s.not_armed));
-	if (s.oldest_due != 0 && (double) GetCurrentTimestamp() - (double) s.oldest_due > max_lag_us)
-		add_reason(reasons, psprintf("overdue: " INT64_FORMAT " due, the oldest since %s", s.due,
-									 timestamptz_to_str(s.oldest_due)));
-	if (s.never_due > 0)
-		add_reason(reasons, psprintf("active without next_run_at, so never due: " INT64_FORMAT,
-									 s.never_due));
-	if (s.last_failure != NULL && !worker_got_over(s.last_failed_at))
-		add_reason(reasons, psprintf("the last execution failed: %s", s.last_failure));
+	if (s->not_armed != NULL)
+		add_reason(reasons, psprintf("nothing may be sent from here: %s", s->not_armed));
+	for (int i = STATE_REASONS; i < STATE_COLUMNS; i++)
+		if (s->values[i] != NULL)
+			add_reason(reasons, s->values[i]);
 }
 
 static void
-judge_providers(ArrayBuildState **reasons)
+judge_providers(ArrayBuildState *reasons)
 {
 	ListCell *cell;
 
@@ -329,24 +400,97 @@ judge_providers(ArrayBuildState **reasons)
 Datum
 cadence_health(PG_FUNCTION_ARGS)
 {
-	Interval *max_lag = PG_GETARG_INTERVAL_P(0);
-	double max_lag_us = max_lag->time + ((double) max_lag->month * DAYS_PER_MONTH + max_lag->day) *
-											(double) USECS_PER_DAY;
 	ArrayBuildState *reasons = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	State s = {.max_lag = PG_GETARG_DATUM(0), .well_from = DT_NOBEGIN};
+	int guc_level = cadence_use_text_format();
+	ResidentDatabase d;
 	TupleDesc desc;
 	Datum values[2];
 	bool nulls[2] = {false, false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("function returning record called in context that cannot accept "
-							   "type record")));
+		elog(ERROR, "the return type of cadence_health() must be a row type");
 	if (!cadence_enabled)
-		add_reason(&reasons, pstrdup("cadence_runner.enabled is off"));
-	judge_workers(&reasons);
-	judge_state(&reasons, max_lag_us);
-	judge_providers(&reasons);
+		add_reason(reasons, "cadence_runner.enabled is off");
+	if (registry_find(get_database_name(MyDatabaseId), &d))
+	{
+		s.well_from = well_from(&d.workers[0]);
+		if (!RecoveryInProgress())
+			judge_workers(reasons, &d);
+	}
+	judge_state(reasons, &s);
+	judge_providers(reasons);
+	AtEOXact_GUC(true, guc_level);
 	values[0] = BoolGetDatum(reasons->nelems == 0);
 	values[1] = makeArrayResult(reasons, CurrentMemoryContext);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+}
+
+/* ---- pausing ------------------------------------------------------------------------ */
+
+/*
+ * Errors: 3D000 when there is no such database; 42501 when it is another's;
+ * 55000 where it can not have, or shall not have, resident workers.
+ */
+static void
+check_database(const char *name)
+{
+	Oid database = get_database_oid(name, false);
+	ResidentDatabase d;
+
+	if (!cadence_owns_database(database, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_DATABASE, name);
+	if (!cadence_registry_exists())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this server has no resident workers"),
+				 errdetail("The library cadence_runner is not preloaded."),
+				 errhint("Add it to shared_preload_libraries, and start the server again.")));
+	if (!registry_find(name, &d))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("database \"%s\" has no resident worker", name),
+			 errhint("cadence_runner.databases lists the databases that have resident workers.")));
+}
+
+/*
+ * cadence_pause_worker(database name) -> void: tells the resident workers of a
+ * database to end, waits until they have, and keeps them out until
+ * cadence_resume_worker() or a restart of the server: for what needs a database
+ * to itself. The pause belongs to no session, since whoever renames a database
+ * must have left it.
+ *
+ * Errors: those of check_database(); 55006 when they have not ended in time:
+ * they are still told to, so it can be called again.
+ */
+Datum
+cadence_pause_worker(PG_FUNCTION_ARGS)
+{
+	const char *name = NameStr(*PG_GETARG_NAME(0));
+
+	check_database(name);
+	if (!registry_pause(name, PAUSE_TIMEOUT_MS))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+						errmsg("the resident workers of database \"%s\" have not ended yet", name),
+						errdetail("They were told to, and none will be started."),
+						errhint("Call cadence_pause_worker() again, or cadence_resume_worker().")));
+	PG_RETURN_VOID();
+}
+
+/*
+ * cadence_resume_worker(database name) -> void: ends a pause.
+ *
+ * Errors: those of check_database(); 55000 when there is no pause.
+ */
+Datum
+cadence_resume_worker(PG_FUNCTION_ARGS)
+{
+	const char *name = NameStr(*PG_GETARG_NAME(0));
+
+	check_database(name);
+	if (!registry_resume(name))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the resident worker of database \"%s\" is not paused", name)));
+	PG_RETURN_VOID();
 }
