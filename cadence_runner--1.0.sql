@@ -586,7 +586,7 @@ CREATE FUNCTION @extschema@.cadence_runner_status(
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
     OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,
-    OUT uncertain bigint, OUT next_due timestamptz, OUT providers jsonb) RETURNS SETOF record
+    OUT uncertain bigint, OUT next_due timestamptz, OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_runner_status() IS
@@ -600,9 +600,37 @@ COMMENT ON VIEW @extschema@.cadence_runner_status IS
 -- nothing to be seen without the right to execute the function
 GRANT SELECT ON @extschema@.cadence_runner_status TO PUBLIC;
 
+-- what the status says is wrong, with the caller's rights: who executes this must be allowed to execute that
 CREATE FUNCTION @extschema@.cadence_health(max_lag interval DEFAULT '5 minutes', OUT ok boolean, OUT reasons text[])
 RETURNS record
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET DateStyle = 'ISO, YMD'
+AS $$
+    SELECT cardinality(r.reasons) = 0, r.reasons
+    FROM @extschema@.cadence_runner_status() AS s
+    CROSS JOIN LATERAL (SELECT array_remove(
+        ARRAY[
+            CASE WHEN NOT current_setting('cadence_runner.enabled')::boolean
+                THEN 'cadence_runner.enabled is off' END,
+            CASE WHEN pg_is_in_recovery() OR s.workers IS NULL THEN NULL
+                WHEN s.worker_state = 'paused'
+                THEN 'the resident worker is paused, until somebody calls cadence_resume_worker() or the server is started again'
+                WHEN s.worker_pid IS NULL OR s.worker_state = 'starting'
+                THEN format('the resident worker does not run: it is %s', concat_ws(': ', s.worker_state, s.problem)) END,
+            -- it goes round its loop at least once a minute
+            CASE WHEN NOT pg_is_in_recovery() AND s.worker_seen_at < clock_timestamp() - interval '150 s'
+                THEN format('the resident worker is stuck: it was last heard of at %s', s.worker_seen_at) END,
+            -- what was due for ever has no lag
+            CASE WHEN s.due_now > 0 AND (s.lag > cadence_health.max_lag) IS NOT FALSE
+                THEN format('overdue: %s due, the oldest since %s', s.due_now, s.oldest_due) END]
+        || s.warnings
+        -- so many failures in a row, and nothing sent, are no accident
+        || ARRAY(SELECT format('provider "%s" fails: %s failures and nothing sent in the last hour; %s',
+                               p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')
+                 FROM jsonb_array_elements(s.providers) AS p
+                 WHERE (p ->> 'sent_last_hour')::bigint = 0 AND (p ->> 'failed_last_hour')::bigint >= 5),
+        NULL) AS reasons) AS r
+    WHERE s.database = current_database()::text
+$$;
 
 COMMENT ON FUNCTION @extschema@.cadence_health(interval) IS
 'whether messages leave as they should, or each reason why not; max_lag is how long a due step may wait';

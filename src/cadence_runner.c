@@ -15,7 +15,7 @@
 #include "miscadmin.h"
 
 #include "base/settings.h"
-#include "schema/arming.h"
+#include "schema/tables.h"
 #include "server/registry.h"
 #include "server/resident.h"
 

@@ -16,7 +16,6 @@
 #include "base/subtransaction.h"
 #include "base/transaction.h"
 #include "engine/claiming.h"
-#include "schema/arming.h"
 
 /* Waiting steps, in batches: a provider that is blocked must not fill the memory. */
 #define WAITING_BATCHES_MAX 10

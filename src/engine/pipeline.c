@@ -24,7 +24,6 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
-#include "schema/arming.h"
 
 /* ---- the transactions ------------------------------------------------------------------ */
 

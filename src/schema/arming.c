@@ -43,8 +43,8 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "schema/arming.h"
-#include "schema/gate.h"
+#include "base/statement.h"
+#include "schema/tables.h"
 
 PG_FUNCTION_INFO_V1(cadence_arm);
 
@@ -109,17 +109,6 @@ column_text(TupleDesc desc, HeapTuple row, const char *name)
 	return SPI_getvalue(row, desc, SPI_fnumber(desc, name));
 }
 
-static void
-read_columns(TupleDesc desc, HeapTuple row, Arming *arming)
-{
-	char *timeline = column_text(desc, row, "timeline");
-
-	arming->cluster = column_text(desc, row, "cluster");
-	arming->database = column_text(desc, row, "database_oid");
-	arming->control_file = column_text(desc, row, "control_file");
-	arming->timeline = timeline != NULL ? pg_strtoint32(timeline) : 0;
-}
-
 /*
  * The row that counts; why none does, otherwise.
  *
@@ -138,9 +127,15 @@ read_row(const CadenceTables *t, Arming *arming)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not a table", t->arming)));
 	scan = systable_beginscan(rel, InvalidOid, false, GetActiveSnapshot(), 0, NULL);
-	while (n < 2 && HeapTupleIsValid(row = systable_getnext(scan)))
-		if (n++ == 0)
-			read_columns(RelationGetDescr(rel), row, arming);
+	for (; n < 2 && HeapTupleIsValid(row = systable_getnext(scan)); n++)
+	{
+		char *timeline = column_text(RelationGetDescr(rel), row, "timeline");
+
+		arming->cluster = column_text(RelationGetDescr(rel), row, "cluster");
+		arming->database = column_text(RelationGetDescr(rel), row, "database_oid");
+		arming->control_file = column_text(RelationGetDescr(rel), row, "control_file");
+		arming->timeline = timeline != NULL ? pg_strtoint32(timeline) : 0;
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	if (n == 0)
@@ -168,27 +163,18 @@ may_pin(const CadenceTables *t)
 		   check_enable_rls(t->arming_oid, InvalidOid, true) != RLS_ENABLED;
 }
 
-static void
-execute(const char *sql, int nargs, const Oid *types, Datum *values, int expected)
-{
-	MemoryContext context = CurrentMemoryContext;
-	int rc = SPI_execute_with_args(sql, nargs, (Oid *) types, values, NULL, false, 0);
-
-	MemoryContextSwitchTo(context);
-	if (rc != expected)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("writing cadence_arming failed: %s", SPI_result_code_string(rc))));
-}
-
 /* From now on, only this server, and whatever standby is promoted after it. */
 static void
 pin(const CadenceTables *t, const Arming *this)
 {
 	static const Oid types[] = {TEXTOID, INT4OID};
 	Datum values[] = {CStringGetTextDatum(this->control_file), Int32GetDatum(this->timeline)};
+	Statement update =
+		STATEMENT("noting which server was armed",
+				  psprintf("UPDATE %s SET control_file = $1, timeline = $2", t->arming), types,
+				  SPI_OK_UPDATE);
 
-	execute(psprintf("UPDATE %s SET control_file = $1, timeline = $2", t->arming), lengthof(types),
-			types, values, SPI_OK_UPDATE);
+	statement_execute(&update, values, NULL, 0);
 }
 
 /* The time of birth counts where both know it: a kernel may begin to tell it. */
@@ -302,21 +288,6 @@ cadence_arming_check(const CadenceTables *t)
 		pin(t, &this);
 }
 
-static void
-write_row(const CadenceTables *t, const Arming *this, Oid by)
-{
-	static const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID};
-	Datum values[] = {CStringGetTextDatum(this->cluster), CStringGetTextDatum(this->database),
-					  CStringGetTextDatum(this->control_file), Int32GetDatum(this->timeline),
-					  CStringGetTextDatum(GetUserNameFromId(by, false))};
-
-	execute(psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE; DELETE FROM %s; "
-					 "INSERT INTO %s (cluster, database_oid, control_file, timeline, armed_by) "
-					 "VALUES ($1, $2, $3, $4, $5)",
-					 t->arming, t->arming, t->arming),
-			lengthof(types), types, values, SPI_OK_INSERT);
-}
-
 /*
  * cadence_arm(): lets these tables send from here, and only from here.
  *
@@ -326,8 +297,16 @@ write_row(const CadenceTables *t, const Arming *this, Oid by)
 Datum
 cadence_arm(PG_FUNCTION_ARGS)
 {
+	static const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTOID};
 	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
 	Oid user = GetUserId();
+	Statement arm = STATEMENT(
+		"arming",
+		psprintf("LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE; DELETE FROM %s; "
+				 "INSERT INTO %s (cluster, database_oid, control_file, timeline, armed_by) "
+				 "VALUES ($1, $2, $3, $4, $5)",
+				 t->arming, t->arming, t->arming),
+		types, SPI_OK_INSERT);
 	CadenceCaller caller;
 	Arming this;
 
@@ -340,7 +319,12 @@ cadence_arm(PG_FUNCTION_ARGS)
 	this = here();
 	caller = cadence_owner_begin(cadence_relation_owner(t->arming_oid));
 	(void) SPI_connect();
-	write_row(t, &this, user);
+	statement_execute(
+		&arm,
+		(Datum[]){CStringGetTextDatum(this.cluster), CStringGetTextDatum(this.database),
+				  CStringGetTextDatum(this.control_file), Int32GetDatum(this.timeline),
+				  CStringGetTextDatum(GetUserNameFromId(user, false))},
+		NULL, 0);
 	SPI_finish();
 	cadence_owner_end(caller);
 	PG_RETURN_VOID();

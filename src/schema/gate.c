@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -33,42 +34,28 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "schema/gate.h"
+#include "schema/tables.h"
 
 /* ---- what a column must be ----------------------------------------------------------- */
 
 static bool
-is_text(Oid base)
-{
-	char category;
-	bool preferred;
-
-	get_type_category_preferred(base, &category, &preferred);
-	return category == TYPCATEGORY_STRING && base != BPCHAROID && base != NAMEOID;
-}
-
-static bool
 fits(char kind, Oid type)
 {
+	static const struct
+	{
+		char kind;
+		Oid base;
+	} plain[] = {{'u', UUIDOID}, {'i', INT2OID},		{'i', INT4OID}, {'i', INT8OID},
+				 {'b', BOOLOID}, {'z', TIMESTAMPTZOID}, {'j', JSONBOID}};
 	Oid base = getBaseType(type);
 
-	switch (kind)
-	{
-		case 'w':
-			return is_text(base) || type_is_enum(type);
-		case 't':
-			return is_text(base);
-		case 'u':
-			return base == UUIDOID;
-		case 'i':
-			return base == INT2OID || base == INT4OID || base == INT8OID;
-		case 'b':
-			return base == BOOLOID;
-		case 'z':
-			return base == TIMESTAMPTZOID;
-		default:
-			return base == JSONBOID;
-	}
+	for (size_t i = 0; i < lengthof(plain); i++)
+		if (plain[i].kind == kind && plain[i].base == base)
+			return true;
+	if (kind == 'w' && type_is_enum(type))
+		return true;
+	return (kind == 'w' || kind == 't') && TypeCategory(base) == TYPCATEGORY_STRING &&
+		   base != BPCHAROID && base != NAMEOID;
 }
 
 static void

@@ -21,7 +21,6 @@
 
 #include "base/compat.h"
 #include "base/transaction.h"
-#include "schema/gate.h"
 #include "schema/tables.h"
 
 #define CREATE_TABLES_HINT \

@@ -77,4 +77,14 @@ extern void cadence_owner_check_connect(Oid owner);
 extern CadenceCaller cadence_owner_begin(Oid owner);
 extern void cadence_owner_end(CadenceCaller caller);
 
+/* gate.c */
+extern bool cadence_gate_trusts(const CadenceTables *tables, Oid role);
+extern void cadence_gate_open(CadenceTables *tables);
+extern void cadence_gate_check(const CadenceTables *tables);
+
+/* arming.c */
+extern void cadence_arming_preload(void);
+extern const char *cadence_arming_problem(const CadenceTables *tables);
+extern void cadence_arming_check(const CadenceTables *tables);
+
 #endif

@@ -8,10 +8,9 @@
  * way out (see launch.c).
  *
  * Callers begin one after the other, in the order of a lock's queue: an
- * execution that meets another would mostly find nothing left, and on few cores
- * the two would stand in each other's way. Nobody waits for the end of another,
- * which may be held up by its providers: the next one begins when there is
- * nothing left to take, or after some time.
+ * execution that meets another would mostly find nothing left. The next one
+ * begins when there is nothing left to take, or after some time: nobody waits
+ * for another's providers.
  *
  * The worker may wait for a lock that its own caller holds. That is a deadlock
  * which the server can not see, since the caller waits for a latch and not for
@@ -112,29 +111,18 @@ start_execution(const CadenceTables *tables, const char *trigger)
 	return launch;
 }
 
-/* The execution's processes. */
-static List *
-worker_pids(Launch *launch)
-{
-	List *pids = NIL;
-	pid_t pid;
-
-	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
-		pids = lappend_int(pids, pid);
-	for (int i = 0; i < launch->shared->npeers; i++)
-		if (launch->shared->peer_pids[i] != 0)
-			pids = list_append_unique_int(pids, launch->shared->peer_pids[i]);
-	return pids;
-}
-
-/*
- * Whether the worker waits, directly or through others, for this session.
- */
+/* Whether a process of the execution waits, directly or through others, for this session. */
 static bool
 execution_waits_for_us(Launch *launch)
 {
-	List *waiting = worker_pids(launch);
+	List *waiting = NIL;
+	pid_t pid;
 
+	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
+		waiting = lappend_int(waiting, pid);
+	for (int i = 0; i < launch->shared->npeers; i++)
+		if (launch->shared->peer_pids[i] != 0)
+			waiting = list_append_unique_int(waiting, launch->shared->peer_pids[i]);
 	for (int i = 0; i < list_length(waiting); i++)
 	{
 		Datum pids = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(list_nth_int(waiting, i)));
@@ -191,25 +179,13 @@ handle_message(StringInfo message)
 }
 
 static void
-wait_for_news(Launch *launch, TimestampTz *last_check)
+check_deadlock(Launch *launch)
 {
-	int rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DeadlockTimeout,
-					   PG_WAIT_EXTENSION);
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (rc & WL_LATCH_SET)
-		ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (TimestampDifferenceExceeds(*last_check, now, DeadlockTimeout))
-	{
-		*last_check = now;
-		if (execution_waits_for_us(launch))
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
-					 errdetail("The execution waits for a lock that this transaction holds, and "
-							   "this transaction waits for the execution."),
-					 errhint("Call cadence_run() in a transaction of its own.")));
-	}
+	if (execution_waits_for_us(launch))
+		ereport(ERROR, (errcode(ERRCODE_T_R_DEADLOCK_DETECTED), errmsg("deadlock detected"),
+						errdetail("The execution waits for a lock that this transaction holds, "
+								  "and this transaction waits for the execution."),
+						errhint("Call cadence_run() in a transaction of its own.")));
 }
 
 static char *
@@ -222,18 +198,25 @@ wait_for_summary(Launch *launch)
 	initStringInfo(&message);
 	while (summary == NULL)
 	{
-		switch (launch_receive(launch, 0, &message))
+		shm_mq_result result = launch_receive(launch, 0, &message);
+
+		if (result == SHM_MQ_SUCCESS)
+			summary = handle_message(&message);
+		else if (result == SHM_MQ_DETACHED)
+			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+							errmsg("the execution's worker ended without a result"),
+							errhint("The server's log says why.")));
+		else
 		{
-			case SHM_MQ_SUCCESS:
-				summary = handle_message(&message);
-				break;
-			case SHM_MQ_WOULD_BLOCK:
-				wait_for_news(launch, &last_check);
-				break;
-			case SHM_MQ_DETACHED:
-				ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-								errmsg("the execution's worker ended without a result"),
-								errhint("The server's log says why.")));
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 DeadlockTimeout, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+			if (TimestampDifferenceExceeds(last_check, GetCurrentTimestamp(), DeadlockTimeout))
+			{
+				last_check = GetCurrentTimestamp();
+				check_deadlock(launch);
+			}
 		}
 	}
 	return summary;

@@ -1,12 +1,10 @@
 /*
  * status.c
- *		cadence_runner_status() and cadence_health(): how the installation is, for
- *		people and for alerts; cadence_pause_worker() and cadence_resume_worker(): a
- *		database without its resident workers for a while.
+ *		cadence_runner_status(): how the installation is; cadence_pause_worker() and
+ *		cadence_resume_worker(): a database without its resident workers for a while.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
@@ -17,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
@@ -29,20 +28,12 @@
 #include "provider/options.h"
 #include "provider/provider.h"
 #include "provider/provider_stats.h"
-#include "schema/arming.h"
 #include "schema/tables.h"
 #include "server/registry.h"
 
 PG_FUNCTION_INFO_V1(cadence_runner_status);
-PG_FUNCTION_INFO_V1(cadence_health);
 PG_FUNCTION_INFO_V1(cadence_pause_worker);
 PG_FUNCTION_INFO_V1(cadence_resume_worker);
-
-/* A worker goes round its loop at least once a minute. */
-#define STUCK_US (150 * USECS_PER_SEC)
-
-/* So many failures in a row, and nothing sent, are no accident. */
-#define FAILING_MIN 5
 
 /* More due runs are not counted. */
 #define COUNT_MAX 1000000
@@ -63,27 +54,22 @@ enum
 	STATUS_IN_FLIGHT,
 	STATUS_WAITING,
 	STATUS_NEXT_LOOK,
-	STATUS_TABLES, /* due_now and the columns after it: what the tables say */
-	STATUS_PROVIDERS = STATUS_TABLES + 6,
+	STATUS_TABLES,						 /* due_now and the columns after it: what the tables say */
+	STATUS_WARNINGS = STATUS_TABLES + 6, /* the last of them */
+	STATUS_PROVIDERS,
 	STATUS_COLUMNS
 };
 
 /* ---- what the tables say ------------------------------------------------------------ */
 
-/* The columns of state_sql(): those of the status, and then reasons not to be well. */
-#define STATE_REASONS (STATUS_PROVIDERS - STATUS_TABLES)
-#define STATE_COLUMNS (STATE_REASONS + 3)
-
-typedef struct State
+/* A row of the status, as text; NULL for a null. */
+typedef struct StatusRow
 {
-	Datum max_lag;		   /* how long a due step may wait */
+	char *values[STATUS_COLUMNS];
 	TimestampTz well_from; /* an execution that failed before is over */
+} StatusRow;
 
-	char *problem;				 /* why the rest is not known; NULL: it is */
-	const char *not_armed;		 /* why nothing may be sent from here; NULL: it may */
-	char *values[STATE_COLUMNS]; /* NULL for a null */
-} State;
-
+/* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
 {
@@ -100,16 +86,14 @@ state_sql(const CadenceTables *t)
 		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
-		/* what was due for ever has no lag */
-		"CASE WHEN d.n " GT " 0 AND (d.lag " GT " $2) IS NOT FALSE THEN "
-		"pg_catalog.format('overdue: %%s due, the oldest since %%s', d.n, d.oldest) END, "
+		"pg_catalog.array_remove(ARRAY[$2, "
 		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
 		"'active without next_run_at, so never due: %%s', pg_catalog.count(*)) END "
 		"FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at IS NULL), "
 		"(SELECT CASE WHEN l.executed_at " GE " $3 THEN "
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
-		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL) "
+		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL)], NULL) "
 		"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
@@ -123,58 +107,43 @@ state_sql(const CadenceTables *t)
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */
 static void
-read_as_owner(const CadenceTables *t, State *s)
+read_as_owner(const CadenceTables *t, StatusRow *row)
 {
-	static const Oid types[] = {TIMESTAMPTZOID, INTERVALOID, TIMESTAMPTZOID};
-	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), s->max_lag,
-					  TimestampTzGetDatum(s->well_from)};
+	static const Oid types[] = {TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
 	MemoryContext context = CurrentMemoryContext;
 	CadenceCaller caller = cadence_owner_begin(t->owner);
 	Statement read = STATEMENT("reading the state", state_sql(t), types, SPI_OK_SELECT);
+	const char *not_armed = RecoveryInProgress() ? NULL : cadence_arming_problem(t);
+	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), (Datum) 0,
+					  TimestampTzGetDatum(row->well_from)};
 
+	if (not_armed != NULL)
+		values[1] = CStringGetTextDatum(psprintf("nothing may be sent from here: %s", not_armed));
 	read.in_query = true;
 	(void) SPI_connect();
 	/* what SPI has made goes with its connection */
 	MemoryContextSwitchTo(context);
-	statement_execute(&read, values, NULL, 1);
-	for (int i = 0; i < STATE_COLUMNS; i++)
-		s->values[i] = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i + 1);
-	if (!RecoveryInProgress())
-		s->not_armed = cadence_arming_problem(t);
+	statement_execute(&read, values, not_armed != NULL ? NULL : " n ", 1);
+	for (int i = STATUS_TABLES; i <= STATUS_WARNINGS; i++)
+		row->values[i] =
+			SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i - STATUS_TABLES + 1);
 	SPI_finish();
 	cadence_owner_end(caller);
+	if (row->values[STATUS_PROBLEM] == NULL)
+		row->values[STATUS_PROBLEM] = unconstify(char *, not_armed);
 }
 
 static void
-read_or_say(void *arg, int first, int n)
+read_or_refuse(void *row, int first, int n)
 {
-	State *s = arg;
 	Oid schema = cadence_extension_schema();
 	const char *missing = cadence_tables_missing(schema);
 
 	if (missing != NULL)
-		s->problem = psprintf("table %s does not exist: call cadence_create_tables()", missing);
-	else
-		read_as_owner(cadence_tables_load(schema), s);
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table %s does not exist: call cadence_create_tables()", missing)));
+	read_as_owner(cadence_tables_load(schema), row);
 }
-
-/*
- * A missing table, what the gate refuses, or an error of the reading itself is
- * told and not raised: who asks what is wrong shall hear the rest, too.
- */
-static void
-read_state(State *s)
-{
-	ErrorData *error = cadence_try(read_or_say, s, 0, 0, false);
-
-	if (error == NULL)
-		return;
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-		ReThrowError(error);
-	s->problem = error->message;
-}
-
-/* ---- the status ------------------------------------------------------------------- */
 
 static void
 append_provider(StringInfo json, ForeignServer *server)
@@ -215,18 +184,46 @@ providers_json(void)
 	return json.data;
 }
 
+/*
+ * A missing table, what the gate refuses, or an error of the reading itself is
+ * told and not raised: who asks what is wrong shall hear the rest, too.
+ */
+static void
+fill_tables(StatusRow *row)
+{
+	ErrorData *error = cadence_try(read_or_refuse, row, 0, 0, false);
+	Datum message;
+
+	if (error == NULL)
+	{
+		row->values[STATUS_PROVIDERS] = providers_json();
+		return;
+	}
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	if (row->values[STATUS_PROBLEM] == NULL)
+		row->values[STATUS_PROBLEM] = error->message;
+	message = CStringGetTextDatum(error->message);
+	row->values[STATUS_WARNINGS] = OidOutputFunctionCall(
+		F_ARRAY_OUT, PointerGetDatum(construct_array(&message, 1, TEXTOID, -1, false, 'i')));
+}
+
+/* ---- the status ------------------------------------------------------------------- */
+
 static char *
 time_text(TimestampTz at)
 {
 	return at != 0 ? pstrdup(timestamptz_to_str(at)) : NULL;
 }
 
-/* Of a database's workers: how many there are, what number 0 does, and the sums of all. */
+/* Of a database's workers: how many there are, what number 0 does, and what goes for all. */
 static void
-fill_workers(char **values, const ResidentDatabase *d)
+fill_workers(StatusRow *row, const ResidentDatabase *d)
 {
+	char **values = row->values;
 	const ResidentWorker *first = &d->workers[0];
 	TimestampTz last_execution = 0;
+	TimestampTz seen_at = DT_NOEND;
 	int in_flight = 0;
 	int waiting = 0;
 	int running = 0;
@@ -239,6 +236,8 @@ fill_workers(char **values, const ResidentDatabase *d)
 		in_flight += w->in_flight;
 		waiting += w->waiting;
 		last_execution = Max(last_execution, w->last_execution);
+		if (w->pid != 0)
+			seen_at = Min(seen_at, w->seen_at);
 	}
 	values[STATUS_DATABASE] = pstrdup(d->name);
 	values[STATUS_STATE] = pstrdup(registry_state(d));
@@ -255,42 +254,34 @@ fill_workers(char **values, const ResidentDatabase *d)
 		return;
 	values[STATUS_PID] = psprintf("%d", first->pid);
 	values[STATUS_SINCE] = time_text(first->started_at);
-	values[STATUS_SEEN] = time_text(first->seen_at);
+	values[STATUS_SEEN] = time_text(seen_at);
 	values[STATUS_NEXT_LOOK] = time_text(first->wake_at);
-}
-
-static void
-fill_state(char **values)
-{
-	State s = {.max_lag = IntervalPGetDatum(palloc0(sizeof(Interval)))};
-
-	read_state(&s);
-	if (values[STATUS_PROBLEM] == NULL)
-		values[STATUS_PROBLEM] = s.problem != NULL ? s.problem : unconstify(char *, s.not_armed);
-	if (s.problem != NULL)
-		return;
-	memcpy(&values[STATUS_TABLES], s.values, sizeof(char *) * STATE_REASONS);
-	values[STATUS_PROVIDERS] = providers_json();
+	/* since it has begun, if it has either recorded something or lived for a while */
+	if (first->activity != RESIDENT_STARTING &&
+		(first->last_execution > first->started_at ||
+		 first->seen_at - first->started_at > RESIDENT_SETTLED_US))
+		row->well_from = first->started_at;
 }
 
 static void
 put_row(ReturnSetInfo *result, const ResidentDatabase *d, bool is_here)
 {
-	char *values[STATUS_COLUMNS] = {NULL};
+	StatusRow row = {.well_from = DT_NOBEGIN};
 
 	if (d != NULL)
-		fill_workers(values, d);
+		fill_workers(&row, d);
 	else
 	{
-		values[STATUS_DATABASE] = get_database_name(MyDatabaseId);
-		values[STATUS_STATE] = RecoveryInProgress()		   ? "standby"
-							   : cadence_registry_exists() ? "not configured"
-														   : "not preloaded";
+		row.values[STATUS_DATABASE] = get_database_name(MyDatabaseId);
+		row.values[STATUS_STATE] = RecoveryInProgress()		   ? "standby"
+								   : cadence_registry_exists() ? "not configured"
+															   : "not preloaded";
 	}
 	if (is_here)
-		fill_state(values);
-	tuplestore_puttuple(result->setResult,
-						BuildTupleFromCStrings(TupleDescGetAttInMetadata(result->setDesc), values));
+		fill_tables(&row);
+	tuplestore_puttuple(
+		result->setResult,
+		BuildTupleFromCStrings(TupleDescGetAttInMetadata(result->setDesc), row.values));
 }
 
 /*
@@ -317,113 +308,6 @@ cadence_runner_status(PG_FUNCTION_ARGS)
 	}
 	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_VOID();
-}
-
-/* ---- health ------------------------------------------------------------------------- */
-
-static void
-add_reason(ArrayBuildState *reasons, const char *text)
-{
-	(void) accumArrayResult(reasons, CStringGetTextDatum(text), false, TEXTOID,
-							CurrentMemoryContext);
-}
-
-static void
-judge_workers(ArrayBuildState *reasons, const ResidentDatabase *d)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (d->paused)
-		add_reason(reasons, "the resident worker is paused, until somebody calls "
-							"cadence_resume_worker() or the server is started again");
-	else if (d->workers[0].pid == 0 || d->workers[0].activity == RESIDENT_STARTING)
-		add_reason(reasons,
-				   psprintf("the resident worker does not run: it is %s%s%s", registry_state(d),
-							d->problem[0] != '\0' ? ": " : "", d->problem));
-	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
-		if (d->workers[i].pid != 0 && now - d->workers[i].seen_at > STUCK_US)
-			add_reason(reasons, psprintf("the resident worker is stuck: it was last heard of at %s",
-										 timestamptz_to_str(d->workers[i].seen_at)));
-}
-
-/* Since a worker has begun that has either recorded something or lived for a while. */
-static TimestampTz
-well_from(const ResidentWorker *w)
-{
-	bool is_well =
-		w->pid != 0 && w->activity != RESIDENT_STARTING &&
-		(w->last_execution > w->started_at || w->seen_at - w->started_at > RESIDENT_SETTLED_US);
-
-	return is_well ? w->started_at : DT_NOBEGIN;
-}
-
-static void
-judge_state(ArrayBuildState *reasons, State *s)
-{
-	read_state(s);
-	if (s->problem != NULL)
-	{
-		add_reason(reasons, s->problem);
-		return;
-	}
-	if (s->not_armed != NULL)
-		add_reason(reasons, psprintf("nothing may be sent from here: %s", s->not_armed));
-	for (int i = STATE_REASONS; i < STATE_COLUMNS; i++)
-		if (s->values[i] != NULL)
-			add_reason(reasons, s->values[i]);
-}
-
-static void
-judge_providers(ArrayBuildState *reasons)
-{
-	ListCell *cell;
-
-	foreach (cell, cadence_provider_servers())
-	{
-		ForeignServer *server = GetForeignServer(lfirst_oid(cell));
-		CadenceProviderStats stats;
-
-		if (cadence_provider_stats_read(server->serverid, &stats) && stats.sent == 0 &&
-			stats.failed >= FAILING_MIN)
-			add_reason(reasons, psprintf("provider \"%s\" fails: " INT64_FORMAT
-										 " failures and nothing sent in the last hour; %s",
-										 server->servername, stats.failed, stats.last_error));
-	}
-}
-
-/*
- * cadence_health(max_lag interval) -> (ok boolean, reasons text[]): whether this
- * database's messages leave as they should, or each reason why not.
- *
- * max_lag is how long a due step may wait.
- */
-Datum
-cadence_health(PG_FUNCTION_ARGS)
-{
-	ArrayBuildState *reasons = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	State s = {.max_lag = PG_GETARG_DATUM(0), .well_from = DT_NOBEGIN};
-	int guc_level = cadence_use_text_format();
-	ResidentDatabase d;
-	TupleDesc desc;
-	Datum values[2];
-	bool nulls[2] = {false, false};
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "the return type of cadence_health() must be a row type");
-	if (!cadence_enabled)
-		add_reason(reasons, "cadence_runner.enabled is off");
-	if (registry_find(get_database_name(MyDatabaseId), &d))
-	{
-		s.well_from = well_from(&d.workers[0]);
-		if (!RecoveryInProgress())
-			judge_workers(reasons, &d);
-	}
-	judge_state(reasons, &s);
-	judge_providers(reasons);
-	AtEOXact_GUC(true, guc_level);
-	values[0] = BoolGetDatum(reasons->nelems == 0);
-	values[1] = makeArrayResult(reasons, CurrentMemoryContext);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
 /* ---- pausing ------------------------------------------------------------------------ */
