@@ -5,19 +5,16 @@
  * A copy of the tables must not write to real people. cadence_arming remembers
  * for which database of which cluster the tables were armed:
  *
- *	- a dump that was restored elsewhere differs in the cluster's system
- *	  identifier or in the database's OID (so does a database made with this one
- *	  as its template, and one that pg_upgrade has moved);
- *	- a copy of the data directory has the same of both, but its files are new
- *	  ones. global/pg_control is written in place for the whole life of a
- *	  cluster, so its inode number and its time of birth tell the copy from the
- *	  original, also where the original has moved to another host with its disk;
- *	- a standby is a copy, too. Once it is promoted it is on a timeline that is
- *	  newer than the one on which the tables were armed, and it goes on by itself;
- *	- a backup that was recovered is on a newer timeline as well, but was not
- *	  started as a standby: that is seen while this library is preloaded.
- *
- * A subscriber's copy of the runs never sends: its publisher does.
+ *	- a dump that was restored elsewhere, a database that has this one as its
+ *	  template, or one that pg_upgrade has moved: another system identifier of
+ *	  the cluster, or another OID of the database;
+ *	- a copy of the data directory: global/pg_control is written in place for the
+ *	  whole life of a cluster, so a copy's has another inode number or time of
+ *	  birth, and one that has moved with its disk the same;
+ *	- a promoted standby is on a newer timeline, and goes on by itself;
+ *	- so is a backup that was recovered, but it was not started as a standby: that
+ *	  is seen while this library is preloaded;
+ *	- a subscriber's copy of the runs never sends: its publisher does.
  *
  * Not told apart: a snapshot of the whole disk.
  */

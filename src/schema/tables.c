@@ -283,7 +283,9 @@ cadence_owner_begin(Oid owner)
 		{"row_security", "off"},
 		/* every statement of ours has its index: see init_session() */
 		{"enable_seqscan", "off"},
-		{"enable_bitmapscan", "off"}};
+		{"enable_bitmapscan", "off"},
+		/* what a disabled scan is said to cost would have it compiled */
+		{"jit", "off"}};
 	CadenceCaller caller = {.guc_level = NewGUCNestLevel()};
 
 	GetUserIdAndSecContext(&caller.user, &caller.security);

@@ -147,12 +147,6 @@ text_arg(FunctionCallInfo fcinfo, int n)
 
 /* ---- a new run -------------------------------------------------------------------- */
 
-static char *
-text_at(uint64 row, int column)
-{
-	return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
-}
-
 static bool
 is_true_at(uint64 row, int column)
 {
@@ -167,7 +161,7 @@ refuse_guess(const char *codigo)
 	initStringInfo(&names);
 	for (uint64 i = 0; i < SPI_processed && i < COMPANIES_MAX; i++)
 	{
-		char *empresa = text_at(i, FOUND_EMPRESA);
+		char *empresa = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, FOUND_EMPRESA);
 
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", empresa != NULL ? empresa : "null");
 	}

@@ -145,31 +145,6 @@ read_or_refuse(void *row, int first, int n)
 	read_as_owner(cadence_tables_load(schema), row);
 }
 
-static void
-append_provider(StringInfo json, ForeignServer *server)
-{
-	CadenceProviderStats stats;
-
-	if (json->len > 1)
-		appendStringInfoString(json, ", ");
-	appendStringInfoChar(json, '{');
-	json_add_text(json, "server", server->servername);
-	json_add_text(json, "canal", cadence_option_get(server->options, "canal"));
-	json_add_text(json, "empresa", cadence_option_get(server->options, "empresa"));
-	if (cadence_provider_stats_read(server->serverid, &stats))
-	{
-		json_add_int(json, "in_flight", stats.in_flight);
-		json_add_int(json, "sent_last_hour", stats.sent);
-		json_add_int(json, "failed_last_hour", stats.failed);
-		if (stats.last_error_at != 0)
-		{
-			json_add_text(json, "last_error", stats.last_error);
-			json_add_time(json, "last_error_at", stats.last_error_at);
-		}
-	}
-	appendStringInfoChar(json, '}');
-}
-
 static char *
 providers_json(void)
 {
@@ -177,11 +152,29 @@ providers_json(void)
 	ListCell *cell;
 
 	initStringInfo(&json);
-	appendStringInfoChar(&json, '[');
 	foreach (cell, cadence_provider_servers())
-		append_provider(&json, GetForeignServer(lfirst_oid(cell)));
-	appendStringInfoChar(&json, ']');
-	return json.data;
+	{
+		ForeignServer *server = GetForeignServer(lfirst_oid(cell));
+		CadenceProviderStats stats;
+
+		appendStringInfoString(&json, json.len > 0 ? ", {" : "{");
+		json_add_text(&json, "server", server->servername);
+		json_add_text(&json, "canal", cadence_option_get(server->options, "canal"));
+		json_add_text(&json, "empresa", cadence_option_get(server->options, "empresa"));
+		if (cadence_provider_stats_read(server->serverid, &stats))
+		{
+			json_add_int(&json, "in_flight", stats.in_flight);
+			json_add_int(&json, "sent_last_hour", stats.sent);
+			json_add_int(&json, "failed_last_hour", stats.failed);
+			if (stats.last_error_at != 0)
+			{
+				json_add_text(&json, "last_error", stats.last_error);
+				json_add_time(&json, "last_error_at", stats.last_error_at);
+			}
+		}
+		appendStringInfoChar(&json, '}');
+	}
+	return psprintf("[%s]", json.data);
 }
 
 /*
