@@ -54,12 +54,13 @@ typedef struct CadenceStep
 
 	/* the run, as claimed */
 	pg_uuid_t run_id;
-	ItemPointerData ctid; /* where the claim has put it; others may have moved it since */
+	ItemPointerData seen; /* where the look has seen it, */
+	ItemPointerData ctid; /* and the claim has put it; others may have moved it since */
 	pg_uuid_t claim_id;
 	char run_id_text[UUID_TEXT_SIZE];
 	char *lead_id; /* texts of the row may be NULL */
 	char *empresa;
-	TimestampTz due;	   /* next_run_at before the claim */
+	TimestampTz due;	   /* next_run_at before the claim; DT_NOBEGIN: none */
 	TimestampTz lease_end; /* next_run_at while it is ours */
 	int attempts_claimed;  /* and its attempts */
 	int attempts;		   /* this one's number, or the last one's where none is made */

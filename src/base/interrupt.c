@@ -12,7 +12,9 @@
  * server's own handler for background workers would leave at once, between an
  * answer and its record. Ours sets a flag and cancels the statement, lock wait
  * or wait for a synchronous standby that is running, once: the statements of
- * the wind-down must not be cancelled by a second SIGTERM.
+ * the wind-down must not be cancelled by a second signal. SIGUSR2, from whoever
+ * waits for this process and wants nothing more, means the same, but that what
+ * is under way may take its time.
  */
 #include "postgres.h"
 
@@ -24,20 +26,15 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
-#include "storage/fd.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/pidfile.h"
 
 #include "base/interrupt.h"
 
 static volatile sig_atomic_t stop_requested = false;
-static volatile sig_atomic_t stop_repeated = false;
-static pg_atomic_uint32
-	*volatile starter_gone; /* set by whoever waits for this process, before it stops it */
+static volatile sig_atomic_t stop_is_urgent = false;
 static volatile sig_atomic_t cancellable = false;
 static bool resident = false;
 static bool settings_changed;
@@ -55,12 +52,9 @@ wake_up(void)
 }
 
 static void
-on_terminate(SIGNAL_ARGS)
+stop(void)
 {
-	/* nothing of shared memory is looked at here: it may be unmapped already */
-	if (stop_requested)
-		stop_repeated = true;
-	else
+	if (!stop_requested)
 	{
 		stop_requested = true;
 		InterruptPending = true;
@@ -68,6 +62,19 @@ on_terminate(SIGNAL_ARGS)
 		SetLatch(MyLatch);
 	}
 	wake_up();
+}
+
+static void
+on_terminate(SIGNAL_ARGS)
+{
+	stop_is_urgent = true;
+	stop();
+}
+
+static void
+on_unwanted(SIGNAL_ARGS)
+{
+	stop();
 }
 
 /*
@@ -97,35 +104,25 @@ on_proc_signal(SIGNAL_ARGS)
 	wake_up();
 }
 
-static void
-open_wakeup_pipe(void)
+/*
+ * To be called with signals still blocked, at the start of a worker. A resident
+ * one has no caller: between its transactions there is nothing to cancel.
+ */
+void
+cadence_interrupts_install(bool is_resident)
 {
+	resident = is_resident;
 	if (pipe(wakeup_pipe) != 0)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not create a pipe: %m")));
 	for (int i = 0; i < 2; i++)
 		if (fcntl(wakeup_pipe[i], F_SETFL, O_NONBLOCK) != 0 ||
 			fcntl(wakeup_pipe[i], F_SETFD, FD_CLOEXEC) != 0)
 			ereport(ERROR, (errcode_for_file_access(), errmsg("could not set up a pipe: %m")));
-}
-
-/*
- * To be called with signals still blocked, at the start of a worker.
- */
-void
-cadence_interrupts_install(void)
-{
-	open_wakeup_pipe();
 	pqsignal(SIGTERM, on_terminate);
 	pqsignal(SIGINT, on_cancel);
 	pqsignal(SIGHUP, on_reload);
 	pqsignal(SIGUSR1, on_proc_signal);
-}
-
-/* This process has no caller: between its transactions there is nothing to cancel. */
-void
-cadence_interrupts_set_resident(void)
-{
-	resident = true;
+	pqsignal(SIGUSR2, on_unwanted);
 }
 
 /* Whether what is being done may be cancelled. */
@@ -148,50 +145,11 @@ cadence_stop_requested(void)
 	return stop_requested;
 }
 
-static void
-forget_starter(int code, Datum arg)
-{
-	starter_gone = NULL;
-}
-
-/*
- * Where a starter that is gone says so: in a segment that an exiting process
- * detaches from while a signal can still come.
- */
-void
-cadence_interrupts_set_starter(pg_atomic_uint32 *gone)
-{
-	starter_gone = gone;
-	before_shmem_exit(forget_starter, 0);
-}
-
-/* The server says so in its lock file before it says it to anybody. */
-static bool
-server_is_stopping(void)
-{
-	FILE *file = AllocateFile("postmaster.pid", "r");
-	char line[MAXPGPATH];
-	int n = 0;
-
-	if (file == NULL)
-		return true;
-	while (n < LOCK_FILE_LINE_PM_STATUS && fgets(line, sizeof(line), file) != NULL)
-		n++;
-	FreeFile(file);
-	return n == LOCK_FILE_LINE_PM_STATUS &&
-		   strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
-}
-
-/*
- * Whether what is under way is to be broken off: by a shutdown, or somebody who
- * has ended this process. A starter that is gone only wants nothing more; in a
- * shutdown it may be gone first, and its signal be the only one that comes.
- */
+/* Whether what is under way is to be broken off, too. */
 bool
 cadence_stop_is_urgent(void)
 {
-	return stop_requested && (stop_repeated || starter_gone == NULL ||
-							  pg_atomic_read_u32(starter_gone) == 0 || server_is_stopping());
+	return stop_is_urgent;
 }
 
 /* Whether settings were read again since the last call. */

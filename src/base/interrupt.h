@@ -7,15 +7,11 @@
 
 #include "postgres.h"
 
-#include "port/atomics.h"
-
-extern void cadence_interrupts_install(void);
-extern void cadence_interrupts_set_resident(void);
+extern void cadence_interrupts_install(bool is_resident);
 extern void cadence_set_cancellable(bool value);
 extern void cadence_set_cancellable_between(void);
 extern bool cadence_stop_requested(void);
 extern bool cadence_stop_is_urgent(void);
-extern void cadence_interrupts_set_starter(pg_atomic_uint32 *gone);
 extern bool cadence_settings_changed(void);
 extern int cadence_wakeup_fd(void);
 extern void cadence_drain_wakeups(void);

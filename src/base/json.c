@@ -1,59 +1,109 @@
 /*
  * json.c
- *		Building JSON objects member by member, with the server's own escaping.
- *
- * Each function appends "key": value to an object whose opening brace is
- * there already, with a comma where one is needed.
+ *		Building jsonb member by member: as text each value would be written and
+ *		parsed again.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/json.h"
+#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "base/json.h"
 
+static JsonbValue
+string_value(const char *text)
+{
+	return (JsonbValue){.type = jbvString,
+						.val.string = {.val = (char *) text, .len = strlen(text)}};
+}
+
+static JsonbValue
+jsonb_value(Datum value)
+{
+	Jsonb *jsonb = DatumGetJsonbP(value);
+
+	return (JsonbValue){.type = jbvBinary,
+						.val.binary = {.data = &jsonb->root, .len = VARSIZE(jsonb) - VARHDRSZ}};
+}
+
 static void
-add_key(StringInfo json, const char *key)
+add(JsonObject *json, const char *key, JsonbValue value)
 {
-	if (json->len > 0 && json->data[json->len - 1] != '{')
-		appendStringInfoString(json, ", ");
-	escape_json(json, key);
-	appendStringInfoString(json, ": ");
+	JsonbValue key_value = string_value(key);
+
+	pushJsonbValue(json, WJB_KEY, &key_value);
+	pushJsonbValue(json, WJB_VALUE, &value);
 }
 
-void
-json_add_text(StringInfo json, const char *key, const char *value)
+JsonObject
+json_begin(void)
 {
-	add_key(json, key);
+	JsonObject json = NULL;
+
+	pushJsonbValue(&json, WJB_BEGIN_OBJECT, NULL);
+	return json;
+}
+
+Datum
+json_end(JsonObject *json)
+{
+	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(json, WJB_END_OBJECT, NULL)));
+}
+
+Datum
+json_array(List *objects)
+{
+	JsonbParseState *json = NULL;
+	ListCell *cell;
+
+	pushJsonbValue(&json, WJB_BEGIN_ARRAY, NULL);
+	foreach (cell, objects)
+	{
+		JsonbValue value = jsonb_value(PointerGetDatum(lfirst(cell)));
+
+		pushJsonbValue(&json, WJB_ELEM, &value);
+	}
+	return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&json, WJB_END_ARRAY, NULL)));
+}
+
+/* NULL becomes null. */
+void
+json_add_text(JsonObject *json, const char *key, const char *value)
+{
+	add(json, key, value != NULL ? string_value(value) : (JsonbValue){.type = jbvNull});
+}
+
+/* NULL is left out. */
+void
+json_add_text_if(JsonObject *json, const char *key, const char *value)
+{
 	if (value != NULL)
-		escape_json(json, value);
-	else
-		appendStringInfoString(json, "null");
+		json_add_text(json, key, value);
 }
 
 void
-json_add_int(StringInfo json, const char *key, int64 value)
+json_add_int(JsonObject *json, const char *key, int64 value)
 {
-	add_key(json, key);
-	appendStringInfo(json, INT64_FORMAT, value);
+	add(json, key, (JsonbValue){.type = jbvNumeric, .val.numeric = int64_to_numeric(value)});
 }
 
 void
-json_add_bool(StringInfo json, const char *key, bool value)
+json_add_bool(JsonObject *json, const char *key, bool value)
 {
-	add_key(json, key);
-	appendStringInfoString(json, value ? "true" : "false");
+	add(json, key, (JsonbValue){.type = jbvBool, .val.boolean = value});
 }
 
 void
-json_add_time(StringInfo json, const char *key, TimestampTz value)
+json_add_time(JsonObject *json, const char *key, TimestampTz value)
 {
-	char buffer[MAXDATELEN + 1];
+	json_add_text(json, key,
+				  JsonEncodeDateTime(NULL, TimestampTzGetDatum(value), TIMESTAMPTZOID, NULL));
+}
 
-	add_key(json, key);
-	JsonEncodeDateTime(buffer, TimestampTzGetDatum(value), TIMESTAMPTZOID, NULL);
-	escape_json(json, buffer);
+void
+json_add_jsonb(JsonObject *json, const char *key, Datum value)
+{
+	add(json, key, jsonb_value(value));
 }

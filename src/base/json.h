@@ -1,6 +1,6 @@
 /*
  * json.h
- *		Building JSON objects member by member, with the server's own escaping.
+ *		Building jsonb member by member.
  */
 #ifndef CADENCE_JSON_H
 #define CADENCE_JSON_H
@@ -8,11 +8,21 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
-extern void json_add_text(StringInfo json, const char *key, const char *value);
-extern void json_add_int(StringInfo json, const char *key, int64 value);
-extern void json_add_bool(StringInfo json, const char *key, bool value);
-extern void json_add_time(StringInfo json, const char *key, TimestampTz value);
+/* An object that is being built, in the current memory context. */
+typedef JsonbParseState *JsonObject;
+
+extern JsonObject json_begin(void);
+extern Datum json_end(JsonObject *json);
+extern Datum json_array(List *objects);
+
+extern void json_add_text(JsonObject *json, const char *key, const char *value);
+extern void json_add_text_if(JsonObject *json, const char *key, const char *value);
+extern void json_add_int(JsonObject *json, const char *key, int64 value);
+extern void json_add_bool(JsonObject *json, const char *key, bool value);
+extern void json_add_time(JsonObject *json, const char *key, TimestampTz value);
+extern void json_add_jsonb(JsonObject *json, const char *key, Datum value);
 
 #endif

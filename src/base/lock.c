@@ -9,14 +9,12 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "base/lock.h"
+#include "base/transaction.h"
 
 static void
 set_tag(LOCKTAG *tag, CadenceLockKind kind, uint64 key)
@@ -30,6 +28,15 @@ set_tag(LOCKTAG *tag, CadenceLockKind kind, uint64 key)
 	tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
 
+static bool
+acquire(CadenceLockKind kind, uint64 key, bool session, bool dont_wait)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, kind, key);
+	return LockAcquire(&tag, ExclusiveLock, session, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
+}
+
 /*
  * Takes a lock if nobody has it, for the session or for the transaction under
  * way; false when somebody has.
@@ -37,10 +44,32 @@ set_tag(LOCKTAG *tag, CadenceLockKind kind, uint64 key)
 bool
 cadence_lock_try(CadenceLockKind kind, uint64 key, bool session)
 {
-	LOCKTAG tag;
+	return acquire(kind, key, session, true);
+}
 
-	set_tag(&tag, kind, key);
-	return LockAcquire(&tag, ExclusiveLock, session, true) != LOCKACQUIRE_NOT_AVAIL;
+/* Queues for a lock for the transaction under way, as long as its lock_timeout allows. */
+void
+cadence_lock_hold(CadenceLockKind kind, uint64 key)
+{
+	(void) acquire(kind, key, false, false);
+}
+
+/* What is waited for, and how long. */
+typedef struct Wanted
+{
+	CadenceLockKind kind;
+	uint64 key;
+	int timeout_ms;
+} Wanted;
+
+static void
+wait_for(void *arg, int first, int n)
+{
+	const Wanted *wanted = arg;
+
+	(void) set_config_option("lock_timeout", psprintf("%dms", wanted->timeout_ms), PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) acquire(wanted->kind, wanted->key, true, false);
 }
 
 /*
@@ -52,46 +81,12 @@ cadence_lock_try(CadenceLockKind kind, uint64 key, bool session)
 bool
 cadence_lock_wait(CadenceLockKind kind, uint64 key, int timeout_ms)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool taken = true;
-	LOCKTAG tag;
+	Wanted wanted = {.kind = kind, .key = key, .timeout_ms = timeout_ms};
+	ErrorData *error = cadence_try(wait_for, &wanted, 0, 1, false);
 
-	set_tag(&tag, kind, key);
-	BeginInternalSubTransaction(NULL);
-	PG_TRY();
-	{
-		int level = NewGUCNestLevel();
-
-		(void) set_config_option("lock_timeout", psprintf("%dms", timeout_ms), PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-		(void) LockAcquire(&tag, ExclusiveLock, true, false);
-		AtEOXact_GUC(true, level);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		taken = false;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	return taken;
-}
-
-/* Queues for a lock for the transaction under way, as long as its lock_timeout allows. */
-void
-cadence_lock_hold(CadenceLockKind kind, uint64 key)
-{
-	LOCKTAG tag;
-
-	set_tag(&tag, kind, key);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	if (error != NULL && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	return error == NULL;
 }
 
 /* One that is held by the session. */

@@ -60,9 +60,7 @@ row_read_text(TupleDesc desc, HeapTuple row, int column, int max, char **text)
 	return false;
 }
 
-/*
- * The same, where what is too long counts as null.
- */
+/* The same, where what is too long counts as null. */
 char *
 row_text(TupleDesc desc, HeapTuple row, int column, int max)
 {
@@ -90,9 +88,7 @@ row_time(TupleDesc desc, HeapTuple row, int column, TimestampTz otherwise)
 	return isnull ? otherwise : DatumGetTimestampTz(value);
 }
 
-/*
- * Of a boolean, its value; of any other type, whether it says anything but no.
- */
+/* Of a boolean, its value; of any other type, whether it says anything but no. */
 bool
 row_true(TupleDesc desc, HeapTuple row, int column)
 {

@@ -1,31 +1,27 @@
 /*
  * statement.c
- *		A prepared statement of ours.
+ *		A prepared statement of ours, and the rows that it works on.
  */
 #include "postgres.h"
 
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "utils/memutils.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/queryenvironment.h"
 #include "utils/snapmgr.h"
 
 #include "base/statement.h"
+
+/* What a batch's messages may take (see MESSAGE_BYTES_MAX in recording.c) stays in memory. */
+#define ROWSET_MEMORY_KB (64 * 1024)
 
 static void
 free_plan(void *plan)
 {
 	SPI_freeplan(plan);
-}
-
-static void
-free_plan_with(MemoryContext context, SPIPlanPtr plan)
-{
-	MemoryContextCallback *callback = MemoryContextAlloc(context, sizeof(*callback));
-
-	*callback = (MemoryContextCallback){.func = free_plan, .arg = plan};
-	MemoryContextRegisterResetCallback(context, callback);
 }
 
 /*
@@ -39,18 +35,22 @@ prepare(Statement *statement)
 	char *sql = psprintf("/* cadence_runner: %s */ %s", statement->what, statement->sql);
 	SPIPlanPtr plan = SPI_prepare_cursor(sql, statement->nargs, (Oid *) statement->types,
 										 CURSOR_OPT_GENERIC_PLAN);
+	MemoryContextCallback *callback;
 
 	if (plan == NULL || (!statement->in_query && SPI_keepplan(plan) != 0))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("could not prepare %s: %s", statement->what,
 							   SPI_result_code_string(SPI_result))));
 	statement->plan = plan;
-	if (statement->context != NULL && !statement->in_query)
-		free_plan_with(statement->context, plan);
+	if (statement->in_query)
+		return;
+	callback = MemoryContextAlloc(statement->context, sizeof(*callback));
+	*callback = (MemoryContextCallback){.func = free_plan, .arg = plan};
+	MemoryContextRegisterResetCallback(statement->context, callback);
 }
 
 static int
-execute_plan(Statement *statement, Datum *values, const char *nulls, int limit)
+execute_plan(const Statement *statement, Datum *values, const char *nulls, int limit)
 {
 	if (statement->latest)
 		return SPI_execute_snapshot(statement->plan, values, nulls, GetLatestSnapshot(),
@@ -59,55 +59,96 @@ execute_plan(Statement *statement, Datum *values, const char *nulls, int limit)
 }
 
 /*
- * A trigger may set whatever it likes: in a worker that must not reach the next
- * statement.
- */
-static int
-run(Statement *statement, Datum *values, const char *nulls, int limit)
-{
-	int level = IsBackgroundWorker ? NewGUCNestLevel() : 0;
-	int rc = execute_plan(statement, values, nulls, limit);
-
-	if (level > 0)
-		AtEOXact_GUC(false, level);
-	return rc;
-}
-
-/*
- * A table may be altered under a plan, which then follows: values of another
- * type than their reader believes would be followed into nowhere.
- */
-static void
-check_types(const Statement *statement)
-{
-	TupleDesc desc = SPI_tuptable->tupdesc;
-
-	for (int i = 0; i < statement->nreturns; i++)
-		if (i >= desc->natts || TupleDescAttr(desc, i)->atttypid != statement->returns[i])
-			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-							errmsg("%s failed: a column has changed its type", statement->what)));
-}
-
-/*
  * Runs a statement inside an SPI connection, for at most limit rows if that is
- * not 0. The rows are in SPI_tuptable.
+ * not 0. The rows are in SPI_tuptable; whoever reads a column as of a type has
+ * cast it to that in the statement's text, since a plan follows ALTER TABLE.
  *
  * SPI leaves its own memory context behind, which ends with the connection;
- * here the caller's stays the current one.
+ * here the caller's stays the current one. A trigger may set whatever it likes:
+ * in a worker that must not reach the next statement.
  */
 void
 statement_execute(Statement *statement, Datum *values, const char *nulls, int limit)
 {
 	MemoryContext context = CurrentMemoryContext;
+	int level;
 	int rc;
 
 	if (statement->plan == NULL)
 		prepare(statement);
-	rc = run(statement, values, nulls, limit);
+	level = IsBackgroundWorker ? NewGUCNestLevel() : 0;
+	rc = execute_plan(statement, values, nulls, limit);
+	if (level > 0)
+		AtEOXact_GUC(false, level);
 	MemoryContextSwitchTo(context);
 	if (rc != statement->expected)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
 						errmsg("%s failed: %s", statement->what, SPI_result_code_string(rc))));
-	if (statement->returns != NULL)
-		check_types(statement);
+}
+
+/* ---- rows ------------------------------------------------------------------------- */
+
+/*
+ * An empty set, known to the statements of the open SPI connection by its name
+ * until rowset_end(): a tuplestore that a statement's text names like a table,
+ * as a trigger's text names its transition tables. Beside arrays and unnest() it
+ * saves a function scan per column.
+ *
+ * The planner is told that it has one row. A plan is kept for the session,
+ * whatever its batches and the tables become: one row makes the planner look
+ * each of them up by its key. With more it would rather join the whole table, or
+ * rows by columns that a whole batch has in common.
+ */
+void
+rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *columns, int ncolumns)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+	int rc;
+
+	Assert(ncolumns <= ROWSET_COLUMNS_MAX);
+	rows->name = name;
+	rows->desc = CreateTemplateTupleDesc(ncolumns);
+	for (int i = 0; i < ncolumns; i++)
+		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
+	rows->store = tuplestore_begin_heap(false, false, ROWSET_MEMORY_KB);
+	rows->n = rows->column = 0;
+
+	/* an error may have left one behind */
+	(void) SPI_unregister_relation(name);
+	relation->md.name = pstrdup(name);
+	relation->md.tupdesc = rows->desc;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = 1;
+	relation->reldata = rows->store;
+	rc = SPI_register_relation(relation);
+	if (rc != SPI_OK_REL_REGISTER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not register a batch of rows: %s", SPI_result_code_string(rc))));
+}
+
+void
+rowset_end(Rowset *rows)
+{
+	SPI_unregister_relation(rows->name);
+	tuplestore_end(rows->store);
+}
+
+/* Null where there is no value. */
+void
+rowset_put_if(Rowset *rows, bool has_value, Datum value)
+{
+	rows->values[rows->column] = value;
+	rows->nulls[rows->column] = !has_value;
+	if (++rows->column < rows->desc->natts)
+		return;
+	tuplestore_putvalues(rows->store, rows->desc, rows->values, rows->nulls);
+	rows->column = 0;
+	rows->n++;
+}
+
+void
+rowset_put_text(Rowset *rows, const char *value)
+{
+	rowset_put_if(rows, value != NULL, value != NULL ? CStringGetTextDatum(value) : (Datum) 0);
 }

@@ -1,11 +1,15 @@
 /*
  * statement.h
- *		A prepared statement of ours, and the operators that it is written with.
+ *		A prepared statement of ours, the operators that it is written with, and
+ *		the rows that it works on.
  */
 #ifndef CADENCE_STATEMENT_H
 #define CADENCE_STATEMENT_H
 
 #include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "utils/tuplestore.h"
 
 /*
  * The tables' schema is on the search path, and others may create operators
@@ -34,12 +38,10 @@ typedef struct Statement
 	char *sql;
 	int nargs;
 	const Oid *types;
-	int expected;		/* SPI's result code */
-	const Oid *returns; /* what the columns that are read must be; NULL: none is read as its type */
-	int nreturns;
+	int expected;  /* SPI's result code */
 	bool in_query; /* part of somebody's query: sees what that sees, and its plan is not kept */
 	bool latest;   /* sees what is committed now, whatever the transaction's isolation */
-	MemoryContext context; /* its plan goes with this one; NULL: with the session */
+	MemoryContext context; /* its plan goes with this one */
 	void *plan;			   /* prepared at the first use */
 } Statement;
 
@@ -51,15 +53,55 @@ typedef struct Statement
 				 .expected = (result),             \
 				 .context = CurrentMemoryContext})
 
-/* One that works on the rows of a Rowset (see rowset.h). */
+/* One that works on the rows of a Rowset. */
 #define ROWS_STATEMENT(purpose, text, result) \
 	((Statement){                             \
 		.what = (purpose), .sql = (text), .expected = (result), .context = CurrentMemoryContext})
 
-/* What a statement's columns must be: its reader takes the values as such. */
-#define STATEMENT_RETURNS(statement, resulttypes) \
-	((statement).returns = (resulttypes), (statement).nreturns = lengthof(resulttypes))
+/* The name that a statement's text knows these rows by. */
+#define ROWSET_NAME "cadence_batch"
+#define ROWSET_COLUMNS_MAX 16
+
+typedef struct RowsetColumn
+{
+	const char *name;
+	Oid type;
+} RowsetColumn;
+
+/* A relation of its own, in memory. */
+typedef struct Rowset
+{
+	const char *name;
+	TupleDesc desc;
+	Tuplestorestate *store;
+	int n; /* rows */
+
+	/* of the row that is being put together */
+	int column;
+	Datum values[ROWSET_COLUMNS_MAX];
+	bool nulls[ROWSET_COLUMNS_MAX];
+} Rowset;
 
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
+
+extern void rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *columns,
+							int ncolumns);
+extern void rowset_end(Rowset *rows);
+
+/* The one set of most statements. */
+#define rowset_begin(rows, columns, ncolumns) rowset_begin_as(rows, ROWSET_NAME, columns, ncolumns)
+
+/*
+ * Each fills in the next column; the last one of a row stores it. Until then a
+ * value that is passed by reference must live: it is not copied before.
+ */
+extern void rowset_put_if(Rowset *rows, bool has_value, Datum value);
+extern void rowset_put_text(Rowset *rows, const char *value);
+#define rowset_put_datum(rows, value) rowset_put_if(rows, true, value)
+#define rowset_put_null(rows) rowset_put_if(rows, false, (Datum) 0)
+#define rowset_put_bool(rows, value) rowset_put_datum(rows, BoolGetDatum(value))
+#define rowset_put_int(rows, value) rowset_put_datum(rows, Int32GetDatum(value))
+#define rowset_put_time(rows, value) rowset_put_datum(rows, TimestampTzGetDatum(value))
+#define rowset_put_uuid(rows, value) rowset_put_datum(rows, UUIDPGetDatum(value))
 
 #endif

@@ -18,6 +18,8 @@
 #include "pgstat.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
@@ -35,47 +37,43 @@ static CadenceTransactionCheck transaction_check;
 static int guc_level;
 static MemoryContext outer_context;
 
-/* How a contact's columns look in a message, whatever the session's own taste. */
-static const char *const value_format[][2] = {{"DateStyle", "ISO, YMD"},
-											  {"IntervalStyle", "postgres"},
-											  {"extra_float_digits", "1"},
-											  {"bytea_output", "hex"}};
-
-static void
-set_for_session(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
-}
-
 /*
  * What every transaction of this session starts from, the first one too,
- * whatever the defaults of the server, the database and the role are.
+ * whatever the defaults of the server, the database and the role are. The first
+ * of them say how a contact's columns look in a message.
  */
-static void
-init_session(void)
-{
-	set_for_session("search_path", "pg_catalog, pg_temp");
-	set_for_session("default_transaction_isolation", "read committed");
-	set_for_session("default_transaction_read_only", "off");
-	set_for_session("default_transaction_deferrable", "off");
-	set_for_session("synchronous_commit", "on");
-	set_for_session("lock_timeout", "1s");
-	set_for_session("statement_timeout", "0");
-	if (CADENCE_HAS_TRANSACTION_TIMEOUT)
-		set_for_session("transaction_timeout", "0");
-	set_for_session("row_security", "off");
-	for (size_t i = 0; i < lengthof(value_format); i++)
-		set_for_session(value_format[i][0], value_format[i][1]);
-	set_for_session("jit", "off");
+static const char *const session_settings[][2] = {
+	{"DateStyle", "ISO, YMD"},
+	{"IntervalStyle", "postgres"},
+	{"extra_float_digits", "1"},
+	{"bytea_output", "hex"},
+#define FORMAT_SETTINGS 4
+	{"search_path", "pg_catalog, pg_temp"},
+	{"default_transaction_isolation", "read committed"},
+	{"default_transaction_read_only", "off"},
+	{"default_transaction_deferrable", "off"},
+	{"synchronous_commit", "on"},
+	{"lock_timeout", "1s"},
+	{"statement_timeout", "0"},
+#if CADENCE_HAS_TRANSACTION_TIMEOUT
+	{"transaction_timeout", "0"},
+#endif
+	{"row_security", "off"},
+	{"jit", "off"},
 	/*
 	 * Every statement of ours has its index. With old statistics, or planned
 	 * while a table was small, a look would collect and sort all that is due
 	 * for every batch, and a look-up would read the whole table.
 	 */
-	set_for_session("enable_bitmapscan", "off");
-	set_for_session("enable_seqscan", "off");
-	set_for_session("client_min_messages", "warning");
-	set_for_session("application_name", "cadence_runner");
+	{"enable_bitmapscan", "off"},
+	{"enable_seqscan", "off"},
+	{"client_min_messages", "warning"},
+	{"application_name", "cadence_runner"}};
+
+static void
+set_for_session(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 /*
@@ -99,9 +97,9 @@ cadence_use_text_format(void)
 {
 	int level = NewGUCNestLevel();
 
-	for (size_t i = 0; i < lengthof(value_format); i++)
-		(void) set_config_option(value_format[i][0], value_format[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < FORMAT_SETTINGS; i++)
+		(void) set_config_option(session_settings[i][0], session_settings[i][1], PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return level;
 }
 
@@ -133,9 +131,7 @@ cadence_xact_set_check(CadenceTransactionCheck check)
 	transaction_check = check;
 }
 
-/*
- * Bounds what follows in the transaction; again, after a part of it had less.
- */
+/* Bounds what follows in the transaction; again, after a part of it had less. */
 void
 cadence_xact_arm_timeout(void)
 {
@@ -151,8 +147,8 @@ cadence_xact_begin(const struct CadenceTables *tables, const char *activity)
 {
 	static bool session_is_ready = false;
 
-	if (!session_is_ready)
-		init_session();
+	for (size_t i = 0; !session_is_ready && i < lengthof(session_settings); i++)
+		set_for_session(session_settings[i][0], session_settings[i][1]);
 	session_is_ready = true;
 	outer_context = CurrentMemoryContext;
 	pgstat_report_activity(STATE_RUNNING, activity);
@@ -185,10 +181,17 @@ cadence_xact_fire_deferred(void)
 						errmsg("SET CONSTRAINTS failed: %s", SPI_result_code_string(rc))));
 }
 
-/*
- * A stop that arrived since the last statement is heard here, before anything
- * becomes durable.
- */
+/* After a commit or an abort. */
+static void
+end_transaction(void)
+{
+	cadence_set_cancellable_between();
+	MemoryContextSwitchTo(outer_context);
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* A stop that arrived since the last statement is heard here, before anything becomes durable. */
 void
 cadence_xact_commit(void)
 {
@@ -201,10 +204,7 @@ cadence_xact_commit(void)
 	AtEOXact_GUC(false, guc_level);
 	ForceSyncCommit();
 	CommitTransactionCommand();
-	cadence_set_cancellable_between();
-	MemoryContextSwitchTo(outer_context);
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	end_transaction();
 }
 
 /*
@@ -217,8 +217,81 @@ cadence_xact_abort(void)
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	cadence_set_cancellable(false);
 	AbortOutOfAnyTransaction();
-	cadence_set_cancellable_between();
-	MemoryContextSwitchTo(outer_context);
-	pgstat_report_stat(false);
-	pgstat_report_activity(STATE_IDLE, NULL);
+	end_transaction();
+}
+
+/* ---- subtransactions ---------------------------------------------------------------- */
+
+/*
+ * Works on items in a subtransaction, deferred constraints included where the
+ * caller wants that. Returns NULL, or, in the current memory context, the error
+ * that undid it; that a stop cancelled it is no item's fault, and is raised.
+ */
+ErrorData *
+cadence_try(CadenceWork work, void *arg, int first, int n, bool deferred)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData *volatile error = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		work(arg, first, n);
+		if (deferred)
+			cadence_xact_fire_deferred();
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (error != NULL && cadence_stop_requested() &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
+	return error;
+}
+
+static bool
+divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
+{
+	ErrorData *error = cadence_try(work, arg, first, n, true);
+	bool go_on = true;
+
+	if (error != NULL && n == 1)
+		go_on = refused(arg, first, error);
+	else if (error != NULL)
+		go_on = divide(work, refused, arg, first, n / 2) &&
+				divide(work, refused, arg, first + n / 2, n - n / 2);
+	if (error != NULL)
+		FreeErrorData(error);
+	return go_on;
+}
+
+/*
+ * Works on items in as few subtransactions as those that refuse allow: whose
+ * fault an error is shows in trying each alone, and not in its SQLSTATE, since a
+ * trigger may raise any of them. False when the rest was left alone.
+ *
+ * All of them together have waited for a lock already, and each half that meets
+ * it waits again: not for long.
+ */
+bool
+cadence_divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
+{
+	int level = NewGUCNestLevel();
+	bool all;
+
+	(void) set_config_option("lock_timeout", "100ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	all = divide(work, refused, arg, first, n);
+	AtEOXact_GUC(true, level);
+	return all;
 }

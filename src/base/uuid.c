@@ -11,8 +11,8 @@
 
 #include "base/uuid.h"
 
-void
-cadence_uuid_set_version(pg_uuid_t *uuid, int version)
+static void
+set_version(pg_uuid_t *uuid, int version)
 {
 	uuid->data[6] = (uuid->data[6] & 0x0F) | (version << 4);
 	uuid->data[8] = (uuid->data[8] & 0x3F) | 0x80;
@@ -61,7 +61,7 @@ cadence_uuid_v7(pg_uuid_t *uuid)
 		uuid->data[i] = (uint8) (stamp >> (12 + 8 * (5 - i)));
 	uuid->data[6] = (uint8) ((stamp >> 8) & 0x0F);
 	uuid->data[7] = (uint8) stamp;
-	cadence_uuid_set_version(uuid, 7);
+	set_version(uuid, 7);
 }
 
 /*
@@ -85,7 +85,7 @@ cadence_idempotency_key(const pg_uuid_t *run_id, int step_ordem, pg_uuid_t *key)
 				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute an idempotency key")));
 	pg_cryptohash_free(ctx);
 	memcpy(key->data, digest, UUID_LEN);
-	cadence_uuid_set_version(key, 5);
+	set_version(key, 5);
 }
 
 /* text must have room for UUID_TEXT_SIZE bytes. */

@@ -12,7 +12,6 @@
 #define UUID_TEXT_SIZE 37
 
 extern void cadence_random_bytes(uint8 *to, size_t len);
-extern void cadence_uuid_set_version(pg_uuid_t *uuid, int version);
 extern void cadence_uuid_v7(pg_uuid_t *uuid);
 extern void cadence_idempotency_key(const pg_uuid_t *run_id, int step_ordem, pg_uuid_t *key);
 extern void cadence_uuid_text(const pg_uuid_t *uuid, char *text);

@@ -22,10 +22,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "base/rowset.h"
+#include "base/row.h"
 #include "base/statement.h"
 #include "claim/claim.h"
-#include "claim/claimed_run.h"
 #include "schema/key.h"
 
 /* The names by which a look knows what it goes past. */
@@ -35,9 +34,8 @@
 /* So many runs that their table refuses to have claimed are remembered. */
 #define REFUSED_MAX 100
 
-/* Such a run is tried again after this time, then after twice as long, and so on. */
-#define REFUSED_WAIT_US (60 * USECS_PER_SEC)
-#define REFUSED_WAIT_MAX_US (30 * 60 * USECS_PER_SEC)
+/* Such a run is tried again after this time. */
+#define REFUSED_WAIT_US (5 * 60 * USECS_PER_SEC)
 
 /* So many runs that others hold are reported at most. */
 #define HELD_MAX 10000
@@ -53,7 +51,6 @@ typedef struct RefusedRun
 {
 	pg_uuid_t id;
 	TimestampTz until;
-	int64 wait_us;
 } RefusedRun;
 
 struct CadenceClaims
@@ -70,44 +67,46 @@ struct CadenceClaims
 	char *bypassed;		   /* what the last bypass went past; NULL: there was none */
 	MemoryContext context;
 	RefusedRun refused[REFUSED_MAX];
-	int nrefused;
+	int nrefused; /* so many there were; the last of them are remembered */
 };
 
+/* The columns of a run's row, in the order of CLAIMED_RUN_COLUMNS(). */
 enum
 {
-	LOOK_ID = 1,
-	LOOK_CTID,
-	LOOK_DUE,
-	LOOK_INTERRUPTED,
-	LOOK_LEAD_ID
+	RUN_ID = 1,
+	RUN_CTID,
+	RUN_NEXT_RUN_AT,
+	RUN_LEAD_ID,
+	RUN_EMPRESA,
+	RUN_ATTEMPTS,
+	RUN_CADENCE_ID,
+	RUN_NEXT_STEP_ORDEM,
+	RUN_INTERRUPTED
 };
 
+/* What taking runs returns. */
 enum
 {
-	HELD_ID = 1,
-	HELD_LEAD_ID,
-	HELD_POSITION
+	TAKEN_NUMBER = 1,
+	TAKEN_CTID,
+	TAKEN_LEASE_END,
+	TAKEN_ATTEMPTS
 };
 
 static const RowsetColumn refused_columns[] = {{"id", UUIDOID}};
-static const RowsetColumn blocked_columns[] = {
-	{"canal", TEXTOID}, {"par", TEXTOID}, {"served", TEXTOID}};
+static const RowsetColumn blocked_columns[] = {{"what", TEXTOID}, {"value", TEXTOID}};
 static const RowsetColumn take_columns[] = {{"id", UUIDOID}, {"ctid_seen", TIDOID}, {"n", INT4OID}};
 static const RowsetColumn recheck_columns[] = {
 	{"n", INT4OID}, {"id", UUIDOID}, {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
 
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
-static const Oid look_returns[] = {UUIDOID, TIDOID, TIMESTAMPTZOID, BOOLOID, TEXTOID};
 static const Oid take_types[] = {TIMESTAMPTZOID, UUIDOID};
-static const Oid take_returns[] = {CLAIMED_RUN_TYPES, INT4OID};
-static const Oid recheck_returns[] = {INT4OID};
-static const Oid next_due_types[] = {TIMESTAMPTZOID};
-static const Oid next_due_returns[] = {TIMESTAMPTZOID};
-static const Oid held_types[] = {TIMESTAMPTZOID};
-static const Oid held_returns[] = {UUIDOID, TEXTOID, INT4OID};
+static const Oid time_types[] = {TIMESTAMPTZOID};
 
-#define ANY_BLOCKED(column) \
-	"ANY (ARRAY(SELECT b." column " FROM " BLOCKED_NAME " AS b WHERE b." column " IS NOT NULL))"
+#define NOT_REFUSED "NOT r.id " EQ " ANY (ARRAY(SELECT f.id FROM " REFUSED_NAME " AS f))"
+
+#define ANY_BLOCKED(what) \
+	"ANY (ARRAY(SELECT b.value FROM " BLOCKED_NAME " AS b WHERE b.what " EQ " '" what "'))"
 
 /*
  * Goes past runs whose next step would meet a blocked provider: one of the
@@ -134,27 +133,25 @@ past_blocked_sql(const CadenceTables *t)
 static char *
 look_sql(const CadenceTables *t, int batch_size, const char *condition)
 {
-	return psprintf(
-		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, "
-		"r.claim_id IS NOT NULL, " SHORT_TEXT(
-			"r.lead_id",
-			"1000") " FROM %s AS r "
-					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
-					"AND (r.next_run_at, r.id) " GT " ($2, $3) "
-					"AND NOT r.id " EQ " ANY (ARRAY(SELECT f.id FROM " REFUSED_NAME " AS f)) "
-					"%sORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
-		t->runs, condition, batch_size);
+	return psprintf("SELECT " CLAIMED_RUN_COLUMNS(
+						"r") ", r.claim_id IS NOT NULL FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+							 "AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT
+							 " ($2, $3) "
+							 "AND " NOT_REFUSED " %s"
+							 "ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
+					t->runs, condition, batch_size);
 }
 
 static char *
 take_sql(const CadenceTables *t)
 {
-	return psprintf("UPDATE %s AS u SET next_run_at = $1, claim_id = $2, "
-					"attempts = COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1, "
-					"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
-					"WHERE u.ctid " EQ " d.ctid_seen AND u.id " EQ
-					" d.id RETURNING " CLAIMED_RUN_COLUMNS("u") ", d.n",
-					t->runs);
+	return psprintf(
+		"UPDATE %s AS u SET next_run_at = $1, claim_id = $2, "
+		"attempts = COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1, "
+		"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
+		"WHERE u.ctid " EQ " d.ctid_seen AND u.id " EQ
+		" d.id RETURNING d.n, u.ctid, u.next_run_at::timestamptz, " CLAMPED_INT("u.attempts"),
+		t->runs);
 }
 
 static char *
@@ -174,16 +171,6 @@ recheck_sql(const CadenceTables *t)
 					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"));
 }
 
-static char *
-next_due_sql(const CadenceTables *t)
-{
-	return psprintf("SELECT r.next_run_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
-					"AND r.next_run_at " GE " $1 "
-					"AND NOT r.id " EQ " ANY (ARRAY(SELECT f.id FROM " REFUSED_NAME " AS f)) "
-					"ORDER BY r.next_run_at, r.id LIMIT 1",
-					t->runs);
-}
-
 /* Due, and neither taken by this execution nor free for it. */
 static char *
 held_sql(const CadenceTables *t)
@@ -192,13 +179,12 @@ held_sql(const CadenceTables *t)
 	"FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 " \
 	"ORDER BY r.next_run_at, r.id LIMIT %d"
 
-	return psprintf(
-		"WITH open AS MATERIALIZED (SELECT r.id " DUE_RUNS " FOR UPDATE SKIP LOCKED) "
-		"SELECT d.id::uuid, " SHORT_TEXT("d.lead_id", "1000") ", " CLAMPED_INT(
-			"d.next_step_ordem") " FROM "
-								 "(SELECT r.id, r.lead_id, r.next_step_ordem " DUE_RUNS ") AS d "
-								 "WHERE NOT EXISTS (SELECT FROM open AS o WHERE o.id " EQ " d.id)",
-		t->runs, HELD_MAX, t->runs, HELD_MAX);
+	return psprintf("WITH open AS MATERIALIZED (SELECT r.id " DUE_RUNS " FOR UPDATE SKIP LOCKED) "
+					"SELECT " CLAIMED_RUN_COLUMNS(
+						"d") " FROM (SELECT r.*, r.ctid " DUE_RUNS
+							 ") AS d WHERE NOT EXISTS (SELECT FROM open AS o WHERE o.id " EQ
+							 " d.id)",
+					t->runs, HELD_MAX, t->runs, HELD_MAX);
 }
 
 static void
@@ -209,19 +195,18 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 	claims->look[CADENCE_LOOK_BYPASS] =
 		STATEMENT("looking for due runs", look_sql(t, claims->batch_size, past_blocked_sql(t)),
 				  look_types, SPI_OK_SELECT);
-	STATEMENT_RETURNS(claims->look[CADENCE_LOOK_ALL], look_returns);
-	STATEMENT_RETURNS(claims->look[CADENCE_LOOK_BYPASS], look_returns);
 	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_UPDATE_RETURNING);
-	STATEMENT_RETURNS(claims->take, take_returns);
 	claims->recheck =
 		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
-	STATEMENT_RETURNS(claims->recheck, recheck_returns);
 	claims->next_due =
-		STATEMENT("looking for the next due run", next_due_sql(t), next_due_types, SPI_OK_SELECT);
-	STATEMENT_RETURNS(claims->next_due, next_due_returns);
+		STATEMENT("looking for the next due run",
+				  psprintf("SELECT r.next_run_at::timestamptz FROM %s AS r WHERE r.status " EQ
+						   " 'ATIVA' AND r.next_run_at " GE " $1 AND " NOT_REFUSED
+						   " ORDER BY r.next_run_at, r.id LIMIT 1",
+						   t->runs),
+				  time_types, SPI_OK_SELECT);
 	claims->held =
-		STATEMENT("looking for runs that others hold", held_sql(t), held_types, SPI_OK_SELECT);
-	STATEMENT_RETURNS(claims->held, held_returns);
+		STATEMENT("looking for runs that others hold", held_sql(t), time_types, SPI_OK_SELECT);
 }
 
 /*
@@ -248,29 +233,30 @@ begin_refused(const CadenceClaims *claims, Rowset *rows)
 	TimestampTz now = GetCurrentTimestamp();
 
 	rowset_begin_as(rows, REFUSED_NAME, refused_columns, lengthof(refused_columns));
-	for (int i = 0; i < claims->nrefused; i++)
-		if (claims->refused[i].until > now &&
-			claims->refused[i].until <= now + claims->refused[i].wait_us)
+	for (int i = 0; i < Min(claims->nrefused, REFUSED_MAX); i++)
+		if (claims->refused[i].until > now && claims->refused[i].until <= now + REFUSED_WAIT_US)
 			rowset_put_uuid(rows, &claims->refused[i].id);
 }
 
 static void
-put_blocked(Rowset *rows, List *texts, int column)
+put_blocked(Rowset *rows, const char *what, List *texts)
 {
 	ListCell *cell;
 
 	foreach (cell, texts)
-		for (int i = 0; i < (int) lengthof(blocked_columns); i++)
-			rowset_put_text(rows, i == column ? lfirst(cell) : NULL);
+	{
+		rowset_put_text(rows, what);
+		rowset_put_text(rows, lfirst(cell));
+	}
 }
 
 static void
 begin_blocked(const CadenceBlocked *blocked, Rowset *rows)
 {
 	rowset_begin_as(rows, BLOCKED_NAME, blocked_columns, lengthof(blocked_columns));
-	put_blocked(rows, blocked->channels, 0);
-	put_blocked(rows, blocked->pairs, 1);
-	put_blocked(rows, blocked->served, 2);
+	put_blocked(rows, "canal", blocked->channels);
+	put_blocked(rows, "par", blocked->pairs);
+	put_blocked(rows, "served", blocked->served);
 }
 
 /* A bypass that goes past others than the last one has not seen what that went past. */
@@ -285,28 +271,47 @@ prepare_bypass(CadenceClaims *claims, const CadenceBlocked *blocked)
 	claims->cursor[CADENCE_LOOK_BYPASS] = (Cursor){.due = DT_NOBEGIN};
 }
 
-static void
-read_due_runs(CadenceLook *look)
+/*
+ * A step of a run, to be resolved, in the current memory context. The row has
+ * the columns of CLAIMED_RUN_COLUMNS(). A lead or company that is too long for
+ * one counts as none.
+ */
+CadenceStep *
+cadence_claimed_run(HeapTuple row, TupleDesc desc)
 {
-	TupleDesc desc = SPI_tuptable->tupdesc;
+	CadenceStep *step = palloc0(sizeof(*step));
 	bool isnull;
+	Datum value;
 
-	look->n = SPI_processed;
-	look->runs = palloc(sizeof(CadenceDueRun) * Max(look->n, 1));
-	for (int i = 0; i < look->n; i++)
-	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		CadenceDueRun *run = &look->runs[i];
-		Datum lead_id;
+	value = SPI_getbinval(row, desc, RUN_ID, &isnull);
+	if (isnull)
+		ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION), errmsg("a run has no id")));
+	step->run_id = *DatumGetUUIDP(value);
+	cadence_uuid_text(&step->run_id, step->run_id_text);
+	step->seen = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, RUN_CTID, &isnull));
+	step->due = row_time(desc, row, RUN_NEXT_RUN_AT, DT_NOBEGIN);
+	step->lead_id = row_text(desc, row, RUN_LEAD_ID, ROW_KEY_MAX);
+	step->empresa = row_text(desc, row, RUN_EMPRESA, ROW_KEY_MAX);
+	step->attempts = row_int(desc, row, RUN_ATTEMPTS, 0);
+	value = SPI_getbinval(row, desc, RUN_CADENCE_ID, &isnull);
+	step->has_cadence = !isnull;
+	if (!isnull)
+		step->cadence_id = *DatumGetUUIDP(value);
+	step->has_position = !row_is_null(desc, row, RUN_NEXT_STEP_ORDEM);
+	step->position = row_int(desc, row, RUN_NEXT_STEP_ORDEM, 0);
+	return step;
+}
 
-		run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, LOOK_ID, &isnull));
-		run->ctid = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, LOOK_CTID, &isnull));
-		run->due = DatumGetTimestampTz(SPI_getbinval(row, desc, LOOK_DUE, &isnull));
-		run->interrupted = DatumGetBool(SPI_getbinval(row, desc, LOOK_INTERRUPTED, &isnull));
-		lead_id = SPI_getbinval(row, desc, LOOK_LEAD_ID, &isnull);
-		run->lead_id = isnull ? NULL : TextDatumGetCString(lead_id);
-	}
-	SPI_freetuptable(SPI_tuptable);
+/* The rows of the last statement as steps: how many. */
+static int
+read_runs(CadenceStep ***steps)
+{
+	int n = SPI_processed;
+
+	*steps = palloc(sizeof(CadenceStep *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		(*steps)[i] = cadence_claimed_run(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	return n;
 }
 
 /*
@@ -321,6 +326,7 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	Datum values[] = {TimestampTzGetDatum(claims->due_until), (Datum) 0, (Datum) 0};
 	Rowset refused;
 	Rowset past;
+	bool isnull;
 
 	begin_refused(claims, &refused);
 	if (kind == CADENCE_LOOK_BYPASS)
@@ -332,24 +338,25 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	values[2] = UUIDPGetDatum(&cursor->id);
 	statement_execute(&claims->look[kind], values, NULL, 0);
 	look->kind = kind;
-	read_due_runs(look);
+	look->n = read_runs(&look->runs);
+	for (int i = 0; i < look->n; i++)
+		look->runs[i]->interrupted = DatumGetBool(
+			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, RUN_INTERRUPTED, &isnull));
+	SPI_freetuptable(SPI_tuptable);
 	look->last = look->n < claims->batch_size;
 	rowset_end(&refused);
 	if (kind == CADENCE_LOOK_BYPASS)
 		rowset_end(&past);
 }
 
-/*
- * The next look starts behind the first n runs of this one, whose transaction
- * has committed.
- */
+/* The next look starts behind the first n runs of this one, whose transaction has committed. */
 void
 cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n)
 {
 	if (n == 0)
 		return;
-	claims->cursor[look->kind].due = look->runs[n - 1].due;
-	claims->cursor[look->kind].id = look->runs[n - 1].id;
+	claims->cursor[look->kind] =
+		(Cursor){.due = look->runs[n - 1]->due, .id = look->runs[n - 1]->run_id};
 }
 
 /*
@@ -393,24 +400,23 @@ cadence_claims_next_due(CadenceClaims *claims)
 /* ---- taking ---------------------------------------------------------------------- */
 
 /*
- * Takes a part of what a look has locked, until lease_end, in the same
- * transaction. steps, as many as the look has runs, gets a step for each that
- * was taken and NULL for the others: a trigger may have kept it as it was. In
- * the current memory context.
+ * Takes a part of what a look has locked, until the lease ends, in the same
+ * transaction. steps, as many as the look has runs, gets those that were taken
+ * and NULL for the others: a trigger may have kept a run as it was.
  */
 void
-cadence_claims_take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampTz lease_end,
-					const CadenceLook *look, int first, int n, CadenceStep **steps)
+cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *claimant, const CadenceLook *look,
+					int first, int n, CadenceStep **steps)
 {
-	Datum values[] = {TimestampTzGetDatum(lease_end), UUIDPGetDatum(claim_id)};
+	Datum values[] = {TimestampTzGetDatum(claimant->lease_end), UUIDPGetDatum(&claimant->id)};
 	Rowset rows;
 
 	memset(&steps[first], 0, sizeof(CadenceStep *) * n);
 	rowset_begin(&rows, take_columns, lengthof(take_columns));
 	for (int i = first; i < first + n; i++)
 	{
-		rowset_put_uuid(&rows, &look->runs[i].id);
-		rowset_put_datum(&rows, PointerGetDatum(&look->runs[i].ctid));
+		rowset_put_uuid(&rows, &look->runs[i]->run_id);
+		rowset_put_datum(&rows, PointerGetDatum(&look->runs[i]->seen));
 		rowset_put_int(&rows, i);
 	}
 	statement_execute(&claims->take, values, NULL, 0);
@@ -419,35 +425,27 @@ cadence_claims_take(CadenceClaims *claims, const pg_uuid_t *claim_id, TimestampT
 	{
 		HeapTuple row = SPI_tuptable->vals[k];
 		TupleDesc desc = SPI_tuptable->tupdesc;
+		int i = row_int(desc, row, TAKEN_NUMBER, 0);
+		CadenceStep *step = look->runs[i];
 		bool isnull;
-		int i = DatumGetInt32(SPI_getbinval(row, desc, CLAIMED_RUN_NCOLUMNS + 1, &isnull));
 
-		steps[i] = cadence_claimed_run(row, desc);
-		steps[i]->claim_id = *claim_id;
-		steps[i]->due = look->runs[i].due;
-		steps[i]->interrupted = look->runs[i].interrupted;
+		steps[i] = step;
+		/* an earlier try, which was undone, may have resolved it */
+		memset(&step->has_step, 0, sizeof(*step) - offsetof(CadenceStep, has_step));
+		step->ctid = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, TAKEN_CTID, &isnull));
+		step->claim_id = claimant->id;
+		step->lease_end = row_time(desc, row, TAKEN_LEASE_END, DT_NOBEGIN);
+		step->attempts = step->attempts_claimed = row_int(desc, row, TAKEN_ATTEMPTS, 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/*
- * A run that its table does not let us take is left alone for a while.
- */
+/* A run that its table does not let us take is left alone for a while. */
 void
 cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id)
 {
-	int i = 0;
-
-	while (i < claims->nrefused && memcmp(&claims->refused[i].id, run_id, UUID_LEN) != 0)
-		i++;
-	if (i == REFUSED_MAX)
-		i = (int) (GetCurrentTimestamp() % REFUSED_MAX);
-	if (i == claims->nrefused)
-		claims->nrefused++;
-	if (memcmp(&claims->refused[i].id, run_id, UUID_LEN) != 0)
-		claims->refused[i] = (RefusedRun){.id = *run_id, .wait_us = REFUSED_WAIT_US / 2};
-	claims->refused[i].wait_us = Min(claims->refused[i].wait_us * 2, REFUSED_WAIT_MAX_US);
-	claims->refused[i].until = GetCurrentTimestamp() + claims->refused[i].wait_us;
+	claims->refused[claims->nrefused++ % REFUSED_MAX] =
+		(RefusedRun){.id = *run_id, .until = GetCurrentTimestamp() + REFUSED_WAIT_US};
 }
 
 /*
@@ -483,28 +481,13 @@ cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *
  * what was free: how many, and, in the current memory context, which.
  */
 int
-cadence_claims_held(CadenceClaims *claims, CadenceHeldRun **runs)
+cadence_claims_held(CadenceClaims *claims, CadenceStep ***runs)
 {
 	Datum values[] = {TimestampTzGetDatum(claims->due_until)};
 	int n;
 
 	statement_execute(&claims->held, values, NULL, 0);
-	n = SPI_processed;
-	*runs = palloc(sizeof(CadenceHeldRun) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		CadenceHeldRun *run = &(*runs)[i];
-		bool isnull;
-		Datum lead;
-
-		run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, HELD_ID, &isnull));
-		lead = SPI_getbinval(row, desc, HELD_LEAD_ID, &isnull);
-		run->lead_id = isnull ? NULL : TextDatumGetCString(lead);
-		run->position = DatumGetInt32(SPI_getbinval(row, desc, HELD_POSITION, &isnull));
-		run->has_position = !isnull;
-	}
+	n = read_runs(runs);
 	SPI_freetuptable(SPI_tuptable);
 	return n;
 }

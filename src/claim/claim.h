@@ -7,10 +7,13 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
 
+#include "claim/claimant.h"
 #include "provider/queue.h"
 #include "schema/tables.h"
 #include "step.h"
@@ -23,46 +26,42 @@ typedef enum CadenceLookKind
 	CADENCE_LOOK_BYPASS /* the same, past those whose provider is blocked */
 } CadenceLookKind;
 
-/* A due run that a look has locked. */
-typedef struct CadenceDueRun
-{
-	pg_uuid_t id;
-	ItemPointerData ctid;
-	TimestampTz due;
-	bool interrupted; /* an earlier claim was never recorded */
-	char *lead_id;	  /* for the summary: the beginning of it, or NULL */
-} CadenceDueRun;
-
 /* What one look has found, in due order. In the memory context that it was made in. */
 typedef struct CadenceLook
 {
 	CadenceLookKind kind;
-	CadenceDueRun *runs;
+	CadenceStep **runs;
 	int n;
 	bool last; /* nothing that is due and free is left behind them */
 } CadenceLook;
 
-/* Somebody else's run, for the summary. */
-typedef struct CadenceHeldRun
-{
-	pg_uuid_t id;
-	char *lead_id;
-	bool has_position;
-	int position;
-} CadenceHeldRun;
+/* A number of an adopted bigint column, as near as an int comes. */
+#define CLAMPED_INT(number)             \
+	"CASE WHEN " number " IS NOT NULL " \
+	"THEN GREATEST(LEAST(" number ", 2147483647), -2147483648) END::int4"
 
+/* What a statement that reads runs under this name selects or returns, in this order. */
+#define CLAIMED_RUN_COLUMNS(run)                                                                 \
+	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run \
+		".empresa::text, " CLAMPED_INT(                                                          \
+			"COALESCE(" run                                                                      \
+			".attempts, 0)") ", " run ".cadence_id::uuid, " CLAMPED_INT(run ".next_step_ordem")
+
+/* Whatever else a statement returns stands behind them. */
+#define CLAIMED_RUN_NCOLUMNS 8
+
+extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
 											int batch_size);
 extern void cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind,
 								const CadenceBlocked *blocked, CadenceLook *look);
-extern void cadence_claims_take(CadenceClaims *claims, const pg_uuid_t *claim_id,
-								TimestampTz lease_end, const CadenceLook *look, int first, int n,
-								CadenceStep **steps);
+extern void cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *claimant,
+								const CadenceLook *look, int first, int n, CadenceStep **steps);
 extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id);
 extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n);
 extern void cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full);
 extern TimestampTz cadence_claims_next_due(CadenceClaims *claims);
 extern void cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
-extern int cadence_claims_held(CadenceClaims *claims, CadenceHeldRun **runs);
+extern int cadence_claims_held(CadenceClaims *claims, CadenceStep ***runs);
 
 #endif

@@ -3,10 +3,18 @@
  *		This worker as one who claims: its claim's id, the lease's end, and the
  *		lock that shows that it lives. README.md explains how claims work.
  *
- * A claim's id is a UUID of version 8. Its first half is the worker's, and the
- * key of a lock that the worker holds as long as it lives; the second is of the
- * lease. All that is claimed before a lease has become too short has the same
- * id and the same end, and one row of cadence_claims.
+ * The first half of a claim's id is the worker's, and the key of a lock that the
+ * worker holds as long as it lives; the second is of the lease. All that is claimed before a lease
+ *has become too short has the same id and the same end, and one row of cadence_claims.
+ *
+ * After a crash the claims of the dead are in the tables, each until its lease
+ * ends. Nobody will record them: their runs are made due at once, so that the
+ * next look takes them, sees that an attempt was interrupted, and says so. A run
+ * that was moved since, by somebody who knows nothing of claims (the old edge
+ * function), no longer has the next_run_at of its claim, and is left alone.
+ *
+ * Runs that were paused or cancelled while their message was under way are due
+ * to nobody. For those the uncertain attempt is noted here.
  */
 #include "postgres.h"
 
@@ -17,24 +25,91 @@
 
 #include "base/lock.h"
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "base/uuid.h"
 #include "claim/claimant.h"
+
+/* So many runs that are no longer active are looked at, at most. */
+#define INACTIVE_MAX 1000
 
 /* A new lease is longer than asked for by one part in so many, and serves until that is gone. */
 #define LEASE_SHARED_PART 4
 
-struct CadenceClaimant
+/* The name by which statements know the claims of the dead. */
+#define DEAD_CLAIMS "cadence_dead_claims"
+
+/* A claim, with its lease or of a run that is not active any more; then such a run. */
+enum
 {
-	Statement insert;
-	Statement delete;
-	pg_uuid_t id;
-	TimestampTz lease_end;
-	bool has_lock;
-	bool has_row; /* of this id, and committed */
+	FOUND_CLAIM = 1,
+	FOUND_LEASE_END,
+	FOUND_RUN
 };
+
+typedef struct AbandonedRun
+{
+	pg_uuid_t id;
+	pg_uuid_t claim_id;
+} AbandonedRun;
+
+/* What one search is at. */
+typedef struct Search
+{
+	CadenceClaimant *claimant;
+	TimestampTz due;
+	AbandonedRun *runs;
+	int n;
+} Search;
 
 static const Oid insert_types[] = {UUIDOID, TIMESTAMPTZOID};
 static const Oid delete_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
+static const Oid time_types[] = {TIMESTAMPTZOID};
+static const RowsetColumn claim_columns[] = {{"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
+static const RowsetColumn run_columns[] = {{"id", UUIDOID}, {"claim_id", UUIDOID}};
+
+/*
+ * The runs r that a claim c has. Its lease's end as a range: for that the
+ * planner expects the same whatever it knows of the column, while a single value
+ * may stand for most of a table whose runs fell due together.
+ */
+#define RUNS_OF_CLAIM                                               \
+	"r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end " \
+	"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ " c.claim_id) IS TRUE"
+
+/* All claims there are, and the claimed runs that are not active. */
+static char *
+find_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"SELECT c.claim_id::uuid, c.lease_end::timestamptz, NULL::uuid FROM %s AS c UNION ALL "
+		"(SELECT r.claim_id::uuid, NULL::timestamptz, r.id::uuid FROM %s AS r "
+		"WHERE r.claim_id IS NOT NULL AND r.status " NE " 'ATIVA' "
+		"ORDER BY r.claim_id LIMIT %d)",
+		t->claims, t->runs, INACTIVE_MAX);
+}
+
+/* What is not active becomes nobody's. */
+static char *
+release_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"WITH released AS (UPDATE %s AS r SET updated_at = " NOW ", "
+		"next_run_at = CASE WHEN r.status " EQ " 'ATIVA' THEN $1 "
+		"WHEN r.status::text " EQ " 'CANCELADA' THEN NULL ELSE r.next_run_at END, "
+		"claim_id = CASE WHEN r.status " EQ " 'ATIVA' THEN r.claim_id END "
+		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id AND (r.claim_id " EQ
+		" d.claim_id) IS TRUE "
+		"RETURNING r.id, r.status, r.cadence_id, r.next_step_ordem, r.attempts) "
+		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, "
+		"detalhes, created_at) "
+		"SELECT pg_catalog.gen_random_uuid(), h.id, h.next_step_ordem, "
+		"(SELECT x.template_codigo FROM %s AS x WHERE x.cadence_id " EQ " h.cadence_id "
+		"AND x.ordem " GE " h.next_step_ordem ORDER BY x.ordem LIMIT 1), 'ERRO', "
+		"pg_catalog.jsonb_build_object('codigo', 'INCERTO', 'erro', "
+		"'an attempt was interrupted; whether it was sent is unknown', 'tentativa', "
+		"h.attempts), " NOW " FROM released AS h WHERE h.status " NE " 'ATIVA'",
+		t->runs, t->events, t->steps);
+}
 
 /* Of a worker, alive or not, whose claim has this id. */
 static uint64
@@ -46,9 +121,7 @@ lock_key(const pg_uuid_t *id)
 	return key;
 }
 
-/*
- * In the current memory context.
- */
+/* In the current memory context. */
 CadenceClaimant *
 cadence_claimant_create(const CadenceTables *t)
 {
@@ -65,18 +138,24 @@ cadence_claimant_create(const CadenceTables *t)
 								   "AND lease_end " LE " $3",
 								   t->claims),
 						  delete_types, SPI_OK_DELETE);
+	c->find = ROWS_STATEMENT("looking for abandoned claims", find_sql(t), SPI_OK_SELECT);
+	c->find_runs =
+		ROWS_STATEMENT("looking for abandoned claims",
+					   psprintf("SELECT s.id, c.claim_id FROM " DEAD_CLAIMS " AS c, LATERAL "
+								"(SELECT r.id::uuid FROM %s AS r WHERE " RUNS_OF_CLAIM
+								" FOR UPDATE SKIP LOCKED) AS s",
+								t->runs),
+					   SPI_OK_SELECT);
+	c->release = STATEMENT("releasing abandoned claims", release_sql(t), time_types, SPI_OK_INSERT);
+	/* of which no run is left: none will have them again; after its lease a claim is nobody's */
+	c->forget =
+		STATEMENT("forgetting claims",
+				  psprintf("DELETE FROM %s AS c USING " DEAD_CLAIMS " AS d "
+						   "WHERE c.claim_id " EQ " d.claim_id AND (c.lease_end " LE " $1 "
+						   "OR (SELECT r.id FROM %s AS r WHERE " RUNS_OF_CLAIM " LIMIT 1) IS NULL)",
+						   t->claims, t->runs),
+				  time_types, SPI_OK_DELETE);
 	return c;
-}
-
-static void
-become_claimant(CadenceClaimant *c)
-{
-	do
-	{
-		cadence_random_bytes(c->id.data, UUID_LEN);
-		cadence_uuid_set_version(&c->id, 8);
-	} while (!cadence_lock_try(CADENCE_LOCK_CLAIMANT, lock_key(&c->id), true));
-	c->has_lock = true;
 }
 
 /* Rows of this worker whose leases have ended at a time. */
@@ -98,11 +177,13 @@ begin_lease(CadenceClaimant *c, TimestampTz now, int64 lease_us)
 	Datum values[2];
 
 	c->has_row = false;
-	if (!c->has_lock)
-		become_claimant(c);
+	while (!c->has_lock)
+	{
+		cadence_random_bytes(c->id.data, UUID_LEN / 2);
+		c->has_lock = cadence_lock_try(CADENCE_LOCK_CLAIMANT, lock_key(&c->id), true);
+	}
 	forget(c, now);
 	cadence_random_bytes(&c->id.data[UUID_LEN / 2], UUID_LEN / 2);
-	cadence_uuid_set_version(&c->id, 8);
 	c->lease_end = now + lease_us + lease_us / LEASE_SHARED_PART;
 	c->lease_end += USECS_PER_SEC - c->lease_end % USECS_PER_SEC;
 	values[0] = UUIDPGetDatum(&c->id);
@@ -146,26 +227,115 @@ cadence_claimant_end(CadenceClaimant *c)
 	c->has_row = false;
 }
 
-const pg_uuid_t *
-cadence_claimant_id(const CadenceClaimant *c)
-{
-	return &c->id;
-}
-
-TimestampTz
-cadence_claimant_lease_end(const CadenceClaimant *c)
-{
-	return c->lease_end;
-}
-
 /*
  * Whether the worker of a claim is gone. Then its lock is held until the end of
  * the transaction under way, so that nobody else takes care of the same claim.
  */
-bool
-cadence_claimant_lock_dead(const CadenceClaimant *c, const pg_uuid_t *claim_id)
+static bool
+lock_dead(const CadenceClaimant *c, const pg_uuid_t *claim_id)
 {
 	if (c->has_lock && lock_key(claim_id) == lock_key(&c->id))
 		return false;
 	return cadence_lock_try(CADENCE_LOCK_CLAIMANT, lock_key(claim_id), false);
+}
+
+/* The claims of the dead go into the set, inactive runs among those that are found. */
+static void
+find_claims(Search *s, Rowset *claims)
+{
+	CadenceClaimant *c = s->claimant;
+
+	statement_execute(&c->find, NULL, NULL, 0);
+	s->runs = palloc(sizeof(AbandonedRun) * Max(SPI_processed, 1));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		bool isnull;
+		bool is_claim;
+		Datum claim_id = SPI_getbinval(row, desc, FOUND_CLAIM, &isnull);
+		Datum run = SPI_getbinval(row, desc, FOUND_RUN, &is_claim);
+
+		if (!lock_dead(c, DatumGetUUIDP(claim_id)))
+			continue;
+		if (is_claim)
+		{
+			rowset_put_datum(claims, claim_id);
+			rowset_put_datum(claims, SPI_getbinval(row, desc, FOUND_LEASE_END, &isnull));
+		}
+		else
+			s->runs[s->n++] =
+				(AbandonedRun){.id = *DatumGetUUIDP(run), .claim_id = *DatumGetUUIDP(claim_id)};
+	}
+}
+
+/* After its end the runs of a lease are due as they are, in their own order. */
+static void
+find_runs(Search *s)
+{
+	bool isnull;
+
+	statement_execute(&s->claimant->find_runs, NULL, NULL, 0);
+	s->runs = repalloc(s->runs, sizeof(AbandonedRun) * (s->n + SPI_processed + 1));
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+
+		s->runs[s->n].id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+		s->runs[s->n++].claim_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &isnull));
+	}
+}
+
+static void
+release_some(void *arg, int first, int n)
+{
+	Search *s = arg;
+	Datum values[] = {TimestampTzGetDatum(s->due)};
+	Rowset rows;
+
+	rowset_begin(&rows, run_columns, lengthof(run_columns));
+	for (int i = first; i < first + n; i++)
+	{
+		rowset_put_uuid(&rows, &s->runs[i].id);
+		rowset_put_uuid(&rows, &s->runs[i].claim_id);
+	}
+	statement_execute(&s->claimant->release, values, NULL, 0);
+	rowset_end(&rows);
+}
+
+/* Its lease ends by time. */
+static bool
+note_refusal(void *arg, int item, const ErrorData *error)
+{
+	ereport(DEBUG1, (errcode(error->sqlerrcode),
+					 errmsg("an abandoned claim could not be released: %s", error->message)));
+	return true;
+}
+
+/*
+ * Makes runs due, at the given time, whose claims were left by workers that are
+ * gone, inside the caller's transaction, which then must not wait for anything.
+ * The claim ids stay: they say that an attempt was interrupted. Says of runs
+ * that were paused or cancelled meanwhile that an attempt is uncertain.
+ *
+ * Returns whether there were any.
+ */
+bool
+cadence_abandoned_release(CadenceClaimant *c, TimestampTz due)
+{
+	Search s = {.claimant = c, .due = due};
+	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp())};
+	Rowset claims;
+
+	rowset_begin_as(&claims, DEAD_CLAIMS, claim_columns, lengthof(claim_columns));
+	find_claims(&s, &claims);
+	if (claims.n > 0)
+		find_runs(&s);
+	if (s.n > 0)
+		(void) cadence_divide(release_some, note_refusal, &s, 0, s.n);
+	if (claims.n > 0)
+		statement_execute(&c->forget, values, NULL, 0);
+	rowset_end(&claims);
+	return s.n > 0;
 }

@@ -13,7 +13,6 @@
 
 #include "base/interrupt.h"
 #include "base/settings.h"
-#include "base/subtransaction.h"
 #include "base/transaction.h"
 #include "engine/claiming.h"
 
@@ -62,7 +61,6 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 	c->providers = providers;
 	c->claims = cadence_claims_create(tables, due_until, batch_size);
 	c->claimant = cadence_claimant_create(tables);
-	c->abandoned = cadence_abandoned_create(tables, c->claimant);
 	c->resolver = cadence_resolver_create(tables, providers, false);
 }
 
@@ -195,9 +193,7 @@ take_some(void *arg, int first, int n)
 	CadenceStep **taken = palloc(sizeof(CadenceStep *) * n);
 	int ntaken = 0;
 
-	cadence_claims_take(c->claims, cadence_claimant_id(c->claimant),
-						cadence_claimant_lease_end(c->claimant), &attempt->look, first, n,
-						attempt->steps);
+	cadence_claims_take(c->claims, c->claimant, &attempt->look, first, n, attempt->steps);
 	for (int i = first; i < first + n; i++)
 	{
 		attempt->refused[i] = NULL;
@@ -233,23 +229,17 @@ report_refused(ClaimAttempt *attempt)
 
 	for (int i = 0; i < attempt->look.n; i++)
 	{
-		const CadenceDueRun *run = &attempt->look.runs[i];
+		const CadenceStep *run = attempt->look.runs[i];
 		const char *why = attempt->refused[i];
 
 		if (why == NULL)
 			continue;
-		cadence_claims_refuse(c->claims, &run->id);
-		recording_report(c->recording, &run->id, run->lead_id, NULL, "ERRO", why);
+		cadence_claims_refuse(c->claims, &run->run_id);
+		recording_report(c->recording, &run->run_id, run->lead_id, NULL, "ERRO", why);
 		if (said++ < WARNINGS_MAX)
 			ereport(WARNING, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 							  errmsg("a due run could not be claimed: %s", why)));
 	}
-}
-
-static bool
-is_of_the_moment(const ErrorData *error)
-{
-	return sqlstate_is_conflict(error->sqlerrcode) || sqlstate_is_server_state(error->sqlerrcode);
 }
 
 /*
@@ -264,10 +254,10 @@ note_refusal(void *arg, int item, const ErrorData *error)
 	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX - 1;
 
 	attempt->steps[item] = NULL;
-	if (is_of_the_moment(error) &&
+	if (sqlstate_is_of_the_moment(error->sqlerrcode) &&
 		++attempt->conflicts >= (may_pass ? CONFLICTS_IN_BATCH_MAX : CONFLICTS_IN_LAST_MAX))
 		return false;
-	if (!is_of_the_moment(error) || !may_pass)
+	if (!sqlstate_is_of_the_moment(error->sqlerrcode) || !may_pass)
 		attempt->refused[item] = MemoryContextStrdup(attempt->batch->context, error->message);
 	else if (attempt->look_again < 0)
 		attempt->look_again = item;
@@ -345,7 +335,8 @@ bool
 claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error)
 {
 	return attempt->look.n > 0 && !cadence_stop_requested() &&
-		   (!is_of_the_moment(error) || attempt->claiming->conflicts >= CONFLICTS_TOGETHER);
+		   (!sqlstate_is_of_the_moment(error->sqlerrcode) ||
+			attempt->claiming->conflicts >= CONFLICTS_TOGETHER);
 }
 
 /*
@@ -441,12 +432,12 @@ claiming_recheck(Claiming *c)
 void
 claiming_release_abandoned(Claiming *c, TimestampTz due)
 {
-	int released;
+	bool released;
 
 	cadence_xact_begin(c->tables, "cadence_runner: looking for abandoned claims");
-	released = cadence_abandoned_release(c->abandoned, due);
+	released = cadence_abandoned_release(c->claimant, due);
 	cadence_xact_commit();
-	if (released > 0)
+	if (released)
 		c->ended[CADENCE_LOOK_ALL] = false;
 }
 
@@ -457,11 +448,11 @@ claiming_release_abandoned(Claiming *c, TimestampTz due)
 void
 claiming_report_held(Claiming *c)
 {
-	CadenceHeldRun *runs;
+	CadenceStep **runs;
 	int n = cadence_claims_held(c->claims, &runs);
 
 	for (int i = 0; i < n; i++)
-		recording_report(c->recording, &runs[i].id, runs[i].lead_id,
-						 runs[i].has_position ? &runs[i].position : NULL, "SKIPPED",
+		recording_report(c->recording, &runs[i]->run_id, runs[i]->lead_id,
+						 runs[i]->has_position ? &runs[i]->position : NULL, "SKIPPED",
 						 "held by somebody else");
 }

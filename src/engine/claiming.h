@@ -10,7 +10,6 @@
 
 #include "datatype/timestamp.h"
 
-#include "claim/abandoned.h"
 #include "claim/claim.h"
 #include "claim/claimant.h"
 #include "engine/recording.h"
@@ -27,7 +26,6 @@ typedef struct Claiming
 	CadenceProviders *providers;
 	CadenceClaims *claims;
 	CadenceClaimant *claimant;
-	CadenceAbandoned *abandoned;
 	CadenceResolver *resolver;
 	MemoryContext recheck;
 	TimestampTz recheck_not_before;

@@ -251,7 +251,6 @@ pipeline_prepare(Pipeline *p, Oid schema, TimestampTz due_until, int max_in_flig
 	old = MemoryContextSwitchTo(p->context);
 	p->tables = cadence_tables_load(schema);
 	cadence_session_init(p->tables->schema_name);
-	p->log = cadence_log_create(p->tables);
 	cadence_arming_check(p->tables);
 	p->providers = cadence_providers_create(p->tables->owner);
 	recording_prepare(&p->recording, p->tables);
@@ -298,12 +297,11 @@ pipeline_note_failure(Pipeline *p, const ErrorData *error)
 static void
 write_log(Pipeline *p)
 {
-	cadence_summary_finish(p->summary);
 	cadence_xact_begin(p->tables, "cadence_runner: logging");
 	/* one that could not begin has none */
 	if (p->claiming.claimant != NULL && p->recording.live == 0)
 		cadence_claimant_end(p->claiming.claimant);
-	cadence_log_write(p->log, p->summary);
+	cadence_log_write(p->tables, p->summary);
 	cadence_xact_commit();
 }
 
@@ -358,7 +356,7 @@ pipeline_prune_log(Pipeline *p)
 	PG_TRY();
 	{
 		cadence_xact_begin(p->tables, "cadence_runner: removing old log rows");
-		more = cadence_log_prune(p->log);
+		more = cadence_log_prune(p->tables);
 		cadence_xact_commit();
 	}
 	PG_CATCH();

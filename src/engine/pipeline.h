@@ -16,7 +16,6 @@
 #include "engine/recording.h"
 #include "engine/sender.h"
 #include "provider/provider.h"
-#include "record/runlog.h"
 #include "record/summary.h"
 #include "schema/tables.h"
 
@@ -26,7 +25,6 @@ typedef struct Pipeline
 	const CadenceTables *tables;
 	CadenceProviders *providers;
 	CadenceSummary *summary;
-	CadenceLog *log;
 	Claiming claiming;
 	Sender sender;
 	Recording recording;

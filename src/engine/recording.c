@@ -182,8 +182,7 @@ report_step(Recording *r, const CadenceStep *step)
 	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
 	SummaryResult result = {.run_id = step->run_id_text,
 							.lead_id = step->lead_id,
-							.has_step = step->has_step,
-							.step_ordem = step->ordem,
+							.step_ordem = step->has_step ? &step->ordem : NULL,
 							.template_codigo = step->template_codigo};
 
 	if (step->outcome != OUTCOME_UNSENT)
@@ -203,8 +202,7 @@ recording_report(Recording *r, const pg_uuid_t *run, const char *lead_id, const 
 	char id[UUID_TEXT_SIZE];
 	SummaryResult result = {.run_id = id,
 							.lead_id = lead_id,
-							.has_step = position != NULL,
-							.step_ordem = position != NULL ? *position : 0,
+							.step_ordem = position,
 							.status = status,
 							.message = message};
 
@@ -263,7 +261,7 @@ recording_settle(Recording *r, bool all)
 void
 recording_write(Recording *r)
 {
-	cadence_record(r->recorder, r->steps, r->n, RECORD_ALL);
+	cadence_record(r->recorder, r->steps, r->n);
 }
 
 /*

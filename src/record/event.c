@@ -2,7 +2,8 @@
  * event.c
  *		Events: what has happened to a run, for people to read.
  *
- * An adopted table may forbid NULL where ours allows it.
+ * What the message's row says anyway is left out of the details of what was sent,
+ * which are much of what a step writes.
  */
 #include "postgres.h"
 
@@ -10,14 +11,18 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "base/rowset.h"
+#include "base/json.h"
 #include "base/statement.h"
 #include "base/uuid.h"
+#include "provider/provider.h"
 #include "record/event.h"
 
 struct CadenceEvents
@@ -33,7 +38,7 @@ static const RowsetColumn event_columns[] = {{"id", UUIDOID},
 											 {"detalhes", JSONBOID},
 											 {"said_since", TIMESTAMPTZOID}};
 
-/* A value for a column; an adopted one may not be null, and then gets a neutral one. */
+/* A value for a column; an adopted table may forbid null there, which becomes a neutral one. */
 static char *
 value_or(Oid events, const char *column, const char *value, const char *otherwise)
 {
@@ -68,9 +73,7 @@ insert_sql(const CadenceTables *t)
 		value_or(events, "template_codigo", "d.template", "''"), t->event_type_type, t->events);
 }
 
-/*
- * In the current memory context.
- */
+/* In the current memory context. */
 CadenceEvents *
 cadence_events_create(const CadenceTables *t)
 {
@@ -95,9 +98,7 @@ put_event(Rowset *rows, const CadenceEvent *event)
 	rowset_put_if(rows, event->said_since != 0, TimestampTzGetDatum(event->said_since));
 }
 
-/*
- * Writes events inside the caller's transaction and SPI connection.
- */
+/* Writes events inside the caller's transaction and SPI connection. */
 void
 cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n)
 {
@@ -110,4 +111,101 @@ cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n)
 		put_event(&rows, &list[i]);
 	statement_execute(&events->insert, NULL, NULL, 0);
 	rowset_end(&rows);
+}
+
+/* ---- the column "detalhes" ---------------------------------------------------------- */
+
+/* decision: of an operator, in one word; NULL: none. */
+static void
+add_decision(JsonObject *details, const char *decision)
+{
+	if (decision == NULL)
+		return;
+	json_add_text(details, "decidido", decision);
+	json_add_text(details, "por", GetUserNameFromId(GetUserId(), false));
+}
+
+Datum
+event_scheduled_details(TimestampTz due, const char *decision)
+{
+	JsonObject details = json_begin();
+
+	json_add_time(&details, "next_run_at", due);
+	add_decision(&details, decision);
+	return json_end(&details);
+}
+
+/*
+ * Of an attempt. That of what was sent leaves out what the message's row says;
+ * the key is needed to ask a provider about what is uncertain.
+ */
+Datum
+event_step_details(const CadenceStep *step)
+{
+	JsonObject details = json_begin();
+	bool is_sent = step->outcome == OUTCOME_SENT;
+	bool has_message = is_sent && step->request.configuration->record_message;
+	int http_status = step->answer.http_status;
+
+	json_add_text_if(&details, "canal",
+					 has_message && step->record_problem == NULL ? NULL : step->canal);
+	if (step->request.provider != NULL)
+	{
+		json_add_text(&details, "provedor", step->request.configuration->name);
+		json_add_int(&details, "tentativa", step->attempts);
+		json_add_text_if(&details, "chave", is_sent ? NULL : step->key_text);
+	}
+	if (step->answer.elapsed_us > 0)
+		json_add_int(&details, "duracao_ms", step->answer.elapsed_us / 1000);
+	if (step->lost || step->late)
+		json_add_bool(&details, "tardio", true);
+	json_add_text_if(&details, "registro", step->record_problem);
+	if (http_status != 0 && !(is_sent && http_status == 200))
+		json_add_int(&details, "http_status", http_status);
+	if (is_sent)
+	{
+		json_add_text_if(&details, "message_id", step->answer.message_id);
+		return json_end(&details);
+	}
+
+	json_add_text(&details, "codigo", step->reason.code);
+	json_add_text(&details, "erro", step->reason.text);
+	json_add_text_if(&details, "motivo", step->opt_out_motivo);
+	if (!step->lost && step->transition.permanent)
+		json_add_bool(&details, "permanente", true);
+	if (!step->lost && step->transition.exhausted)
+		json_add_bool(&details, "tentativas_esgotadas", true);
+	if (!step->lost && step->as_decided && step->transition.has_due)
+		json_add_time(&details, "proxima_tentativa", step->transition.next_due);
+	return json_end(&details);
+}
+
+Datum
+event_cancelled_details(const char *motivo)
+{
+	JsonObject details = json_begin();
+
+	json_add_text(&details, "codigo", "CANCELADA");
+	json_add_text(&details, "erro", "the run was cancelled");
+	json_add_text_if(&details, "motivo", motivo);
+	json_add_bool(&details, "permanente", true);
+	return json_end(&details);
+}
+
+/* Of an attempt that was sent after all: what its own event says of it, if it has one. */
+Datum
+event_settled_details(const Datum *uncertain)
+{
+	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa"};
+	JsonObject details = json_begin();
+	Datum result;
+
+	add_decision(&details, "ENVIADO");
+	result = json_end(&details);
+	if (uncertain == NULL)
+		return result;
+	result = DirectFunctionCall2(jsonb_concat, *uncertain, result);
+	for (size_t i = 0; i < lengthof(no_more); i++)
+		result = DirectFunctionCall2(jsonb_delete, result, CStringGetTextDatum(no_more[i]));
+	return result;
 }

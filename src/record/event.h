@@ -25,8 +25,7 @@ extern CadenceEvents *cadence_events_create(const CadenceTables *tables);
 extern void cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n);
 
 /* The column "detalhes", in the current memory context. */
-extern Datum event_sent_details(const CadenceStep *step);
-extern Datum event_error_details(const CadenceStep *step);
+extern Datum event_step_details(const CadenceStep *step);
 extern Datum event_scheduled_details(TimestampTz due, const char *decision);
 extern Datum event_cancelled_details(const char *motivo);
 extern Datum event_settled_details(const Datum *uncertain);

@@ -28,7 +28,6 @@
 
 #include "base/lock.h"
 #include "base/row.h"
-#include "base/rowset.h"
 #include "base/statement.h"
 #include "record/move.h"
 #include "schema/key.h"
@@ -37,10 +36,8 @@ struct CadenceMover
 {
 	Statement by_ctid;
 	Statement by_id;
-	Statement decided;
 	Statement lock;
 	Statement look;
-	bool guarded; /* by the unique index */
 };
 
 /* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
@@ -54,6 +51,7 @@ static const RowsetColumn move_columns[] = {
 	{"claim_id", UUIDOID},		   /* that must still be the run's */
 	{"lease_end", TIMESTAMPTZOID}, /* and its next_run_at */
 	{"attempt", INT4OID},		   /* and its attempts */
+	{"decided", BOOLOID},		   /* of a locked run: as it was found, whatever its claim */
 	{"status", TEXTOID},
 	{"advance", BOOLOID}, /* past the step */
 	{"ordem", INT4OID},
@@ -73,21 +71,17 @@ enum
 	MOVED_AS_DECIDED  /* not paused or cancelled meanwhile */
 };
 
+/* What is read of a locked run. */
 enum
 {
-	LOCKED_STATUS = 1,
-	LOCKED_LEAD_ID,
-	LOCKED_CLAIMED,
-	LOCKED_INTERRUPTED,
-	LOCKED_DUE,
-	LOCKED_ATTEMPTS,
-	LOCKED_ORDEM,
-	LOCKED_CADENCE_KEY
-};
-
-enum
-{
-	LOOK_TEMPLATE = 1,
+	LOOK_STATUS = 1,
+	LOOK_LEAD_ID,
+	LOOK_CLAIMED,
+	LOOK_INTERRUPTED,
+	LOOK_DUE,
+	LOOK_ATTEMPTS,
+	LOOK_ORDEM,
+	LOOK_TEMPLATE,
 	LOOK_NEXT_ORDEM,
 	LOOK_NEXT_OFFSET,
 	LOOK_NEXT_TEMPLATE,
@@ -99,55 +93,52 @@ enum
 
 static const Oid run_types[] = {UUIDOID};
 
+/*
+ * where is how a run is found. A claimed one that was paused or cancelled
+ * meanwhile keeps that status.
+ */
 static char *
-move_sql(const CadenceTables *t, const char *status, const char *due, const char *condition)
+move_sql(const CadenceTables *t, const char *where)
 {
-	return psprintf("UPDATE %s AS r SET status = %s, "
-					"last_step_ordem = CASE WHEN d.advance THEN COALESCE(d.ordem, "
-					"r.last_step_ordem) ELSE r.last_step_ordem END, "
-					"next_step_ordem = CASE WHEN d.advance THEN d.next_ordem "
-					"ELSE r.next_step_ordem END, "
-					"next_run_at = %s, attempts = d.attempts, "
-					"claim_id = CASE WHEN d.claim_stays THEN r.claim_id ELSE d.claim_after END, "
-					"updated_at = " NOW " FROM " ROWSET_NAME " AS d WHERE %sr.id " EQ " d.id "
-					"RETURNING d.n, r.status::text " EQ " d.status",
-					t->runs, status, due, condition);
+	return psprintf(
+		"UPDATE %s AS r SET "
+		"status = CASE WHEN d.decided OR r.status " EQ " 'ATIVA' THEN d.status::%s "
+		"ELSE r.status END, "
+		"last_step_ordem = CASE WHEN d.advance THEN COALESCE(d.ordem, r.last_step_ordem) "
+		"ELSE r.last_step_ordem END, "
+		"next_step_ordem = CASE WHEN d.advance THEN d.next_ordem ELSE r.next_step_ordem END, "
+		"next_run_at = CASE WHEN d.decided OR r.status::text " NE " 'CANCELADA' "
+		"THEN d.next_due END, attempts = d.attempts, "
+		"claim_id = CASE WHEN d.claim_stays THEN r.claim_id ELSE d.claim_after END, "
+		"updated_at = " NOW " FROM " ROWSET_NAME " AS d WHERE %s AND r.id " EQ " d.id "
+		"AND (d.decided OR ((r.claim_id " EQ " d.claim_id) IS TRUE "
+		"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
+		"AND (r.attempts " EQ " d.attempt) IS TRUE)) "
+		"RETURNING d.n, r.status::text " EQ " d.status",
+		t->runs, t->run_status_type, where);
 }
 
+/* Its cadence's key, where a lock has to stand for that: of what could become active. */
 static char *
-claimed_sql(const CadenceTables *t, const char *where)
+lock_sql(const CadenceTables *t, bool guarded)
 {
-	return move_sql(t,
-					psprintf("CASE WHEN r.status " EQ " 'ATIVA' THEN d.status::%s ELSE r.status "
-							 "END",
-							 t->run_status_type),
-					"CASE WHEN r.status::text " EQ " 'CANCELADA' THEN NULL ELSE d.next_due END",
-					psprintf("%s(r.claim_id " EQ " d.claim_id) IS TRUE AND (r.next_run_at " EQ
-							 " d.lease_end) IS TRUE AND (r.attempts " EQ " d.attempt) IS TRUE AND ",
-							 where));
-}
-
-static char *
-lock_sql(const CadenceTables *t)
-{
-	return psprintf("SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
-					"(r.claim_id " EQ " " INTERRUPTED_CLAIM
-					") IS TRUE, r.next_run_at::timestamptz, "
-					"r.attempts::int4, r.next_step_ordem::int4, " CADENCE_KEY(
-						"r.cadence_id") " "
-										"FROM %s AS r WHERE r.id " EQ " $1 FOR UPDATE",
-					t->runs);
+	return psprintf("SELECT CASE WHEN %s AND r.status " EQ " 'PAUSADA' THEN " CADENCE_KEY(
+						"r.cadence_id") " END FROM %s AS r WHERE r.id " EQ " $1 FOR UPDATE",
+					guarded ? "false" : "true", t->runs);
 }
 
 /*
- * The step that a run stands before, the one after it, and the last attempt at
+ * A run, the step that it stands before, the one after it, and the last attempt at
  * it; a late answer that has settled nothing leaves the question open.
  */
 static char *
 look_sql(const CadenceTables *t)
 {
 	return psprintf(
-		"SELECT s.template_codigo::text, n.ordem::int4, n.offset_minutos::int4, "
+		"SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
+		"(r.claim_id " EQ " " INTERRUPTED_CLAIM ") IS TRUE, r.next_run_at::timestamptz, "
+		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
+		"n.offset_minutos::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO') IS TRUE, "
 		"e.detalhes::jsonb, e.created_at::timestamptz, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
@@ -168,31 +159,23 @@ look_sql(const CadenceTables *t)
 		t->steps, t->steps, t->events);
 }
 
-/*
- * In the current memory context.
- */
+/* In the current memory context. */
 CadenceMover *
 cadence_mover_create(const CadenceTables *t)
 {
 	CadenceMover *m = palloc0(sizeof(*m));
 
-	m->by_ctid =
-		ROWS_STATEMENT("moving runs on", claimed_sql(t, "r.ctid " EQ " d.ctid_claimed AND "),
-					   SPI_OK_UPDATE_RETURNING);
-	m->by_id = ROWS_STATEMENT("moving runs on", claimed_sql(t, ""), SPI_OK_UPDATE_RETURNING);
-	m->decided = ROWS_STATEMENT(
-		"moving a run", move_sql(t, psprintf("d.status::%s", t->run_status_type), "d.next_due", ""),
-		SPI_OK_UPDATE_RETURNING);
-	m->lock = STATEMENT("locking a run", lock_sql(t), run_types, SPI_OK_SELECT);
+	m->by_ctid = ROWS_STATEMENT("moving runs on", move_sql(t, "r.ctid " EQ " d.ctid_claimed"),
+								SPI_OK_UPDATE_RETURNING);
+	m->by_id = ROWS_STATEMENT("moving runs on", move_sql(t, "true"), SPI_OK_UPDATE_RETURNING);
+	m->lock = STATEMENT("locking a run", lock_sql(t, cadence_active_is_guarded(t)), run_types,
+						SPI_OK_SELECT);
 	m->look = STATEMENT("looking at a run", look_sql(t), run_types, SPI_OK_SELECT);
 	m->look.latest = true;
-	m->guarded = cadence_active_is_guarded(t);
 	return m;
 }
 
-/*
- * Whether a unique index keeps a lead from being active twice in a cadence.
- */
+/* Whether a unique index keeps a lead from being active twice in a cadence. */
 bool
 cadence_active_is_guarded(const CadenceTables *t)
 {
@@ -210,9 +193,7 @@ cadence_active_is_guarded(const CadenceTables *t)
 	return guarded;
 }
 
-/*
- * Whether the error being caught is that index's.
- */
+/* Whether the error being caught is that index's. */
 bool
 cadence_is_active_twice(void)
 {
@@ -222,31 +203,20 @@ cadence_is_active_twice(void)
 		   strcmp(error->constraint_name, ACTIVE_INDEX) == 0;
 }
 
-static const char *
-status_text(RunStatus status)
-{
-	switch (status)
-	{
-		case RUN_ACTIVE:
-			return "ATIVA";
-		case RUN_DONE:
-			return "CONCLUIDA";
-		case RUN_PAUSED:
-			return "PAUSADA";
-		case RUN_CANCELLED:
-			return "CANCELADA";
-	}
-	pg_unreachable();
-}
+static const char *const status_texts[] = {[RUN_ACTIVE] = "ATIVA",
+										   [RUN_DONE] = "CONCLUIDA",
+										   [RUN_PAUSED] = "PAUSADA",
+										   [RUN_CANCELLED] = "CANCELADA"};
 
 /* An adopted enum may have other words: such a run is nobody's to move. */
 static RunStatus
 status_of(const char *text)
 {
-	for (RunStatus status = RUN_ACTIVE; status < RUN_CANCELLED; status++)
-		if (text != NULL && strcmp(text, status_text(status)) == 0)
-			return status;
-	return RUN_CANCELLED;
+	RunStatus status = RUN_ACTIVE;
+
+	while (status < RUN_CANCELLED && (text == NULL || strcmp(text, status_texts[status]) != 0))
+		status++;
+	return status;
 }
 
 /* The second half of a move's row: what the run becomes. */
@@ -254,7 +224,7 @@ static void
 put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem, bool has_next,
 			   int next_ordem)
 {
-	rowset_put_text(rows, status_text(to->status));
+	rowset_put_text(rows, status_texts[to->status]);
 	rowset_put_bool(rows, to->advance);
 	rowset_put_if(rows, to->advance && has_ordem, Int32GetDatum(ordem));
 	rowset_put_if(rows, to->advance && has_next, Int32GetDatum(next_ordem));
@@ -273,6 +243,7 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_uuid(rows, &step->claim_id);
 	rowset_put_time(rows, step->lease_end);
 	rowset_put_int(rows, step->attempts_claimed);
+	rowset_put_bool(rows, false);
 	put_transition(rows, &step->transition, step->has_step, step->ordem,
 				   step->has_step && step->has_next, step->next_ordem);
 }
@@ -320,9 +291,7 @@ cadence_steps_move(CadenceMover *m, CadenceStep **steps, int n)
 		(void) move_lost(&m->by_id, steps, n);
 }
 
-/*
- * Moves a run that cadence_run_lock() has locked in this transaction.
- */
+/* Moves a run that cadence_run_lock() has locked in this transaction. */
 void
 cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 {
@@ -333,8 +302,9 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 	rowset_put_uuid(&rows, &run->id);
 	for (int i = 0; i < 4; i++)
 		rowset_put_null(&rows);
+	rowset_put_bool(&rows, true);
 	put_transition(&rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
-	statement_execute(&m->decided, NULL, NULL, 0);
+	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
 	if (SPI_processed != 1)
 		ereport(ERROR,
@@ -346,27 +316,14 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 /* ---- a locked run ----------------------------------------------------------------- */
 
 static void
-read_locked(LockedRun *run, TupleDesc desc, HeapTuple row)
+read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 {
 	TransitionInput *in = &run->in;
 
-	run->status_text = row_text(desc, row, LOCKED_STATUS, ROW_KEY_MAX);
-	run->lead_id = row_text(desc, row, LOCKED_LEAD_ID, ROW_KEY_MAX);
-	run->has_ordem = !row_is_null(desc, row, LOCKED_ORDEM);
-	run->ordem = row_int(desc, row, LOCKED_ORDEM, 0);
-	in->status = status_of(run->status_text);
-	in->interrupted = row_true(desc, row, LOCKED_INTERRUPTED);
-	in->claimed = row_true(desc, row, LOCKED_CLAIMED) && !in->interrupted;
-	in->has_due = !row_is_null(desc, row, LOCKED_DUE);
-	in->due = row_time(desc, row, LOCKED_DUE, 0);
-	in->attempts = row_int(desc, row, LOCKED_ATTEMPTS, 0);
-}
-
-static void
-read_looked_at(LockedRun *run, TupleDesc desc, HeapTuple row)
-{
-	TransitionInput *in = &run->in;
-
+	run->status_text = row_text(desc, row, LOOK_STATUS, ROW_KEY_MAX);
+	run->lead_id = row_text(desc, row, LOOK_LEAD_ID, ROW_KEY_MAX);
+	run->has_ordem = !row_is_null(desc, row, LOOK_ORDEM);
+	run->ordem = row_int(desc, row, LOOK_ORDEM, 0);
 	run->template_codigo = row_text(desc, row, LOOK_TEMPLATE, ROW_KEY_MAX);
 	run->next_ordem = row_int(desc, row, LOOK_NEXT_ORDEM, 0);
 	run->next_template = row_text(desc, row, LOOK_NEXT_TEMPLATE, ROW_KEY_MAX);
@@ -379,6 +336,12 @@ read_looked_at(LockedRun *run, TupleDesc desc, HeapTuple row)
 		run->attempt = JsonbPGetDatum(DatumGetJsonbPCopy(details));
 		run->attempted_at = row_time(desc, row, LOOK_ATTEMPTED_AT, 0);
 	}
+	in->status = status_of(run->status_text);
+	in->interrupted = row_true(desc, row, LOOK_INTERRUPTED);
+	in->claimed = row_true(desc, row, LOOK_CLAIMED) && !in->interrupted;
+	in->has_due = !row_is_null(desc, row, LOOK_DUE);
+	in->due = row_time(desc, row, LOOK_DUE, 0);
+	in->attempts = row_int(desc, row, LOOK_ATTEMPTS, 0);
 	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
 	in->next_offset = row_int(desc, row, LOOK_NEXT_OFFSET, 0);
 	in->uncertain = in->interrupted || run->has_attempt;
@@ -393,31 +356,29 @@ bool
 cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 {
 	Datum values[] = {UUIDPGetDatum(id)};
+	Datum cadence;
+	bool isnull;
 
 	memset(run, 0, sizeof(*run));
 	run->id = *id;
 	statement_execute(&m->lock, values, NULL, 0);
 	if (SPI_processed == 0)
 		return false;
-	read_locked(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
-	if (!m->guarded && run->in.status == RUN_PAUSED)
-		cadence_lock_hold(CADENCE_LOCK_ENROLMENT,
-						  SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-										LOCKED_CADENCE_KEY, &(bool){false}));
+	cadence = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+		cadence_lock_hold(CADENCE_LOCK_ENROLMENT, DatumGetInt64(cadence));
 	SPI_freetuptable(SPI_tuptable);
 
 	statement_execute(&m->look, values, NULL, 0);
 	if (SPI_processed == 0)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 						errmsg("could not see the run that was locked")));
-	read_looked_at(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
+	read_run(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
 	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
 
-/*
- * What an act makes of a locked run; at is when it happened.
- */
+/* What an act makes of a locked run; at is when it happened. */
 RunTransition
 cadence_run_transition(const LockedRun *run, RunAct act, TimestampTz at)
 {

@@ -7,22 +7,43 @@
  * run, and only the late answer is kept as an event. Unless that answer is what
  * the run is held for: then it settles the run, as an operator would.
  *
- * When a batch fails, some row of it does: see record_retry.c.
+ * When a batch fails, some row of it does, perhaps only by a deferred constraint.
+ * Whose fault that is shows in recording a step alone: halves are recorded in
+ * subtransactions until those that are refused are single steps, and of a step
+ * that its tables refuse, each piece is recorded in a subtransaction of its own.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "base/rowset.h"
+#include "base/interrupt.h"
 #include "base/settings.h"
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "provider/provider.h"
 #include "record/event.h"
 #include "record/move.h"
 #include "record/record.h"
+
+/* What the moment prevents is tried as a whole until so shortly before the lease's end. */
+#define LAST_CHANCE_US (5 * USECS_PER_SEC)
+
+/* So many steps that wait for a lock in vain are enough for one transaction. */
+#define UNSETTLED_MAX 3
+
+/* What only this step meets so many times is its own, though it looks like the server's. */
+#define REFUSALS_MAX 3
+
+/* A trigger that takes longer has its row tried alone. */
+#define TRY_TIMEOUT_MS 1000
+
+/* What is not recorded after this time waits for another transaction: leases end meanwhile. */
+#define RETRY_US (10 * USECS_PER_SEC)
 
 struct CadenceRecorder
 {
@@ -30,6 +51,18 @@ struct CadenceRecorder
 	CadenceEvents *events;
 	Statement messages;
 };
+
+typedef void (*RecordPiece)(CadenceRecorder *r, CadenceStep **steps, int n);
+
+/* A batch that was refused. */
+typedef struct Retry
+{
+	CadenceRecorder *recorder;
+	CadenceStep **steps;
+	RecordPiece piece;
+	TimestampTz until;
+	int unsettled;
+} Retry;
 
 static const RowsetColumn message_columns[] = {
 	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
@@ -50,9 +83,7 @@ messages_sql(const CadenceTables *t)
 		t->messages, t->message_empresa_type, t->message_canal_type);
 }
 
-/*
- * In the current memory context.
- */
+/* In the current memory context. */
 CadenceRecorder *
 cadence_recorder_create(const CadenceTables *t)
 {
@@ -159,14 +190,13 @@ events_of(const CadenceStep *s, CadenceEvent *events)
 
 	if (says_nothing(s))
 		return 0;
-	events[n++] =
-		(CadenceEvent){.run_id = &s->run_id,
-					   .has_ordem = s->has_step,
-					   .ordem = s->ordem,
-					   .template_codigo = s->template_codigo,
-					   .type = is_sent ? "DISPARADO" : "ERRO",
-					   .detalhes = is_sent ? event_sent_details(s) : event_error_details(s),
-					   .said_since = said_since(s)};
+	events[n++] = (CadenceEvent){.run_id = &s->run_id,
+								 .has_ordem = s->has_step,
+								 .ordem = s->ordem,
+								 .template_codigo = s->template_codigo,
+								 .type = is_sent ? "DISPARADO" : "ERRO",
+								 .detalhes = event_step_details(s),
+								 .said_since = said_since(s)};
 	if (is_sent && !s->lost && s->as_decided && s->transition.has_due)
 		events[n++] =
 			(CadenceEvent){.run_id = &s->run_id,
@@ -225,26 +255,31 @@ insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 	rowset_end(&rows);
 }
 
+/* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
+static void
+record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	move_runs(r, steps, n, ACT_ATTEMPT);
+	for (int i = 0; i < n; i++)
+		settle_late(r, steps[i]);
+}
+
+static void
+record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	move_runs(r, steps, n, ACT_UNWRITABLE);
+}
+
 /*
- * Writes a piece of the record of some steps, or all of it, inside the caller's
- * transaction. Each step's transition and lost are set; recorded is the caller's
- * to set, after the commit.
+ * Writes the record of some steps inside the caller's transaction. Each step's
+ * transition and lost are set; recorded is the caller's to set, after the commit.
  */
 void
-cadence_record(CadenceRecorder *r, CadenceStep **steps, int n, RecordPiece piece)
+cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	if (piece == RECORD_ALL || piece == RECORD_MOVE)
-	{
-		move_runs(r, steps, n, ACT_ATTEMPT);
-		for (int i = 0; i < n; i++)
-			settle_late(r, steps[i]);
-	}
-	if (piece == RECORD_PAUSE)
-		move_runs(r, steps, n, ACT_UNWRITABLE);
-	if (piece == RECORD_ALL || piece == RECORD_EVENTS)
-		insert_events(r, steps, n);
-	if (piece == RECORD_ALL || piece == RECORD_MESSAGE)
-		insert_messages(r, steps, n);
+	record_moves(r, steps, n);
+	insert_events(r, steps, n);
+	insert_messages(r, steps, n);
 }
 
 /*
@@ -258,6 +293,120 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (int i = 0; i < n; i++)
 		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->record_problem == NULL)
 			steps[i]->record_problem = "the message row could not be written before the stop";
-	cadence_record(r, steps, n, RECORD_MOVE);
-	cadence_record(r, steps, n, RECORD_EVENTS);
+	record_moves(r, steps, n);
+	insert_events(r, steps, n);
+}
+
+/* ---- where that was refused --------------------------------------------------------- */
+
+/* Only what its deferred constraints have accepted, too, counts as recorded. */
+static void
+record_some(void *arg, int first, int n)
+{
+	Retry *retry = arg;
+
+	if (GetCurrentTimestamp() >= retry->until)
+		return;
+	enable_timeout_after(STATEMENT_TIMEOUT, TRY_TIMEOUT_MS);
+	retry->piece(retry->recorder, &retry->steps[first], n);
+	cadence_xact_fire_deferred();
+	cadence_xact_arm_timeout();
+	for (int i = first; retry->piece == cadence_record && i < first + n; i++)
+		retry->steps[i]->recorded = true;
+}
+
+static ErrorData *
+try_piece(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
+{
+	Retry retry = {.recorder = r, .steps = &step, .piece = piece, .until = DT_NOEND};
+
+	return cadence_try(record_some, &retry, 0, 1, true);
+}
+
+/* The first error says why a step is not recorded as it should be. */
+static void
+note_problem(CadenceStep *step, const ErrorData *error)
+{
+	if (error != NULL && step->record_problem == NULL)
+		step->record_problem = MemoryContextStrdup(step->batch->context, error->message);
+}
+
+static void
+warn_unmoved(const CadenceStep *step, const ErrorData *error)
+{
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("run %s could not be moved on: %s", step->run_id_text, error->message),
+					  errhint("It is due again when its lease ends, and then uncertain.")));
+}
+
+/*
+ * Writes the pieces of a step that its tables take, each by itself. That the
+ * run moves on, or is at least paused, matters most: a message that was sent
+ * must not be sent again. Unless it is the last chance, a run that can not be
+ * moved on is left for later; then the answer is false.
+ */
+static bool
+record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
+{
+	ErrorData *error = try_piece(r, step, record_moves);
+
+	if (error != NULL && !last_chance)
+		return false;
+	note_problem(step, error);
+	if (error != NULL)
+		error = try_piece(r, step, record_pauses);
+	if (error != NULL)
+		warn_unmoved(step, error);
+	note_problem(step, try_piece(r, step, insert_events));
+	note_problem(step, try_piece(r, step, insert_messages));
+	step->recorded = true;
+	return true;
+}
+
+/* A step was refused alone. What only the moment prevents is tried again. */
+static bool
+refused_alone(void *arg, int item, const ErrorData *error)
+{
+	Retry *retry = arg;
+	CadenceStep *step = retry->steps[item];
+	bool last_chance = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
+					   GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
+
+	/* cancelled alone, and not by a stop: a trigger of its own takes too long */
+	if (last_chance || error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		++step->refusals >= REFUSALS_MAX)
+	{
+		note_problem(step, error);
+		if (record_in_pieces(retry->recorder, step, last_chance))
+			return true;
+		step->record_problem = NULL;
+	}
+	return ++retry->unsettled < UNSETTLED_MAX && !cadence_stop_requested();
+}
+
+/*
+ * Records what can be recorded of a batch that failed, inside the caller's
+ * transaction. A step that only the moment prevented keeps recorded = false.
+ *
+ * Returns false when several waited and nothing could be recorded, as when a
+ * whole table is locked, or when a stop was heard: every further step would wait
+ * as long.
+ */
+bool
+cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	Retry retry = {.recorder = r,
+				   .steps = steps,
+				   .piece = cadence_record,
+				   .until = GetCurrentTimestamp() + RETRY_US};
+	int nrecorded = 0;
+
+	for (int i = 0; i < n; i++)
+		steps[i]->recorded = false;
+	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
+	cadence_xact_arm_timeout();
+	for (int i = 0; i < n; i++)
+		nrecorded += steps[i]->recorded ? 1 : 0;
+	return nrecorded == n ||
+		   ((nrecorded > 0 || retry.unsettled < UNSETTLED_MAX) && !cadence_stop_requested());
 }

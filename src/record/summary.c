@@ -1,147 +1,162 @@
 /*
  * summary.c
- *		What an execution did, as the caller and the log row get it.
+ *		What an execution did, as the caller and the log row get it: one row,
+ *		however many workers served it.
  *
- * Results are kept as finished JSON, at most as many as will be shown and at
+ * Results are kept as finished jsonb, at most as many as will be shown and at
  * most so many bytes: an execution over a million runs costs no more memory
  * here than one over a thousand.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "libpq/pqformat.h"
+#include "utils/memutils.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/json.h"
+#include "base/settings.h"
+#include "base/statement.h"
+#include "base/uuid.h"
 #include "record/summary.h"
 
 #define RESULTS_MAX_BYTES (400 * 1024)
+
+/* Old log rows leave in small numbers, so that no execution pays for a long absence. */
+#define PRUNE_ROWS 1000
 
 CadenceSummary *
 cadence_summary_create(const char *trigger, int max_results)
 {
 	CadenceSummary *summary = palloc0(sizeof(*summary));
 
+	summary->context = CurrentMemoryContext;
+	summary->scratch =
+		AllocSetContextCreate(summary->context, "cadence_runner result", ALLOCSET_SMALL_SIZES);
 	summary->trigger = trigger;
 	summary->started_at = GetCurrentTimestamp();
 	summary->max_results = max_results;
-	initStringInfo(&summary->failed.json);
-	initStringInfo(&summary->others.json);
 	return summary;
 }
 
+static bool
+is_full(const CadenceSummary *summary)
+{
+	return list_length(summary->results) >= summary->max_results ||
+		   summary->bytes > RESULTS_MAX_BYTES;
+}
+
+/* Whether one more is listed: that of an error where another one can make room for it. */
+static bool
+has_room(CadenceSummary *summary, bool is_error)
+{
+	if (!is_full(summary))
+		return true;
+	summary->truncated = true;
+	return is_error && list_length(summary->results) > summary->nfailed;
+}
+
 static void
-append_result(StringInfo json, const SummaryResult *r)
+keep(CadenceSummary *summary, bool is_error, const void *object, Size size)
+{
+	MemoryContext old = MemoryContextSwitchTo(summary->context);
+	void *copy = memcpy(palloc(size), object, size);
+
+	if (is_full(summary))
+	{
+		void *last = llast(summary->results);
+
+		summary->bytes -= VARSIZE(last);
+		summary->results = list_delete_last(summary->results);
+		pfree(last);
+	}
+	if (is_error)
+		summary->results = list_insert_nth(summary->results, summary->nfailed++, copy);
+	else
+		summary->results = lappend(summary->results, copy);
+	summary->bytes += size;
+	MemoryContextSwitchTo(old);
+}
+
+/* Counts one result and keeps it for the list while there is room. */
+void
+cadence_summary_add(CadenceSummary *summary, const SummaryResult *r)
 {
 	bool is_error = strcmp(r->status, "ERRO") == 0;
+	MemoryContext old;
+	JsonObject json;
+	Datum object;
 
-	appendStringInfoChar(json, '{');
-	json_add_text(json, "runId", r->run_id);
-	json_add_text(json, "leadId", r->lead_id);
-	if (r->has_step)
-		json_add_int(json, "stepOrdem", r->step_ordem);
-	else
-		json_add_text(json, "stepOrdem", NULL);
-	json_add_text(json, "templateCodigo", r->template_codigo);
-	json_add_text(json, "status", r->status);
-	json_add_text(json, is_error ? "erro" : "mensagem", r->message);
-	appendStringInfoChar(json, '}');
-}
-
-static void
-add_to_list(CadenceSummary *summary, SummaryList *list, const SummaryResult *result)
-{
-	if (list->count >= summary->max_results || list->json.len > RESULTS_MAX_BYTES)
-	{
-		summary->truncated = true;
-		return;
-	}
-	if (list->count++ > 0)
-		appendStringInfoString(&list->json, ", ");
-	append_result(&list->json, result);
-}
-
-/*
- * Counts one result and keeps it for the list while there is room.
- */
-void
-cadence_summary_add(CadenceSummary *summary, const SummaryResult *result)
-{
-	if (strcmp(result->status, "ERRO") == 0)
-	{
+	if (is_error)
 		summary->errors++;
-		add_to_list(summary, &summary->failed, result);
-		return;
-	}
-	if (strcmp(result->status, "SKIPPED") == 0)
+	else if (strcmp(r->status, "SKIPPED") == 0)
 		summary->skipped++;
 	else
 		summary->success++;
-	add_to_list(summary, &summary->others, result);
-}
-
-static void
-send_list(StringInfo share, const SummaryList *list)
-{
-	pq_sendint32(share, list->count);
-	pq_sendint32(share, list->json.len);
-	pq_sendbytes(share, list->json.data, list->json.len);
-}
-
-/* What does not fit into the list any more is dropped whole. */
-static void
-merge_list(CadenceSummary *summary, SummaryList *list, StringInfo share)
-{
-	int count = pq_getmsgint(share, 4);
-	int len = pq_getmsgint(share, 4);
-	const char *json = pq_getmsgbytes(share, len);
-
-	if (count == 0)
+	if (!has_room(summary, is_error))
 		return;
-	if (list->count >= summary->max_results || list->json.len > RESULTS_MAX_BYTES)
-	{
-		summary->truncated = true;
-		return;
-	}
-	if (list->count > 0)
-		appendStringInfoString(&list->json, ", ");
-	appendBinaryStringInfo(&list->json, json, len);
-	list->count += count;
+
+	old = MemoryContextSwitchTo(summary->scratch);
+	json = json_begin();
+	json_add_text(&json, "runId", r->run_id);
+	json_add_text(&json, "leadId", r->lead_id);
+	if (r->step_ordem != NULL)
+		json_add_int(&json, "stepOrdem", *r->step_ordem);
+	else
+		json_add_text(&json, "stepOrdem", NULL);
+	json_add_text(&json, "templateCodigo", r->template_codigo);
+	json_add_text(&json, "status", r->status);
+	json_add_text(&json, is_error ? "erro" : "mensagem", r->message);
+	object = json_end(&json);
+	MemoryContextSwitchTo(old);
+	keep(summary, is_error, DatumGetPointer(object), VARSIZE(DatumGetPointer(object)));
+	MemoryContextReset(summary->scratch);
 }
 
-/*
- * A helper's part of the summary, to be merged by the leader.
- */
+/* A helper's part of the summary, to be merged by the leader. */
 StringInfo
 cadence_summary_share(const CadenceSummary *summary)
 {
 	StringInfo share = makeStringInfo();
+	ListCell *cell;
 
 	pq_sendint64(share, summary->success);
 	pq_sendint64(share, summary->errors);
 	pq_sendint64(share, summary->skipped);
 	pq_sendbyte(share, summary->truncated);
-	send_list(share, &summary->failed);
-	send_list(share, &summary->others);
+	pq_sendint32(share, summary->nfailed);
+	pq_sendint32(share, list_length(summary->results));
+	foreach (cell, summary->results)
+	{
+		pq_sendint32(share, VARSIZE(lfirst(cell)));
+		pq_sendbytes(share, lfirst(cell), VARSIZE(lfirst(cell)));
+	}
 	return share;
 }
 
 void
 cadence_summary_merge(CadenceSummary *summary, StringInfo share)
 {
+	int nfailed;
+	int n;
+
 	summary->success += pq_getmsgint64(share);
 	summary->errors += pq_getmsgint64(share);
 	summary->skipped += pq_getmsgint64(share);
 	if (pq_getmsgbyte(share))
 		summary->truncated = true;
-	merge_list(summary, &summary->failed, share);
-	merge_list(summary, &summary->others, share);
-}
+	nfailed = pq_getmsgint(share, 4);
+	n = pq_getmsgint(share, 4);
+	for (int i = 0; i < n; i++)
+	{
+		int size = pq_getmsgint(share, 4);
+		const char *object = pq_getmsgbytes(share, size);
 
-void
-cadence_summary_finish(CadenceSummary *summary)
-{
-	summary->finished_at = GetCurrentTimestamp();
+		if (has_room(summary, i < nfailed))
+			keep(summary, i < nfailed, object, size);
+	}
 }
 
 int64
@@ -150,86 +165,48 @@ cadence_summary_total(const CadenceSummary *summary)
 	return summary->success + summary->errors + summary->skipped;
 }
 
-int64
-cadence_summary_duration_ms(const CadenceSummary *summary)
+static int64
+duration_ms(const CadenceSummary *summary)
 {
 	return Max(summary->finished_at - summary->started_at, 0) / 1000;
 }
 
-/*
- * Where a joined list ends after so many objects at most. The lists are ours:
- * an object starts with the key runId, which an escaped value can not fake.
- */
-static int
-length_of_first(const SummaryList *list, int count)
-{
-	const char *at = list->json.data;
-
-	if (list->count <= count)
-		return list->json.len;
-	if (count == 0)
-		return 0;
-	for (int i = 0; i < count; i++)
-	{
-		at = strstr(at + 1, ", {\"runId\": ");
-		if (at == NULL)
-			return list->json.len;
-	}
-	return at - list->json.data;
-}
-
-/* Errors first, then the others while the limit lasts. */
 static void
-append_results(StringInfo json, const CadenceSummary *summary)
+add_results(JsonObject *json, const CadenceSummary *summary)
 {
-	int failed = length_of_first(&summary->failed, summary->max_results);
-	int room = summary->max_results - summary->failed.count;
-	int others = room > 0 ? length_of_first(&summary->others, room) : 0;
-
-	appendStringInfoString(json, "\"results\": [");
-	appendBinaryStringInfo(json, summary->failed.json.data, failed);
-	if (failed > 0 && others > 0)
-		appendStringInfoString(json, ", ");
-	appendBinaryStringInfo(json, summary->others.json.data, others);
-	appendStringInfoChar(json, ']');
-	if (summary->truncated || failed < summary->failed.json.len ||
-		others < summary->others.json.len)
+	json_add_jsonb(json, "results", json_array(summary->results));
+	if (summary->truncated)
 		json_add_bool(json, "results_truncated", true);
 }
 
-/*
- * The value of cadence_run().
- */
+/* The value of cadence_run(). */
 char *
 cadence_summary_json(const CadenceSummary *summary)
 {
-	StringInfoData json;
+	JsonObject counts = json_begin();
+	JsonObject json = json_begin();
+	Jsonb *whole;
 
-	initStringInfo(&json);
-	appendStringInfoString(&json, "{\"success\": true, \"summary\": {");
-	json_add_int(&json, "total", cadence_summary_total(summary));
-	json_add_int(&json, "success", summary->success);
-	json_add_int(&json, "errors", summary->errors);
-	json_add_int(&json, "skipped", summary->skipped);
-	json_add_int(&json, "duration_ms", cadence_summary_duration_ms(summary));
-	json_add_text(&json, "trigger_source", summary->trigger);
-	appendStringInfoString(&json, "}, ");
-	append_results(&json, summary);
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	json_add_int(&counts, "total", cadence_summary_total(summary));
+	json_add_int(&counts, "success", summary->success);
+	json_add_int(&counts, "errors", summary->errors);
+	json_add_int(&counts, "skipped", summary->skipped);
+	json_add_int(&counts, "duration_ms", duration_ms(summary));
+	json_add_text(&counts, "trigger_source", summary->trigger);
+	json_add_bool(&json, "success", true);
+	json_add_jsonb(&json, "summary", json_end(&counts));
+	add_results(&json, summary);
+	whole = DatumGetJsonbP(json_end(&json));
+	return JsonbToCString(NULL, &whole->root, VARSIZE(whole));
 }
 
-/*
- * The column "details" of the log row.
- */
-char *
-cadence_summary_details(const CadenceSummary *summary)
+/* The column "details" of the log row. */
+static Datum
+summary_details(const CadenceSummary *summary)
 {
-	StringInfoData json;
+	JsonObject json = json_begin();
 
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	append_results(&json, summary);
+	add_results(&json, summary);
 	json_add_time(&json, "started_at", summary->started_at);
 	json_add_time(&json, "finished_at", summary->finished_at);
 	if (summary->failure_message != NULL)
@@ -237,6 +214,74 @@ cadence_summary_details(const CadenceSummary *summary)
 		json_add_text(&json, "sqlstate", summary->failure_sqlstate);
 		json_add_text(&json, "erro", summary->failure_message);
 	}
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	return json_end(&json);
+}
+
+/* ---- the log ------------------------------------------------------------------------- */
+
+/* An adopted enum may not know the word for the resident worker. */
+static const char *
+trigger_word(const CadenceTables *t, const char *word)
+{
+	return strcmp(word, "WORKER") == 0 && !t->log_knows_worker ? "CRON" : word;
+}
+
+static Datum
+as_int(int64 number)
+{
+	return Int32GetDatum(Min(number, PG_INT32_MAX));
+}
+
+/*
+ * Writes the row of an execution that ends now, inside the caller's transaction.
+ * One that failed counts one error more than its steps had.
+ */
+void
+cadence_log_write(const CadenceTables *t, CadenceSummary *summary)
+{
+	static const Oid types[] = {UUIDOID, INT4OID, INT4OID, INT4OID, INT4OID, JSONBOID, TEXTOID};
+	Statement insert =
+		STATEMENT("writing the log",
+				  psprintf("INSERT INTO %s (id, executed_at, steps_executed, errors, runs_touched, "
+						   "duration_ms, details, trigger_source) "
+						   "VALUES ($1, " NOW ", $2, $3, $4, $5, $6, $7::%s)",
+						   t->logs, t->log_trigger_type),
+				  types, SPI_OK_INSERT);
+	int64 errors = summary->errors + (summary->failure_message != NULL ? 1 : 0);
+	Datum values[lengthof(types)];
+	pg_uuid_t id;
+
+	summary->finished_at = GetCurrentTimestamp();
+	cadence_uuid_v7(&id);
+	values[0] = UUIDPGetDatum(&id);
+	values[1] = as_int(summary->success);
+	values[2] = as_int(errors);
+	values[3] = as_int(cadence_summary_total(summary));
+	values[4] = as_int(duration_ms(summary));
+	values[5] = summary_details(summary);
+	values[6] = CStringGetTextDatum(trigger_word(t, summary->trigger));
+	statement_execute(&insert, values, NULL, 0);
+}
+
+/*
+ * Removes rows older than cadence_runner.log_retention, the oldest first; true
+ * when there may be more of them.
+ */
+bool
+cadence_log_prune(const CadenceTables *t)
+{
+	static const Oid types[] = {TIMESTAMPTZOID};
+	Statement prune = STATEMENT(
+		"removing old log rows",
+		psprintf("DELETE FROM %s WHERE id " EQ " ANY (ARRAY(SELECT id FROM %s WHERE executed_at " LT
+				 " $1 ORDER BY executed_at LIMIT %d FOR UPDATE SKIP LOCKED))",
+				 t->logs, t->logs, PRUNE_ROWS),
+		types, SPI_OK_DELETE);
+	Datum values[] = {
+		TimestampTzGetDatum(GetCurrentTimestamp() - cadence_log_retention * USECS_PER_MINUTE)};
+
+	if (cadence_log_retention == 0)
+		return false;
+	statement_execute(&prune, values, NULL, 0);
+	return SPI_processed == PRUNE_ROWS;
 }

@@ -1,7 +1,7 @@
 /*
  * summary.h
  *		What an execution did: the counts and the results, as the caller and the
- *		log row get them.
+ *		log row get them, and that row.
  */
 #ifndef CADENCE_SUMMARY_H
 #define CADENCE_SUMMARY_H
@@ -10,15 +10,14 @@
 
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
 
-typedef struct SummaryList
-{
-	StringInfoData json; /* objects, joined by commas */
-	int count;
-} SummaryList;
+#include "schema/tables.h"
 
 typedef struct CadenceSummary
 {
+	MemoryContext context;
+	MemoryContext scratch;
 	const char *trigger;
 	TimestampTz started_at;
 	TimestampTz finished_at;
@@ -26,8 +25,9 @@ typedef struct CadenceSummary
 	int64 errors;
 	int64 skipped;
 	int max_results;
-	SummaryList failed; /* listed first */
-	SummaryList others;
+	List *results; /* finished jsonb objects, those of errors first */
+	int nfailed;   /* so many are those */
+	size_t bytes;  /* and so large are all */
 	bool truncated;
 
 	/* why the execution itself failed; NULL: it did not */
@@ -40,8 +40,7 @@ typedef struct SummaryResult
 {
 	const char *run_id;
 	const char *lead_id;
-	bool has_step;
-	int step_ordem;
+	const int *step_ordem; /* NULL: none */
 	const char *template_codigo;
 	const char *status; /* DISPARADO, CONCLUIDA, ERRO or SKIPPED */
 	const char *message;
@@ -51,10 +50,9 @@ extern CadenceSummary *cadence_summary_create(const char *trigger, int max_resul
 extern void cadence_summary_add(CadenceSummary *summary, const SummaryResult *result);
 extern StringInfo cadence_summary_share(const CadenceSummary *summary);
 extern void cadence_summary_merge(CadenceSummary *summary, StringInfo share);
-extern void cadence_summary_finish(CadenceSummary *summary);
 extern int64 cadence_summary_total(const CadenceSummary *summary);
-extern int64 cadence_summary_duration_ms(const CadenceSummary *summary);
 extern char *cadence_summary_json(const CadenceSummary *summary);
-extern char *cadence_summary_details(const CadenceSummary *summary);
+extern void cadence_log_write(const CadenceTables *tables, CadenceSummary *summary);
+extern bool cadence_log_prune(const CadenceTables *tables);
 
 #endif

@@ -15,7 +15,6 @@
 #include "utils/varlena.h"
 
 #include "base/row.h"
-#include "base/rowset.h"
 #include "base/settings.h"
 #include "base/statement.h"
 #include "resolve/contact.h"
@@ -32,8 +31,6 @@ struct CadenceContacts
 static const RowsetColumn wanted_columns[] = {
 	{"n", INT4OID}, {"lead_id", TEXTOID}, {"empresa", TEXTOID}};
 
-static const Oid find_returns[] = {INT4OID};
-
 /* in_query: for one call in somebody's query, inside its SPI connection. */
 CadenceContacts *
 cadence_contacts_create(const CadenceTables *t, bool in_query)
@@ -48,7 +45,6 @@ cadence_contacts_create(const CadenceTables *t, bool in_query)
 				 t->contacts, cadence_key_is(t, "lead_contacts", "x", "lead_id", "d.lead_id"),
 				 cadence_key_is(t, "lead_contacts", "x", "empresa", "d.empresa")),
 		SPI_OK_SELECT);
-	STATEMENT_RETURNS(contacts->find, find_returns);
 	contacts->find.in_query = in_query;
 	return contacts;
 }

@@ -19,7 +19,6 @@
 #include "utils/memutils.h"
 
 #include "base/row.h"
-#include "base/rowset.h"
 #include "base/statement.h"
 #include "resolve/step_lookup.h"
 #include "schema/key.h"
@@ -51,9 +50,6 @@ enum
 	FOUND_TEMPLATE_TEXT,
 	FOUND_EMPRESA_NOME
 };
-
-static const Oid find_returns[] = {INT4OID, BOOLOID, BOOLOID, INT4OID, TEXTOID, TEXTOID, INT4OID,
-								   INT4OID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TEXTOID};
 
 /* An adopted bigint column may go further than ours: no step stands there. */
 #define STEP_LIMIT "x.ordem " LE " 2147483647"
@@ -99,7 +95,6 @@ cadence_step_lookups_create(const CadenceTables *t, bool in_query)
 	CadenceStepLookups *lookups = palloc0(sizeof(*lookups));
 
 	lookups->find = ROWS_STATEMENT("looking for steps", find_sql(t), SPI_OK_SELECT);
-	STATEMENT_RETURNS(lookups->find, find_returns);
 	lookups->find.in_query = in_query;
 	return lookups;
 }

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
@@ -67,7 +69,6 @@ launch_create(MemoryContext context, int nqueues)
 	toc = shm_toc_create(CADENCE_DSM_MAGIC, dsm_segment_address(launch->segment), size);
 	launch->shared = shm_toc_allocate(toc, sizeof(CadenceShared));
 	memset(launch->shared, 0, sizeof(CadenceShared));
-	pg_atomic_init_u32(&launch->shared->starter_gone, 0);
 	pg_atomic_init_u32(&launch->shared->ending, 0);
 	shm_toc_insert(toc, CADENCE_DSM_KEY_HEADER, launch->shared);
 	create_queues(launch, toc, nqueues);
@@ -108,13 +109,20 @@ launch_start(Launch *launch)
 	return true;
 }
 
-/* urgent: also what is under way is to be broken off. */
+/* urgent: also what is under way is to be broken off (see base/interrupt.c). */
 void
 launch_stop(Launch *launch, bool urgent)
 {
-	pg_atomic_write_u32(&launch->shared->starter_gone, urgent ? 0 : 1);
 	for (int i = 0; i < launch->nworkers; i++)
-		TerminateBackgroundWorker(launch->workers[i].handle);
+	{
+		BackgroundWorkerHandle *handle = launch->workers[i].handle;
+		pid_t pid;
+
+		if (urgent || GetBackgroundWorkerPid(handle, &pid) != BGWH_STARTED)
+			TerminateBackgroundWorker(handle);
+		else
+			(void) kill(pid, SIGUSR2);
+	}
 }
 
 /*

@@ -39,7 +39,6 @@ typedef struct CadenceShared
 	Oid schema; /* of the extension */
 	Oid owner;	/* of the runs: who the worker connects as */
 	char trigger[CADENCE_TRIGGER_MAX];
-	pg_atomic_uint32 starter_gone; /* set before the workers are told to stop */
 
 	/* caller's segment only: the peers' processes, for its deadlock check */
 	volatile int npeers;

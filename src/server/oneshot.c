@@ -226,7 +226,7 @@ execute(Execution *e)
 		error = e->peers.error;
 	if (error != NULL)
 		pipeline_note_failure(p, error);
-	if (p->log != NULL)
+	if (p->tables != NULL)
 		pipeline_log(p, error == NULL);
 	if (error == NULL)
 		(void) pipeline_prune_log(p);
@@ -268,13 +268,6 @@ execute_as_peer(Execution *e)
 
 /* ---- the process ------------------------------------------------------------------------ */
 
-/* The handler of a stop reads there; while this process ends it is not mapped any more. */
-static void
-forget_starter(dsm_segment *segment, Datum arg)
-{
-	cadence_interrupts_set_starter(NULL);
-}
-
 /* A starter that does not read must not stop the worker: more notices are only in the log. */
 static void
 limit_notices(ErrorData *error)
@@ -298,7 +291,6 @@ static CadenceShared *
 attach_to_starter(Datum main_arg)
 {
 	dsm_segment *segment;
-	CadenceShared *shared;
 	int number;
 	shm_toc *toc;
 	shm_mq *mq;
@@ -318,10 +310,7 @@ attach_to_starter(Datum main_arg)
 	next_log_hook = emit_log_hook;
 	emit_log_hook = limit_notices;
 	dsm_pin_mapping(segment);
-	shared = shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
-	on_dsm_detach(segment, forget_starter, (Datum) 0);
-	cadence_interrupts_set_starter(&shared->starter_gone);
-	return shared;
+	return shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
 }
 
 void
@@ -330,12 +319,12 @@ cadence_worker_main(Datum main_arg)
 	CadenceShared *shared;
 	Execution *execution;
 
-	cadence_interrupts_install();
+	cadence_interrupts_install(false);
 	BackgroundWorkerUnblockSignals();
 	shared = attach_to_starter(main_arg);
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
 											  CADENCE_WORKER_FLAGS);
-	if (pg_atomic_read_u32(&shared->starter_gone) != 0)
+	if (cadence_stop_requested() && !cadence_stop_is_urgent())
 		proc_exit(0);
 
 	execution = MemoryContextAllocZero(TopMemoryContext, sizeof(*execution));

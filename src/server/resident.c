@@ -184,8 +184,7 @@ cadence_resident_main(Datum main_arg)
 	ResidentTicket ticket;
 	char *volatile problem = NULL;
 
-	cadence_interrupts_install();
-	cadence_interrupts_set_resident();
+	cadence_interrupts_install(true);
 	BackgroundWorkerUnblockSignals();
 	ticket = enter_place();
 	BackgroundWorkerInitializeConnectionByOid(ticket.database, ticket.owner, CADENCE_WORKER_FLAGS);

@@ -20,7 +20,7 @@
 #include "base/json.h"
 #include "base/statement.h"
 #include "base/transaction.h"
-#include "claim/claimed_run.h"
+#include "claim/claim.h"
 #include "provider/provider.h"
 #include "resolve/message.h"
 #include "resolve/resolve.h"
@@ -50,22 +50,20 @@ read_run(const CadenceTables *tables, Datum run_id, char **status)
 	return cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 }
 
-static char *
+static Datum
 preview_json(const CadenceStep *step, const char *status)
 {
-	StringInfoData json;
+	JsonObject json = json_begin();
 	bool sendable = step->outcome == OUTCOME_PENDING;
 
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
 	json_add_text(&json, "runId", step->run_id_text);
 	json_add_text(&json, "leadId", step->lead_id);
 	json_add_text(&json, "empresa", step->empresa);
 	json_add_text(&json, "status", status);
-	if (step->lease_end == DT_NOBEGIN)
+	if (step->due == DT_NOBEGIN)
 		json_add_text(&json, "next_run_at", NULL);
 	else
-		json_add_time(&json, "next_run_at", step->lease_end);
+		json_add_time(&json, "next_run_at", step->due);
 	if (step->has_step)
 		json_add_int(&json, "stepOrdem", step->ordem);
 	else
@@ -83,8 +81,7 @@ preview_json(const CadenceStep *step, const char *status)
 		json_add_text(&json, "erro",
 					  step->outcome == OUTCOME_NO_STEP ? "no step is left" : step->reason.text);
 	}
-	appendStringInfoChar(&json, '}');
-	return json.data;
+	return json_end(&json);
 }
 
 /*
@@ -105,7 +102,7 @@ cadence_preview(PG_FUNCTION_ARGS)
 	CadenceStep *step;
 	int guc_level;
 	char *status;
-	char *json;
+	Datum json;
 
 	cadence_providers_refresh(providers);
 	guc_level = cadence_use_text_format();
@@ -118,5 +115,5 @@ cadence_preview(PG_FUNCTION_ARGS)
 	json = preview_json(step, status);
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
-	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+	PG_RETURN_DATUM(json);
 }

@@ -301,8 +301,8 @@ cadence_enroll(PG_FUNCTION_ARGS)
 	if (e.lead_id == NULL || e.codigo == NULL || PG_ARGISNULL(2))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 						errmsg("lead_id, cadence_codigo and start_at must not be null")));
-	cadence_random_bytes(id->data, UUID_LEN);
-	cadence_uuid_set_version(id, 4);
+	/* in this order they are taken where they are due together, and so in that of their pages */
+	cadence_uuid_v7(id);
 	found = find_cadence(calls, &e);
 	if (!calls->guarded)
 	{

@@ -23,7 +23,6 @@
 #include "base/json.h"
 #include "base/settings.h"
 #include "base/statement.h"
-#include "base/subtransaction.h"
 #include "base/transaction.h"
 #include "provider/options.h"
 #include "provider/provider.h"
@@ -145,36 +144,41 @@ read_or_refuse(void *row, int first, int n)
 	read_as_owner(cadence_tables_load(schema), row);
 }
 
+static Datum
+provider_json(ForeignServer *server)
+{
+	JsonObject json = json_begin();
+	CadenceProviderStats stats;
+
+	json_add_text(&json, "server", server->servername);
+	json_add_text(&json, "canal", cadence_option_get(server->options, "canal"));
+	json_add_text(&json, "empresa", cadence_option_get(server->options, "empresa"));
+	if (cadence_provider_stats_read(server->serverid, &stats))
+	{
+		json_add_int(&json, "in_flight", stats.in_flight);
+		json_add_int(&json, "sent_last_hour", stats.sent);
+		json_add_int(&json, "failed_last_hour", stats.failed);
+		if (stats.last_error_at != 0)
+		{
+			json_add_text(&json, "last_error", stats.last_error);
+			json_add_time(&json, "last_error_at", stats.last_error_at);
+		}
+	}
+	return json_end(&json);
+}
+
 static char *
 providers_json(void)
 {
-	StringInfoData json;
+	List *objects = NIL;
 	ListCell *cell;
+	Jsonb *all;
 
-	initStringInfo(&json);
 	foreach (cell, cadence_provider_servers())
-	{
-		ForeignServer *server = GetForeignServer(lfirst_oid(cell));
-		CadenceProviderStats stats;
-
-		appendStringInfoString(&json, json.len > 0 ? ", {" : "{");
-		json_add_text(&json, "server", server->servername);
-		json_add_text(&json, "canal", cadence_option_get(server->options, "canal"));
-		json_add_text(&json, "empresa", cadence_option_get(server->options, "empresa"));
-		if (cadence_provider_stats_read(server->serverid, &stats))
-		{
-			json_add_int(&json, "in_flight", stats.in_flight);
-			json_add_int(&json, "sent_last_hour", stats.sent);
-			json_add_int(&json, "failed_last_hour", stats.failed);
-			if (stats.last_error_at != 0)
-			{
-				json_add_text(&json, "last_error", stats.last_error);
-				json_add_time(&json, "last_error_at", stats.last_error_at);
-			}
-		}
-		appendStringInfoChar(&json, '}');
-	}
-	return psprintf("[%s]", json.data);
+		objects =
+			lappend(objects, DatumGetPointer(provider_json(GetForeignServer(lfirst_oid(cell)))));
+	all = DatumGetJsonbP(json_array(objects));
+	return JsonbToCString(NULL, &all->root, VARSIZE(all));
 }
 
 /*
