@@ -41,6 +41,18 @@
 /* A lease leaves so much beside two of the slowest requests. */
 #define LEASE_MARGIN_MS 20000
 
+/* One try. Its memory is the batch's. */
+struct ClaimAttempt
+{
+	Claiming *claiming;
+	CadenceBatch *batch;
+	CadenceLook look;
+	CadenceStep **steps;  /* as many as the look has runs; NULL: not taken */
+	const char **refused; /* by run: why it can not be claimed; NULL: it can */
+	int conflicts;		  /* so many runs were refused by what may pass */
+	int look_again;		  /* the first of them; -1: there is none */
+};
+
 void
 claiming_init(Claiming *c, Sender *sender, Recording *recording)
 {
@@ -153,16 +165,6 @@ lease_us(const Claiming *c)
 	return Max((int64) cadence_lease * 1000, (int64) longest * 2 + LEASE_MARGIN_MS) * 1000;
 }
 
-void
-claiming_attempt_begin(Claiming *c, ClaimWanted kind, ClaimAttempt *attempt)
-{
-	memset(attempt, 0, sizeof(*attempt));
-	attempt->claiming = c;
-	attempt->batch = recording_new_batch(c->recording);
-	attempt->look.kind = (CadenceLookKind) kind;
-	attempt->look_again = -1;
-}
-
 /* Locks the next due runs, and makes sure of the lease that they are to be taken for. */
 static void
 look(ClaimAttempt *attempt)
@@ -204,20 +206,6 @@ take_some(void *arg, int first, int n)
 	}
 	cadence_resolve(c->resolver, taken, ntaken);
 	pfree(taken);
-}
-
-/*
- * Claims inside the caller's transaction; taken when that has committed.
- */
-void
-claiming_attempt(ClaimAttempt *attempt)
-{
-	MemoryContext old = MemoryContextSwitchTo(attempt->batch->context);
-
-	look(attempt);
-	if (attempt->look.n > 0)
-		take_some(attempt, 0, attempt->look.n);
-	MemoryContextSwitchTo(old);
 }
 
 /* After the commit, so that nothing is said of a claim that was undone. */
@@ -264,14 +252,24 @@ note_refusal(void *arg, int item, const ErrorData *error)
 	return true;
 }
 
+static void
+claim_together(void *arg, int first, int n)
+{
+	ClaimAttempt *attempt = arg;
+
+	look(attempt);
+	if (attempt->look.n > 0)
+		take_some(attempt, 0, attempt->look.n);
+}
+
 /*
  * The same, each run for itself where that is needed. Raises an error when none
  * can be taken for the moment.
  */
-void
-claiming_attempt_each(ClaimAttempt *attempt)
+static void
+claim_each(void *arg, int first, int n)
 {
-	MemoryContext old = MemoryContextSwitchTo(attempt->batch->context);
+	ClaimAttempt *attempt = arg;
 
 	look(attempt);
 	/* what fails with no run at all is no run's fault, and ends the execution */
@@ -280,14 +278,60 @@ claiming_attempt_each(ClaimAttempt *attempt)
 		!cadence_divide(take_some, note_refusal, attempt, 0, attempt->look.n))
 		ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 						errmsg("due runs can not be claimed: a table is locked")));
+}
+
+/*
+ * A claim was undone. A lock is waited for a while; what else keeps it from
+ * looking ends the execution.
+ */
+static void
+claim_failed(Claiming *c, ErrorData *error)
+{
+	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
+		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
+		ThrowErrorData(error);
+	c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
+	MemoryContextDelete(c->attempt->batch->context);
+	c->attempt = NULL;
+}
+
+/*
+ * Claims inside the caller's transaction; accepted when that has committed. A
+ * lock that a claim meets may be gone the next time: each run is tried for
+ * itself when it has been met again.
+ */
+void
+claiming_claim(Claiming *c, ClaimWanted kind)
+{
+	CadenceBatch *batch = recording_new_batch(c->recording);
+	MemoryContext old = MemoryContextSwitchTo(batch->context);
+	ClaimAttempt *attempt = palloc0(sizeof(*attempt));
+	ErrorData *error;
+
+	attempt->claiming = c;
+	attempt->batch = batch;
+	attempt->look.kind = (CadenceLookKind) kind;
+	attempt->look_again = -1;
+	c->attempt = attempt;
+	cadence_xact_arm_timeout();
+	error = cadence_try(claim_together, attempt, 0, 0, true);
+	if (error != NULL && attempt->look.n > 0 &&
+		(!sqlstate_is_conflict(error->sqlerrcode) || c->conflicts >= CONFLICTS_TOGETHER))
+	{
+		cadence_xact_arm_timeout();
+		error = cadence_try(claim_each, attempt, 0, 0, true);
+	}
 	MemoryContextSwitchTo(old);
+	if (error != NULL)
+		claim_failed(c, error);
 }
 
 /* Where the steps of a claim that has committed go. */
-static void
+static int
 pass_on(ClaimAttempt *attempt)
 {
 	Claiming *c = attempt->claiming;
+	int n = 0;
 
 	for (int i = 0; i < attempt->look.n; i++)
 	{
@@ -295,25 +339,29 @@ pass_on(ClaimAttempt *attempt)
 
 		if (step == NULL)
 			continue;
+		n++;
 		step->batch = attempt->batch;
 		if (step->outcome == OUTCOME_PENDING)
 			sender_push(c->sender, step);
 		else
 			recording_add(c->recording, step);
 	}
+	return n;
 }
 
 /*
- * The claim is committed: its steps go where they belong.
+ * The claim is committed, if it has not failed: its steps go where they belong.
  */
 void
-claiming_accept(ClaimAttempt *attempt)
+claiming_accept(Claiming *c)
 {
-	Claiming *c = attempt->claiming;
-	CadenceBatch *batch = attempt->batch;
-	bool again = attempt->look_again >= 0;
-	int nsteps = 0;
+	ClaimAttempt *attempt = c->attempt;
+	bool again;
 
+	if (attempt == NULL)
+		return;
+	c->attempt = NULL;
+	again = attempt->look_again >= 0;
 	if (attempt->look.n > 0)
 		cadence_claimant_committed(c->claimant);
 	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
@@ -323,36 +371,8 @@ claiming_accept(ClaimAttempt *attempt)
 	c->conflicts = again ? c->conflicts + 1 : 0;
 	if (again)
 		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
-	for (int i = 0; i < attempt->look.n; i++)
-		nsteps += attempt->steps[i] != NULL ? 1 : 0;
-	pass_on(attempt);
 	report_refused(attempt);
-	recording_begin_batch(c->recording, batch, nsteps);
-}
-
-/* Whether a claim that failed is to be made again, each run for itself. */
-bool
-claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error)
-{
-	return attempt->look.n > 0 && !cadence_stop_requested() &&
-		   (!sqlstate_is_of_the_moment(error->sqlerrcode) ||
-			attempt->claiming->conflicts >= CONFLICTS_TOGETHER);
-}
-
-/*
- * A claim failed, and was undone. A lock is waited for a while; what else keeps
- * it from looking ends the execution.
- */
-void
-claiming_failed(ClaimAttempt *attempt, ErrorData *error)
-{
-	Claiming *c = attempt->claiming;
-
-	MemoryContextDelete(attempt->batch->context);
-	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
-		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
-		ThrowErrorData(error);
-	c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
+	recording_begin_batch(c->recording, attempt->batch, pass_on(attempt));
 }
 
 /* ---- still wanted? -------------------------------------------------------------------- */
@@ -369,61 +389,66 @@ claiming_wants_recheck(const Claiming *c)
 		   GetCurrentTimestamp() - c->sender->checked_at >= RECHECK_US;
 }
 
-bool
-claiming_may_recheck(const Claiming *c)
+typedef struct Recheck
 {
-	return GetCurrentTimestamp() >= c->recheck_not_before;
-}
+	Claiming *claiming;
+	CadenceStep **steps;
+	bool *valid;
+} Recheck;
 
-/* A lock may be gone the next time. Anything else will not, and ends the execution. */
-void
-claiming_recheck_failed(Claiming *c, ErrorData *error)
+static void
+recheck(void *arg, int first, int n)
 {
-	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested())
-		ThrowErrorData(error);
-	c->recheck_not_before = GetCurrentTimestamp() + RECHECK_US;
-	FreeErrorData(error);
+	Recheck *r = arg;
+
+	cadence_providers_refresh(r->claiming->providers);
+	cadence_claims_recheck(r->claiming->claims, r->steps, n, r->valid);
+	r->claiming->sender->queue.providers = cadence_providers_list(r->claiming->providers);
 }
 
 /*
  * Gives back what is no longer wanted, or can not be sent in time any more: the
- * next execution that finds such a run due sees why.
+ * next execution that finds such a run due sees why. False where a lock is in
+ * the way, for a while.
  */
-void
+bool
 claiming_recheck(Claiming *c)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CadenceQueue *queue = &c->sender->queue;
+	int n = queue->waiting;
+	Recheck r = {.claiming = c};
 	CadenceRequest **requests;
-	CadenceStep **steps;
-	bool *valid;
-	int n;
+	ErrorData *error;
 
-	/* kept from one time to the next, and so after an error */
-	if (c->recheck == NULL)
-		c->recheck = AllocSetContextCreate(c->recording->context, "cadence_runner recheck",
-										   ALLOCSET_DEFAULT_SIZES);
-	MemoryContextReset(c->recheck);
-	requests = MemoryContextAlloc(c->recheck, sizeof(CadenceRequest *) * queue->waiting);
-	steps = MemoryContextAlloc(c->recheck, sizeof(CadenceStep *) * queue->waiting);
-	valid = MemoryContextAlloc(c->recheck, queue->waiting);
+	if (now < c->recheck_not_before)
+		return false;
+	r.steps = palloc(sizeof(CadenceStep *) * n);
+	r.valid = palloc(sizeof(bool) * n);
+	requests = palloc(sizeof(CadenceRequest *) * n);
 	n = cadence_queue_waiting(queue, requests);
 	for (int i = 0; i < n; i++)
-		steps[i] = cadence_step_of(requests[i]);
-
+		r.steps[i] = cadence_step_of(requests[i]);
 	cadence_xact_begin(c->tables, "cadence_runner: looking at claimed runs again");
-	cadence_providers_refresh(c->providers);
-	cadence_claims_recheck(c->claims, steps, n, valid);
-	queue->providers = cadence_providers_list(c->providers);
+	error = cadence_try(recheck, &r, 0, n, true);
+	if (error != NULL && (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested()))
+		ThrowErrorData(error);
 	cadence_xact_commit();
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && error == NULL; i++)
 	{
-		if (valid[i] && sender_may_send(steps[i], now))
+		if (r.valid[i] && sender_may_send(r.steps[i], now))
 			continue;
 		cadence_queue_remove(queue, requests[i]);
-		sender_give_back(c->sender, steps[i]);
+		sender_give_back(c->sender, r.steps[i]);
 	}
-	c->sender->checked_at = now;
+	if (error == NULL)
+		c->sender->checked_at = now;
+	else
+		c->recheck_not_before = GetCurrentTimestamp() + RECHECK_US;
+	pfree(requests);
+	pfree(r.steps);
+	pfree(r.valid);
+	return error == NULL;
 }
 
 /* ---- beside it -------------------------------------------------------------------------- */

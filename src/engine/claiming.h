@@ -18,6 +18,8 @@
 #include "resolve/resolve.h"
 #include "schema/tables.h"
 
+typedef struct ClaimAttempt ClaimAttempt;
+
 typedef struct Claiming
 {
 	Sender *sender;
@@ -27,7 +29,7 @@ typedef struct Claiming
 	CadenceClaims *claims;
 	CadenceClaimant *claimant;
 	CadenceResolver *resolver;
-	MemoryContext recheck;
+	ClaimAttempt *attempt; /* under way; NULL: there is none, or it has failed */
 	TimestampTz recheck_not_before;
 	bool patient;  /* goes on after any number of conflicts */
 	bool ahead;	   /* asks when the next run is due, where there is none */
@@ -38,18 +40,6 @@ typedef struct Claiming
 	TimestampTz next_due; /* as far as the last looks know; in the past: held by others */
 	int64 found;		  /* so many due runs were seen */
 } Claiming;
-
-/* One try. Its memory is the batch's. */
-typedef struct ClaimAttempt
-{
-	Claiming *claiming;
-	CadenceBatch *batch;
-	CadenceLook look;
-	CadenceStep **steps;  /* as many as the look has runs; NULL: not taken */
-	const char **refused; /* by run: why it can not be claimed; NULL: it can */
-	int conflicts;		  /* so many runs were refused by what may pass */
-	int look_again;		  /* the first of them; -1: there is none */
-} ClaimAttempt;
 
 typedef enum ClaimWanted
 {
@@ -65,16 +55,10 @@ extern bool claiming_has_ended(const Claiming *claiming);
 extern ClaimWanted claiming_wants(const Claiming *claiming);
 extern int claiming_wait_ms(const Claiming *claiming, int at_most_ms);
 extern bool claiming_is_full(const Claiming *claiming);
-extern void claiming_attempt_begin(Claiming *claiming, ClaimWanted kind, ClaimAttempt *attempt);
-extern void claiming_attempt(ClaimAttempt *attempt);
-extern void claiming_attempt_each(ClaimAttempt *attempt);
-extern void claiming_accept(ClaimAttempt *attempt);
-extern bool claiming_wants_each(const ClaimAttempt *attempt, const ErrorData *error);
-extern void claiming_failed(ClaimAttempt *attempt, ErrorData *error);
+extern void claiming_claim(Claiming *claiming, ClaimWanted kind);
+extern void claiming_accept(Claiming *claiming);
 extern bool claiming_wants_recheck(const Claiming *claiming);
-extern bool claiming_may_recheck(const Claiming *claiming);
-extern void claiming_recheck(Claiming *claiming);
-extern void claiming_recheck_failed(Claiming *claiming, ErrorData *error);
+extern bool claiming_recheck(Claiming *claiming);
 extern void claiming_release_abandoned(Claiming *claiming, TimestampTz due);
 extern void claiming_report_held(Claiming *claiming);
 extern void claiming_check_sending(const CadenceTables *tables);

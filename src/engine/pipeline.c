@@ -43,80 +43,6 @@ pipeline_catch(Pipeline *p)
 	return error;
 }
 
-/* Records what has ended, claims what is next, or both; the error that undid it, or NULL. */
-static ErrorData *
-transact(Pipeline *p, bool record, ClaimAttempt *attempt, void (*claim)(ClaimAttempt *))
-{
-	ErrorData *volatile error = NULL;
-
-	PG_TRY();
-	{
-		cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
-		if (record)
-			recording_write(&p->recording);
-		if (attempt != NULL)
-			claim(attempt);
-		cadence_xact_commit();
-	}
-	PG_CATCH();
-	{
-		error = pipeline_catch(p);
-	}
-	PG_END_TRY();
-	return error;
-}
-
-/* By itself, row by row where that is needed. */
-static void
-claim_each(Pipeline *p, ClaimWanted kind)
-{
-	ClaimAttempt attempt;
-	ErrorData *error;
-
-	claiming_attempt_begin(&p->claiming, kind, &attempt);
-	error = transact(p, false, &attempt, claiming_attempt_each);
-	if (error == NULL)
-		claiming_accept(&attempt);
-	else
-		claiming_failed(&attempt, error);
-}
-
-/*
- * One transaction for what has ended and what is next. When it is refused nobody
- * knows whose fault it was: the two then go apart, each row for itself.
- */
-static void
-record_and_claim(Pipeline *p, bool record, ClaimWanted kind)
-{
-	ClaimAttempt attempt;
-	bool claim = kind != CLAIM_NOTHING;
-	ErrorData *error;
-
-	if (claim)
-		claiming_attempt_begin(&p->claiming, kind, &attempt);
-	error = transact(p, record, claim ? &attempt : NULL, claiming_attempt);
-	if (error == NULL)
-	{
-		if (record)
-			recording_settle(&p->recording, true);
-		if (claim)
-			claiming_accept(&attempt);
-		return;
-	}
-	if (record)
-		recording_write_each(&p->recording, p->tables);
-	if (claim && claiming_wants_each(&attempt, error))
-	{
-		MemoryContextDelete(attempt.batch->context);
-		claim_each(p, kind);
-	}
-	else if (claim && record)
-		MemoryContextDelete(attempt.batch->context);
-	else if (claim)
-		claiming_failed(&attempt, error);
-	FreeErrorData(error);
-}
-
 /* ---- the turn ---------------------------------------------------------------------------- */
 
 bool
@@ -125,35 +51,31 @@ pipeline_is_busy(const Pipeline *p)
 	return p->sender.queue.waiting > 0 || sender_in_flight(&p->sender) > 0 || p->recording.n > 0;
 }
 
-/* Looks again at what waits; false where a lock is in the way, for a while. */
-static bool
-recheck(Pipeline *p)
+/* Whether a server has limits of its own, which hold for one worker. */
+bool
+pipeline_has_limits(const Pipeline *p)
 {
-	ErrorData *volatile error = NULL;
+	ListCell *cell;
 
-	if (!claiming_may_recheck(&p->claiming))
-		return false;
-	PG_TRY();
-	{
-		claiming_recheck(&p->claiming);
-	}
-	PG_CATCH();
-	{
-		error = pipeline_catch(p);
-	}
-	PG_END_TRY();
-	if (error != NULL)
-		claiming_recheck_failed(&p->claiming, error);
-	return error == NULL;
+	foreach (cell, cadence_providers_list(p->providers))
+		if (((CadenceProvider *) lfirst(cell))->configuration->limited)
+			return true;
+	return false;
 }
 
-/* Starts what waits, unless it has to be looked at first: what was not is not sent. */
+/* One transaction for what has ended and what is next: that saves a commit. */
 static void
-start_waiting(Pipeline *p)
+record_and_claim(Pipeline *p, bool record, ClaimWanted claim)
 {
-	p->sender.held = claiming_wants_recheck(&p->claiming) && !recheck(p);
-	if (!p->sender.held)
-		sender_start(&p->sender);
+	cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
+	if (record)
+		recording_write(&p->recording);
+	if (claim != CLAIM_NOTHING && !p->recording.blocked)
+		claiming_claim(&p->claiming, claim);
+	cadence_xact_commit();
+	if (record)
+		recording_settle(&p->recording);
+	claiming_accept(&p->claiming);
 }
 
 /*
@@ -168,7 +90,10 @@ pipeline_turn(Pipeline *p)
 
 	if (record || claim != CLAIM_NOTHING)
 		record_and_claim(p, record, claim);
-	start_waiting(p);
+	/* what has to be looked at again, and was not, is not sent */
+	p->sender.held = claiming_wants_recheck(&p->claiming) && !claiming_recheck(&p->claiming);
+	if (!p->sender.held)
+		sender_start(&p->sender);
 }
 
 /*
@@ -347,24 +272,17 @@ pipeline_log(Pipeline *p, bool finished)
 	}
 }
 
+static void
+prune_log(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: removing old log rows");
+	p->more_to_prune = cadence_log_prune(p->tables);
+	cadence_xact_commit();
+}
+
 /* Removes old log rows; true when there are more of them. */
 bool
 pipeline_prune_log(Pipeline *p)
 {
-	bool more = false;
-
-	PG_TRY();
-	{
-		cadence_xact_begin(p->tables, "cadence_runner: removing old log rows");
-		more = cadence_log_prune(p->tables);
-		cadence_xact_commit();
-	}
-	PG_CATCH();
-	{
-		FreeErrorData(pipeline_catch(p));
-		cadence_forget_cancel();
-		more = false;
-	}
-	PG_END_TRY();
-	return more;
+	return pipeline_try(p, prune_log) && p->more_to_prune;
 }

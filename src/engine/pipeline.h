@@ -29,6 +29,8 @@ typedef struct Pipeline
 	Sender sender;
 	Recording recording;
 	TimestampTz now; /* when the clock was last read for a turn */
+	bool more_to_prune;
+	bool in_a_hurry; /* it ends, and everybody else's steps wait for this worker */
 } Pipeline;
 
 /* Something that must not prevent what comes after it. */
@@ -41,6 +43,7 @@ extern bool pipeline_read_clock(Pipeline *pipeline);
 extern void pipeline_turn(Pipeline *pipeline);
 extern void pipeline_wait(Pipeline *pipeline, int at_most_ms);
 extern bool pipeline_is_busy(const Pipeline *pipeline);
+extern bool pipeline_has_limits(const Pipeline *pipeline);
 extern void pipeline_set_summary(Pipeline *pipeline, CadenceSummary *summary);
 extern void pipeline_log(Pipeline *pipeline, bool finished);
 extern void pipeline_end_claims(Pipeline *pipeline);

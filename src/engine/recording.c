@@ -2,8 +2,8 @@
  * recording.c
  *		The recording part of a pipeline.
  *
- * A transaction that fails is undone whole, and what it should have recorded
- * has been sent: those steps are then recorded each for itself.
+ * What can not be recorded as a whole has been sent all the same: its steps are
+ * then recorded each for itself.
  */
 #include "postgres.h"
 
@@ -232,7 +232,7 @@ count_attempts(const Recording *r)
 
 /* After the commit: what was recorded is reported and forgotten, the rest stays. */
 void
-recording_settle(Recording *r, bool all)
+recording_settle(Recording *r)
 {
 	int kept = 0;
 
@@ -241,7 +241,7 @@ recording_settle(Recording *r, bool all)
 	{
 		CadenceStep *step = r->steps[i];
 
-		if (!all && !step->recorded)
+		if (!step->recorded)
 		{
 			r->steps[kept++] = step;
 			continue;
@@ -253,32 +253,42 @@ recording_settle(Recording *r, bool all)
 	}
 	r->n = kept;
 	r->since = GetCurrentTimestamp();
-	r->blocked = false;
-	r->not_before = 0;
+	r->not_before = kept > 0 ? r->since + BLOCKED_US : 0;
 }
 
-/* All that is to be recorded, inside the caller's transaction; settled after its commit. */
-void
-recording_write(Recording *r)
+static void
+mark_recorded(Recording *r)
 {
-	cadence_record(r->recorder, r->steps, r->n);
+	for (int i = 0; i < r->n; i++)
+		r->steps[i]->recorded = true;
+	r->blocked = false;
+}
+
+static void
+write_all(void *arg, int first, int n)
+{
+	Recording *r = arg;
+
+	cadence_record(r->recorder, &r->steps[first], n);
 }
 
 /*
- * Where that was refused: each step for itself, in a transaction of its own.
- * What only the moment prevents stays to be recorded.
+ * All that is to be recorded, inside the caller's transaction, each step for
+ * itself where some are refused; settled after its commit. What only the moment
+ * prevents stays to be recorded.
  */
 void
-recording_write_each(Recording *r, const CadenceTables *tables)
+recording_write(Recording *r)
 {
-	bool blocked;
+	ErrorData *error = cadence_try(write_all, r, 0, r->n, true);
 
-	cadence_xact_begin(tables, "cadence_runner: recording one by one");
-	blocked = !cadence_record_one_by_one(r->recorder, r->steps, r->n);
-	cadence_xact_commit();
-	recording_settle(r, false);
-	r->blocked = blocked;
-	r->not_before = r->n > 0 ? GetCurrentTimestamp() + BLOCKED_US : 0;
+	if (error == NULL)
+	{
+		mark_recorded(r);
+		return;
+	}
+	FreeErrorData(error);
+	r->blocked = !cadence_record_one_by_one(r->recorder, r->steps, r->n);
 }
 
 /* What must be known before the process ends, where the whole can not be written. */
@@ -288,5 +298,6 @@ recording_write_essentials(Recording *r, const CadenceTables *tables)
 	cadence_xact_begin(tables, "cadence_runner: recording before the stop");
 	cadence_record_essentials(r->recorder, r->steps, r->n);
 	cadence_xact_commit();
-	recording_settle(r, true);
+	mark_recorded(r);
+	recording_settle(r);
 }

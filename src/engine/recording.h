@@ -41,8 +41,7 @@ extern bool recording_is_full(const Recording *recording);
 extern bool recording_is_due(const Recording *recording, bool idle, bool with_claim);
 extern int recording_wait_ms(const Recording *recording, int at_most_ms);
 extern void recording_write(Recording *recording);
-extern void recording_settle(Recording *recording, bool all);
-extern void recording_write_each(Recording *recording, const CadenceTables *tables);
+extern void recording_settle(Recording *recording);
 extern void recording_write_essentials(Recording *recording, const CadenceTables *tables);
 extern void recording_report(Recording *recording, const pg_uuid_t *run, const char *lead_id,
 							 const int *position, const char *status, const char *message);

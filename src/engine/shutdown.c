@@ -38,14 +38,14 @@ elapsed_ms(const instr_time *since)
  * way: it ends by its own time-outs.
  */
 static void
-drain(Pipeline *p, bool in_a_hurry)
+drain(Pipeline *p)
 {
 	bool has_grace = false;
 	instr_time since;
 
 	while (sender_in_flight(&p->sender) > 0)
 	{
-		if (!has_grace && (cadence_stop_is_urgent() || in_a_hurry))
+		if (!has_grace && (cadence_stop_is_urgent() || p->in_a_hurry))
 		{
 			has_grace = true;
 			INSTR_TIME_SET_CURRENT(since);
@@ -59,21 +59,12 @@ drain(Pipeline *p, bool in_a_hurry)
 }
 
 static void
-drain_patiently(Pipeline *p)
-{
-	drain(p, false);
-}
-
-static void
-drain_in_a_hurry(Pipeline *p)
-{
-	drain(p, true);
-}
-
-static void
 record_rest(Pipeline *p)
 {
-	recording_write_each(&p->recording, p->tables);
+	cadence_xact_begin(p->tables, "cadence_runner: recording before the end");
+	recording_write(&p->recording);
+	cadence_xact_commit();
+	recording_settle(&p->recording);
 }
 
 static void
@@ -104,12 +95,13 @@ record_patiently(Pipeline *p)
 void
 pipeline_shutdown(Pipeline *p, bool in_a_hurry)
 {
+	p->in_a_hurry = in_a_hurry;
 	cadence_forget_cancel();
 	sender_give_back_unsent(&p->sender);
 	/* others need not wait for what is under way */
 	if (p->recording.n > 0 && !in_a_hurry && !cadence_stop_is_urgent())
 		(void) pipeline_try(p, record_rest);
-	if (!pipeline_try(p, in_a_hurry ? drain_in_a_hurry : drain_patiently))
+	if (!pipeline_try(p, drain))
 		sender_abandon(&p->sender);
 	cadence_forget_cancel();
 	if (!cadence_stop_is_urgent())

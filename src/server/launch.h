@@ -3,8 +3,8 @@
  *		Starting workers and hearing from them: what cadence_run() does with the
  *		worker that executes for it, and that worker with its peers.
  *
- * They share a DSM segment with a header and, per worker, a message queue
- * towards the starter.
+ * All of an execution share a DSM segment: a header and, per worker, a message
+ * queue towards whoever has started it.
  */
 #ifndef CADENCE_LAUNCH_H
 #define CADENCE_LAUNCH_H
@@ -20,10 +20,7 @@
 
 #include "base/settings.h"
 
-#define CADENCE_DSM_MAGIC 0xCADE0003
-#define CADENCE_DSM_KEY_HEADER 1
-#define CADENCE_DSM_KEY_QUEUE 2 /* and up, one per worker */
-#define CADENCE_QUEUE_SIZE 65536
+#define CADENCE_QUEUE_SIZE 32768
 
 /* Messages that carry a result; errors and notices use the protocol's own types. */
 #define CADENCE_MESSAGE_SUMMARY 'd'	  /* JSON, to the caller */
@@ -37,40 +34,39 @@ typedef struct CadenceShared
 {
 	Oid database;
 	Oid schema; /* of the extension */
-	Oid owner;	/* of the runs: who the worker connects as */
+	Oid owner;	/* of the runs: who the workers connect as */
 	char trigger[CADENCE_TRIGGER_MAX];
+	volatile int pids[CADENCE_WORKERS_MAX]; /* for the caller's deadlock check; 0: none */
 
-	/* caller's segment only: the peers' processes, for its deadlock check */
-	volatile int npeers;
-	volatile int peer_pids[CADENCE_WORKERS_MAX];
-
-	/* peers' segment only */
-	bool is_peer;
-	TimestampTz due_until;	 /* of the execution */
-	int max_in_flight;		 /* of each worker */
-	pg_atomic_uint32 ending; /* claim nothing more, end what is under way */
+	/* the first worker's, before it starts its peers */
+	TimestampTz due_until;
+	int max_in_flight; /* of each of them */
 } CadenceShared;
 
 typedef struct LaunchedWorker
 {
 	shm_mq_handle *queue;
-	BackgroundWorkerHandle *handle;
-	bool delivered; /* its result has arrived: the starter's to note */
+	BackgroundWorkerHandle *handle; /* NULL: not started */
+	bool delivered;					/* its result has arrived: the starter's to note */
 	bool gone;
 } LaunchedWorker;
 
+/* The workers that one process has started, by their numbers in the execution. */
 typedef struct Launch
 {
 	dsm_segment *segment;
 	CadenceShared *shared;
-	int nworkers; /* started */
 	LaunchedWorker workers[CADENCE_WORKERS_MAX];
 } Launch;
 
-extern Launch *launch_create(MemoryContext context, int nqueues);
-extern bool launch_start(Launch *launch);
+extern void launch_describe(BackgroundWorker *worker, const char *function, const char *type,
+							const char *whose);
+extern Launch *launch_create(MemoryContext context);
+extern Launch *launch_open(MemoryContext context, dsm_segment *segment);
+extern bool launch_start(Launch *launch, int number);
 extern void launch_stop(Launch *launch, bool urgent);
-extern void launch_end(Launch *launch);
+extern void launch_wait(Launch *launch);
 extern shm_mq_result launch_receive(Launch *launch, int number, StringInfo message);
+extern dsm_segment *launch_attach(Datum main_arg, int *number);
 
 #endif

@@ -6,6 +6,14 @@
  * Errors go to the starter through the message queue, also those that the
  * server raises before this process is connected: the queue is made the
  * client's place first of all.
+ *
+ * One process that alternates SQL and transfers leaves a core idle. When the
+ * first claim shows that there is more than a batch to do, the first worker
+ * starts peers. Each runs the same pipeline with looks of its own: row locks are
+ * between them, and what one has taken the others do not see. At its end each
+ * sends its part of the summary to the first, which alone logs. Limits count per
+ * execution: max_in_flight is divided among the workers; where a server has
+ * limits of its own, the first stays alone.
  */
 #include "postgres.h"
 
@@ -13,20 +21,15 @@
 #include "libpq/pqmq.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
-#include "storage/dsm.h"
 #include "storage/ipc.h"
-#include "storage/proc.h"
-#include "storage/shm_mq.h"
-#include "storage/shm_toc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "base/compat.h"
 #include "base/interrupt.h"
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
-#include "server/peers.h"
+#include "server/launch.h"
 
 PGDLLEXPORT void cadence_worker_main(Datum main_arg);
 
@@ -36,8 +39,11 @@ PGDLLEXPORT void cadence_worker_main(Datum main_arg);
 typedef struct Execution
 {
 	Pipeline pipeline;
-	CadenceShared *shared;
-	Peers peers;
+	dsm_segment *segment; /* with the starter */
+	bool is_peer;
+	Launch *peers; /* NULL: there are none */
+	bool peers_sought;
+	ErrorData *peer_error; /* the first that one of them had */
 	bool abandoned_sought; /* and found, for this execution */
 	bool told_all_taken;
 } Execution;
@@ -46,6 +52,132 @@ typedef struct Execution
 #define NOTICE_OVERHEAD 512
 
 static emit_log_hook_type next_log_hook;
+
+/* How often the peers are looked at that are waited for. */
+#define POLL_MS 100
+
+/* ---- the peers -------------------------------------------------------------------------- */
+
+/*
+ * Starts peers, as many as settings and server allow, once per execution. This
+ * worker keeps what they do not use of max_in_flight.
+ */
+static void
+start_peers(Execution *e)
+{
+	Pipeline *p = &e->pipeline;
+	int most = Min(Min(cadence_workers, CADENCE_WORKERS_MAX), cadence_max_in_flight);
+	int started = 0;
+	CadenceShared *shared;
+
+	if (e->peers_sought)
+		return;
+	e->peers_sought = true;
+	if (most < 2 || pipeline_has_limits(p))
+		return;
+	e->peers = launch_open(p->context, e->segment);
+	shared = e->peers->shared;
+	shared->due_until = p->summary->started_at;
+	shared->max_in_flight = cadence_max_in_flight / most;
+	while (started < most - 1 && launch_start(e->peers, started + 1))
+		started++;
+	sender_resize(&p->sender, cadence_max_in_flight - started * shared->max_in_flight);
+}
+
+/* They claim nothing more; what they have under way ends by itself, unless this stop is urgent. */
+static void
+stop_peers(Execution *e)
+{
+	if (e->peers != NULL)
+		launch_stop(e->peers, cadence_stop_is_urgent());
+}
+
+/* The first error wins: others often follow from it. */
+static void
+note_peer_error(Execution *e, const ErrorData *error)
+{
+	if (e->peer_error != NULL)
+		return;
+	e->peer_error = MemoryContextAlloc(e->pipeline.context, sizeof(ErrorData));
+	*e->peer_error = *error;
+	e->peer_error->elevel = ERROR;
+}
+
+/*
+ * A peer's share, or its error. One that has no share to send has claimed
+ * nothing, perhaps since it could not even connect: nobody misses it.
+ */
+static void
+handle_message(Execution *e, LaunchedWorker *peer, StringInfo message)
+{
+	char type = pq_getmsgbyte(message);
+	ErrorData edata;
+
+	if (type == CADENCE_MESSAGE_SHARE)
+	{
+		cadence_summary_merge(e->pipeline.summary, message);
+		peer->delivered = true;
+	}
+	else if (type == 'E')
+	{
+		pq_parse_errornotice(message, &edata);
+		if (peer->delivered)
+			note_peer_error(e, &edata);
+	}
+}
+
+/* Reads all that one peer has to say by now. */
+static void
+receive(Execution *e, int number)
+{
+	LaunchedWorker *peer = &e->peers->workers[number];
+	StringInfoData message;
+	shm_mq_result news;
+
+	initStringInfo(&message);
+	while ((news = launch_receive(e->peers, number, &message)) == SHM_MQ_SUCCESS)
+		handle_message(e, peer, &message);
+	pfree(message.data);
+	peer->gone = news == SHM_MQ_DETACHED;
+}
+
+static bool
+receive_all(Execution *e)
+{
+	bool all_gone = true;
+
+	for (int i = 1; i < CADENCE_WORKERS_MAX; i++)
+	{
+		LaunchedWorker *peer = &e->peers->workers[i];
+
+		if (peer->handle != NULL && !peer->gone)
+			receive(e, i);
+		all_gone = all_gone && (peer->handle == NULL || peer->gone);
+	}
+	return all_gone;
+}
+
+/*
+ * Waits for the peers' results and merges what they did, then for the end of
+ * their processes: when the execution has ended, so have they. Their first error
+ * is kept. Nothing interrupts this, since their claims must not outlive the
+ * execution's log: a stop or a cancel is passed on.
+ */
+static void
+wait_for_peers(Execution *e)
+{
+	if (e->peers == NULL)
+		return;
+	while (!receive_all(e))
+	{
+		if (cadence_stop_requested() || QueryCancelPending)
+			stop_peers(e);
+		cadence_sleep(POLL_MS);
+		cadence_drain_wakeups();
+	}
+	cadence_forget_cancel();
+	launch_wait(e->peers);
+}
 
 /* ---- the turns -------------------------------------------------------------------------- */
 
@@ -84,13 +216,6 @@ is_finished(const Execution *e)
 		   !pipeline_is_busy(&e->pipeline);
 }
 
-static bool
-is_to_end(const Execution *e)
-{
-	return cadence_stop_requested() || !cadence_enabled ||
-		   (e->shared->is_peer && pg_atomic_read_u32(&e->shared->ending) != 0);
-}
-
 static void
 run_until_finished(Execution *e)
 {
@@ -99,15 +224,15 @@ run_until_finished(Execution *e)
 	while (!is_finished(e))
 	{
 		cadence_process_interrupts();
-		if (is_to_end(e))
+		if (cadence_stop_requested() || !cadence_enabled)
 			return;
 		(void) pipeline_read_clock(p);
 		pipeline_turn(p);
 		seek_abandoned(e);
-		if (!e->shared->is_peer)
+		if (!e->is_peer)
 		{
 			if (p->claiming.more)
-				peers_start(&e->peers, p);
+				start_peers(e);
 			tell_all_taken(e);
 		}
 		if (!is_finished(e))
@@ -141,9 +266,9 @@ static void
 prepare(Execution *e)
 {
 	Pipeline *p = &e->pipeline;
-	const CadenceShared *shared = e->shared;
+	const CadenceShared *shared = dsm_segment_address(e->segment);
 
-	if (shared->is_peer)
+	if (e->is_peer)
 	{
 		pipeline_prepare(p, shared->schema, shared->due_until, shared->max_in_flight);
 		cadence_session_quiet();
@@ -180,35 +305,10 @@ run_to_the_end(Execution *e)
 	if (was_stopped(e, error))
 		error = stopped_error();
 	if (error != NULL)
-		peers_stop(&e->peers);
+		stop_peers(e);
 	if (error != NULL && e->pipeline.tables != NULL)
 		pipeline_shutdown(&e->pipeline, false);
 	return error;
-}
-
-/* They are waited for whatever happens: their claims must not outlive the execution's log. */
-static void
-wait_for_peers(Execution *e)
-{
-	for (int i = 0; i < 2; i++)
-	{
-		volatile bool failed = false;
-
-		PG_TRY();
-		{
-			peers_wait(&e->peers, &e->pipeline);
-		}
-		PG_CATCH();
-		{
-			FreeErrorData(pipeline_catch(&e->pipeline));
-			failed = true;
-		}
-		PG_END_TRY();
-		if (!failed)
-			return;
-		peers_stop(&e->peers);
-		cadence_forget_cancel();
-	}
 }
 
 /*
@@ -223,14 +323,13 @@ execute(Execution *e)
 
 	wait_for_peers(e);
 	if (error == NULL)
-		error = e->peers.error;
+		error = e->peer_error;
 	if (error != NULL)
 		pipeline_note_failure(p, error);
 	if (p->tables != NULL)
 		pipeline_log(p, error == NULL);
 	if (error == NULL)
 		(void) pipeline_prune_log(p);
-	peers_end(&e->peers);
 	if (error != NULL)
 		ThrowErrorData(error);
 	return cadence_summary_json(p->summary);
@@ -283,58 +382,31 @@ limit_notices(ErrorData *error)
 	error->output_to_client = bytes < CADENCE_QUEUE_SIZE / 2;
 }
 
-/*
- * Maps the starter's segment and sends messages there from now on. A starter
- * that is gone already has taken it along: then nobody wants this worker.
- */
-static CadenceShared *
-attach_to_starter(Datum main_arg)
-{
-	dsm_segment *segment;
-	int number;
-	shm_toc *toc;
-	shm_mq *mq;
-
-	CurrentResourceOwner = ResourceOwnerCreate(NULL, "cadence_runner");
-	segment = dsm_attach(DatumGetUInt32(main_arg));
-	if (segment == NULL)
-		proc_exit(0);
-	toc = shm_toc_attach(CADENCE_DSM_MAGIC, dsm_segment_address(segment));
-	if (toc == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("bad magic number in dynamic shared memory segment")));
-	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(int));
-	mq = shm_toc_lookup(toc, CADENCE_DSM_KEY_QUEUE + number, false);
-	shm_mq_set_sender(mq, MyProc);
-	pq_redirect_to_shm_mq(segment, shm_mq_attach(mq, segment, NULL));
-	next_log_hook = emit_log_hook;
-	emit_log_hook = limit_notices;
-	dsm_pin_mapping(segment);
-	return shm_toc_lookup(toc, CADENCE_DSM_KEY_HEADER, false);
-}
-
 void
 cadence_worker_main(Datum main_arg)
 {
+	Execution *e = MemoryContextAllocZero(TopMemoryContext, sizeof(*e));
 	CadenceShared *shared;
-	Execution *execution;
+	int number;
 
 	cadence_interrupts_install(false);
 	BackgroundWorkerUnblockSignals();
-	shared = attach_to_starter(main_arg);
+	e->segment = launch_attach(main_arg, &number);
+	e->is_peer = number > 0;
+	shared = dsm_segment_address(e->segment);
+	next_log_hook = emit_log_hook;
+	emit_log_hook = limit_notices;
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
 											  CADENCE_WORKER_FLAGS);
 	if (cadence_stop_requested() && !cadence_stop_is_urgent())
 		proc_exit(0);
 
-	execution = MemoryContextAllocZero(TopMemoryContext, sizeof(*execution));
-	execution->shared = execution->peers.shared = shared;
-	(void) pipeline_begin(&execution->pipeline, shared->trigger);
-	if (shared->is_peer)
-		execute_as_peer(execution);
+	(void) pipeline_begin(&e->pipeline, shared->trigger);
+	if (e->is_peer)
+		execute_as_peer(e);
 	else
 	{
-		char *summary = execute(execution);
+		char *summary = execute(e);
 
 		send_message(CADENCE_MESSAGE_SUMMARY, summary, strlen(summary));
 	}

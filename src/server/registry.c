@@ -8,8 +8,9 @@
  *
  * Nobody keeps a state of a database: it follows from which of its processes
  * are there, from whether somebody has paused it, and from its last problem. A
- * process enters its place when it starts and leaves it on every way out, so a
- * supervisor that was restarted goes by what it finds here.
+ * process enters its place when it starts, if it is wanted, and leaves it on
+ * every way out: a supervisor that was restarted goes by what it finds here, and
+ * one process too many ends without a word.
  *
  * One lock for all of it, held for some instructions only, and never while
  * another is taken. Signals are sent under it, so that they never reach a
@@ -20,7 +21,6 @@
 #include <signal.h>
 
 #include "miscadmin.h"
-#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -36,8 +36,7 @@
 typedef struct Registry
 {
 	LWLock *lock;
-	Latch *supervisor;		  /* NULL: none runs */
-	ConditionVariable ending; /* a process has left its place */
+	Latch *supervisor; /* NULL: none runs */
 	ResidentDatabase databases[CADENCE_DATABASES_MAX];
 } Registry;
 
@@ -45,9 +44,12 @@ static Registry *registry;
 
 /* Of a probe or a worker. */
 static ResidentDatabase *my_database;
-static ResidentWorker *mine; /* NULL: not a worker */
-static int my_number = RESIDENT_PROBE;
+static ResidentWorker *mine; /* NULL: neither */
+static int my_number = -1;
 static bool said_why; /* this process ends */
+
+/* How often somebody who waits for workers to end looks. */
+#define ENDING_POLL_MS 10
 
 static shmem_request_hook_type next_request_hook;
 static shmem_startup_hook_type next_startup_hook;
@@ -61,17 +63,6 @@ on_request(void)
 		next_request_hook();
 	RequestAddinShmemSpace(MAXALIGN(sizeof(Registry)) + cadence_provider_stats_size());
 	RequestNamedLWLockTranche(TRANCHE, 2);
-}
-
-static void
-init_database(ResidentDatabase *d)
-{
-	uint32 launch = d->launch;
-
-	memset(d, 0, sizeof(*d));
-	d->launch = launch + 1;
-	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
-		pg_atomic_init_u32(&d->workers[i].woken, 0);
 }
 
 /* After a crash the server comes here again, with fresh memory. */
@@ -90,9 +81,6 @@ on_startup(void)
 	{
 		memset(registry, 0, sizeof(Registry));
 		registry->lock = &locks[0].lock;
-		ConditionVariableInit(&registry->ending);
-		for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
-			init_database(&registry->databases[i]);
 	}
 	cadence_provider_stats_attach(&locks[1].lock);
 	LWLockRelease(AddinShmemInitLock);
@@ -137,14 +125,6 @@ wake_supervisor(void)
 
 /* ---- under the lock ----------------------------------------------------------- */
 
-/* Whoever was asked for and has not come yet is not wanted any more. */
-static void
-end_start(ResidentDatabase *d)
-{
-	d->launch++;
-	d->starting = false;
-}
-
 /* The first worker that a database lacks; its number of workers, when it lacks none. */
 int
 registry_first_missing(const ResidentDatabase *d)
@@ -156,15 +136,11 @@ registry_first_missing(const ResidentDatabase *d)
 	return i;
 }
 
-/* A probe's problem is that of the first worker that it did not start. */
 static void
-set_problem(ResidentDatabase *d, int number, bool is_refusal, const char *problem)
+set_problem(ResidentDatabase *d, bool is_refusal, const char *problem)
 {
 	strlcpy(d->problem, problem, CADENCE_PROBLEM_MAX);
-	d->culprit =
-		number == RESIDENT_PROBE ? Min(registry_first_missing(d), d->nworkers - 1) : number;
 	d->is_refusal = is_refusal;
-	d->starting = false;
 	d->ended_at = GetCurrentTimestamp();
 	wake_supervisor();
 }
@@ -172,20 +148,19 @@ set_problem(ResidentDatabase *d, int number, bool is_refusal, const char *proble
 static bool
 has_process(const ResidentDatabase *d)
 {
-	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+	for (int i = 0; i <= RESIDENT_PROBE; i++)
 		if (d->workers[i].pid != 0)
 			return true;
-	return d->probe_pid != 0;
+	return false;
 }
 
+/* Those behind the first so many workers; with 0, the probe too. */
 static void
-end_processes(ResidentDatabase *d, int from)
+end_processes(ResidentDatabase *d, int first)
 {
-	for (int i = from; i < CADENCE_WORKERS_MAX; i++)
-		if (d->workers[i].pid != 0)
+	for (int i = first; i <= RESIDENT_PROBE; i++)
+		if (d->workers[i].pid != 0 && (i < RESIDENT_PROBE || first == 0))
 			kill(d->workers[i].pid, SIGTERM);
-	if (from == 0 && d->probe_pid != 0)
-		kill(d->probe_pid, SIGTERM);
 }
 
 /*
@@ -251,7 +226,9 @@ add_database(const char *name)
 
 		if (d->used || has_process(d))
 			continue;
-		init_database(d);
+		memset(d, 0, sizeof(*d));
+		for (int k = 0; k <= RESIDENT_PROBE; k++)
+			pg_atomic_init_u32(&d->workers[k].woken, 0);
 		d->used = true;
 		strlcpy(d->name, name, NAMEDATALEN);
 		return d;
@@ -278,8 +255,6 @@ registry_sync(List *names, int nworkers)
 		if (!d->used)
 			continue;
 		d->used = is_listed(names, d->name);
-		if (!d->used)
-			end_start(d);
 		end_processes(d, d->used ? nworkers : 0);
 	}
 	foreach (cell, names)
@@ -294,88 +269,68 @@ registry_sync(List *names, int nworkers)
 	unlock_registry();
 }
 
-/*
- * A probe is about to be started; returns the number by which it, and those
- * that it starts, will be recognised.
- */
-uint32
+/* A probe is about to be started in the database that its name leads to. */
+void
 registry_begin(int entry, Oid database)
 {
-	ResidentDatabase *d = &registry->databases[entry];
-	uint32 launch;
-
 	lock_registry();
-	launch = ++d->launch;
-	d->database = database;
-	d->starting = true;
-	d->hurry = false;
+	registry->databases[entry].database = database;
+	registry->databases[entry].hurry = false;
 	unlock_registry();
-	return launch;
 }
 
 /* It could not be started. */
 void
 registry_refuse(int entry, const char *problem)
 {
-	ResidentDatabase *d = &registry->databases[entry];
-
 	lock_registry();
-	end_start(d);
-	set_problem(d, RESIDENT_PROBE, true, problem);
+	set_problem(&registry->databases[entry], true, problem);
 	unlock_registry();
 }
 
 /* ---- the side of a probe or a worker -------------------------------------------- */
 
+static bool
+has_served(void)
+{
+	return mine->activity != RESIDENT_STARTING;
+}
+
 /* On every way out, also the server's own. */
 static void
 detach(int code, Datum arg)
 {
-	bool has_served = mine != NULL && mine->activity != RESIDENT_STARTING;
-
 	lock_registry();
-	if (mine == NULL)
-		my_database->probe_pid = 0;
-	else
-	{
-		/* what it was asked for while it ended is its successor's */
-		if (pg_atomic_exchange_u32(&mine->woken, 0) != 0)
-			my_database->hurry = true;
-		mine->pid = mine->in_flight = mine->waiting = 0;
-		my_database->starting = false;
-		my_database->ended_at = GetCurrentTimestamp();
-	}
+	mine->pid = mine->in_flight = mine->waiting = 0;
+	my_database->ended_at = GetCurrentTimestamp();
 	if (!said_why && !my_database->paused)
-		set_problem(my_database, my_number, false,
-					has_served ? "its process was ended; the server's log says why"
-							   : "it could not connect; the server's log says why");
+		set_problem(my_database, !has_served(),
+					has_served() ? "its process was ended; the server's log says why"
+								 : "it could not connect; the server's log says why");
 	wake_supervisor();
 	unlock_registry();
-	ConditionVariableBroadcast(&registry->ending);
 }
 
 /*
  * Enters this process into its place, as a worker or a probe; false when it is
- * not wanted any more.
+ * not wanted, any more or a second time.
  */
 bool
-registry_attach(int entry, uint32 launch, int number)
+registry_attach(const char *name, Oid database, int number)
 {
-	ResidentDatabase *d = &registry->databases[entry];
-	int *pid = number == RESIDENT_PROBE ? &d->probe_pid : &d->workers[number].pid;
+	ResidentDatabase *d;
 	bool wanted;
 
 	lock_registry();
-	wanted = d->used && d->launch == launch && *pid == 0;
+	d = find_by_name(name);
+	wanted = d != NULL && d->database == database && !d->paused &&
+			 (number == RESIDENT_PROBE || number < d->nworkers) && d->workers[number].pid == 0;
 	if (wanted)
 	{
-		*pid = MyProcPid;
 		my_database = d;
 		my_number = number;
-	}
-	if (wanted && number != RESIDENT_PROBE)
-	{
 		mine = &d->workers[number];
+		mine->pid = MyProcPid;
 		mine->activity = RESIDENT_STARTING;
 		mine->started_at = mine->seen_at = GetCurrentTimestamp();
 		mine->wake_at = 0;
@@ -393,26 +348,17 @@ registry_number(void)
 	return my_number;
 }
 
-/* How many workers its database shall have. */
-int
-registry_workers(void)
+/* Of this probe or worker; what others write there is read without the lock. */
+const ResidentDatabase *
+registry_database(void)
 {
-	return my_database->nworkers;
+	return my_database;
 }
 
-/* Whether a probe has to start a worker. */
-bool
-registry_is_missing(int number)
-{
-	return number < my_database->nworkers && my_database->workers[number].pid == 0;
-}
-
-/* This worker has got over what had ended the one before it. */
+/* Nobody is missing who was ended by it. */
 static void
 forget_problem(void)
 {
-	if (my_database->problem[0] == '\0' || my_database->culprit != my_number)
-		return;
 	lock_registry();
 	my_database->problem[0] = '\0';
 	wake_supervisor();
@@ -423,15 +369,14 @@ forget_problem(void)
 void
 registry_ended(const char *problem)
 {
-	bool has_served = mine != NULL && mine->activity != RESIDENT_STARTING;
-
-	lock_registry();
 	said_why = true;
-	if (problem != NULL)
-		set_problem(my_database, my_number, !has_served, problem);
-	unlock_registry();
-	if (problem == NULL && has_served)
+	if (problem == NULL && has_served())
 		forget_problem();
+	if (problem == NULL)
+		return;
+	lock_registry();
+	set_problem(my_database, !has_served(), problem);
+	unlock_registry();
 }
 
 /* What a worker does until it goes round its loop again. */
@@ -443,7 +388,9 @@ registry_working(ResidentActivity activity, TimestampTz wake_at, int in_flight, 
 	mine->in_flight = in_flight;
 	mine->waiting = waiting;
 	mine->activity = activity;
-	if (mine->seen_at - mine->started_at > RESIDENT_SETTLED_US)
+	if (my_database->problem[0] != '\0' &&
+		registry_first_missing(my_database) == my_database->nworkers &&
+		mine->seen_at - my_database->ended_at > RESIDENT_SETTLED_US)
 		forget_problem();
 }
 
@@ -513,38 +460,37 @@ registry_state(const ResidentDatabase *d)
 		return activities[d->workers[0].activity];
 	if (d->problem[0] != '\0')
 		return d->is_refusal ? "waiting" : "failed";
-	return d->starting ? "starting" : "stopped";
+	return "starting";
 }
 
 /* Why a worker that shall run does not; empty when there is no such reason. */
 const char *
 registry_problem(const ResidentDatabase *d)
 {
-	const ResidentWorker *culprit = &d->workers[d->culprit];
-
-	return culprit->pid != 0 && culprit->activity != RESIDENT_STARTING ? "" : d->problem;
+	for (int i = 0; i < d->nworkers; i++)
+		if (d->workers[i].pid == 0 || d->workers[i].activity == RESIDENT_STARTING)
+			return d->problem;
+	return "";
 }
 
 /*
  * Something has changed for the workers of a database. One of them looks at
- * once, the first that runs. Where number 0 is missing, a start is tried again.
+ * once, the first that runs. Where number 0 is missing, it is tried again soon.
  */
 void
 registry_wake(Oid database)
 {
-	int first;
-
 	if (registry == NULL)
 		return;
 	LWLockAcquire(registry->lock, LW_SHARED);
 	for (int i = 0; i < CADENCE_DATABASES_MAX; i++)
 	{
 		ResidentDatabase *d = &registry->databases[i];
+		int first = 0;
 
-		/* without an OID, it may not have existed until now */
-		if (!d->used || (d->database != database && d->database != InvalidOid))
+		if (!d->used || d->database != database)
 			continue;
-		for (first = 0; first < CADENCE_WORKERS_MAX - 1 && d->workers[first].pid == 0;)
+		while (first < CADENCE_WORKERS_MAX - 1 && d->workers[first].pid == 0)
 			first++;
 		wake_worker(&d->workers[first]);
 		if (d->workers[0].pid == 0 && !d->hurry)
@@ -582,18 +528,17 @@ registry_pause(const char *name, int timeout_ms)
 	{
 		d->paused = true;
 		d->problem[0] = '\0';
-		end_start(d);
 		end_processes(d, 0);
 	}
 	unlock_registry();
 
-	ConditionVariablePrepareToSleep(&registry->ending);
 	while (!is_gone(name) && GetCurrentTimestamp() < until)
-		(void) ConditionVariableTimedSleep(
-			&registry->ending,
-			Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), 1),
-			PG_WAIT_EXTENSION);
-	ConditionVariableCancelSleep();
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ENDING_POLL_MS,
+						 PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 	return is_gone(name);
 }
 
@@ -612,7 +557,6 @@ registry_resume(const char *name)
 		d->paused = false;
 		/* its name may lead to another database now */
 		d->database = InvalidOid;
-		d->hurry = true;
 		wake_supervisor();
 	}
 	unlock_registry();

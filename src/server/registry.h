@@ -46,33 +46,24 @@ typedef struct ResidentWorker
 	pg_atomic_uint32 woken; /* a commit wants it to look */
 } ResidentWorker;
 
-/* The number of a probe, where a worker's could be. */
-#define RESIDENT_PROBE (-1)
+/* The place of a probe, behind those of the workers. */
+#define RESIDENT_PROBE CADENCE_WORKERS_MAX
 
 typedef struct ResidentDatabase
 {
 	bool used;
 	char name[NAMEDATALEN];
-	Oid database;
+	Oid database; /* invalid: its name may lead to another one now */
 	int nworkers; /* that it shall have */
 	bool paused;  /* until somebody resumes it */
+	bool hurry;	  /* a commit would have woken number 0, which is missing */
 
-	/* a start of its workers */
-	uint32 launch; /* a process that comes too late is told by this number */
-	bool starting; /* until all are there, or one has ended */
-	int probe_pid; /* 0: none */
-	bool hurry;	   /* something has changed: try again now */
-
-	/*
-	 * What has gone wrong and is not known to be over: a worker that lives for a
-	 * while has got over what ended the one before it.
-	 */
+	/* what has gone wrong, until all of its workers have lived for a while */
 	char problem[CADENCE_PROBLEM_MAX];
-	int culprit;	 /* number of the worker that met it, or was not started */
-	bool is_refusal; /* it could not begin, rather than failed at its work */
-	TimestampTz ended_at;
+	bool is_refusal;	  /* a worker could not begin, rather than failed at its work */
+	TimestampTz ended_at; /* the last process that has */
 
-	ResidentWorker workers[CADENCE_WORKERS_MAX]; /* number 0 is the one that commits wake */
+	ResidentWorker workers[CADENCE_WORKERS_MAX + 1]; /* number 0 is the one that commits wake */
 } ResidentDatabase;
 
 extern void cadence_registry_install(void);
@@ -82,14 +73,13 @@ extern bool cadence_registry_exists(void);
 extern void registry_attach_supervisor(void);
 extern void registry_sync(List *names, int nworkers);
 extern int registry_first_missing(const ResidentDatabase *database);
-extern uint32 registry_begin(int entry, Oid database);
+extern void registry_begin(int entry, Oid database);
 extern void registry_refuse(int entry, const char *problem);
 
 /* the side of a probe or a worker */
-extern bool registry_attach(int entry, uint32 launch, int number);
+extern bool registry_attach(const char *name, Oid database, int number);
 extern int registry_number(void);
-extern int registry_workers(void);
-extern bool registry_is_missing(int number);
+extern const ResidentDatabase *registry_database(void);
 extern void registry_ended(const char *problem);
 extern void registry_working(ResidentActivity activity, TimestampTz wake_at, int in_flight,
 							 int waiting);

@@ -7,10 +7,10 @@
  * now counts. In between it sleeps. A wake-up can be lost, so it looks once a
  * minute whatever happens.
  *
- * A look at a time that was known before goes on where the last one ended. All
- * others begin at the very start of what is due, since what a commit has made
- * due may lie anywhere; where that costs much (dead entries that an old snapshot
- * keeps), they are put off for a moment, never left out.
+ * What a commit has made due may lie anywhere: a look that it asks for begins at
+ * the very start, and comes after a pause where those cost much (dead entries
+ * that an old snapshot keeps). A look at a time that was known before goes on
+ * where the last one ended.
  *
  * It logs what it did at most once a minute, and nothing when it did nothing.
  */
@@ -25,22 +25,22 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
-#include "server/peers.h"
 #include "server/registry.h"
 #include "server/resident.h"
 
 #define LOOK_US (60 * USECS_PER_SEC)
 #define LOG_US (60 * USECS_PER_SEC)
 
-/* Runs that were due and held by somebody else are looked at again after this time. */
-#define HELD_US USECS_PER_SEC
+/*
+ * Runs that were due and held by somebody else are looked at again after this
+ * time; so is what falls due while a look can not come to its end.
+ */
+#define AGAIN_US USECS_PER_SEC
 
-/* After a look that has found nothing, commits are granted the next one after this time. */
-#define IDLE_LOOK_US (10 * INT64CONST(1000))
-
-/* Looks from the start take one part in so many of the worker's time, but come within a second. */
-#define FULL_LOOK_SHARE 20
-#define FULL_LOOK_MOST_US USECS_PER_SEC
+/* Commits are granted a look for one part in so many of the worker's time, within these limits. */
+#define WOKEN_LOOK_SHARE 20
+#define WOKEN_LOOK_LEAST_US (10 * INT64CONST(1000))
+#define WOKEN_LOOK_MOST_US USECS_PER_SEC
 
 /* How often old log rows go: when there are more of them, and otherwise. */
 #define PRUNE_MORE_US USECS_PER_SEC
@@ -58,11 +58,10 @@ typedef struct Service
 	int batch_size;
 	TimestampTz now;
 	TimestampTz next_look;
-	bool full; /* that look is to begin at the start */
+	bool woken;				/* to look before that, from the start */
+	TimestampTz not_before; /* such a look */
 	TimestampTz look_began_at;
-	TimestampTz full_began_at; /* the last such look */
-	TimestampTz full_not_before;
-	TimestampTz not_before; /* a look that a commit asks for */
+	TimestampTz full_look_began_at; /* the last that began at the start */
 	TimestampTz next_prune;
 	TimestampTz next_abandoned;
 	TimestampTz retry_abandoned; /* the last time was in vain */
@@ -127,8 +126,8 @@ create_claims(Service *s)
 static void
 look_at_once(Service *s)
 {
-	s->next_look = s->now;
-	s->full = true;
+	s->woken = true;
+	s->not_before = s->now;
 }
 
 static void
@@ -151,8 +150,7 @@ read_clock(Service *s)
 	if (!went_back)
 		return;
 	look_at_once(s);
-	s->not_before = s->next_abandoned = s->full_not_before = s->now;
-	s->full_began_at = Min(s->full_began_at, s->now);
+	s->next_look = s->next_abandoned = s->now;
 	s->next_prune = s->now + PRUNE_US;
 	s->pipeline.summary->started_at = Min(s->pipeline.summary->started_at, s->now);
 }
@@ -163,9 +161,9 @@ read_clock(Service *s)
 static int
 share_of_in_flight(const Service *s)
 {
-	if (peers_are_barred(&s->pipeline))
+	if (pipeline_has_limits(&s->pipeline))
 		return cadence_max_in_flight;
-	return Max(cadence_max_in_flight / registry_workers(), 1);
+	return Max(cadence_max_in_flight / registry_database()->nworkers, 1);
 }
 
 /* Number 0 does; the others leave it alone where a server has limits of its own. */
@@ -180,35 +178,28 @@ has_a_part(Service *s)
 	claiming_check_sending(p->tables);
 	cadence_providers_refresh(p->providers);
 	cadence_xact_commit();
-	return !peers_are_barred(p);
+	return !pipeline_has_limits(p);
 }
 
-/*
- * From here on, what is due by now counts. A way through all of it that has not
- * come to its end goes on, but when something may have come before it.
- */
+/* From here on, what is due by now counts. */
 static void
 begin_look(Service *s)
 {
 	int share = share_of_in_flight(s);
-	bool full;
+	bool full = (s->woken && s->now >= s->not_before) || s->now - s->full_look_began_at >= LOOK_US;
 
 	if (share != s->pipeline.sender.max_in_flight)
 		sender_resize(&s->pipeline.sender, share);
-	s->full = s->full || s->now - s->full_began_at >= LOOK_US;
-	full = s->full && s->now >= s->full_not_before;
 	claiming_restart(&s->pipeline.claiming, s->now, full);
 	s->pipeline.recording.next_due = DT_NOEND;
 	s->look_began_at = s->now;
 	s->next_look = Min(s->now + LOOK_US, s->retry_abandoned);
 	if (full)
 	{
-		s->full = false;
-		s->full_began_at = s->now;
-		s->full_not_before = s->now + FULL_LOOK_MOST_US;
+		s->full_look_began_at = s->now;
+		s->woken = false;
+		s->not_before = s->now + AGAIN_US;
 	}
-	else if (s->full)
-		s->next_look = Min(s->next_look, s->full_not_before);
 }
 
 /* A look has come to its end: when is the next one? */
@@ -216,19 +207,22 @@ static void
 end_look(Service *s)
 {
 	const Claiming *c = &s->pipeline.claiming;
-	int64 cost = Max(s->now - s->look_began_at, 0);
+	int64 pause = Max(s->now - s->look_began_at, 0) * WOKEN_LOOK_SHARE;
 
-	if (s->full_began_at == s->look_began_at)
-		s->full_not_before =
-			s->now + (c->found > 0 ? 0 : Max(cost, Min(cost * FULL_LOOK_SHARE, FULL_LOOK_MOST_US)));
-	if (c->next_due <= s->look_began_at)
+	if (s->full_look_began_at == s->look_began_at)
 	{
-		s->next_look = Min(s->next_look, s->now + HELD_US);
-		s->full = true;
+		s->not_before = s->now;
+		if (c->found == 0)
+			s->not_before += Min(Max(pause, WOKEN_LOOK_LEAST_US), WOKEN_LOOK_MOST_US);
 	}
-	else
+	if (c->next_due > s->look_began_at)
 		s->next_look = Min(s->next_look, c->next_due);
-	s->not_before = s->now + (c->found > 0 ? 0 : IDLE_LOOK_US);
+	else
+	{
+		/* held by somebody else, and to be met again */
+		s->next_look = Min(s->next_look, s->now + AGAIN_US);
+		s->full_look_began_at = 0;
+	}
 }
 
 /* After a turn. */
@@ -238,7 +232,7 @@ plan_next_look(Service *s, bool was_looking)
 	s->next_look = Min(s->next_look, s->pipeline.recording.next_due);
 	if (!claiming_has_ended(&s->pipeline.claiming))
 		/* a blocked provider may keep it from its end: what falls due to others is looked for */
-		s->next_look = Min(s->next_look, s->look_began_at + HELD_US);
+		s->next_look = Min(s->next_look, s->look_began_at + AGAIN_US);
 	else if (was_looking)
 		end_look(s);
 }
@@ -246,7 +240,7 @@ plan_next_look(Service *s, bool was_looking)
 static void
 release_abandoned(Pipeline *p)
 {
-	claiming_release_abandoned(&p->claiming, GetCurrentTimestamp());
+	claiming_release_abandoned(&p->claiming, p->now);
 }
 
 static void
@@ -260,27 +254,23 @@ seek_abandoned(Service *s)
 }
 
 static void
-heed_commits(Service *s)
-{
-	if (!registry_was_woken())
-		return;
-	s->full = true;
-	s->next_look = Min(s->next_look, Max(s->not_before, s->now));
-}
-
-static void
 look_if_due(Service *s)
 {
 	if (s->disabled)
 		return;
-	heed_commits(s);
-	if (s->now < s->next_look)
+	s->woken = registry_was_woken() || s->woken;
+	if (s->now < s->next_look && (!s->woken || s->now < s->not_before))
 		return;
-	seek_abandoned(s);
 	if (has_a_part(s))
+	{
+		seek_abandoned(s);
 		begin_look(s);
+	}
 	else
+	{
+		s->woken = false;
 		s->next_look = s->now + LOOK_US;
+	}
 }
 
 /* What waits is given back by the sender, which asks before each start. */
@@ -303,6 +293,8 @@ ms_to_wait(const Service *s)
 	const Pipeline *p = &s->pipeline;
 	TimestampTz until = s->disabled ? s->now + LOOK_US : s->next_look;
 
+	if (s->woken && !s->disabled)
+		until = Min(until, s->not_before);
 	if (cadence_summary_total(p->summary) > 0)
 		until = Min(until, p->summary->started_at + LOG_US);
 	until = Min(until, s->next_prune);
@@ -347,7 +339,8 @@ turn(Service *s)
 	if (p->recording.live < live)
 		registry_executed();
 	/* more than a batch is enough for others, too */
-	if (was_looking && p->claiming.found >= s->batch_size && !claiming_has_ended(&p->claiming))
+	if (registry_number() == 0 && was_looking && p->claiming.found >= s->batch_size &&
+		!claiming_has_ended(&p->claiming))
 		registry_wake_peers();
 	plan_next_look(s, was_looking);
 }
@@ -364,8 +357,6 @@ serve(Service *s)
 		follow_switch(s);
 		look_if_due(s);
 		turn(s);
-		if (!s->disabled)
-			heed_commits(s);
 		log_period(s);
 		prune(s);
 		wait_for_something(s);

@@ -85,8 +85,8 @@ cadence_wake(PG_FUNCTION_ARGS)
 
 /*
  * cadence_wake_worker() -> void: when this transaction commits, this database's
- * resident worker looks, which makes sure of the extension, and where there is
- * none it is tried again. The extension's script ends with it.
+ * resident worker looks, which makes sure of the extension. The extension's
+ * script ends with it.
  */
 Datum
 cadence_wake_worker(PG_FUNCTION_ARGS)

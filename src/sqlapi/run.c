@@ -94,7 +94,7 @@ static Launch *
 start_execution(const CadenceTables *tables, const char *trigger)
 {
 	/* The callback on the segment may run after the portal's memory is gone. */
-	Launch *launch = launch_create(TopTransactionContext, 1);
+	Launch *launch = launch_create(TopTransactionContext);
 
 	if (launch == NULL)
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -104,25 +104,31 @@ start_execution(const CadenceTables *tables, const char *trigger)
 	launch->shared->schema = tables->schema;
 	launch->shared->owner = tables->owner;
 	strlcpy(launch->shared->trigger, trigger, CADENCE_TRIGGER_MAX);
-	if (!launch_start(launch))
+	if (!launch_start(launch, 0))
 		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						errmsg("no background worker slot is free for the execution"),
 						errhint("Raise max_worker_processes, or run fewer executions at once.")));
 	return launch;
 }
 
+/* The execution's processes. */
+static List *
+worker_pids(Launch *launch)
+{
+	List *pids = NIL;
+
+	for (int i = 0; i < CADENCE_WORKERS_MAX; i++)
+		if (launch->shared->pids[i] != 0)
+			pids = list_append_unique_int(pids, launch->shared->pids[i]);
+	return pids;
+}
+
 /* Whether a process of the execution waits, directly or through others, for this session. */
 static bool
 execution_waits_for_us(Launch *launch)
 {
-	List *waiting = NIL;
-	pid_t pid;
+	List *waiting = worker_pids(launch);
 
-	if (GetBackgroundWorkerPid(launch->workers[0].handle, &pid) == BGWH_STARTED)
-		waiting = lappend_int(waiting, pid);
-	for (int i = 0; i < launch->shared->npeers; i++)
-		if (launch->shared->peer_pids[i] != 0)
-			waiting = list_append_unique_int(waiting, launch->shared->peer_pids[i]);
 	for (int i = 0; i < list_length(waiting); i++)
 	{
 		Datum pids = DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(list_nth_int(waiting, i)));
@@ -250,7 +256,8 @@ cadence_run(PG_FUNCTION_ARGS)
 		Launch *launch = start_execution(tables, trigger);
 
 		summary = wait_for_summary(launch);
-		launch_end(launch);
+		launch_wait(launch);
+		dsm_detach(launch->segment);
 	}
 	PG_FINALLY();
 	{

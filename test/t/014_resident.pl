@@ -405,6 +405,34 @@ subtest 'two databases at once' => sub {
 	sent_within($provider, 8, time(), $SOON, 'which sends what is due');
 };
 
+# More workers by the setting, soon after the first has begun: each of them takes its part.
+subtest 'a burst is shared by all workers' => sub {
+	begin_again();
+	my $first = resident_pid($node);
+	sql($node, "SELECT pg_terminate_backend($first)");
+	wait_for_resident($node, 'postgres', $SOON, $first) or die 'the worker does not come back';
+
+	my $offset = -s $node->logfile;
+	set_server($node, 'cadence_runner.batch_size', 10);
+	set_server($node, 'cadence_runner.workers', 2);
+	ok($node->poll_query_until('postgres', "SELECT workers = 2 FROM ($STATUS) AS s"), 'there are two');
+	is_deeply([ problem_lines($node, 'postgres', $offset) ], [], 'and nothing to complain of');
+	is(status($node)->{problem}, undef, 'in the status neither');
+
+	sql($node, 'CREATE TABLE claims (pid int);
+		CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO claims VALUES (pg_backend_pid()); RETURN NULL; END $$;
+		CREATE TRIGGER note AFTER UPDATE ON lead_cadence_runs FOR EACH ROW
+		WHEN (NEW.claim_id IS NOT NULL) EXECUTE FUNCTION note()');
+	sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('slow/100') . "', DROP max_in_flight)");
+	sql($node, enrol_at('slow', 400));
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 400 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'"),
+		'all is sent');
+	is($provider->count, 400, 'once');
+	is(sql($node, 'SELECT count(DISTINCT pid) FROM claims'), 2, 'by both of them');
+	sql($node, 'DROP TRIGGER note ON lead_cadence_runs; DROP TABLE claims; DROP FUNCTION note()');
+};
+
 unlike(log_since($node), qr/PANIC|terminated by signal|TRAP|FATAL:  (?!terminating|the database system)/,
 	'nothing crashed');
 
