@@ -11,17 +11,19 @@ DATA       = cadence_runner--1.0.sql
 MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
+# What reads answers, which only the transport does.
+ANSWER_SRC = src/rules/answer_reader.c src/rules/answer_json.c
+
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_DIRS = base schema provider claim resolve record engine server sqlapi
 CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
-            src/rules/template.c src/rules/text.c src/rules/transition.c \
-            src/rules/webhook.c
+            $(filter-out $(ANSWER_SRC),$(wildcard src/rules/*.c))
 OBJS      = $(CORE_SRC:.c=.o)
 SHLIB_LINK = -ljansson
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_SRC = $(wildcard src/transport/*.c) src/rules/outcome.c
+DISPATCH_SRC = $(wildcard src/transport/*.c) $(ANSWER_SRC)
 DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
@@ -48,10 +50,11 @@ soak:
 
 # The script is kept in parts, in the order of their names; the whole is committed, too.
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
+PROTOCOLS = $(sort $(filter-out protocols/schema.json,$(wildcard protocols/*.json)))
 sql:
-	cat $(SQL_PARTS) > $(DATA)
+	{ cat $(SQL_PARTS); sql/protocols.sh $(PROTOCOLS); } > $(DATA)
 sql-check:
-	cat $(SQL_PARTS) | diff $(DATA) -
+	{ cat $(SQL_PARTS); sql/protocols.sh $(PROTOCOLS); } | diff $(DATA) -
 includes-check:
 	test/includes.sh
 
@@ -71,7 +74,7 @@ include $(PGXS)
 all: $(DISPATCH_LIB)
 
 $(DISPATCH_LIB): $(DISPATCH_OBJ)
-	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ -lcurl
+	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ -lcurl -ljansson
 
 install: install-dispatch
 install-dispatch: $(DISPATCH_LIB) installdirs

@@ -59,6 +59,72 @@ CREATE FOREIGN DATA WRAPPER cadence_provider VALIDATOR @extschema@.cadence_provi
 COMMENT ON FOREIGN DATA WRAPPER cadence_provider IS
 'where cadence_runner sends messages: one server per provider, secrets in its user mappings';
 
+
+--
+-- Protocols: how providers' APIs are spoken
+--
+
+CREATE TABLE @extschema@.cadence_protocols (
+    name text PRIMARY KEY,
+    definition jsonb NOT NULL,
+    built_in boolean NOT NULL DEFAULT false
+);
+
+COMMENT ON TABLE @extschema@.cadence_protocols IS
+'how providers'' APIs are spoken: a row for each, those that come with cadence_runner and those of cadence_protocol_define()';
+COMMENT ON COLUMN @extschema@.cadence_protocols.name IS 'what a server names in its option protocol';
+COMMENT ON COLUMN @extschema@.cadence_protocols.definition IS 'requests and answers as data: see docs/protocols.md';
+COMMENT ON COLUMN @extschema@.cadence_protocols.built_in IS 'it comes with the extension and can not be changed';
+
+GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.cadence_protocols'::pg_catalog.regclass, 'WHERE NOT built_in');
+
+CREATE FUNCTION @extschema@.cadence_protocols_guard() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_protocols_guard() IS
+'trigger of cadence_protocols: refuses definitions with problems, and changes that leave servers without a protocol';
+
+CREATE TRIGGER cadence_protocols_guard BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.cadence_protocols
+FOR EACH ROW EXECUTE FUNCTION @extschema@.cadence_protocols_guard();
+CREATE TRIGGER cadence_protocols_truncate BEFORE TRUNCATE ON @extschema@.cadence_protocols
+FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.cadence_protocols_guard();
+
+CREATE FUNCTION @extschema@.cadence_protocol_check(definition jsonb, OUT path text, OUT problem text) RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_protocol_check(jsonb) IS
+'what is wrong with a protocol''s definition, each with a JSON pointer to where it is; no row: it can be used';
+
+CREATE FUNCTION @extschema@.cadence_protocol_define(name text, definition jsonb) RETURNS void
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    INSERT INTO @extschema@.cadence_protocols AS p (name, definition)
+    VALUES (cadence_protocol_define.name, cadence_protocol_define.definition)
+    ON CONFLICT (name) DO UPDATE SET definition = excluded.definition;
+END;
+
+COMMENT ON FUNCTION @extschema@.cadence_protocol_define(text, jsonb) IS
+'makes a protocol, or replaces one of yours; servers that use it follow at once. All that is wrong with the definition is one error';
+
+--
+-- Senders
+--
+
+CREATE FUNCTION @extschema@.cadence_provider_pause(server text, motivo text DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_provider_pause(text, text) IS
+'lets nothing leave by this server until cadence_provider_resume(); what is due to it waits, and uses no attempt';
+
+CREATE FUNCTION @extschema@.cadence_provider_resume(server text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_provider_resume(text) IS
+'lets messages leave by this server again, whether it was paused by hand or stopped by its own failures';
 --
 -- Tables
 --
@@ -111,6 +177,10 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('message_templates', 'nome', 'text', 'text', NULL, false, NULL),
         ('message_templates', 'conteudo', 'text', 'text', NULL, true, NULL),
         ('message_templates', 'descricao', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'assunto', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'html', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'midia', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('message_templates', 'whatsapp', 'jsonb', 'jsonb', NULL, false, NULL),
         ('message_templates', 'ativo', 'bool', 'boolean', 'true', true, NULL),
         ('message_templates', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('message_templates', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
@@ -164,6 +234,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_empresas', 'empresa', 'text', 'text', NULL, true, NULL),
         ('cadence_empresas', 'nome', 'text', 'text', NULL, false, NULL),
         ('cadence_empresas', 'fuso_horario', 'text', 'text', '''America/Sao_Paulo''', true, NULL),
+        ('cadence_empresas', 'pais', 'text', 'text', '''BR''', true, NULL),
 
         ('cadence_runner_logs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_runner_logs', 'executed_at', 'time', 'timestamptz', 'now()', true, NULL),
@@ -179,6 +250,20 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_claims', 'claim_id', 'uuid', 'uuid', NULL, true, NULL),
         ('cadence_claims', 'lease_end', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_claims', 'claimed_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_claims', 'permits', 'jsonb', 'jsonb', NULL, false, NULL),
+
+        -- what all executions know of a sender: what it has been given to do, and whether it is shut
+        ('cadence_provider_state', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_provider_state', 'next_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'last_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'used', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'first_used_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'open_since', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'open_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'open_reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'openings', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'paused_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'pause_reason', 'text', 'text', NULL, false, NULL),
 
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
@@ -213,6 +298,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_empresas', 'PRIMARY KEY (empresa)'),
         ('cadence_runner_logs', 'PRIMARY KEY (id)'),
         ('cadence_claims', 'PRIMARY KEY (claim_id)'),
+        ('cadence_provider_state', 'PRIMARY KEY (server)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -386,6 +472,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already? Our own table has a unique index for that
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
+        -- has this person written to us lately? What we send is not in it
+        ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE direcao = ''INBOUND''', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
@@ -816,3 +904,1933 @@ $$;
 --
 
 SELECT @extschema@.cadence_wake_worker();
+
+--
+-- The protocols that come with cadence_runner: protocols/*.json
+--
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('brevo', $protocol$
+{
+  "note": "Brevo's transactional e-mail. The key goes into the body, headers.idempotencyKey, and is remembered for 30 minutes; a request with a known one is answered with duplicate_parameter.",
+  "sources": [
+    "https://developers.brevo.com/docs/send-a-transactional-email.md",
+    "https://developers.brevo.com/docs/how-it-works",
+    "https://developers.brevo.com/docs/heterogenous-versions-batch-emails",
+    "https://developers.brevo.com/changelog/email-api-now-supports-idempotency"
+  ],
+  "channels": ["EMAIL"],
+  "options": {
+    "url": {"default": "https://api.brevo.com", "help": "where Brevo is"},
+    "from": {"required": true, "help": "the sender's address alone; its name goes into from_name"},
+    "from_name": {"help": "the sender's name"},
+    "reply_to": {"help": "where answers go"}
+  },
+  "secrets": {
+    "api_key": {"required": true, "help": "API key, xkeysib-…; not the SMTP key"},
+    "webhook_secret": {"use": "receive", "help": "the secret that proves that a webhook is the provider's"}
+  },
+  "address": "{{as_stored}}",
+  "operations": {
+    "email": {
+      "url": "{{option.url}}/v3/smtp/email",
+      "headers": {"api-key": "{{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "sender": {"email": "{{option.from}}", "name": "{{option.from_name}}"},
+        "to": [{"email": "{{recipient}}"}],
+        "replyTo": {"email": "{{option.reply_to}}"},
+        "subject": "{{subject}}",
+        "textContent": "{{message}}",
+        "htmlContent": "{{html}}",
+        "headers": {
+          "List-Unsubscribe": "<{{unsubscribe_url}}>",
+          "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
+        }
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"]},
+    "id": ["/messageId"],
+    "code": ["/code"],
+    "error": ["/message"],
+    "wait": ["header:Retry-After", "header:x-sib-ratelimit-reset"]
+  },
+  "classes": [
+    {
+      "code": ["duplicate_parameter", "duplicate_request"],
+      "class": "duplicate",
+      "note": "the key is known: an earlier attempt was accepted"
+    },
+    {
+      "code": [
+        "unauthorized", "permission_denied", "reseller_permission_denied", "not_enough_credits",
+        "account_under_validation"
+      ],
+      "class": "stopped"
+    },
+    {"status": [401, 402, 403], "class": "stopped"},
+    {
+      "status": 400,
+      "text": ["sender is not valid", "sender you used", "Sending has been rejected"],
+      "class": "stopped",
+      "note": "the sender is not one that was validated"
+    },
+    {
+      "status": 400,
+      "text": ["email is not valid in to", "email is missing in to"],
+      "class": "dead_address"
+    },
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "json:/headers/idempotencyKey", "valid_for": "30min", "conflict": "sent"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('d360', $protocol$
+{
+  "note": "The Cloud API through 360dialog: Meta's bodies and error codes, another key and no number in the address. 360dialog's own errors have a text under /meta and no code.",
+  "sources": [
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/document-messages",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages/",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/audio-messages.md",
+    "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
+    "https://docs.360dialog.com/partner/integration/cloud-waba-integration",
+    "https://docs.360dialog.com/partner/get-started/quickstarts/send-a-message",
+    "https://docs.360dialog.com/docs/support/api-error-message-list.md"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {
+    "url": {"default": "https://waba-v2.360dialog.io", "help": "where 360dialog's messaging API is"}
+  },
+  "secrets": {
+    "api_key": {
+      "required": true,
+      "help": "the channel's API key, from the 360dialog hub; there is one per number"
+    }
+  },
+  "address": "{{e164}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/messages",
+      "headers": {"D360-API-KEY": "{{secret.api_key}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "text",
+        "text": {"body": "{{message}}"}
+      }
+    },
+    "template": {
+      "url": "{{option.url}}/messages",
+      "headers": {"D360-API-KEY": "{{secret.api_key}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "template",
+        "template": {
+          "name": "{{template.name}}",
+          "language": {"code": "{{template.language}}"},
+          "components": "{{template.components}}"
+        }
+      }
+    },
+    "media.image": {
+      "url": "{{option.url}}/messages",
+      "headers": {"D360-API-KEY": "{{secret.api_key}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "image",
+        "image": {"link": "{{media.url}}", "caption": "{{media.caption}}"}
+      }
+    },
+    "media.audio": {
+      "url": "{{option.url}}/messages",
+      "headers": {"D360-API-KEY": "{{secret.api_key}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "audio",
+        "audio": {"link": "{{media.url}}"}
+      }
+    },
+    "media.video": {
+      "url": "{{option.url}}/messages",
+      "headers": {"D360-API-KEY": "{{secret.api_key}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "video",
+        "video": {"link": "{{media.url}}", "caption": "{{media.caption}}"}
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/messages",
+      "headers": {"D360-API-KEY": "{{secret.api_key}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "document",
+        "document": {"link": "{{media.url}}", "filename": "{{media.name}}", "caption": "{{media.caption}}"}
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"]},
+    "id": ["/messages/0/id"],
+    "code": ["/error/code", "/errors/0/code"],
+    "error": [
+      "/error/error_data/details", "/error/message", "/meta/developerMessage",
+      "/meta/developer_message"
+    ],
+    "wait": ["header:Retry-After"],
+    "state": ["/messages/0/message_status"]
+  },
+  "classes": [
+    {
+      "status": "2xx",
+      "pointer": "/messages/0/message_status",
+      "value": ["held_for_quality_assessment", "paused"],
+      "class": "held"
+    },
+    {
+      "code": 131056,
+      "class": "slow_down",
+      "wait": "6s",
+      "note": "too fast to one person: one message in six seconds"
+    },
+    {"code": [4, 80007, 130429], "class": "slow_down"},
+    {
+      "code": 131049,
+      "recipient": "+1",
+      "class": "refused",
+      "note": "no marketing to numbers of +1, at no time"
+    },
+    {
+      "code": 131049,
+      "class": "later",
+      "wait": "24h",
+      "note": "the person has had enough marketing for now"
+    },
+    {
+      "code": 130472,
+      "class": "later",
+      "wait": "24h",
+      "note": "the number is part of an experiment: only marketing templates meet it"
+    },
+    {
+      "code": 131026,
+      "times": 2,
+      "class": "dead_address",
+      "note": "also an old app or unaccepted terms, therefore not at once"
+    },
+    {"code": 131026, "class": "retry"},
+    {"code": 131050, "class": "opted_out", "note": "of marketing; other messages never get this code"},
+    {"code": 131047, "class": "window_closed"},
+    {"code": 134101, "class": "retry", "wait": "10min", "note": "the template is still being copied"},
+    {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
+    {"code": [132001, 132007, 132015, 132016], "class": "template_stopped"},
+    {
+      "code": [
+        33, 100, 130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055,
+        131062, 132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
+      ],
+      "class": "refused"
+    },
+    {
+      "code": 368,
+      "class": "stopped",
+      "wait": "24h",
+      "note": "blocked for a time for breaking a policy"
+    },
+    {
+      "code": [131048, 131064],
+      "class": "stopped",
+      "wait": "1h",
+      "note": "too many messages of this number were blocked or reported"
+    },
+    {
+      "code": 131063,
+      "class": "stopped",
+      "note": "marketing templates of this account go through the endpoint for marketing messages"
+    },
+    {
+      "code": [0, 3, 10, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
+      "class": "stopped"
+    },
+    {
+      "status": "4xx",
+      "text": ["has been disabled", "lack of payment", "endpoint is blocked"],
+      "class": "stopped"
+    },
+    {"status": "4xx", "text": "exceeded the", "class": "slow_down"},
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {
+      "status": "5xx",
+      "class": "uncertain",
+      "note": "an answer without an error code is not Meta's word that nothing was sent"
+    }
+  ],
+  "idempotency": {"key": "echo:/biz_opaque_callback_data"},
+  "limits": {"max_rate": 80}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('evolution', $protocol$
+{
+  "note": "Evolution API 2.x, WhatsApp Web through Baileys. Nearly every failure is a 400, also some after the message has left: a 400 is uncertain unless its text says that nothing was sent.",
+  "sources": [
+    "https://doc.evolution-api.com/v2/api-reference/message-controller/send-text",
+    "https://doc.evolution-api.com/v2/api-reference/message-controller/send-media",
+    "https://doc.evolution-api.com/v2/api-reference/message-controller/send-audio",
+    "https://github.com/EvolutionAPI/evolution-api",
+    "https://github.com/evolution-foundation/evolution-api/issues/978",
+    "https://github.com/evolution-foundation/evolution-api/issues/2111",
+    "https://github.com/evolution-foundation/evolution-api/issues/2229",
+    "https://github.com/evolution-foundation/evolution-api/issues/2583",
+    "https://github.com/WhiskeySockets/Baileys/issues/2441",
+    "https://github.com/tulir/whatsmeow/issues/1197"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {"instance": {"required": true, "help": "the instance's name at the gateway"}},
+  "secrets": {
+    "apikey": {"required": true, "help": "the instance's own key, better than the gateway's global one"}
+  },
+  "address": "{{digits}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/message/sendText/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {"number": "{{recipient}}", "text": "{{message}}"}
+    },
+    "media.image": {
+      "url": "{{option.url}}/message/sendMedia/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {
+        "number": "{{recipient}}",
+        "mediatype": "image",
+        "mimetype": "{{media.type}}",
+        "media": "{{media.url}}",
+        "fileName": "{{media.name}}",
+        "caption": "{{media.caption}}"
+      }
+    },
+    "media.audio": {
+      "url": "{{option.url}}/message/sendWhatsAppAudio/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {"number": "{{recipient}}", "audio": "{{media.url}}"}
+    },
+    "media.video": {
+      "url": "{{option.url}}/message/sendMedia/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {
+        "number": "{{recipient}}",
+        "mediatype": "video",
+        "mimetype": "{{media.type}}",
+        "media": "{{media.url}}",
+        "fileName": "{{media.name}}",
+        "caption": "{{media.caption}}"
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/message/sendMedia/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {
+        "number": "{{recipient}}",
+        "mediatype": "document",
+        "mimetype": "{{media.type}}",
+        "media": "{{media.url}}",
+        "fileName": "{{media.name}}",
+        "caption": "{{media.caption}}"
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200, 201]},
+    "id": ["/key/id"],
+    "error": ["/response/message/0", "/response/message", "/message", "/error"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "pointer": "/response/message",
+      "text": "Connection Closed",
+      "class": "stopped",
+      "note": "the instance has lost its session: read the QR code again"
+    },
+    {"status": ["4xx", "5xx"], "text": "Connection Closed", "class": "stopped"},
+    {"pointer": "/response/message/0/exists", "value": false, "class": "dead_address"},
+    {
+      "status": ["4xx", "5xx"],
+      "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
+      "class": "later",
+      "wait": "24h",
+      "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
+    },
+    {
+      "status": [400, 500],
+      "text": ["requires property", "reading 'textMessage'"],
+      "class": "stopped",
+      "note": "the gateway is of the other major version (evolution_v1), or its session is half gone: it is so for everybody"
+    },
+    {
+      "status": 400,
+      "text": ["media must be a url", "file name must be informed", "Text is required"],
+      "class": "refused"
+    },
+    {
+      "status": [401, 402, 403, 404],
+      "class": "stopped",
+      "note": "the key is wrong, or there is no such instance"
+    },
+    {"status": 429, "class": "slow_down"},
+    {
+      "status": 400,
+      "class": "uncertain",
+      "note": "nearly every failure is a 400 here, also one after the message has left"
+    },
+    {"status": 503, "class": "retry", "note": "a proxy's word that no gateway took the request"},
+    {
+      "status": "5xx",
+      "class": "uncertain",
+      "note": "502 and 504 are a proxy's: the message may have left"
+    }
+  ],
+  "idempotency": {"key": "none"},
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('evolution_v1', $protocol$
+{
+  "note": "Evolution API 1.x: as evolution, with the text and the file one level deeper in the request.",
+  "sources": [
+    "https://github.com/EvolutionAPI/evolution-api/tree/v1.8",
+    "https://github.com/evolution-foundation/evolution-client-python/issues/6",
+    "https://github.com/evolution-foundation/evolution-api/issues/241",
+    "https://github.com/WhiskeySockets/Baileys/issues/2441",
+    "https://github.com/tulir/whatsmeow/issues/1197"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {"instance": {"required": true, "help": "the instance's name at the gateway"}},
+  "secrets": {
+    "apikey": {"required": true, "help": "the instance's own key, better than the gateway's global one"}
+  },
+  "address": "{{digits}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/message/sendText/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {"number": "{{recipient}}", "textMessage": {"text": "{{message}}"}}
+    },
+    "media.image": {
+      "url": "{{option.url}}/message/sendMedia/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {
+        "number": "{{recipient}}",
+        "mediaMessage": {
+          "mediatype": "image",
+          "mimetype": "{{media.type}}",
+          "media": "{{media.url}}",
+          "fileName": "{{media.name}}",
+          "caption": "{{media.caption}}"
+        }
+      }
+    },
+    "media.audio": {
+      "url": "{{option.url}}/message/sendWhatsAppAudio/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {"number": "{{recipient}}", "audioMessage": {"audio": "{{media.url}}"}}
+    },
+    "media.video": {
+      "url": "{{option.url}}/message/sendMedia/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {
+        "number": "{{recipient}}",
+        "mediaMessage": {
+          "mediatype": "video",
+          "mimetype": "{{media.type}}",
+          "media": "{{media.url}}",
+          "fileName": "{{media.name}}",
+          "caption": "{{media.caption}}"
+        }
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/message/sendMedia/{{option.instance}}",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "json": {
+        "number": "{{recipient}}",
+        "mediaMessage": {
+          "mediatype": "document",
+          "mimetype": "{{media.type}}",
+          "media": "{{media.url}}",
+          "fileName": "{{media.name}}",
+          "caption": "{{media.caption}}"
+        }
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200, 201]},
+    "id": ["/key/id"],
+    "error": ["/response/message/0", "/response/message", "/message", "/error"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "pointer": "/response/message",
+      "text": "Connection Closed",
+      "class": "stopped",
+      "note": "the instance has lost its session: read the QR code again"
+    },
+    {"status": ["4xx", "5xx"], "text": "Connection Closed", "class": "stopped"},
+    {"pointer": "/response/message/0/exists", "value": false, "class": "dead_address"},
+    {
+      "status": ["4xx", "5xx"],
+      "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
+      "class": "later",
+      "wait": "24h",
+      "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
+    },
+    {
+      "status": [400, 500],
+      "text": ["requires property", "reading 'textMessage'"],
+      "class": "stopped",
+      "note": "the gateway is of the other major version (evolution), or its session is half gone: it is so for everybody"
+    },
+    {
+      "status": 400,
+      "text": ["media must be a url", "file name must be informed", "Text is required"],
+      "class": "refused"
+    },
+    {
+      "status": [401, 402, 403, 404],
+      "class": "stopped",
+      "note": "the key is wrong, or there is no such instance"
+    },
+    {"status": 429, "class": "slow_down"},
+    {
+      "status": 400,
+      "class": "uncertain",
+      "note": "nearly every failure is a 400 here, also one after the message has left"
+    },
+    {"status": 503, "class": "retry", "note": "a proxy's word that no gateway took the request"},
+    {
+      "status": "5xx",
+      "class": "uncertain",
+      "note": "502 and 504 are a proxy's: the message may have left"
+    }
+  ],
+  "idempotency": {"key": "none"},
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('gupshup', $protocol$
+{
+  "note": "Gupshup's WhatsApp API: a form whose member message is JSON text. Every right request is a 202; failures come by webhook, with Gupshup's codes or Meta's.",
+  "sources": [
+    "https://docs.gupshup.io/docs/session-messages",
+    "https://docs.gupshup.io/docs/template-messages",
+    "https://docs.gupshup.io/reference/sending-text-template.md",
+    "https://docs.gupshup.io/docs/error-and-status-messages",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {
+    "url": {"default": "https://api.gupshup.io", "help": "where Gupshup is"},
+    "source": {"required": true, "help": "the registered number, digits only"},
+    "app": {"required": true, "help": "name of the Gupshup app that has this number"}
+  },
+  "secrets": {"apikey": {"required": true, "help": "the account's API key"}},
+  "address": "{{digits}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/wa/api/v1/msg",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "form": {
+        "channel": "whatsapp",
+        "source": "{{option.source}}",
+        "destination": "{{recipient}}",
+        "src.name": "{{option.app}}",
+        "message": "{\"type\":\"text\",\"text\":\"{{message}}\"}"
+      }
+    },
+    "template": {
+      "url": "{{option.url}}/wa/api/v1/template/msg",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "form": {
+        "channel": "whatsapp",
+        "source": "{{option.source}}",
+        "destination": "{{recipient}}",
+        "src.name": "{{option.app}}",
+        "template": "{\"id\":\"{{template.name}}\",\"params\":{{template.components|[]}}}"
+      }
+    },
+    "media.image": {
+      "url": "{{option.url}}/wa/api/v1/msg",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "form": {
+        "channel": "whatsapp",
+        "source": "{{option.source}}",
+        "destination": "{{recipient}}",
+        "src.name": "{{option.app}}",
+        "message": "{\"type\":\"image\",\"originalUrl\":\"{{media.url}}\",\"previewUrl\":\"{{media.url}}\",\"caption\":\"{{media.caption}}\"}"
+      }
+    },
+    "media.audio": {
+      "url": "{{option.url}}/wa/api/v1/msg",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "form": {
+        "channel": "whatsapp",
+        "source": "{{option.source}}",
+        "destination": "{{recipient}}",
+        "src.name": "{{option.app}}",
+        "message": "{\"type\":\"audio\",\"url\":\"{{media.url}}\"}"
+      }
+    },
+    "media.video": {
+      "url": "{{option.url}}/wa/api/v1/msg",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "form": {
+        "channel": "whatsapp",
+        "source": "{{option.source}}",
+        "destination": "{{recipient}}",
+        "src.name": "{{option.app}}",
+        "message": "{\"type\":\"video\",\"url\":\"{{media.url}}\",\"caption\":\"{{media.caption}}\"}"
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/wa/api/v1/msg",
+      "headers": {"apikey": "{{secret.apikey}}"},
+      "form": {
+        "channel": "whatsapp",
+        "source": "{{option.source}}",
+        "destination": "{{recipient}}",
+        "src.name": "{{option.app}}",
+        "message": "{\"type\":\"file\",\"url\":\"{{media.url}}\",\"filename\":\"{{media.name}}\",\"caption\":\"{{media.caption}}\"}"
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"], "pointer": "/status", "value": "submitted", "optional": true},
+    "id": ["/messageId"],
+    "code": ["/code"],
+    "error": ["/message", "/error"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {"code": 1002, "class": "dead_address"},
+    {"code": 1003, "class": "stopped", "note": "the wallet is empty"},
+    {"code": [1004, 1005, 1007], "class": "window_closed"},
+    {
+      "code": [1006, 1008, 1010, 1011, 4004],
+      "class": "refused",
+      "note": "1006 and 1008: the person is not opted in at Gupshup"
+    },
+    {"code": 1012, "class": "opted_out"},
+    {"code": 4001, "class": "slow_down"},
+    {"code": [1001, 4002], "class": "retry"},
+    {"code": [4003, 4005], "class": "template_stopped"},
+    {
+      "status": "4xx",
+      "text": ["Portal User Not Found", "Invalid App Details", "balance"],
+      "class": "stopped"
+    },
+    {"status": "4xx", "text": "Invalid Destination", "class": "dead_address"},
+    {
+      "code": 131056,
+      "class": "slow_down",
+      "wait": "6s",
+      "note": "too fast to one person: one message in six seconds"
+    },
+    {"code": [4, 80007, 130429], "class": "slow_down"},
+    {
+      "code": 131049,
+      "recipient": "+1",
+      "class": "refused",
+      "note": "no marketing to numbers of +1, at no time"
+    },
+    {
+      "code": 131049,
+      "class": "later",
+      "wait": "24h",
+      "note": "the person has had enough marketing for now"
+    },
+    {
+      "code": 130472,
+      "class": "later",
+      "wait": "24h",
+      "note": "the number is part of an experiment: only marketing templates meet it"
+    },
+    {
+      "code": 131026,
+      "times": 2,
+      "class": "dead_address",
+      "note": "also an old app or unaccepted terms, therefore not at once"
+    },
+    {"code": 131026, "class": "retry"},
+    {"code": 131050, "class": "opted_out", "note": "of marketing; other messages never get this code"},
+    {"code": 131047, "class": "window_closed"},
+    {"code": 134101, "class": "retry", "wait": "10min", "note": "the template is still being copied"},
+    {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
+    {"code": [132001, 132007, 132015, 132016], "class": "template_stopped"},
+    {
+      "code": [
+        33, 100, 130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055,
+        131062, 132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
+      ],
+      "class": "refused"
+    },
+    {
+      "code": 368,
+      "class": "stopped",
+      "wait": "24h",
+      "note": "blocked for a time for breaking a policy"
+    },
+    {
+      "code": [131048, 131064],
+      "class": "stopped",
+      "wait": "1h",
+      "note": "too many messages of this number were blocked or reported"
+    },
+    {
+      "code": 131063,
+      "class": "stopped",
+      "note": "marketing templates of this account go through the endpoint for marketing messages"
+    },
+    {
+      "code": [0, 3, 10, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
+      "class": "stopped"
+    },
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "none"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('infobip', $protocol$
+{
+  "note": "Infobip, WhatsApp and SMS. A 200 may still say REJECTED inside. The message's id is ours, so that reports name the key; a second one with the same id is rejected as a duplicate.",
+  "sources": [
+    "https://infobip.com/docs/essentials/api-essentials/response-status-and-error-codes",
+    "https://www.infobip.com/docs/developer-resources/api-fundamentals/message-status-codes.md",
+    "https://github.com/infobip/infobip-api-java-client"
+  ],
+  "channels": ["WHATSAPP", "SMS"],
+  "options": {
+    "url": {
+      "required": true,
+      "help": "the account's own address, https://….api.infobip.com, from the portal's home page"
+    },
+    "from": {"required": true, "help": "the registered WhatsApp number, digits only, or the SMS sender"}
+  },
+  "secrets": {"api_key": {"required": true, "help": "API key with the scopes of the channel"}},
+  "address": "{{digits}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/whatsapp/1/message/text",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "messageId": "{{key}}",
+        "content": {"text": "{{message}}"}
+      }
+    },
+    "text@SMS": {
+      "url": "{{option.url}}/sms/3/messages",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "messages": [
+          {
+            "sender": "{{option.from}}",
+            "destinations": [{"to": "{{recipient}}", "messageId": "{{key}}"}],
+            "content": {"text": "{{message}}"}
+          }
+        ]
+      }
+    },
+    "template": {
+      "url": "{{option.url}}/whatsapp/1/message/template",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "messages": [
+          {
+            "from": "{{option.from}}",
+            "to": "{{recipient}}",
+            "messageId": "{{key}}",
+            "content": {
+              "templateName": "{{template.name}}",
+              "templateData": {"body": {"placeholders": "{{template.components}}"}},
+              "language": "{{template.language}}"
+            }
+          }
+        ]
+      }
+    },
+    "media.image@WHATSAPP": {
+      "url": "{{option.url}}/whatsapp/1/message/image",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "messageId": "{{key}}",
+        "content": {"mediaUrl": "{{media.url}}", "caption": "{{media.caption}}"}
+      }
+    },
+    "media.audio@WHATSAPP": {
+      "url": "{{option.url}}/whatsapp/1/message/audio",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "messageId": "{{key}}",
+        "content": {"mediaUrl": "{{media.url}}"}
+      }
+    },
+    "media.video@WHATSAPP": {
+      "url": "{{option.url}}/whatsapp/1/message/video",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "messageId": "{{key}}",
+        "content": {"mediaUrl": "{{media.url}}", "caption": "{{media.caption}}"}
+      }
+    },
+    "media@WHATSAPP": {
+      "url": "{{option.url}}/whatsapp/1/message/document",
+      "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "messageId": "{{key}}",
+        "content": {
+          "mediaUrl": "{{media.url}}",
+          "filename": "{{media.name}}",
+          "caption": "{{media.caption}}"
+        }
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"]},
+    "id": ["/messages/0/messageId", "/messageId"],
+    "code": ["/requestError/serviceException/messageId", "/errorCode", "/messages/0/status/id", "/status/id"],
+    "error": [
+      "/requestError/serviceException/text",
+      "/messages/0/status/description",
+      "/status/description",
+      "/description"
+    ],
+    "wait": ["header:Retry-After"],
+    "state": ["/messages/0/status/groupName", "/status/groupName"]
+  },
+  "classes": [
+    {
+      "code": 23,
+      "class": "duplicate",
+      "note": "REJECTED_DUPLICATE_MESSAGE_ID: an earlier attempt was accepted"
+    },
+    {
+      "code": [11, 12, 13, 17, 19, "UNAUTHORIZED", "FORBIDDEN"],
+      "class": "stopped",
+      "note": "sender, credits, package or route of the account"
+    },
+    {"code": 10, "class": "opted_out", "note": "on a do-not-disturb list"},
+    {"code": [8, 52], "class": "dead_address"},
+    {"code": [6, 14, 18, 24, 25, 51], "class": "refused"},
+    {"code": 20, "class": "later", "wait": "1h", "note": "too many messages to this person in an hour"},
+    {"code": 21, "class": "retry"},
+    {
+      "status": "2xx",
+      "pointer": "/messages/0/status/groupName",
+      "value": ["REJECTED", "UNDELIVERABLE"],
+      "times": 3,
+      "class": "refused"
+    },
+    {
+      "status": "2xx",
+      "pointer": "/messages/0/status/groupName",
+      "value": ["REJECTED", "UNDELIVERABLE"],
+      "class": "retry"
+    },
+    {
+      "status": "2xx",
+      "pointer": "/status/groupName",
+      "value": ["REJECTED", "UNDELIVERABLE"],
+      "times": 3,
+      "class": "refused"
+    },
+    {
+      "status": "2xx",
+      "pointer": "/status/groupName",
+      "value": ["REJECTED", "UNDELIVERABLE"],
+      "class": "retry"
+    },
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "none"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('mailgun', $protocol$
+{
+  "note": "Mailgun, a form. There are two regions, and a domain lives in one of them. It honours no key; ours comes back in event webhooks as a user variable.",
+  "sources": [
+    "https://documentation.mailgun.com/docs/mailgun/api-reference/openapi-final/tag/Messages/",
+    "https://www.simworkflow.com/integration-operation/mailgun-mydomain-messages-post-31b",
+    "https://feedback.mailgun.com/users/921341509-marketsmart",
+    "https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses"
+  ],
+  "channels": ["EMAIL"],
+  "options": {
+    "url": {
+      "default": "https://api.mailgun.net",
+      "help": "where Mailgun is; https://api.eu.mailgun.net for a domain in the EU region"
+    },
+    "domain": {"required": true, "help": "the sending domain"},
+    "from": {"required": true, "help": "the sender's address; 'ACME <vendas@acme.example>' names it"},
+    "reply_to": {"help": "where answers go"}
+  },
+  "secrets": {
+    "api_key": {"required": true, "help": "the domain's sending key, or the account's"},
+    "webhook_secret": {"use": "receive", "help": "the HTTP webhook signing key"}
+  },
+  "address": "{{as_stored}}",
+  "operations": {
+    "email": {
+      "url": "{{option.url}}/v3/{{option.domain}}/messages",
+      "basic": ["api", "{{secret.api_key}}"],
+      "form": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "subject": "{{subject}}",
+        "text": "{{message}}",
+        "html": "{{html}}",
+        "h:Reply-To": "{{option.reply_to}}",
+        "h:List-Unsubscribe": "<{{unsubscribe_url}}>",
+        "h:List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200]},
+    "id": ["/id"],
+    "error": ["/message"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "status": "4xx",
+      "text": [
+        "not allowed to send", "for test purposes only", "Domain not found", "account is disabled",
+        "Forbidden"
+      ],
+      "class": "stopped"
+    },
+    {
+      "status": [401, 402, 403, 404],
+      "class": "stopped",
+      "note": "the key, or a domain that is not in this region"
+    },
+    {"status": 400, "text": "to parameter is not a valid address", "class": "dead_address"},
+    {"status": 400, "text": "from parameter is not a valid address", "class": "stopped"},
+    {"status": 413, "class": "refused"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain", "note": "known to have sent all the same"}
+  ],
+  "idempotency": {"key": "echo:/v:cadence_key"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('postmark', $protocol$
+{
+  "note": "Postmark. Its own ErrorCode counts, not the status (422 for nearly all). It refuses by itself whoever bounced or complained once (406). Sales mail belongs into a broadcast stream.",
+  "sources": [
+    "https://postmarkapp.com/developer/api/overview",
+    "https://postmarkapp.com/developer/user-guide/send-email-with-api",
+    "https://unpkg.com/browse/postmark@4.0.7/dist/client/models/message/Message.d.ts",
+    "https://gist.github.com/abhijit-hota/27f385c8bf90028adc893bdf91482547",
+    "https://postmarkapp.com/support/article/1180-what-does-errorcode-300-mean",
+    "https://rubydoc.info/gems/postmark/Postmark/InactiveRecipientError"
+  ],
+  "channels": ["EMAIL"],
+  "options": {
+    "url": {"default": "https://api.postmarkapp.com", "help": "where Postmark is"},
+    "from": {"required": true, "help": "the sender's address; 'ACME <vendas@acme.example>' names it"},
+    "reply_to": {"help": "where answers go"},
+    "stream": {"default": "outbound", "help": "id of the message stream; broadcast for sales mail"}
+  },
+  "secrets": {
+    "server_token": {"required": true, "help": "the server's API token"},
+    "webhook_secret": {"use": "receive", "help": "the secret that proves that a webhook is the provider's"}
+  },
+  "address": "{{as_stored}}",
+  "operations": {
+    "email": {
+      "url": "{{option.url}}/email",
+      "headers": {"X-Postmark-Server-Token": "{{secret.server_token}}", "Accept": "application/json"},
+      "json": {
+        "From": "{{option.from}}",
+        "To": "{{recipient}}",
+        "ReplyTo": "{{option.reply_to}}",
+        "Subject": "{{subject}}",
+        "TextBody": "{{message}}",
+        "HtmlBody": "{{html}}",
+        "MessageStream": "{{option.stream}}",
+        "Headers": [
+          {"Name": "List-Unsubscribe", "Value": "<{{unsubscribe_url}}>"},
+          {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"}
+        ]
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200], "pointer": "/ErrorCode", "value": 0},
+    "id": ["/MessageID"],
+    "code": ["/ErrorCode"],
+    "error": ["/Message"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {"code": 406, "class": "dead_address", "note": "bounced, complained or suppressed before"},
+    {
+      "code": [10, 400, 401, 405, 412, 413, 1235],
+      "class": "stopped",
+      "note": "token, sender signature, credits, an account under review, or no such stream"
+    },
+    {"code": 300, "text": "'From'", "class": "stopped"},
+    {"code": 300, "text": "'To'", "class": "dead_address"},
+    {"code": [300, 402, 403, 411], "class": "refused"},
+    {"code": 429, "class": "slow_down"},
+    {"code": 100, "class": "retry", "note": "maintenance"},
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 413, "class": "refused"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "echo:/Metadata/cadence_key"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('resend', $protocol$
+{
+  "note": "Resend. It honours Idempotency-Key for 24 hours: the same request again gives the same id and sends nothing; the same key with another body is an error.",
+  "sources": [
+    "https://hexdocs.pm/resend/Resend.Emails.html",
+    "https://resend.com/changelog/custom-email-headers",
+    "https://resend.com/docs/dashboard/emails/idempotency-keys",
+    "https://resend.com/docs/api-reference/errors.md",
+    "https://resend.com/docs/api-reference/rate-limit"
+  ],
+  "channels": ["EMAIL"],
+  "options": {
+    "url": {"default": "https://api.resend.com", "help": "where Resend is"},
+    "from": {"required": true, "help": "the sender's address; 'ACME <vendas@acme.example>' names it"},
+    "reply_to": {"help": "where answers go"}
+  },
+  "secrets": {
+    "api_key": {"required": true, "help": "API key, re_…"},
+    "webhook_secret": {"use": "receive", "help": "the secret that proves that a webhook is the provider's"}
+  },
+  "address": "{{as_stored}}",
+  "operations": {
+    "email": {
+      "url": "{{option.url}}/emails",
+      "headers": {"Authorization": "Bearer {{secret.api_key}}"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": ["{{recipient}}"],
+        "reply_to": "{{option.reply_to}}",
+        "subject": "{{subject}}",
+        "text": "{{message}}",
+        "html": "{{html}}",
+        "headers": {
+          "List-Unsubscribe": "<{{unsubscribe_url}}>",
+          "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
+        }
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200, 201]},
+    "id": ["/id"],
+    "code": ["/name"],
+    "error": ["/message"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "code": "invalid_idempotent_request",
+      "class": "duplicate",
+      "note": "a mail with this key was sent within 24 hours"
+    },
+    {
+      "code": "concurrent_idempotent_requests",
+      "class": "retry",
+      "note": "the first request with this key is still under way"
+    },
+    {"code": ["daily_quota_exceeded", "monthly_quota_exceeded"], "class": "stopped", "wait": "1h"},
+    {"code": "rate_limit_exceeded", "class": "slow_down"},
+    {
+      "code": ["missing_api_key", "invalid_api_key", "restricted_api_key", "invalid_from_address"],
+      "class": "stopped"
+    },
+    {"text": "API key is invalid", "status": "4xx", "class": "stopped"},
+    {
+      "status": [401, 402, 403],
+      "class": "stopped",
+      "note": "the key, or a domain that is not verified"
+    },
+    {
+      "status": [400, 422],
+      "text": ["Invalid `to` field", "invalid_to_address"],
+      "class": "dead_address"
+    },
+    {"code": ["invalid_attachment", "missing_required_field"], "class": "refused"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "header:Idempotency-Key", "valid_for": "24h", "conflict": "sent"},
+  "limits": {"max_rate": 2}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('sendgrid', $protocol$
+{
+  "note": "Twilio SendGrid, v3 Mail Send. The 202 has no body: the id is in the header X-Message-Id. It honours no key; ours comes back in event webhooks as a custom argument.",
+  "sources": [
+    "https://github.com/sendgrid/sendgrid-nodejs/blob/master/docs/use-cases/kitchen-sink.md",
+    "https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors.md",
+    "https://twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/errors",
+    "https://support.sendgrid.com/hc/en-us/articles/18322114821403-4XX-API-Errors-and-Troubleshooting-Suggestions",
+    "https://github.com/sendgrid/sendgrid-ruby/pull/489"
+  ],
+  "channels": ["EMAIL"],
+  "options": {
+    "url": {
+      "default": "https://api.sendgrid.com",
+      "help": "where SendGrid is; https://api.eu.sendgrid.com for an EU subuser"
+    },
+    "from": {"required": true, "help": "the sender's address alone; its name goes into from_name"},
+    "from_name": {"help": "the sender's name"},
+    "reply_to": {"help": "where answers go"}
+  },
+  "secrets": {
+    "api_key": {"required": true, "help": "API key, SG.…, with the scope mail.send"},
+    "webhook_secret": {"use": "receive", "help": "the verification key of the signed event webhook"}
+  },
+  "address": "{{as_stored}}",
+  "operations": {
+    "email": {
+      "url": "{{option.url}}/v3/mail/send",
+      "headers": {"Authorization": "Bearer {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "personalizations": [{"to": [{"email": "{{recipient}}"}]}],
+        "from": {"email": "{{option.from}}", "name": "{{option.from_name}}"},
+        "reply_to": {"email": "{{option.reply_to}}"},
+        "subject": "{{subject}}",
+        "content": [{"type": "text/plain", "value": "{{message}}"}],
+        "headers": {
+          "List-Unsubscribe": "<{{unsubscribe_url}}>",
+          "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
+        }
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"]},
+    "id": ["header:X-Message-Id"],
+    "error": ["/errors/0/message"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "text": ["Maximum credits exceeded", "verified Sender Identity"],
+      "status": "4xx",
+      "class": "stopped"
+    },
+    {"status": [401, 402, 403], "class": "stopped"},
+    {
+      "status": 400,
+      "pointer": "/errors/0/field",
+      "value": "personalizations.0.to.0.email",
+      "class": "dead_address"
+    },
+    {"status": 413, "class": "refused"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "echo:/custom_args/cadence_key"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('smtp', $protocol$
+{
+  "note": "Any SMTP relay, one recipient at a time. A reply reads as an answer with its code as the status and the body {\"code\": enhanced status code, \"text\": its text}. Before the final dot nothing was sent; between it and its answer an attempt is uncertain.",
+  "sources": [
+    "https://www.rfc-editor.org/rfc/rfc5321#section-4.2",
+    "https://www.rfc-editor.org/rfc/rfc3463",
+    "https://www.iana.org/assignments/smtp-enhanced-status-codes/smtp-enhanced-status-codes.xhtml",
+    "https://www.rfc-editor.org/rfc/rfc8058"
+  ],
+  "channels": ["EMAIL"],
+  "transport": "smtp",
+  "options": {
+    "url": {"required": true, "help": "smtp://host:587 (with STARTTLS) or smtps://host:465"},
+    "from": {"required": true, "help": "the sender's address; 'ACME <vendas@acme.example>' names it"},
+    "reply_to": {"help": "where answers go"},
+    "helo": {"help": "the name to greet with; the machine's own by default"},
+    "starttls": {
+      "default": "required",
+      "values": ["required", "optional"],
+      "help": "optional: also send where the relay offers no STARTTLS"
+    }
+  },
+  "secrets": {
+    "username": {"help": "the relay's user; without one nobody logs in"},
+    "password": {"help": "its password"}
+  },
+  "address": "{{as_stored}}",
+  "response": {"success": {"status": ["2xx"]}, "code": ["/code"], "error": ["/text"]},
+  "classes": [
+    {"code": ["5.1.1", "5.1.2", "5.1.10"], "class": "dead_address"},
+    {
+      "code": [
+        "4.2.2", "4.7.0", "4.7.1", "4.7.2", "4.7.3", "4.7.4", "4.7.5", "4.7.6", "4.7.7", "4.7.8",
+        "4.7.9", "4.7.10", "4.7.11", "4.7.12", "4.7.13", "4.7.14", "4.7.15", "4.7.16", "4.7.17",
+        "4.7.18", "4.7.19", "4.7.20", "4.7.21", "4.7.22", "4.7.23", "4.7.24", "4.7.25", "4.7.26",
+        "4.7.27", "4.7.28", "4.7.29", "4.7.30", "4.7.500", "4.7.650"
+      ],
+      "class": "slow_down"
+    },
+    {
+      "code": [
+        "5.7.0", "5.7.3", "5.7.4", "5.7.8", "5.7.9", "5.7.10", "5.7.11", "5.7.13", "5.7.14",
+        "5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26", "5.7.27", "5.7.29",
+        "5.7.57", "5.7.60", "5.7.133", "5.7.139"
+      ],
+      "class": "stopped",
+      "note": "log-in, DKIM, SPF, DMARC, reverse DNS: these speak of us"
+    },
+    {
+      "status": "5xx",
+      "text": [
+        "relay access denied", "relaying denied", "authentication required",
+        "authentication failed", "blocked using", "blacklist", "spamhaus", "SPF check", "SPF fail",
+        "fails SPF", "DKIM", "DMARC", "sender verify failed", "sender address rejected"
+      ],
+      "class": "stopped"
+    },
+    {
+      "code": [
+        "5.7.1", "5.7.2", "5.7.5", "5.7.6", "5.7.7", "5.7.12", "5.7.15", "5.7.16", "5.7.17",
+        "5.7.18", "5.7.19", "5.7.28", "5.7.30"
+      ],
+      "class": "refused"
+    },
+    {"status": [530, 534, 535, 538], "class": "stopped"},
+    {
+      "status": [550, 551, 553],
+      "text": ["user unknown", "unknown user", "no such user"],
+      "class": "dead_address"
+    },
+    {"status": "4xx", "class": "retry"},
+    {"status": "5xx", "class": "refused"}
+  ],
+  "idempotency": {"key": "none"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('twilio', $protocol$
+{
+  "note": "Twilio Programmable Messaging, SMS and WhatsApp. There is no idempotency key: a 500 may have been sent. Most codes of 30xxx and 63xxx come by status callback.",
+  "sources": [
+    "https://www.twilio.com/docs/messaging/api/message-resource",
+    "https://www.twilio.com/docs/usage/twilios-response.md",
+    "https://www.twilio.com/docs/api/errors/21654",
+    "https://www.twilio.com/docs/api/errors/63018",
+    "https://twilio.com/docs/content/twilio-text",
+    "https://twilio.com/docs/whatsapp/api/error-code-mapping"
+  ],
+  "channels": ["WHATSAPP", "SMS"],
+  "options": {
+    "url": {"default": "https://api.twilio.com", "help": "where Twilio is; another for a region"},
+    "account_sid": {"required": true, "help": "the account's SID, AC…"},
+    "from": {
+      "required": true,
+      "help": "the sender: +55…, a short code, or whatsapp:+55…",
+      "alternative": "messaging_service_sid"
+    },
+    "messaging_service_sid": {"help": "a messaging service, MG…, that chooses the sender"},
+    "status_callback": {"help": "where Twilio tells what became of a message"}
+  },
+  "secrets": {
+    "auth_token": {"required": true, "help": "the account's auth token; it also signs Twilio's webhooks"}
+  },
+  "address": {"WHATSAPP": "whatsapp:{{e164}}", "SMS": "{{e164}}"},
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/2010-04-01/Accounts/{{option.account_sid}}/Messages.json",
+      "basic": ["{{option.account_sid}}", "{{secret.auth_token}}"],
+      "form": {
+        "To": "{{recipient}}",
+        "From": "{{option.from}}",
+        "MessagingServiceSid": "{{option.messaging_service_sid}}",
+        "Body": "{{message}}",
+        "StatusCallback": "{{option.status_callback}}"
+      }
+    },
+    "template": {
+      "url": "{{option.url}}/2010-04-01/Accounts/{{option.account_sid}}/Messages.json",
+      "basic": ["{{option.account_sid}}", "{{secret.auth_token}}"],
+      "form": {
+        "To": "{{recipient}}",
+        "From": "{{option.from}}",
+        "MessagingServiceSid": "{{option.messaging_service_sid}}",
+        "ContentSid": "{{template.name}}",
+        "ContentVariables": "{{template.variables}}",
+        "StatusCallback": "{{option.status_callback}}"
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/2010-04-01/Accounts/{{option.account_sid}}/Messages.json",
+      "basic": ["{{option.account_sid}}", "{{secret.auth_token}}"],
+      "form": {
+        "To": "{{recipient}}",
+        "From": "{{option.from}}",
+        "MessagingServiceSid": "{{option.messaging_service_sid}}",
+        "Body": "{{media.caption}}",
+        "MediaUrl": "{{media.url}}",
+        "StatusCallback": "{{option.status_callback}}"
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200, 201]},
+    "id": ["/sid"],
+    "code": ["/code", "/error_code"],
+    "error": ["/message", "/error_message"],
+    "wait": ["header:Retry-After"],
+    "state": ["/status"]
+  },
+  "classes": [
+    {"code": 20429, "class": "slow_down", "note": "never processed"},
+    {"code": [63018, 21611], "class": "slow_down"},
+    {"code": [21610, 63014], "class": "opted_out"},
+    {"code": [21211, 21614, 30005, 30006, 63003, 63024], "class": "dead_address"},
+    {
+      "code": [30003, 30008],
+      "times": 4,
+      "class": "refused",
+      "note": "a phone that is off, or a carrier's unknown error: a few times"
+    },
+    {"code": [30001, 30003, 30008, 63012, 63023], "class": "retry"},
+    {
+      "code": [
+        21408, 21608, 21612, 30004, 30007, 30450, 63005, 63006, 63013, 63021, "63027-63030", 63032,
+        63049
+      ],
+      "class": "refused"
+    },
+    {"code": 63016, "class": "window_closed"},
+    {"code": [20003, 30002, 30034, 63007, 63008, 63020, 63062], "class": "stopped"},
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "none"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('waha', $protocol$
+{
+  "note": "WAHA, WhatsApp Web in your own container. Any failure of its engine is a 500 with the exception's text, so a 500 is uncertain unless the text says more; the id's place depends on the engine.",
+  "sources": [
+    "https://waha.devlike.pro/docs/how-to/send-messages",
+    "https://github.com/devlikeapro/waha",
+    "https://github.com/devlikeapro/waha/issues/407",
+    "https://github.com/devlikeapro/waha/issues/760",
+    "https://github.com/devlikeapro/waha/issues/1087",
+    "https://github.com/devlikeapro/waha/issues/2219",
+    "https://github.com/WhiskeySockets/Baileys/issues/2441",
+    "https://github.com/tulir/whatsmeow/issues/1197"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {"session": {"default": "default", "help": "name of the session"}},
+  "secrets": {
+    "api_key": {"help": "the key that WAHA was started with; leave it out only where it has none"},
+    "hmac_key": {"use": "receive", "help": "the key with which WAHA signs its webhooks"}
+  },
+  "address": "{{digits}}@c.us",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/api/sendText",
+      "headers": {"X-Api-Key": "{{secret.api_key}}"},
+      "json": {"session": "{{option.session}}", "chatId": "{{recipient}}", "text": "{{message}}"}
+    },
+    "media.image": {
+      "url": "{{option.url}}/api/sendImage",
+      "headers": {"X-Api-Key": "{{secret.api_key}}"},
+      "json": {
+        "session": "{{option.session}}",
+        "chatId": "{{recipient}}",
+        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
+        "caption": "{{media.caption}}"
+      }
+    },
+    "media.audio": {
+      "url": "{{option.url}}/api/sendVoice",
+      "headers": {"X-Api-Key": "{{secret.api_key}}"},
+      "json": {
+        "session": "{{option.session}}",
+        "chatId": "{{recipient}}",
+        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"}
+      }
+    },
+    "media.video": {
+      "url": "{{option.url}}/api/sendVideo",
+      "headers": {"X-Api-Key": "{{secret.api_key}}"},
+      "json": {
+        "session": "{{option.session}}",
+        "chatId": "{{recipient}}",
+        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
+        "caption": "{{media.caption}}"
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/api/sendFile",
+      "headers": {"X-Api-Key": "{{secret.api_key}}"},
+      "json": {
+        "session": "{{option.session}}",
+        "chatId": "{{recipient}}",
+        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
+        "caption": "{{media.caption}}"
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200, 201]},
+    "id": ["/id/_serialized", "/key/id", "/id"],
+    "error": ["/exception/details", "/exception/message", "/message", "/error"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "status": ["4xx", "5xx"],
+      "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
+      "class": "later",
+      "wait": "24h",
+      "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
+    },
+    {
+      "status": ["4xx", "5xx"],
+      "text": ["Session status is not as expected", "Connection Closed"],
+      "class": "stopped",
+      "note": "the session is not WORKING: start it, or read the QR code again"
+    },
+    {
+      "status": 422,
+      "text": ["only in Plus version", "not implemented by the engine"],
+      "class": "refused"
+    },
+    {"status": [401, 402, 403, 404], "class": "stopped"},
+    {"status": 422, "text": "does not exist", "class": "stopped", "note": "there is no such session"},
+    {"status": 429, "class": "slow_down"},
+    {"status": 503, "class": "retry", "note": "a proxy's word that no gateway took the request"},
+    {
+      "status": "5xx",
+      "class": "uncertain",
+      "note": "the engine threw, and may have done so after it had sent"
+    }
+  ],
+  "idempotency": {"key": "none"},
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('webhook', $protocol$
+{
+  "note": "The user's own endpoint: one JSON object per message. It is the only protocol in which 400, 410, 413 and 422 refuse a message for good, since whoever wrote the endpoint meant it.",
+  "sources": ["https://www.rfc-editor.org/rfc/rfc9110#section-15.5"],
+  "channels": ["WHATSAPP", "SMS", "EMAIL"],
+  "secrets": {
+    "bearer_token": {"excludes": "username", "help": "sent as Authorization: Bearer"},
+    "username": {"help": "sent as HTTP Basic"},
+    "password": {"help": "sent as HTTP Basic"}
+  },
+  "address": "{{as_stored}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}",
+      "headers": {
+        "Content-Type": "application/json; charset=utf-8",
+        "Accept": "application/json",
+        "Authorization": "Bearer {{secret.bearer_token}}"
+      },
+      "basic": ["{{secret.username}}", "{{secret.password}}"],
+      "json": {
+        "leadId": "{{lead_id}}",
+        "telefone": "{{recipient}}",
+        "mensagem": "{{message}}",
+        "empresa": "{{empresa}}",
+        "runId": "{{run_id}}",
+        "stepOrdem": "{{step}}",
+        "templateCodigo": "{{template_code}}",
+        "canal": "{{channel}}"
+      },
+      "order": ["leadId", "telefone", "mensagem", "empresa", "runId", "stepOrdem", "templateCodigo", "canal"]
+    },
+    "email": {
+      "url": "{{option.url}}",
+      "headers": {
+        "Content-Type": "application/json; charset=utf-8",
+        "Accept": "application/json",
+        "Authorization": "Bearer {{secret.bearer_token}}"
+      },
+      "basic": ["{{secret.username}}", "{{secret.password}}"],
+      "json": {
+        "leadId": "{{lead_id}}",
+        "email": "{{recipient}}",
+        "mensagem": "{{message}}",
+        "empresa": "{{empresa}}",
+        "runId": "{{run_id}}",
+        "stepOrdem": "{{step}}",
+        "templateCodigo": "{{template_code}}",
+        "canal": "{{channel}}"
+      },
+      "order": ["leadId", "email", "mensagem", "empresa", "runId", "stepOrdem", "templateCodigo", "canal"]
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"], "pointer": "/success", "value": [true, "true", 1], "optional": true},
+    "id": ["/messageId"],
+    "error": ["/error", "/message"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {"status": [400, 410, 413, 422], "class": "refused"},
+    {"status": "2xx", "pointer": "/success", "value": [true, "true", 1], "class": "sent"},
+    {
+      "pointer": "/success",
+      "value": [true, "true", 1],
+      "class": "retry",
+      "note": "a status that is no 2xx counts for more than a yes"
+    },
+    {
+      "text": "\"success\"",
+      "pointer": "/permanent",
+      "value": true,
+      "class": "refused",
+      "note": "only beside a success that is no yes: the rules above have taken the others"
+    },
+    {"status": "2xx", "pointer": "/success", "class": "retry"},
+    {
+      "status": ["3xx", "4xx", "5xx"],
+      "class": "retry",
+      "note": "401, 403, 404 and the like are an operator's to mend: never final"
+    }
+  ],
+  "idempotency": {"key": "header:Idempotency-Key"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('whatsapp_cloud', $protocol$
+{
+  "note": "WhatsApp Cloud API of Meta. Free text only within 24 hours of the person's last message, otherwise an approved template; most failures come by webhook, after the 200.",
+  "sources": [
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/document-messages",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages/",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/audio-messages.md",
+    "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
+    "https://developers.facebook.com/docs/graph-api/changelog/versions/",
+    "https://dev.to/wapgrowai_org/whatsapp-cloud-api-rate-limits-in-practice-throughput-pair-rate-messaging-limits-and-error-codes-1i7k",
+    "https://docs.kapso.ai/api/meta/whatsapp/messages/send-a-marketing-message"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {
+    "url": {"default": "https://graph.facebook.com", "help": "where the Graph API is"},
+    "version": {
+      "default": "v24.0",
+      "help": "version of the Graph API; v24.0 is from October 2025 and ends on 18 February 2028"
+    },
+    "phone_number_id": {
+      "required": true,
+      "help": "id of the sending number, from the app's API setup page; not the number itself"
+    },
+    "marketing_messages": {
+      "default": "off",
+      "values": ["on", "off"],
+      "help": "on: approved templates of category MARKETING go through the endpoint for marketing messages"
+    }
+  },
+  "secrets": {
+    "token": {"required": true, "help": "access token of a system user with whatsapp_business_messaging"},
+    "verify_token": {
+      "use": "receive",
+      "help": "the word that Meta sends when it checks the webhook's address"
+    },
+    "app_secret": {"use": "receive", "help": "the app's secret: Meta signs its calls with it"}
+  },
+  "address": "{{e164}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "text",
+        "text": {"body": "{{message}}"}
+      }
+    },
+    "template": {
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "template",
+        "template": {
+          "name": "{{template.name}}",
+          "language": {"code": "{{template.language}}"},
+          "components": "{{template.components}}"
+        }
+      }
+    },
+    "media.image": {
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "image",
+        "image": {"link": "{{media.url}}", "caption": "{{media.caption}}"}
+      }
+    },
+    "media.audio": {
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "audio",
+        "audio": {"link": "{{media.url}}"}
+      }
+    },
+    "media.video": {
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "video",
+        "video": {"link": "{{media.url}}", "caption": "{{media.caption}}"}
+      }
+    },
+    "media": {
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "document",
+        "document": {"link": "{{media.url}}", "filename": "{{media.name}}", "caption": "{{media.caption}}"}
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"]},
+    "id": ["/messages/0/id"],
+    "code": ["/error/code"],
+    "error": ["/error/error_data/details", "/error/message"],
+    "wait": ["header:Retry-After"],
+    "state": ["/messages/0/message_status"]
+  },
+  "classes": [
+    {
+      "status": "2xx",
+      "pointer": "/messages/0/message_status",
+      "value": ["held_for_quality_assessment", "paused"],
+      "class": "held"
+    },
+    {
+      "code": 131056,
+      "class": "slow_down",
+      "wait": "6s",
+      "note": "too fast to one person: one message in six seconds"
+    },
+    {"code": [4, 80007, 130429], "class": "slow_down"},
+    {
+      "code": 131049,
+      "recipient": "+1",
+      "class": "refused",
+      "note": "no marketing to numbers of +1, at no time"
+    },
+    {
+      "code": 131049,
+      "class": "later",
+      "wait": "24h",
+      "note": "the person has had enough marketing for now"
+    },
+    {
+      "code": 130472,
+      "class": "later",
+      "wait": "24h",
+      "note": "the number is part of an experiment: only marketing templates meet it"
+    },
+    {
+      "code": 131026,
+      "times": 2,
+      "class": "dead_address",
+      "note": "also an old app or unaccepted terms, therefore not at once"
+    },
+    {"code": 131026, "class": "retry"},
+    {"code": 131050, "class": "opted_out", "note": "of marketing; other messages never get this code"},
+    {"code": 131047, "class": "window_closed"},
+    {"code": 134101, "class": "retry", "wait": "10min", "note": "the template is still being copied"},
+    {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
+    {"code": [132001, 132007, 132015, 132016], "class": "template_stopped"},
+    {
+      "code": [
+        33, 100, 130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055,
+        131062, 132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
+      ],
+      "class": "refused"
+    },
+    {
+      "code": 368,
+      "class": "stopped",
+      "wait": "24h",
+      "note": "blocked for a time for breaking a policy"
+    },
+    {
+      "code": [131048, 131064],
+      "class": "stopped",
+      "wait": "1h",
+      "note": "too many messages of this number were blocked or reported"
+    },
+    {
+      "code": 131063,
+      "class": "stopped",
+      "note": "marketing templates of this account go through the endpoint for marketing messages"
+    },
+    {
+      "code": [0, 3, 10, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
+      "class": "stopped"
+    },
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {
+      "status": "5xx",
+      "class": "uncertain",
+      "note": "an answer without an error code is not Meta's word that nothing was sent"
+    }
+  ],
+  "idempotency": {"key": "echo:/biz_opaque_callback_data"},
+  "limits": {"max_rate": 80}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('zapi', $protocol$
+{
+  "note": "Z-API, WhatsApp Web as a service. It queues: a 200 says that the message is in the queue, and what became of it comes by webhook.",
+  "sources": [
+    "https://developer.z-api.io/en/message/send-message-text",
+    "https://developer.z-api.io/en/message/send-message-image",
+    "https://developer.z-api.io/message/send-message-text",
+    "https://developer.z-api.io/en/webhooks/on-message-send-examples",
+    "https://github.com/WhiskeySockets/Baileys/issues/2441",
+    "https://github.com/tulir/whatsmeow/issues/1197"
+  ],
+  "channels": ["WHATSAPP"],
+  "options": {
+    "url": {"default": "https://api.z-api.io", "help": "where Z-API is"},
+    "instance": {"required": true, "help": "id of the instance"}
+  },
+  "secrets": {
+    "token": {"required": true, "help": "token of the instance; it is part of the address"},
+    "client_token": {"help": "the account's security token; required once it is switched on in the panel"}
+  },
+  "address": "{{digits}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-text",
+      "headers": {"Client-Token": "{{secret.client_token}}"},
+      "json": {"phone": "{{recipient}}", "message": "{{message}}"}
+    },
+    "media.image": {
+      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-image",
+      "headers": {"Client-Token": "{{secret.client_token}}"},
+      "json": {"phone": "{{recipient}}", "image": "{{media.url}}", "caption": "{{media.caption}}"}
+    },
+    "media.audio": {
+      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-audio",
+      "headers": {"Client-Token": "{{secret.client_token}}"},
+      "json": {"phone": "{{recipient}}", "audio": "{{media.url}}"}
+    },
+    "media.video": {
+      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-video",
+      "headers": {"Client-Token": "{{secret.client_token}}"},
+      "json": {"phone": "{{recipient}}", "video": "{{media.url}}", "caption": "{{media.caption}}"}
+    },
+    "media": {
+      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-document/pdf",
+      "headers": {"Client-Token": "{{secret.client_token}}"},
+      "json": {
+        "phone": "{{recipient}}",
+        "document": "{{media.url}}",
+        "fileName": "{{media.name}}",
+        "caption": "{{media.caption}}"
+      }
+    }
+  },
+  "response": {
+    "success": {"status": [200, 201]},
+    "id": ["/messageId", "/id"],
+    "error": ["/message", "/error"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {
+      "status": ["4xx", "5xx"],
+      "text": [
+        "client-token",
+        "must subscribe to this instance",
+        "not connected",
+        "need to be connected",
+        "Instance not found",
+        "Unable to find matching target resource"
+      ],
+      "class": "stopped",
+      "note": "no security token, no subscription, no phone, or a wrong instance"
+    },
+    {
+      "status": ["4xx", "5xx"],
+      "text": ["Phone number does not exist", "invalid phone number"],
+      "class": "dead_address"
+    },
+    {
+      "status": ["4xx", "5xx"],
+      "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
+      "class": "later",
+      "wait": "24h",
+      "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
+    },
+    {"status": [401, 402, 403, 404], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {"status": 503, "class": "retry", "note": "a proxy's word that no gateway took the request"},
+    {
+      "status": "5xx",
+      "class": "uncertain",
+      "note": "502 and 504 are a proxy's: the message may have left"
+    }
+  ],
+  "idempotency": {"key": "none"},
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+}
+$protocol$, true);
+
+INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('zenvia', $protocol$
+{
+  "note": "Zenvia API v2. A 200 means created; what became of the message comes by webhook, with our key as externalId.",
+  "sources": ["https://github.com/zenvia/zenvia-openapi-spec", "https://npmjs.com/package/@zenvia/sdk"],
+  "channels": ["WHATSAPP", "SMS"],
+  "options": {
+    "url": {"default": "https://api.zenvia.com/v2", "help": "where Zenvia's API is"},
+    "from": {
+      "required": true,
+      "help": "the sender's identifier on the Zenvia platform: the WhatsApp sender, or the alias of the SMS account"
+    }
+  },
+  "secrets": {"token": {"required": true, "help": "API token, from the platform's API console"}},
+  "address": "{{digits}}",
+  "operations": {
+    "text": {
+      "url": "{{option.url}}/channels/whatsapp/messages",
+      "headers": {"X-API-TOKEN": "{{secret.token}}"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "contents": [{"type": "text", "text": "{{message}}"}]
+      }
+    },
+    "text@SMS": {
+      "url": "{{option.url}}/channels/sms/messages",
+      "headers": {"X-API-TOKEN": "{{secret.token}}"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "contents": [{"type": "text", "text": "{{message}}"}]
+      }
+    },
+    "template": {
+      "url": "{{option.url}}/channels/whatsapp/messages",
+      "headers": {"X-API-TOKEN": "{{secret.token}}"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "contents": [
+          {"type": "template", "templateId": "{{template.name}}", "fields": "{{template.variables}}"}
+        ]
+      }
+    },
+    "media@WHATSAPP": {
+      "url": "{{option.url}}/channels/whatsapp/messages",
+      "headers": {"X-API-TOKEN": "{{secret.token}}"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "contents": [
+          {
+            "type": "file",
+            "fileUrl": "{{media.url}}",
+            "fileMimeType": "{{media.type}}",
+            "fileName": "{{media.name}}",
+            "fileCaption": "{{media.caption}}"
+          }
+        ]
+      }
+    }
+  },
+  "response": {
+    "success": {"status": ["2xx"]},
+    "id": ["/id"],
+    "code": ["/code"],
+    "error": ["/details/0/message", "/message"],
+    "wait": ["header:Retry-After"]
+  },
+  "classes": [
+    {"code": "AUTHENTICATION_ERROR", "class": "stopped"},
+    {"status": [401, 402, 403], "class": "stopped"},
+    {"status": 429, "class": "slow_down"},
+    {"code": "INTERNAL_ERROR", "class": "retry", "note": "documented as one to ask again"},
+    {"status": "5xx", "class": "uncertain"}
+  ],
+  "idempotency": {"key": "echo:/externalId"}
+}
+$protocol$, true);
+

@@ -50,6 +50,10 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('message_templates', 'nome', 'text', 'text', NULL, false, NULL),
         ('message_templates', 'conteudo', 'text', 'text', NULL, true, NULL),
         ('message_templates', 'descricao', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'assunto', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'html', 'text', 'text', NULL, false, NULL),
+        ('message_templates', 'midia', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('message_templates', 'whatsapp', 'jsonb', 'jsonb', NULL, false, NULL),
         ('message_templates', 'ativo', 'bool', 'boolean', 'true', true, NULL),
         ('message_templates', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('message_templates', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
@@ -103,6 +107,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_empresas', 'empresa', 'text', 'text', NULL, true, NULL),
         ('cadence_empresas', 'nome', 'text', 'text', NULL, false, NULL),
         ('cadence_empresas', 'fuso_horario', 'text', 'text', '''America/Sao_Paulo''', true, NULL),
+        ('cadence_empresas', 'pais', 'text', 'text', '''BR''', true, NULL),
 
         ('cadence_runner_logs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_runner_logs', 'executed_at', 'time', 'timestamptz', 'now()', true, NULL),
@@ -118,6 +123,20 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_claims', 'claim_id', 'uuid', 'uuid', NULL, true, NULL),
         ('cadence_claims', 'lease_end', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_claims', 'claimed_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_claims', 'permits', 'jsonb', 'jsonb', NULL, false, NULL),
+
+        -- what all executions know of a sender: what it has been given to do, and whether it is shut
+        ('cadence_provider_state', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_provider_state', 'next_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'last_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'used', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'first_used_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'open_since', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'open_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'open_reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'openings', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'paused_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'pause_reason', 'text', 'text', NULL, false, NULL),
 
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),

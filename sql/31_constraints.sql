@@ -18,6 +18,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_empresas', 'PRIMARY KEY (empresa)'),
         ('cadence_runner_logs', 'PRIMARY KEY (id)'),
         ('cadence_claims', 'PRIMARY KEY (claim_id)'),
+        ('cadence_provider_state', 'PRIMARY KEY (server)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 

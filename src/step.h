@@ -29,16 +29,35 @@ typedef struct CadenceBatch
 	int live; /* so many are not recorded yet */
 } CadenceBatch;
 
-typedef struct CadenceTemplate
+/* How a value stands in a text. */
+typedef enum TemplateEscape
 {
+	ESCAPE_NOTHING,
+	ESCAPE_HTML,
+	ESCAPE_JSON /* inside a string */
+} TemplateEscape;
+
+/* One of a template's texts: of which field of the message. */
+typedef struct CadenceTemplateText
+{
+	MessageField field;
+	TemplateEscape escape;
 	TemplatePart *parts;
 	size_t nparts;
+} CadenceTemplateText;
+
+#define TEMPLATE_TEXTS_MAX 13
+
+typedef struct CadenceTemplate
+{
+	CadenceTemplateText texts[TEMPLATE_TEXTS_MAX]; /* those that it has; the message's is first */
+	int ntexts;
 	const char *problem; /* NULL, or why it can not be rendered */
 
-	/* its values, one for each source that a placeholder names */
+	/* the values of all its texts, one for each source that a placeholder names */
 	int nvalues;
-	int *sources;  /* a column's number in the row, or a source of message.c's own */
-	int *named_by; /* a part that names it */
+	int *sources;				   /* a column's number in the row, or one of message.c's own */
+	const TemplatePart **named_by; /* a part that names it */
 } CadenceTemplate;
 
 /* Why a step was not sent: a code for machines, a sentence for people. */
@@ -81,10 +100,14 @@ typedef struct CadenceStep
 	char *next_template;
 
 	/* the message */
-	char *recipient;
+	char *recipient; /* as it is stored */
+	char *pais;		 /* whose numbers are meant where they do not say; NULL: Brazil's */
 	const CadenceTemplate *template;
-	const char **values; /* as many as the template has */
-	size_t message_len;
+	const char **values;		   /* as many as the template has */
+	size_t message_len;			   /* of all its texts together */
+	bool is_first_touch;		   /* the run has had no step yet */
+	bool has_start;				   /* its sender's limits have counted it */
+	bool window_is_open;		   /* the person has written in the last 24 hours */
 	CadenceRequest request;		   /* with its provider, none where that was not got to */
 	char key_text[UUID_TEXT_SIZE]; /* idempotency key, the same for every attempt */
 	char *message;				   /* rendered when its turn comes */

@@ -24,6 +24,8 @@ int cadence_workers; /* its default is the machine's */
 int cadence_lease = 300;
 int cadence_retry_unresolved = 1800;
 int cadence_retry_dispatch = 900;
+int cadence_retry_dispatch_max = 6 * 3600;
+double cadence_retry_factor = 2;
 int cadence_max_attempts = 20;
 int cadence_connect_timeout = 10000;
 int cadence_request_timeout = 30000;
@@ -63,8 +65,11 @@ static const IntSetting int_settings[] = {
 	 "Wait before a step without contact, address, template or provider is looked at again.", NULL,
 	 &cadence_retry_unresolved, 1, 30 * 24 * 3600, GUC_UNIT_S},
 	{"cadence_runner.retry_dispatch", "Wait before a failed dispatch is tried again.",
-	 "A provider's Retry-After counts where it is later.", &cadence_retry_dispatch, 1,
-	 30 * 24 * 3600, GUC_UNIT_S},
+	 "It grows by retry_factor with each attempt, up to retry_dispatch_max. A provider's "
+	 "Retry-After counts where it is later.",
+	 &cadence_retry_dispatch, 1, 30 * 24 * 3600, GUC_UNIT_S},
+	{"cadence_runner.retry_dispatch_max", "Longest wait before a failed dispatch is tried again.",
+	 NULL, &cadence_retry_dispatch_max, 1, 30 * 24 * 3600, GUC_UNIT_S},
 	{"cadence_runner.max_attempts", "Attempts to send one step before its run is paused.",
 	 "0 means no end.", &cadence_max_attempts, 0, INT_MAX, 0},
 	{"cadence_runner.connect_timeout", "Longest wait for a connection to a provider.",
@@ -126,6 +131,12 @@ cadence_define_settings(void)
 		DefineCustomIntVariable(s->name, s->description, s->detail, s->variable, *s->variable,
 								s->min, s->max, PGC_SUSET, s->flags, NULL, NULL, NULL);
 	}
+	DefineCustomRealVariable(
+		"cadence_runner.retry_factor",
+		"By how much the wait after a failed dispatch grows with each attempt.",
+		"With 1 it is always retry_dispatch; otherwise it is spread by a tenth, "
+		"so that what failed together does not come back together.",
+		&cadence_retry_factor, 2, 1, 10, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("cadence_runner.enabled", "Whether anything is sent at all.",
 							 "Off: an execution refuses to start, and a running one takes "
 							 "nothing more after a reload.",

@@ -16,12 +16,14 @@
 extern int cadence_batch_size;
 extern int cadence_max_in_flight;
 extern int cadence_workers;
-extern int cadence_lease;			 /* seconds */
-extern int cadence_retry_unresolved; /* seconds */
-extern int cadence_retry_dispatch;	 /* seconds */
-extern int cadence_max_attempts;	 /* 0: no end */
-extern int cadence_connect_timeout;	 /* milliseconds */
-extern int cadence_request_timeout;	 /* milliseconds */
+extern int cadence_lease;			   /* seconds */
+extern int cadence_retry_unresolved;   /* seconds */
+extern int cadence_retry_dispatch;	   /* seconds */
+extern int cadence_retry_dispatch_max; /* seconds */
+extern double cadence_retry_factor;
+extern int cadence_max_attempts;	/* 0: no end */
+extern int cadence_connect_timeout; /* milliseconds */
+extern int cadence_request_timeout; /* milliseconds */
 extern int cadence_log_results;
 extern int cadence_log_retention; /* minutes, 0: kept for ever */
 extern bool cadence_enabled;

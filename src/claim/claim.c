@@ -81,6 +81,7 @@ enum
 	RUN_ATTEMPTS,
 	RUN_CADENCE_ID,
 	RUN_NEXT_STEP_ORDEM,
+	RUN_HAS_BEGUN,
 	RUN_INTERRUPTED
 };
 
@@ -299,6 +300,7 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 		step->cadence_id = *DatumGetUUIDP(value);
 	step->has_position = !row_is_null(desc, row, RUN_NEXT_STEP_ORDEM);
 	step->position = row_int(desc, row, RUN_NEXT_STEP_ORDEM, 0);
+	step->is_first_touch = !row_true(desc, row, RUN_HAS_BEGUN);
 	return step;
 }
 

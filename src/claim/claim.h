@@ -45,10 +45,14 @@ typedef struct CadenceLook
 	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run \
 		".empresa::text, " CLAMPED_INT(                                                          \
 			"COALESCE(" run                                                                      \
-			".attempts, 0)") ", " run ".cadence_id::uuid, " CLAMPED_INT(run ".next_step_ordem")
+			".attempts, 0)") ", " run                                                            \
+							 ".cadence_id::uuid, " CLAMPED_INT(                                  \
+								 run ".next_step_ordem") ", "                                    \
+														 "COALESCE(" run                         \
+														 ".last_step_ordem, 0) " GT " 0"
 
 /* Whatever else a statement returns stands behind them. */
-#define CLAIMED_RUN_NCOLUMNS 8
+#define CLAIMED_RUN_NCOLUMNS 9
 
 extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,

@@ -54,11 +54,12 @@ struct ClaimAttempt
 };
 
 void
-claiming_init(Claiming *c, Sender *sender, Recording *recording)
+claiming_init(Claiming *c, Sender *sender, Recording *recording, Limiting *limiting)
 {
 	memset(c, 0, sizeof(*c));
 	c->sender = sender;
 	c->recording = recording;
+	c->limiting = limiting;
 	c->next_due = DT_NOEND;
 }
 
@@ -205,6 +206,7 @@ take_some(void *arg, int first, int n)
 			attempt->refused[i] = "a trigger has kept the run as it was";
 	}
 	cadence_resolve(c->resolver, taken, ntaken);
+	limiting_apply(c->limiting, taken, ntaken, &c->claimant->id);
 	pfree(taken);
 }
 

@@ -12,6 +12,7 @@
 
 #include "claim/claim.h"
 #include "claim/claimant.h"
+#include "engine/limiting.h"
 #include "engine/recording.h"
 #include "engine/sender.h"
 #include "provider/provider.h"
@@ -24,6 +25,7 @@ typedef struct Claiming
 {
 	Sender *sender;
 	Recording *recording;
+	Limiting *limiting;
 	const CadenceTables *tables;
 	CadenceProviders *providers;
 	CadenceClaims *claims;
@@ -48,7 +50,8 @@ typedef enum ClaimWanted
 	CLAIM_BYPASS = CADENCE_LOOK_BYPASS
 } ClaimWanted;
 
-extern void claiming_init(Claiming *claiming, Sender *sender, Recording *recording);
+extern void claiming_init(Claiming *claiming, Sender *sender, Recording *recording,
+						  Limiting *limiting);
 extern void claiming_prepare(Claiming *claiming, const CadenceTables *tables,
 							 CadenceProviders *providers, TimestampTz due_until, int batch_size);
 extern bool claiming_has_ended(const Claiming *claiming);

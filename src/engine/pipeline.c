@@ -51,15 +51,19 @@ pipeline_is_busy(const Pipeline *p)
 	return p->sender.queue.waiting > 0 || sender_in_flight(&p->sender) > 0 || p->recording.n > 0;
 }
 
-/* Whether a server has limits of its own, which hold for one worker. */
+/* Whether a server may have fewer messages under way than there would be workers. */
 bool
 pipeline_has_limits(const Pipeline *p)
 {
 	ListCell *cell;
 
 	foreach (cell, cadence_providers_list(p->providers))
-		if (((CadenceProvider *) lfirst(cell))->configuration->limited)
+	{
+		const CadenceConfiguration *c = ((CadenceProvider *) lfirst(cell))->configuration;
+
+		if (c->max_in_flight_is_own && c->max_in_flight < cadence_workers)
 			return true;
+	}
 	return false;
 }
 
@@ -156,9 +160,9 @@ pipeline_begin(Pipeline *p, const char *trigger)
 
 	memset(p, 0, sizeof(*p));
 	p->context = context;
-	recording_init(&p->recording, context);
+	recording_init(&p->recording, context, &p->limiting);
 	sender_init(&p->sender, context, &p->recording, cadence_max_in_flight);
-	claiming_init(&p->claiming, &p->sender, &p->recording);
+	claiming_init(&p->claiming, &p->sender, &p->recording, &p->limiting);
 	pipeline_set_summary(p, cadence_summary_create(trigger, cadence_log_results));
 	return old;
 }
@@ -178,6 +182,7 @@ pipeline_prepare(Pipeline *p, Oid schema, TimestampTz due_until, int max_in_flig
 	cadence_session_init(p->tables->schema_name);
 	cadence_arming_check(p->tables);
 	p->providers = cadence_providers_create(p->tables->owner);
+	limiting_prepare(&p->limiting, p->tables, (double) max_in_flight / cadence_max_in_flight);
 	recording_prepare(&p->recording, p->tables);
 	claiming_prepare(&p->claiming, p->tables, p->providers, due_until, cadence_batch_size);
 	p->sender.max_in_flight = max_in_flight;

@@ -28,6 +28,7 @@ typedef struct Pipeline
 	Claiming claiming;
 	Sender sender;
 	Recording recording;
+	Limiting limiting;
 	TimestampTz now; /* when the clock was last read for a turn */
 	bool more_to_prune;
 	bool in_a_hurry; /* it ends, and everybody else's steps wait for this worker */

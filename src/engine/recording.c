@@ -27,10 +27,11 @@
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
 void
-recording_init(Recording *r, MemoryContext context)
+recording_init(Recording *r, MemoryContext context, Limiting *limiting)
 {
 	memset(r, 0, sizeof(*r));
 	r->context = context;
+	r->limiting = limiting;
 	r->next_due = DT_NOEND;
 }
 
@@ -147,6 +148,7 @@ result_status(const CadenceStep *step)
 		case OUTCOME_NO_STEP:
 			return "CONCLUIDA";
 		case OUTCOME_WAITING:
+		case OUTCOME_PUT_OFF:
 			return "SKIPPED";
 		default:
 			return "ERRO";
@@ -269,6 +271,7 @@ write_all(void *arg, int first, int n)
 {
 	Recording *r = arg;
 
+	limiting_learn(r->limiting, &r->steps[first], n);
 	cadence_record(r->recorder, &r->steps[first], n);
 }
 

@@ -10,6 +10,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "engine/limiting.h"
 #include "record/record.h"
 #include "record/summary.h"
 #include "schema/tables.h"
@@ -19,6 +20,7 @@ typedef struct Recording
 {
 	MemoryContext context;
 	CadenceRecorder *recorder;
+	Limiting *limiting;
 	CadenceSummary *summary;
 	CadenceStep **steps;
 	int n;
@@ -31,7 +33,7 @@ typedef struct Recording
 	TimestampTz next_due; /* the first that a recorded step has made */
 } Recording;
 
-extern void recording_init(Recording *recording, MemoryContext context);
+extern void recording_init(Recording *recording, MemoryContext context, Limiting *limiting);
 extern void recording_prepare(Recording *recording, const CadenceTables *tables);
 extern CadenceBatch *recording_new_batch(Recording *recording);
 extern void recording_begin_batch(Recording *recording, CadenceBatch *batch, int nsteps);

@@ -21,15 +21,13 @@
 #include "engine/sender.h"
 #include "provider/provider_stats.h"
 #include "resolve/message.h"
+#include "resolve/request.h"
 
 /* The longest wait while steps wait: their provider may turn out to be blocked. */
 #define WAITING_MS 100
 
 /* How old the figures that others see may become. */
 #define PUBLISH_US (100 * INT64CONST(1000))
-
-/* A step is not sent so late that its answer could come after its lease. */
-#define LEASE_MARGIN_MS 10000
 
 void
 sender_init(Sender *s, MemoryContext context, Recording *recording, int max_in_flight)
@@ -83,7 +81,7 @@ sender_resize(Sender *s, int max_in_flight)
 bool
 sender_may_send(const CadenceStep *step, TimestampTz now)
 {
-	int64 needed_ms = (int64) step->request.configuration->timeout + LEASE_MARGIN_MS;
+	int64 needed_ms = (int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS;
 
 	return !step->request.provider->gone && now + needed_ms * 1000 < step->lease_end;
 }
@@ -104,48 +102,53 @@ sender_give_back(Sender *s, CadenceStep *step)
 	recording_add(s->recording, step);
 }
 
-static void
+/* False when its server, as it is now, does not take it. */
+static bool
 send_step(Sender *s, CadenceStep *step)
 {
 	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
+	bool ok;
 
 	step->message = message_render(step);
 	s->recording->message_bytes += step->message_len;
-	step->request.message = (MessageFields){.lead_id = step->lead_id,
-											.canal = step->canal,
-											.recipient = step->recipient,
-											.mensagem = step->message,
-											.empresa = step->empresa,
-											.run_id = step->run_id_text,
-											.step_ordem = step->ordem,
-											.template_codigo = step->template_codigo};
-	step->request.key = step->key_text;
-	step->request.answer = &step->answer;
-	s->transport->start(s->dispatcher, &step->request);
+	ok = step_request_make(step);
+	if (ok)
+		s->transport->start(s->dispatcher, &step->request);
 	MemoryContextSwitchTo(old);
+	return ok;
+}
+
+/* It is due as before, and nothing has left. */
+static void
+take_back(Sender *s, CadenceStep *step)
+{
+	cadence_queue_finished(&s->queue, &step->request);
+	sender_give_back(s, step);
 }
 
 /* A step that was popped ends in the dispatcher or among what is to be recorded, error or not. */
 static void
 start_step(Sender *s, CadenceStep *step, TimestampTz now)
 {
+	volatile bool started = false;
+
 	if (!sender_may_send(step, now))
 	{
-		cadence_queue_finished(&s->queue, &step->request);
-		sender_give_back(s, step);
+		take_back(s, step);
 		return;
 	}
 	PG_TRY();
 	{
-		send_step(s, step);
+		started = send_step(s, step);
 	}
 	PG_CATCH();
 	{
-		cadence_queue_finished(&s->queue, &step->request);
-		sender_give_back(s, step);
+		take_back(s, step);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	if (!started)
+		take_back(s, step);
 }
 
 /*

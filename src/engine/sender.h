@@ -15,6 +15,9 @@
 #include "step.h"
 #include "transport/dispatch.h"
 
+/* A step is not sent so late that its answer could come after its lease. */
+#define SENDER_LEASE_MARGIN_MS 10000
+
 typedef struct Sender
 {
 	MemoryContext context;

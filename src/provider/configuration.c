@@ -5,77 +5,166 @@
 #include "postgres.h"
 
 #include "catalog/pg_foreign_server.h"
+#include "common/base64.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #include "base/settings.h"
 #include "provider/configuration.h"
+#include "provider/options.h"
+#include "rules/request_builder.h"
 
-static double
-number_or(List *options, const char *name, double otherwise)
+/* What the server says, else what its protocol does; NULL: neither. */
+static const char *
+option_of(const CadenceConfiguration *c, List *options, const char *name)
 {
 	const char *value = cadence_option_get(options, name);
-	bool from_file;
+	const DefinitionOptions *defaults[] = {&c->definition->options, &c->definition->limits};
+
+	for (int i = 0; i < 2 && value == NULL; i++)
+		for (size_t k = 0; k < defaults[i]->n && value == NULL; k++)
+			if (strcmp(defaults[i]->list[k].name, name) == 0)
+				value = defaults[i]->list[k].otherwise;
+	return value;
+}
+
+static double
+number_or(const CadenceConfiguration *c, List *options, const char *name, double otherwise)
+{
+	const char *value = option_of(c, options, name);
 	double number;
 
 	if (value != NULL &&
-		cadence_option_number(cadence_option_find(ForeignServerRelationId, NULL, name, &from_file),
-							  value, &number))
+		cadence_option_number(cadence_option_common(ForeignServerRelationId, name), value, &number))
 		return number;
 	return otherwise;
 }
 
 static char *
-text_or_null(List *options, const char *name)
+text_or_null(const char *value)
 {
-	const char *value = cadence_option_get(options, name);
-
 	return value != NULL ? pstrdup(value) : NULL;
+}
+
+/* Of what may have been sent nobody knows. Again only where the provider sends a key once. */
+static bool
+holds_by_default(const Definition *d)
+{
+	return !d->honours_key;
+}
+
+static void
+read_limits(CadenceConfiguration *c, List *options)
+{
+	LimitRules *l = &c->limits;
+	const char *gap = option_of(c, options, "gap");
+	const char *warm_up = option_of(c, options, "warm_up");
+	int64 over_ms;
+
+	l->rate = number_or(c, options, "max_rate", 0);
+	l->most[WINDOW_MINUTE] = number_or(c, options, "max_per_minute", 0);
+	l->most[WINDOW_HOUR] = number_or(c, options, "max_per_hour", 0);
+	l->most[WINDOW_DAY] = number_or(c, options, "max_per_day", 0);
+	l->most[WINDOW_NEW_DAY] = number_or(c, options, "max_new_per_day", 0);
+	if (gap != NULL && cadence_option_gap(gap, &l->gap_min, &l->gap_max))
+	{
+		l->gap_min *= 1000;
+		l->gap_max *= 1000;
+	}
+	if (warm_up != NULL &&
+		cadence_option_warm_up(warm_up, &c->warm_up_from, &c->warm_up_to, &over_ms))
+		c->warm_up_us = over_ms * 1000;
+	c->limit_group = text_or_null(option_of(c, options, "limit_group"));
+	c->breaker_after = number_or(c, options, "breaker_after", 10);
+	c->breaker_for = number_or(c, options, "breaker_for", 60000);
 }
 
 static void
 read_server(CadenceConfiguration *c, List *options)
 {
-	const char *policy = cadence_option_get(options, "on_uncertain");
+	const char *policy = option_of(c, options, "on_uncertain");
 	const char *record = cadence_option_get(options, "record_message");
 
-	c->canal = text_or_null(options, "canal");
-	c->empresa = text_or_null(options, "empresa");
-	c->url = text_or_null(options, "url");
-	c->protocol = cadence_protocol_find(cadence_option_get(options, "protocol"));
-	c->timeout = number_or(options, "timeout", cadence_request_timeout);
-	c->connect_timeout = number_or(options, "connect_timeout", cadence_connect_timeout);
-	c->max_in_flight = number_or(options, "max_in_flight", cadence_max_in_flight);
-	c->max_rate = number_or(options, "max_rate", 0);
-	c->limited = cadence_option_get(options, "max_in_flight") != NULL || c->max_rate > 0;
-	if (policy != NULL)
-		c->hold = pg_strcasecmp(policy, "hold") == 0;
-	else
-		c->hold = c->protocol != NULL && c->protocol->hold;
+	c->url = text_or_null(option_of(c, options, "url"));
+	c->timeout = number_or(c, options, "timeout", cadence_request_timeout);
+	c->connect_timeout = number_or(c, options, "connect_timeout", cadence_connect_timeout);
+	c->max_in_flight = number_or(c, options, "max_in_flight", cadence_max_in_flight);
+	c->max_in_flight_is_own = option_of(c, options, "max_in_flight") != NULL;
+	read_limits(c, options);
+	c->hold = policy != NULL ? pg_strcasecmp(policy, "hold") == 0 : holds_by_default(c->definition);
 	if (record == NULL || !parse_bool(record, &c->record_message))
 		c->record_message = true;
 }
 
-/* All that the protocol knows; the first that can not be read is the problem. */
+/* Options and secrets by their numbers; the first that can not be read is the problem. */
 static void
-read_secrets(CadenceConfiguration *c, List *mapping)
+read_values(CadenceConfiguration *c, List *options, List *mapping)
 {
-	const OptionRule *rule;
+	const DefinitionOptions *own = &c->definition->options;
+	const DefinitionOptions *secrets = &c->definition->secrets;
 
-	for (rule = c->protocol->options; rule->name != NULL; rule++)
-		c->nsecrets += rule->kind == OPTION_SECRET ? 1 : 0;
-	c->secrets = palloc0(sizeof(CadenceSecret) * c->nsecrets);
-	c->nsecrets = 0;
-	for (rule = c->protocol->options; rule->name != NULL; rule++)
+	c->values = palloc0(sizeof(char *) * (own->n + secrets->n));
+	c->secrets = palloc0(sizeof(CadenceSecret) * secrets->n);
+	for (size_t i = 0; i < own->n; i++)
+		c->values[i] = text_or_null(option_of(c, options, own->list[i].name));
+	for (size_t i = 0; i < secrets->n; i++)
 	{
-		const char *problem;
+		const char *problem = cadence_secret_read(&c->secrets[i], mapping, secrets->list[i].name);
 
-		if (rule->kind != OPTION_SECRET)
-			continue;
-		problem = cadence_secret_read(&c->secrets[c->nsecrets++], mapping, rule->name);
+		c->values[own->n + i] = c->secrets[i].value;
 		if (c->problem == NULL)
 			c->problem = problem;
+		if (c->secrets[i].value != NULL)
+			c->hidden = lappend(c->hidden, c->secrets[i].value);
+		else if (c->problem == NULL && secrets->list[i].required)
+			c->problem = psprintf("its user mapping has no \"%s\"", secrets->list[i].name);
+	}
+}
+
+static char *
+base64(const char *plain)
+{
+	int len = strlen(plain);
+	int size = pg_b64_enc_len(len);
+	char *encoded = palloc0(size + 1);
+
+	if (pg_b64_encode((const void *) plain, len, encoded, size) < 0)
+		encoded[0] = '\0';
+	return encoded;
+}
+
+/* A text that names no field of a message; "" where it has no value. */
+static char *
+render_fixed(const CadenceConfiguration *c, const DefinitionText *text)
+{
+	const char *const none[FIELD_COUNT] = {NULL};
+	char *rendered = definition_render(text, cadence_configuration_values(c, none));
+	char *copy = pstrdup(rendered != NULL ? rendered : "");
+
+	free(rendered);
+	return copy;
+}
+
+/* The header that an operation's "basic" makes; it can not be read back to user and password. */
+static void
+make_basic(CadenceConfiguration *c)
+{
+	const Definition *d = c->definition;
+
+	c->basic = palloc0(sizeof(char *) * Max(d->noperations, 1));
+	for (size_t i = 0; i < d->noperations; i++)
+	{
+		const DefinitionText *basic = d->operations[i].basic;
+		char *user = basic != NULL ? render_fixed(c, &basic[0]) : "";
+		char *password = basic != NULL ? render_fixed(c, &basic[1]) : "";
+		char *encoded;
+
+		if (*user == '\0' && *password == '\0')
+			continue;
+		encoded = base64(psprintf("%s:%s", user, password));
+		c->basic[i] = psprintf("Authorization: Basic %s", encoded);
+		c->hidden = lappend(c->hidden, encoded);
 	}
 }
 
@@ -118,15 +207,45 @@ host_problem(const CadenceConfiguration *c, List *mapping)
 		return "its host is not in cadence_runner.allowed_hosts";
 	if (bound != NULL && pg_strcasecmp(bound, host) != 0)
 		return "its secrets are for another host than its url's";
-	for (int i = 0; i < c->nsecrets && bound == NULL; i++)
+	for (size_t i = 0; i < c->definition->secrets.n && bound == NULL; i++)
 		if (c->secrets[i].path != NULL)
 			return "a secret from a file needs option host in its user mapping";
 	return NULL;
 }
 
+static void
+read_definition(CadenceConfiguration *c, List *options)
+{
+	const char *name = cadence_option_get(options, "protocol");
+	List *protocols = cadence_protocols_read(name != NULL ? name : CADENCE_PROTOCOL_DEFAULT);
+
+	if (protocols == NIL)
+		c->problem = "its protocol is unknown";
+	else if ((c->definition = cadence_protocol_compile(
+				  ((CadenceProtocol *) linitial(protocols))->definition)) == NULL)
+		c->problem = "its protocol's definition has problems";
+}
+
+static void
+read_all(CadenceConfiguration *c, List *options, List *mapping)
+{
+	read_definition(c, options);
+	if (c->problem != NULL)
+		return;
+	read_server(c, options);
+	if (c->canal == NULL || c->url == NULL)
+		c->problem = "it has no canal or no url";
+	if (c->problem != NULL)
+		return;
+	read_values(c, options, mapping);
+	make_basic(c);
+	if (c->problem == NULL)
+		c->problem = host_problem(c, mapping);
+}
+
 /*
  * Reads a server with the options of its user mapping. The caller is its first
- * holder.
+ * holder. Needs a transaction.
  */
 CadenceConfiguration *
 cadence_configuration_read(const ForeignServer *server, List *mapping)
@@ -140,38 +259,35 @@ cadence_configuration_read(const ForeignServer *server, List *mapping)
 	c->holders = 1;
 	c->server = server->serverid;
 	c->name = pstrdup(server->servername);
-	read_server(c, server->options);
-	if (c->canal == NULL || c->url == NULL)
-		c->problem = "it has no canal or no url";
-	else if (c->protocol == NULL)
-		c->problem = "its protocol is unknown";
-	else
-	{
-		read_secrets(c, mapping);
-		if (c->problem == NULL)
-			c->problem = host_problem(c, mapping);
-		c->protocol->prepare(c);
-	}
+	c->canal = text_or_null(cadence_option_get(server->options, "canal"));
+	c->empresa = text_or_null(cadence_option_get(server->options, "empresa"));
+	read_all(c, server->options, mapping);
 	MemoryContextSwitchTo(old);
 	/* it lives as long as its holders, wherever they are; an error before this leaves nothing */
 	MemoryContextSetParent(context, TopMemoryContext);
 	return c;
 }
 
-char *
-cadence_configuration_secret(const CadenceConfiguration *c, const char *name)
+/*
+ * All values of a message by number, in the current memory context: its fields,
+ * then the server's own.
+ */
+const char **
+cadence_configuration_values(const CadenceConfiguration *c, const char *const *fields)
 {
-	for (int i = 0; i < c->nsecrets; i++)
-		if (strcmp(c->secrets[i].name, name) == 0)
-			return c->secrets[i].value;
-	return NULL;
+	size_t own = c->definition->options.n + c->definition->secrets.n;
+	const char **values = palloc(sizeof(char *) * (FIELD_COUNT + own));
+
+	memcpy(values, fields, sizeof(char *) * FIELD_COUNT);
+	memcpy(values + FIELD_COUNT, c->values, sizeof(char *) * own);
+	return values;
 }
 
 /* Whether the file of one of its secrets is another now. */
 bool
 cadence_configuration_is_outdated(const CadenceConfiguration *c)
 {
-	for (int i = 0; i < c->nsecrets; i++)
+	for (size_t i = 0; c->secrets != NULL && i < c->definition->secrets.n; i++)
 		if (cadence_secret_has_changed(&c->secrets[i]))
 			return true;
 	return false;

@@ -16,6 +16,7 @@
 
 #include "provider/protocol.h"
 #include "provider/secret.h"
+#include "rules/limits.h"
 
 typedef struct CadenceConfiguration
 {
@@ -23,7 +24,7 @@ typedef struct CadenceConfiguration
 	int holders;
 
 	Oid server;
-	const CadenceProtocol *protocol;
+	Definition *definition; /* of its protocol */
 	char *name;
 	char *canal;
 	char *empresa; /* NULL: any */
@@ -31,21 +32,28 @@ typedef struct CadenceConfiguration
 	int timeout;		 /* milliseconds */
 	int connect_timeout; /* milliseconds */
 	int max_in_flight;
-	double max_rate; /* messages per second, 0: no limit */
-	bool limited;	 /* has a max_in_flight or a max_rate of its own */
-	bool hold;		 /* on_uncertain = 'hold' */
+	bool max_in_flight_is_own; /* an option says so: it counts over all executions */
+	LimitRules limits;
+	char *limit_group; /* NULL: they are the server's alone */
+	int warm_up_from;
+	int warm_up_to;
+	int64 warm_up_us;  /* 0: none */
+	int breaker_after; /* failures in a row */
+	int breaker_for;   /* milliseconds, the first time */
+	bool hold;		   /* on_uncertain = 'hold' */
 	bool record_message;
 	const char *problem; /* NULL, or why it can not be used */
 
 	/* these go to the transport and nowhere else */
-	CadenceSecret *secrets;
-	int nsecrets;
-	List *headers; /* whole lines */
-	List *hidden;  /* texts that an answer may repeat, and nobody else */
+	CadenceSecret *secrets; /* in the definition's order, as many as it has */
+	const char **values;	/* options and secrets, by their numbers among Values */
+	char **basic;			/* by operation: a whole header line, NULL: none */
+	List *hidden;			/* texts that an answer may repeat, and nobody else */
 } CadenceConfiguration;
 
 extern CadenceConfiguration *cadence_configuration_read(const ForeignServer *server, List *mapping);
-extern char *cadence_configuration_secret(const CadenceConfiguration *c, const char *name);
+extern const char **cadence_configuration_values(const CadenceConfiguration *c,
+												 const char *const *fields);
 extern bool cadence_configuration_is_outdated(const CadenceConfiguration *c);
 extern void cadence_configuration_hold_in(CadenceConfiguration *c, MemoryContext context);
 

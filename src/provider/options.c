@@ -12,77 +12,123 @@
 #include "utils/guc.h"
 
 #include "provider/options.h"
-#include "provider/protocol.h"
 
 /* What all servers and mappings take, whatever their protocol. */
 static const OptionRule common[] = {
-	{"canal", ForeignServerRelationId, OPTION_CANAL, 0, 0, NULL},
-	{"empresa", ForeignServerRelationId, OPTION_NAME, 0, 0, NULL},
-	{"url", ForeignServerRelationId, OPTION_URL, 0, 0, NULL},
-	{"protocol", ForeignServerRelationId, OPTION_PROTOCOL, 0, 0, NULL},
-	{"timeout", ForeignServerRelationId, OPTION_DURATION, 1, 600000, NULL},
-	{"connect_timeout", ForeignServerRelationId, OPTION_DURATION, 1, 600000, NULL},
-	{"max_in_flight", ForeignServerRelationId, OPTION_COUNT, 1, 10000, NULL},
-	{"max_rate", ForeignServerRelationId, OPTION_RATE, 0.01, 1000000, NULL},
-	{"on_uncertain", ForeignServerRelationId, OPTION_UNCERTAIN, 0, 0, NULL},
-	{"record_message", ForeignServerRelationId, OPTION_BOOL, 0, 0, NULL},
-	{"host", UserMappingRelationId, OPTION_HOST, 0, 0, NULL},
-	{NULL, InvalidOid, OPTION_NAME, 0, 0, NULL}};
+	{"canal", ForeignServerRelationId, OPTION_CANAL, 0, 0},
+	{"empresa", ForeignServerRelationId, OPTION_NAME, 0, 0},
+	{"url", ForeignServerRelationId, OPTION_URL, 0, 0},
+	{"protocol", ForeignServerRelationId, OPTION_PROTOCOL, 0, 0},
+	{"timeout", ForeignServerRelationId, OPTION_DURATION, 1, 600000},
+	{"connect_timeout", ForeignServerRelationId, OPTION_DURATION, 1, 600000},
+	{"max_in_flight", ForeignServerRelationId, OPTION_COUNT, 1, 10000},
+	{"max_rate", ForeignServerRelationId, OPTION_RATE, 0.01, 1000000},
+	{"max_per_minute", ForeignServerRelationId, OPTION_COUNT, 1, 1000000},
+	{"max_per_hour", ForeignServerRelationId, OPTION_COUNT, 1, 10000000},
+	{"max_per_day", ForeignServerRelationId, OPTION_COUNT, 1, 100000000},
+	{"max_new_per_day", ForeignServerRelationId, OPTION_COUNT, 1, 100000000},
+	{"gap", ForeignServerRelationId, OPTION_GAP, 0, 0},
+	{"warm_up", ForeignServerRelationId, OPTION_WARM_UP, 0, 0},
+	{"limit_group", ForeignServerRelationId, OPTION_NAME, 0, 0},
+	{"breaker_after", ForeignServerRelationId, OPTION_COUNT, 1, 100000},
+	{"breaker_for", ForeignServerRelationId, OPTION_DURATION, 1000, 1800000},
+	{"on_uncertain", ForeignServerRelationId, OPTION_UNCERTAIN, 0, 0},
+	{"record_message", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"host", UserMappingRelationId, OPTION_HOST, 0, 0},
+	{NULL, InvalidOid, OPTION_NAME, 0, 0}};
 
-static const OptionRule *
-find_in(const OptionRule *rules, Oid catalog, const char *name, bool *from_file)
+/* Of those that all have; NULL: it is none. */
+const OptionRule *
+cadence_option_common(Oid catalog, const char *name)
 {
-	for (; rules->name != NULL; rules++)
-	{
-		size_t len = strlen(rules->name);
+	for (const OptionRule *rule = common; rule->name != NULL; rule++)
+		if (rule->catalog == catalog && strcmp(rule->name, name) == 0)
+			return rule;
+	return NULL;
+}
 
-		if (rules->catalog != catalog || strncmp(name, rules->name, len) != 0)
+/* Of a definition's options, or of its secrets, whose file may be given instead. */
+const DefinitionOption *
+cadence_option_own(const DefinitionOptions *options, const char *name, bool *from_file)
+{
+	for (size_t i = 0; i < options->n; i++)
+	{
+		const DefinitionOption *option = &options->list[i];
+		size_t len = strlen(option->name);
+
+		if (strncmp(name, option->name, len) != 0)
 			continue;
-		*from_file = rules->kind == OPTION_SECRET && strcmp(name + len, "_file") == 0;
+		*from_file = strcmp(name + len, "_file") == 0;
 		if (name[len] == '\0' || *from_file)
-			return rules;
+			return option;
 	}
 	return NULL;
 }
 
-/*
- * The rule for an option's name, NULL where there is none. A mapping does not
- * say which protocol its server has, so those of all protocols count there: the
- * protocol given is NULL.
- */
-const OptionRule *
-cadence_option_find(Oid catalog, const CadenceProtocol *protocol, const char *name, bool *from_file)
+/* The first that a server has and its protocol does not take, or lacks; NULL: it fits. */
+const char *
+cadence_options_problem(List *options, const Definition *d)
 {
-	const OptionRule *rule = find_in(common, catalog, name, from_file);
+	ListCell *cell;
+	bool from_file = false;
 
-	if (rule == NULL && protocol != NULL)
-		return find_in(protocol->options, catalog, name, from_file);
-	for (int i = 0; rule == NULL && protocol == NULL && cadence_protocols[i] != NULL; i++)
-		rule = find_in(cadence_protocols[i]->options, catalog, name, from_file);
-	return rule;
+	foreach (cell, options)
+	{
+		const char *name = lfirst_node(DefElem, cell)->defname;
+
+		if (cadence_option_common(ForeignServerRelationId, name) == NULL &&
+			(cadence_option_own(&d->options, name, &from_file) == NULL || from_file))
+			return name;
+	}
+	for (size_t i = 0; i < d->options.n; i++)
+	{
+		const DefinitionOption *own = &d->options.list[i];
+
+		if (own->required && own->otherwise == NULL &&
+			cadence_option_get(options, own->name) == NULL &&
+			(own->alternative == NULL || cadence_option_get(options, own->alternative) == NULL))
+			return own->name;
+	}
+	return NULL;
 }
 
 static void
-add_names(StringInfo names, const OptionRule *rules, Oid catalog)
+add_name(StringInfo names, const char *name)
 {
-	for (; rules->name != NULL; rules++)
-		if (rules->catalog == catalog)
-			appendStringInfo(names, "%s%s%s", names->len > 0 ? ", " : "", rules->name,
-							 rules->kind == OPTION_SECRET ? psprintf(", %s_file", rules->name)
-														  : "");
+	appendStringInfo(names, "%s%s", names->len > 0 ? ", " : "", name);
+}
+
+static void
+add_own(StringInfo names, const Definition *d, Oid catalog)
+{
+	const DefinitionOptions *options = catalog == UserMappingRelationId ? &d->secrets : &d->options;
+
+	for (size_t i = 0; i < options->n; i++)
+	{
+		const char *name = options->list[i].name;
+
+		if (cadence_option_common(catalog, name) != NULL || strstr(names->data, name) != NULL)
+			continue;
+		add_name(names, name);
+		if (catalog == UserMappingRelationId)
+			add_name(names, psprintf("%s_file", name));
+	}
 }
 
 /* The valid names for a hint; empty when the object takes no options. */
 char *
-cadence_option_names(Oid catalog, const CadenceProtocol *protocol)
+cadence_option_names(Oid catalog, List *definitions)
 {
 	StringInfoData names;
+	ListCell *cell;
 
 	initStringInfo(&names);
-	add_names(&names, common, catalog);
-	for (int i = 0; cadence_protocols[i] != NULL; i++)
-		if (protocol == NULL || protocol == cadence_protocols[i])
-			add_names(&names, cadence_protocols[i]->options, catalog);
+	for (const OptionRule *rule = common; rule->name != NULL; rule++)
+		if (rule->catalog == catalog)
+			add_name(&names, rule->name);
+	if (names.len > 0)
+		foreach (cell, definitions)
+			add_own(&names, lfirst(cell), catalog);
 	return names.data;
 }
 
@@ -121,6 +167,53 @@ cadence_option_number(const OptionRule *rule, const char *value, double *number)
 	else
 		return false;
 	return *number >= rule->min && *number <= rule->max;
+}
+
+static bool
+read_duration(const char *value, int unit, int64 *to)
+{
+	int whole;
+
+	if (!parse_int(value, &whole, unit, NULL) || whole < 0)
+		return false;
+	*to = (int64) whole * (unit == GUC_UNIT_S ? 1000 : 1);
+	return true;
+}
+
+/* Cuts a text at the first of some characters; the rest, NULL: there is none. */
+static char *
+cut(char *text, const char *mark)
+{
+	char *at = strstr(text, mark);
+
+	if (at == NULL)
+		return NULL;
+	*at = '\0';
+	return at + strlen(mark);
+}
+
+/* A gap, or one between two bounds; in milliseconds. */
+bool
+cadence_option_gap(const char *value, int64 *from_ms, int64 *to_ms)
+{
+	char *from = pstrdup(value);
+	char *to = cut(from, "..");
+
+	return read_duration(from, GUC_UNIT_MS, from_ms) &&
+		   read_duration(to != NULL ? to : from, GUC_UNIT_MS, to_ms) && *from_ms <= *to_ms &&
+		   *to_ms <= INT64CONST(86400000);
+}
+
+/* How a day's limit grows: from, to, and over how long. */
+bool
+cadence_option_warm_up(const char *value, int *from, int *to, int64 *over_ms)
+{
+	char *first = pstrdup(value);
+	char *second = cut(first, "..");
+	char *over = second != NULL ? cut(second, "/") : NULL;
+
+	return over != NULL && parse_int(first, from, 0, NULL) && parse_int(second, to, 0, NULL) &&
+		   *from >= 1 && *from <= *to && read_duration(over, GUC_UNIT_S, over_ms) && *over_ms > 0;
 }
 
 bool

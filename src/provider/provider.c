@@ -42,11 +42,19 @@ struct CadenceProviders
 };
 
 static bool catalog_changed = true;
+static Oid protocols_table;
 
 static void
 note_catalog_change(Datum arg, int cacheid, uint32 hashvalue)
 {
 	catalog_changed = true;
+}
+
+/* A protocol has been defined anew: whoever does that says so (see sqlapi/protocols.c). */
+static void
+note_table_change(Datum arg, Oid relid)
+{
+	catalog_changed = catalog_changed || relid == InvalidOid || relid == protocols_table;
 }
 
 static void
@@ -58,6 +66,8 @@ follow_catalogs(void)
 
 	for (size_t i = 0; i < lengthof(caches) && !registered; i++)
 		CacheRegisterSyscacheCallback(caches[i], note_catalog_change, (Datum) 0);
+	if (!registered)
+		CacheRegisterRelcacheCallback(note_table_change, (Datum) 0);
 	registered = true;
 }
 
@@ -196,6 +206,7 @@ read_servers(CadenceProviders *providers)
 	List *servers = cadence_provider_servers();
 	ListCell *cell;
 
+	protocols_table = cadence_protocols_table();
 	foreach (cell, providers->list)
 		((CadenceProvider *) lfirst(cell))->gone = true;
 	foreach (cell, servers)

@@ -15,6 +15,10 @@
 #include "provider/configuration.h"
 #include "provider/request.h"
 
+/* The last leads that it was sent to, and how many may be refused alike. */
+#define PROVIDER_RECENT 10
+#define PROVIDER_SUSPECT 3
+
 typedef struct CadenceProvider
 {
 	Oid server;
@@ -25,9 +29,21 @@ typedef struct CadenceProvider
 	dlist_head waiting;
 	int nwaiting;
 	int in_flight;
-	TimestampTz next_start;	   /* by max_rate */
 	TimestampTz last_progress; /* when a request of it last started or ended */
 	TimestampTz blocked_since; /* it has requests waiting that can not start; 0: it has not */
+
+	/* what the engine keeps of its limits and its breaker */
+	int permits; /* so many may be under way in this process */
+	bool permits_are_new;
+	bool has_plan; /* when what is put off can go */
+	LimitUse plan;
+	int failures; /* in a row */
+	int next_recent;
+	struct
+	{
+		uint32 lead;
+		uint32 reason; /* why it was refused, 0: it was not */
+	} recent[PROVIDER_RECENT];
 } CadenceProvider;
 
 typedef struct CadenceProviders CadenceProviders;

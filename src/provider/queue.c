@@ -30,6 +30,21 @@ cadence_queue_push(CadenceQueue *queue, CadenceRequest *request)
 	queue->waiting++;
 }
 
+static int
+most_in_flight(const CadenceProvider *p)
+{
+	return p->configuration->max_in_flight_is_own ? p->permits : p->configuration->max_in_flight;
+}
+
+/* When the first that waits may start, by its sender's limits. */
+static TimestampTz
+next_start(const CadenceProvider *p)
+{
+	return p->nwaiting > 0
+			   ? dlist_head_element(CadenceRequest, node, (dlist_head *) &p->waiting)->start_at
+			   : 0;
+}
+
 /*
  * Whether one more of a provider fits in. A quarter of all is open only to
  * providers that have few under way: one that hangs never gets there.
@@ -41,7 +56,7 @@ has_room(const CadenceQueue *queue, const CadenceProvider *p)
 	int few = Max(queue->capacity / (4 * Max(n, 1)), 1);
 	int reserve = Min(queue->capacity / 4, (n - 1) * few);
 
-	if (p->in_flight >= p->configuration->max_in_flight || queue->in_flight >= queue->capacity)
+	if (p->in_flight >= most_in_flight(p) || queue->in_flight >= queue->capacity)
 		return false;
 	return p->in_flight < few || queue->in_flight < queue->capacity - reserve;
 }
@@ -49,7 +64,7 @@ has_room(const CadenceQueue *queue, const CadenceProvider *p)
 static bool
 may_start(const CadenceQueue *queue, const CadenceProvider *p, TimestampTz now)
 {
-	return p->next_start <= now && has_room(queue, p);
+	return next_start(p) <= now && has_room(queue, p);
 }
 
 void
@@ -71,19 +86,12 @@ take_from(CadenceQueue *queue, CadenceProvider *p)
 	return request;
 }
 
-/*
- * Paces a provider: the gap between two starts, without a burst after a pause.
- */
 static void
 note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
 {
-	double rate = p->configuration->max_rate;
-
 	queue->in_flight++;
 	p->in_flight++;
 	p->last_progress = now;
-	if (rate > 0)
-		p->next_start = Max(p->next_start, now) + (TimestampTz) (USECS_PER_SEC / rate);
 }
 
 /*
@@ -170,7 +178,7 @@ cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
 		const CadenceProvider *p = lfirst(cell);
 		bool is_full = p->in_flight > 0 && !has_room(queue, p);
 
-		if (is_full ? now - p->last_progress <= MOVES_WITHIN_US : p->next_start <= now)
+		if (is_full ? now - p->last_progress <= MOVES_WITHIN_US : next_start(p) <= now)
 			n += p->nwaiting;
 	}
 	return n;
@@ -191,7 +199,7 @@ cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 
 		if (p->nwaiting > 0 && has_room(queue, p))
 		{
-			TimestampTz wait = p->next_start > now ? (p->next_start - now + 999) / 1000 : 0;
+			TimestampTz wait = next_start(p) > now ? (next_start(p) - now + 999) / 1000 : 0;
 
 			at_most = Min(at_most, wait);
 		}
@@ -327,7 +335,6 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 	{
 		CadenceProvider *p = lfirst(cell);
 
-		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
 		p->blocked_since = Min(p->blocked_since, now);
 	}

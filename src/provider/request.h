@@ -13,16 +13,19 @@
 #include "lib/ilist.h"
 
 #include "provider/configuration.h"
-#include "rules/protocol.h"
+#include "rules/answer_reader.h"
 
 /* What became of it, filled in by the transport. */
 typedef struct CadenceAnswer
 {
 	CadenceOutcome outcome; /* OUTCOME_UNSENT: it was not begun */
+	CadenceClass class;		/* what the answer means, where there is one */
 	const char *code;		/* for machines; NULL: it was sent */
 	char *reason;			/* for people */
 	long http_status;		/* 0: none */
-	int64 retry_after_us;	/* 0: not asked for */
+	bool is_unknown;		/* a refusal that no rule of its protocol knows */
+	bool wait_is_own;		/* the answer, or the rule, said how long */
+	int64 retry_after_us;	/* not again before so long; 0: nobody said */
 	int64 elapsed_us;
 	TimestampTz at;
 	char *message_id; /* NULL: none */
@@ -32,12 +35,14 @@ struct CadenceProvider;
 
 typedef struct CadenceRequest
 {
-	dlist_node node;					 /* in its provider's queue, or in the transport */
-	struct CadenceProvider *provider;	 /* NULL: none was chosen */
-	CadenceConfiguration *configuration; /* of the provider, held by the context */
-	MemoryContext context;				 /* where the answer's texts go */
-	MessageFields message;
-	const char *key; /* the idempotency key, a UUID */
+	dlist_node node;					  /* in its provider's queue, or in the transport */
+	struct CadenceProvider *provider;	  /* NULL: none was chosen */
+	CadenceConfiguration *configuration;  /* of the provider, held by the context */
+	MemoryContext context;				  /* where the answer's texts go */
+	TimestampTz start_at;				  /* not earlier, by its sender's limits; 0: at once */
+	const DefinitionOperation *operation; /* of the configuration's definition */
+	Values values;						  /* of the operation's placeholders */
+	AnsweredMessage message;
 	CadenceAnswer *answer;
 } CadenceRequest;
 

@@ -6,11 +6,14 @@
 #include "postgres.h"
 
 #include "access/reloptions.h"
+#include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "fmgr.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "base/compat.h"
 #include "provider/options.h"
@@ -30,9 +33,9 @@ refuse_value(const char *name, const char *value, const char *expected)
 }
 
 static void
-refuse_unknown(Oid catalog, const CadenceProtocol *protocol, const char *name)
+refuse_unknown(Oid catalog, List *definitions, const char *name)
 {
-	char *valid = cadence_option_names(catalog, protocol);
+	char *valid = cadence_option_names(catalog, definitions);
 
 	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME), errmsg("invalid option \"%s\"", name),
 					valid[0] != '\0'
@@ -47,12 +50,15 @@ refuse_unknown(Oid catalog, const CadenceProtocol *protocol, const char *name)
  * a URL is the transport's to say.
  */
 static void
-check_url(const CadenceProtocol *protocol, const char *name, const char *value)
+check_url(const Definition *d, const char *name, const char *value)
 {
+	static const char *const http[] = {"http", "https", NULL};
+	static const char *const smtp[] = {"smtp", "smtps", NULL};
+	const char *const *schemes = d->is_smtp ? smtp : http;
 	const char *host = NULL;
 	size_t authority;
 
-	for (const char *const *scheme = protocol->schemes; *scheme != NULL && host == NULL; scheme++)
+	for (const char *const *scheme = schemes; *scheme != NULL && host == NULL; scheme++)
 	{
 		size_t len = strlen(*scheme);
 
@@ -62,7 +68,7 @@ check_url(const CadenceProtocol *protocol, const char *name, const char *value)
 	if (host == NULL)
 		refuse_value(name, value,
 					 psprintf("A URL starts with one of these, and \"://\": %s.",
-							  cadence_protocol_words(protocol->schemes)));
+							  cadence_protocol_words(schemes)));
 
 	authority = strcspn(host, "/?#");
 	if (authority == 0 || host[0] == ':')
@@ -103,8 +109,32 @@ check_number(const OptionRule *rule, const char *value)
 		return;
 	if (rule->kind == OPTION_DURATION)
 		refuse_value(rule->name, value,
-					 "A duration from 1ms to 10min; without a unit: milliseconds.");
+					 psprintf("A duration from %gms to %gmin; without a unit: milliseconds.",
+							  rule->min, rule->max / 60000));
 	refuse_value(rule->name, value, psprintf("A number from %g to %g.", rule->min, rule->max));
+}
+
+static void
+check_gap(const char *name, const char *value)
+{
+	int64 from;
+	int64 to;
+
+	if (!cadence_option_gap(value, &from, &to))
+		refuse_value(name, value, "A pause such as '30s', or one between two such as '30s..60s'.");
+}
+
+static void
+check_warm_up(const char *name, const char *value)
+{
+	int from;
+	int to;
+	int64 over;
+
+	if (!cadence_option_warm_up(value, &from, &to, &over))
+		refuse_value(
+			name, value,
+			"Messages a day at first and at last, and how long that takes: '20..200/30d'.");
 }
 
 static void
@@ -119,7 +149,7 @@ check_secret_file(const char *name, const char *value)
 }
 
 static void
-check_value(const CadenceProtocol *protocol, const OptionRule *rule, const char *value)
+check_value(const Definition *d, const OptionRule *rule, const char *value)
 {
 	static const char *const policies[] = {"retry", "hold", NULL};
 	bool flag;
@@ -127,13 +157,13 @@ check_value(const CadenceProtocol *protocol, const OptionRule *rule, const char 
 	switch (rule->kind)
 	{
 		case OPTION_CANAL:
-			check_word(rule->name, value, protocol->channels);
+			check_word(rule->name, value, d->channels);
 			break;
 		case OPTION_UNCERTAIN:
 			check_word(rule->name, value, policies);
 			break;
 		case OPTION_URL:
-			check_url(protocol, rule->name, value);
+			check_url(d, rule->name, value);
 			break;
 		case OPTION_HOST:
 			check_host(rule->name, value);
@@ -143,46 +173,68 @@ check_value(const CadenceProtocol *protocol, const OptionRule *rule, const char 
 		case OPTION_RATE:
 			check_number(rule, value);
 			break;
+		case OPTION_GAP:
+			check_gap(rule->name, value);
+			break;
+		case OPTION_WARM_UP:
+			check_warm_up(rule->name, value);
+			break;
 		case OPTION_BOOL:
 			if (!parse_bool(value, &flag))
 				refuse_value(rule->name, value, "Either on or off.");
 			break;
 		case OPTION_PROTOCOL:
 		case OPTION_NAME:
-		case OPTION_SECRET:
 			break;
 	}
 }
 
-static void
-check_option(Oid catalog, const CadenceProtocol *protocol, DefElem *option)
+/* One of a protocol's own, of any of these; false: it is none. */
+static bool
+check_own(Oid catalog, List *definitions, const char *name, const char *value)
 {
+	ListCell *cell;
+
+	foreach (cell, definitions)
+	{
+		const Definition *d = lfirst(cell);
+		bool is_secret = catalog == UserMappingRelationId;
+		bool from_file;
+		const DefinitionOption *own =
+			cadence_option_own(is_secret ? &d->secrets : &d->options, name, &from_file);
+
+		if (own == NULL || (from_file && !is_secret))
+			continue;
+		if (from_file)
+			check_secret_file(name, value);
+		else if (own->values != NULL)
+			check_word(name, value, own->values);
+		return true;
+	}
+	return false;
+}
+
+static void
+check_option(Oid catalog, List *definitions, DefElem *option)
+{
+	const char *name = option->defname;
 	const char *value = defGetString(option);
-	bool from_file;
-	const OptionRule *rule = cadence_option_find(catalog, protocol, option->defname, &from_file);
+	const OptionRule *rule = cadence_option_common(catalog, name);
+	bool is_own =
+		rule == NULL && (catalog == ForeignServerRelationId || catalog == UserMappingRelationId);
 
-	if (rule == NULL)
-		refuse_unknown(catalog, protocol, option->defname);
 	/* A control character would end a header's line; the value may be a secret. */
-	if (value[0] == '\0' || cadence_has_control_characters(value))
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("option \"%s\" must not be empty or contain control characters",
-							   option->defname)));
-	if (from_file)
-		check_secret_file(option->defname, value);
-	else
-		check_value(protocol, rule, value);
+	if ((rule != NULL || is_own) && (value[0] == '\0' || cadence_has_control_characters(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("option \"%s\" must not be empty or contain control characters", name)));
+	if (rule != NULL)
+		check_value(linitial(definitions), rule, value);
+	else if (!is_own || !check_own(catalog, definitions, name, value))
+		refuse_unknown(catalog, definitions, name);
 }
 
-static void
-require(List *options, const char *name)
-{
-	if (cadence_option_get(options, name) == NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
-						errmsg("option \"%s\" is required", name)));
-}
-
-/* A secret's value or its file, whichever is given; NULL: neither. */
+/* An option's value or its file, whichever is given; NULL: neither. */
 static const char *
 given_as(List *options, const char *name)
 {
@@ -194,6 +246,30 @@ given_as(List *options, const char *name)
 }
 
 static void
+require(const char *name, const char *alternative)
+{
+	ereport(ERROR, (errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+					errmsg("option \"%s\" is required", name),
+					alternative != NULL ? errhint("Or option \"%s\".", alternative) : 0));
+}
+
+static void
+check_required(List *options, const Definition *d)
+{
+	if (cadence_option_get(options, "canal") == NULL)
+		require("canal", NULL);
+	for (size_t i = 0; i < d->options.n; i++)
+	{
+		const DefinitionOption *own = &d->options.list[i];
+
+		if (own->required && own->otherwise == NULL &&
+			cadence_option_get(options, own->name) == NULL &&
+			(own->alternative == NULL || cadence_option_get(options, own->alternative) == NULL))
+			require(own->name, own->alternative);
+	}
+}
+
+static void
 forbid_pair(const char *a, const char *b)
 {
 	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
@@ -201,15 +277,15 @@ forbid_pair(const char *a, const char *b)
 }
 
 static void
-check_secret(List *options, const OptionRule *rule)
+check_secret(List *options, const DefinitionOption *own)
 {
-	const char *given = given_as(options, rule->name);
-	const char *other = rule->excludes != NULL ? given_as(options, rule->excludes) : NULL;
-	char *file = psprintf("%s_file", rule->name);
+	const char *given = given_as(options, own->name);
+	const char *other = own->excludes != NULL ? given_as(options, own->excludes) : NULL;
+	char *file = psprintf("%s_file", own->name);
 	bool has_file = cadence_option_get(options, file) != NULL;
 
-	if (has_file && strcmp(given, rule->name) == 0)
-		forbid_pair(rule->name, file);
+	if (has_file && strcmp(given, own->name) == 0)
+		forbid_pair(own->name, file);
 	if (given != NULL && other != NULL)
 		forbid_pair(given, other);
 	if (has_file && cadence_option_get(options, "host") == NULL)
@@ -219,38 +295,75 @@ check_secret(List *options, const OptionRule *rule)
 				 errhint("It names the host of the server's url: to no other will it be sent.")));
 }
 
-/* What no single option shows: the ones that must be there, and the pairs that must not. */
+/* What no single option shows. A mapping does not say which protocol its server has. */
 static void
-check_together(List *options, Oid catalog)
+check_together(List *options, Oid catalog, List *definitions)
 {
+	ListCell *cell;
+
 	if (catalog == ForeignServerRelationId)
+		check_required(options, linitial(definitions));
+	if (catalog != UserMappingRelationId)
+		return;
+	foreach (cell, definitions)
 	{
-		require(options, "canal");
-		require(options, "url");
+		const DefinitionOptions *secrets = &((Definition *) lfirst(cell))->secrets;
+
+		for (size_t i = 0; i < secrets->n; i++)
+			check_secret(options, &secrets->list[i]);
 	}
-	for (int i = 0; catalog == UserMappingRelationId && cadence_protocols[i] != NULL; i++)
-		for (const OptionRule *rule = cadence_protocols[i]->options; rule->name != NULL; rule++)
-			if (rule->kind == OPTION_SECRET)
-				check_secret(options, rule);
 }
 
-/* Of a server; a mapping does not say. */
-static const CadenceProtocol *
-protocol_of(List *options, Oid catalog)
+static List *
+compile_all(List *protocols)
+{
+	List *definitions = NIL;
+	ListCell *cell;
+
+	foreach (cell, protocols)
+	{
+		Definition *d = cadence_protocol_compile(((CadenceProtocol *) lfirst(cell))->definition);
+
+		if (d != NULL)
+			definitions = lappend(definitions, d);
+	}
+	return definitions;
+}
+
+static void
+refuse_protocol(const char *name)
+{
+	List *protocols = cadence_protocols_read(NULL);
+	StringInfoData names;
+	ListCell *cell;
+
+	initStringInfo(&names);
+	foreach (cell, protocols)
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+						 ((CadenceProtocol *) lfirst(cell))->name);
+	refuse_value("protocol", name,
+				 psprintf("One of: %s. cadence_protocol_define() makes others.", names.data));
+}
+
+/*
+ * The definition of a server's protocol; of anything else, all. NIL where the
+ * protocol is unknown and a dump is being restored, which brings its definition
+ * later: a dump says so as it does for functions that name what is not there yet.
+ */
+static List *
+definitions_for(List *options, Oid catalog)
 {
 	const char *name = cadence_option_get(options, "protocol");
-	const CadenceProtocol *protocol = cadence_protocol_find(name);
-	StringInfoData names;
+	List *definitions;
 
 	if (catalog != ForeignServerRelationId)
-		return NULL;
-	if (protocol != NULL)
-		return protocol;
-	initStringInfo(&names);
-	for (int i = 0; cadence_protocols[i] != NULL; i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", cadence_protocols[i]->name);
-	refuse_value("protocol", name, psprintf("One of: %s.", names.data));
-	pg_unreachable();
+		return compile_all(cadence_protocols_read(NULL));
+	if (name == NULL)
+		name = CADENCE_PROTOCOL_DEFAULT;
+	definitions = compile_all(cadence_protocols_read(name));
+	if (definitions == NIL && check_function_bodies)
+		refuse_protocol(name);
+	return definitions;
 }
 
 /*
@@ -265,11 +378,17 @@ cadence_provider_validator(PG_FUNCTION_ARGS)
 {
 	List *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid catalog = PG_GETARG_OID(1);
-	const CadenceProtocol *protocol = protocol_of(options, catalog);
+	List *definitions;
 	ListCell *cell;
 
+	/* the wrapper itself is made, without options, before there are protocols */
+	if (options == NIL && catalog == ForeignDataWrapperRelationId)
+		PG_RETURN_VOID();
+	definitions = definitions_for(options, catalog);
+	if (definitions == NIL)
+		PG_RETURN_VOID();
 	foreach (cell, options)
-		check_option(catalog, protocol, lfirst_node(DefElem, cell));
-	check_together(options, catalog);
+		check_option(catalog, definitions, lfirst_node(DefElem, cell));
+	check_together(options, catalog, definitions);
 	PG_RETURN_VOID();
 }

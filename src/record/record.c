@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -95,6 +96,16 @@ cadence_recorder_create(const CadenceTables *t)
 	return r;
 }
 
+/* From -1 to 1, by run and attempt. */
+static double
+jitter_of(const CadenceStep *step)
+{
+	uint32 hash = hash_bytes_uint32(step->attempts) ^
+				  hash_bytes((const unsigned char *) &step->run_id, sizeof(step->run_id));
+
+	return hash / (double) PG_UINT32_MAX * 2 - 1;
+}
+
 /* What the transition needs to know, from the step and the settings. */
 static RunTransition
 decide(const CadenceStep *step, RunAct act)
@@ -113,6 +124,9 @@ decide(const CadenceStep *step, RunAct act)
 						  .due = act == ACT_ATTEMPT ? step->due : step->lease_end,
 						  .retry_after = step->answer.retry_after_us,
 						  .retry_failed = cadence_retry_dispatch * USECS_PER_SEC,
+						  .retry_factor = cadence_retry_factor,
+						  .retry_most = cadence_retry_dispatch_max * USECS_PER_SEC,
+						  .jitter = jitter_of(step),
 						  .retry_unresolved = cadence_retry_unresolved * USECS_PER_SEC};
 
 	return cadence_transition(&in);
@@ -168,6 +182,7 @@ said_since(const CadenceStep *step)
 		case OUTCOME_WAITING:
 			return DT_NOBEGIN;
 		case OUTCOME_UNRESOLVED:
+		case OUTCOME_PUT_OFF:
 			return GetCurrentTimestamp() - USECS_PER_DAY;
 		default:
 			return 0;
@@ -178,6 +193,7 @@ static bool
 says_nothing(const CadenceStep *step)
 {
 	return step->outcome == OUTCOME_NO_STEP || step->outcome == OUTCOME_UNSENT ||
+		   (step->outcome == OUTCOME_PUT_OFF && strcmp(step->reason.code, "LIMITE") == 0) ||
 		   (step->outcome == OUTCOME_WAITING && step->lost);
 }
 

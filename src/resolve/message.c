@@ -10,7 +10,9 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
+#include "utils/xml.h"
 
 #include "base/row.h"
 #include "resolve/message.h"
@@ -72,7 +74,7 @@ unknown_placeholder(const ContactColumns *c, const TemplatePart *part)
 
 /* Sources are few, parts may be many: placeholders of one source share a value. */
 static int
-value_number(CadenceTemplate *t, int source, int part)
+value_number(CadenceTemplate *t, int source, const TemplatePart *part)
 {
 	int k = 0;
 
@@ -88,46 +90,51 @@ value_number(CadenceTemplate *t, int source, int part)
 }
 
 static void
-find_values(const ContactColumns *c, CadenceTemplate *t)
+find_values(const ContactColumns *c, CadenceTemplate *t, CadenceTemplateText *text)
 {
-	int most = c->desc->natts + SOURCE_SPECIALS;
-
-	t->sources = palloc(sizeof(int) * most);
-	t->named_by = palloc(sizeof(int) * most);
-	for (size_t i = 0; i < t->nparts; i++)
+	for (size_t i = 0; i < text->nparts && t->problem == NULL; i++)
 	{
-		int source;
+		TemplatePart *part = &text->parts[i];
+		int source = part->name != NULL ? find_source(c, part) : 0;
 
-		if (t->parts[i].name == NULL)
-			continue;
-		source = find_source(c, &t->parts[i]);
 		if (source == SOURCE_UNKNOWN)
-		{
-			t->problem = unknown_placeholder(c, &t->parts[i]);
-			return;
-		}
-		t->parts[i].value = value_number(t, source, i);
+			t->problem = unknown_placeholder(c, part);
+		else if (part->name != NULL)
+			part->value = value_number(t, source, part);
 	}
+}
+
+static void
+parse_text(const ContactColumns *c, CadenceTemplate *t, const TemplateField *of, const char *source)
+{
+	CadenceTemplateText *text = &t->texts[t->ntexts++];
+	size_t len = strlen(source);
+	size_t error_at;
+	TemplateStatus status;
+
+	text->field = of->field;
+	text->escape = of->escape;
+	text->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
+	status = template_parse(source, len, text->parts, &text->nparts, &error_at);
+	if (status != TEMPLATE_OK)
+		t->problem = describe_parse_error(status, source, error_at);
+	else
+		find_values(c, t, text);
 }
 
 static CadenceTemplate *
 parse_template(const ContactColumns *c, const CadenceStepLookup *lookup)
 {
 	CadenceTemplate *t = palloc0(sizeof(*t));
-	const char *source = lookup->template_text != NULL ? lookup->template_text : "";
-	size_t len = strlen(source);
-	size_t error_at = 0;
-	TemplateStatus status = TEMPLATE_TOO_LONG;
+	int most = c->desc->natts + SOURCE_SPECIALS;
 
-	if (!lookup->template_is_too_long)
-	{
-		t->parts = palloc(sizeof(TemplatePart) * template_max_parts(source, len));
-		status = template_parse(source, len, t->parts, &t->nparts, &error_at);
-	}
-	if (status != TEMPLATE_OK)
-		t->problem = describe_parse_error(status, source, error_at);
-	else
-		find_values(c, t);
+	t->sources = palloc(sizeof(int) * most);
+	t->named_by = palloc(sizeof(TemplatePart *) * most);
+	if (lookup->template_is_too_long)
+		t->problem = describe_parse_error(TEMPLATE_TOO_LONG, "", 0);
+	for (int i = 0; i < TEMPLATE_TEXTS_MAX && t->problem == NULL; i++)
+		if (lookup->texts[i] != NULL || template_fields[i].field == FIELD_MESSAGE)
+			parse_text(c, t, &template_fields[i], lookup->texts[i] != NULL ? lookup->texts[i] : "");
 	return t;
 }
 
@@ -211,7 +218,7 @@ message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLoo
 	step->values = palloc(sizeof(char *) * Max(t->nvalues, 1));
 	for (int i = 0; i < t->nvalues; i++)
 	{
-		const TemplatePart *part = &t->parts[t->named_by[i]];
+		const TemplatePart *part = t->named_by[i];
 		char *value;
 
 		if (!read_value(c, row, step, lookup, t->sources[i], &value))
@@ -225,7 +232,10 @@ message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLoo
 		give_back(t, step);
 		return NULL;
 	}
-	step->message_len = template_render(t->parts, t->nparts, step->values, NULL);
+	step->message_len = 0;
+	for (int i = 0; i < t->ntexts; i++)
+		step->message_len +=
+			template_render(t->texts[i].parts, t->texts[i].nparts, step->values, NULL);
 	if (step->message_len == 0)
 		return psprintf("template \"%s\" yields an empty message", step->template_codigo);
 	if (step->message_len > TEMPLATE_MAX_MESSAGE)
@@ -234,15 +244,77 @@ message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLoo
 	return NULL;
 }
 
+/* A value as it stands in a text of that kind. */
+static const char *
+escape_value(const char *value, TemplateEscape escape)
+{
+	StringInfoData json;
+
+	if (escape == ESCAPE_NOTHING || template_value_is_empty(value))
+		return value;
+	if (escape == ESCAPE_HTML)
+		return escape_xml(value);
+	initStringInfo(&json);
+	escape_json(&json, value);
+	json.data[json.len - 1] = '\0';
+	return json.data + 1;
+}
+
+/* One of a resolved step's texts, in the current memory context. */
+static char *
+render_text(const CadenceStep *step, const CadenceTemplateText *text)
+{
+	const char *const *values = step->values;
+	const char **escaped;
+	size_t len;
+	char *rendered;
+
+	if (text->escape != ESCAPE_NOTHING)
+	{
+		escaped = palloc(sizeof(char *) * Max(step->template->nvalues, 1));
+		for (int i = 0; i < step->template->nvalues; i++)
+			escaped[i] = escape_value(step->values[i], text->escape);
+		values = escaped;
+	}
+	len = template_render(text->parts, text->nparts, values, NULL);
+	rendered = MemoryContextAllocHuge(CurrentMemoryContext, len + 1);
+	template_render(text->parts, text->nparts, values, rendered);
+	rendered[len] = '\0';
+	return rendered;
+}
+
 /*
  * The text of a resolved step, in the current memory context.
  */
 char *
 message_render(const CadenceStep *step)
 {
-	char *text = MemoryContextAllocHuge(CurrentMemoryContext, step->message_len + 1);
+	return render_text(step, &step->template->texts[0]);
+}
 
-	template_render(step->template->parts, step->template->nparts, step->values, text);
-	text[step->message_len] = '\0';
-	return text;
+/* All others of its texts, by field; what it does not have stays as it is. */
+void
+message_render_others(const CadenceStep *step, const char **fields)
+{
+	for (int i = 1; i < step->template->ntexts; i++)
+		fields[step->template->texts[i].field] = render_text(step, &step->template->texts[i]);
+}
+
+/* Whether it says anything of its own: an approved template's words are the provider's. */
+bool
+message_has_text(const CadenceStep *step)
+{
+	const CadenceTemplateText *text = &step->template->texts[0];
+
+	return template_render(text->parts, text->nparts, step->values, NULL) > 0;
+}
+
+/* Whether its template has a text for a field. */
+bool
+message_has(const CadenceStep *step, MessageField field)
+{
+	for (int i = 0; i < step->template->ntexts; i++)
+		if (step->template->texts[i].field == field)
+			return true;
+	return false;
 }

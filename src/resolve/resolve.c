@@ -14,8 +14,10 @@
 #include "provider/options.h"
 #include "resolve/contact.h"
 #include "resolve/message.h"
+#include "resolve/request.h"
 #include "resolve/resolve.h"
 #include "resolve/step_lookup.h"
+#include "resolve/window.h"
 #include "rules/text.h"
 
 struct CadenceResolver
@@ -23,6 +25,7 @@ struct CadenceResolver
 	const CadenceProviders *providers;
 	CadenceContacts *contacts;
 	CadenceStepLookups *lookups;
+	CadenceWindows *windows;
 	ContactColumns contact; /* of the steps under way */
 };
 
@@ -38,6 +41,7 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 	r->providers = providers;
 	r->contacts = cadence_contacts_create(tables, in_query);
 	r->lookups = cadence_step_lookups_create(tables, in_query);
+	r->windows = cadence_windows_create(tables, in_query);
 	return r;
 }
 
@@ -66,6 +70,7 @@ resolve_step(CadenceStep *step, const CadenceStepLookup *found)
 	step->next_ordem = found->next_ordem;
 	step->next_offset = found->next_offset;
 	step->next_template = found->next_template;
+	step->pais = found->pais;
 	if (!found->has_cadence)
 		return unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
 	if (!found->is_active)
@@ -169,6 +174,7 @@ resolve_provider(const CadenceResolver *r, CadenceStep *step)
 {
 	CadenceProvider *provider =
 		cadence_provider_choose(r->providers, step->canal, step->empresa, step->lead_id);
+	char *problem;
 
 	if (provider == NULL)
 		return unresolved(
@@ -177,11 +183,8 @@ resolve_provider(const CadenceResolver *r, CadenceStep *step)
 					 "with USAGE for the tables' owner",
 					 step->canal, step->empresa != NULL ? step->empresa : ""));
 	cadence_request_assign(&step->request, provider, CurrentMemoryContext);
-	if (step->request.configuration->problem != NULL)
-		return unresolved(step, "PROVEDOR_INVALIDO",
-						  psprintf("server \"%s\": %s", step->request.configuration->name,
-								   step->request.configuration->problem));
-	return true;
+	problem = step_request_problem(step);
+	return problem == NULL || unresolved(step, step->reason.code, problem);
 }
 
 /*
@@ -223,6 +226,23 @@ resolve(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found, Caden
 	}
 }
 
+/* Of the steps whose message depends on it. */
+static void
+find_windows(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLookup **found)
+{
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	int nsome = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		steps[i]->canal = found[i]->canal;
+		if (step_lookup_has_approved(found[i]))
+			some[nsome++] = steps[i];
+	}
+	cadence_windows_find(r->windows, some, nsome);
+	pfree(some);
+}
+
 /*
  * Resolves steps, inside an SPI connection. A step's outcome stays
  * OUTCOME_PENDING when there is something to send, and is final otherwise, with
@@ -239,6 +259,7 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
+	find_windows(r, steps, n, found);
 	for (int i = 0; i < n; i++)
 		resolve(r, rows[i], found[i], steps[i]);
 	SPI_freetuptable(contacts);

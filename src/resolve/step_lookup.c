@@ -16,6 +16,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "utils/memutils.h"
 
 #include "base/row.h"
@@ -47,9 +48,27 @@ enum
 	FOUND_NEXT_TEMPLATE,
 	FOUND_HAS_TEMPLATE,
 	FOUND_TEMPLATE_IS_ACTIVE,
-	FOUND_TEMPLATE_TEXT,
-	FOUND_EMPRESA_NOME
+	FOUND_EMPRESA_NOME,
+	FOUND_PAIS,
+	FOUND_TEXTS
 };
+
+#define MEMBER(column, name) "t." column " " JSON_TEXT " '" name "'"
+
+const TemplateField template_fields[TEMPLATE_TEXTS_MAX] = {
+	{"t.conteudo::text", FIELD_MESSAGE, ESCAPE_NOTHING},
+	{"t.assunto::text", FIELD_SUBJECT, ESCAPE_NOTHING},
+	{"t.html::text", FIELD_HTML, ESCAPE_HTML},
+	{MEMBER("midia", "url"), FIELD_MEDIA_URL, ESCAPE_NOTHING},
+	{MEMBER("midia", "tipo"), FIELD_MEDIA_TYPE, ESCAPE_NOTHING},
+	{MEMBER("midia", "mime"), FIELD_MEDIA_MIME, ESCAPE_NOTHING},
+	{MEMBER("midia", "nome"), FIELD_MEDIA_NAME, ESCAPE_NOTHING},
+	{MEMBER("midia", "legenda"), FIELD_MEDIA_CAPTION, ESCAPE_NOTHING},
+	{MEMBER("whatsapp", "nome"), FIELD_TEMPLATE_NAME, ESCAPE_NOTHING},
+	{MEMBER("whatsapp", "idioma"), FIELD_TEMPLATE_LANGUAGE, ESCAPE_NOTHING},
+	{MEMBER("whatsapp", "categoria"), FIELD_TEMPLATE_CATEGORY, ESCAPE_NOTHING},
+	{MEMBER("whatsapp", "componentes"), FIELD_TEMPLATE_COMPONENTS, ESCAPE_JSON},
+	{MEMBER("whatsapp", "variaveis"), FIELD_TEMPLATE_VARIABLES, ESCAPE_JSON}};
 
 /* An adopted bigint column may go further than ours: no step stands there. */
 #define STEP_LIMIT "x.ordem " LE " 2147483647"
@@ -59,13 +78,24 @@ enum
 #define CHANNEL(column) "pg_catalog.upper((" SHORT_TEXT(column, "100") ") COLLATE pg_catalog.\"C\")"
 
 static char *
+texts_sql(void)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < TEMPLATE_TEXTS_MAX; i++)
+		appendStringInfo(&sql, ", %s", template_fields[i].sql);
+	return sql.data;
+}
+
+static char *
 find_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
 		"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
 		"CASE WHEN n.offset_minutos IS NOT NULL THEN " OFFSET " END, n.template_codigo::text, "
-		"t.id IS NOT NULL, COALESCE(t.ativo, true), t.conteudo::text, e.nome::text "
+		"t.id IS NOT NULL, COALESCE(t.ativo, true), e.nome::text, e.pais::text%s "
 		"FROM " ROWSET_NAME " AS r "
 		"LEFT JOIN LATERAL (SELECT x.id, x.ativo FROM %s AS x "
 		"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
@@ -75,13 +105,16 @@ find_sql(const CadenceTables *t)
 		"LEFT JOIN LATERAL (SELECT x.ordem, x.offset_minutos, x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " s.ordem "
 		"AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1) AS n ON true "
-		"LEFT JOIN LATERAL (SELECT x.id, x.ativo, x.conteudo FROM %s AS x "
+		"LEFT JOIN LATERAL (SELECT x.id, x.ativo, x.conteudo, x.assunto, x.html, x.midia, "
+		"x.whatsapp "
+		"FROM %s AS x "
 		"WHERE %s AND %s AND (x.canal IS NULL OR " CHANNEL("x.canal") " " EQ " " CHANNEL(
 			"s.canal") ") ORDER BY COALESCE(x.ativo, true) DESC, "
 					   "x.updated_at DESC NULLS LAST, x.id DESC LIMIT 1) AS t ON true "
-					   "LEFT JOIN LATERAL (SELECT x.nome FROM %s AS x WHERE %s LIMIT 1) AS e "
+					   "LEFT JOIN LATERAL (SELECT x.nome, x.pais FROM %s AS x WHERE %s LIMIT 1) AS "
+					   "e "
 					   "ON true",
-		t->cadences, t->steps, t->steps, t->templates,
+		texts_sql(), t->cadences, t->steps, t->steps, t->templates,
 		cadence_key_is(t, "message_templates", "x", "codigo",
 					   SHORT_TEXT("s.template_codigo", CppAsString2(ROW_KEY_MAX))),
 		cadence_key_is(t, "message_templates", "x", "empresa", "r.empresa"), t->empresas,
@@ -125,15 +158,15 @@ step_lookup_has_room(void)
 }
 
 static void
-read_template(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
+read_text(CadenceStepLookup *found, TupleDesc desc, HeapTuple row, int i)
 {
-	char **text = &found->template_text;
+	char **text = &found->texts[i];
 
-	if (row_read_text(desc, row, FOUND_TEMPLATE_TEXT, LARGE_TEXT, text))
+	if (row_read_text(desc, row, FOUND_TEXTS + i, LARGE_TEXT, text))
 		return;
 	if (!step_lookup_has_room())
 		found->template_has_no_room = true;
-	else if (!row_read_text(desc, row, FOUND_TEMPLATE_TEXT, TEMPLATE_MAX_BYTES, text))
+	else if (!row_read_text(desc, row, FOUND_TEXTS + i, TEMPLATE_MAX_BYTES, text))
 		found->template_is_too_long = true;
 }
 
@@ -153,9 +186,20 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->next_template = row_text(desc, row, FOUND_NEXT_TEMPLATE, ROW_KEY_MAX);
 	found->has_template = row_true(desc, row, FOUND_HAS_TEMPLATE);
 	found->template_is_active = row_true(desc, row, FOUND_TEMPLATE_IS_ACTIVE);
-	if (found->template_is_active)
-		read_template(found, desc, row);
+	for (int i = 0; i < TEMPLATE_TEXTS_MAX && found->template_is_active; i++)
+		read_text(found, desc, row, i);
 	found->empresa_nome = row_text(desc, row, FOUND_EMPRESA_NOME, ROW_FIELD_MAX);
+	found->pais = row_text(desc, row, FOUND_PAIS, ROW_KEY_MAX);
+}
+
+/* Whether the template names one that the provider has approved. */
+bool
+step_lookup_has_approved(const CadenceStepLookup *found)
+{
+	for (int i = 0; i < TEMPLATE_TEXTS_MAX; i++)
+		if (template_fields[i].field == FIELD_TEMPLATE_NAME)
+			return found->texts[i] != NULL;
+	return false;
 }
 
 /* Steps of one place have one key. */

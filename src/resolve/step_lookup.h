@@ -30,12 +30,23 @@ typedef struct CadenceStepLookup
 	bool has_template;
 	bool template_is_active;
 	bool template_is_too_long;
-	bool template_has_no_room; /* now */
-	char *template_text;
+	bool template_has_no_room;		 /* now */
+	char *texts[TEMPLATE_TEXTS_MAX]; /* of the template, by template_fields */
 	char *empresa_nome;
+	char *pais;
 
-	CadenceTemplate *template; /* template_text, parsed when it is first needed */
+	CadenceTemplate *template; /* its texts, parsed when they are first needed */
 } CadenceStepLookup;
+
+/* A template's texts: what they are in its row, and in a message. */
+typedef struct TemplateField
+{
+	const char *sql; /* of the row x */
+	MessageField field;
+	TemplateEscape escape;
+} TemplateField;
+
+extern const TemplateField template_fields[TEMPLATE_TEXTS_MAX];
 
 typedef struct CadenceStepLookups CadenceStepLookups;
 
@@ -43,6 +54,7 @@ typedef struct CadenceStepLookups CadenceStepLookups;
 #define LARGE_TEXT (4 * 1024)
 
 extern bool step_lookup_has_room(void);
+extern bool step_lookup_has_approved(const CadenceStepLookup *found);
 
 extern CadenceStepLookups *cadence_step_lookups_create(const CadenceTables *tables, bool in_query);
 extern void cadence_step_lookups_find(CadenceStepLookups *lookups, CadenceStep **steps, int n,

@@ -29,17 +29,34 @@ advance(const TransitionInput *in)
 
 		to.status = RUN_ACTIVE;
 		to.has_due = true;
-		to.next_due = in->at + offset;
+		to.next_due = in->at + later(offset, in->retry_after);
 	}
 	return to;
 }
 
+#define JITTER_PART 10
+
+/* Longer with each attempt, and not at one time for all that failed at one. */
+static int64_t
+back_off(const TransitionInput *in)
+{
+	double wait = in->retry_failed;
+
+	if (in->retry_factor <= 1)
+		return in->retry_failed;
+	for (int i = 1; i < in->attempts && wait < in->retry_most; i++)
+		wait *= in->retry_factor;
+	if (wait > in->retry_most)
+		wait = in->retry_failed > in->retry_most ? in->retry_failed : in->retry_most;
+	return wait + wait / JITTER_PART * in->jitter;
+}
+
 static RunTransition
-retry(const TransitionInput *in, int64_t wait)
+retry(const TransitionInput *in)
 {
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .has_due = true,
-						   .next_due = in->at + later(wait, in->retry_after),
+						   .next_due = in->at + later(back_off(in), in->retry_after),
 						   .attempts = in->attempts};
 }
 
@@ -81,12 +98,14 @@ after_attempt(const TransitionInput *in)
 			/* FALLTHROUGH */
 		case OUTCOME_FAILED:
 			if (in->max_attempts == 0 || in->attempts < in->max_attempts)
-				return retry(in, in->retry_failed);
+				return retry(in);
 			to = give_up(in);
 			to.exhausted = true;
 			return to;
 		case OUTCOME_REFUSED:
 			return give_up(in);
+		case OUTCOME_PUT_OFF:
+			return postpone(in, in->at + in->retry_after);
 		case OUTCOME_UNRESOLVED:
 		case OUTCOME_WAITING:
 			return postpone(in, in->at + in->retry_unresolved);

@@ -18,6 +18,7 @@ typedef enum CadenceOutcome
 	OUTCOME_REFUSED,	/* the provider says that this message can never be sent */
 	OUTCOME_UNCERTAIN,	/* bytes may have left, no conclusive answer */
 	OUTCOME_UNRESOLVED, /* no contact, address, template or provider */
+	OUTCOME_PUT_OFF,	/* not now, says the provider: no attempt */
 	OUTCOME_OPTED_OUT,	/* the contact does not want to be written to */
 	OUTCOME_WAITING,	/* the cadence is inactive */
 	OUTCOME_NO_STEP,	/* no step was left */
@@ -82,9 +83,12 @@ typedef struct TransitionInput
 
 	/* the provider and the settings */
 	bool hold;			 /* the provider's on_uncertain is "hold" */
-	int64_t retry_after; /* what the provider asked for, 0: nothing */
+	int64_t retry_after; /* not before so long, says the provider; 0: it says nothing */
 	int max_attempts;	 /* 0: no end */
 	int64_t retry_failed;
+	double retry_factor; /* by which that grows with each attempt; 1: it does not */
+	int64_t retry_most;
+	double jitter; /* from -1 to 1: spreads what would come back at one time */
 	int64_t retry_unresolved;
 } TransitionInput;
 

@@ -40,7 +40,8 @@ const CadenceTable cadence_table_list[] = {
 	{"lead_contacts", FIELD(contacts), false,
 	 "t:lead_id w:empresa t:nome t:primeiro_nome t:email t:telefone b:opt_out t:opt_out_motivo"},
 	{"message_templates", FIELD(templates), false,
-	 "w:empresa w:canal t:codigo t:conteudo b:ativo z:updated_at"},
+	 "w:empresa w:canal t:codigo t:conteudo b:ativo z:updated_at t:assunto t:html j:midia "
+	 "j:whatsapp"},
 	{"lead_cadence_runs", FIELD(runs), true,
 	 "u:id t:lead_id w:empresa u:cadence_id w:status z:started_at i:last_step_ordem "
 	 "i:next_step_ordem z:next_run_at z:created_at z:updated_at i:attempts u:claim_id"},
@@ -50,11 +51,14 @@ const CadenceTable cadence_table_list[] = {
 	{"lead_messages", FIELD(messages), true,
 	 "u:id t:lead_id w:empresa w:canal w:direcao t:conteudo w:estado z:enviado_em u:run_id "
 	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id z:created_at"},
-	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome"},
+	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome t:pais"},
 	{"cadence_runner_logs", FIELD(logs), true,
 	 "u:id z:executed_at i:steps_executed i:errors i:runs_touched i:duration_ms j:details "
 	 "w:trigger_source"},
-	{"cadence_claims", FIELD(claims), true, "u:claim_id z:lease_end z:claimed_at"},
+	{"cadence_claims", FIELD(claims), true, "u:claim_id z:lease_end z:claimed_at j:permits"},
+	{"cadence_provider_state", FIELD(sender_states), true,
+	 "t:server z:next_at z:last_at t:used z:first_used_at z:open_since z:open_until t:open_reason "
+	 "i:openings z:paused_at t:pause_reason"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 10
+#define CADENCE_TABLE_COUNT 11
 
 typedef struct CadenceTables
 {
@@ -35,6 +35,7 @@ typedef struct CadenceTables
 	char *empresas;
 	char *logs;
 	char *claims;
+	char *sender_states;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

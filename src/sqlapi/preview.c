@@ -23,7 +23,9 @@
 #include "claim/claim.h"
 #include "provider/provider.h"
 #include "resolve/message.h"
+#include "resolve/request.h"
 #include "resolve/resolve.h"
+#include "rules/request_builder.h"
 #include "schema/tables.h"
 
 PG_FUNCTION_INFO_V1(cadence_preview);
@@ -50,8 +52,47 @@ read_run(const CadenceTables *tables, Datum run_id, char **status)
 	return cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 }
 
+/* Secrets are shown to nobody, not even to who might read them elsewhere. */
+static void
+hide_secrets(const CadenceConfiguration *c, const char **values)
+{
+	size_t first = FIELD_COUNT + c->definition->options.n;
+
+	for (size_t i = 0; i < c->definition->secrets.n; i++)
+		if (values[first + i] != NULL)
+			values[first + i] = "***";
+}
+
+/* What would go to the provider: the operation of its protocol, its address and the body. */
+static void
+add_request(JsonObject *json, CadenceStep *step)
+{
+	const CadenceConfiguration *c = step->request.configuration;
+	BuiltRequest built;
+
+	step->message = message_render(step);
+	if (!step_request_make(step))
+		return;
+	json_add_text(json, "destinatario_provedor", step->request.values[FIELD_RECIPIENT]);
+	if (step->request.values[FIELD_SUBJECT] != NULL)
+		json_add_text(json, "assunto", step->request.values[FIELD_SUBJECT]);
+	json_add_text(json, "operacao",
+				  step->request.operation != NULL ? step->request.operation->name : "email");
+	hide_secrets(c, (const char **) step->request.values);
+	if (step->request.operation == NULL)
+	{
+		json_add_text(json, "url", c->url);
+		return;
+	}
+	if (!request_build(step->request.operation, step->request.values, &built))
+		return;
+	json_add_text(json, "url", built.url);
+	json_add_text(json, "corpo", built.body);
+	request_free(&built);
+}
+
 static Datum
-preview_json(const CadenceStep *step, const char *status)
+preview_json(CadenceStep *step, const char *status)
 {
 	JsonObject json = json_begin();
 	bool sendable = step->outcome == OUTCOME_PENDING;
@@ -74,7 +115,9 @@ preview_json(const CadenceStep *step, const char *status)
 	json_add_text(&json, "provedor",
 				  step->request.provider != NULL ? step->request.configuration->name : NULL);
 	json_add_text(&json, "mensagem", sendable ? message_render(step) : NULL);
-	if (!sendable)
+	if (sendable)
+		add_request(&json, step);
+	else
 	{
 		json_add_text(&json, "codigo",
 					  step->outcome == OUTCOME_NO_STEP ? "SEM_PASSO" : step->reason.code);

@@ -104,20 +104,22 @@ keep_text(const CadenceRequest *request, const char *text)
 	return copy;
 }
 
-static const char *
-code_of(CadenceOutcome outcome)
+/* By what the answer says, where there is one. */
+static void
+judge(CadenceAnswer *answer, const AnswerReading *reading, int64 retry_after_s)
 {
-	switch (outcome)
-	{
-		case OUTCOME_SENT:
-			return NULL;
-		case OUTCOME_UNCERTAIN:
-			return "INCERTO";
-		case OUTCOME_REFUSED:
-			return "RECUSADO";
-		default:
-			return "FALHA_ENVIO";
-	}
+	const ClassFacts *facts = &cadence_classes[reading->class];
+	int64 wait_s = Max(retry_after_s, reading->wait_s);
+
+	answer->class = reading->class;
+	answer->outcome = facts->outcome;
+	answer->code = facts->code;
+	answer->is_unknown = reading->is_unknown;
+	answer->wait_is_own = wait_s > 0;
+	if (wait_s <= 0)
+		wait_s = facts->wait_s;
+	if (reading->class != CLASS_SENT && reading->class != CLASS_DUPLICATE)
+		answer->retry_after_us = Min(wait_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
 }
 
 /*
@@ -128,23 +130,21 @@ void
 answer_judge(CadenceRequest *request, const TransferFacts *facts)
 {
 	CadenceAnswer *answer = request->answer;
-	AnswerReading reading = {0};
+	AnswerReading reading = {.class =
+								 facts->end == TRANSFER_BROKEN ? CLASS_UNCERTAIN : CLASS_RETRY};
 	const char *why = facts->error;
 
-	if (facts->end == TRANSFER_ANSWERED || facts->end == TRANSFER_TOO_LONG)
+	if (facts->end == TRANSFER_ANSWERED)
 	{
-		request->configuration->protocol->read(&facts->text, &reading);
-		answer->http_status = facts->status;
+		answer_read(request->configuration->definition, &facts->text, &request->message, &reading);
+		answer->http_status = facts->text.status;
 		why = reading.reason[0] != '\0' ? reading.reason : facts->status_line;
 	}
 	answer->at = GetCurrentTimestamp();
 	answer->elapsed_us = Max(answer->at - facts->started_at, 0);
-	if (facts->retry_after_s > 0)
-		answer->retry_after_us = Min(facts->retry_after_s, RETRY_AFTER_MAX_S) * USECS_PER_SEC;
+	judge(answer, &reading, facts->retry_after_s);
 	if (reading.message_id[0] != '\0')
 		answer->message_id = keep_text(request, reading.message_id);
-	answer->outcome = outcome_of_answer(facts->end, facts->status, reading.verdict);
-	answer->code = code_of(answer->outcome);
-	if (answer->outcome != OUTCOME_SENT)
+	if (answer->code != NULL)
 		answer->reason = keep_text(request, why);
 }

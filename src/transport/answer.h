@@ -24,11 +24,18 @@ typedef struct AnswerBuffer
 	char body[ANSWER_MAX];
 } AnswerBuffer;
 
+/* How far a transfer got before it ended. */
+typedef enum TransferEnd
+{
+	TRANSFER_ANSWERED,	  /* an answer was read, or the most of it that we read */
+	TRANSFER_NOT_STARTED, /* no connection, no name, no TLS: nothing left */
+	TRANSFER_BROKEN		  /* bytes may have left, no whole answer */
+} TransferEnd;
+
 /* The facts of one transfer that has ended, in nobody's protocol library's terms. */
 typedef struct TransferFacts
 {
 	TransferEnd end;
-	long status;			 /* of the answer, if it has one */
 	const char *status_line; /* without the protocol's version */
 	AnswerText text;
 	const char *error; /* what went wrong where there is no answer */

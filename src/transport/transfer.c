@@ -21,9 +21,6 @@
 #include "transport/address.h"
 #include "transport/transfer.h"
 
-/* The longest idempotency key: a UUID. */
-#define KEY_LEN 36
-
 /* ---- libcurl's callbacks: no palloc, no ereport ------------------------ */
 
 static bool
@@ -56,7 +53,7 @@ is_sent_whole(const Transfer *t)
 
 	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 	curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &body_bytes);
-	return request_bytes + body_bytes >= (curl_off_t) t->body_len;
+	return request_bytes + body_bytes >= (curl_off_t) t->built.body_len;
 }
 
 /* What comes before the request is whole is no answer to it. */
@@ -137,46 +134,28 @@ set_fixed_options(Transfer *t)
 	return ok;
 }
 
-/* Returns where the header stands, NULL when memory is short. */
-static char *
+static bool
 add_header(Transfer *t, const char *header)
 {
 	struct curl_slist *list = curl_slist_append(t->headers, header);
 
-	if (list == NULL)
-		return NULL;
-	t->headers = list;
-	while (list->next != NULL)
-		list = list->next;
-	return list->data;
+	if (list != NULL)
+		t->headers = list;
+	return list != NULL;
 }
 
-/* The key's value is written over for each request: its length stays the same. */
+/* Of the operation that is sent: its own, what its "basic" makes, and no wait for "100 Continue".
+ */
 static bool
-add_key_header(Transfer *t, const char *name)
+add_headers(Transfer *t)
 {
-	char line[128];
+	const CadenceConfiguration *c = t->configuration;
+	const char *basic = c->basic[t->request->operation - c->definition->operations];
+	bool ok = add_header(t, "Expect:") && (basic == NULL || add_header(t, basic));
 
-	t->key = NULL;
-	if (name == NULL)
-		return true;
-	snprintf(line, sizeof(line), "%s: %0*d", name, KEY_LEN, 0);
-	t->key = add_header(t, line);
-	if (t->key == NULL)
-		return false;
-	t->key += strlen(name) + 2;
-	return true;
-}
-
-static bool
-add_headers(Transfer *t, const CadenceConfiguration *c)
-{
-	ListCell *cell;
-
-	foreach (cell, c->headers)
-		if (add_header(t, lfirst(cell)) == NULL)
-			return false;
-	return add_header(t, "Expect:") != NULL && add_key_header(t, c->protocol->key_header);
+	for (char **line = t->built.headers; *line != NULL && ok; line++)
+		ok = add_header(t, *line);
+	return ok;
 }
 
 static void
@@ -185,8 +164,6 @@ forget_configuration(Transfer *t)
 	if (t->configuration != NULL)
 		cadence_configuration_release(t->configuration);
 	t->configuration = NULL;
-	curl_slist_free_all(t->headers);
-	t->headers = NULL;
 }
 
 /* What is the same for every request with one configuration. */
@@ -198,15 +175,10 @@ set_configuration(Transfer *t, CadenceConfiguration *c)
 	if (t->configuration == c)
 		return true;
 	forget_configuration(t);
-	if (!add_headers(t, c))
-		return false;
-	SETOPT(t->easy, CURLOPT_URL, c->url, ok);
-	SETOPT(t->easy, CURLOPT_HTTPHEADER, t->headers, ok);
 	SETOPT(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long) c->connect_timeout, ok);
 	SETOPT(t->easy, CURLOPT_TIMEOUT_MS, (long) c->timeout, ok);
 	if (!ok)
 		return false;
-	t->is_tls = pg_strncasecmp(c->url, "https:", 6) == 0;
 	t->configuration = c;
 	cadence_configuration_hold(c);
 	return true;
@@ -215,26 +187,35 @@ set_configuration(Transfer *t, CadenceConfiguration *c)
 static bool
 set_request(Transfer *t, ConnectionUse use)
 {
-	bool ok = true;
+	bool ok = request_build(t->request->operation, t->request->values, &t->built);
 
-	if (t->key != NULL)
-		memcpy(t->key, t->request->key, KEY_LEN);
-	t->body = t->configuration->protocol->build(&t->request->message);
-	if (t->body == NULL)
+	if (!ok || !add_headers(t))
 		return false;
-	t->body_len = strlen(t->body);
-	SETOPT(t->easy, CURLOPT_POSTFIELDS, t->body, ok);
-	SETOPT(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->body_len, ok);
+	t->is_tls = pg_strncasecmp(t->built.url, "https:", 6) == 0;
+	SETOPT(t->easy, CURLOPT_URL, t->built.url, ok);
+	SETOPT(t->easy, CURLOPT_HTTPHEADER, t->headers, ok);
+	SETOPT(t->easy, CURLOPT_CUSTOMREQUEST, t->built.method, ok);
+	SETOPT(t->easy, CURLOPT_POSTFIELDS, t->built.body != NULL ? t->built.body : "", ok);
+	SETOPT(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) t->built.body_len, ok);
 	SETOPT(t->easy, CURLOPT_FRESH_CONNECT, use == CONNECTION_KEPT ? 0L : 1L, ok);
 	SETOPT(t->easy, CURLOPT_FORBID_REUSE, use == CONNECTION_FOR_ONE ? 1L : 0L, ok);
 	return ok;
+}
+
+/* What was made for one request. */
+static void
+forget_request(Transfer *t)
+{
+	request_free(&t->built);
+	curl_slist_free_all(t->headers);
+	t->headers = NULL;
+	t->request = NULL;
 }
 
 static void
 reset(Transfer *t, CadenceRequest *request)
 {
 	t->request = request;
-	t->body_len = 0;
 	t->error[0] = '\0';
 	t->asked = t->asked_again = t->refused_address = t->spoke_early = false;
 	answer_reset(&t->answer);
@@ -246,10 +227,8 @@ reset(Transfer *t, CadenceRequest *request)
 static TransferEnd
 how_it_ended(const Transfer *t, CURLcode code)
 {
-	if (code == CURLE_OK)
+	if (code == CURLE_OK || t->answer.too_long)
 		return TRANSFER_ANSWERED;
-	if (t->answer.too_long)
-		return TRANSFER_TOO_LONG;
 	return t->spoke_early || bytes_may_have_left(t) ? TRANSFER_BROKEN : TRANSFER_NOT_STARTED;
 }
 
@@ -269,31 +248,38 @@ error_text(const Transfer *t, CURLcode code)
 	return t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
 }
 
+/* Of the answer itself, not of one before it that libcurl has read on the way. */
+static const char *
+find_header(void *arg, const char *name)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(arg, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
 static TransferFacts
 facts_of(const Transfer *t, CURLcode code)
 {
 	TransferFacts facts = {.end = how_it_ended(t, code),
 						   .error = error_text(t, code),
 						   .status_line = t->answer.status_line,
-						   .text = {.body = t->answer.body, .body_len = t->answer.body_len},
+						   .text = {.body = t->answer.body,
+									.body_len = t->answer.body_len,
+									.is_cut = t->answer.too_long,
+									.header = find_header,
+									.header_arg = t->easy},
 						   .started_at = t->started_at};
 	curl_off_t retry_after = 0;
 	char *content_type = NULL;
 
-	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &facts.status);
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &facts.text.status);
 	if (curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK)
 		facts.retry_after_s = retry_after;
 	if (curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &content_type) == CURLE_OK)
 		facts.text.content_type = content_type;
 	return facts;
-}
-
-static void
-let_go(Transfer *t)
-{
-	free(t->body);
-	t->body = NULL;
-	t->request = NULL;
 }
 
 /* ---- what the endpoint calls ------------------------------------------------ */
@@ -324,13 +310,13 @@ transfer_free(Transfer *t)
 {
 	curl_easy_cleanup(t->easy);
 	forget_configuration(t);
-	free(t->body);
+	forget_request(t);
 	free(t);
 }
 
 /*
  * Makes a transfer ready to send a request. False when it can not be: memory is
- * short, or its message is not UTF-8.
+ * short, or a value can not stand where its operation has it.
  */
 bool
 transfer_prepare(Transfer *t, CadenceRequest *request, ConnectionUse use)
@@ -362,7 +348,7 @@ transfer_end(Transfer *t, CURLcode code)
 	TransferFacts facts = facts_of(t, code);
 
 	answer_judge(t->request, &facts);
-	let_go(t);
+	forget_request(t);
 }
 
 /* The same where it could not begin: not one byte left. */
@@ -372,5 +358,5 @@ transfer_end_unsent(Transfer *t, const char *why)
 	TransferFacts facts = {.end = TRANSFER_NOT_STARTED, .error = why, .started_at = t->started_at};
 
 	answer_judge(t->request, &facts);
-	let_go(t);
+	forget_request(t);
 }

@@ -16,10 +16,11 @@
 #include "lib/ilist.h"
 
 #include "provider/request.h"
+#include "rules/request_builder.h"
 #include "transport/answer.h"
 
-#if LIBCURL_VERSION_NUM < 0x075000
-#error "libcurl 7.80 or later is needed: earlier ones do not ask before they send"
+#if LIBCURL_VERSION_NUM < 0x075400
+#error "libcurl 7.84 or later is needed: earlier ones do not tell an answer's headers"
 #endif
 
 /* Whether its connection is one that was used before, and may be used again. */
@@ -39,10 +40,8 @@ typedef struct Transfer
 	CadenceRequest *request;			 /* NULL: it was withdrawn, and nothing may leave */
 	CadenceConfiguration *configuration; /* that the handle is set up for, held */
 
-	char *body;
-	size_t body_len;
+	BuiltRequest built;
 	struct curl_slist *headers;
-	char *key; /* where the idempotency key stands in them; NULL: nowhere */
 	TimestampTz started_at;
 
 	bool is_tls;

@@ -1,0 +1,25 @@
+/*
+ * limiting.h
+ *		What senders may do: which claimed steps may start, and when; and what
+ *		answers say about their sender.
+ */
+#ifndef CADENCE_LIMITING_H
+#define CADENCE_LIMITING_H
+
+#include "postgres.h"
+
+#include "provider/sender_state.h"
+#include "step.h"
+
+typedef struct Limiting
+{
+	CadenceSenderStates *states;
+	double share; /* of a sender's max_in_flight, by the workers of the execution */
+} Limiting;
+
+extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables, double share);
+extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
+						   const pg_uuid_t *claim_id);
+extern void limiting_learn(Limiting *limiting, CadenceStep **steps, int n);
+
+#endif

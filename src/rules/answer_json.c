@@ -1,0 +1,125 @@
+/*
+ * answer_json.c
+ *		An answer's body as JSON, read as leniently as can be.
+ */
+#include "rules/answer_json.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How many bytes of a UTF-8 sequence stand at text, 0 when it is none. */
+static size_t
+utf8_length(const unsigned char *text, size_t len)
+{
+	size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
+
+	if (n > len || (text[0] >= 0x80 && text[0] < 0xC2) || text[0] > 0xF4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((text[i] & 0xC0) != 0x80)
+			return 0;
+	return n;
+}
+
+/*
+ * Copies a character; what is no UTF-8 becomes a question mark, since some
+ * endpoints answer in Latin-1, and that must not hide what the rest says.
+ */
+static size_t
+copy_character(char *to, const char *from, size_t len)
+{
+	size_t n = utf8_length((const unsigned char *) from, len);
+
+	if (n == 0)
+		*to = '?';
+	else
+		memcpy(to, from, n);
+	return n == 0 ? 1 : n;
+}
+
+/* Up to the end of a number's characters. */
+static size_t
+number_length(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len &&
+		   (isdigit((unsigned char) text[n]) || (text[n] != '\0' && strchr("+-.eE", text[n]))))
+		n++;
+	return n;
+}
+
+/* The library keeps 64 bits of an integer, and all else in binary. */
+static bool
+would_lose_digits(const char *number, size_t len)
+{
+	return len > 18 || memchr(number, '.', len) || memchr(number, 'e', len) ||
+		   memchr(number, 'E', len);
+}
+
+/*
+ * A copy for the library: valid UTF-8, and numbers that it would not keep to
+ * the last digit in quotes. Needs room for twice the length.
+ */
+static size_t
+make_readable(char *to, const char *from, size_t len)
+{
+	size_t n = 0;
+	bool in_string = false;
+
+	for (size_t at = 0; at < len;)
+	{
+		size_t digits = !in_string && (isdigit((unsigned char) from[at]) || from[at] == '-')
+							? number_length(from + at, len - at)
+							: 0;
+		size_t copied;
+
+		if (digits > 0)
+		{
+			bool quoted = would_lose_digits(from + at, digits);
+
+			if (quoted)
+				to[n++] = '"';
+			memcpy(to + n, from + at, digits);
+			n += digits;
+			if (quoted)
+				to[n++] = '"';
+			at += digits;
+			continue;
+		}
+		if (in_string && from[at] == '\\' && at + 1 < len)
+			to[n++] = from[at++];
+		else if (from[at] == '"')
+			in_string = !in_string;
+		copied = copy_character(to + n, from + at, len - at);
+		n += copied;
+		at += copied;
+	}
+	return n;
+}
+
+/*
+ * The body as JSON, read as leniently as the library can; NULL when it is none,
+ * or memory is short.
+ */
+json_t *
+answer_json(const char *body, size_t len)
+{
+	json_t *value;
+	char *copy;
+
+	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
+	{
+		body += 3;
+		len -= 3;
+	}
+	copy = malloc(len * 2 + 1);
+	if (copy == NULL)
+		return NULL;
+	value = json_loadb(copy, make_readable(copy, body, len),
+					   JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, NULL);
+	free(copy);
+	return value;
+}

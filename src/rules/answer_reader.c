@@ -1,0 +1,351 @@
+/*
+ * answer_reader.c
+ *		What an answer says about the message, by its protocol's definition.
+ */
+#include "rules/answer_reader.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "rules/answer_json.h"
+
+/* So much of a body is searched for a rule's text. */
+#define SEARCHED_MAX 8192
+
+/* From this attempt on a refusal that nobody knows is one. */
+#define UNKNOWN_UNTIL_ATTEMPT 3
+
+/* All that the steps of a reading share. */
+typedef struct Reader
+{
+	const Definition *d;
+	const AnswerText *answer;
+	const AnsweredMessage *message;
+	const json_t *json; /* NULL: the body is none */
+	AnswerReading *reading;
+} Reader;
+
+/*
+ * Copies UTF-8 into a buffer, cut at a character's edge, control characters
+ * replaced: an answer's text ends up in logs and terminals.
+ */
+void
+answer_copy_text(char *to, size_t size, const char *from)
+{
+	size_t len = strlen(from);
+
+	if (len >= size)
+	{
+		len = size - 1;
+		while (len > 0 && ((unsigned char) from[len] & 0xC0) == 0x80)
+			len--;
+	}
+	for (size_t i = 0; i < len; i++)
+		to[i] = (unsigned char) from[i] < 0x20 || from[i] == 0x7F ? ' ' : from[i];
+	to[len] = '\0';
+}
+
+/* ---- places ---------------------------------------------------------------------------- */
+
+static const json_t *
+step_into(const json_t *value, const char *step)
+{
+	char *end;
+	size_t i;
+
+	if (!json_is_array(value))
+		return json_object_get(value, step);
+	i = strtoul(step, &end, 10);
+	return isdigit((unsigned char) *step) && *end == '\0' ? json_array_get(value, i) : NULL;
+}
+
+/* NULL: nothing is there, or null. */
+static const json_t *
+value_at(const Reader *r, const AnswerPlace *place)
+{
+	const json_t *value = r->json;
+
+	for (const char *const *step = place->steps; *step != NULL && value != NULL; step++)
+		value = step_into(value, *step);
+	return json_is_null(value) ? NULL : value;
+}
+
+/* A string as it is, any other value as JSON; false when nothing is there. */
+static bool
+copy_from(const Reader *r, const AnswerPlace *place, char *to, size_t size)
+{
+	const json_t *value;
+	const char *header;
+	char *text;
+
+	if (place->header != NULL)
+	{
+		header = r->answer->header != NULL ? r->answer->header(r->answer->header_arg, place->header)
+										   : NULL;
+		if (header != NULL)
+			answer_copy_text(to, size, header);
+		return header != NULL && to[0] != '\0';
+	}
+	value = value_at(r, place);
+	if (value == NULL)
+		return false;
+	if (json_is_string(value))
+	{
+		answer_copy_text(to, size, json_string_value(value));
+		return to[0] != '\0';
+	}
+	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (text != NULL)
+		answer_copy_text(to, size, text);
+	free(text);
+	return text != NULL;
+}
+
+static bool
+copy_first(const Reader *r, const AnswerPlaces *places, char *to, size_t size)
+{
+	for (size_t i = 0; i < places->n; i++)
+		if (copy_from(r, &places->list[i], to, size))
+			return true;
+	to[0] = '\0';
+	return false;
+}
+
+/* ---- matches ---------------------------------------------------------------------------- */
+
+static bool
+is_one(const AnswerMatch *match, const char *text)
+{
+	char *end;
+	long number;
+
+	if (!match->is_range)
+		return strcmp(match->text, text) == 0;
+	number = strtol(text, &end, 10);
+	return end != text && *end == '\0' && number >= match->first && number <= match->last;
+}
+
+static bool
+is_one_of(const AnswerMatches *matches, const char *text)
+{
+	for (size_t i = 0; i < matches->n; i++)
+		if (is_one(&matches->list[i], text))
+			return true;
+	return false;
+}
+
+static bool
+is_status_of(const AnswerMatches *matches, long status)
+{
+	for (size_t i = 0; i < matches->n; i++)
+		if (status >= matches->list[i].first && status <= matches->list[i].last)
+			return true;
+	return false;
+}
+
+static bool
+contains(const char *text, size_t len, const char *part)
+{
+	size_t n = strlen(part);
+
+	for (size_t i = 0; i + n <= len; i++)
+		if (strncasecmp(text + i, part, n) == 0)
+			return true;
+	return false;
+}
+
+static bool
+text_has_one_of(const Reader *r, const AnswerMatches *matches)
+{
+	size_t searched = r->answer->body_len < SEARCHED_MAX ? r->answer->body_len : SEARCHED_MAX;
+
+	for (size_t i = 0; i < matches->n; i++)
+		if (contains(r->reading->reason, strlen(r->reading->reason), matches->list[i].text) ||
+			contains(r->answer->body, searched, matches->list[i].text))
+			return true;
+	return false;
+}
+
+static bool
+begins_with_one_of(const AnswerMatches *matches, const char *text)
+{
+	for (size_t i = 0; i < matches->n; i++)
+		if (strncmp(text, matches->list[i].text, strlen(matches->list[i].text)) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_channel(const AnswerMatches *matches, const char *channel)
+{
+	for (size_t i = 0; i < matches->n; i++)
+		if (strcasecmp(matches->list[i].text, channel) == 0)
+			return true;
+	return false;
+}
+
+/* A yes in quotes is another value than a yes. */
+static bool
+place_matches(const Reader *r, const AnswerPlace *place, const AnswerMatches *value)
+{
+	char text[ANSWER_REASON_MAX];
+	bool is_string = place->header != NULL || json_is_string(value_at(r, place));
+
+	if (!copy_from(r, place, text, sizeof(text)))
+		return false;
+	for (size_t i = 0; i < value->n; i++)
+		if (value->list[i].is_string == is_string && is_one(&value->list[i], text))
+			return true;
+	return value->n == 0;
+}
+
+static bool
+holds(const Reader *r, const ClassRule *rule)
+{
+	const AnsweredMessage *m = r->message;
+
+	return (rule->status.n == 0 || is_status_of(&rule->status, r->answer->status)) &&
+		   (rule->code.n == 0 || is_one_of(&rule->code, r->reading->code)) &&
+		   (rule->channel.n == 0 || has_channel(&rule->channel, m->channel)) &&
+		   (rule->category.n == 0 ||
+			(m->category != NULL && has_channel(&rule->category, m->category))) &&
+		   (rule->recipient.n == 0 || begins_with_one_of(&rule->recipient, m->recipient)) &&
+		   m->attempt >= rule->times &&
+		   (rule->place == NULL || place_matches(r, rule->place, &rule->value)) &&
+		   (rule->text.n == 0 || text_has_one_of(r, &rule->text));
+}
+
+/* ---- success ------------------------------------------------------------------------------ */
+
+/*
+ * Whether an object that the library can not read (a comma too many, a cut) has
+ * the member that tells success, and it is not followed by one of its values.
+ */
+static bool
+torn_object_says_failure(const Reader *r)
+{
+	const char *body = r->answer->body;
+	const char *end = body + r->answer->body_len;
+	const char *at = body;
+	char key[64];
+
+	snprintf(key, sizeof(key), "\"%s\"", r->d->success_place->steps[0]);
+	while ((at = memmem(at, end - at, key, strlen(key))) != NULL)
+	{
+		bool is_success = false;
+
+		at += strlen(key);
+		while (at < end && (isspace((unsigned char) *at) || *at == ':'))
+			at++;
+		for (size_t i = 0; i < r->d->success_value.n; i++)
+		{
+			const char *value = r->d->success_value.list[i].text;
+			size_t len = strlen(value);
+			const char *from = at < end && *at == '"' ? at + 1 : at;
+
+			is_success =
+				is_success || ((size_t) (end - from) > len && memcmp(from, value, len) == 0 &&
+							   strchr("\",} \t\r\n", from[len]) != NULL);
+		}
+		if (!is_success)
+			return true;
+	}
+	return false;
+}
+
+/* A page is made for people: a login, a proxy's excuse, a router's portal. */
+static bool
+is_page(const AnswerText *answer)
+{
+	return answer->content_type != NULL && answer->body_len > 0 &&
+		   strncasecmp(answer->content_type, "text/html", 9) == 0;
+}
+
+static bool
+is_success(const Reader *r)
+{
+	const Definition *d = r->d;
+	bool torn = r->json == NULL && r->answer->body_len > 0 && r->answer->body[0] == '{';
+
+	if (d->success_status.n > 0 ? !is_status_of(&d->success_status, r->answer->status)
+								: r->answer->status < 200 || r->answer->status > 299)
+		return false;
+	if (d->success_place == NULL)
+		return r->json != NULL || !is_page(r->answer);
+	if (place_matches(r, d->success_place, &d->success_value))
+		return true;
+	if (!d->success_is_optional)
+		return r->answer->is_cut && r->json == NULL;
+	if (torn)
+		return !torn_object_says_failure(r);
+	if (r->json == NULL)
+		return !is_page(r->answer);
+	return d->success_place->steps == NULL ||
+		   json_object_get(r->json, d->success_place->steps[0]) == NULL;
+}
+
+/* What no rule knows. An answer without a status is none of HTTP. */
+static void
+judge_by_status(Reader *r)
+{
+	long status = r->answer->status;
+
+	if (is_success(r))
+		r->reading->class = CLASS_SENT;
+	else if (status == 429)
+		r->reading->class = CLASS_SLOW_DOWN;
+	else
+	{
+		r->reading->class = CLASS_RETRY;
+		r->reading->is_unknown = status < 500;
+	}
+	if (r->reading->is_unknown && r->message->attempt >= UNKNOWN_UNTIL_ATTEMPT)
+		r->reading->class = CLASS_REFUSED;
+}
+
+static long
+read_wait(const Reader *r)
+{
+	char text[64];
+	double seconds;
+
+	if (!copy_first(r, &r->d->wait, text, sizeof(text)))
+		return 0;
+	seconds = strtod(text, NULL);
+	return seconds > 0 && seconds < 1e9 ? (long) (seconds + 0.999) : 0;
+}
+
+/*
+ * Reads what an answer says about the message that it answers.
+ */
+void
+answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage *message,
+			AnswerReading *reading)
+{
+	json_t *json = answer_json(answer->body, answer->body_len);
+	Reader r = {d, answer, message, json, reading};
+	size_t i = 0;
+
+	memset(reading, 0, sizeof(*reading));
+	if (!copy_first(&r, &d->error, reading->reason, sizeof(reading->reason)) && json == NULL &&
+		is_page(answer))
+		answer_copy_text(reading->reason, sizeof(reading->reason),
+						 "the answer is a page (text/html)");
+	(void) copy_first(&r, &d->id, reading->message_id, sizeof(reading->message_id));
+	(void) copy_first(&r, &d->code, reading->code, sizeof(reading->code));
+	reading->wait_s = read_wait(&r);
+	while (i < d->nrules && !holds(&r, &d->rules[i]))
+		i++;
+	if (i < d->nrules)
+	{
+		reading->class = d->rules[i].class;
+		if (reading->wait_s == 0)
+			reading->wait_s = d->rules[i].wait_s;
+	}
+	else
+		judge_by_status(&r);
+	json_decref(json);
+}

@@ -1,0 +1,65 @@
+/*
+ * compiler.h
+ *		What the parts of the definition's compiler share.
+ */
+#ifndef CADENCE_COMPILER_H
+#define CADENCE_COMPILER_H
+
+#include <jansson.h>
+
+#include "rules/arena.h"
+#include "rules/definition.h"
+
+/* Where in the definition: a JSON pointer, as it grows. */
+typedef struct Path
+{
+	const struct Path *up; /* NULL: the whole */
+	const char *key;
+} Path;
+
+typedef struct Compiler
+{
+	Arena *arena;
+	Definition *d;
+	DefinitionReport report;
+	void *arg;
+	int problems;
+	unsigned long fields; /* that were named since somebody has set it to 0 */
+} Compiler;
+
+/* One member that an object may have, and what is to be done with it. */
+typedef struct Member
+{
+	const char *name;
+	void (*compile)(Compiler *c, const Path *path, json_t *value, void *to);
+	size_t offset; /* of what it fills in, in the struct that is given */
+} Member;
+
+extern void compiler_problem(Compiler *c, const Path *path, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+extern void compile_object(Compiler *c, const Path *path, json_t *value, const Member *members,
+						   void *to);
+extern bool compile_is_object(Compiler *c, const Path *path, json_t *value);
+extern size_t compile_count(const json_t *value); /* of an array; 1 of anything else */
+extern json_t *compile_element(json_t *value, size_t i);
+
+/* Of members: what fills in a struct's field. */
+extern void compile_string(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_bool(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_count_of(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_words(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_duration(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_documentation(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_place(Compiler *c, const Path *path, json_t *value, AnswerPlace *to);
+extern void compile_places(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_text(Compiler *c, const Path *path, json_t *value, DefinitionText *to);
+extern BodyNode *compile_node(Compiler *c, const Path *path, json_t *value);
+extern void compile_named_texts(Compiler *c, const Path *path, json_t *value, void *to);
+
+/* The two halves of a definition. */
+extern void compile_operations(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_address(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_response(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_classes(Compiler *c, const Path *path, json_t *value, void *to);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * limits.c
+ *		When a sender's next message may start: rate, gaps and moving windows.
+ *
+ * Starts are given out one after the other, each not before the last. A window is
+ * counted in slots up to that last start, the youngest first; there is one more
+ * of them than fit into it, so that no window of that length, wherever it begins,
+ * has more than is allowed.
+ */
+#include "rules/limits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND INT64_C(1000000)
+
+static const struct
+{
+	int slots;
+	int64_t width;
+} windows[WINDOW_COUNT] = {[WINDOW_MINUTE] = {61, SECOND},
+						   [WINDOW_HOUR] = {61, 60 * SECOND},
+						   [WINDOW_DAY] = {97, 900 * SECOND},
+						   [WINDOW_NEW_DAY] = {97, 900 * SECOND}};
+
+int
+limits_window_slots(LimitWindow window)
+{
+	return windows[window].slots;
+}
+
+bool
+limits_are_set(const LimitRules *rules)
+{
+	bool are_set = rules->rate > 0 || rules->gap_max > 0;
+
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		are_set = are_set || rules->most[w] > 0;
+	return are_set;
+}
+
+/* Which slot of a window a time belongs to, counted from the beginning of time. */
+static int64_t
+slot_of(LimitWindow window, int64_t at)
+{
+	int64_t slot = at / windows[window].width;
+
+	return at % windows[window].width < 0 ? slot - 1 : slot;
+}
+
+/* Moves the slots on to a later time. */
+static void
+age(LimitUse *state, int64_t to)
+{
+	for (int w = 0; w < WINDOW_COUNT && to > state->last_at; w++)
+	{
+		int n = windows[w].slots;
+		int64_t passed = slot_of(w, to) - slot_of(w, state->last_at);
+		int shift = passed < n ? (int) passed : n;
+
+		memmove(state->slots[w] + shift, state->slots[w], sizeof(int) * (n - shift));
+		memset(state->slots[w], 0, sizeof(int) * shift);
+	}
+	if (to > state->last_at)
+		state->last_at = to;
+}
+
+/* When a window has room for one more: once enough of its oldest slots are too old. */
+static int64_t
+window_opens(const LimitUse *state, LimitWindow w, int most)
+{
+	int n = windows[w].slots;
+	int total = 0;
+	int oldest = n;
+
+	for (int i = 0; i < n; i++)
+		total += state->slots[w][i];
+	while (total >= most && oldest > 0)
+		total -= state->slots[w][--oldest];
+	if (oldest == n)
+		return state->last_at;
+	return (slot_of(w, state->last_at) + (n - oldest)) * windows[w].width;
+}
+
+/*
+ * The earliest time, not before now, at which one more message may start.
+ */
+int64_t
+limits_next(const LimitRules *rules, const LimitUse *state, int64_t now, bool is_new)
+{
+	int64_t at = now;
+
+	if ((rules->rate > 0 || rules->gap_max > 0) && state->next_at > at)
+		at = state->next_at;
+	for (int w = 0; w < WINDOW_COUNT; w++)
+	{
+		int64_t opens = at;
+
+		if (rules->most[w] > 0 && (w != WINDOW_NEW_DAY || is_new))
+			opens = window_opens(state, w, rules->most[w]);
+		at = opens > at ? opens : at;
+	}
+	return at;
+}
+
+/*
+ * Counts a message that starts at a time that limits_next() gave. chance: from 0
+ * to 1, how long the gap after it is between its bounds.
+ */
+void
+limits_take(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new, double chance)
+{
+	int64_t wait = rules->rate > 0 ? (int64_t) (SECOND / rules->rate) : 0;
+	int64_t gap = rules->gap_min + (int64_t) ((rules->gap_max - rules->gap_min) * chance);
+
+	age(state, at);
+	state->next_at = at + (gap > wait ? gap : wait);
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		if (w != WINDOW_NEW_DAY || is_new)
+			state->slots[w][0]++;
+}
+
+/* Takes back what was counted and has not started after all: of the youngest. */
+void
+limits_give_back(LimitUse *state, int n, int n_new)
+{
+	for (int w = 0; w < WINDOW_COUNT; w++)
+	{
+		int left = w == WINDOW_NEW_DAY ? n_new : n;
+
+		for (int i = 0; i < windows[w].slots && left > 0; i++)
+		{
+			int taken = state->slots[w][i] < left ? state->slots[w][i] : left;
+
+			state->slots[w][i] -= taken;
+			left -= taken;
+		}
+	}
+}
+
+/* So many a day, after so many microseconds of use, while that grows from one to the other. */
+int
+limits_warm_up(int from, int to, int64_t over, int64_t used)
+{
+	if (over <= 0 || used >= over)
+		return to;
+	return from + (int) ((double) (to - from) * (used > 0 ? used : 0) / over);
+}
+
+/* ---- as text ----------------------------------------------------------------------- */
+
+/*
+ * Writes the slots that are not empty, "window.slot.count" each, for a database's
+ * column; the buffer has room for LIMITS_TEXT_MAX.
+ */
+void
+limits_write(const LimitUse *state, char *to)
+{
+	*to = '\0';
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		for (int i = 0; i < windows[w].slots; i++)
+			if (state->slots[w][i] > 0)
+				to += sprintf(to, "%d.%d.%d ", w, i, state->slots[w][i]);
+}
+
+/* Reads them again; what is no such thing is left out. */
+void
+limits_read(LimitUse *state, const char *from)
+{
+	int w;
+	int i;
+	int count;
+	int n;
+
+	memset(state->slots, 0, sizeof(state->slots));
+	for (; sscanf(from, "%d.%d.%d %n", &w, &i, &count, &n) == 3; from += n)
+		if (w >= 0 && w < WINDOW_COUNT && i >= 0 && i < windows[w].slots && count > 0)
+			state->slots[w][i] = count;
+}

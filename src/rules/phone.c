@@ -1,0 +1,135 @@
+/*
+ * phone.c
+ *		Telephone numbers, in E.164.
+ *
+ * What people have typed into a CRM: with and without the country, a trunk zero,
+ * a carrier's number, blanks and brackets. No plan of numbers is known here but
+ * Brazil's outline: whether a number exists is the provider's to say.
+ */
+#include "rules/phone.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#define DIGITS_MIN 8
+#define DIGITS_MAX 15
+
+/* ITU-T E.164 annex: countries that the contacts of this kind of installation come from. */
+static const struct
+{
+	const char *country; /* ISO 3166 */
+	const char *code;
+} codes[] = {{"BR", "55"},	{"PT", "351"}, {"US", "1"},	 {"CA", "1"},  {"AR", "54"},  {"UY", "598"},
+			 {"PY", "595"}, {"BO", "591"}, {"CL", "56"}, {"PE", "51"}, {"EC", "593"}, {"CO", "57"},
+			 {"VE", "58"},	{"MX", "52"},  {"ES", "34"}, {"IT", "39"}, {"FR", "33"},  {"DE", "49"},
+			 {"GB", "44"},	{"AO", "244"}, {"MZ", "258"}};
+
+static const char *
+code_of(const char *country)
+{
+	for (size_t i = 0; country != NULL && i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcasecmp(codes[i].country, country) == 0)
+			return codes[i].code;
+	return codes[0].code;
+}
+
+/* How many; -1 when something else is in it than digits and what people put between them. */
+static int
+take_digits(const char *text, char *digits)
+{
+	int n = 0;
+
+	for (; *text != '\0'; text++)
+	{
+		if (isdigit((unsigned char) *text))
+		{
+			if (n == DIGITS_MAX + 5)
+				return -1;
+			digits[n++] = *text;
+		}
+		else if (strchr(" ()-./", *text) == NULL)
+			return -1;
+	}
+	digits[n] = '\0';
+	return n;
+}
+
+/* An area code has no zero (11 to 99); a number has eight digits, a mobile one also nine. */
+static bool
+is_brazilian(const char *national, int n)
+{
+	return (n == 10 || (n == 11 && national[2] == '9')) && national[0] != '0' &&
+		   national[1] != '0' && national[2] != '0' && national[2] != '1';
+}
+
+/* Without the trunk zero, and the carrier's two digits that may follow it. */
+static const char *
+without_trunk(const char *digits)
+{
+	int n = strlen(digits);
+
+	if (digits[0] != '0')
+		return digits;
+	return n == 13 || n == 14 ? digits + 3 : digits + 1;
+}
+
+static bool
+write_number(char *e164, const char *code, const char *number)
+{
+	size_t n = strlen(code) + strlen(number);
+
+	if (n < DIGITS_MIN || n > DIGITS_MAX)
+		return false;
+	e164[0] = '+';
+	strcpy(e164 + 1, code);
+	strcat(e164, number);
+	return true;
+}
+
+/* With its country's code, already or from here on. */
+static bool
+complete_brazilian(const char *digits, char *e164)
+{
+	int n = strlen(digits);
+
+	digits = without_trunk(digits);
+	n = strlen(digits);
+	if (is_brazilian(digits, n))
+		return write_number(e164, "55", digits);
+	return strncmp(digits, "55", 2) == 0 && is_brazilian(digits + 2, n - 2) &&
+		   write_number(e164, "", digits);
+}
+
+/*
+ * Writes a stored number in E.164 into a buffer of PHONE_E164_SIZE. "+" or "00"
+ * begins an international one; any other is of the country (ISO 3166; NULL or
+ * unknown: BR). False when it can not be a telephone number.
+ */
+bool
+phone_e164(const char *stored, const char *country, char *e164)
+{
+	char digits[DIGITS_MAX + 6];
+	const char *code = code_of(country);
+	bool plus;
+
+	stored += strspn(stored, " ");
+	plus = *stored == '+';
+	if (take_digits(stored + (plus ? 1 : 0), digits) < DIGITS_MIN)
+		return false;
+	if (plus || strncmp(digits, "00", 2) == 0)
+	{
+		const char *number = plus ? digits : digits + 2;
+
+		if (number[0] == '0')
+			return false;
+		if (strncmp(number, "55", 2) == 0 && !is_brazilian(number + 2, strlen(number + 2)))
+			return false;
+		return write_number(e164, "", number);
+	}
+	if (strcmp(code, "55") == 0)
+		return complete_brazilian(digits, e164);
+	if (strncmp(digits, code, strlen(code)) == 0 && strlen(digits) >= strlen(code) + 9)
+		return write_number(e164, "", digits);
+	return write_number(e164, code, without_trunk(digits));
+}

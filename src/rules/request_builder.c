@@ -1,0 +1,376 @@
+/*
+ * request_builder.c
+ *		From a definition's operation and a message's values to an HTTP request.
+ *
+ * Every value is written as its place needs it: percent-encoded in a URL and a
+ * form, by the JSON library in JSON, as it is in a header, where it must not have
+ * a control character. A value is never read for placeholders again.
+ */
+#include "rules/request_builder.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct Buffer
+{
+	char *text;
+	size_t len;
+	size_t size;
+	bool failed; /* memory is short, or a value can not stand where it should */
+} Buffer;
+
+/* Signature by json_dump_callback(): 0 when all is well. */
+static int
+append(const char *text, size_t len, void *arg)
+{
+	Buffer *buffer = arg;
+
+	if (len >= buffer->size - buffer->len)
+	{
+		size_t size = (buffer->len + len + 64) * 2;
+		char *larger = realloc(buffer->text, size);
+
+		if (larger == NULL)
+		{
+			buffer->failed = true;
+			return -1;
+		}
+		buffer->text = larger;
+		buffer->size = size;
+	}
+	memcpy(buffer->text + buffer->len, text, len);
+	buffer->len += len;
+	buffer->text[buffer->len] = '\0';
+	return 0;
+}
+
+static void
+append_text(Buffer *buffer, const char *text)
+{
+	(void) append(text, strlen(text), buffer);
+}
+
+static void
+append_plain(Buffer *buffer, const char *text, size_t len)
+{
+	(void) append(text, len, buffer);
+}
+
+/* RFC 3986, section 2.3: all but the unreserved characters. */
+static void
+append_encoded(Buffer *buffer, const char *text, size_t len)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = text[i];
+		char encoded[3] = {'%', digits[c >> 4], digits[c & 15]};
+
+		if ((c < 0x80 && isalnum(c)) || (c != '\0' && strchr("-._~", c) != NULL))
+			(void) append(text + i, 1, buffer);
+		else
+			(void) append(encoded, 3, buffer);
+	}
+}
+
+/* A control character would end the line. */
+static void
+append_to_header(Buffer *buffer, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char) text[i] < 0x20 || text[i] == 0x7F)
+			buffer->failed = true;
+	(void) append(text, len, buffer);
+}
+
+typedef void (*AppendValue)(Buffer *buffer, const char *text, size_t len);
+
+static const char *
+value_of(const TemplatePart *part, Values values)
+{
+	const char *value = values[part->value];
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* Whether a placeholder has neither value nor fallback. */
+static bool
+lacks_value(const DefinitionText *text, Values values)
+{
+	for (size_t i = 0; i < text->nparts; i++)
+		if (text->parts[i].name != NULL && text->parts[i].text == NULL &&
+			value_of(&text->parts[i], values) == NULL)
+			return true;
+	return false;
+}
+
+/* literal: how what stands between the placeholders is written. */
+static void
+render(Buffer *buffer, const DefinitionText *text, Values values, AppendValue literal,
+	   AppendValue append_value)
+{
+	for (size_t i = 0; i < text->nparts; i++)
+	{
+		const TemplatePart *part = &text->parts[i];
+		const char *value = part->name != NULL ? value_of(part, values) : NULL;
+
+		if (value != NULL)
+			append_value(buffer, value, strlen(value));
+		else if (part->text != NULL)
+			literal(buffer, part->text, part->text_len);
+	}
+}
+
+/* A text by itself, malloc'd; NULL when a placeholder has no value, or memory is short. */
+char *
+definition_render(const DefinitionText *text, Values values)
+{
+	Buffer buffer = {0};
+
+	if (lacks_value(text, values))
+		return NULL;
+	append_text(&buffer, "");
+	render(&buffer, text, values, append_plain, append_plain);
+	return buffer.text;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static bool
+is_json_field(int value)
+{
+	return value == FIELD_STEP || value == FIELD_TEMPLATE_COMPONENTS ||
+		   value == FIELD_TEMPLATE_VARIABLES;
+}
+
+/* Bytes that are no UTF-8 are found when the string is written. */
+static void
+append_json_string(Buffer *buffer, const char *text)
+{
+	json_t *string = json_string_nocheck(text);
+
+	if (string == NULL ||
+		json_dump_callback(string, append, buffer, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+		buffer->failed = true;
+	json_decref(string);
+}
+
+static void
+append_json_text(Buffer *buffer, const DefinitionText *text, Values values)
+{
+	const TemplatePart *only = text->nparts == 1 ? &text->parts[0] : NULL;
+	const char *value = only != NULL && only->name != NULL ? values[only->value] : NULL;
+	char *whole;
+
+	if (value != NULL && *value == '\0' && only->text != NULL)
+		value = NULL;
+	if (value != NULL && is_json_field(only->value))
+		append_text(buffer, value);
+	else if (value != NULL)
+		append_json_string(buffer, value);
+	else if ((whole = definition_render(text, values)) != NULL)
+	{
+		append_json_string(buffer, whole);
+		free(whole);
+	}
+	else
+		append_text(buffer, "null");
+}
+
+/* A member that has no value is left out, and an object or array that has none left. */
+static bool
+is_left_out(const BodyNode *node, Values values)
+{
+	if (node->kind == BODY_TEXT)
+		return !node->keep_null && lacks_value(&node->text, values);
+	for (size_t i = 0; i < node->n; i++)
+		if (!is_left_out(&node->children[i], values))
+			return false;
+	return node->n > 0;
+}
+
+static void
+append_node(Buffer *buffer, const BodyNode *node, Values values)
+{
+	bool first = true;
+
+	if (node->kind == BODY_LITERAL)
+		append_text(buffer, node->literal);
+	else if (node->kind == BODY_TEXT)
+		append_json_text(buffer, &node->text, values);
+	else
+	{
+		append_text(buffer, node->kind == BODY_OBJECT ? "{" : "[");
+		for (size_t i = 0; i < node->n; i++)
+		{
+			if (is_left_out(&node->children[i], values))
+				continue;
+			if (!first)
+				append_text(buffer, ",");
+			first = false;
+			if (node->children[i].name != NULL)
+				append_text(buffer, node->children[i].name);
+			append_node(buffer, &node->children[i], values);
+		}
+		append_text(buffer, node->kind == BODY_OBJECT ? "}" : "]");
+	}
+}
+
+/* ---- URL, form and headers ------------------------------------------------------------- */
+
+static void
+append_json_value(Buffer *buffer, const BodyNode *node, Values values)
+{
+	Buffer json = {0};
+
+	append_node(&json, node, values);
+	buffer->failed = buffer->failed || json.failed;
+	if (json.text != NULL)
+		append_encoded(buffer, json.text, json.len);
+	free(json.text);
+}
+
+static void
+append_pairs(Buffer *buffer, const NamedTexts *pairs, Values values, char first)
+{
+	for (size_t i = 0; i < pairs->n; i++)
+	{
+		const NamedText *pair = &pairs->list[i];
+
+		if (pair->json != NULL ? is_left_out(pair->json, values) : lacks_value(&pair->text, values))
+			continue;
+		if (first != '\0')
+			(void) append(&first, 1, buffer);
+		first = '&';
+		append_encoded(buffer, pair->name, strlen(pair->name));
+		append_text(buffer, "=");
+		if (pair->json != NULL)
+			append_json_value(buffer, pair->json, values);
+		else
+			render(buffer, &pair->text, values, append_encoded, append_encoded);
+	}
+}
+
+/* What begins a URL is one, without the stroke at its end that people give it. */
+static void
+append_base(Buffer *buffer, const char *url)
+{
+	size_t len = strlen(url);
+
+	while (len > 0 && url[len - 1] == '/')
+		len--;
+	(void) append(url, len, buffer);
+}
+
+static char *
+build_url(const DefinitionOperation *op, Values values)
+{
+	Buffer url = {0};
+	DefinitionText rest = op->url;
+	bool has_base = rest.parts[0].name != NULL;
+
+	if (lacks_value(&op->url, values))
+		return NULL;
+	if (has_base && rest.nparts == 1)
+		append_text(&url, values[rest.parts[0].value]);
+	else if (has_base)
+		append_base(&url, values[rest.parts[0].value]);
+	rest.parts += has_base ? 1 : 0;
+	rest.nparts -= has_base ? 1 : 0;
+	render(&url, &rest, values, append_plain, append_encoded);
+	append_pairs(&url, &op->query, values, url.text != NULL && strchr(url.text, '?') ? '&' : '?');
+	if (!url.failed)
+		return url.text;
+	free(url.text);
+	return NULL;
+}
+
+static char *
+build_header(const NamedText *header, Values values)
+{
+	Buffer line = {0};
+
+	append_text(&line, header->name);
+	append_text(&line, ": ");
+	render(&line, &header->text, values, append_plain, append_to_header);
+	if (!line.failed)
+		return line.text;
+	free(line.text);
+	return NULL;
+}
+
+static bool
+says_content_type(const NamedTexts *headers)
+{
+	for (size_t i = 0; i < headers->n; i++)
+		if (strcasecmp(headers->list[i].name, "Content-Type") == 0)
+			return true;
+	return false;
+}
+
+/* What a form is, the transport knows by itself. */
+static char **
+build_headers(const DefinitionOperation *op, Values values)
+{
+	const NamedTexts *headers = &op->headers;
+	char **lines = calloc(headers->n + 2, sizeof(char *));
+	size_t n = 0;
+
+	if (lines != NULL && op->json != NULL && !says_content_type(headers))
+		lines[n++] = strdup("Content-Type: application/json");
+
+	for (size_t i = 0; i < headers->n && lines != NULL; i++)
+	{
+		if (lacks_value(&headers->list[i].text, values))
+			continue;
+		lines[n] = build_header(&headers->list[i], values);
+		if (lines[n++] != NULL)
+			continue;
+		for (size_t k = 0; k + 1 < n; k++)
+			free(lines[k]);
+		free(lines);
+		return NULL;
+	}
+	return lines;
+}
+
+/*
+ * Builds a request; false when it can not be: a value of the URL is missing, a
+ * value is not UTF-8 or has a control character where there can be none, or
+ * memory is short.
+ */
+bool
+request_build(const DefinitionOperation *op, Values values, BuiltRequest *request)
+{
+	Buffer body = {0};
+
+	memset(request, 0, sizeof(*request));
+	request->method = op->method;
+	request->url = build_url(op, values);
+	request->headers = build_headers(op, values);
+	if (op->json != NULL)
+		append_node(&body, op->json, values);
+	else if (op->form.n > 0)
+		append_pairs(&body, &op->form, values, '\0');
+	request->body = body.text;
+	request->body_len = body.len;
+	if (request->url != NULL && request->headers != NULL && !body.failed)
+		return true;
+	request_free(request);
+	return false;
+}
+
+void
+request_free(BuiltRequest *request)
+{
+	free(request->url);
+	for (char **line = request->headers; line != NULL && *line != NULL; line++)
+		free(*line);
+	free(request->headers);
+	free(request->body);
+	memset(request, 0, sizeof(*request));
+}
