@@ -119,6 +119,7 @@ typedef struct CadenceStep
 	CadenceAnswer answer; /* filled in by the transport alone */
 
 	/* its record */
+	TimestampTz unresolved_since; /* for the same reason; 0: that is new */
 	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */
 	bool late;		 /* nor was it, but the answer has settled the run */

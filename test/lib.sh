@@ -329,7 +329,7 @@ start_provider() {
     local output=$WORKSPACE/$1
     shift
     as_user touch "$output"
-    as_user setsid "$PYTHON" "$WORKSPACE/source/test/provider.py" "$@" >>"$output" 2>&1 </dev/null &
+    as_user setsid "$PYTHON" "$WORKSPACE/source/test/provider" "$@" >>"$output" 2>&1 </dev/null &
     wait_until provider_ready "$output" || die "the provider did not start: $(cat "$output")"
 }
 

@@ -147,7 +147,7 @@ tap_tests() {
         TESTDIR="$WORKSPACE/source" TESTDATADIR="$WORKSPACE/source/tmp_check" \
         TESTLOGDIR="$WORKSPACE/source/tmp_check/log" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
         PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
-        CADENCE_PROVIDER="$WORKSPACE/source/test/provider.py" \
+        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" \
         perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
     [[ -s $counts ]] || say "0 1" >"$counts"
     read -r good bad files <"$counts"

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "base/json.h"
+#include "base/row.h"
 #include "base/statement.h"
 #include "base/uuid.h"
 #include "provider/provider.h"
@@ -28,6 +29,7 @@
 struct CadenceEvents
 {
 	Statement insert;
+	Statement date;
 };
 
 static const RowsetColumn event_columns[] = {{"id", UUIDOID},
@@ -37,6 +39,22 @@ static const RowsetColumn event_columns[] = {{"id", UUIDOID},
 											 {"tipo", TEXTOID},
 											 {"detalhes", JSONBOID},
 											 {"said_since", TIMESTAMPTZOID}};
+
+static const RowsetColumn reason_columns[] = {
+	{"n", INT4OID}, {"run_id", UUIDOID}, {"codigo", TEXTOID}};
+
+/* The run's last event, in a query over rows that name runs. */
+#define LAST_EVENT                                   \
+	"(SELECT x.detalhes, x.created_at FROM %s AS x " \
+	"WHERE x.lead_cadence_run_id " EQ " d.run_id "   \
+	"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e "
+#define CODE "e.detalhes " JSON_TEXT " 'codigo' " EQ " "
+
+enum
+{
+	DATED_NUMBER = 1,
+	DATED_AT
+};
 
 /* A value for a column; an adopted table may forbid null there, which becomes a neutral one. */
 static char *
@@ -58,19 +76,24 @@ insert_sql(const CadenceTables *t)
 {
 	Oid events = get_relname_relid("lead_cadence_events", t->schema);
 
-	return psprintf(
-		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
-		"tipo_evento, detalhes, created_at) "
-		"SELECT d.id, d.run_id, %s, %s, d.tipo::%s, d.detalhes, " NOW " FROM " ROWSET_NAME
-		" AS d WHERE d.said_since IS NULL OR NOT EXISTS ("
-		"SELECT FROM (SELECT x.detalhes, x.created_at FROM %s AS x "
-		"WHERE x.lead_cadence_run_id " EQ " d.run_id "
-		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e "
-		"WHERE e.created_at " GE " d.said_since "
-		"AND e.detalhes " JSON_TEXT " 'codigo' " EQ " (d.detalhes " JSON_TEXT
-		" 'codigo') AND e.detalhes " JSON_TEXT " 'erro' " EQ " (d.detalhes " JSON_TEXT " 'erro'))",
-		t->events, value_or(events, "step_ordem", "d.ordem", "0"),
-		value_or(events, "template_codigo", "d.template", "''"), t->event_type_type, t->events);
+	return psprintf("INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
+					"tipo_evento, detalhes, created_at) "
+					"SELECT d.id, d.run_id, %s, %s, d.tipo::%s, d.detalhes, " NOW
+					" FROM " ROWSET_NAME " AS d WHERE d.said_since IS NULL OR NOT EXISTS ("
+					"SELECT FROM " LAST_EVENT "WHERE e.created_at " GE " d.said_since "
+					"AND " CODE "(d.detalhes " JSON_TEXT " 'codigo') AND e.detalhes " JSON_TEXT
+					" 'erro' " EQ " (d.detalhes " JSON_TEXT " 'erro'))",
+					t->events, value_or(events, "step_ordem", "d.ordem", "0"),
+					value_or(events, "template_codigo", "d.template", "''"), t->event_type_type,
+					t->events);
+}
+
+static char *
+date_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT d.n, e.created_at::timestamptz FROM " ROWSET_NAME
+					" AS d CROSS JOIN LATERAL " LAST_EVENT "WHERE " CODE "d.codigo",
+					t->events);
 }
 
 /* In the current memory context. */
@@ -80,7 +103,43 @@ cadence_events_create(const CadenceTables *t)
 	CadenceEvents *events = palloc0(sizeof(*events));
 
 	events->insert = ROWS_STATEMENT("writing events", insert_sql(t), SPI_OK_INSERT);
+	events->date = ROWS_STATEMENT("dating reasons", date_sql(t), SPI_OK_SELECT);
 	return events;
+}
+
+/*
+ * Since when unresolved steps have been so for the same reason, as their last
+ * event says. That the reason is said again once a day makes no difference: the
+ * wait is at its longest by then, and the new event as old at the next look.
+ */
+void
+cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
+{
+	Rowset rows;
+
+	rowset_begin(&rows, reason_columns, lengthof(reason_columns));
+	for (int i = 0; i < n; i++)
+	{
+		if (steps[i]->outcome != OUTCOME_UNRESOLVED)
+			continue;
+		rowset_put_int(&rows, i);
+		rowset_put_uuid(&rows, &steps[i]->run_id);
+		rowset_put_text(&rows, steps[i]->reason.code);
+	}
+	if (rows.n > 0)
+	{
+		statement_execute(&events->date, NULL, NULL, 0);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple row = SPI_tuptable->vals[i];
+			TupleDesc desc = SPI_tuptable->tupdesc;
+
+			steps[row_int(desc, row, DATED_NUMBER, 0)]->unresolved_since =
+				row_time(desc, row, DATED_AT, 0);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	rowset_end(&rows);
 }
 
 static void

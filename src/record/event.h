@@ -22,6 +22,7 @@ typedef struct CadenceEvent
 } CadenceEvent;
 
 extern CadenceEvents *cadence_events_create(const CadenceTables *tables);
+extern void cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n);
 extern void cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n);
 
 /* The column "detalhes", in the current memory context. */

@@ -129,12 +129,16 @@ decide(const CadenceStep *step, RunAct act)
 						  .jitter = jitter_of(step),
 						  .retry_unresolved = cadence_retry_unresolved * USECS_PER_SEC};
 
+	if (step->unresolved_since != 0)
+		in.unresolved_for = in.at - step->unresolved_since;
 	return cadence_transition(&in);
 }
 
 static void
 move_runs(CadenceRecorder *r, CadenceStep **steps, int n, RunAct act)
 {
+	if (act == ACT_ATTEMPT)
+		cadence_events_date(r->events, steps, n);
 	for (int i = 0; i < n; i++)
 	{
 		steps[i]->transition = decide(steps[i], act);

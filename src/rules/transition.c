@@ -10,6 +10,9 @@
 
 #define USECS_PER_MINUTE INT64_C(60000000)
 
+/* Nothing unresolved is left alone for longer, unless the setting says so. */
+#define UNRESOLVED_WAIT_MAX (INT64_C(360) * USECS_PER_MINUTE)
+
 static int64_t
 later(int64_t a, int64_t b)
 {
@@ -82,6 +85,16 @@ postpone(const TransitionInput *in, int64_t due)
 						   .attempts = in->attempts > 0 ? in->attempts - 1 : 0};
 }
 
+/* For as long again as it has been unresolved: the waits double. */
+static int64_t
+unresolved_wait(const TransitionInput *in)
+{
+	int64_t wait =
+		in->unresolved_for < UNRESOLVED_WAIT_MAX ? in->unresolved_for : UNRESOLVED_WAIT_MAX;
+
+	return later(wait, in->retry_unresolved);
+}
+
 static RunTransition
 after_attempt(const TransitionInput *in)
 {
@@ -107,6 +120,7 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_PUT_OFF:
 			return postpone(in, in->at + in->retry_after);
 		case OUTCOME_UNRESOLVED:
+			return postpone(in, in->at + unresolved_wait(in));
 		case OUTCOME_WAITING:
 			return postpone(in, in->at + in->retry_unresolved);
 		case OUTCOME_OPTED_OUT:

@@ -17,8 +17,14 @@
  */
 #include "postgres.h"
 
+/* Of a client's connection nothing is used here: no library's headers are needed for it. */
+#undef ENABLE_GSS
+#undef USE_OPENSSL
+#include "libpq/libpq.h"
+
 #include "libpq/pqformat.h"
 #include "libpq/pqmq.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
@@ -48,10 +54,7 @@ typedef struct Execution
 	bool told_all_taken;
 } Execution;
 
-/* What a notice takes in the queue towards the starter beside its texts, about. */
-#define NOTICE_OVERHEAD 512
-
-static emit_log_hook_type next_log_hook;
+static const PQcommMethods *to_queue;
 
 /* How often the peers are looked at that are waited for. */
 #define POLL_MS 100
@@ -367,19 +370,44 @@ execute_as_peer(Execution *e)
 
 /* ---- the process ------------------------------------------------------------------------ */
 
-/* A starter that does not read must not stop the worker: more notices are only in the log. */
+/*
+ * What the starter hears is in the server's own encoding, whatever a role, a
+ * database or a trigger has set: also what their encoding lacks. Called before
+ * anything that is raised is sent.
+ */
 static void
-limit_notices(ErrorData *error)
+speak_server_encoding(void *arg)
 {
-	static size_t bytes = 0;
+	(void) SetClientEncoding(GetDatabaseEncoding());
+}
 
-	if (next_log_hook != NULL)
-		next_log_hook(error);
-	if (error->elevel >= ERROR || !error->output_to_client)
-		return;
-	bytes += NOTICE_OVERHEAD + (error->message != NULL ? strlen(error->message) : 0) +
-			 (error->context != NULL ? strlen(error->context) : 0);
-	error->output_to_client = bytes < CADENCE_QUEUE_SIZE / 2;
+/*
+ * A starter that does not read must not stop the worker: it hears no more
+ * notices than the queue holds with ease.
+ */
+static int
+put_message(char type, const char *data, size_t len)
+{
+	static size_t notices = 0;
+
+	if (type == 'N' && (notices += len) > CADENCE_QUEUE_SIZE / 2)
+		return 0;
+	return to_queue->putmessage(type, data, len);
+}
+
+/* Messages of this process go into the queue through us from now on. */
+static void
+redirect_messages(void)
+{
+	static PQcommMethods methods;
+	static ErrorContextCallback callback = {.callback = speak_server_encoding};
+
+	to_queue = PqCommMethods;
+	methods = *to_queue;
+	methods.putmessage = put_message;
+	PqCommMethods = &methods;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 }
 
 void
@@ -394,8 +422,7 @@ cadence_worker_main(Datum main_arg)
 	e->segment = launch_attach(main_arg, &number);
 	e->is_peer = number > 0;
 	shared = dsm_segment_address(e->segment);
-	next_log_hook = emit_log_hook;
-	emit_log_hook = limit_notices;
+	redirect_messages();
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,
 											  CADENCE_WORKER_FLAGS);
 	if (cadence_stop_requested() && !cadence_stop_is_urgent())

@@ -165,12 +165,12 @@ class Cluster:
 
 
 class Provider:
-    """test/provider.py as a process."""
+    """test/provider as a process."""
 
     def __init__(self, directory, seed):
         self.journal = os.path.join(directory, "journal")
         self.process = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "..", "provider.py"), "--no-journal",
+            [sys.executable, os.path.join(HERE, "..", "provider"), "--no-journal",
              "--journal", self.journal, "--seed", seed],
             stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.port = int(self.process.stdout.readline().split()[1])

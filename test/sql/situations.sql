@@ -156,6 +156,27 @@ UPDATE lead_cadence_runs SET next_run_at = now() WHERE id IN (SELECT run FROM ca
 SELECT cadence_run() #> '{summary,total}' AS total;
 SELECT * FROM waiting;
 
+-- what stays unresolved is looked at again when it has been so as long again, after 6 h at the latest, and
+-- is said once a day; another reason begins anew
+CREATE TABLE unresolved AS SELECT c.n, c.run, e.id AS event, a.ago::interval FROM cases c JOIN lead_cadence_events e ON e.lead_cadence_run_id = c.run
+JOIN (VALUES (1, '20 min'), (2, '50 min'), (3, '5 hours'), (4, '23 hours'), (8, '25 hours'), (10, '5 hours')) AS a(n, ago) USING (n);
+CREATE FUNCTION look_again() RETURNS void LANGUAGE sql AS $$
+    UPDATE lead_cadence_events SET created_at = now() - ago FROM unresolved WHERE id = event;
+    UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 min' WHERE id IN (SELECT run FROM unresolved);
+$$;
+CREATE VIEW looked_at_again AS SELECT n, ago, date_trunc('minute', r.next_run_at - now() + interval '30 s') AS due_in, r.attempts,
+    (SELECT string_agg(detalhes ->> 'codigo', ' ' ORDER BY e.created_at, e.id) FROM lead_cadence_events e WHERE e.lead_cadence_run_id = run) AS said
+FROM unresolved JOIN lead_cadence_runs r ON r.id = run ORDER BY n;
+UPDATE lead_cadence_events SET detalhes = jsonb_set(detalhes, '{codigo}', '"SEM_CADENCIA"') WHERE id IN (SELECT event FROM unresolved WHERE n = 10);
+SELECT look_again();
+SELECT cadence_run() #> '{summary,errors}' AS errors;
+SELECT * FROM looked_at_again;
+-- said again, and still as long unresolved
+UPDATE lead_cadence_events e SET created_at = now() - interval '6 hours' FROM unresolved u WHERE e.lead_cadence_run_id = u.run AND e.id <> u.event AND u.n = 8;
+SELECT look_again();
+SELECT cadence_run() #> '{summary,errors}' AS errors;
+SELECT * FROM looked_at_again WHERE n = 8;
+
 -- a run that was claimed and never recorded: nobody knows, which is said and is no attempt; whether and when
 -- it is sent again is up to on_uncertain
 UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 min', attempts = 1, claim_id = gen_random_uuid()

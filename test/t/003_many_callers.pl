@@ -60,20 +60,12 @@ sub each_sent_once
 	return;
 }
 
-sub begin_again
-{
-	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts,
-		cadence_runner_logs');
-	$provider->forget;
-	return;
-}
-
 for my $case ([ 'ok', 500 ], [ 'ok', 7 ], [ 'slow', 50 ])
 {
 	my ($company, $batch) = @$case;
 	my $what = "$company, batches of $batch";
 
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, $company, 1000);
 	set_server($node, 'cadence_runner.batch_size', $batch);
 	my ($summaries, $errors) = run_together(4);
@@ -88,7 +80,7 @@ for my $case ([ 'ok', 500 ], [ 'ok', 7 ], [ 'slow', 50 ])
 
 # Each would take some of it if they began at once; whoever comes first takes all.
 subtest 'callers that meet begin one after the other' => sub {
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, 'ok', 1000);
 	set_server($node, 'cadence_runner.batch_size', 50);
 	my ($summaries, $errors) = run_together(25);
@@ -119,7 +111,7 @@ sub hold_up
 }
 
 subtest 'a caller that waits for its turn' => sub {
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, 'ok', 10);
 	my ($locker, $first) = hold_up();
 	my $second = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'total'");
@@ -137,7 +129,7 @@ subtest 'a caller that waits for its turn' => sub {
 
 # What holds an execution up is no reason for others to wait for ever.
 subtest 'a caller that has waited for too long' => sub {
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, 'ok', 10);
 	my ($locker, $first) = hold_up();
 	my $workers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'";
@@ -153,7 +145,7 @@ subtest 'a caller that has waited for too long' => sub {
 
 # A provider may hold an execution up for as long as it likes: all is taken, and the next one may begin.
 subtest 'an execution that only waits for answers keeps nobody waiting' => sub {
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, 'slow', 1);
 	sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('gate') . "')");
 	my $first = start_sql($node, "SELECT cadence_run('TEST')");
@@ -167,7 +159,7 @@ subtest 'an execution that only waits for answers keeps nobody waiting' => sub {
 
 # Every lock that SQL can take is taken, whatever it may stand for.
 subtest 'no lock of SQL holds an execution up' => sub {
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, 'ok', 10);
 	my $first = start_sql($node, "SELECT cadence_run('TEST')");
 	$first->finish;
@@ -175,7 +167,7 @@ subtest 'no lock of SQL holds an execution up' => sub {
 		pg_advisory_lock(0, 0), pg_advisory_lock(0); SELECT pg_sleep(600)});
 
 	ok(poll_until(sub { sql($node, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 4 }), 'locks are held');
-	begin_again();
+	start_over($node, $provider);
 	enrol($node, 'ok', 10);
 	my $offset = -s $node->logfile;
 	is(execute($node)->{summary}{success}, 10, 'all is sent');
@@ -188,7 +180,7 @@ subtest 'no lock of SQL holds an execution up' => sub {
 subtest 'more callers than worker slots' => sub {
 	sql($node, 'ALTER SYSTEM SET max_worker_processes = 3');
 	$node->restart;
-	begin_again();
+	start_over($node, $provider);
 	sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('gate') . "')");
 	my @callers;
 	for my $n (1, 2)

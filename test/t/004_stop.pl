@@ -33,9 +33,7 @@ sql($node, 'CREATE TABLE due_before (id uuid PRIMARY KEY, due timestamptz)');
 
 sub begin_again
 {
-	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts,
-		cadence_runner_logs');
-	$provider->forget;
+	start_over($node, $provider);
 	enrol($node, 'hang', $RUNS);
 	sql($node, 'TRUNCATE due_before; INSERT INTO due_before SELECT id, next_run_at FROM lead_cadence_runs');
 	return;

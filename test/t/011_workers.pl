@@ -92,6 +92,27 @@ sql($node, q{
 $caller = start_sql($node, "SET client_min_messages = error; SELECT cadence_run('TEST') -> 'summary' -> 'success'");
 is($caller->finish, 0, 'a trigger that talks holds nobody up') or diag($caller->error);
 is($provider->count, 2000, 'and all are sent');
+
+# a caller that does not read what it says, which is far more than sockets and queues hold
+for my $level ('warning', 'notice')
+{
+	all_due();
+	sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('gate') . "')");
+	sql($node, qq{
+		CREATE OR REPLACE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql SET client_min_messages = $level AS \$\$
+		BEGIN RAISE $level '%', repeat('x', 500); RETURN new; END \$\$});
+	$caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary' -> 'success'");
+	poll_until(sub { $provider->count >= 50 }) or die 'no message is under way';
+	$caller->freeze;
+	$provider->ask('POST', '__open');
+	ok(poll_until(sub { $provider->count == 2000 }), "$level: a caller that does not read holds up nobody");
+	ok($node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM cadence_runner_logs WHERE steps_executed = 2000'),
+		'the execution ends without it');
+	$caller->thaw;
+	is($caller->finish, 0, 'and is heard of when it reads again')
+	  or diag($caller->error =~ s/^.*: (WARNING|NOTICE):  .*\n//gmr);
+	like($caller->error, qr/x{500}/, 'with some of what was said');
+}
 sql($node, 'DROP TRIGGER talk ON lead_cadence_runs');
 
 # switched off while a helper has transfers under way: they end by themselves

@@ -25,25 +25,11 @@ my $node = resident_cluster(
 my $STATUS = 'SELECT * FROM cadence_runner_status() WHERE database = current_database()';
 
 # Nothing is left of what was; the cadences stay.
-sub begin_again
-{
-	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts,
-		cadence_runner_logs');
-	$provider->forget;
-	return;
-}
-
 # A wake-up, so that whatever is due is found.
 sub wake
 {
 	sql($node, 'UPDATE lead_cadence_runs SET next_run_at = next_run_at WHERE false');
 	return;
-}
-
-sub health
-{
-	my ($row) = sql_rows($node, 'SELECT ok, reasons FROM cadence_health()');
-	return $row;
 }
 
 subtest 'it starts by itself' => sub {
@@ -57,7 +43,7 @@ subtest 'it starts by itself' => sub {
 	sql($node, 'CREATE EXTENSION cadence_runner');
 	my $row = status($node);
 	isnt($row->{worker_state}, 'not configured', 'the status knows that there shall be one');
-	is(health()->{ok}, JSON::PP::false(), 'without tables, the health is not good');
+	is(health($node)->{ok}, JSON::PP::false(), 'without tables, the health is not good');
 	my $since = time();
 	sql($node, 'SET client_min_messages = warning; SELECT cadence_create_tables()');
 	ok(wait_for_resident($node, 'postgres', $SOON), 'it runs once the tables are there');
@@ -76,13 +62,13 @@ subtest 'it starts by itself' => sub {
 	ok(wait_for_resident($node, 'postgres', $SOON), 'it runs after a restart of the server');
 	cmp_ok(time() - $since, '<', $SOON, 'soon');
 	is_deeply([ problem_lines($node, 'postgres', $offset) ], [], 'and complains of nothing');
-	is_deeply(health(), { ok => JSON::PP::true(), reasons => [] }, 'the health is good');
+	is_deeply(health($node), { ok => JSON::PP::true(), reasons => [] }, 'the health is good');
 };
 
 # ---- waking ------------------------------------------------------------------------------------
 
 subtest 'a commit wakes it' => sub {
-	begin_again();
+	start_over($node, $provider);
 	sql($node, enrol_at('ok', 3));
 	sent_within($provider, 3, time(), $SOON, 'an insert');
 
@@ -110,7 +96,7 @@ subtest 'a commit wakes it' => sub {
 };
 
 subtest 'a second step without an offset' => sub {
-	begin_again();
+	start_over($node, $provider);
 	make_cadence($node, 'twice', 'ok', [ 'WHATSAPP', 0, 'Um' ], [ 'WHATSAPP', 0, 'Dois' ]);
 	sql($node, enrol_at('twice', 1) =~ s/'twice', 'Lead'/'ok', 'Lead'/r);
 	sent_within($provider, 2, time(), $SOON, 'follows at once');
@@ -119,7 +105,7 @@ subtest 'a second step without an offset' => sub {
 };
 
 subtest 'what is rolled back is not sent' => sub {
-	begin_again();
+	start_over($node, $provider);
 	sql($node, 'BEGIN;' . enrol_at('ok', 5) . 'ROLLBACK;');
 	sql($node, 'BEGIN;' . enrol_at('ok', 1)
 		  . 'SAVEPOINT s;' . enrol_at('ok', 5) . 'ROLLBACK TO s; COMMIT;');
@@ -130,7 +116,7 @@ subtest 'what is rolled back is not sent' => sub {
 
 # The next look is brought about by another commit; that there is one each minute is another test's.
 subtest 'a wake-up that is lost' => sub {
-	begin_again();
+	start_over($node, $provider);
 	sql($node, 'SET session_replication_role = replica;' . enrol_at('ok', 2));
 	wake();
 	sent_within($provider, 2, time(), $SOON, 'costs time only: session_replication_role = replica');
@@ -146,7 +132,7 @@ subtest 'a wake-up that is lost' => sub {
 # ---- what it does while it waits -----------------------------------------------------------------
 
 subtest 'an idle worker leaves no trace' => sub {
-	begin_again();
+	start_over($node, $provider);
 	sql($node, enrol_at('ok', 5));
 	$node->poll_query_until('postgres', "SELECT count(*) = 5 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'")
 	  or die 'nothing was sent';
@@ -168,7 +154,7 @@ subtest 'an idle worker leaves no trace' => sub {
 };
 
 subtest 'status, and no snapshot, while transfers hang' => sub {
-	begin_again();
+	start_over($node, $provider);
 	sql($node, enrol_at('hang', 10) . enrol_at('ok', 5));
 	sql($node, enrol_at('ok', 1, "now() + interval '1 day'"));
 	poll_until(sub { $provider->count('hang') == 10 && $provider->count('ok') == 5 }) or die 'nothing hangs';
@@ -202,7 +188,7 @@ subtest 'status, and no snapshot, while transfers hang' => sub {
 	my %servers = map { $_->{server} => $_ } @{ $row->{providers} };
 	is_deeply([ sort keys %servers ], [qw(fail hang ok slow)], 'status: providers');
 	is($servers{hang}{in_flight}, 10, 'status: what is under way to each');
-	is_deeply(health(), { ok => JSON::PP::true(), reasons => [] }, 'the health is good');
+	is_deeply(health($node), { ok => JSON::PP::true(), reasons => [] }, 'the health is good');
 	my @all = sql_rows($node, 'SELECT * FROM cadence_runner_status');
 	is_deeply([ map { $_->{database} } @all ], [ 'postgres', 'other' ],
 		'the view has every database of the list');
@@ -218,21 +204,21 @@ subtest 'status, and no snapshot, while transfers hang' => sub {
 subtest 'settings take effect without a restart' => sub {
 	my $pid = resident_pid($node);
 
-	begin_again();
+	start_over($node, $provider);
 	# some of the six places are kept for the other providers
 	set_server($node, 'cadence_runner.max_in_flight', 6);
 	sql($node, enrol_at('slow', 15));
 	$node->poll_query_until('postgres', "SELECT count(*) = 15 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'")
 	  or die;
 	cmp_ok($provider->ask('GET', '__count')->{max_concurrent}, '<=', 6, 'max_in_flight: less');
-	begin_again();
+	start_over($node, $provider);
 	set_server($node, 'cadence_runner.max_in_flight', 100);
 	sql($node, enrol_at('slow', 50));
 	$node->poll_query_until('postgres', "SELECT count(*) = 50 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'")
 	  or die;
 	is($provider->ask('GET', '__count')->{max_concurrent}, 50, 'max_in_flight: more');
 
-	begin_again();
+	start_over($node, $provider);
 	set_server($node, 'cadence_runner.batch_size', 3);
 	# every claim is a transaction
 	sql($node, 'CREATE TABLE claims (transaction text);
@@ -248,7 +234,7 @@ subtest 'settings take effect without a restart' => sub {
 	sql($node, 'DROP TRIGGER note ON lead_cadence_runs; DROP TABLE claims; DROP FUNCTION note()');
 	set_server($node, 'cadence_runner.batch_size', 500);
 
-	begin_again();
+	start_over($node, $provider);
 	for my $hours (5, 7)
 	{
 		set_server($node, 'cadence_runner.retry_dispatch', $hours . 'h');
@@ -263,7 +249,7 @@ subtest 'settings take effect without a restart' => sub {
 
 # A quarter of max_in_flight is kept for providers that have nothing to do, however many there are.
 subtest 'many providers, of which one is busy' => sub {
-	begin_again();
+	start_over($node, $provider);
 	set_server($node, 'cadence_runner.max_in_flight', 20);
 	sql($node, join ';', map { "CREATE SERVER idle$_ FOREIGN DATA WRAPPER cadence_provider
 		OPTIONS (canal 'WHATSAPP', empresa 'idle$_', url 'http://127.0.0.1:1/')" } 1 .. 30);
@@ -286,7 +272,7 @@ subtest 'switched off and on' => sub {
 	};
 	my $clock = 'SELECT clock_timestamp()';
 
-	begin_again();
+	start_over($node, $provider);
 	sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('slow/1000') . "', ADD max_in_flight '2')");
 	sql($node, enrol_at('slow', 10));
 	poll_until(sub { $provider->count == 2 }) or die 'nothing is under way';
@@ -295,10 +281,10 @@ subtest 'switched off and on' => sub {
 		'what is under way ends well');
 	is(sql($node, $untouched), 8, 'the rest is due as before');
 	is($provider->count, 2, 'and was not sent');
-	begin_again();
+	start_over($node, $provider);
 	ok($node->poll_query_until('postgres', "SELECT worker_state = 'disabled' FROM ($STATUS) AS s"),
 		'the status says so');
-	is(health()->{ok}, JSON::PP::false(), 'as does the health');
+	is(health($node)->{ok}, JSON::PP::false(), 'as does the health');
 	my $now = sql($node, $clock);
 	sql($node, enrol_at('ok', 4));
 	ok($round_since->($now), 'the worker is still there');
@@ -318,7 +304,7 @@ subtest 'switched off and on' => sub {
 # ---- the log ---------------------------------------------------------------------------------------
 
 subtest 'at most one log row a minute' => sub {
-	begin_again();
+	start_over($node, $provider);
 	my $since = time();
 	my $n = 0;
 
@@ -356,7 +342,7 @@ subtest 'at most one log row a minute' => sub {
 subtest 'executions beside it' => sub {
 	my $runs = 400;
 
-	begin_again();
+	start_over($node, $provider);
 	set_server($node, 'cadence_runner.batch_size', 10);
 	sql($node, "ALTER SERVER slow OPTIONS (SET url '" . $provider->url('slow/20') . "', SET max_in_flight '5')");
 	my @callers = map { start_sql($node, "SELECT cadence_run('TEST');\n" x 10) } 1 .. 3;
@@ -378,7 +364,7 @@ subtest 'executions beside it' => sub {
 };
 
 subtest 'two databases at once' => sub {
-	begin_again();
+	start_over($node, $provider);
 	is(status($node, 'other', 'postgres')->{problem}, 'the database does not exist', 'one is not there yet');
 	my @lines = problem_lines($node, 'other');
 	is(@lines, 2, 'which is said once, for each start of the server');

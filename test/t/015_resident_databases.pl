@@ -40,7 +40,7 @@ sql($node, enrol_at('hang', $HANGING), 'crm');
 sub wait_until_hanging
 {
 	my ($database) = @_;
-	Cadence::poll_until(sub { (status($node, $database, 'postgres')->{in_flight} // 0) == $HANGING })
+	poll_until(sub { (status($node, $database, 'postgres')->{in_flight} // 0) == $HANGING })
 	  or die "they do not hang in $database";
 	return resident_pid($node, $database);
 }

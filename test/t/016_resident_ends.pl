@@ -36,13 +36,6 @@ serve($node, 'postgres',
 sql($node, "ALTER SERVER hold OPTIONS (ADD on_uncertain 'hold')");
 wait_for_resident($node, 'postgres', $SOON) or die 'no worker';
 
-sub begin_again
-{
-	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts, cadence_runner_logs');
-	$provider->forget;
-	return;
-}
-
 sub hang
 {
 	my (%runs) = @_;
@@ -53,14 +46,8 @@ sub hang
 		sql($node, enrol_at($name, $runs{$name}));
 		$n += $runs{$name};
 	}
-	Cadence::poll_until(sub { $provider->count('hang') == $n }) or die 'they do not hang';
+	poll_until(sub { $provider->count('hang') == $n }) or die 'they do not hang';
 	return;
-}
-
-sub health
-{
-	my ($row) = sql_rows($node, 'SELECT ok, reasons FROM cadence_health()');
-	return $row;
 }
 
 # The worker can do its work.
@@ -77,7 +64,7 @@ sub sends
 # ---- a process that ends -------------------------------------------------------------------------
 
 subtest 'terminated again and again' => sub {
-	begin_again();
+	start_over($node, $provider);
 	my $offset = -s $node->logfile;
 
 	for my $time (1 .. 5)
@@ -105,7 +92,7 @@ subtest 'terminated again and again' => sub {
 };
 
 subtest 'terminated with transfers that hang' => sub {
-	begin_again();
+	start_over($node, $provider);
 	hang(hang => 30, hold => 20);
 	my $pid = resident_pid($node);
 	my $since = time();
@@ -125,7 +112,7 @@ subtest 'terminated with transfers that hang' => sub {
 };
 
 subtest 'fast shutdown with transfers that hang' => sub {
-	begin_again();
+	start_over($node, $provider);
 	hang(hang => $HANGING);
 	my $since = time();
 
@@ -139,7 +126,7 @@ subtest 'fast shutdown with transfers that hang' => sub {
 };
 
 subtest 'kill -9' => sub {
-	begin_again();
+	start_over($node, $provider);
 	hang(hang => 30, hold => 20);
 	sql($node, enrol_at('ok', 5, "now() + interval '1 day'"));
 	my $pid = resident_pid($node);
@@ -176,7 +163,7 @@ subtest 'kill -9' => sub {
 # ---- where it can not work -------------------------------------------------------------------------
 
 subtest 'another owner' => sub {
-	begin_again();
+	start_over($node, $provider);
 	my $pid = resident_pid($node);
 	my $tables = q{SELECT string_agg(format('ALTER TABLE %I OWNER TO crm', relname), ';') FROM pg_class
 		WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace};
@@ -219,7 +206,7 @@ sub problem
 	my ($what, $break, $repair, $says) = @_;
 
 	subtest $what => sub {
-		begin_again();
+		start_over($node, $provider);
 		my $offset = -s $node->logfile;
 
 		sql($node, $break);
@@ -231,7 +218,7 @@ sub problem
 		my $row = eval { status($node) } // {};
 		is($row->{worker_pid}, undef, 'the status has no worker');
 		like($row->{problem}, $says, 'the status says why');
-		my $health = eval { health() } // {};
+		my $health = eval { health($node) } // {};
 		is($health->{ok}, JSON::PP::false(), 'the health is not good');
 		like("@{ $health->{reasons} // [] }", $says, 'and says why');
 
@@ -251,7 +238,7 @@ sub problem
 		ok(wait_for_resident($node, 'postgres', $SOON), 'repaired: the worker is back');
 		sends('repaired: it sends');
 		is(status($node)->{problem}, undef, 'repaired: the status has no problem');
-		within($SOON, 'repaired: the health is good', sub { health()->{ok} }) or diag(explain(health()));
+		within($SOON, 'repaired: the health is good', sub { health($node)->{ok} }) or diag(explain(health($node)));
 	};
 	return;
 }
@@ -273,7 +260,7 @@ my $CREATE_AGAIN = "BEGIN; SET LOCAL client_min_messages = warning; CREATE EXTEN
 	GRANT USAGE ON FOREIGN SERVER ok, hang TO crm; SELECT cadence_create_tables(owner => 'crm'); COMMIT";
 
 subtest 'the extension is dropped' => sub {
-	begin_again();
+	start_over($node, $provider);
 	my $offset = -s $node->logfile;
 
 	# what is under way may end by its own time-out
@@ -306,7 +293,7 @@ subtest 'the extension is dropped' => sub {
 for my $pause (0, 1, 6)
 {
 	subtest "dropped with messages under way, and created $pause seconds later" => sub {
-		begin_again();
+		start_over($node, $provider);
 		hang(hang => 20);
 		sql($node, 'SET client_min_messages = warning; DROP EXTENSION cadence_runner CASCADE');
 		my $since = time();
@@ -316,25 +303,25 @@ for my $pause (0, 1, 6)
 		sql($node, enrol_at('ok', 3));
 		# a second of it is the grace for what is under way
 		sent_within($provider, 23, $since, 8, 'it sends');
-		is_deeply(health()->{reasons}, [], 'the health is good') if $pause == 0;
+		is_deeply(health($node)->{reasons}, [], 'the health is good') if $pause == 0;
 	};
 }
 
 # An execution that fails is not forgiven because a worker has begun before it.
 subtest 'an execution fails beside the worker' => sub {
-	begin_again();
+	start_over($node, $provider);
 	sends('the worker works');
-	within($SOON, 'the health is good', sub { health()->{ok} });
+	within($SOON, 'the health is good', sub { health($node)->{ok} });
 	sql($node, q{INSERT INTO cadence_runner_logs (errors, details) VALUES (1, '{"erro": "no luck", "sqlstate": "XX000"}')});
-	is_deeply(health(), { ok => JSON::PP::false(), reasons => ['the last execution failed: no luck'] },
+	is_deeply(health($node), { ok => JSON::PP::false(), reasons => ['the last execution failed: no luck'] },
 		'the health is not');
 	sends('the worker goes on');
-	is(health()->{ok}, JSON::PP::false(), 'which does not make the execution any better');
+	is(health($node)->{ok}, JSON::PP::false(), 'which does not make the execution any better');
 	my $pid = resident_pid($node);
 	sql($node, "SELECT pg_terminate_backend($pid)");
 	# its row is the last one now
 	wait_for_resident($node, 'postgres', $SOON, $pid) or die 'the worker does not come back';
-	within($SOON, 'a later one that does not fail does', sub { health()->{ok} });
+	within($SOON, 'a later one that does not fail does', sub { health($node)->{ok} });
 };
 
 problem('a right that is revoked', 'REVOKE SELECT ON lead_contacts FROM crm', 'GRANT SELECT ON lead_contacts TO crm',
@@ -342,7 +329,7 @@ problem('a right that is revoked', 'REVOKE SELECT ON lead_contacts FROM crm', 'G
 
 # What fails at its work again and again is tried later and later, and told of once.
 subtest 'an error that comes again' => sub {
-	begin_again();
+	start_over($node, $provider);
 	my $offset = -s $node->logfile;
 	my %pids;
 
@@ -358,7 +345,7 @@ subtest 'an error that comes again' => sub {
 	my @lines = problem_lines($node, 'postgres', $offset);
 	is(@lines, 1, 'one line in the log') or diag(join "\n", @lines);
 	cmp_ok(scalar(keys %pids), '<=', 6, 'few tries, however many commits there are');
-	is(health()->{ok}, JSON::PP::false(), 'the health is not good');
+	is(health($node)->{ok}, JSON::PP::false(), 'the health is not good');
 };
 
 unlike(log_since($node), qr/PANIC|TRAP/, 'nothing crashed but what was killed');

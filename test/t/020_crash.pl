@@ -65,9 +65,7 @@ for my $policy ('hold', 'retry')
 sub begin_again
 {
 	my ($company) = @_;
-	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts,
-		cadence_runner_logs');
-	$provider->forget;
+	start_over($node, $provider);
 	enrol($node, $company, $RUNS);
 	return;
 }

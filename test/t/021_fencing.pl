@@ -90,8 +90,7 @@ sub stop_process
 sub begin_again
 {
 	my (@companies) = @_;
-	sql($node, 'TRUNCATE lead_messages, lead_cadence_events, lead_cadence_runs, lead_contacts');
-	$provider->forget;
+	start_over($node, $provider);
 	enrol($node, $_, 1) for @companies;
 	return;
 }

@@ -25,7 +25,7 @@ my $large = qr/^(?:lead_cadence_runs|lead_contacts|lead_cadence_events|lead_mess
 # What an execution does, by the names that its statements carry.
 my @statements = (
 	'looking for due runs', 'taking due runs', 'looking for contacts', 'looking for steps',
-	'noting a claim', 'looking at claimed runs again', 'moving runs on', 'writing events', 'writing messages',
+	'noting a claim', 'looking at claimed runs again', 'moving runs on', 'dating reasons', 'writing events', 'writing messages',
 	'looking for abandoned claims', 'releasing abandoned claims', 'forgetting claims');
 
 my $provider = start_provider();
@@ -89,6 +89,9 @@ sub execute_slowly
 	my ($database) = @_;
 	my $offset = -s $node->logfile;
 
+	# and some whose contact is not found
+	sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
+		SELECT 'nobody-' || i, 'um', id, 1, now() - interval '1 hour' FROM cadences, generate_series(1, 50) AS i}, $database);
 	is(execute($node, 'TEST', $database)->{summary}{success}, $DUE, "$database: all is sent");
 	my @plans = plans_since($offset);
 	for my $what (@statements)

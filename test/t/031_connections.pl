@@ -15,19 +15,10 @@ use Test::More;
 my $node = new_cluster('main', conf => ["cadence_runner.workers = 1"]);
 my $provider = start_provider();
 
-# What became of a company's messages: event or code => how many.
-sub outcomes
+# Nobody tries again what is left, and the provider has forgotten what came.
+sub end
 {
-	my ($empresa) = @_;
-	return { map { $_->{what} => $_->{n} } sql_rows($node, "SELECT what, count(*) AS n FROM (
-		SELECT coalesce(e.detalhes ->> 'codigo', e.tipo_evento) AS what
-		FROM lead_cadence_events e JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id
-		WHERE r.empresa = '$empresa' AND e.tipo_evento IN ('DISPARADO', 'ERRO')) AS o GROUP BY what") };
-}
-
-sub cancel_rest
-{
-	sql($node, "UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE status = 'ATIVA'");
+	cancel_rest($node);
 	$provider->forget;
 	return;
 }
@@ -43,12 +34,12 @@ for my $after (0, 1, 20)
 			max_in_flight => 5, on_uncertain => 'hold');
 		enrol($node, $name, $n);
 		execute($node);
-		my %seen = %{ outcomes($name) };
+		my %seen = %{ outcomes($node, $name) };
 		my %times = $provider->per_run;
 
 		cmp_ok($seen{DISPARADO} // 0, '>=', $n - 3, 'nearly all are sent') or diag(explain(\%seen));
 		is_deeply([ grep { $_ > 1 } values %times ], [], 'none of them twice');
-		cancel_rest();
+		end();
 	};
 }
 
@@ -56,10 +47,10 @@ subtest 'a provider that keeps its connections' => sub {
 	make_company($node, 'keeps', $provider->url('slow/20'), max_in_flight => 4);
 	enrol($node, 'keeps', 200);
 	execute($node);
-	is_deeply(outcomes('keeps'), { DISPARADO => 200 }, 'all are sent');
+	is_deeply(outcomes($node, 'keeps'), { DISPARADO => 200 }, 'all are sent');
 	my $connections = $provider->ask('GET', '__count')->{connections};
 	cmp_ok($connections, '<', 60, 'over few connections, once they are known to last');
-	cancel_rest();
+	end();
 };
 
 # An answer that nobody asked for belongs to no request: not to another server's, nor to a later one
@@ -75,9 +66,9 @@ for my $after (0, 5)
 		  for @names;
 		enrol($node, $_, 12) for @names;
 		execute($node);
-		is_deeply(outcomes($_), { DISPARADO => 4, FALHA_ENVIO => 8 }, "$_: all that were refused failed")
+		is_deeply(outcomes($node, $_), { DISPARADO => 4, FALHA_ENVIO => 8 }, "$_: all that were refused failed")
 		  for @names;
-		cancel_rest();
+		end();
 	};
 }
 
@@ -90,8 +81,8 @@ subtest 'large messages' => sub {
 		enrol($node, "large$kb", 2);
 	}
 	execute($node);
-	is_deeply(outcomes("large$_"), { DISPARADO => 2 }, "$_ kB are sent") for 1, 60, 70, 500;
-	cancel_rest();
+	is_deeply(outcomes($node, "large$_"), { DISPARADO => 2 }, "$_ kB are sent") for 1, 60, 70, 500;
+	end();
 };
 
 subtest 'an answer before the request is whole' => sub {
@@ -108,8 +99,8 @@ subtest 'an answer before the request is whole' => sub {
 	sysread $client, my $begin, 100;
 	syswrite $client, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"success\":true}";
 	is($caller->finish, 0, 'the execution ends well');
-	is_deeply(outcomes('early'), { INCERTO => 1 }, 'is none to it');
-	cancel_rest();
+	is_deeply(outcomes($node, 'early'), { INCERTO => 1 }, 'is none to it');
+	end();
 };
 
 done_testing();

@@ -12,84 +12,21 @@ use Cadence;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $directory = PostgreSQL::Test::Utils::tempdir('tls');
-
-sub openssl
-{
-	system("cd $directory && openssl @_ >>openssl.log 2>&1") == 0
-	  or BAIL_OUT("openssl @_: " . slurp_file("$directory/openssl.log"));
-	return;
-}
-
-sub authority
-{
-	my ($name) = @_;
-	openssl(qw(req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30),
-		"-keyout $name.key -out $name.crt -subj /CN=$name");
-	return;
-}
-
 # A provider with a certificate for localhost.
 sub tls_provider
 {
-	my ($name, $authority, $days) = @_;
-
-	openssl(qw(req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes),
-		"-keyout $name.key -out $name.csr -subj /CN=localhost");
-	openssl('x509 -req', "-in $name.csr -CA $authority.crt -CAkey $authority.key -CAcreateserial",
-		"-days $days -extfile names -out $name.crt");
-	return start_provider('--tls', "$directory/$name.crt", "$directory/$name.key");
+	return start_provider('--tls', certificate(@_));
 }
 
-append_to_file("$directory/names", "subjectAltName=DNS:localhost\n");
-authority($_) for qw(ours theirs);
 my $good = tls_provider('good', 'ours', 30);
 my $expired = tls_provider('expired', 'ours', -1);
 my $foreign = tls_provider('foreign', 'theirs', 30);
 
-append_to_file("$directory/authority.c", <<"EOC");
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdio.h>
-#include <string.h>
-
-typedef FILE *(*Function)(const char *, const char *);
-
-static const char *
-instead_of(const char *path)
-{
-	return strstr(path, "/certs/ca-") != NULL ? "$directory/ours.crt" : path;
-}
-
-FILE *
-fopen(const char *path, const char *mode)
-{
-	return ((Function) dlsym(RTLD_NEXT, "fopen"))(instead_of(path), mode);
-}
-
-FILE *
-fopen64(const char *path, const char *mode)
-{
-	return ((Function) dlsym(RTLD_NEXT, "fopen64"))(instead_of(path), mode);
-}
-EOC
-system("cc -shared -fPIC -o $directory/authority.so $directory/authority.c -ldl 2>/dev/null") == 0
-  or plan skip_all => 'needs a C compiler and a dynamic loader that preloads';
-
 my $node = do
 {
-	local $ENV{LD_PRELOAD} = "$directory/authority.so";
+	local $ENV{LD_PRELOAD} = other_authority(authority('ours'));
 	new_cluster('main', conf => ["cadence_runner.workers = 1"]);
 };
-
-sub outcomes
-{
-	my ($empresa) = @_;
-	return { map { $_->{what} => $_->{n} } sql_rows($node, "SELECT what, count(*) AS n FROM (
-		SELECT coalesce(e.detalhes ->> 'codigo', e.tipo_evento) AS what
-		FROM lead_cadence_events e JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id
-		WHERE r.empresa = '$empresa' AND e.tipo_evento IN ('DISPARADO', 'ERRO')) AS o GROUP BY what") };
-}
 
 sub reason
 {
@@ -107,25 +44,25 @@ sql($node, "CREATE USER MAPPING FOR CURRENT_USER SERVER $_ OPTIONS (bearer_token
 enrol($node, $_, 3) for qw(good wrong_name expired unknown_ca);
 execute($node);
 
-is_deeply(outcomes('good'), { DISPARADO => 3 }, 'a good certificate: sent');
+is_deeply(outcomes($node, 'good'), { DISPARADO => 3 }, 'a good certificate: sent');
 is(($good->journal)[0]{headers}{authorization}, 'Bearer secret', 'with the secret');
 for my $case ([ 'wrong_name', $good, 3, qr/name/i ], [ 'expired', $expired, 0, qr/expired/i ],
 	[ 'unknown_ca', $foreign, 0, qr/certificate/i ])
 {
 	my ($name, $provider, $requests, $reason) = @$case;
 
-	is_deeply(outcomes($name), { FALHA_ENVIO => 3 }, "$name: certain, nothing left");
+	is_deeply(outcomes($node, $name), { FALHA_ENVIO => 3 }, "$name: certain, nothing left");
 	is($provider->count, $requests, "$name: nothing came");
 	like(reason($name), $reason, "$name: the reason says it");
 }
-sql($node, "UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE status = 'ATIVA'");
+cancel_rest($node);
 
 subtest 'connections are used again' => sub {
 	make_company($node, 'keeps', $good->tls_url('slow/20'), max_in_flight => 4);
 	enrol($node, 'keeps', 200);
 	$good->forget;
 	execute($node);
-	is_deeply(outcomes('keeps'), { DISPARADO => 200 }, 'all are sent');
+	is_deeply(outcomes($node, 'keeps'), { DISPARADO => 200 }, 'all are sent');
 	cmp_ok($good->ask('GET', '__count')->{connections}, '<', 60, 'over few connections');
 };
 
@@ -134,21 +71,21 @@ subtest 'a connection that dies when it is used again' => sub {
 	enrol($node, 'closeafter', 60);
 	$good->forget;
 	execute($node);
-	my %seen = %{ outcomes('closeafter') };
+	my %seen = %{ outcomes($node, 'closeafter') };
 	my %times = $good->per_run;
 	is(keys %times, 60, 'every run was tried');
 	is_deeply([ grep { $times{$_} != 1 } keys %times ], [], 'each with one request');
 	is_deeply([ sort keys %seen ], [ 'DISPARADO', 'INCERTO' ], 'sent, or uncertain');
 	cmp_ok($seen{INCERTO}, '<=', 6, 'which is learned');
-	sql($node, "UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE status = 'ATIVA'");
+	cancel_rest($node);
 };
 
 subtest 'a provider that hangs up after its answers' => sub {
 	make_company($node, 'hangup', $good->tls_url('hangup/1'), max_in_flight => 5);
 	enrol($node, 'hangup', 100);
 	execute($node);
-	cmp_ok(outcomes('hangup')->{DISPARADO}, '>=', 97, 'nearly all are sent');
-	sql($node, "UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE status = 'ATIVA'");
+	cmp_ok(outcomes($node, 'hangup')->{DISPARADO}, '>=', 97, 'nearly all are sent');
+	cancel_rest($node);
 };
 
 subtest 'a large message' => sub {
@@ -157,7 +94,7 @@ subtest 'a large message' => sub {
 	sql($node, "UPDATE message_templates SET conteudo = repeat('x', 1000000) WHERE empresa = 'large'");
 	enrol($node, 'large', 2);
 	execute($node);
-	is_deeply(outcomes('large'), { DISPARADO => 2 }, 'is sent');
+	is_deeply(outcomes($node, 'large'), { DISPARADO => 2 }, 'is sent');
 };
 
 # A provider that shakes hands and then reads nothing: from there on bytes may have left.
@@ -166,7 +103,7 @@ subtest 'nobody reads' => sub {
 	make_cadence($node, 'stuck', 'stuck', [ 'WHATSAPP', 0, 'x' ]);
 	enrol($node, 'stuck', 2);
 	execute($node);
-	is_deeply(outcomes('stuck'), { INCERTO => 2 }, 'uncertain');
+	is_deeply(outcomes($node, 'stuck'), { INCERTO => 2 }, 'uncertain');
 };
 
 done_testing();

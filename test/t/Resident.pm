@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 our @EXPORT = qw(
   $SOON
   resident_cluster serve enrol_at one_run
-  resident_pid supervisor_pid status wait_for_resident wait_for_round
+  resident_pid supervisor_pid status health wait_for_resident wait_for_round
   within sent_within problem_lines
 );
 
@@ -65,6 +65,13 @@ sub status
 	return $row // {};
 }
 
+sub health
+{
+	my ($node) = @_;
+	my ($row) = sql_rows($node, 'SELECT ok, reasons FROM cadence_health()');
+	return $row;
+}
+
 # Waits until a worker runs that is not the given one; its process id, or nothing.
 sub wait_for_resident
 {
@@ -72,7 +79,7 @@ sub wait_for_resident
 	my $pid;
 
 	# its process is there before it has connected and looked around
-	Cadence::poll_until(
+	poll_until(
 		sub {
 			my $row = eval { status($node, $database) } // {};
 			my $runs = ($row->{worker_state} // '') =~ /^(?:working|sleeping|disabled)$/;
@@ -101,7 +108,7 @@ sub within
 {
 	my ($seconds, $what, $condition) = @_;
 	my $since = time();
-	my $met = Cadence::poll_until($condition, undef, $seconds + 5);
+	my $met = poll_until($condition, undef, $seconds + 5);
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok($met, $what) && cmp_ok(time() - $since, '<', $seconds, "$what: within $seconds s");
@@ -113,7 +120,7 @@ sub sent_within
 	my ($provider, $n, $since, $seconds, $what) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	Cadence::poll_until(sub { $provider->count >= $n }, undef, 20);
+	poll_until(sub { $provider->count >= $n }, undef, 20);
 	is($provider->count, $n, $what) or return;
 	my ($last) = sort { $b <=> $a } map { $_->{t} } $provider->journal;
 	cmp_ok($last - $since, '<', $seconds, "$what: within $seconds s");

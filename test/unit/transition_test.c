@@ -111,6 +111,29 @@ unresolved(void)
 			.attempts = 0);
 }
 
+/* For as long again, between the setting and six hours. */
+static void
+unresolved_for_long(void)
+{
+	static const int minutes[][2] = {{0, 30},	 {29, 30},	 {31, 31},			 {240, 240},
+									 {360, 360}, {361, 360}, {60 * 24 * 90, 360}};
+	TransitionInput in = input(OUTCOME_UNRESOLVED);
+
+	for (size_t i = 0; i < sizeof(minutes) / sizeof(*minutes); i++)
+	{
+		in.unresolved_for = minutes[i][0] * MINUTE;
+		BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + minutes[i][1] * MINUTE,
+				.attempts = 2);
+	}
+	in.retry_unresolved = 600 * MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 600 * MINUTE,
+			.attempts = 2);
+	in.retry_unresolved = 30 * MINUTE;
+	in.unresolved_for = -MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 30 * MINUTE,
+			.attempts = 2);
+}
+
 static void
 waiting(void)
 {
@@ -234,6 +257,7 @@ main(void)
 	RUN_GROUP("transition: sent, it was the last step", sent_last);
 	RUN_GROUP("transition: no step was left", no_step);
 	RUN_GROUP("transition: unresolved", unresolved);
+	RUN_GROUP("transition: unresolved for long", unresolved_for_long);
 	RUN_GROUP("transition: inactive cadence", waiting);
 	RUN_GROUP("transition: dispatch failed", failed);
 	RUN_GROUP("transition: Retry-After where it is later", retry_after);

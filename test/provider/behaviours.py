@@ -1,0 +1,216 @@
+"""What the first segment of a path chooses."""
+
+import asyncio
+import email.utils
+import gzip
+import os
+import socket
+import struct
+import time
+import urllib.parse
+
+from wire import to_json
+
+BEHAVIOURS = {}
+BIG_BODY = 100 * 1024 * 1024
+
+# Those that always answer the same; the others need code.
+FIXED = {
+    "fail500": dict(status=500, body={"error": "boom"}),
+    "refuse": dict(status=422, body={"success": False, "error": "number does not exist"}),
+    "softfail": dict(status=200, body={"success": False, "error": "soft"}),
+    "nonjson": dict(status=200, body=b"OK", content_type="text/plain"),
+    "empty": dict(status=204, body=b""),
+    "redirect": dict(status=302, body=b"", headers=["Location: /ok"]),
+}
+
+
+def behaviour(function):
+    """Registers a function under its name; it gets the connection, the request and path parts."""
+    BEHAVIOURS[function.__name__] = function
+    return function
+
+
+def find(name):
+    """The behaviour of that name, or what answers that there is none."""
+    return BEHAVIOURS.get(name, fixed)
+
+
+def fixed(conn, request, *_):
+    """A fixed answer, or 404 where the path names no behaviour."""
+    conn.answer(**FIXED.get(request.name) or
+                dict(status=404, body={"error": "no behaviour named %s" % request.name}))
+
+
+@behaviour
+def ok(conn, _request):
+    """The message is accepted."""
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+def status(conn, _request, code):
+    conn.answer(int(code), {"error": "status %d" % int(code)})
+
+
+@behaviour
+def garbage(conn, _request):
+    conn.answer(200, os.urandom(512))
+
+
+@behaviour
+async def bigbody(conn, _request):
+    """More body than anybody should read."""
+    conn.transport.write(conn.start(200, BIG_BODY, content_type="text/plain"))
+    chunk = b"x" * 65536
+    for _ in range(BIG_BODY // len(chunk)):
+        await conn.write(chunk)
+
+
+@behaviour
+async def endlessheaders(conn, _request):
+    """Headers until the client hangs up."""
+    conn.transport.write(b"HTTP/1.1 200 OK\r\n")
+    lines = b"".join(b"X-Filler-%d: %s\r\n" % (n, b"y" * 100) for n in range(100))
+    while True:
+        await conn.write(lines)
+
+
+@behaviour
+async def hang(_conn, _request):
+    """Reads the request and says nothing until the client hangs up."""
+    await asyncio.Event().wait()
+
+
+@behaviour
+async def slow(conn, _request, milliseconds):
+    await asyncio.sleep(int(milliseconds) / 1000)
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+async def gate(conn, request, *code):
+    """Accepted, or answered with a status, once the gate is open."""
+    await conn.provider.gate.wait()
+    if code:
+        status(conn, request, *code)
+    else:
+        conn.answer(200, conn.provider.success())
+
+
+@behaviour
+def retryafter(conn, _request, seconds):
+    conn.answer(429, {"error": "too many"}, headers=["Retry-After: %d" % int(seconds)])
+
+
+@behaviour
+def retryafterdate(conn, _request, seconds):
+    date = email.utils.formatdate(time.time() + int(seconds), usegmt=True)
+    conn.answer(503, {"error": "later"}, headers=["Retry-After: " + date])
+
+
+@behaviour
+def reset(conn, _request):
+    """The connection breaks with a RST once the request was read."""
+    conn.transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    conn.transport.abort()
+
+
+@behaviour
+async def closeafter(conn, _request, milliseconds=0):
+    """Keeps the connection after its first request, reads a second and closes unanswered."""
+    if conn.served > 1:
+        conn.transport.close()
+        return
+    await asyncio.sleep(int(milliseconds) / 1000)
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+async def hangup(conn, _request, milliseconds):
+    """Accepted; soon after that the connection is closed, about which the answer says nothing."""
+    conn.answer(200, conn.provider.success())
+    asyncio.get_running_loop().call_later(int(milliseconds) / 1000, conn.transport.close)
+
+
+@behaviour
+async def excess(conn, request, milliseconds, first=0):
+    """The first requests of a path are accepted; then each is refused, and a second answer follows."""
+    served = conn.provider.by_path[request.path] = conn.provider.by_path.get(request.path, 0) + 1
+    if served <= int(first):
+        await asyncio.sleep(0.02)
+        conn.answer(200, conn.provider.success())
+        return
+    conn.answer(200, {"success": False, "error": "refused"})
+    await asyncio.sleep(int(milliseconds) / 1000)
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+def page(conn, _request):
+    """A login page, as a proxy or a portal shows it."""
+    conn.answer(200, b"<!doctype html><title>Login</title>", content_type="text/html")
+
+
+@behaviour
+def says(conn, _request, value):
+    """Says success in its own words: a JSON value, percent-encoded where it must be."""
+    conn.answer(200, b'{"success": %s, "messageId": 123456789012345678901234567890}'
+                % urllib.parse.unquote(value).encode())
+
+
+@behaviour
+def halfbody(conn, _request):
+    """Promises 100 bytes, sends 10."""
+    conn.transport.write(conn.start(200, 100) + b'{"success"')
+    conn.transport.close()
+
+
+@behaviour
+async def slowbody(conn, _request):
+    """Headers, and then nothing more."""
+    conn.transport.write(conn.start(200, 100))
+    await asyncio.Event().wait()
+
+
+@behaviour
+def nokeepalive(conn, _request):
+    conn.keep = False
+    conn.answer(200, conn.provider.success())
+
+
+@behaviour
+def echoauth(conn, request):
+    """A careless provider, whose error repeats the secret."""
+    conn.answer(500, {"error": "bad credentials: " + request.headers.get("authorization", "")})
+
+
+@behaviour
+def first500(conn, request):
+    """Fails the first attempt of every idempotency key."""
+    key = request.headers.get("idempotency-key")
+    if key in conn.provider.keys:
+        conn.answer(200, conn.provider.success())
+    else:
+        conn.provider.keys.add(key)
+        conn.answer(500, {"error": "boom"})
+
+
+def gzipped(conn, _request):
+    """Compressed although nobody asked for it."""
+    body = gzip.compress(to_json(conn.provider.success()))
+    conn.answer(200, body, headers=["Content-Encoding: gzip"])
+
+
+BEHAVIOURS["gzip"] = gzipped
+
+
+@behaviour
+async def drip(conn, _request):
+    """A good body, one byte each 50 ms."""
+    body = to_json(conn.provider.success())
+    conn.transport.write(conn.start(200, len(body)))
+    for byte in body:
+        await conn.write(bytes([byte]))
+        await asyncio.sleep(0.05)
