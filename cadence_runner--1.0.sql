@@ -941,10 +941,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "subject": "{{subject}}",
         "textContent": "{{message}}",
         "htmlContent": "{{html}}",
-        "headers": {
-          "List-Unsubscribe": "<{{unsubscribe_url}}>",
-          "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
-        }
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
       }
     }
   },
@@ -1218,7 +1215,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "number": "{{recipient}}",
         "mediatype": "image",
-        "mimetype": "{{media.type}}",
+        "mimetype": "{{media.mime}}",
         "media": "{{media.url}}",
         "fileName": "{{media.name}}",
         "caption": "{{media.caption}}"
@@ -1235,7 +1232,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "number": "{{recipient}}",
         "mediatype": "video",
-        "mimetype": "{{media.type}}",
+        "mimetype": "{{media.mime}}",
         "media": "{{media.url}}",
         "fileName": "{{media.name}}",
         "caption": "{{media.caption}}"
@@ -1247,7 +1244,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "number": "{{recipient}}",
         "mediatype": "document",
-        "mimetype": "{{media.type}}",
+        "mimetype": "{{media.mime}}",
         "media": "{{media.url}}",
         "fileName": "{{media.name}}",
         "caption": "{{media.caption}}"
@@ -1339,7 +1336,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "number": "{{recipient}}",
         "mediaMessage": {
           "mediatype": "image",
-          "mimetype": "{{media.type}}",
+          "mimetype": "{{media.mime}}",
           "media": "{{media.url}}",
           "fileName": "{{media.name}}",
           "caption": "{{media.caption}}"
@@ -1358,7 +1355,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "number": "{{recipient}}",
         "mediaMessage": {
           "mediatype": "video",
-          "mimetype": "{{media.type}}",
+          "mimetype": "{{media.mime}}",
           "media": "{{media.url}}",
           "fileName": "{{media.name}}",
           "caption": "{{media.caption}}"
@@ -1372,7 +1369,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "number": "{{recipient}}",
         "mediaMessage": {
           "mediatype": "document",
-          "mimetype": "{{media.type}}",
+          "mimetype": "{{media.mime}}",
           "media": "{{media.url}}",
           "fileName": "{{media.name}}",
           "caption": "{{media.caption}}"
@@ -1463,7 +1460,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "source": "{{option.source}}",
         "destination": "{{recipient}}",
         "src.name": "{{option.app}}",
-        "message": "{\"type\":\"text\",\"text\":\"{{message}}\"}"
+        "message": {"type": "text", "text": "{{message}}"}
       }
     },
     "template": {
@@ -1474,7 +1471,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "source": "{{option.source}}",
         "destination": "{{recipient}}",
         "src.name": "{{option.app}}",
-        "template": "{\"id\":\"{{template.name}}\",\"params\":{{template.components|[]}}}"
+        "template": {"id": "{{template.name}}", "params": "{{template.components}}"}
       }
     },
     "media.image": {
@@ -1485,7 +1482,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "source": "{{option.source}}",
         "destination": "{{recipient}}",
         "src.name": "{{option.app}}",
-        "message": "{\"type\":\"image\",\"originalUrl\":\"{{media.url}}\",\"previewUrl\":\"{{media.url}}\",\"caption\":\"{{media.caption}}\"}"
+        "message": {
+          "type": "image",
+          "originalUrl": "{{media.url}}",
+          "previewUrl": "{{media.url}}",
+          "caption": "{{media.caption}}"
+        }
       }
     },
     "media.audio": {
@@ -1496,7 +1498,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "source": "{{option.source}}",
         "destination": "{{recipient}}",
         "src.name": "{{option.app}}",
-        "message": "{\"type\":\"audio\",\"url\":\"{{media.url}}\"}"
+        "message": {"type": "audio", "url": "{{media.url}}"}
       }
     },
     "media.video": {
@@ -1507,7 +1509,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "source": "{{option.source}}",
         "destination": "{{recipient}}",
         "src.name": "{{option.app}}",
-        "message": "{\"type\":\"video\",\"url\":\"{{media.url}}\",\"caption\":\"{{media.caption}}\"}"
+        "message": {"type": "video", "url": "{{media.url}}", "caption": "{{media.caption}}"}
       }
     },
     "media": {
@@ -1518,7 +1520,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "source": "{{option.source}}",
         "destination": "{{recipient}}",
         "src.name": "{{option.app}}",
-        "message": "{\"type\":\"file\",\"url\":\"{{media.url}}\",\"filename\":\"{{media.name}}\",\"caption\":\"{{media.caption}}\"}"
+        "message": {
+          "type": "file",
+          "url": "{{media.url}}",
+          "filename": "{{media.name}}",
+          "caption": "{{media.caption}}"
+        }
       }
     }
   },
@@ -1557,7 +1564,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": [4, 80007, 130429], "class": "slow_down"},
     {
       "code": 131049,
-      "recipient": "+1",
+      "recipient": "1",
       "class": "refused",
       "note": "no marketing to numbers of +1, at no time"
     },
@@ -1824,8 +1831,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "text": "{{message}}",
         "html": "{{html}}",
         "h:Reply-To": "{{option.reply_to}}",
-        "h:List-Unsubscribe": "<{{unsubscribe_url}}>",
-        "h:List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
+        "h:List-Unsubscribe": "<{{unsubscribe_url}}>"
       }
     }
   },
@@ -1893,11 +1899,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "Subject": "{{subject}}",
         "TextBody": "{{message}}",
         "HtmlBody": "{{html}}",
-        "MessageStream": "{{option.stream}}",
-        "Headers": [
-          {"Name": "List-Unsubscribe", "Value": "<{{unsubscribe_url}}>"},
-          {"Name": "List-Unsubscribe-Post", "Value": "List-Unsubscribe=One-Click"}
-        ]
+        "MessageStream": "{{option.stream}}"
       }
     }
   },
@@ -1961,10 +1963,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "subject": "{{subject}}",
         "text": "{{message}}",
         "html": "{{html}}",
-        "headers": {
-          "List-Unsubscribe": "<{{unsubscribe_url}}>",
-          "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
-        }
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
       }
     }
   },
@@ -2047,10 +2046,22 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "reply_to": {"email": "{{option.reply_to}}"},
         "subject": "{{subject}}",
         "content": [{"type": "text/plain", "value": "{{message}}"}],
-        "headers": {
-          "List-Unsubscribe": "<{{unsubscribe_url}}>",
-          "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"
-        }
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+      }
+    },
+    "email.html": {
+      "url": "{{option.url}}/v3/mail/send",
+      "headers": {"Authorization": "Bearer {{secret.api_key}}", "Accept": "application/json"},
+      "json": {
+        "personalizations": [{"to": [{"email": "{{recipient}}"}]}],
+        "from": {"email": "{{option.from}}", "name": "{{option.from_name}}"},
+        "reply_to": {"email": "{{option.reply_to}}"},
+        "subject": "{{subject}}",
+        "content": [
+          {"type": "text/plain", "value": "{{message}}"},
+          {"type": "text/html", "value": "{{html}}"}
+        ],
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
       }
     }
   },
@@ -2291,7 +2302,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "session": "{{option.session}}",
         "chatId": "{{recipient}}",
-        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
+        "file": {"mimetype": "{{media.mime}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
         "caption": "{{media.caption}}"
       }
     },
@@ -2301,7 +2312,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "session": "{{option.session}}",
         "chatId": "{{recipient}}",
-        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"}
+        "file": {"mimetype": "{{media.mime}}", "filename": "{{media.name}}", "url": "{{media.url}}"}
       }
     },
     "media.video": {
@@ -2310,7 +2321,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "session": "{{option.session}}",
         "chatId": "{{recipient}}",
-        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
+        "file": {"mimetype": "{{media.mime}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
         "caption": "{{media.caption}}"
       }
     },
@@ -2320,7 +2331,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {
         "session": "{{option.session}}",
         "chatId": "{{recipient}}",
-        "file": {"mimetype": "{{media.type}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
+        "file": {"mimetype": "{{media.mime}}", "filename": "{{media.name}}", "url": "{{media.url}}"},
         "caption": "{{media.caption}}"
       }
     }
@@ -2462,6 +2473,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
     "https://developers.facebook.com/docs/graph-api/changelog/versions/",
     "https://dev.to/wapgrowai_org/whatsapp-cloud-api-rate-limits-in-practice-throughput-pair-rate-messaging-limits-and-error-codes-1i7k",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/marketing-messages/send-marketing-messages",
     "https://docs.kapso.ai/api/meta/whatsapp/messages/send-a-marketing-message"
   ],
   "channels": ["WHATSAPP"],
@@ -2504,6 +2516,22 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     },
     "template": {
       "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/messages",
+      "headers": {"Authorization": "Bearer {{secret.token}}"},
+      "json": {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "{{recipient}}",
+        "type": "template",
+        "template": {
+          "name": "{{template.name}}",
+          "language": {"code": "{{template.language}}"},
+          "components": "{{template.components}}"
+        }
+      }
+    },
+    "template.marketing": {
+      "when": {"option": "marketing_messages", "value": "on"},
+      "url": "{{option.url}}/{{option.version}}/{{option.phone_number_id}}/marketing_messages",
       "headers": {"Authorization": "Bearer {{secret.token}}"},
       "json": {
         "messaging_product": "whatsapp",
@@ -2808,7 +2836,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
           {
             "type": "file",
             "fileUrl": "{{media.url}}",
-            "fileMimeType": "{{media.type}}",
+            "fileMimeType": "{{media.mime}}",
             "fileName": "{{media.name}}",
             "fileCaption": "{{media.caption}}"
           }

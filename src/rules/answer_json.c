@@ -9,19 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many bytes of a UTF-8 sequence stand at text, 0 when it is none. */
-static size_t
-utf8_length(const unsigned char *text, size_t len)
-{
-	size_t n = text[0] < 0x80 ? 1 : text[0] >= 0xF0 ? 4 : text[0] >= 0xE0 ? 3 : 2;
-
-	if (n > len || (text[0] >= 0x80 && text[0] < 0xC2) || text[0] > 0xF4)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			return 0;
-	return n;
-}
+#include "rules/text.h"
 
 /*
  * Copies a character; what is no UTF-8 becomes a question mark, since some
@@ -30,7 +18,7 @@ utf8_length(const unsigned char *text, size_t len)
 static size_t
 copy_character(char *to, const char *from, size_t len)
 {
-	size_t n = utf8_length((const unsigned char *) from, len);
+	size_t n = text_character(from, len);
 
 	if (n == 0)
 		*to = '?';

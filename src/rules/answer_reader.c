@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "rules/answer_json.h"
+#include "rules/text.h"
 
 /* So much of a body is searched for a rule's text. */
 #define SEARCHED_MAX 8192
@@ -29,23 +30,31 @@ typedef struct Reader
 } Reader;
 
 /*
- * Copies UTF-8 into a buffer, cut at a character's edge, control characters
- * replaced: an answer's text ends up in logs and terminals.
+ * Copies a text into a buffer, cut at a character's edge, without control
+ * characters and what is no UTF-8, which a header may bring: it ends up in
+ * tables, logs and terminals.
  */
 void
 answer_copy_text(char *to, size_t size, const char *from)
 {
-	size_t len = strlen(from);
+	const char *end = from + strlen(from);
+	size_t n;
 
-	if (len >= size)
+	for (; from < end; from += n, to += n, size -= n)
 	{
-		len = size - 1;
-		while (len > 0 && ((unsigned char) from[len] & 0xC0) == 0x80)
-			len--;
+		size_t len = text_character(from, end - from);
+
+		n = len > 0 ? len : 1;
+		if (n >= size)
+			break;
+		if (len == 0)
+			*to = '?';
+		else if ((unsigned char) *from < 0x20 || *from == 0x7F)
+			*to = ' ';
+		else
+			memcpy(to, from, n);
 	}
-	for (size_t i = 0; i < len; i++)
-		to[i] = (unsigned char) from[i] < 0x20 || from[i] == 0x7F ? ' ' : from[i];
-	to[len] = '\0';
+	*to = '\0';
 }
 
 /* ---- places ---------------------------------------------------------------------------- */
@@ -120,12 +129,12 @@ static bool
 is_one(const AnswerMatch *match, const char *text)
 {
 	char *end;
-	long number;
+	long number = strtol(text, &end, 10);
 
-	if (!match->is_range)
-		return strcmp(match->text, text) == 0;
-	number = strtol(text, &end, 10);
-	return end != text && *end == '\0' && number >= match->first && number <= match->last;
+	if (strcmp(match->text, text) == 0)
+		return true;
+	return match->is_range && end != text && *end == '\0' && number >= match->first &&
+		   number <= match->last;
 }
 
 static bool
@@ -150,9 +159,10 @@ static bool
 contains(const char *text, size_t len, const char *part)
 {
 	size_t n = strlen(part);
+	int first = tolower((unsigned char) *part);
 
 	for (size_t i = 0; i + n <= len; i++)
-		if (strncasecmp(text + i, part, n) == 0)
+		if (tolower((unsigned char) text[i]) == first && strncasecmp(text + i, part, n) == 0)
 			return true;
 	return false;
 }
@@ -220,6 +230,27 @@ holds(const Reader *r, const ClassRule *rule)
 
 /* ---- success ------------------------------------------------------------------------------ */
 
+/* Whether one of the values that tell success stands at "at", and ends there. */
+static bool
+is_torn_success(const Reader *r, const char *at, const char *end)
+{
+	for (size_t i = 0; i < r->d->success_value.n; i++)
+	{
+		const AnswerMatch *value = &r->d->success_value.list[i];
+		size_t len = strlen(value->text);
+		const char *from = value->is_string ? at + 1 : at;
+		const char *behind = from + len;
+
+		if ((value->is_string && (at == end || *at != '"')) || (size_t) (end - from) < len ||
+			memcmp(from, value->text, len) != 0)
+			continue;
+		if (value->is_string ? behind < end && *behind == '"'
+							 : behind == end || !isalnum((unsigned char) *behind))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Whether an object that the library can not read (a comma too many, a cut) has
  * the member that tells success, and it is not followed by one of its values.
@@ -235,22 +266,10 @@ torn_object_says_failure(const Reader *r)
 	snprintf(key, sizeof(key), "\"%s\"", r->d->success_place->steps[0]);
 	while ((at = memmem(at, end - at, key, strlen(key))) != NULL)
 	{
-		bool is_success = false;
-
 		at += strlen(key);
 		while (at < end && (isspace((unsigned char) *at) || *at == ':'))
 			at++;
-		for (size_t i = 0; i < r->d->success_value.n; i++)
-		{
-			const char *value = r->d->success_value.list[i].text;
-			size_t len = strlen(value);
-			const char *from = at < end && *at == '"' ? at + 1 : at;
-
-			is_success =
-				is_success || ((size_t) (end - from) > len && memcmp(from, value, len) == 0 &&
-							   strchr("\",} \t\r\n", from[len]) != NULL);
-		}
-		if (!is_success)
+		if (!is_torn_success(r, at, end))
 			return true;
 	}
 	return false;
@@ -268,7 +287,7 @@ static bool
 is_success(const Reader *r)
 {
 	const Definition *d = r->d;
-	bool torn = r->json == NULL && r->answer->body_len > 0 && r->answer->body[0] == '{';
+	bool is_torn = r->json == NULL && r->answer->body_len > 0 && r->answer->body[0] == '{';
 
 	if (d->success_status.n > 0 ? !is_status_of(&d->success_status, r->answer->status)
 								: r->answer->status < 200 || r->answer->status > 299)
@@ -279,19 +298,24 @@ is_success(const Reader *r)
 		return true;
 	if (!d->success_is_optional)
 		return r->answer->is_cut && r->json == NULL;
-	if (torn)
+	if (d->success_place->header != NULL)
+		return true;
+	if (is_torn)
 		return !torn_object_says_failure(r);
 	if (r->json == NULL)
 		return !is_page(r->answer);
-	return d->success_place->steps == NULL ||
-		   json_object_get(r->json, d->success_place->steps[0]) == NULL;
+	return json_object_get(r->json, d->success_place->steps[0]) == NULL;
 }
 
-/* What no rule knows. An answer without a status is none of HTTP. */
+/*
+ * What no rule knows. Only an answer that refuses can become a refusal: a page
+ * or a torn body with a 2xx is nobody's word about this message.
+ */
 static void
 judge_by_status(Reader *r)
 {
 	long status = r->answer->status;
+	bool says_no = r->json != NULL || status >= 400;
 
 	if (is_success(r))
 		r->reading->class = CLASS_SENT;
@@ -302,7 +326,7 @@ judge_by_status(Reader *r)
 		r->reading->class = CLASS_RETRY;
 		r->reading->is_unknown = status < 500;
 	}
-	if (r->reading->is_unknown && r->message->attempt >= UNKNOWN_UNTIL_ATTEMPT)
+	if (r->reading->is_unknown && says_no && r->message->attempt >= UNKNOWN_UNTIL_ATTEMPT)
 		r->reading->class = CLASS_REFUSED;
 }
 

@@ -61,6 +61,8 @@ compile_matches(Compiler *c, const Path *path, json_t *value, void *to)
 		if (json_is_object(element) || json_is_array(element))
 			compiler_problem(c, path, "is neither a single value nor an array of such");
 		matches->list[i].text = as_text(c, element);
+		if (matches->list[i].text[0] == '\0')
+			compiler_problem(c, path, "is an empty text");
 		matches->list[i].is_string = json_is_string(element);
 		read_range(&matches->list[i]);
 	}
@@ -160,6 +162,8 @@ static void
 compile_rule(Compiler *c, const Path *path, json_t *value, ClassRule *rule)
 {
 	compile_object(c, path, value, rule_members, rule);
+	if (!json_is_object(value))
+		return;
 	if (json_object_get(value, "class") == NULL)
 		compiler_problem(c, path, "has no class");
 	if (rule->value.n > 0 && rule->place == NULL)

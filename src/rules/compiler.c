@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rules/text.h"
+
 #define PATH_MAX_BYTES 512
 
 /* "~" and "/" in a key are written as RFC 6901 says. */
@@ -36,6 +38,26 @@ write_path(const Path *path, char *to, size_t size)
 	return n;
 }
 
+/* What was cut may end within a character; and it stands in a line of its own. */
+static void
+make_printable(char *text)
+{
+	size_t left = strlen(text);
+
+	while (left > 0)
+	{
+		size_t n = text_character(text, left);
+
+		if (n == 0)
+			*text = '?';
+		else if ((unsigned char) *text < 0x20 || *text == 0x7F)
+			*text = ' ';
+		n += n == 0 ? 1 : 0;
+		text += n;
+		left -= n;
+	}
+}
+
 void
 compiler_problem(Compiler *c, const Path *path, const char *format, ...)
 {
@@ -47,6 +69,8 @@ compiler_problem(Compiler *c, const Path *path, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(problem, sizeof(problem), format, args);
 	va_end(args);
+	make_printable(pointer);
+	make_printable(problem);
 	c->problems++;
 	c->report(c->arg, pointer, problem);
 }
@@ -251,6 +275,8 @@ compile_places(Compiler *c, const Path *path, json_t *value, void *to)
 
 	places->n = compile_count(value);
 	places->list = arena_alloc(c->arena, sizeof(AnswerPlace) * places->n);
+	if (places->n == 0)
+		compiler_problem(c, path, "is an empty array");
 	for (size_t i = 0; i < places->n; i++)
 		compile_place(c, path, compile_element(value, i), &places->list[i]);
 }
@@ -293,20 +319,31 @@ find_option(const DefinitionOptions *options, const char *name, size_t len)
 	return -1;
 }
 
+/* How a recipient can be written is known only while its address is made. */
+static int
+field_number(const Compiler *c, const TemplatePart *part)
+{
+	int first = c->in_address ? FIELD_E164 : 0;
+	int end = c->in_address ? FIELD_COUNT : FIELD_E164;
+
+	for (int i = first; i < end; i++)
+		if (template_name_is(part, message_field_names[i]))
+			return i;
+	return -1;
+}
+
 /* The number among Values of what a placeholder names; -1: there is none of that name. */
 static int
-value_number(const Definition *d, const TemplatePart *part)
+value_number(const Compiler *c, const TemplatePart *part)
 {
+	const Definition *d = c->d;
 	static const char option[] = "option.";
 	static const char secret[] = "secret.";
 	size_t prefix = strlen(option);
-	int number;
+	int number = field_number(c, part);
 
-	for (int i = 0; i < FIELD_COUNT; i++)
-		if (template_name_is(part, message_field_names[i]))
-			return i;
-	if (part->name_len <= prefix)
-		return -1;
+	if (number >= 0 || part->name_len <= prefix)
+		return number;
 	if (memcmp(part->name, option, prefix) == 0)
 	{
 		number = find_option(&d->options, part->name + prefix, part->name_len - prefix);
@@ -329,13 +366,13 @@ find_values(Compiler *c, const Path *path, DefinitionText *text)
 
 		if (part->name == NULL)
 			continue;
-		part->value = value_number(c->d, part);
+		part->value = value_number(c, part);
 		if (part->value >= 0 && part->value < FIELD_COUNT)
 			c->fields |= 1UL << part->value;
 		if (part->value >= 0)
 			continue;
 		compiler_problem(c, path,
-						 "names \"%.*s\", which is no field of a message, option or secret",
+						 "names \"%.*s\", which is no option, secret or field that can stand here",
 						 part->name_len > 100 ? 100 : (int) part->name_len, part->name);
 		part->value = 0;
 	}

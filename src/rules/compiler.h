@@ -25,6 +25,7 @@ typedef struct Compiler
 	void *arg;
 	int problems;
 	unsigned long fields; /* that were named since somebody has set it to 0 */
+	bool in_address;	  /* it has placeholders of its own */
 } Compiler;
 
 /* One member that an object may have, and what is to be done with it. */

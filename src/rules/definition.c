@@ -16,6 +16,25 @@
 
 /* ---- options and secrets ------------------------------------------------------------ */
 
+/* Every server has them; "limits" may say their defaults. */
+const char *const common_option_names[] = {"timeout",		 "connect_timeout",
+										   "max_in_flight",	 "max_rate",
+										   "max_per_minute", "max_per_hour",
+										   "max_per_day",	 "gap",
+										   "min_gap",		 "max_new_per_day",
+										   "limit_group",	 "quiet_until_reply",
+										   "warm_up",		 "breaker_after",
+										   "breaker_for",	 "domain_limits",
+										   "on_uncertain",	 NULL};
+
+static bool
+is_one_of(const char *const *names, const char *name)
+{
+	while (*names != NULL && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
 static const Member option_members[] = {
 	{"required", compile_bool, offsetof(DefinitionOption, required)},
 	{"default", compile_string, offsetof(DefinitionOption, otherwise)},
@@ -29,7 +48,9 @@ static const Member option_members[] = {
 static bool
 is_option_name(const char *name)
 {
-	return *name != '\0' && strlen(name) < 60 &&
+	size_t len = strlen(name);
+
+	return len > 0 && len < 60 && (len < 5 || strcmp(name + len - 5, "_file") != 0) &&
 		   name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
@@ -50,7 +71,9 @@ compile_options(Compiler *c, const Path *path, json_t *value, void *to)
 
 		option->name = arena_copy(c->arena, key, strlen(key));
 		if (!is_option_name(key))
-			compiler_problem(c, &at, "is no name of small letters, digits and underscores");
+			compiler_problem(c, &at,
+							 "is no name of small letters, digits and underscores, or ends as a "
+							 "secret's file does");
 		compile_object(c, &at, member, option_members, option);
 	}
 }
@@ -78,6 +101,21 @@ check_alternatives(Compiler *c, const Path *path, const DefinitionOptions *optio
 	}
 }
 
+/* What a server has anyway would be read as that. */
+static void
+check_names(Compiler *c, const Path *path, const DefinitionOptions *options)
+{
+	static const char *const others[] = {"canal", "empresa", "protocol", "record_message", NULL};
+
+	for (size_t i = 0; i < options->n; i++)
+	{
+		Path at = {path, options->list[i].name};
+
+		if (is_one_of(others, at.key) || is_one_of(common_option_names, at.key))
+			compiler_problem(c, &at, "is an option of every server");
+	}
+}
+
 /*
  * Every server has a url. One that the definition does not name is an option
  * without a default.
@@ -98,18 +136,6 @@ add_url(Compiler *c)
 	options->n++;
 }
 
-/* ---- defaults of options that every server has ---------------------------------------- */
-
-const char *const common_option_names[] = {"timeout",		 "connect_timeout",
-										   "max_in_flight",	 "max_rate",
-										   "max_per_minute", "max_per_hour",
-										   "max_per_day",	 "gap",
-										   "min_gap",		 "max_new_per_day",
-										   "limit_group",	 "quiet_until_reply",
-										   "warm_up",		 "breaker_after",
-										   "breaker_for",	 "domain_limits",
-										   "on_uncertain",	 NULL};
-
 static void
 compile_limits(Compiler *c, const Path *path, json_t *value, void *to)
 {
@@ -126,13 +152,10 @@ compile_limits(Compiler *c, const Path *path, json_t *value, void *to)
 		DefinitionOption *limit = &limits->list[limits->n++];
 		char *text = json_is_string(member) ? strdup(json_string_value(member))
 											: json_dumps(member, JSON_ENCODE_ANY | JSON_COMPACT);
-		int i = 0;
 
-		while (common_option_names[i] != NULL && strcmp(common_option_names[i], key) != 0)
-			i++;
-		if (common_option_names[i] == NULL)
+		if (!is_one_of(common_option_names, key))
 			compiler_problem(c, &at, "is no limit");
-		if (text != NULL && !json_is_object(member) && !json_is_array(member))
+		if (text != NULL && (json_is_string(member) || json_is_number(member)))
 			limit->otherwise = arena_copy(c->arena, text, strlen(text));
 		else
 			compiler_problem(c, &at, "is neither a text nor a number");
@@ -304,38 +327,53 @@ static const Member operation_members[] = {
 	{"note", compile_documentation, 0},
 	{NULL, NULL, 0}};
 
-static void
-check_header_names(Compiler *c, const Path *path, const DefinitionOperation *op)
+/* In what the definition itself writes. */
+static bool
+has_control_characters(const DefinitionText *text)
 {
+	for (size_t i = 0; i < text->nparts; i++)
+		for (size_t k = 0; k < text->parts[i].text_len; k++)
+			if ((unsigned char) text->parts[i].text[k] < 0x20 || text->parts[i].text[k] == 0x7F)
+				return true;
+	return false;
+}
+
+static void
+check_headers(Compiler *c, const Path *path, const DefinitionOperation *op)
+{
+	/* RFC 9110, section 5.6.2 */
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+								"0123456789!#$%&'*+-.^_`|~";
+
 	for (size_t i = 0; i < op->headers.n; i++)
 	{
 		const char *name = op->headers.list[i].name;
 
-		if (*name == '\0' || strpbrk(name, " \t\r\n:()<>@,;\\\"/[]?={}") != NULL)
+		if (*name == '\0' || name[strspn(name, token)] != '\0')
 			compiler_problem(c, path, "has a header whose name is none: \"%.60s\"", name);
+		if (has_control_characters(&op->headers.list[i].text))
+			compiler_problem(c, path, "has a control character in header \"%.60s\"", name);
 	}
 }
 
 static void
 check_operation(Compiler *c, const Path *path, DefinitionOperation *op)
 {
-	static const char *const methods[] = {"POST", "PUT", "PATCH", "GET"};
-	size_t i = 0;
+	static const char *const methods[] = {"POST", "PUT", "PATCH", "GET", NULL};
+	const TemplatePart *first = op->url.parts;
 
 	if (op->method == NULL)
 		op->method = "POST";
-	while (i < 4 && strcmp(methods[i], op->method) != 0)
-		i++;
-	if (i == 4)
+	if (!is_one_of(methods, op->method))
 		compiler_problem(c, path, "has another method than POST, PUT, PATCH or GET");
 	if (op->url.nparts == 0)
 		compiler_problem(c, path, "has no url");
-	else if (op->url.parts[0].name != NULL ? !template_name_is(&op->url.parts[0], "option.url")
-										   : strncmp(op->url.parts[0].text, "https://", 8) != 0)
+	else if (first->name != NULL ? !template_name_is(first, "option.url") || first->text != NULL
+								 : strncmp(first->text, "https://", 8) != 0)
 		compiler_problem(c, path, "has a url that begins with neither {{option.url}} nor https://");
 	if (op->json != NULL && op->form.n > 0)
 		compiler_problem(c, path, "has json and form: a body is one of them");
-	check_header_names(c, path, op);
+	check_headers(c, path, op);
 }
 
 /* Members in an order, which jsonb does not keep; these are written even when they are null. */
@@ -374,18 +412,26 @@ order_body(Compiler *c, const Path *path, BodyNode *body, const json_t *order)
 	}
 }
 
+static bool
+is_channel(const char *name)
+{
+	static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL", NULL};
+
+	return is_one_of(channels, name);
+}
+
 /* "text", "media.image", and either for one channel: "text@SMS". */
 static bool
 is_operation_name(const char *name)
 {
-	static const char *const names[] = {"text",		   "template",		"email",
-										"media",	   "media.image",	"media.audio",
-										"media.video", "media.document"};
+	static const char *const names[] = {
+		"text",		   "template",	  "template.marketing", "email",		  "email.html", "media",
+		"media.image", "media.audio", "media.video",		"media.document", NULL};
 	size_t len = strcspn(name, "@");
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (int i = 0; names[i] != NULL; i++)
 		if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0)
-			return true;
+			return name[len] == '\0' || is_channel(name + len + 1);
 	return false;
 }
 
@@ -424,6 +470,7 @@ compile_address(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	NamedTexts *texts = to;
 
+	c->in_address = true;
 	if (json_is_object(value))
 		compile_named_texts(c, path, value, to);
 	else
@@ -438,6 +485,10 @@ compile_address(Compiler *c, const Path *path, json_t *value, void *to)
 			definition_text_names(&texts->list[i].text, FIELD_COUNT + c->d->options.n,
 								  FIELD_COUNT + c->d->options.n + c->d->secrets.n))
 			compiler_problem(c, path, "is no text, or names a secret: addresses are logged");
+		else if (texts->list[i].name[0] != '\0' && !is_channel(texts->list[i].name))
+			compiler_problem(c, path, "is for \"%.40s\", which is none of WHATSAPP, SMS, EMAIL",
+							 texts->list[i].name);
+	c->in_address = false;
 }
 
 /* ---- the idempotency key -------------------------------------------------------------------- */
@@ -465,12 +516,15 @@ compile_key(Compiler *c, const Path *path, json_t *value, void *to)
 		rule.key = json_string_value(value);
 	else
 		compile_object(c, path, value, key_members, &rule);
-	if (rule.key != NULL && strcmp(rule.key, "none") != 0 && strncmp(rule.key, "header:", 7) != 0 &&
-		strncmp(rule.key, "json:/", 6) != 0 && strncmp(rule.key, "echo:/", 6) != 0)
+	if (rule.conflict != NULL && strcmp(rule.conflict, "sent") != 0)
+		compiler_problem(c, path, "has another conflict than \"sent\"");
+	if (rule.key == NULL ||
+		(strcmp(rule.key, "none") != 0 && strncmp(rule.key, "header:", 7) != 0 &&
+		 strncmp(rule.key, "json:/", 6) != 0 && strncmp(rule.key, "echo:/", 6) != 0))
 		compiler_problem(c, path,
 						 "says neither header:NAME, json:/pointer, echo:/pointer nor none");
 	else
-		d->honours_key = rule.key != NULL && (rule.key[0] == 'h' || rule.key[0] == 'j');
+		d->honours_key = rule.key[0] == 'h' || rule.key[0] == 'j';
 	d->key_valid_s = rule.valid_s;
 }
 
@@ -583,7 +637,6 @@ static const Member definition_members[] = {
 static void
 check_channels(Compiler *c, const Path *path)
 {
-	static const char *const known[] = {"WHATSAPP", "SMS", "EMAIL"};
 	Path at = {path, "channels"};
 
 	if (c->d->channels == NULL)
@@ -592,11 +645,8 @@ check_channels(Compiler *c, const Path *path)
 		 channel++)
 	{
 		const char *usual = strcmp(*channel, "EMAIL") == 0 ? "email" : "text";
-		bool is_known = false;
 
-		for (int i = 0; i < 3; i++)
-			is_known = is_known || strcmp(known[i], *channel) == 0;
-		if (!is_known)
+		if (!is_channel(*channel))
 			compiler_problem(c, &at, "has \"%.40s\", which is none of WHATSAPP, SMS, EMAIL",
 							 *channel);
 		else if (!c->d->is_smtp && definition_operation(c->d, usual, *channel, NULL) == NULL &&
@@ -620,6 +670,7 @@ compile_definition(Compiler *c, json_t *root)
 	value = json_object_get(root, "options");
 	if (value != NULL)
 		compile_options(c, &options, value, &c->d->options);
+	check_names(c, &options, &c->d->options);
 	add_url(c);
 	check_alternatives(c, &options, &c->d->options);
 	value = json_object_get(root, "secrets");

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rules/text.h"
+
 #define DIGITS_MIN 8
 #define DIGITS_MAX 15
 
@@ -34,22 +36,35 @@ code_of(const char *country)
 	return codes[0].code;
 }
 
-/* How many; -1 when something else is in it than digits and what people put between them. */
+/* The length in bytes of what people put between digits; 0: it is something else. */
+static size_t
+separator(const char *at, const char *end)
+{
+	static const char dashes[] = "\xE2\x80"; /* U+2010 to U+2015 begin so */
+	size_t len = strchr("()-./", *at) != NULL ? 1 : text_blank(at, end);
+
+	if (end - at > 2 && memcmp(at, dashes, 2) == 0 && (unsigned char) at[2] >= 0x90 &&
+		(unsigned char) at[2] <= 0x95)
+		return 3;
+	return len > 0 ? len : text_invisible(at, end);
+}
+
+/* How many; -1 when something else is in it than digits and what stands between them. */
 static int
 take_digits(const char *text, char *digits)
 {
+	const char *end = text + strlen(text);
 	int n = 0;
 
-	for (; *text != '\0'; text++)
+	while (text < end)
 	{
-		if (isdigit((unsigned char) *text))
-		{
-			if (n == DIGITS_MAX + 5)
-				return -1;
-			digits[n++] = *text;
-		}
-		else if (strchr(" ()-./", *text) == NULL)
+		size_t len = separator(text, end);
+
+		if (len == 0 && (!isdigit((unsigned char) *text) || n == DIGITS_MAX + 5))
 			return -1;
+		if (len == 0)
+			digits[n++] = *text;
+		text += len > 0 ? len : 1;
 	}
 	digits[n] = '\0';
 	return n;
@@ -63,15 +78,16 @@ is_brazilian(const char *national, int n)
 		   national[1] != '0' && national[2] != '0' && national[2] != '1';
 }
 
-/* Without the trunk zero, and the carrier's two digits that may follow it. */
+/* Without the trunk zero, and in Brazil the carrier's two digits that may follow it. */
 static const char *
-without_trunk(const char *digits)
+without_trunk(const char *digits, const char *code)
 {
 	int n = strlen(digits);
 
-	if (digits[0] != '0')
+	/* in Italy the zero is a part of the number */
+	if (digits[0] != '0' || strcmp(code, "39") == 0)
 		return digits;
-	return n == 13 || n == 14 ? digits + 3 : digits + 1;
+	return strcmp(code, "55") == 0 && (n == 13 || n == 14) ? digits + 3 : digits + 1;
 }
 
 static bool
@@ -87,18 +103,11 @@ write_number(char *e164, const char *code, const char *number)
 	return true;
 }
 
-/* With its country's code, already or from here on. */
 static bool
-complete_brazilian(const char *digits, char *e164)
+write_brazilian(char *e164, const char *national)
 {
-	int n = strlen(digits);
-
-	digits = without_trunk(digits);
-	n = strlen(digits);
-	if (is_brazilian(digits, n))
-		return write_number(e164, "55", digits);
-	return strncmp(digits, "55", 2) == 0 && is_brazilian(digits + 2, n - 2) &&
-		   write_number(e164, "", digits);
+	national = without_trunk(national, "55");
+	return is_brazilian(national, strlen(national)) && write_number(e164, "55", national);
 }
 
 /*
@@ -111,9 +120,12 @@ phone_e164(const char *stored, const char *country, char *e164)
 {
 	char digits[DIGITS_MAX + 6];
 	const char *code = code_of(country);
+	const char *end = stored + strlen(stored);
+	size_t len;
 	bool plus;
 
-	stored += strspn(stored, " ");
+	while (stored < end && (len = separator(stored, end)) > 0)
+		stored += len;
 	plus = *stored == '+';
 	if (take_digits(stored + (plus ? 1 : 0), digits) < DIGITS_MIN)
 		return false;
@@ -123,13 +135,14 @@ phone_e164(const char *stored, const char *country, char *e164)
 
 		if (number[0] == '0')
 			return false;
-		if (strncmp(number, "55", 2) == 0 && !is_brazilian(number + 2, strlen(number + 2)))
-			return false;
-		return write_number(e164, "", number);
+		return strncmp(number, "55", 2) == 0 ? write_brazilian(e164, number + 2)
+											 : write_number(e164, "", number);
 	}
+	/* 55 is also an area's code */
 	if (strcmp(code, "55") == 0)
-		return complete_brazilian(digits, e164);
+		return write_brazilian(e164, digits) ||
+			   (strncmp(digits, "55", 2) == 0 && write_brazilian(e164, digits + 2));
 	if (strncmp(digits, code, strlen(code)) == 0 && strlen(digits) >= strlen(code) + 9)
 		return write_number(e164, "", digits);
-	return write_number(e164, code, without_trunk(digits));
+	return write_number(e164, code, without_trunk(digits, code));
 }

@@ -87,6 +87,16 @@ append_to_header(Buffer *buffer, const char *text, size_t len)
 	(void) append(text, len, buffer);
 }
 
+/* What was written; NULL when it could not be. */
+static char *
+finished(Buffer *buffer)
+{
+	if (!buffer->failed)
+		return buffer->text;
+	free(buffer->text);
+	return NULL;
+}
+
 typedef void (*AppendValue)(Buffer *buffer, const char *text, size_t len);
 
 static const char *
@@ -135,7 +145,7 @@ definition_render(const DefinitionText *text, Values values)
 		return NULL;
 	append_text(&buffer, "");
 	render(&buffer, text, values, append_plain, append_plain);
-	return buffer.text;
+	return finished(&buffer);
 }
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
@@ -169,7 +179,7 @@ append_json_text(Buffer *buffer, const DefinitionText *text, Values values)
 	if (value != NULL && *value == '\0' && only->text != NULL)
 		value = NULL;
 	if (value != NULL && is_json_field(only->value))
-		append_text(buffer, value);
+		append_text(buffer, *value != '\0' ? value : "null");
 	else if (value != NULL)
 		append_json_string(buffer, value);
 	else if ((whole = definition_render(text, values)) != NULL)
@@ -283,10 +293,7 @@ build_url(const DefinitionOperation *op, Values values)
 	rest.nparts -= has_base ? 1 : 0;
 	render(&url, &rest, values, append_plain, append_encoded);
 	append_pairs(&url, &op->query, values, url.text != NULL && strchr(url.text, '?') ? '&' : '?');
-	if (!url.failed)
-		return url.text;
-	free(url.text);
-	return NULL;
+	return finished(&url);
 }
 
 static char *
@@ -297,10 +304,7 @@ build_header(const NamedText *header, Values values)
 	append_text(&line, header->name);
 	append_text(&line, ": ");
 	render(&line, &header->text, values, append_plain, append_to_header);
-	if (!line.failed)
-		return line.text;
-	free(line.text);
-	return NULL;
+	return finished(&line);
 }
 
 static bool
@@ -312,30 +316,24 @@ says_content_type(const NamedTexts *headers)
 	return false;
 }
 
-/* What a form is, the transport knows by itself. */
-static char **
-build_headers(const DefinitionOperation *op, Values values)
+/* What a form is, the transport knows by itself; false when one can not be built. */
+static bool
+build_headers(const DefinitionOperation *op, Values values, BuiltRequest *request)
 {
 	const NamedTexts *headers = &op->headers;
-	char **lines = calloc(headers->n + 2, sizeof(char *));
-	size_t n = 0;
+	char **line = calloc(headers->n + 2, sizeof(char *));
 
-	if (lines != NULL && op->json != NULL && !says_content_type(headers))
-		lines[n++] = strdup("Content-Type: application/json");
-
-	for (size_t i = 0; i < headers->n && lines != NULL; i++)
-	{
-		if (lacks_value(&headers->list[i].text, values))
-			continue;
-		lines[n] = build_header(&headers->list[i], values);
-		if (lines[n++] != NULL)
-			continue;
-		for (size_t k = 0; k + 1 < n; k++)
-			free(lines[k]);
-		free(lines);
-		return NULL;
-	}
-	return lines;
+	request->headers = line;
+	if (line == NULL)
+		return false;
+	if (op->json != NULL && !says_content_type(headers) &&
+		(*line++ = strdup("Content-Type: application/json")) == NULL)
+		return false;
+	for (size_t i = 0; i < headers->n; i++)
+		if (!lacks_value(&headers->list[i].text, values) &&
+			(*line++ = build_header(&headers->list[i], values)) == NULL)
+			return false;
+	return true;
 }
 
 /*
@@ -347,18 +345,19 @@ bool
 request_build(const DefinitionOperation *op, Values values, BuiltRequest *request)
 {
 	Buffer body = {0};
+	bool has_headers;
 
 	memset(request, 0, sizeof(*request));
 	request->method = op->method;
 	request->url = build_url(op, values);
-	request->headers = build_headers(op, values);
+	has_headers = build_headers(op, values, request);
 	if (op->json != NULL)
 		append_node(&body, op->json, values);
 	else if (op->form.n > 0)
 		append_pairs(&body, &op->form, values, '\0');
 	request->body = body.text;
 	request->body_len = body.len;
-	if (request->url != NULL && request->headers != NULL && !body.failed)
+	if (request->url != NULL && has_headers && !body.failed)
 		return true;
 	request_free(request);
 	return false;

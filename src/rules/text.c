@@ -69,6 +69,24 @@ of_kind(const char *at, const char *end, const Range *ranges, size_t n)
 	return len > 0 && is_in(ranges, n, c) ? len : 0;
 }
 
+/*
+ * The length in bytes of the UTF-8 sequence at "at", of which so many bytes are
+ * left; 0 when it is none.
+ */
+size_t
+text_character(const char *at, size_t len)
+{
+	unsigned char lead = (unsigned char) *at;
+	size_t n = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+
+	if (n > len || (lead >= 0x80 && lead < 0xC2) || lead > 0xF4)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if (((unsigned char) at[i] & 0xC0) != 0x80)
+			return 0;
+	return n;
+}
+
 /* ASCII's own are not those of isspace(), which depend on the locale. */
 size_t
 text_blank(const char *at, const char *end)

@@ -9,6 +9,8 @@ CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
 SET search_path = cadence;
 SELECT cadence_create_tables();
+-- the waits after a failure neither grow nor are spread
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET cadence_runner.retry_factor = 1', current_database()); END $$;
 -- a lead that is active several times in a cadence, as an adopted table may have it
 DROP INDEX lead_cadence_runs_active_idx;
 CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/');
@@ -205,7 +207,7 @@ FROM cases JOIN lead_cadence_runs r ON r.id = run WHERE n IN (1, 10, 24, 26) ORD
 DO $$
 DECLARE setting text;
 BEGIN
-    FOREACH setting IN ARRAY ARRAY['retry_dispatch', 'retry_unresolved', 'max_attempts', 'batch_size'] LOOP
+    FOREACH setting IN ARRAY ARRAY['retry_dispatch', 'retry_unresolved', 'retry_factor', 'max_attempts', 'batch_size'] LOOP
         EXECUTE format('ALTER DATABASE %I RESET cadence_runner.%s', current_database(), setting);
     END LOOP;
 END $$;

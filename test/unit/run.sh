@@ -16,7 +16,8 @@ CC=${UNIT_CC:-clang}
 RUNS=${RUNS:-200000}
 SECONDS_EACH=${SECONDS_EACH:-10}
 FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall -Wextra -Werror
-    -D_GNU_SOURCE -I"$SRC")
+    -D_GNU_SOURCE -DPROTOCOLS="\"$SRC/../protocols\"" -I"$SRC")
+DEFINITION=(rules/{class,arena,compiler,definition,answer_rules,template,text}.c)
 OUTPUT=$BUILD/output
 STATUS=0
 
@@ -44,18 +45,18 @@ unit() {
     fi
 }
 
-# fuzz NAME LIBRARIES SOURCE…: the same with libFuzzer, from a few inputs that lead to the depths.
+# fuzz NAME SEEDS LIBRARIES SOURCE…: the same with libFuzzer, from inputs that lead to the depths.
 fuzz() {
-    local name=$1 libraries=$2 log=$BUILD/$1.log
-    shift 2
+    local name=$1 seeds=$BUILD/seeds/$2 libraries=$3 log=$BUILD/$1.log
+    shift 3
     if ! clang "${FLAGS[@]}" -fsanitize=fuzzer,address,undefined -o "$BUILD/$name" \
         "$HERE/$name.c" "${@/#/$SRC/}" $libraries >"$log" 2>&1; then
         not_ok "$name: does not build" "$log"
         return
     fi
     mkdir -p "$BUILD/$name.found"
-    if "$BUILD/$name" -seed=1 -runs="$RUNS" -max_total_time="$SECONDS_EACH" -max_len=4096 \
-        -artifact_prefix="$BUILD/$name." "$BUILD/$name.found" "$BUILD/seeds" >"$log" 2>&1; then
+    if "$BUILD/$name" -seed=1 -runs="$RUNS" -max_total_time="$SECONDS_EACH" -max_len=8192 \
+        -dict="$BUILD/words" -artifact_prefix="$BUILD/$name." "$BUILD/$name.found" "$seeds" >"$log" 2>&1; then
         echo "ok $name ($(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$log") runs)"
     else
         not_ok "$name: see $BUILD/$name.*" <(tail -n 60 "$log")
@@ -63,28 +64,47 @@ fuzz() {
 }
 
 seeds() {
-    mkdir -p "$BUILD/seeds"
-    printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$BUILD/seeds/template"
-    printf '%s' '{{a|b}}{{c}}{d}}{{' >"$BUILD/seeds/braces"
+    local seeds=$BUILD/seeds file
+    mkdir -p "$seeds"/{template,definition,answer}
+    printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$seeds/template/template"
+    printf '%s' '{{a|b}}{{c}}{d}}{{' >"$seeds/template/braces"
+    cp "$SRC"/../protocols/*.json "$seeds/definition"
     printf '%s' '{"success": false, "permanent": true, "error": "não", "messageId": "1"}' \
-        >"$BUILD/seeds/failure"
+        >"$seeds/answer/failure"
     printf '%s' '{"success": true, "messageId": {"a": [1, 2.5, null]}, "message": "\u00e9"}' \
-        >"$BUILD/seeds/success"
+        >"$seeds/answer/success"
+    printf '%s' '{"error": {"code": 131047, "error_data": {"details": "x"}}, "messages": [{"id": 1}]}' \
+        >"$seeds/answer/meta"
+    # libFuzzer's dictionary, with the quotes
+    LC_ALL=C grep -oh '"[]#-[^-~ !]*"' "$SRC"/../protocols/*.json | sort -u |
+        sed 's/^"\(.*\)"$/"\\"\1\\""/' >"$BUILD/words"
+    # what rules look for stands in the definitions
+    for file in "$SRC"/../protocols/*.json; do
+        sed -n '/"response"/,$p' "$file" >"$seeds/answer/$(basename "$file")"
+    done
 }
 
-# The two fuzzers take most of the time, so they run beside each other and beside the rest.
+# The fuzzers take most of the time, so they run beside each other and beside the rest.
 run_all() {
-    fuzz template_fuzz '' rules/template.c rules/text.c >"$BUILD/template_fuzz.result" &
-    fuzz webhook_fuzz '-ljansson' rules/webhook.c >"$BUILD/webhook_fuzz.result" &
-    unit template_test '' rules/template.c rules/text.c
+    local fuzzer answers=(rules/{answer_reader,answer_json}.c)
+    fuzz template_fuzz template '' rules/{template,text}.c >"$BUILD/template_fuzz.result" &
+    fuzz definition_fuzz definition '-ljansson' "${DEFINITION[@]}" "${answers[@]}" \
+        rules/request_builder.c >"$BUILD/definition_fuzz.result" &
+    fuzz answer_fuzz answer '-ljansson' "${DEFINITION[@]}" "${answers[@]}" \
+        >"$BUILD/answer_fuzz.result" &
+    unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
     unit transition_test '' rules/transition.c
-    unit outcome_test '' rules/outcome.c
-    unit webhook_test '-ljansson' rules/webhook.c
+    unit phone_test '' rules/{phone,text}.c
+    unit definition_test '-ljansson' "${DEFINITION[@]}"
+    unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/request_builder.c
+    unit answer_reader_test '-ljansson' "${DEFINITION[@]}" "${answers[@]}"
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
     wait
-    cat "$BUILD/template_fuzz.result" "$BUILD/webhook_fuzz.result"
+    for fuzzer in template definition answer; do
+        cat "$BUILD/${fuzzer}_fuzz.result"
+    done
 }
 
 rm -rf "$BUILD"

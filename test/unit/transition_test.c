@@ -72,11 +72,30 @@ sent_at_the_limit(void)
 	TransitionInput in = input(OUTCOME_SENT);
 
 	in.attempts = in.max_attempts = 20;
-	in.retry_after = 60 * MINUTE;
 	in.has_next = true;
 	in.next_offset = 10;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
 			.next_due = NOW + 10 * MINUTE, .attempts = 0);
+}
+
+/* Accepted, but held for review: the next step waits for so long, and no more than it would. */
+static void
+held(void)
+{
+	TransitionInput in = input(OUTCOME_SENT);
+
+	in.retry_after = 60 * MINUTE;
+	BECOMES(in, .status = RUN_DONE, .advance = true, .attempts = 0);
+	in.has_next = true;
+	in.next_offset = 10;
+	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
+			.next_due = NOW + 60 * MINUTE, .attempts = 0);
+	in.next_offset = -10;
+	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
+			.next_due = NOW + 60 * MINUTE, .attempts = 0);
+	in.next_offset = 90;
+	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
+			.next_due = NOW + 90 * MINUTE, .attempts = 0);
 }
 
 static void
@@ -176,6 +195,117 @@ retry_after(void)
 			.attempts = 2);
 }
 
+/* Not now, says the provider: no attempt, whatever the back-off is, and no end of them. */
+static void
+put_off(void)
+{
+	TransitionInput in = input(OUTCOME_PUT_OFF);
+
+	in.retry_after = 6 * MINUTE / 60;
+	in.retry_factor = 2;
+	in.retry_most = 360 * MINUTE;
+	in.jitter = 1;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 6 * MINUTE / 60,
+			.attempts = 2);
+	in.attempts = in.max_attempts;
+	in.retry_after = 1440 * MINUTE;
+	in.hold = true;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 1440 * MINUTE,
+			.attempts = 19);
+	in.attempts = 0;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 1440 * MINUTE,
+			.attempts = 0);
+}
+
+/* An attempt before it that was never recorded stays uncertain. */
+static void
+put_off_after_an_interruption(void)
+{
+	TransitionInput in = input(OUTCOME_PUT_OFF);
+
+	CHECK_INT(cadence_transition(&in).claim, CLAIM_ENDS);
+	in.interrupted = true;
+	CHECK_INT(cadence_transition(&in).claim, CLAIM_INTERRUPTED);
+}
+
+static int64_t
+back_off_of(const TransitionInput *in)
+{
+	return cadence_transition(in).next_due - NOW;
+}
+
+static void
+back_off(void)
+{
+	TransitionInput in = input(OUTCOME_FAILED);
+
+	in.max_attempts = 0;
+	in.retry_factor = 2;
+	in.retry_most = 360 * MINUTE;
+	for (in.attempts = 1; in.attempts <= 5; in.attempts++)
+		CHECK_INT(back_off_of(&in), (15 << (in.attempts - 1)) * MINUTE);
+	for (; in.attempts <= 40; in.attempts++)
+		CHECK_INT(back_off_of(&in), 360 * MINUTE);
+	in.attempts = INT_MAX;
+	CHECK_INT(back_off_of(&in), 360 * MINUTE);
+	in.attempts = 3;
+	in.retry_factor = 1.5;
+	CHECK_INT(back_off_of(&in), 15 * 2.25 * MINUTE);
+	in.outcome = OUTCOME_UNCERTAIN;
+	CHECK_INT(back_off_of(&in), 15 * 2.25 * MINUTE);
+	/* what the provider asks for counts where it is later */
+	in.retry_after = 20 * MINUTE;
+	CHECK_INT(back_off_of(&in), 15 * 2.25 * MINUTE);
+	in.retry_after = 40 * MINUTE;
+	CHECK_INT(back_off_of(&in), 40 * MINUTE);
+	/* a ceiling below the first delay does not shorten it */
+	in.retry_after = 0;
+	in.retry_most = 5 * MINUTE;
+	CHECK_INT(back_off_of(&in), 15 * MINUTE);
+	in.retry_failed = 0;
+	in.attempts = 1000;
+	CHECK_INT(back_off_of(&in), 0);
+}
+
+/* At most a tenth, at the ceiling, too. */
+static void
+jitter(void)
+{
+	TransitionInput in = input(OUTCOME_FAILED);
+
+	in.retry_factor = 2;
+	in.retry_most = 360 * MINUTE;
+	for (in.attempts = 1; in.attempts < 20; in.attempts++)
+	{
+		int64_t plain;
+
+		in.jitter = 0;
+		plain = back_off_of(&in);
+		in.jitter = 1;
+		CHECK_INT(back_off_of(&in), plain + plain / 10);
+		in.jitter = -1;
+		CHECK_INT(back_off_of(&in), plain - plain / 10);
+		in.jitter = 0.5;
+		CHECK_INT(back_off_of(&in), plain + plain / 20);
+	}
+}
+
+/* As it was before there was a factor: fixed, to the microsecond. */
+static void
+factor_one(void)
+{
+	TransitionInput in = input(OUTCOME_FAILED);
+
+	in.retry_factor = 1;
+	in.retry_most = 360 * MINUTE;
+	in.jitter = 1;
+	for (in.attempts = 1; in.attempts < 20; in.attempts++)
+		CHECK_INT(back_off_of(&in), 15 * MINUTE);
+	in.retry_most = MINUTE;
+	in.attempts = 7;
+	CHECK_INT(back_off_of(&in), 15 * MINUTE);
+}
+
 static void
 exhausted(void)
 {
@@ -254,6 +384,7 @@ main(void)
 {
 	RUN_GROUP("transition: sent, a next step is scheduled", sent_with_next);
 	RUN_GROUP("transition: sent with the last attempt", sent_at_the_limit);
+	RUN_GROUP("transition: held for review", held);
 	RUN_GROUP("transition: sent, it was the last step", sent_last);
 	RUN_GROUP("transition: no step was left", no_step);
 	RUN_GROUP("transition: unresolved", unresolved);
@@ -261,6 +392,11 @@ main(void)
 	RUN_GROUP("transition: inactive cadence", waiting);
 	RUN_GROUP("transition: dispatch failed", failed);
 	RUN_GROUP("transition: Retry-After where it is later", retry_after);
+	RUN_GROUP("transition: put off", put_off);
+	RUN_GROUP("transition: put off after an interruption", put_off_after_an_interruption);
+	RUN_GROUP("transition: back-off grows up to a ceiling", back_off);
+	RUN_GROUP("transition: jitter is at most a tenth", jitter);
+	RUN_GROUP("transition: factor 1 is a fixed delay", factor_one);
 	RUN_GROUP("transition: max_attempts reached", exhausted);
 	RUN_GROUP("transition: max_attempts 0 has no end", without_end);
 	RUN_GROUP("transition: refused for good", refused);

@@ -30,6 +30,8 @@ sub new_cluster
 		"log_statement = none",
 		"max_worker_processes = 32",
 		"deadlock_timeout = 200ms",
+		# the waits after a failure are asserted, so they must not grow nor be spread
+		"cadence_runner.retry_factor = 1",
 		@{ $options{conf} // [] }, '');
 	$node->start;
 	install($node, 'postgres') if $options{extension} // 1;
