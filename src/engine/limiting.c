@@ -31,9 +31,11 @@
 
 /* In the current memory context. */
 void
-limiting_prepare(Limiting *l, const CadenceTables *tables, double share)
+limiting_prepare(Limiting *l, const CadenceTables *tables, const CadenceProviders *providers,
+				 double share)
 {
 	l->states = cadence_sender_states_create(tables);
+	l->providers = providers;
 	l->share = share;
 }
 
@@ -133,6 +135,7 @@ is_shut(Limiting *l, CadenceStep *step, TimestampTz now)
 		return false;
 	if (now >= s->open_until)
 	{
+		step->request.is_probe = true;
 		s->open_until = now + (int64) c->timeout * 1000 + PROBE_MARGIN_US;
 		s->changed = true;
 		return false;
@@ -219,6 +222,29 @@ forget_plans(CadenceStep **steps, int n)
 				false;
 }
 
+/* Takes over which senders are shut: what waits in this process must not start. */
+static void
+note_shut(Limiting *l)
+{
+	ListCell *cell;
+
+	foreach (cell, cadence_providers_list(l->providers))
+	{
+		CadenceProvider *p = lfirst(cell);
+		const CadenceSenderState *s = breaker_of(l, p);
+
+		p->shut_until = s->paused_at != 0 ? DT_NOEND : s->open_since != 0 ? s->open_until : 0;
+	}
+}
+
+/* Reads whether others have shut a sender; in a transaction, inside an SPI connection. */
+void
+limiting_refresh(Limiting *l)
+{
+	cadence_sender_states_read(l->states);
+	note_shut(l);
+}
+
 /*
  * Says of resolved steps when they start, or puts them off; in the claim's
  * transaction, inside an SPI connection. Follow-ups go first: people who know us
@@ -240,6 +266,7 @@ limiting_apply(Limiting *l, CadenceStep **steps, int n, const pg_uuid_t *claim_i
 				 breaker_of(l, steps[i]->request.provider)->paused_at != 0))
 				limit_step(l, steps[i], claim_id, now, latest_start(steps[i]));
 	cadence_sender_states_save(l->states);
+	note_shut(l);
 }
 
 /* ---- after -------------------------------------------------------------------------------- */
@@ -403,4 +430,5 @@ limiting_learn(Limiting *l, CadenceStep **steps, int n)
 		}
 	}
 	cadence_sender_states_save(l->states);
+	note_shut(l);
 }

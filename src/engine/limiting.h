@@ -8,16 +8,20 @@
 
 #include "postgres.h"
 
+#include "provider/provider.h"
 #include "provider/sender_state.h"
 #include "step.h"
 
 typedef struct Limiting
 {
 	CadenceSenderStates *states;
+	const CadenceProviders *providers;
 	double share; /* of a sender's max_in_flight, by the workers of the execution */
 } Limiting;
 
-extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables, double share);
+extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
+							 const CadenceProviders *providers, double share);
+extern void limiting_refresh(Limiting *limiting);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
 extern void limiting_learn(Limiting *limiting, CadenceStep **steps, int n);

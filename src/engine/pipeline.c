@@ -182,7 +182,8 @@ pipeline_prepare(Pipeline *p, Oid schema, TimestampTz due_until, int max_in_flig
 	cadence_session_init(p->tables->schema_name);
 	cadence_arming_check(p->tables);
 	p->providers = cadence_providers_create(p->tables->owner);
-	limiting_prepare(&p->limiting, p->tables, (double) max_in_flight / cadence_max_in_flight);
+	limiting_prepare(&p->limiting, p->tables, p->providers,
+					 (double) max_in_flight / cadence_max_in_flight);
 	recording_prepare(&p->recording, p->tables);
 	claiming_prepare(&p->claiming, p->tables, p->providers, due_until, cadence_batch_size);
 	p->sender.max_in_flight = max_in_flight;

@@ -77,13 +77,18 @@ sender_resize(Sender *s, int max_in_flight)
 	s->queue.capacity = s->transport->capacity(s->dispatcher);
 }
 
-/* Whether a whole request still fits into the lease, and its provider is still ours. */
+/*
+ * Whether a whole request still fits into the lease, and its provider is still
+ * ours, and open.
+ */
 bool
 sender_may_send(const CadenceStep *step, TimestampTz now)
 {
+	const CadenceProvider *p = step->request.provider;
 	int64 needed_ms = (int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS;
 
-	return !step->request.provider->gone && now + needed_ms * 1000 < step->lease_end;
+	return !p->gone && (p->shut_until <= now || step->request.is_probe) &&
+		   now + needed_ms * 1000 < step->lease_end;
 }
 
 void

@@ -40,9 +40,20 @@ most_in_flight(const CadenceProvider *p)
 static TimestampTz
 next_start(const CadenceProvider *p)
 {
-	return p->nwaiting > 0
-			   ? dlist_head_element(CadenceRequest, node, (dlist_head *) &p->waiting)->start_at
-			   : 0;
+	TimestampTz at = 0;
+
+	if (p->nwaiting > 0)
+		at = dlist_head_element(CadenceRequest, node, (dlist_head *) &p->waiting)->start_at;
+	return Max(at, p->next_start);
+}
+
+/* What is late does not catch up at once: most of the pause is kept. */
+static int64
+least_pause(const LimitRules *rules)
+{
+	int64 pause = rules->rate > 0 ? (int64) (USECS_PER_SEC / rules->rate) : 0;
+
+	return Max(pause, rules->gap_min) / 10 * 9;
 }
 
 /*
@@ -92,6 +103,7 @@ note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
 	queue->in_flight++;
 	p->in_flight++;
 	p->last_progress = now;
+	p->next_start = now + least_pause(&p->configuration->limits);
 }
 
 /*
@@ -335,6 +347,7 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 	{
 		CadenceProvider *p = lfirst(cell);
 
+		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
 		p->blocked_since = Min(p->blocked_since, now);
 	}

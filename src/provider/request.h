@@ -39,6 +39,7 @@ typedef struct CadenceRequest
 	struct CadenceProvider *provider;	  /* NULL: none was chosen */
 	CadenceConfiguration *configuration;  /* of the provider, held by the context */
 	MemoryContext context;				  /* where the answer's texts go */
+	bool is_probe;						  /* its sender is shut, and this is to see whether still */
 	TimestampTz start_at;				  /* not earlier, by its sender's limits; 0: at once */
 	const DefinitionOperation *operation; /* of the configuration's definition */
 	Values values;						  /* of the operation's placeholders */
