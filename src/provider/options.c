@@ -65,20 +65,39 @@ cadence_option_own(const DefinitionOptions *options, const char *name, bool *fro
 	return NULL;
 }
 
+static bool
+is_one_of(const char *value, const char *const *words)
+{
+	while (*words != NULL && pg_strcasecmp(value, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
+static bool
+takes(const Definition *d, const char *name, const char *value)
+{
+	bool from_file = false;
+	const DefinitionOption *own = cadence_option_own(&d->options, name, &from_file);
+
+	if (strcmp(name, "canal") == 0)
+		return is_one_of(value, d->channels);
+	if (cadence_option_common(ForeignServerRelationId, name) != NULL)
+		return true;
+	return own != NULL && !from_file && (own->values == NULL || is_one_of(value, own->values));
+}
+
 /* The first that a server has and its protocol does not take, or lacks; NULL: it fits. */
 const char *
 cadence_options_problem(List *options, const Definition *d)
 {
 	ListCell *cell;
-	bool from_file = false;
 
 	foreach (cell, options)
 	{
-		const char *name = lfirst_node(DefElem, cell)->defname;
+		DefElem *option = lfirst_node(DefElem, cell);
 
-		if (cadence_option_common(ForeignServerRelationId, name) == NULL &&
-			(cadence_option_own(&d->options, name, &from_file) == NULL || from_file))
-			return name;
+		if (!takes(d, option->defname, defGetString(option)))
+			return option->defname;
 	}
 	for (size_t i = 0; i < d->options.n; i++)
 	{
@@ -98,6 +117,17 @@ add_name(StringInfo names, const char *name)
 	appendStringInfo(names, "%s%s", names->len > 0 ? ", " : "", name);
 }
 
+static bool
+has_name(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = strstr(names, name); at != NULL; at = strstr(at + 1, name))
+		if ((at == names || at[-1] == ' ') && (at[len] == '\0' || at[len] == ','))
+			return true;
+	return false;
+}
+
 static void
 add_own(StringInfo names, const Definition *d, Oid catalog)
 {
@@ -107,7 +137,7 @@ add_own(StringInfo names, const Definition *d, Oid catalog)
 	{
 		const char *name = options->list[i].name;
 
-		if (cadence_option_common(catalog, name) != NULL || strstr(names->data, name) != NULL)
+		if (cadence_option_common(catalog, name) != NULL || has_name(names->data, name))
 			continue;
 		add_name(names, name);
 		if (catalog == UserMappingRelationId)

@@ -282,14 +282,21 @@ check_secret(List *options, const DefinitionOption *own)
 	const char *given = given_as(options, own->name);
 	const char *other = own->excludes != NULL ? given_as(options, own->excludes) : NULL;
 	char *file = psprintf("%s_file", own->name);
-	bool has_file = cadence_option_get(options, file) != NULL;
 
-	if (has_file && strcmp(given, own->name) == 0)
+	if (cadence_option_get(options, file) != NULL && strcmp(given, own->name) == 0)
 		forbid_pair(own->name, file);
 	if (given != NULL && other != NULL)
 		forbid_pair(given, other);
-	if (has_file && cadence_option_get(options, "host") == NULL)
-		ereport(ERROR,
+}
+
+static void
+check_files(List *options, const DefinitionOptions *secrets)
+{
+	for (size_t i = 0; i < secrets->n; i++)
+		if (cadence_option_get(options, psprintf("%s_file", secrets->list[i].name)) != NULL &&
+			cadence_option_get(options, "host") == NULL)
+			ereport(
+				ERROR,
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("option \"host\" is required where a secret comes from a file"),
 				 errhint("It names the host of the server's url: to no other will it be sent.")));
@@ -312,6 +319,8 @@ check_together(List *options, Oid catalog, List *definitions)
 		for (size_t i = 0; i < secrets->n; i++)
 			check_secret(options, &secrets->list[i]);
 	}
+	foreach (cell, definitions)
+		check_files(options, &((Definition *) lfirst(cell))->secrets);
 }
 
 static List *

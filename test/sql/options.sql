@@ -31,7 +31,7 @@ SELECT pg_temp.tried($$CREATE SERVER s FOREIGN DATA WRAPPER cadence_provider$$) 
 \x off
 CREATE SERVER regress_s FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://example.com/');
 \x on
-SELECT pg_temp.tried($$CREATE USER MAPPING FOR PUBLIC SERVER regress_s OPTIONS (token 'x')$$) AS mapping;
+SELECT pg_temp.tried($$CREATE USER MAPPING FOR PUBLIC SERVER regress_s OPTIONS (tokem 'x')$$) AS mapping;
 SELECT pg_temp.tried($$CREATE USER MAPPING FOR PUBLIC SERVER regress_s OPTIONS (url 'http://a')$$) AS server_option_in_mapping;
 SELECT pg_temp.tried($$ALTER SERVER regress_s OPTIONS (DROP canal)$$) AS drop_canal;
 SELECT pg_temp.tried($$ALTER SERVER regress_s OPTIONS (DROP url)$$) AS drop_url;

@@ -113,7 +113,7 @@ SELECT cadence.cadence_create_tables();
 SELECT cadence.cadence_create_tables();
 RESET ROLE;
 SELECT relowner::regrole AS owner, count(*) FROM pg_class
-WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' GROUP BY 1;
+WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' GROUP BY 1 ORDER BY 1;
 -- not by a stranger, once they are somebody's
 SET ROLE regress_cadence_else;
 SELECT cadence.cadence_create_tables();
@@ -123,7 +123,7 @@ DROP TABLE cadence.cadence_runner_logs;
 SELECT cadence.cadence_create_tables();
 SELECT cadence.cadence_create_tables(owner => 'regress_cadence_crm');
 SELECT relowner::regrole AS owner, count(*) FROM pg_class
-WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' GROUP BY 1;
+WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' GROUP BY 1 ORDER BY 1;
 -- the execution is that owner's work
 SELECT cadence.cadence_run('TEST') #> '{summary,total}' AS total;
 
