@@ -85,14 +85,21 @@ state_sql(const CadenceTables *t)
 		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
-		"pg_catalog.array_remove(ARRAY[$2, "
+		"pg_catalog.array_cat(pg_catalog.array_remove(ARRAY[$2, "
 		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
 		"'active without next_run_at, so never due: %%s', pg_catalog.count(*)) END "
 		"FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at IS NULL), "
 		"(SELECT CASE WHEN l.executed_at " GE " $3 THEN "
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
-		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL)], NULL) "
+		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL)], NULL), "
+		/* who does not send, since when and why in the provider's words */
+		"ARRAY(SELECT CASE WHEN s.paused_at IS NOT NULL THEN pg_catalog.format("
+		"'server \"%%s\" is paused since %%s, until cadence_provider_resume(): %%s', "
+		"s.server, s.paused_at, s.pause_reason) ELSE pg_catalog.format("
+		"'server \"%%s\" does not send since %%s, and is tried again at %%s: %%s', "
+		"s.server, s.open_since, s.open_until, s.open_reason) END FROM %s AS s "
+		"WHERE s.paused_at IS NOT NULL OR s.open_since IS NOT NULL ORDER BY s.server)) "
 		"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
@@ -100,8 +107,8 @@ state_sql(const CadenceTables *t)
 		"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
 		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
 		"AS x) AS d",
-		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->runs, COUNT_MAX,
-		t->runs);
+		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->sender_states,
+		t->runs, COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */
