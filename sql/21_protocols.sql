@@ -15,7 +15,6 @@ COMMENT ON COLUMN @extschema@.cadence_protocols.name IS 'what a server names in 
 COMMENT ON COLUMN @extschema@.cadence_protocols.definition IS 'requests and answers as data: see docs/protocols.md';
 COMMENT ON COLUMN @extschema@.cadence_protocols.built_in IS 'it comes with the extension and can not be changed';
 
-GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.cadence_protocols'::pg_catalog.regclass, 'WHERE NOT built_in');
 
 CREATE FUNCTION @extschema@.cadence_protocols_guard() RETURNS trigger

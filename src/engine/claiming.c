@@ -406,7 +406,7 @@ recheck(void *arg, int first, int n)
 	cadence_providers_refresh(r->claiming->providers);
 	cadence_claims_recheck(r->claiming->claims, r->steps, n, r->valid);
 	r->claiming->sender->queue.providers = cadence_providers_list(r->claiming->providers);
-	limiting_refresh(r->claiming->limiting);
+	limiting_refresh(r->claiming->limiting, &r->claiming->claimant->id);
 }
 
 /*

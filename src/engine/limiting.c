@@ -20,9 +20,6 @@
 #include "engine/sender.h"
 #include "provider/provider.h"
 
-/* Another execution has all the permits: its messages end, or time out. */
-#define PERMITS_RETRY_US (5 * USECS_PER_SEC)
-
 /* What a sender that was paused by hand is asked after. */
 #define PAUSED_RETRY_US (300 * USECS_PER_SEC)
 
@@ -147,24 +144,20 @@ is_shut(Limiting *l, CadenceStep *step, TimestampTz now)
 	return true;
 }
 
-/* How many may be under way in this worker, over all executions; false: none. */
-static bool
-has_permits(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id)
+/*
+ * How many messages of a sender may be under way in this worker, over all
+ * executions. None: its steps wait until another has ended.
+ */
+static void
+get_permits(Limiting *l, CadenceProvider *p, const pg_uuid_t *claim_id)
 {
-	CadenceProvider *p = step->request.provider;
 	const CadenceConfiguration *c = p->configuration;
 	int wanted = Max((int) (c->max_in_flight * l->share), 1);
 
-	if (!c->max_in_flight_is_own)
-		return true;
-	if (!p->permits_are_new)
+	if (c->max_in_flight_is_own && !p->permits_are_new)
 		p->permits = cadence_sender_permits(l->states, limits_of(l, p)->key, claim_id, wanted,
 											c->max_in_flight);
 	p->permits_are_new = true;
-	if (p->permits > 0)
-		return true;
-	put_off(step, "LIMITE", psprintf("server \"%s\": max_in_flight", c->name), PERMITS_RETRY_US);
-	return false;
 }
 
 /* The sender must still find it in time then, however busy it is. */
@@ -209,8 +202,10 @@ static void
 limit_step(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampTz now,
 		   TimestampTz latest)
 {
-	if (!is_shut(l, step, now) && has_permits(l, step, claim_id))
-		give_start(l, step, now, latest);
+	if (is_shut(l, step, now))
+		return;
+	get_permits(l, step->request.provider, claim_id);
+	give_start(l, step, now, latest);
 }
 
 static void
@@ -237,11 +232,26 @@ note_shut(Limiting *l)
 	}
 }
 
-/* Reads whether others have shut a sender; in a transaction, inside an SPI connection. */
+/*
+ * Reads whether others have shut a sender, or let go of its permits; in a
+ * transaction, inside an SPI connection.
+ */
 void
-limiting_refresh(Limiting *l)
+limiting_refresh(Limiting *l, const pg_uuid_t *claim_id)
 {
+	ListCell *cell;
+
 	cadence_sender_states_read(l->states);
+	foreach (cell, cadence_providers_list(l->providers))
+	{
+		CadenceProvider *p = lfirst(cell);
+
+		if (p->nwaiting == 0 || p->permits > 0)
+			continue;
+		cadence_sender_states_lock(l->states, list_make1(limits_of(l, p)));
+		p->permits_are_new = false;
+		get_permits(l, p, claim_id);
+	}
 	note_shut(l);
 }
 

@@ -21,7 +21,7 @@ typedef struct Limiting
 
 extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
 							 const CadenceProviders *providers, double share);
-extern void limiting_refresh(Limiting *limiting);
+extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
 extern void limiting_learn(Limiting *limiting, CadenceStep **steps, int n);
