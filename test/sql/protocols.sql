@@ -70,7 +70,7 @@ SELECT options, pg_temp.tried(format('CREATE SERVER s FOREIGN DATA WRAPPER caden
 FROM (VALUES
     (1, $$canal 'SMS', sender 'a', account 'b'$$), (2, $$canal 'SMS', sender 'a', team 'b'$$), (3, $$canal 'SMS', sender 'a'$$), (4, $$canal 'SMS', account 'b'$$),
     (5, $$canal 'EMAIL', sender 'a', account 'b'$$), (6, $$canal 'sms', sender 'a', account 'b', mode 'FAST'$$), (7, $$canal 'SMS', sender 'a', account 'b', mode 'faster'$$),
-    (8, $$canal 'SMS', sender 'a', account 'b', sendr 'x'$$), (9, $$canal 'SMS', sender '', account 'b'$$), (10, E'canal ''SMS'', sender ''a\r\nb'', account ''b'''),
+    (8, $$canal 'SMS', sender 'a', account 'b', sendr 'x'$$), (9, $$canal 'SMS', sender '', account 'b'$$), (10, E'canal ''SMS'', sender ''a\tb'', account ''b'''),
     (11, $$canal 'SMS', sender 'a', account 'b', url 'smtp://a'$$), (12, $$canal 'SMS', sender 'a', account 'b', key 'x'$$),
     (13, $$canal 'SMS', sender 'a', account 'b', max_rate '2'$$), (14, $$canal 'SMS', sender_file '/a', account 'b'$$)
 ) AS v(n, options) ORDER BY n;
