@@ -214,7 +214,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_messages', 'lead_id', 'text', 'text', NULL, true, NULL),
         ('lead_messages', 'empresa', 'word', 'text', NULL, true, NULL),
         ('lead_messages', 'canal', 'word', 'text', NULL, true, NULL),
-        ('lead_messages', 'direcao', 'word', 'text', NULL, true, ARRAY['OUTBOUND']),
+        ('lead_messages', 'direcao', 'word', 'text', NULL, true, ARRAY['OUTBOUND', 'INBOUND']),
         ('lead_messages', 'conteudo', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'estado', 'word', 'text', NULL, false, ARRAY['ENVIADO']),
         ('lead_messages', 'enviado_em', 'time', 'timestamptz', NULL, false, NULL),
@@ -368,10 +368,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     CROSS JOIN unnest(f.labels) AS l(label)
     WHERE f.base = 'varchar'::regtype AND a.atttypmod > 0 AND a.atttypmod - 4 < length(l.label)
     UNION ALL
-    -- a claim names its rows by id, and foreign keys lead there
-    SELECT format('%s.id has no primary key or unique constraint', p.relname)
+    -- a claim names its rows by id, and foreign keys lead there; a sender has one state
+    SELECT format('%s.%s has no primary key or unique constraint', p.relname, f.column_name)
     FROM found f JOIN present p ON p.oid = f.relation
-    WHERE f.table_name IN ('cadences', 'lead_cadence_runs') AND f.column_name = 'id' AND f.attnum IS NOT NULL
+    WHERE (f.table_name IN ('cadences', 'lead_cadence_runs') AND f.column_name = 'id'
+           OR f.table_name = 'cadence_provider_state' AND f.column_name = 'server') AND f.attnum IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = f.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indnkeyatts = 1 AND i.indkey[0] = f.attnum)
@@ -381,7 +382,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, a.attname)
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims')
+    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
+                        'cadence_provider_state')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -393,6 +395,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname = 'cadence_claims' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        WHEN p.relname = 'cadence_provider_state' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -438,7 +441,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     UNION ALL
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
-    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_arming')
+    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
+                        'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -872,7 +876,8 @@ COMMENT ON FUNCTION @extschema@.cadence_cron_history(int) IS
 --
 -- Nobody but the owner may execute anything at first. The right to execute
 -- cadence_run() is the authorization to send, and default privileges (such as
--- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out.
+-- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out,
+-- nor the right to write protocols, or to have a trigger run when others do.
 --
 
 DO $$
@@ -895,20 +900,19 @@ BEGIN
             CASE WHEN f.grantee = 0 THEN 'PUBLIC'
                  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(f.grantee)) END);
     END LOOP;
-
-    -- a definition decides where secrets go: it can be read by everybody, and written by nobody else
     FOR f IN
-        SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c
-        CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
-        WHERE c.oid = '@extschema@.cadence_protocols'::pg_catalog.regclass AND a.grantee <> c.relowner
+        SELECT DISTINCT a.grantee
+        FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+        WHERE c.oid = '@extschema@.cadence_protocols'::pg_catalog.regclass::pg_catalog.oid AND a.grantee <> c.relowner
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON @extschema@.cadence_protocols FROM %s',
             CASE WHEN f.grantee = 0 THEN 'PUBLIC'
                  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(f.grantee)) END);
     END LOOP;
-    GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 END
 $$;
+
+GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 
 --
 -- Whatever has kept a resident worker from starting may be over now
@@ -1575,7 +1579,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": [4, 80007, 130429], "class": "slow_down"},
     {
       "code": 131049,
-      "recipient": "1",
+      "recipient": "+1",
       "class": "refused",
       "note": "no marketing to numbers of +1, at no time"
     },

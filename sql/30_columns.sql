@@ -88,7 +88,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_messages', 'lead_id', 'text', 'text', NULL, true, NULL),
         ('lead_messages', 'empresa', 'word', 'text', NULL, true, NULL),
         ('lead_messages', 'canal', 'word', 'text', NULL, true, NULL),
-        ('lead_messages', 'direcao', 'word', 'text', NULL, true, ARRAY['OUTBOUND']),
+        ('lead_messages', 'direcao', 'word', 'text', NULL, true, ARRAY['OUTBOUND', 'INBOUND']),
         ('lead_messages', 'conteudo', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'estado', 'word', 'text', NULL, false, ARRAY['ENVIADO']),
         ('lead_messages', 'enviado_em', 'time', 'timestamptz', NULL, false, NULL),

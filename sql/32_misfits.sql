@@ -62,10 +62,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     CROSS JOIN unnest(f.labels) AS l(label)
     WHERE f.base = 'varchar'::regtype AND a.atttypmod > 0 AND a.atttypmod - 4 < length(l.label)
     UNION ALL
-    -- a claim names its rows by id, and foreign keys lead there
-    SELECT format('%s.id has no primary key or unique constraint', p.relname)
+    -- a claim names its rows by id, and foreign keys lead there; a sender has one state
+    SELECT format('%s.%s has no primary key or unique constraint', p.relname, f.column_name)
     FROM found f JOIN present p ON p.oid = f.relation
-    WHERE f.table_name IN ('cadences', 'lead_cadence_runs') AND f.column_name = 'id' AND f.attnum IS NOT NULL
+    WHERE (f.table_name IN ('cadences', 'lead_cadence_runs') AND f.column_name = 'id'
+           OR f.table_name = 'cadence_provider_state' AND f.column_name = 'server') AND f.attnum IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = f.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indnkeyatts = 1 AND i.indkey[0] = f.attnum)
@@ -75,7 +76,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, a.attname)
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims')
+    WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
+                        'cadence_provider_state')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -87,6 +89,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname = 'cadence_claims' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        WHEN p.relname = 'cadence_provider_state' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -132,7 +135,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     UNION ALL
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
-    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_arming')
+    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
+                        'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -1,7 +1,8 @@
 --
 -- Nobody but the owner may execute anything at first. The right to execute
 -- cadence_run() is the authorization to send, and default privileges (such as
--- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out.
+-- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out,
+-- nor the right to write protocols, or to have a trigger run when others do.
 --
 
 DO $$
@@ -24,17 +25,16 @@ BEGIN
             CASE WHEN f.grantee = 0 THEN 'PUBLIC'
                  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(f.grantee)) END);
     END LOOP;
-
-    -- a definition decides where secrets go: it can be read by everybody, and written by nobody else
     FOR f IN
-        SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c
-        CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
-        WHERE c.oid = '@extschema@.cadence_protocols'::pg_catalog.regclass AND a.grantee <> c.relowner
+        SELECT DISTINCT a.grantee
+        FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+        WHERE c.oid = '@extschema@.cadence_protocols'::pg_catalog.regclass::pg_catalog.oid AND a.grantee <> c.relowner
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON @extschema@.cadence_protocols FROM %s',
             CASE WHEN f.grantee = 0 THEN 'PUBLIC'
                  ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(f.grantee)) END);
     END LOOP;
-    GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 END
 $$;
+
+GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;

@@ -86,8 +86,9 @@ add_request(JsonObject *json, CadenceStep *step)
 	}
 	if (!request_build(step->request.operation, step->request.values, &built))
 		return;
-	json_add_text(json, "url", built.url);
-	json_add_text(json, "corpo", built.body);
+	/* json points to what it is given until its end */
+	json_add_text(json, "url", pstrdup(built.url));
+	json_add_text(json, "corpo", built.body != NULL ? pstrdup(built.body) : NULL);
 	request_free(&built);
 }
 

@@ -76,7 +76,7 @@ SELECT cadence_run() -> 'summary' ->> 'trigger_source' AS default_trigger;
 CREATE ROLE regress_cadence_owner NOLOGIN;
 GRANT USAGE ON SCHEMA "Cadência de vendas" TO regress_cadence_owner;
 SELECT format('ALTER TABLE %s OWNER TO regress_cadence_owner', oid::regclass) FROM pg_class
-WHERE relnamespace = '"Cadência de vendas"'::regnamespace AND relkind = 'r' ORDER BY relname \gexec
+WHERE relnamespace = '"Cadência de vendas"'::regnamespace AND relkind = 'r' AND relname <> 'cadence_protocols' ORDER BY relname \gexec
 SELECT code = CASE WHEN current_setting('server_version_num')::int >= 170000 THEN '00000' ELSE '28000' END AS as_the_server_can
 FROM pg_temp.refusal($$SELECT cadence_run()$$);
 

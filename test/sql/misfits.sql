@@ -62,11 +62,12 @@ SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_liste
 GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas TO regress_cadence_crm;
 GRANT SELECT, INSERT ON lead_cadence_events, lead_messages TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE ON cadence_provider_state TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$
 DECLARE t regclass;
 BEGIN
-    FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' LOOP
+    FOR t IN SELECT oid FROM pg_class WHERE relnamespace = 'crm'::regnamespace AND relkind = 'r' AND relname <> 'cadence_protocols' LOOP
         EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t);
     END LOOP;
 END $$;
@@ -110,10 +111,13 @@ SELECT * FROM change('lead_cadence_runs', 'ALTER status TYPE situacao USING stat
 SELECT * FROM change('lead_cadence_runs', 'ALTER lead_id TYPE citext');
 SELECT * FROM change('lead_cadence_runs', 'ALTER lead_id TYPE text COLLATE "C"');
 SELECT * FROM change('lead_cadence_runs', 'ALTER lead_id TYPE text COLLATE "C"; ALTER TABLE lead_contacts ALTER lead_id TYPE text COLLATE "POSIX"');
+SELECT * FROM change('cadence_provider_state', 'DROP CONSTRAINT cadence_provider_state_pkey');
+SELECT * FROM change('cadence_provider_state', 'ADD COLUMN chip text NOT NULL');
 SELECT * FROM change('lead_contacts', 'OWNER TO regress_cadence_crm; ALTER TABLE lead_contacts ENABLE ROW LEVEL SECURITY');
 SELECT * FROM change('lead_contacts', 'OWNER TO regress_cadence_crm; ALTER TABLE lead_contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
 SELECT * FROM change('cadence_claims', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR ALL TABLES');
 SELECT * FROM change('cadence_claims', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR TABLE cadence_claims');
+SELECT * FROM change('cadence_provider_state', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR TABLE cadence_provider_state');
 SELECT * FROM change('cadence_claims', 'REPLICA IDENTITY FULL; CREATE PUBLICATION regress_cadence FOR ALL TABLES');
 SELECT * FROM change('cadence_claims', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR ALL TABLES WITH (publish = ''insert'')');
 \set VERBOSITY default

@@ -1,26 +1,28 @@
 --
 -- What the extension brings along, and who may use it.
 --
--- Default privileges that hand out everything must not hand out these functions
--- (hosted installations grant EXECUTE to their anonymous role that way).
+-- Default privileges that hand out everything must not hand out these functions,
+-- nor the table (hosted installations grant all to their anonymous role that way).
 CREATE ROLE regress_cadence_anon NOLOGIN;
 CREATE ROLE "regress_Cadence anon" NOLOGIN;
 CREATE SCHEMA cadence;
 ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO regress_cadence_anon, "regress_Cadence anon" WITH GRANT OPTION;
 ALTER DEFAULT PRIVILEGES IN SCHEMA cadence GRANT ALL ON FUNCTIONS TO regress_cadence_anon;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC, regress_cadence_anon;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC, regress_cadence_anon;
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM regress_cadence_anon, "regress_Cadence anon";
 ALTER DEFAULT PRIVILEGES IN SCHEMA cadence REVOKE ALL ON FUNCTIONS FROM regress_cadence_anon;
 
 SELECT extversion, extrelocatable FROM pg_extension WHERE extname = 'cadence_runner';
 
--- every object of the extension; newer servers also count a view's row type, and the array of it
+-- every object of the extension; newer servers also count the row types of views and tables, and the arrays of them
 SELECT pg_describe_object(d.classid, d.objid, d.objsubid) COLLATE "C" AS object
 FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
 WHERE e.extname = 'cadence_runner' AND d.deptype = 'e'
   AND NOT (d.classid = 'pg_type'::regclass AND EXISTS (
     SELECT FROM pg_type t JOIN pg_class c ON c.reltype IN (t.oid, t.typelem)
-    WHERE t.oid = d.objid AND c.relkind = 'v'))
+    WHERE t.oid = d.objid AND c.relkind IN ('r', 'v')))
 ORDER BY 1;
 
 -- each with a comment
@@ -49,6 +51,10 @@ SELECT p.proname AS executable_by_anon FROM pg_proc p
 WHERE p.pronamespace = 'cadence'::regnamespace AND
       (has_function_privilege('regress_cadence_anon', p.oid, 'EXECUTE') OR
        has_function_privilege('regress_Cadence anon', p.oid, 'EXECUTE'));
+-- nor do more with the protocols than read them
+SELECT c.relname, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS who, a.privilege_type
+FROM pg_class c CROSS JOIN aclexplode(c.relacl) AS a
+WHERE c.oid = 'cadence.cadence_protocols'::regclass AND a.grantee <> c.relowner;
 SELECT has_foreign_data_wrapper_privilege('regress_cadence_anon', 'cadence_provider', 'USAGE') AS anon_may_name_urls;
 
 -- the wrapper checks options and opens nothing by itself

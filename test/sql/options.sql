@@ -57,7 +57,12 @@ FROM (VALUES
     (70, 'max_in_flight', '1'), (71, 'max_in_flight', '10000'), (72, 'max_in_flight', '0'), (73, 'max_in_flight', '10001'), (74, 'max_in_flight', '5s'), (75, 'max_in_flight', ''),
     (80, 'max_rate', '0.01'), (81, 'max_rate', '1e6'), (82, 'max_rate', '0'), (83, 'max_rate', '-1'), (84, 'max_rate', '1000001'), (85, 'max_rate', '5/s'), (86, 'max_rate', 'Infinity'), (87, 'max_rate', 'NaN'),
     (90, 'on_uncertain', 'retry'), (91, 'on_uncertain', 'HOLD'), (92, 'on_uncertain', 'panic'),
-    (93, 'record_message', 'off'), (94, 'record_message', 'true'), (95, 'record_message', '0'), (96, 'record_message', 'perhaps')
+    (93, 'record_message', 'off'), (94, 'record_message', 'true'), (95, 'record_message', '0'), (96, 'record_message', 'perhaps'),
+    (100, 'max_per_minute', '1'), (101, 'max_per_minute', '0'), (102, 'max_per_hour', '10000001'), (103, 'max_per_day', '200'), (104, 'max_new_per_day', 'x'),
+    (110, 'gap', '30s'), (111, 'gap', '30s..60s'), (112, 'gap', '60s..30s'), (113, 'gap', '30s..'), (114, 'gap', '-1'), (115, 'gap', '2d'),
+    (120, 'warm_up', '20..200/30d'), (121, 'warm_up', '200..20/30d'), (122, 'warm_up', '0..20/30d'), (123, 'warm_up', '20..200'), (124, 'warm_up', '20..200/0'),
+    (130, 'limit_group', 'chips'), (131, 'limit_group', ''),
+    (140, 'breaker_after', '1'), (141, 'breaker_after', '0'), (142, 'breaker_for', '30min'), (143, 'breaker_for', '1ms'), (144, 'breaker_for', '1h')
 ) AS v(n, option, value) ORDER BY n;
 \pset format unaligned
 \pset fieldsep ' | '

@@ -11,9 +11,12 @@ CREATE TABLE part_0 PARTITION OF lead_cadence_runs FOR VALUES WITH (MODULUS 3, R
 CREATE TABLE part_1 PARTITION OF lead_cadence_runs FOR VALUES WITH (MODULUS 3, REMAINDER 1);
 CREATE TABLE part_2 PARTITION OF lead_cadence_runs FOR VALUES WITH (MODULUS 3, REMAINDER 2);
 CREATE EXTENSION cadence_runner SCHEMA cadence;
+-- the waits after a failure neither grow nor are spread
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET cadence_runner.retry_factor = 1', current_database()); END $$;
 SELECT cadence_create_tables();
 -- nobody listens there: certain, nothing left
-CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/');
+-- however often it fails, it goes on being asked
+CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '100000');
 INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'UMA');
 INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 1, 'WHATSAPP', 'OLA');
 INSERT INTO message_templates (empresa, codigo, conteudo) VALUES ('BLUE', 'OLA', 'Oi');
@@ -39,5 +42,6 @@ SELECT bool_and(attempts = right(lead_id, -5)::int % 10 + 1) AS own_attempts, co
 SELECT bool_and((e.detalhes ->> 'tentativa')::int = r.attempts) AS own_events, count(*) FROM lead_cadence_runs r
 JOIN LATERAL (SELECT * FROM lead_cadence_events x WHERE x.lead_cadence_run_id = r.id ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true;
 DROP SERVER regress_zap;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET cadence_runner.retry_factor', current_database()); END $$;
 DROP EXTENSION cadence_runner;
 DROP SCHEMA cadence CASCADE;

@@ -6,6 +6,8 @@
 SET client_min_messages = error;
 CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
+-- the waits after a failure neither grow nor are spread
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET cadence_runner.retry_factor = 1', current_database()); END $$;
 SET search_path = cadence;
 SELECT cadence_create_tables();
 CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/');
@@ -145,5 +147,6 @@ SELECT count(*) AS claims FROM cadence_claims;
 
 RESET search_path;
 DROP SERVER regress_zap;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET cadence_runner.retry_factor', current_database()); END $$;
 DROP EXTENSION cadence_runner;
 DROP SCHEMA cadence CASCADE;

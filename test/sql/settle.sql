@@ -7,6 +7,8 @@ SET client_min_messages = warning;
 CREATE ROLE regress_cadence_clerk;
 CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
+-- the waits after a failure neither grow nor are spread
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET cadence_runner.retry_factor = 1', current_database()); END $$;
 SET search_path = cadence;
 CREATE FUNCTION pg_temp.refusal(statement text) RETURNS TABLE (code text, message text, hint text) LANGUAGE plpgsql AS $$
 BEGIN
@@ -233,6 +235,7 @@ FROM lead_cadence_runs r WHERE lead_id = 'l5';
 RESET ROLE;
 RESET search_path;
 DROP SERVER regress_mail;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET cadence_runner.retry_factor', current_database()); END $$;
 DROP EXTENSION cadence_runner;
 DROP SCHEMA crm CASCADE;
 DROP ROLE regress_cadence_crm, regress_cadence_clerk;
