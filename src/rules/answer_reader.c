@@ -308,13 +308,14 @@ is_success(const Reader *r)
 }
 
 /*
- * What no rule knows. Only a 4xx can become a refusal: any other status is
- * nobody's word about this message.
+ * What no rule knows. Only an answer that refuses can become a refusal: a page
+ * or a torn body with a 2xx is nobody's word about this message.
  */
 static void
 judge_by_status(Reader *r)
 {
 	long status = r->answer->status;
+	bool says_no = r->json != NULL || status >= 400;
 
 	if (is_success(r))
 		r->reading->class = CLASS_SENT;
@@ -323,9 +324,9 @@ judge_by_status(Reader *r)
 	else
 	{
 		r->reading->class = CLASS_RETRY;
-		r->reading->is_unknown = status >= 400 && status < 500;
+		r->reading->is_unknown = status < 500;
 	}
-	if (r->reading->is_unknown && r->message->attempt >= UNKNOWN_UNTIL_ATTEMPT)
+	if (r->reading->is_unknown && says_no && r->message->attempt >= UNKNOWN_UNTIL_ATTEMPT)
 		r->reading->class = CLASS_REFUSED;
 }
 

@@ -695,9 +695,9 @@ brokers(void)
 	CLASS(CLASS_STOPPED, "{'status': 'error', 'message': 'Portal User Not Found With APIKey'}",
 		  401);
 	CLASS(CLASS_DEAD_ADDRESS, "{'status': 'error', 'message': 'Invalid Destination'}", 400);
-	/* its recipients are digits */
-	CLASS(CLASS_REFUSED, "{'code': 131049}", 400, .recipient = "12125550123");
-	CLASS(CLASS_LATER, "{'code': 131049}", 400, .recipient = "5511987654321");
+	/* in E.164, whatever it is sent */
+	CLASS(CLASS_REFUSED, "{'code': 131049}", 400, .recipient = "+12125550123");
+	CLASS(CLASS_LATER, "{'code': 131049}", 400, .recipient = "+5511987654321");
 
 	use(compile_protocol("zenvia"));
 	reading = check_class(&(Case){.status = 200}, "{'id': 'a1b2', 'direction': 'OUT'}", CLASS_SENT,
