@@ -118,13 +118,12 @@ is_shut(Limiting *l, CadenceStep *step, TimestampTz now)
 {
 	const CadenceConfiguration *c = step->request.configuration;
 	CadenceSenderState *s = breaker_of(l, step->request.provider);
+	const char *why = s->pause_reason != NULL ? s->pause_reason : "";
 
 	if (s->paused_at != 0)
 	{
 		put_off(step, "PROVEDOR_PAUSADO",
-				psprintf("server \"%s\" is paused%s%s", c->name,
-						 s->pause_reason != NULL ? ": " : "",
-						 s->pause_reason != NULL ? s->pause_reason : ""),
+				psprintf("server \"%s\" is paused%s%s", c->name, *why != '\0' ? ": " : "", why),
 				PAUSED_RETRY_US);
 		return true;
 	}
@@ -319,6 +318,13 @@ is_news(const CadenceSenderState *s, const CadenceStep *step)
 	return s->opened_at == 0 || step->answer.at - step->answer.elapsed_us > s->opened_at;
 }
 
+/* Whether it is one that was let through, to see, whichever process has opened the breaker. */
+static bool
+is_probe(const CadenceSenderState *s, const CadenceStep *step)
+{
+	return s->open_since != 0 && step->answer.at - step->answer.elapsed_us > s->open_since;
+}
+
 static uint32
 hash_of(const char *text)
 {
@@ -372,7 +378,7 @@ learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 					 now);
 	else if (step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN)
 	{
-		if (++p->failures >= c->breaker_after)
+		if (++p->failures >= c->breaker_after || is_probe(s, step))
 			open_breaker(s, c, step->reason.text, 0, now);
 	}
 	else

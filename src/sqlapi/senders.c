@@ -46,7 +46,6 @@ set_state(Datum server, const char *assignments, Datum reason, bool has_reason)
 	require_server(TextDatumGetCString(server));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-	statement.in_query = true;
 	statement_execute(&statement, values, has_reason ? NULL : " n", 0);
 	SPI_finish();
 }

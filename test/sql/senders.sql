@@ -1,0 +1,107 @@
+--
+-- Protocols of one's own, and servers that are paused by hand or stopped by their failures.
+--
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE ROLE regress_cadence_clerk;
+CREATE SCHEMA cadence;
+CREATE EXTENSION cadence_runner SCHEMA cadence;
+SET search_path = cadence;
+SELECT cadence_create_tables();
+
+-- a definition is checked before it is written
+SELECT * FROM cadence_protocol_check('{"channels": ["FAX"], "operations": {}}') ORDER BY path COLLATE "C";
+\set VERBOSITY terse
+SELECT cadence_protocol_define('pombo', '{"channels": ["FAX"], "operations": {}}');
+\set VERBOSITY default
+SELECT cadence_protocol_define('pombo', '{
+  "channels": ["SMS"],
+  "options": {"url": {"required": true, "help": "where"}, "pombal": {"required": true, "help": "which"}},
+  "secrets": {"chave": {"help": "key"}},
+  "operations": {"text": {"url": "{{option.url}}/{{option.pombal}}", "headers": {"X-Chave": "{{secret.chave}}"},
+                          "json": {"para": "{{recipient}}", "texto": "{{message}}", "chave": "{{secret.chave}}"}}},
+  "response": {"success": {"status": "2xx"}}}');
+SELECT name, built_in FROM cadence_protocols WHERE name = 'pombo';
+CREATE SERVER regress_sms FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', protocol 'pombo', url 'http://127.0.0.1:1');
+CREATE SERVER regress_sms FOREIGN DATA WRAPPER cadence_provider
+    OPTIONS (canal 'SMS', protocol 'pombo', url 'http://127.0.0.1:1', pombal 'norte', breaker_after '2');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_sms OPTIONS (chave 'segredo');
+
+-- what a server uses stays, and what came with the extension
+SELECT cadence_protocol_define('pombo', '{"channels": ["SMS"], "options": {"url": {"required": true, "help": "where"}},
+  "operations": {"text": {"url": "{{option.url}}"}}, "response": {"success": {"status": "2xx"}}}');
+DELETE FROM cadence_protocols WHERE name = 'pombo';
+UPDATE cadence_protocols SET name = 'pomba' WHERE name = 'pombo';
+SELECT cadence_protocol_define('webhook', (SELECT definition FROM cadence_protocols WHERE name = 'pombo'));
+DELETE FROM cadence_protocols WHERE name = 'webhook';
+INSERT INTO cadence_protocols SELECT 'outro', definition, true FROM cadence_protocols WHERE name = 'pombo';
+TRUNCATE cadence_protocols;
+-- nor is it anybody's to change
+GRANT USAGE ON SCHEMA cadence TO regress_cadence_clerk;
+SET ROLE regress_cadence_clerk;
+SELECT cadence_protocol_define('outro', '{}');
+INSERT INTO cadence_protocols VALUES ('outro', '{}');
+SELECT cadence_provider_pause('regress_sms');
+RESET ROLE;
+-- the right to execute is not the right to write
+GRANT EXECUTE ON FUNCTION cadence_protocol_define(text, jsonb), cadence_provider_pause(text, text) TO regress_cadence_clerk;
+SET ROLE regress_cadence_clerk;
+SELECT cadence_protocol_define('outro', '{}');
+SELECT cadence_provider_pause('regress_sms');
+SELECT count(*) > 10 AS may_read FROM cadence_protocols;
+RESET ROLE;
+
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'UMA');
+INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 1, 'SMS', 'OLA');
+INSERT INTO message_templates (empresa, codigo, conteudo) VALUES ('BLUE', 'OLA', 'Oi "{{nome}}"');
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone) SELECT 'lead ' || n, 'BLUE', 'Ana', '1' FROM generate_series(1, 3) AS n;
+INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
+SELECT ('a0000000-0000-0000-0000-00000000000' || n)::uuid, 'lead ' || n, 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, now() FROM generate_series(1, 3) AS n;
+CREATE VIEW state AS SELECT lead_id, status, attempts, next_run_at > now() AS later,
+    (SELECT string_agg(concat_ws(': ', e.detalhes ->> 'codigo', e.detalhes ->> 'erro'), ', ' ORDER BY e.created_at, e.id)
+     FROM lead_cadence_events e WHERE e.lead_cadence_run_id = r.id AND e.detalhes ->> 'codigo' LIKE 'PROVEDOR%') AS events
+FROM lead_cadence_runs r ORDER BY lead_id;
+-- the request as it would be made, but for its secrets
+SELECT p ->> 'operacao' AS operacao, p ->> 'url' AS url, p ->> 'corpo' AS corpo FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+
+-- by hand: nothing leaves, and no attempt is used
+SELECT cadence_provider_pause(NULL);
+SELECT cadence_provider_pause('nenhum');
+SELECT cadence_provider_pause('regress_sms', 'troca de chip');
+SELECT r ->> 'status' AS status, r ->> 'mensagem' AS mensagem, count(*) FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2;
+SELECT * FROM state;
+-- said once a day
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT cadence_run('TEST') #> '{summary,skipped}' AS skipped;
+SELECT count(*) AS events FROM lead_cadence_events;
+SELECT cadence_provider_pause('regress_sms');
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT DISTINCT r ->> 'mensagem' AS mensagem FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r;
+SELECT paused_at IS NOT NULL AS paused, pause_reason FROM cadence_provider_state WHERE server = 'regress_sms';
+SELECT cadence_provider_resume('regress_sms');
+SELECT paused_at, pause_reason FROM cadence_provider_state WHERE server = 'regress_sms';
+
+-- by its failures: two in a row, and the next execution lets nothing leave
+UPDATE lead_cadence_runs SET next_run_at = now() WHERE lead_id <> 'lead 3';
+SELECT cadence_run('TEST') #> '{summary,errors}' AS errors;
+SELECT open_since IS NOT NULL AS open, open_until > now() AS for_a_while, openings, open_reason LIKE 'Failed to connect%' AS why FROM cadence_provider_state WHERE server = 'regress_sms';
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT r ->> 'status' AS status, count(*) FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1;
+SELECT lead_id, status, attempts, later, regexp_replace(events, 'Failed.*', 'Failed') AS events FROM state;
+-- after a while one is let through, to see; it fails, too
+UPDATE cadence_provider_state SET open_until = now() - interval '1 s' WHERE server = 'regress_sms';
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT r ->> 'status' AS status, count(*) FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1 ORDER BY 1;
+SELECT openings, open_until > now() + interval '90 s' AS longer FROM cadence_provider_state WHERE server = 'regress_sms';
+-- whoever has mended it says so
+SELECT cadence_provider_resume('regress_sms');
+SELECT open_since, open_until, openings, open_reason FROM cadence_provider_state WHERE server = 'regress_sms';
+UPDATE lead_cadence_runs SET next_run_at = now() WHERE lead_id = 'lead 1';
+SELECT cadence_run('TEST') #> '{summary,errors}' AS errors;
+
+RESET search_path;
+DROP SERVER regress_sms CASCADE;
+DELETE FROM cadence.cadence_protocols WHERE name = 'pombo';
+DROP EXTENSION cadence_runner;
+DROP SCHEMA cadence CASCADE;
+DROP ROLE regress_cadence_clerk;
