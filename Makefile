@@ -11,19 +11,20 @@ DATA       = cadence_runner--1.0.sql
 MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
-# What reads answers, which only the transport does.
-ANSWER_SRC = src/rules/answer_reader.c src/rules/answer_json.c
+# What writes mails and reads answers, which only the transport does.
+TRANSPORT_RULES = src/rules/answer_reader.c src/rules/answer_json.c \
+                  src/rules/mail.c src/rules/mail_reply.c
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_DIRS = base schema provider claim resolve record engine server sqlapi
 CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
-            $(filter-out $(ANSWER_SRC),$(wildcard src/rules/*.c))
+            $(filter-out $(TRANSPORT_RULES),$(wildcard src/rules/*.c))
 OBJS      = $(CORE_SRC:.c=.o)
 SHLIB_LINK = -ljansson
 
 # The transport, which only a sending worker loads.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_SRC = $(wildcard src/transport/*.c) $(ANSWER_SRC)
+DISPATCH_SRC = $(wildcard src/transport/*.c) $(TRANSPORT_RULES)
 DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 

@@ -2109,7 +2109,7 @@ $protocol$, true);
 
 INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('smtp', $protocol$
 {
-  "note": "Any SMTP relay, one recipient at a time. A reply reads as an answer with its code as the status and the body {\"code\": enhanced status code, \"text\": its text}. Before the final dot nothing was sent; between it and its answer an attempt is uncertain.",
+  "note": "Any SMTP relay, one recipient at a time. A reply reads as an answer with its code as the status and the body {\"id\": the mail's Message-ID, \"code\": enhanced status code, \"text\": its text}. Before the final dot nothing was sent; between it and its answer an attempt is uncertain.",
   "sources": [
     "https://www.rfc-editor.org/rfc/rfc5321#section-4.2",
     "https://www.rfc-editor.org/rfc/rfc3463",
@@ -2134,7 +2134,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "password": {"help": "its password"}
   },
   "address": "{{as_stored}}",
-  "response": {"success": {"status": ["2xx"]}, "code": ["/code"], "error": ["/text"]},
+  "response": {"success": {"status": ["2xx"]}, "id": ["/id"], "code": ["/code"], "error": ["/text"]},
   "classes": [
     {"code": ["5.1.1", "5.1.2", "5.1.10"], "class": "dead_address"},
     {

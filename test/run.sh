@@ -192,7 +192,7 @@ parse_options() {
 main() {
     parse_options "$@"
     CHECKOUT_BEFORE=$(checkout_state)
-    need_postgres libipc-run-perl clang libclang-rt-dev git python3-jsonschema
+    need_postgres libipc-run-perl clang libclang-rt-dev git python3-jsonschema python3-aiosmtpd
     make_workspace
     PGXS_TEST=$(dirname "$(dirname "$("$SYSTEM_BIN/pg_config" --pgxs)")")/test
     say "building for PostgreSQL $PG_MAJOR with warnings as errors"
@@ -202,6 +202,7 @@ main() {
         check script in_workspace source make -s sql-check
         check protocols in_workspace source "$PYTHON" test/protocols_test.py
         check leads in_workspace source "$PYTHON" test/load_leads_test.py
+        check mails in_workspace source "$PYTHON" test/mail_test.py
         check books in_workspace source "$PYTHON" test/soak/books_test.py
         unit_tests
         start_cluster main "$(cron_settings contrib_regression main)"

@@ -123,9 +123,8 @@ read_values(CadenceConfiguration *c, List *options, List *mapping)
 }
 
 static char *
-base64(const char *plain)
+base64(const char *plain, int len)
 {
-	int len = strlen(plain);
 	int size = pg_b64_enc_len(len);
 	char *encoded = palloc0(size + 1);
 
@@ -158,14 +157,30 @@ make_basic(CadenceConfiguration *c)
 		const DefinitionText *basic = d->operations[i].basic;
 		char *user = basic != NULL ? render_fixed(c, &basic[0]) : "";
 		char *password = basic != NULL ? render_fixed(c, &basic[1]) : "";
+		char *both = psprintf("%s:%s", user, password);
 		char *encoded;
 
 		if (*user == '\0' && *password == '\0')
 			continue;
-		encoded = base64(psprintf("%s:%s", user, password));
+		encoded = base64(both, strlen(both));
 		c->basic[i] = psprintf("Authorization: Basic %s", encoded);
 		c->hidden = lappend(c->hidden, encoded);
 	}
+}
+
+/* As they log in over SMTP: a server may repeat a line that it does not understand. */
+static void
+hide_login(CadenceConfiguration *c)
+{
+	const char *user = cadence_configuration_value(c, "username");
+	const char *password = cadence_configuration_value(c, "password");
+	char *plain;
+
+	if (!c->definition->is_smtp || user == NULL || password == NULL)
+		return;
+	plain = psprintf("%c%s%c%s", '\0', user, '\0', password);
+	c->hidden = lappend(c->hidden, base64(plain, strlen(user) + strlen(password) + 2));
+	c->hidden = lappend(c->hidden, base64(password, strlen(password)));
 }
 
 /*
@@ -239,6 +254,7 @@ read_all(CadenceConfiguration *c, List *options, List *mapping)
 		return;
 	read_values(c, options, mapping);
 	make_basic(c);
+	hide_login(c);
 	if (c->problem == NULL)
 		c->problem = host_problem(c, mapping);
 }
@@ -281,6 +297,23 @@ cadence_configuration_values(const CadenceConfiguration *c, const char *const *f
 	memcpy(values, fields, sizeof(char *) * FIELD_COUNT);
 	memcpy(values + FIELD_COUNT, c->values, sizeof(char *) * own);
 	return values;
+}
+
+/* Of an option of the protocol's own, or a secret; NULL: it has none. */
+const char *
+cadence_configuration_value(const CadenceConfiguration *c, const char *name)
+{
+	const DefinitionOptions *lists[] = {&c->definition->options, &c->definition->secrets};
+	size_t before = 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		for (size_t k = 0; k < lists[i]->n; k++)
+			if (strcmp(lists[i]->list[k].name, name) == 0)
+				return c->values[before + k];
+		before += lists[i]->n;
+	}
+	return NULL;
 }
 
 /* Whether the file of one of its secrets is another now. */

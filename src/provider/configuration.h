@@ -54,6 +54,7 @@ typedef struct CadenceConfiguration
 extern CadenceConfiguration *cadence_configuration_read(const ForeignServer *server, List *mapping);
 extern const char **cadence_configuration_values(const CadenceConfiguration *c,
 												 const char *const *fields);
+extern const char *cadence_configuration_value(const CadenceConfiguration *c, const char *name);
 extern bool cadence_configuration_is_outdated(const CadenceConfiguration *c);
 extern void cadence_configuration_hold_in(CadenceConfiguration *c, MemoryContext context);
 

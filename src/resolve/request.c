@@ -12,6 +12,7 @@
 #include "provider/provider.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
+#include "rules/mailbox.h"
 #include "rules/phone.h"
 #include "rules/request_builder.h"
 
@@ -151,6 +152,28 @@ recipient_for(const CadenceStep *step)
 	return copy;
 }
 
+/* Mail needs to know who sends it: the server's option may be anything. */
+static char *
+sender_problem(CadenceStep *step)
+{
+	const CadenceConfiguration *c = step->request.configuration;
+	const char *from = cadence_configuration_value(c, "from");
+	Mailbox mailbox;
+
+	if (!c->definition->is_smtp || (from != NULL && mailbox_read(from, &mailbox)))
+		return NULL;
+	step->reason.code = "PROVEDOR_INVALIDO";
+	return psprintf("server \"%s\": option \"from\" is no e-mail address", c->name);
+}
+
+/* Whoever gets a mail to send: what an address must not have would end a command, or a header. */
+static bool
+is_for_mail(const CadenceStep *step)
+{
+	return step->request.configuration->definition->is_smtp ||
+		   pg_strcasecmp(step->canal, "EMAIL") == 0;
+}
+
 /*
  * Why a step with a provider can not be sent, with its reason's code; NULL: it
  * can.
@@ -176,6 +199,11 @@ step_request_problem(CadenceStep *step)
 		step->reason.code = "ENDERECO_INVALIDO";
 		return psprintf("\"%.40s\" can not be a telephone number", step->recipient);
 	}
+	if (is_for_mail(step) && !mailbox_can_be_written_to(step->recipient))
+	{
+		step->reason.code = "ENDERECO_INVALIDO";
+		return pstrdup("the e-mail address is too long, or has a character that none can have");
+	}
 	subject = text_of(step, FIELD_SUBJECT);
 	if (subject != NULL && cadence_has_control_characters(subject))
 	{
@@ -183,7 +211,7 @@ step_request_problem(CadenceStep *step)
 		return psprintf("template \"%s\" yields a subject with control characters",
 						step->template_codigo);
 	}
-	return NULL;
+	return sender_problem(step);
 }
 
 static bool

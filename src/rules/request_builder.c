@@ -14,49 +14,12 @@
 #include <string.h>
 #include <strings.h>
 
-typedef struct Buffer
-{
-	char *text;
-	size_t len;
-	size_t size;
-	bool failed; /* memory is short, or a value can not stand where it should */
-} Buffer;
-
-/* Signature by json_dump_callback(): 0 when all is well. */
-static int
-append(const char *text, size_t len, void *arg)
-{
-	Buffer *buffer = arg;
-
-	if (len >= buffer->size - buffer->len)
-	{
-		size_t size = (buffer->len + len + 64) * 2;
-		char *larger = realloc(buffer->text, size);
-
-		if (larger == NULL)
-		{
-			buffer->failed = true;
-			return -1;
-		}
-		buffer->text = larger;
-		buffer->size = size;
-	}
-	memcpy(buffer->text + buffer->len, text, len);
-	buffer->len += len;
-	buffer->text[buffer->len] = '\0';
-	return 0;
-}
-
-static void
-append_text(Buffer *buffer, const char *text)
-{
-	(void) append(text, strlen(text), buffer);
-}
+#include "rules/buffer.h"
 
 static void
 append_plain(Buffer *buffer, const char *text, size_t len)
 {
-	(void) append(text, len, buffer);
+	(void) buffer_append(text, len, buffer);
 }
 
 /* RFC 3986, section 2.3: all but the unreserved characters. */
@@ -71,9 +34,9 @@ append_encoded(Buffer *buffer, const char *text, size_t len)
 		char encoded[3] = {'%', digits[c >> 4], digits[c & 15]};
 
 		if ((c < 0x80 && isalnum(c)) || (c != '\0' && strchr("-._~", c) != NULL))
-			(void) append(text + i, 1, buffer);
+			(void) buffer_append(text + i, 1, buffer);
 		else
-			(void) append(encoded, 3, buffer);
+			(void) buffer_append(encoded, 3, buffer);
 	}
 }
 
@@ -84,7 +47,7 @@ append_to_header(Buffer *buffer, const char *text, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char) text[i] < 0x20 || text[i] == 0x7F)
 			buffer->failed = true;
-	(void) append(text, len, buffer);
+	(void) buffer_append(text, len, buffer);
 }
 
 /* What was written; NULL when it could not be. */
@@ -143,7 +106,7 @@ definition_render(const DefinitionText *text, Values values)
 
 	if (lacks_value(text, values))
 		return NULL;
-	append_text(&buffer, "");
+	buffer_append_text(&buffer, "");
 	render(&buffer, text, values, append_plain, append_plain);
 	return finished(&buffer);
 }
@@ -164,7 +127,7 @@ append_json_string(Buffer *buffer, const char *text)
 	json_t *string = json_string_nocheck(text);
 
 	if (string == NULL ||
-		json_dump_callback(string, append, buffer, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+		json_dump_callback(string, buffer_append, buffer, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
 		buffer->failed = true;
 	json_decref(string);
 }
@@ -179,7 +142,7 @@ append_json_text(Buffer *buffer, const DefinitionText *text, Values values)
 	if (value != NULL && *value == '\0' && only->text != NULL)
 		value = NULL;
 	if (value != NULL && is_json_field(only->value))
-		append_text(buffer, *value != '\0' ? value : "null");
+		buffer_append_text(buffer, *value != '\0' ? value : "null");
 	else if (value != NULL)
 		append_json_string(buffer, value);
 	else if ((whole = definition_render(text, values)) != NULL)
@@ -188,7 +151,7 @@ append_json_text(Buffer *buffer, const DefinitionText *text, Values values)
 		free(whole);
 	}
 	else
-		append_text(buffer, "null");
+		buffer_append_text(buffer, "null");
 }
 
 /* A member that has no value is left out, and an object or array that has none left. */
@@ -209,24 +172,24 @@ append_node(Buffer *buffer, const BodyNode *node, Values values)
 	bool first = true;
 
 	if (node->kind == BODY_LITERAL)
-		append_text(buffer, node->literal);
+		buffer_append_text(buffer, node->literal);
 	else if (node->kind == BODY_TEXT)
 		append_json_text(buffer, &node->text, values);
 	else
 	{
-		append_text(buffer, node->kind == BODY_OBJECT ? "{" : "[");
+		buffer_append_text(buffer, node->kind == BODY_OBJECT ? "{" : "[");
 		for (size_t i = 0; i < node->n; i++)
 		{
 			if (is_left_out(&node->children[i], values))
 				continue;
 			if (!first)
-				append_text(buffer, ",");
+				buffer_append_text(buffer, ",");
 			first = false;
 			if (node->children[i].name != NULL)
-				append_text(buffer, node->children[i].name);
+				buffer_append_text(buffer, node->children[i].name);
 			append_node(buffer, &node->children[i], values);
 		}
-		append_text(buffer, node->kind == BODY_OBJECT ? "}" : "]");
+		buffer_append_text(buffer, node->kind == BODY_OBJECT ? "}" : "]");
 	}
 }
 
@@ -254,10 +217,10 @@ append_pairs(Buffer *buffer, const NamedTexts *pairs, Values values, char first)
 		if (pair->json != NULL ? is_left_out(pair->json, values) : lacks_value(&pair->text, values))
 			continue;
 		if (first != '\0')
-			(void) append(&first, 1, buffer);
+			(void) buffer_append(&first, 1, buffer);
 		first = '&';
 		append_encoded(buffer, pair->name, strlen(pair->name));
-		append_text(buffer, "=");
+		buffer_append_text(buffer, "=");
 		if (pair->json != NULL)
 			append_json_value(buffer, pair->json, values);
 		else
@@ -273,7 +236,7 @@ append_base(Buffer *buffer, const char *url)
 
 	while (len > 0 && url[len - 1] == '/')
 		len--;
-	(void) append(url, len, buffer);
+	(void) buffer_append(url, len, buffer);
 }
 
 static char *
@@ -286,7 +249,7 @@ build_url(const DefinitionOperation *op, Values values)
 	if (lacks_value(&op->url, values))
 		return NULL;
 	if (has_base && rest.nparts == 1)
-		append_text(&url, values[rest.parts[0].value]);
+		buffer_append_text(&url, values[rest.parts[0].value]);
 	else if (has_base)
 		append_base(&url, values[rest.parts[0].value]);
 	rest.parts += has_base ? 1 : 0;
@@ -301,8 +264,8 @@ build_header(const NamedText *header, Values values)
 {
 	Buffer line = {0};
 
-	append_text(&line, header->name);
-	append_text(&line, ": ");
+	buffer_append_text(&line, header->name);
+	buffer_append_text(&line, ": ");
 	render(&line, &header->text, values, append_plain, append_to_header);
 	return finished(&line);
 }

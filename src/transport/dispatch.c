@@ -325,7 +325,7 @@ until_timer(CadenceDispatcher *d, int at_most_ms)
 	if (!dlist_is_empty(&d->done))
 		return 0;
 	dlist_foreach(iter, &d->endpoints) first =
-		Min(first, dlist_container(Endpoint, node, iter.cur)->timer_at);
+		Min(first, endpoint_timer(dlist_container(Endpoint, node, iter.cur)));
 	if (first == NO_TIMER || at_most_ms <= 0)
 		return at_most_ms;
 	left = first == 0 ? 0 : first - monotonic_us();

@@ -14,11 +14,10 @@
  */
 #include "postgres.h"
 
-#include <time.h>
-
 #include "storage/fd.h"
 
 #include "transport/endpoint.h"
+#include "transport/mail.h"
 
 /*
  * A connection that is kept for so long, and for two ways to the provider and
@@ -29,15 +28,6 @@
 /* No connection is used again for so long, twice as long each time. */
 #define DISTRUST_US (60 * USECS_PER_SEC)
 #define DISTRUST_DOUBLINGS 6
-
-int64
-monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * USECS_PER_SEC + now.tv_nsec / 1000;
-}
 
 /* ---- libcurl's callbacks: no palloc, no ereport ------------------------ */
 
@@ -98,9 +88,28 @@ endpoint_create(Oid server, Sockets *sockets, int max_connections)
 	return e;
 }
 
+/* Its connection, too, where it is ours. */
+static void
+take_out(Endpoint *e, Transfer *t)
+{
+	bool has_mail = mail_has_connection(t);
+
+	if (has_mail)
+	{
+		(void) sockets_watch(e->sockets, t->mail.fd, 0, e);
+		if (t->mail.state == MAIL_IDLE)
+			mail_say_goodbye(t);
+		e->nmail--;
+	}
+	curl_multi_remove_handle(e->multi, t->easy);
+	if (has_mail)
+		mail_connection_is_gone(t);
+}
+
 static void
 free_transfer(Endpoint *e, Transfer *t)
 {
+	take_out(e, t);
 	dlist_delete(&t->node);
 	transfer_free(t);
 	e->ntransfers--;
@@ -114,12 +123,7 @@ endpoint_free(Endpoint *e)
 	dlist_mutable_iter iter;
 
 	dlist_foreach_modify(iter, &e->active)
-	{
-		Transfer *t = dlist_container(Transfer, node, iter.cur);
-
-		curl_multi_remove_handle(e->multi, t->easy);
-		free_transfer(e, t);
-	}
+		free_transfer(e, dlist_container(Transfer, node, iter.cur));
 	while (!dlist_is_empty(&e->free))
 		endpoint_drop_free_transfer(e);
 	curl_multi_cleanup(e->multi);
@@ -142,7 +146,7 @@ endpoint_limit(Endpoint *e, int max_connections)
 bool
 endpoint_add_transfer(Endpoint *e)
 {
-	Transfer *t = transfer_create(e);
+	Transfer *t = transfer_create();
 
 	if (t == NULL)
 		return false;
@@ -152,10 +156,11 @@ endpoint_add_transfer(Endpoint *e)
 	return true;
 }
 
+/* The one that was used longest ago. */
 void
 endpoint_drop_free_transfer(Endpoint *e)
 {
-	free_transfer(e, dlist_head_element(Transfer, node, &e->free));
+	free_transfer(e, dlist_tail_element(Transfer, node, &e->free));
 }
 
 /* ---- trust --------------------------------------------------------------------- */
@@ -188,7 +193,7 @@ connection_use(Endpoint *e)
 static void
 learn_from(Endpoint *e, const Transfer *t, CURLcode code)
 {
-	if (transfer_met_bad_connection(t, code))
+	if (t->kind->met_bad_connection(t, code))
 		endpoint_distrust(e);
 	else if (code == CURLE_OK && e->trust == ENDPOINT_ON_TRIAL && e->trust_until == 0)
 	{
@@ -199,7 +204,141 @@ learn_from(Endpoint *e, const Transfer *t, CURLcode code)
 	}
 }
 
+/* ---- mail: connections that are ours ------------------------------------------------ */
+
+static void
+watch_mail(Endpoint *e, Transfer *t)
+{
+	int events = SOCKET_READ | (t->mail.out_len > 0 ? SOCKET_WRITE : 0);
+
+	if (!sockets_watch(e->sockets, t->mail.fd, events, e))
+		e->problem = "a socket can not be watched";
+}
+
+/* A new connection where the one from before was over; without one the mail ends. */
+static void
+connect_again(Endpoint *e, Transfer *t)
+{
+	CURLMcode rc;
+
+	take_out(e, t);
+	mail_connect_again(t, monotonic_us());
+	rc = curl_multi_add_handle(e->multi, t->easy);
+	if (rc != CURLM_OK)
+		e->problem = curl_multi_strerror(rc);
+}
+
+static void
+act_on_mail(Endpoint *e, Transfer *t)
+{
+	mail_act(t, monotonic_us());
+	if (t->mail.state == MAIL_STALE)
+		connect_again(e, t);
+	else
+		watch_mail(e, t);
+}
+
+/* libcurl has logged in; false when there is no connection after all. */
+static bool
+take_connection(Endpoint *e, Transfer *t)
+{
+	if (t->request == NULL || !mail_take_connection(t))
+		return false;
+	e->nmail++;
+	mail_start(t);
+	act_on_mail(e, t);
+	return true;
+}
+
+/* One that has a connection and no mail; it has spoken, so it is over. */
+static void
+act_on_idle(Endpoint *e, Transfer *t)
+{
+	if (!mail_idle_is_over(t))
+		return;
+	t->mail.state = MAIL_ENDED; /* no goodbye to who has gone */
+	take_out(e, t);
+	dlist_delete(&t->node);
+	dlist_push_tail(&e->free, &t->node);
+}
+
+static Transfer *
+find_mail(dlist_head *transfers, int fd)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, transfers)
+	{
+		Transfer *t = dlist_container(Transfer, node, iter.cur);
+
+		if (mail_has_connection(t) && t->mail.fd == fd)
+			return t;
+	}
+	return NULL;
+}
+
+/* Whether a socket is a connection of ours, on which then was acted. */
+static bool
+act_as_mail(Endpoint *e, int fd)
+{
+	Transfer *t;
+
+	if (e->nmail == 0)
+		return false;
+	if ((t = find_mail(&e->active, fd)) != NULL)
+		act_on_mail(e, t);
+	else if ((t = find_mail(&e->free, fd)) != NULL)
+		act_on_idle(e, t);
+	return t != NULL;
+}
+
+/* Keeps its connection for the next mail, or does not. */
+static void
+end_mail(Endpoint *e, Transfer *t)
+{
+	if (t->mail.keep)
+	{
+		t->mail.state = MAIL_IDLE;
+		t->mail.was_used = true;
+		watch_mail(e, t);
+	}
+	else
+		take_out(e, t);
+}
+
+/* The next mail that has ended; NULL: none. */
+static Transfer *
+find_ended_mail(Endpoint *e)
+{
+	dlist_iter iter;
+
+	if (e->nmail == 0)
+		return NULL;
+	dlist_foreach(iter, &e->active)
+	{
+		Transfer *t = dlist_container(Transfer, node, iter.cur);
+
+		if (t->mail.state == MAIL_ENDED)
+			return t;
+	}
+	return NULL;
+}
+
 /* ---- work ---------------------------------------------------------------------- */
+
+/*
+ * A free one: with a connection that was made for this configuration, where
+ * there is one.
+ */
+static Transfer *
+choose_transfer(Endpoint *e, const CadenceRequest *request)
+{
+	Transfer *t = dlist_head_element(Transfer, node, &e->free);
+
+	if (mail_has_connection(t) && t->configuration != request->configuration)
+		take_out(e, t);
+	return t;
+}
 
 /*
  * Starts a request with a free transfer, of which there must be one. Returns
@@ -208,13 +347,16 @@ learn_from(Endpoint *e, const Transfer *t, CURLcode code)
 const char *
 endpoint_start(Endpoint *e, CadenceRequest *request)
 {
-	Transfer *t = dlist_head_element(Transfer, node, &e->free);
+	Transfer *t = choose_transfer(e, request);
 	const char *problem = "the request could not be built";
-	CURLMcode rc;
+	CURLMcode rc = CURLM_OK;
 
 	if (transfer_prepare(t, request, connection_use(e)))
 	{
-		rc = curl_multi_add_handle(e->multi, t->easy);
+		if (mail_has_connection(t))
+			mail_start(t);
+		else
+			rc = curl_multi_add_handle(e->multi, t->easy);
 		problem = rc != CURLM_OK ? curl_multi_strerror(rc) : NULL;
 	}
 	if (problem != NULL)
@@ -231,24 +373,81 @@ void
 endpoint_act(Endpoint *e, int fd, int events)
 {
 	int running;
-	CURLMcode rc = curl_multi_socket_action(e->multi, fd,
-											((events & SOCKET_READ) ? CURL_CSELECT_IN : 0) |
-												((events & SOCKET_WRITE) ? CURL_CSELECT_OUT : 0) |
-												((events & SOCKET_FAILED) ? CURL_CSELECT_ERR : 0),
-											&running);
+	CURLMcode rc;
 
+	if (act_as_mail(e, fd))
+		return;
+	rc = curl_multi_socket_action(e->multi, fd,
+								  ((events & SOCKET_READ) ? CURL_CSELECT_IN : 0) |
+									  ((events & SOCKET_WRITE) ? CURL_CSELECT_OUT : 0) |
+									  ((events & SOCKET_FAILED) ? CURL_CSELECT_ERR : 0),
+								  &running);
 	if (rc != CURLM_OK)
 		e->problem = curl_multi_strerror(rc);
 }
 
-/* libcurl's own time-outs, and the start of what was added. */
+/* When it wants to be called, by monotonic_us(); or NO_TIMER. */
+int64
+endpoint_timer(Endpoint *e)
+{
+	int64 first = e->timer_at;
+	dlist_iter iter;
+
+	if (e->nmail == 0)
+		return first;
+	dlist_foreach(iter, &e->active)
+	{
+		const Transfer *t = dlist_container(Transfer, node, iter.cur);
+
+		if (mail_has_connection(t))
+			first = Min(first, t->mail.act_at);
+	}
+	return first;
+}
+
+static void
+act_on_late_mail(Endpoint *e)
+{
+	int64 now = monotonic_us();
+	dlist_iter iter;
+
+	dlist_foreach(iter, &e->active)
+	{
+		Transfer *t = dlist_container(Transfer, node, iter.cur);
+
+		if (mail_has_connection(t) && t->mail.act_at <= now)
+			act_on_mail(e, t);
+	}
+}
+
+/* libcurl's own time-outs and ours, and the start of what was added. */
 void
 endpoint_act_on_timer(Endpoint *e)
 {
+	if (e->nmail > 0)
+		act_on_late_mail(e);
 	if (e->timer_at == NO_TIMER || (e->timer_at > 0 && e->timer_at > monotonic_us()))
 		return;
 	e->timer_at = NO_TIMER;
 	endpoint_act(e, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* Its request's answer is filled in, unless that was withdrawn. */
+static CadenceRequest *
+end_transfer(Endpoint *e, Transfer *t, CURLcode code)
+{
+	CadenceRequest *request = t->request;
+
+	if (request != NULL)
+		transfer_end(t, code);
+	if (mail_has_connection(t))
+		end_mail(e, t);
+	dlist_delete(&t->node);
+	if (mail_has_connection(t) || t->kind != &mail_transfer)
+		dlist_push_head(&e->free, &t->node);
+	else
+		dlist_push_tail(&e->free, &t->node);
+	return request;
 }
 
 /*
@@ -257,28 +456,30 @@ endpoint_act_on_timer(Endpoint *e)
 CadenceRequest *
 endpoint_collect(Endpoint *e)
 {
+	CadenceRequest *request = NULL;
 	CURLMsg *message;
+	Transfer *t;
 	int left;
 
-	while ((message = curl_multi_info_read(e->multi, &left)) != NULL)
+	while (request == NULL && (message = curl_multi_info_read(e->multi, &left)) != NULL)
 	{
 		CURLcode code = message->data.result;
-		CadenceRequest *request;
-		Transfer *t;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **) &t);
-		request = t->request;
-		if (request != NULL)
+		if (code == CURLE_OK && t->kind == &mail_transfer)
+		{
+			if (take_connection(e, t))
+				continue;
+			code = CURLE_COULDNT_CONNECT;
+		}
+		if (t->request != NULL)
 			learn_from(e, t, code);
 		curl_multi_remove_handle(e->multi, t->easy);
-		if (request != NULL)
-			transfer_end(t, code);
-		dlist_delete(&t->node);
-		dlist_push_head(&e->free, &t->node);
-		if (request != NULL)
-			return request;
+		request = end_transfer(e, t, code);
 	}
-	return NULL;
+	while (request == NULL && (t = find_ended_mail(e)) != NULL)
+		request = end_transfer(e, t, CURLE_OK);
+	return request;
 }

@@ -28,8 +28,9 @@ typedef struct Endpoint
 	int64 timer_at;	  /* when libcurl wants to be called, by monotonic_us(); or NO_TIMER */
 	const char *problem;
 	dlist_head active;
-	dlist_head free;
-	int ntransfers; /* in both */
+	dlist_head free; /* those with a connection first */
+	int ntransfers;	 /* in both */
+	int nmail;		 /* of these, with a connection for mail that is ours */
 	EndpointTrust trust;
 	int64 trust_until; /* when the trial or the distrust ends; 0: the trial has not begun */
 	int hang_ups;
@@ -37,7 +38,6 @@ typedef struct Endpoint
 
 #define NO_TIMER PG_INT64_MAX
 
-extern int64 monotonic_us(void);
 extern Endpoint *endpoint_create(Oid server, Sockets *sockets, int max_connections);
 extern void endpoint_free(Endpoint *e);
 extern void endpoint_limit(Endpoint *e, int max_connections);
@@ -45,6 +45,7 @@ extern bool endpoint_add_transfer(Endpoint *e);
 extern void endpoint_drop_free_transfer(Endpoint *e);
 extern const char *endpoint_start(Endpoint *e, CadenceRequest *request);
 extern void endpoint_act(Endpoint *e, int fd, int events);
+extern int64 endpoint_timer(Endpoint *e);
 extern void endpoint_act_on_timer(Endpoint *e);
 extern void endpoint_distrust(Endpoint *e);
 extern CadenceRequest *endpoint_collect(Endpoint *e);

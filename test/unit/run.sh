@@ -18,6 +18,7 @@ SECONDS_EACH=${SECONDS_EACH:-10}
 FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall -Wextra -Werror
     -D_GNU_SOURCE -DPROTOCOLS="\"$SRC/../protocols\"" -I"$SRC")
 DEFINITION=(rules/{class,arena,compiler,definition,answer_rules,template,text}.c)
+MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
 OUTPUT=$BUILD/output
 STATUS=0
 
@@ -65,7 +66,7 @@ fuzz() {
 
 seeds() {
     local seeds=$BUILD/seeds file
-    mkdir -p "$seeds"/{template,definition,answer}
+    mkdir -p "$seeds"/{template,definition,answer,mail}
     printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$seeds/template/template"
     printf '%s' '{{a|b}}{{c}}{d}}{{' >"$seeds/template/braces"
     cp "$SRC"/../protocols/*.json "$seeds/definition"
@@ -82,6 +83,8 @@ seeds() {
     for file in "$SRC"/../protocols/*.json; do
         sed -n '/"response"/,$p' "$file" >"$seeds/answer/$(basename "$file")"
     done
+    printf '%s\0' 'João <a@b.c>' 'x@y.z' 'Olá =?' '.text' '<b>' 'http://x/' >"$seeds/mail/mail"
+    printf '550-5.1.1 no\r\n550 5.1.1 such user\r\n' >"$seeds/mail/reply"
 }
 
 # The fuzzers take most of the time, so they run beside each other and beside the rest.
@@ -89,20 +92,22 @@ run_all() {
     local fuzzer answers=(rules/{answer_reader,answer_json}.c)
     fuzz template_fuzz template '' rules/{template,text}.c >"$BUILD/template_fuzz.result" &
     fuzz definition_fuzz definition '-ljansson' "${DEFINITION[@]}" "${answers[@]}" \
-        rules/request_builder.c >"$BUILD/definition_fuzz.result" &
+        rules/{request_builder,buffer}.c >"$BUILD/definition_fuzz.result" &
     fuzz answer_fuzz answer '-ljansson' "${DEFINITION[@]}" "${answers[@]}" \
         >"$BUILD/answer_fuzz.result" &
+    fuzz mail_fuzz mail '' "${MAIL[@]}" >"$BUILD/mail_fuzz.result" &
+    unit mail_test '' "${MAIL[@]}"
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
     unit transition_test '' rules/transition.c
     unit phone_test '' rules/{phone,text}.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
-    unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/request_builder.c
+    unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c
     unit answer_reader_test '-ljansson' "${DEFINITION[@]}" "${answers[@]}"
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
     wait
-    for fuzzer in template definition answer; do
+    for fuzzer in template definition answer mail; do
         cat "$BUILD/${fuzzer}_fuzz.result"
     done
 }
