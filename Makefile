@@ -1,7 +1,9 @@
 # cadence_runner: sales cadences inside PostgreSQL
 #
 #   make && make install && make installcheck   on a PostgreSQL of your own
-#   make test                                   every test, on a bare Debian machine too
+#   make test                                   the tests, on a bare Debian machine too
+#   make test-long                              those that take longer
+#   make test-sanitized                         the tests, on a PostgreSQL that checks itself
 #   make demo                                   the main job, on a throwaway cluster
 #   make bench                                  measures against goals, beside four others
 #   make soak MINUTES=60                        kills, a provider that misbehaves, and books that balance
@@ -39,9 +41,13 @@ EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build
 .DEFAULT_GOAL := all
 
 # These bring the packages that they need, so they must work before there is a pg_config.
-.PHONY: test demo bench soak format format-check sql sql-check includes-check
+.PHONY: test test-long test-sanitized demo bench soak format format-check sql sql-check includes-check
 test:
 	@test/run.sh
+test-long:
+	@test/run.sh -l
+test-sanitized:
+	@test/sanitized.sh
 demo:
 	@demo/run.sh $(if $(LEADS),--leads '$(LEADS)') $(if $(KEEP),--keep)
 bench:

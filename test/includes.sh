@@ -3,9 +3,14 @@
 # Includes go one way: what each folder of src may use, and who alone includes which foreign header.
 # Prints what breaks the rule; exits with 1 if anything does.
 
+RULES=$(realpath "${BASH_SOURCE[0]}")
 cd "$(dirname "${BASH_SOURCE[0]}")/../src" || exit 2
 {
+    for folder in */; do
+        grep -q "^${folder%/} " "$RULES" || echo "no rule for $folder"
+    done
     while read -r folder allowed; do
+        [[ -d $folder ]] || echo "no $folder"
         grep -nE '^#include "(\w+/)?\w+\.h"' "$folder"/*.[ch] | grep -E '"(base|rules|schema|provider|transport|claim|resolve|record|engine|server|inbound|sqlapi)/|"step\.h"' |
             grep -vE "\"($folder|${allowed// /|})/|\"step\.h\"" | sed "s/^/not from $folder: /"
     done <<'END'

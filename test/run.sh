@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 #
-# Every test of the project, on a bare Debian machine too: brings what is missing, builds with
+# The tests of the project, on a bare Debian machine too: brings what is missing, builds with
 # warnings as errors, and runs the unit tests, the regression and isolation tests and the TAP
 # tests in a workspace of its own. The last line is "N passed, N failed".
 #
-#   test/run.sh [-k PATTERN]    only tests whose name matches the regular expression
+#   test/run.sh                 all but the long ones
+#   test/run.sh -l              the long ones
+#   test/run.sh -k PATTERN      those whose name matches the regular expression, long or not
+#
+# What does not run is a failure, unless a list below names it.
 #
 # PG_CONFIG=… names the pg_config of the PostgreSQL to test with, where it is not one of Debian's.
 
@@ -13,7 +17,30 @@ set -euo pipefail
 # shellcheck source=test/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# The tests that take longest; the others take less than five minutes together, on two idle cores.
+LONG=(
+    002_answers
+    003_many_callers
+    004_stop
+    014_resident
+    015_resident_databases
+    016_resident_ends
+    017_resident_minute
+    019_dead_provider
+    020_crash
+    021_fencing
+    024_clock
+    030_soak
+)
+
+# Why a test may be skipped.
+MAY_BE_SKIPPED=(
+    'pg_cron is not installed'
+    'no small disk: needs root, and mount'
+)
+
 PATTERN=
+LONG_ONES=
 PASSED=0
 FAILED=0
 
@@ -38,7 +65,30 @@ check() {
 }
 
 wanted() {
-    [[ -z $PATTERN || $1 =~ $PATTERN ]]
+    if [[ -n $PATTERN ]]; then
+        [[ $1 =~ $PATTERN ]]
+    elif [[ " ${LONG[*]} " == *" $1 "* ]]; then
+        [[ -n $LONG_ONES ]]
+    else
+        [[ -z $LONG_ONES ]]
+    fi
+}
+
+# A kind of tests that has moved, a result without its test, a long test that is not there.
+nothing_is_missing() {
+    local glob name absent=0
+    cd "$WORKSPACE/source" || return
+    for glob in 'test/sql/*.sql' 'test/specs/*.spec' 'test/t/*.pl' test/unit/run.sh; do
+        compgen -G "$glob" >/dev/null || { say "no $glob" && absent=1; }
+    done
+    for name in expected/*.out; do
+        name=$(basename "$name" .out)
+        [[ -e test/sql/$name.sql || -e test/specs/$name.spec ]] || { say "no test $name" && absent=1; }
+    done
+    for name in "${LONG[@]}"; do
+        [[ -e test/t/$name.pl ]] || { say "no test/t/$name.pl" && absent=1; }
+    done
+    return "$absent"
 }
 
 # wanted_files GLOB SUFFIX: the names of the matching files of the workspace's source, in order.
@@ -63,10 +113,10 @@ checkout_unchanged() {
     diff <(say "$CHECKOUT_BEFORE") <(say "$after")
 }
 
-# The units count themselves with "ok" and "not ok" lines, or else as one.
+# The units count themselves with "ok" and "not ok" lines.
 unit_tests() {
     local output=$WORKSPACE/tmp/unit.out status=0 good bad
-    [[ -x $WORKSPACE/source/test/unit/run.sh ]] && wanted unit || return 0
+    wanted unit || return 0
     interruptible in_workspace source test/unit/run.sh >"$output" 2>&1 || status=$?
     good=$(grep -c '^ok\b' "$output" || true)
     bad=$(grep -c '^not ok\b' "$output" || true)
@@ -74,23 +124,23 @@ unit_tests() {
         cat "$output"
         [[ $bad -ne 0 ]] || bad=1
     elif [[ $good -eq 0 ]]; then
-        good=1
+        bad=1
     fi
     PASSED=$((PASSED + good))
     FAILED=$((FAILED + bad))
     say "units: $good passed, $bad failed"
 }
 
-# sql_tests LABEL PROGRAM OPTIONS TESTS…: runs pg_regress or the isolation runner, whose last
-# arguments are test names, and counts its lines.
+# sql_tests LABEL N PROGRAM OPTIONS TESTS…: runs pg_regress or the isolation runner, whose last
+# arguments are the names of N tests, and counts its lines.
 sql_tests() {
-    local label=$1 output=$WORKSPACE/tmp/$1.out status=0 good bad
-    shift
+    local label=$1 tests=$2 output=$WORKSPACE/tmp/$1.out status=0 good bad
+    shift 2
     interruptible in_workspace source "$@" >"$output" 2>&1 || status=$?
     grep -E '^(test |ok |not ok )' "$output" || true
     good=$(grep -cE '^(test .* \.\.\. ok|ok )' "$output" || true)
     bad=$(grep -cE '^(test .* \.\.\. FAILED|not ok )' "$output" || true)
-    if [[ $status -ne 0 ]]; then
+    if [[ $((good + bad)) -ne $tests || $status -ne 0 ]]; then
         [[ $bad -ne 0 ]] || { bad=1 && cat "$output"; }
         [[ ! -s $WORKSPACE/source/regression.diffs ]] ||
             head -n 400 "$WORKSPACE/source/regression.diffs"
@@ -108,7 +158,7 @@ regression_tests() {
     mapfile -t tests < <(wanted_files 'test/sql/*.sql' .sql)
     [[ ${#tests[@]} -gt 0 ]] || return 0
     as_user createdb -T template0 contrib_regression
-    sql_tests regression "$PGXS_TEST/regress/pg_regress" --inputdir=test --bindir="$PG_BIN" \
+    sql_tests regression "${#tests[@]}" "$PGXS_TEST/regress/pg_regress" --inputdir=test --bindir="$PG_BIN" \
         --use-existing --dbname=contrib_regression "${tests[@]}"
 }
 
@@ -116,27 +166,40 @@ isolation_tests() {
     local tests
     mapfile -t tests < <(wanted_files 'test/specs/*.spec' .spec)
     [[ ${#tests[@]} -gt 0 ]] || return 0
-    sql_tests isolation "$PGXS_TEST/isolation/pg_isolation_regress" --inputdir=test \
+    sql_tests isolation "${#tests[@]}" "$PGXS_TEST/isolation/pg_isolation_regress" --inputdir=test \
         --outputdir=. --bindir="$PG_BIN" --dbname=isolation_regression "${tests[@]}"
 }
 
 # Runs TAP files as prove does, and leaves the numbers in a file: passed, failed, and the names of
-# the files that had a problem. A file that dies without a failed assertion counts as one.
+# the files that had a problem. A file that dies without a failed assertion counts as one, as does
+# whatever was skipped for a reason that is not in MAY_BE_SKIPPED.
 # shellcheck disable=SC2016  # Perl's variables
 TAP_RUNNER='
     use strict;
     use warnings;
     use TAP::Harness;
     my ($counts, @files) = @ARGV;
+    my %may_be_skipped = map { $_ => 1 } split /\n/, $ENV{MAY_BE_SKIPPED};
+    my @skipped;
     my $harness = TAP::Harness->new({ jobs => 2, timer => 1, lib => [ $ENV{PGXS_PERL} ] });
+    $harness->callback(parser_args => sub {
+        my ($args, $test) = @_;
+        $args->{callbacks} = { test => sub {
+            push @skipped, [ $test->[0], $_[0]->explanation ] if $_[0]->has_skip;
+        } };
+    });
     my $all = $harness->runtests(@files);
     my %parsers;
     @parsers{ $all->descriptions } = $all->parsers;
-    my $failed = $all->failed;
+    my $passed = $all->passed - grep { !$may_be_skipped{ $_->[1] } } @skipped;
+    push @skipped, map { [ $_, $parsers{$_}->skip_all ] } grep { $parsers{$_}->skip_all } $all->descriptions;
+    print "not run in $_->[0]: $_->[1]\n" for @skipped;
+    my $failed = $all->failed + grep { !$may_be_skipped{ $_->[1] } } @skipped;
+    $failed++ if keys %parsers != @files;
     my @bad = grep { $parsers{$_}->has_problems } $all->descriptions;
     $failed += grep { !$parsers{$_}->failed } @bad;
     open(my $out, ">", $counts) or die "$counts: $!";
-    print $out scalar($all->passed), " $failed @bad\n";
+    print $out "$passed $failed @bad\n";
 '
 
 tap_tests() {
@@ -148,6 +211,7 @@ tap_tests() {
         TESTLOGDIR="$WORKSPACE/source/tmp_check/log" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
         PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
         CADENCE_PROVIDER="$WORKSPACE/source/test/provider" \
+        MAY_BE_SKIPPED="$(printf '%s\n' "${MAY_BE_SKIPPED[@]}")" \
         perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
     [[ -s $counts ]] || say "0 1" >"$counts"
     read -r good bad files <"$counts"
@@ -181,10 +245,11 @@ small_disk() {
 }
 
 parse_options() {
-    while getopts k: option; do
+    while getopts k:l option; do
         case $option in
             k) PATTERN=$OPTARG ;;
-            *) die "usage: test/run.sh [-k PATTERN]" ;;
+            l) LONG_ONES=yes ;;
+            *) die "usage: test/run.sh [-l | -k PATTERN]" ;;
         esac
     done
 }
@@ -198,6 +263,7 @@ main() {
     say "building for PostgreSQL $PG_MAJOR with warnings as errors"
     if interruptible private_install && interruptible faults_library; then
         result build 0
+        PATTERN="" LONG_ONES="" check "nothing is missing" nothing_is_missing
         check includes in_workspace source make -s includes-check
         check script in_workspace source make -s sql-check
         check protocols in_workspace source "$PYTHON" test/protocols_test.py
@@ -214,8 +280,16 @@ main() {
     else
         result build 1
     fi
-    PATTERN="" check "checkout left as it was" checkout_unchanged
+    [[ -z $PATTERN || $((PASSED + FAILED)) -gt 2 ]] || result "a test whose name matches $PATTERN" 1
+    [[ -z ${SANITIZER_REPORTS:-} ]] || PATTERN="" LONG_ONES="" check "no sanitizer has reported" no_reports
+    PATTERN="" LONG_ONES="" check "checkout left as it was" checkout_unchanged
     finish
+}
+
+# What the address sanitizer has written (see test/sanitized.sh).
+no_reports() {
+    cat "$SANITIZER_REPORTS"/* 2>/dev/null || return 0
+    return 1
 }
 
 # The totals are the last line, so the workspace goes first.

@@ -175,7 +175,7 @@ ok(poll_until(sub { $provider->count('slow') > 0 }), 'then it is');
 
 # a failover in the middle of 200 sends
 $provider->forget;
-make_company($standby, 'sync', $provider->url('slow/100'));
+make_company($standby, 'sync', $provider->url('slow/500'));
 set_server($standby, 'cadence_runner.max_in_flight', 20);
 enrol($standby, 'sync', 200);
 ok(poll_until(sub { $provider->count('slow') >= 80 }), 'in the middle of 200 messages');

