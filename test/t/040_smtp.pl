@@ -164,21 +164,21 @@ subtest 'subjects, and mails with more than text' => sub {
 
 	make_senders(
 		titled => [ $mail->url('PLAIN') ],
-		line => [ $mail->url('PLAIN'), text => "Assunto: Olá, {{nome}}\n\nTexto" ],
-		long => [ $mail->url('PLAIN'), text => "Assunto: ${long}fim\nTexto" ],
+		headed => [ $mail->url('PLAIN'), text => "Assunto: Olá, {{nome}}\n\nTexto" ],
+		lengthy => [ $mail->url('PLAIN'), text => "Assunto: ${long}fim\nTexto" ],
 		html => [ $mail->url('PLAIN') ]);
 	sql($node, "UPDATE message_templates SET assunto = 'Oi {{nome}}' WHERE empresa IN ('titled', 'html');
 		UPDATE message_templates SET html = '<p>Olá <b>{{nome}}</b></p>' WHERE empresa = 'html';
-		UPDATE lead_contacts SET nome = 'Ana & Zoë 🎉' WHERE empresa IN ('titled', 'line', 'html')");
+		UPDATE lead_contacts SET nome = 'Ana & Zoë 🎉' WHERE empresa IN ('titled', 'headed', 'html')");
 	execute($node);
 	look();
-	my %got = map { $_ => (mails_of($_))[0] } qw(titled line long html);
+	my %got = map { $_ => (mails_of($_))[0] } qw(titled headed lengthy html);
 
 	has_outcomes($_, { DISPARADO => 1 }, "$_: is sent") for sort keys %got;
 	is($got{titled}{headers}{Subject}, 'Oi Ana & Zoë 🎉', 'from the column');
-	is($got{line}{headers}{Subject}, 'Olá, Ana & Zoë 🎉', 'from the first line');
-	like($got{line}{text}, qr/^Texto\s*$/, 'which then is none of the text');
-	is($got{long}{headers}{Subject}, $long . 'fim', 'a long one');
+	is($got{headed}{headers}{Subject}, 'Olá, Ana & Zoë 🎉', 'from the first line');
+	like($got{headed}{text}, qr/^Texto\s*$/, 'which then is none of the text');
+	is($got{lengthy}{headers}{Subject}, $long . 'fim', 'a long one');
 	is($got{html}{type}, 'multipart/alternative', 'text and HTML');
 	like($got{html}{html}, qr{^<p>Olá <b>Ana &amp; Zoë 🎉</b></p>\s*$}, 'the HTML');
 	like($got{html}{text}, qr/^Olá Ana & Zoë 🎉\s*$/, 'the text');
