@@ -174,6 +174,24 @@ is_for_mail(const CadenceStep *step)
 		   pg_strcasecmp(step->canal, "EMAIL") == 0;
 }
 
+/* The subject that a step would have; NULL: none. */
+static const char *
+subject_of(const CadenceStep *step)
+{
+	const char *fields[FIELD_COUNT] = {NULL};
+	const DefinitionOperation *op = find_operation(step);
+
+	if (message_has(step, FIELD_SUBJECT))
+		return text_of(step, FIELD_SUBJECT);
+	if (pg_strcasecmp(step->canal, "EMAIL") == 0 &&
+		takes_subjects(step->request.configuration->definition, op))
+	{
+		fields[FIELD_MESSAGE] = message_render(step);
+		split_subject(step, fields);
+	}
+	return fields[FIELD_SUBJECT];
+}
+
 /*
  * Why a step with a provider can not be sent, with its reason's code; NULL: it
  * can.
@@ -204,7 +222,7 @@ step_request_problem(CadenceStep *step)
 		step->reason.code = "ENDERECO_INVALIDO";
 		return pstrdup("the e-mail address is too long, or has a character that none can have");
 	}
-	subject = text_of(step, FIELD_SUBJECT);
+	subject = subject_of(step);
 	if (subject != NULL && cadence_has_control_characters(subject))
 	{
 		step->reason.code = "TEMPLATE_INVALIDO";
