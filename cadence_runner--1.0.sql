@@ -2180,7 +2180,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": "4xx", "class": "retry"},
     {"status": "5xx", "class": "refused"}
   ],
-  "idempotency": {"key": "none"}
+  "idempotency": {"key": "none"},
+  "limits": {"timeout": "60s"}
 }
 $protocol$, true);
 
