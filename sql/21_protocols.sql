@@ -9,6 +9,9 @@ CREATE TABLE @extschema@.cadence_protocols (
     built_in boolean NOT NULL DEFAULT false
 );
 
+-- a server names its protocol in any case
+CREATE UNIQUE INDEX cadence_protocols_name_idx ON @extschema@.cadence_protocols (pg_catalog.lower(name));
+
 COMMENT ON TABLE @extschema@.cadence_protocols IS
 'how providers'' APIs are spoken: a row for each, those that come with cadence_runner and those of cadence_protocol_define()';
 COMMENT ON COLUMN @extschema@.cadence_protocols.name IS 'what a server names in its option protocol';
