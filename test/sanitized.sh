@@ -52,11 +52,7 @@ download_source() {
 get_source() {
     local description
     download_source "$WORKSPACE/tmp" || return
-<<<<<<< HEAD
-    description=$(find "$WORKSPACE/tmp" -maxdepth 1 -name "postgresql-$PG_MAJOR"'_*.dsc')
-=======
     description=$(find "$WORKSPACE/tmp" -maxdepth 1 -name "postgresql-${PG_MAJOR}_*.dsc")
->>>>>>> f7553fe (Add make test-sanitized: the tests on a PostgreSQL that checks itself)
     [[ $EUID -ne 0 ]] || chown -R "$(unprivileged_user)": "$WORKSPACE/tmp"
     quietly as_user dpkg-source --no-check -x "$description" postgresql
 }
