@@ -11,7 +11,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         -- cadence_enroll() and cadence_resume(): is this lead active already? Our own table has a unique index for that
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- has this person written to us lately? What we send is not in it
-        ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE direcao = ''INBOUND''', NULL),
+        ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them

@@ -67,6 +67,14 @@ typedef struct CadenceReason
 	char *text;
 } CadenceReason;
 
+/* What an answer means for its sender's breaker. */
+typedef enum BreakerNews
+{
+	BREAKER_STAYS,
+	BREAKER_CLOSES,
+	BREAKER_OPENS
+} BreakerNews;
+
 typedef struct CadenceStep
 {
 	CadenceBatch *batch;
@@ -89,6 +97,8 @@ typedef struct CadenceStep
 	bool has_position; /* and where it stands in it */
 	int position;	   /* its next_step_ordem */
 
+	bool is_first_touch; /* it has had no step yet */
+
 	/* the step */
 	bool has_step;
 	int ordem;
@@ -105,7 +115,6 @@ typedef struct CadenceStep
 	const CadenceTemplate *template;
 	const char **values;		   /* as many as the template has */
 	size_t message_len;			   /* of all its texts together */
-	bool is_first_touch;		   /* the run has had no step yet */
 	bool has_start;				   /* its sender's limits have counted it */
 	bool window_is_open;		   /* the person has written in the last 24 hours */
 	CadenceRequest request;		   /* with its provider, none where that was not got to */
@@ -117,6 +126,11 @@ typedef struct CadenceStep
 	CadenceReason reason;
 	char *opt_out_motivo; /* the contact's own, NULL: none */
 	CadenceAnswer answer; /* filled in by the transport alone */
+
+	/* what it has shown of its sender */
+	BreakerNews breaker;
+	const char *breaker_reason;
+	int64 breaker_wait_us; /* 0: the sender's own */
 
 	/* its record */
 	TimestampTz unresolved_since; /* for the same reason; 0: that is new */

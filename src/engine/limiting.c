@@ -318,13 +318,6 @@ is_news(const CadenceSenderState *s, const CadenceStep *step)
 	return s->opened_at == 0 || step->answer.at - step->answer.elapsed_us > s->opened_at;
 }
 
-/* Whether it is one that was let through, to see, whichever process has opened the breaker. */
-static bool
-is_probe(const CadenceSenderState *s, const CadenceStep *step)
-{
-	return s->open_since != 0 && step->answer.at - step->answer.elapsed_us > s->open_since;
-}
-
 static uint32
 hash_of(const char *text)
 {
@@ -355,34 +348,69 @@ is_answered(const CadenceStep *step)
 	return step->request.provider != NULL && step->answer.at != 0 && !step->interrupted;
 }
 
+static void
+opens(CadenceStep *step, const char *reason, int64 wait_us)
+{
+	CadenceProvider *p = step->request.provider;
+	int64 wait = wait_us > 0 ? wait_us : (int64) p->configuration->breaker_for * 1000;
+
+	step->breaker = BREAKER_OPENS;
+	step->breaker_reason = reason;
+	step->breaker_wait_us = wait_us;
+	p->tripped_until = GetCurrentTimestamp() + wait;
+}
+
+/* In the memory of the step's batch, where its reason is, too. */
+static char *
+suspicion(const CadenceStep *step)
+{
+	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
+	char *text = psprintf("the same refusal for several leads: %s", step->reason.text);
+
+	MemoryContextSwitchTo(old);
+	return text;
+}
+
+/*
+ * Judges an answer as soon as it is there: what waits in this process must not
+ * go after what has just failed. All executions hear of it with its record.
+ */
+void
+limiting_judge(CadenceStep *step)
+{
+	CadenceProvider *p = step->request.provider;
+	bool suspect;
+
+	if (!is_answered(step))
+		return;
+	suspect = is_suspect(p, step);
+	if (step->outcome == OUTCOME_SENT)
+		step->breaker = BREAKER_CLOSES;
+	else if (step->answer.class == CLASS_STOPPED)
+		opens(step, step->reason.text, step->answer.wait_is_own ? step->answer.retry_after_us : 0);
+	else if (suspect)
+		opens(step, suspicion(step), 0);
+	else if (step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN)
+	{
+		if (++p->failures >= p->configuration->breaker_after || step->request.is_probe)
+			opens(step, step->reason.text, 0);
+		return;
+	}
+	p->failures = 0;
+}
+
 /* A message that went through closes the breaker; others may open it. */
 static void
 learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 {
-	CadenceProvider *p = step->request.provider;
-	const CadenceConfiguration *c = step->request.configuration;
-	bool suspect = is_suspect(p, step);
-
+	step->request.provider->tripped_until = 0;
 	if (!is_news(s, step))
 		return;
-	if (step->outcome == OUTCOME_SENT)
-	{
-		p->failures = 0;
+	if (step->breaker == BREAKER_CLOSES)
 		close_breaker(s);
-	}
-	else if (step->answer.class == CLASS_STOPPED)
-		open_breaker(s, c, step->reason.text,
-					 step->answer.wait_is_own ? step->answer.retry_after_us : 0, now);
-	else if (suspect)
-		open_breaker(s, c, psprintf("the same refusal for several leads: %s", step->reason.text), 0,
+	else if (step->breaker == BREAKER_OPENS)
+		open_breaker(s, step->request.configuration, step->breaker_reason, step->breaker_wait_us,
 					 now);
-	else if (step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN)
-	{
-		if (++p->failures >= c->breaker_after || is_probe(s, step))
-			open_breaker(s, c, step->reason.text, 0, now);
-	}
-	else
-		p->failures = 0;
 }
 
 /* The provider asks for less: of nobody for a while. */
@@ -406,7 +434,8 @@ teaches(Limiting *l, const CadenceStep *step)
 	if (!is_answered(step))
 		return step->has_start && step->outcome == OUTCOME_UNSENT;
 	s = breaker_of(l, p);
-	return step->outcome != OUTCOME_SENT || s->open_since != 0 || p->failures > 0;
+	return step->breaker == BREAKER_OPENS || step->answer.class == CLASS_SLOW_DOWN ||
+		   (step->breaker == BREAKER_CLOSES && s->open_since != 0);
 }
 
 /*

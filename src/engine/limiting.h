@@ -24,6 +24,7 @@ extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
 extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
+extern void limiting_judge(CadenceStep *step);
 extern void limiting_learn(Limiting *limiting, CadenceStep **steps, int n);
 
 #endif

@@ -18,6 +18,7 @@
 #include "base/compat.h"
 #include "base/interrupt.h"
 #include "base/settings.h"
+#include "engine/limiting.h"
 #include "engine/sender.h"
 #include "provider/provider_stats.h"
 #include "resolve/message.h"
@@ -87,7 +88,7 @@ sender_may_send(const CadenceStep *step, TimestampTz now)
 	const CadenceProvider *p = step->request.provider;
 	int64 needed_ms = (int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS;
 
-	return !p->gone && (p->shut_until <= now || step->request.is_probe) &&
+	return !p->gone && (Max(p->shut_until, p->tripped_until) <= now || step->request.is_probe) &&
 		   now + needed_ms * 1000 < step->lease_end;
 }
 
@@ -195,6 +196,7 @@ collect(Sender *s)
 		step->outcome = step->answer.outcome;
 		step->reason.code = step->answer.code;
 		step->reason.text = step->answer.reason;
+		limiting_judge(step);
 		if (step->outcome != OUTCOME_SENT || !request->configuration->record_message)
 			recording_release_message(s->recording, step);
 		recording_add(s->recording, step);

@@ -33,9 +33,10 @@ typedef struct CadenceProvider
 	TimestampTz blocked_since; /* it has requests waiting that can not start; 0: it has not */
 
 	/* what the engine keeps of its limits and its breaker */
-	TimestampTz shut_until; /* by its breaker, or by hand; 0: it is open */
-	TimestampTz next_start; /* in this process, however late the last one was */
-	int permits;			/* so many may be under way in this process */
+	TimestampTz shut_until;	   /* by its breaker, or by hand; 0: it is open */
+	TimestampTz tripped_until; /* the same, as this process has found and not yet recorded */
+	TimestampTz next_start;	   /* in this process, however late the last one was */
+	int permits;			   /* so many may be under way in this process */
 	bool permits_are_new;
 	bool has_plan; /* when what is put off can go */
 	LimitUse plan;
