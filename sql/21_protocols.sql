@@ -28,6 +28,8 @@ COMMENT ON FUNCTION @extschema@.cadence_protocols_guard() IS
 
 CREATE TRIGGER cadence_protocols_guard BEFORE INSERT OR UPDATE OR DELETE ON @extschema@.cadence_protocols
 FOR EACH ROW EXECUTE FUNCTION @extschema@.cadence_protocols_guard();
+-- in a subscriber, too, which has the built-in protocols already
+ALTER TABLE @extschema@.cadence_protocols ENABLE ALWAYS TRIGGER cadence_protocols_guard;
 CREATE TRIGGER cadence_protocols_truncate BEFORE TRUNCATE ON @extschema@.cadence_protocols
 FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.cadence_protocols_guard();
 
