@@ -1,6 +1,6 @@
 -- A dozen people of the sample, each enrolled in the cadence that fits. Some are there to show what
 -- goes wrong: one has no telephone, one has opted out, and one has reached the step whose template
--- is switched off.
+-- is switched off. One has written to us (the stand-in for Meta is told so, too).
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -47,3 +47,17 @@ WHERE lead_id = 'lead-006';
 UPDATE lead_cadence_runs
 SET last_step_ordem = 1, next_step_ordem = 2, started_at = now() - interval '1 hour'
 WHERE lead_id = 'lead-012';
+
+-- Two are further on already. Camila was enrolled a day ago and got her first two messages then: the
+-- mail is due. José got his mail yesterday, and has not written: to him goes an approved template.
+UPDATE lead_cadence_runs
+SET last_step_ordem = 2, next_step_ordem = 3, started_at = now() - interval '1 day'
+WHERE lead_id = 'lead-007';
+UPDATE lead_cadence_runs
+SET last_step_ordem = 1, next_step_ordem = 2, started_at = now() - interval '1 day'
+WHERE lead_id = 'lead-010';
+
+-- Larissa asked something an hour before she was enrolled: she may get free text.
+INSERT INTO lead_messages (lead_id, empresa, canal, direcao, conteudo, recebido_em)
+VALUES ('lead-011', 'BLUE', 'WHATSAPP', 'INBOUND', 'Oi! Vocês declaram criptoativos?',
+        now() - interval '1 hour');

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 #
-# The main job on a throwaway cluster: four cadences, a dozen people (or yours), a small provider
-# that shows each message as it arrives, one execution, and what the database knows afterwards.
+# The main job on a throwaway cluster: four cadences, a dozen people (or yours), stand-ins for two
+# WhatsApp APIs and a mail server that show each message as it arrives, one execution, and what the
+# database knows afterwards.
 #
 #   demo/run.sh [--leads FILE.csv] [--keep]
 #
 #   --leads FILE.csv    enrol these people instead of the sample: lead_id,nome,email,telefone
-#   --keep              leave cluster and provider up, and say how to reach and remove them
+#   --keep              leave cluster and providers up, and say how to reach and remove them
 
 set -euo pipefail
 
@@ -17,6 +18,7 @@ LEADS=""
 KEEP=""
 STEP=0
 MESSAGES_IN_FULL=100
+HAS_WRITTEN=5585900000011               # Larissa, in contacts.sql
 END_OF_MESSAGES='-- end of messages --'
 
 step() {
@@ -57,12 +59,12 @@ read_leads() {
     "$PYTHON" -B "$REPOSITORY/demo/load_leads.py" "$LEADS" >"$WORKSPACE/tmp/leads.csv"
 }
 
-# Shows what the provider prints, until told that this was all: the first messages in full, and
+# Shows what the providers print, until told that this was all: the first messages in full, and
 # then how many there are. A message begins with a line that is not indented.
 follow_messages() {
     local line count=0
     while IFS= read -r line && [[ $line != "$END_OF_MESSAGES" ]]; do
-        [[ $line != "PORT "* ]] || continue
+        [[ $line != @(PORT|MAIL)\ * ]] || continue
         [[ $line != [!\ ]* ]] || count=$((count + 1))
         if [[ $count -le $MESSAGES_IN_FULL ]]; then
             say "$line"
@@ -74,7 +76,7 @@ follow_messages() {
 
 prepare() {
     say "Packages, a build of the extension, and a private copy of PostgreSQL to put it in."
-    need_postgres
+    need_postgres python3-aiosmtpd
     make_workspace
     [[ -z $LEADS ]] || read_leads || exit 1
     interruptible private_install || die "the build failed"
@@ -89,10 +91,33 @@ start_database() {
     say "cluster up; the tables belong to the role crm, which is no superuser"
 }
 
+# start_mail_server OUTPUT: one that prints into a file of the workspace; its port is left in
+# MAIL_PORT.
+start_mail_server() {
+    local output=$WORKSPACE/$1
+    as_user setsid "$PYTHON" "$WORKSPACE/source/demo/mail_server.py" ${COLOUR:+--colour} \
+        >>"$output" 2>&1 </dev/null &
+    wait_until mail_server_ready "$output" || die "the mail server did not start: $(cat "$output")"
+}
+
+mail_server_ready() {
+    MAIL_PORT=$(sed -n 's/^MAIL \([0-9]*\)$/\1/p' "$1")
+    [[ -n $MAIL_PORT ]]
+}
+
+# No message is kept in memory: of a large file there are many.
 load_data() {
-    step "Starting a provider on loopback, and loading the cadences"
-    start_provider messages.log --pretty ${COLOUR:+--colour}
-    sql -v provider_url="http://127.0.0.1:$PROVIDER_PORT/ok" -f "$WORKSPACE/source/demo/data.sql"
+    local provider
+    step "Starting an Evolution API, a Cloud API and a mail server on loopback; loading the cadences"
+    start_provider messages.log --pretty --no-journal --has-written "$HAS_WRITTEN" ${COLOUR:+--colour}
+    start_mail_server messages.log
+    provider=http://127.0.0.1:$PROVIDER_PORT
+    sql -v evolution_url="$provider/evolution" -v meta_url="$provider/meta" \
+        -v mail_url="smtp://127.0.0.1:$MAIL_PORT" -f "$WORKSPACE/source/demo/data.sql"
+    sql -c 'SELECT s.srvname AS provider,
+                   (SELECT string_agg(o, chr(32) ORDER BY o) FROM unnest(s.srvoptions) AS o
+                    WHERE o ~ $$^(canal|empresa|protocol)=$$) AS sends
+            FROM pg_foreign_server s ORDER BY 1' -P footer=off
     sql -c 'SELECT c.codigo AS cadence, e.nome AS company, s.ordem AS step,
                    s.offset_minutos AS "after (min)", s.canal AS channel,
                    s.template_codigo AS template
@@ -119,7 +144,7 @@ execute() {
     local answer=$WORKSPACE/tmp/answer follower
     step "Scheduling pg_cron, then one execution: SELECT cadence_run('MANUAL')"
     sql -c 'SELECT cadence_schedule()' -o /dev/null
-    say "Messages as they arrive at the provider:"
+    say "Messages as they arrive:"
     say
     follow_messages &
     follower=$!
@@ -145,10 +170,10 @@ keep() {
     step "Left running"
     say "look inside:      psql -h $PGHOST -p $PGPORT -U crm demo"
     say "watch messages:   tail -f $WORKSPACE/messages.log"
-    say "stop and remove:  $stop; kill $(provider_pid); rm -rf $WORKSPACE"
+    say "stop and remove:  $stop; kill $(provider_pids | paste -s -d " "); rm -rf $WORKSPACE"
 }
 
-provider_pid() {
+provider_pids() {
     processes_of "$WORKSPACE" | while read -r pid; do
         if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == "$PYTHON "* ]]; then
             say "$pid"

@@ -33,8 +33,8 @@ cadence_windows_create(const CadenceTables *t, bool in_query)
 	CadenceWindows *windows = palloc0(sizeof(*windows));
 	char *sql = psprintf(
 		"SELECT w.n FROM " ROWSET_NAME " AS w WHERE EXISTS (SELECT FROM %s AS m WHERE %s AND %s "
-		"AND m.direcao " EQ " 'INBOUND' AND m.recebido_em " GT " " NOW
-		" OPERATOR(pg_catalog.-) interval '24 hours' "
+		"AND m.direcao " EQ " 'INBOUND' AND m.recebido_em " GT " (" NOW
+		" OPERATOR(pg_catalog.-) interval '24 hours') "
 		"AND " CHANNEL(SHORT_TEXT("m.canal", "100")) " " EQ " " CHANNEL("w.canal") ")",
 		t->messages, cadence_key_is(t, "lead_messages", "m", "lead_id", "w.lead_id"),
 		cadence_key_is(t, "lead_messages", "m", "empresa", "w.empresa"));

@@ -8,7 +8,12 @@ behaviour it needs:
     reset  closeafter/<ms>  hangup/<ms>  excess/<ms>/<first>  page  says/<json>  halfbody
     slowbody  nokeepalive  echoauth  first500  gzip  drip  gate  gate/<code>
 
-and chaos, which is a random one of them for each request (--seed repeats the sequence). The journal
+Two stand for real APIs and take only what those would, at the address that a server's url would be:
+
+    evolution   the Evolution API
+    meta        the Cloud API of Meta; --has-written names those who may be sent free text
+
+And chaos, which is a random one of the others for each request (--seed repeats the sequence). The journal
 names the one that it was. Besides them:
 
     GET  /__count     how many requests came, by behaviour, the most served at once, and how many
@@ -47,6 +52,8 @@ def parse_options():
                         help="listen for TLS, too, and print `TLS <n>` before the other port")
     parser.add_argument("--seed", metavar="TEXT", help="repeats what chaos chooses")
     parser.add_argument("--colour", action="store_true", help="colour although not on a terminal")
+    parser.add_argument("--has-written", metavar="DIGITS", action="append", default=[],
+                        help="a person who has written within the last 24 hours")
     parser.add_argument("--postmaster", metavar="FILE",
                         help="the postmaster.pid of the server that /__arm is about")
     return parser.parse_args()

@@ -4,15 +4,26 @@ import asyncio
 import email.utils
 import gzip
 import os
+import re
 import socket
 import struct
 import time
 import urllib.parse
 
-from wire import to_json
+from show import show_refusal
+from wire import decode, reason, to_json
 
 BEHAVIOURS = {}
 BIG_BODY = 100 * 1024 * 1024
+
+# What the stand-ins for real APIs know: their secrets, and the templates that Meta has approved, with
+# how many parameters the body of each has.
+EVOLUTION_KEY = "evolution-key"
+META_TOKEN = "meta-token"
+APPROVED = {("blue_tira_duvidas", "pt_BR"): 2, ("blue_ir_agora", "pt_BR"): 2,
+            ("blue_ir_1d", "pt_BR"): 2}
+BRAZILIAN = re.compile(r"55[1-9][0-9](9[0-9]{8}|[2-5][0-9]{7})")
+META_PATH = re.compile(r"v[0-9]+\.[0-9]+/[0-9]+/messages")
 
 # Those that always answer the same; the others need code.
 FIXED = {
@@ -214,3 +225,105 @@ async def drip(conn, _request):
     for byte in body:
         await conn.write(bytes([byte]))
         await asyncio.sleep(0.05)
+
+
+def turn_down(conn, status_code, body, why):
+    """A refusal, also where messages are shown."""
+    if conn.provider.show:
+        show_refusal(status_code, why)
+    conn.answer(status_code, body)
+
+
+def evolution_error(conn, status_code, problem):
+    """As the Evolution API words its errors."""
+    turn_down(conn, status_code, {"status": status_code, "error": reason(status_code),
+                                  "response": {"message": problem}}, to_json(problem).decode())
+
+
+@behaviour
+def evolution(conn, request, *path):
+    """An Evolution API that sends texts to numbers of Brazil, which is all that it knows."""
+    body = decode(request.body)
+    if request.headers.get("apikey") != EVOLUTION_KEY:
+        evolution_error(conn, 401, "Unauthorized")
+    elif request.method != "POST" or len(path) != 3 or path[:2] != ("message", "sendText"):
+        evolution_error(conn, 404, ["Cannot %s /%s" % (request.method, "/".join(path))])
+    elif problem := evolution_problem(body):
+        evolution_error(conn, 400, [problem])
+    else:
+        conn.answer(201, {"key": {"remoteJid": body["number"] + "@s.whatsapp.net", "fromMe": True,
+                                  "id": "3EB0%016X" % conn.provider.next_id()},
+                          "status": "PENDING", "messageType": "conversation"})
+
+
+def evolution_problem(body):
+    """What is wrong with a text message, or None."""
+    for name in ("number", "text"):
+        if not isinstance(body, dict) or not isinstance(body.get(name), str) or not body[name]:
+            return ['instance requires property "%s"' % name]
+    number = body["number"]
+    if not BRAZILIAN.fullmatch(number):
+        return {"jid": number + "@s.whatsapp.net", "exists": False, "number": number}
+    return None
+
+
+def meta_error(conn, status_code, code, title, details=None):
+    """As the Graph API words its errors."""
+    error = {"message": "(#%d) %s" % (code, title), "type": "OAuthException", "code": code,
+             "fbtrace_id": "A%d" % conn.provider.total}
+    if details:
+        error["error_data"] = {"messaging_product": "whatsapp", "details": details}
+    turn_down(conn, status_code, {"error": error}, error["message"])
+
+
+@behaviour
+def meta(conn, request, *path):
+    """Meta's Cloud API: texts to those who have written to us, approved templates to everybody."""
+    body = decode(request.body)
+    if request.headers.get("authorization") != "Bearer " + META_TOKEN:
+        meta_error(conn, 401, 190, "Invalid OAuth access token")
+    elif request.method != "POST" or not META_PATH.fullmatch("/".join(path)):
+        meta_error(conn, 400, 2500, "Unknown path components: /" + "/".join(path))
+    elif problem := meta_problem(body, conn.provider.has_written):
+        meta_error(conn, 400, *problem)
+    else:
+        conn.answer(200, {"messaging_product": "whatsapp",
+                          "contacts": [{"input": body["to"], "wa_id": body["to"].lstrip("+")}],
+                          "messages": [{"id": "wamid.%016X" % conn.provider.next_id()}]})
+
+
+def meta_problem(body, has_written):
+    """What is wrong with a message: code, title and details; or None."""
+    if not isinstance(body, dict) or body.get("messaging_product") != "whatsapp":
+        return 100, "The parameter messaging_product is required."
+    to = body.get("to")
+    if not isinstance(to, str) or not re.fullmatch(r"\+?[1-9][0-9]{6,14}", to):
+        return 131009, "Parameter value is not valid", "to is no telephone number"
+    if body.get("type") == "template":
+        return meta_template_problem(body.get("template"))
+    if body.get("type") != "text":
+        return 131051, "Unsupported message type"
+    if not isinstance(body.get("text"), dict) or not body["text"].get("body"):
+        return 131008, "Required parameter is missing", "text.body is missing"
+    if to.lstrip("+") not in has_written:
+        return 131047, "Re-engagement message", "more than 24 hours since the person's last message"
+    return None
+
+
+def meta_template_problem(template):
+    """The same for what names a template."""
+    try:
+        expected = APPROVED.get((template["name"], template["language"]["code"]))
+        texts = [parameter["text"] for component in template.get("components", [])
+                 if component["type"] == "body" for parameter in component["parameters"]
+                 if parameter["type"] == "text"]
+    except (TypeError, KeyError) as problem:
+        return 131008, "Required parameter is missing", str(problem)
+    if expected is None:
+        return 132001, "Template name does not exist in the translation"
+    if len(texts) != expected:
+        return (132000, "Number of parameters does not match the expected number of params",
+                "%d instead of %d" % (len(texts), expected))
+    if not all(texts):
+        return 131008, "Required parameter is missing", "a parameter is empty"
+    return None

@@ -26,6 +26,7 @@ class Provider:
         self.random = random.Random(options.seed)
         self.is_calm = False
         self.postmaster = options.postmaster
+        self.has_written = options.has_written
         self.armed = None           # the point at which the server will be killed
         self.reset()
 
@@ -73,10 +74,14 @@ class Provider:
         """A request has been answered, or its connection is gone."""
         self.serving = max(0, self.serving - 1)
 
+    def next_id(self):
+        """A number for one accepted message."""
+        self.messages += 1
+        return self.messages
+
     def success(self):
         """The body of a good answer, with a message id of its own."""
-        self.messages += 1
-        return {"success": True, "messageId": "m-%d" % self.messages}
+        return {"success": True, "messageId": "m-%d" % self.next_id()}
 
     def strike(self, point):
         """Kills the server if this is the point to do so; says whether it was."""

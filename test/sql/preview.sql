@@ -53,6 +53,19 @@ SELECT cadence_run('TEST') -> 'summary' -> 'total' AS total;
 SELECT p.id, p ->> 'codigo' AS codigo, e.detalhes ->> 'codigo' IS NOT DISTINCT FROM p ->> 'codigo' AND e.detalhes ->> 'erro' = p ->> 'erro' AS same
 FROM previews p JOIN lead_cadence_events e ON e.lead_cadence_run_id = p.id ORDER BY p.id;
 
+-- to somebody who has not written within a day goes the approved template, to others free text
+CREATE SERVER regress_meta FOREIGN DATA WRAPPER cadence_provider
+    OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'whatsapp_cloud', phone_number_id '1');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_meta OPTIONS (token 'segredo');
+UPDATE lead_contacts SET telefone = '+55 11 90000-0001';
+UPDATE message_templates SET whatsapp = '{"nome": "ola", "idioma": "pt_BR", "categoria": "UTILITY"}';
+INSERT INTO lead_messages (lead_id, empresa, canal, direcao, recebido_em) VALUES
+    ('ana', 'BLUE', 'WHATSAPP', 'INBOUND', now() - interval '25 hours');
+SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+UPDATE lead_messages SET recebido_em = now() - interval '23 hours';
+SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+DROP SERVER regress_meta CASCADE;
+
 -- many at once, large ones among them
 UPDATE message_templates SET conteudo = repeat('Olá {{nome}} ' || repeat('x', 100), 8000);
 SELECT count(*), sum(octet_length(cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'mensagem')) FROM generate_series(1, 20);
