@@ -393,7 +393,7 @@ subtest 'two databases at once' => sub {
 
 # More workers by the setting, soon after the first has begun: each of them takes its part.
 subtest 'a burst is shared by all workers' => sub {
-	begin_again();
+	start_over($node, $provider);
 	my $first = resident_pid($node);
 	sql($node, "SELECT pg_terminate_backend($first)");
 	wait_for_resident($node, 'postgres', $SOON, $first) or die 'the worker does not come back';
