@@ -75,12 +75,6 @@ sub make_senders
 	return;
 }
 
-sub cancel_rest
-{
-	sql($node, "UPDATE lead_cadence_runs SET status = 'CANCELADA' WHERE status = 'ATIVA'");
-	return;
-}
-
 # What became of each company's messages, read when asked to look: its outcomes, as event or code =>
 # how many; the details of its last event; its last run; the mails that its leads got.
 my (%outcomes, %details, %runs, %mails);
@@ -302,7 +296,7 @@ subtest 'what was uncertain and what failed goes again as the same mail' => sub 
 		is($ids[0], $ids[1], "$name: with the same id");
 	}
 	is(scalar(mails_of('dotclose')), 1, 'what is held does not go again');
-	cancel_rest();
+	cancel_rest($node);
 };
 
 # One refused mail takes no other one along: the connection is asked to forget it.
@@ -339,7 +333,7 @@ subtest 'connections that end' => sub {
 		is(scalar(mails_of($name)), $outcomes{$name}{DISPARADO}, "$name: none of them twice");
 	}
 	cmp_ok($mail->connections('PLAIN') - $before, '>=', 24, 'over many connections');
-	cancel_rest();
+	cancel_rest($node);
 };
 
 subtest 'a mail server that takes its time stops nobody else' => sub {
@@ -392,7 +386,7 @@ subtest 'log-in' => sub {
 			'', 'no secret in a table');
 		unlike(log_since($node), qr/\Q$secret\E/, 'nor in the log');
 	}
-	cancel_rest();
+	cancel_rest($node);
 };
 
 subtest 'addresses' => sub {
@@ -426,7 +420,7 @@ subtest 'addresses' => sub {
 	has_outcomes('ascii', { RECUSADO => 1 }, 'where it can not be, that address gets none');
 	like($details{ascii}{erro}, qr/SMTPUTF8/, 'and the event says why');
 	has_outcomes('nobody', { PROVEDOR_INVALIDO => 1 }, 'nor does anyone from nobody');
-	cancel_rest();
+	cancel_rest($node);
 };
 
 subtest 'where nothing may go' => sub {
