@@ -261,8 +261,8 @@ escape_value(const char *value, TemplateEscape escape)
 }
 
 /* One of a resolved step's texts, in the current memory context. */
-static char *
-render_text(const CadenceStep *step, const CadenceTemplateText *text)
+char *
+message_render_text(const CadenceStep *step, const CadenceTemplateText *text)
 {
 	const char *const *values = step->values;
 	const char **escaped;
@@ -289,7 +289,7 @@ render_text(const CadenceStep *step, const CadenceTemplateText *text)
 char *
 message_render(const CadenceStep *step)
 {
-	return render_text(step, &step->template->texts[0]);
+	return message_render_text(step, &step->template->texts[0]);
 }
 
 /* All others of its texts, by field; what it does not have stays as it is. */
@@ -297,7 +297,8 @@ void
 message_render_others(const CadenceStep *step, const char **fields)
 {
 	for (int i = 1; i < step->template->ntexts; i++)
-		fields[step->template->texts[i].field] = render_text(step, &step->template->texts[i]);
+		fields[step->template->texts[i].field] =
+			message_render_text(step, &step->template->texts[i]);
 }
 
 /* Whether it says anything of its own: an approved template's words are the provider's. */

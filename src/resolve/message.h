@@ -18,6 +18,7 @@ extern const CadenceTemplate *message_template(const ContactColumns *columns,
 extern char *message_read_values(const ContactColumns *columns, HeapTuple row,
 								 const CadenceStepLookup *lookup, CadenceStep *step);
 extern char *message_render(const CadenceStep *step);
+extern char *message_render_text(const CadenceStep *step, const CadenceTemplateText *text);
 extern void message_render_others(const CadenceStep *step, const char **fields);
 extern bool message_has_text(const CadenceStep *step);
 extern bool message_has(const CadenceStep *step, MessageField field);

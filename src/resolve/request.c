@@ -19,11 +19,10 @@
 static const char *
 text_of(const CadenceStep *step, MessageField field)
 {
-	const char *fields[FIELD_COUNT] = {NULL};
-
-	if (message_has(step, field))
-		message_render_others(step, fields);
-	return fields[field];
+	for (int i = 0; i < step->template->ntexts; i++)
+		if (step->template->texts[i].field == field)
+			return message_render_text(step, &step->template->texts[i]);
+	return NULL;
 }
 
 /* In both languages in which templates are written. */
@@ -180,14 +179,18 @@ subject_of(const CadenceStep *step)
 {
 	const char *fields[FIELD_COUNT] = {NULL};
 	const DefinitionOperation *op = find_operation(step);
+	char *text;
 
 	if (message_has(step, FIELD_SUBJECT))
 		return text_of(step, FIELD_SUBJECT);
 	if (pg_strcasecmp(step->canal, "EMAIL") == 0 &&
 		takes_subjects(step->request.configuration->definition, op))
 	{
-		fields[FIELD_MESSAGE] = message_render(step);
+		text = message_render(step);
+		fields[FIELD_MESSAGE] = text;
 		split_subject(step, fields);
+		/* a batch of long ones must not stand in memory */
+		pfree(text);
 	}
 	return fields[FIELD_SUBJECT];
 }

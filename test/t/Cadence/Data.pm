@@ -18,12 +18,13 @@ our @EXPORT = qw(
   outcomes idempotency_key
 );
 
-# A server of the wrapper; its options as name => value.
+# A server of the wrapper; its options as name => value. Its breaker stays closed unless they say
+# otherwise: most tests want to see each failure.
 sub make_server
 {
 	my ($node, $name, $url, %options) = @_;
 	my $database = delete $options{database};
-	my %all = (canal => 'WHATSAPP', url => $url, %options);
+	my %all = (canal => 'WHATSAPP', url => $url, breaker_after => 100000, %options);
 	my $list = join ', ', map { "$_ " . literal($all{$_}) } sort keys %all;
 
 	sql($node, "CREATE SERVER $name FOREIGN DATA WRAPPER cadence_provider OPTIONS ($list)",
