@@ -381,7 +381,7 @@ limiting_judge(CadenceStep *step)
 	CadenceProvider *p = step->request.provider;
 	bool suspect;
 
-	if (!is_answered(step))
+	if (!is_answered(step) || step->answer.broken_off)
 		return;
 	suspect = is_suspect(p, step);
 	if (step->outcome == OUTCOME_SENT)

@@ -23,6 +23,7 @@ typedef struct CadenceAnswer
 	const char *code;		/* for machines; NULL: it was sent */
 	char *reason;			/* for people */
 	long http_status;		/* 0: none */
+	bool broken_off;		/* by us: it says nothing about the provider */
 	bool is_unknown;		/* a refusal that no rule of its protocol knows */
 	bool wait_is_own;		/* the answer, or the rule, said how long */
 	int64 retry_after_us;	/* not again before so long; 0: nobody said */

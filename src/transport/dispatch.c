@@ -372,6 +372,7 @@ break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent)
 			continue;
 		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
+		request->answer->broken_off = true;
 		if (request->answer->outcome == OUTCOME_FAILED)
 			request->answer->outcome = OUTCOME_UNSENT;
 		finish(d, request);
