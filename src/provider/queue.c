@@ -347,6 +347,15 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 	{
 		CadenceProvider *p = lfirst(cell);
 
+		dlist_iter iter;
+
+		dlist_foreach(iter, &p->waiting)
+		{
+			CadenceRequest *request = dlist_container(CadenceRequest, node, iter.cur);
+
+			request->start_at = Min(request->start_at, now);
+		}
+		p->tripped_until = Min(p->tripped_until, now);
 		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
 		p->blocked_since = Min(p->blocked_since, now);
