@@ -303,6 +303,9 @@ detach(int code, Datum arg)
 	lock_registry();
 	mine->pid = mine->in_flight = mine->waiting = 0;
 	my_database->ended_at = GetCurrentTimestamp();
+	/* a commit has woken it when it did not look any more */
+	if (my_number == 0 && pg_atomic_exchange_u32(&mine->woken, 0) != 0)
+		my_database->hurry = true;
 	if (!said_why && !my_database->paused)
 		set_problem(my_database, !has_served(),
 					has_served() ? "its process was ended; the server's log says why"
