@@ -159,11 +159,14 @@ get_permits(Limiting *l, CadenceProvider *p, const pg_uuid_t *claim_id)
 	p->permits_are_new = true;
 }
 
-/* The sender must still find it in time then, however busy it is. */
+/* How late the sender may find it then. */
+#define LATE_MS 1000
+
 static TimestampTz
 latest_start(const CadenceStep *step)
 {
-	int64 needed_ms = (int64) step->request.configuration->timeout + 2 * SENDER_LEASE_MARGIN_MS;
+	int64 needed_ms =
+		(int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS + LATE_MS;
 
 	return step->lease_end - needed_ms * 1000;
 }
