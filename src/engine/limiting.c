@@ -441,6 +441,26 @@ teaches(Limiting *l, const CadenceStep *step)
 		   (step->breaker == BREAKER_CLOSES && s->open_since != 0);
 }
 
+static int
+by_start(const void *a, const void *b)
+{
+	TimestampTz first = (*(CadenceStep *const *) a)->request.start_at;
+	TimestampTz second = (*(CadenceStep *const *) b)->request.start_at;
+
+	return first < second ? 1 : first > second ? -1 : 0;
+}
+
+/* Of a step that has not started: another may have its time. */
+static void
+give_back(Limiting *l, const CadenceStep *step)
+{
+	CadenceSenderState *s = limits_of(l, step->request.provider);
+
+	limits_give_back(&step->request.configuration->limits, &s->limits, step->request.start_at,
+					 step->is_first_touch);
+	s->changed = true;
+}
+
 /*
  * Takes what answers say about their senders into their states, and gives back
  * the times of steps that have not started; in the record's transaction, inside
@@ -450,33 +470,29 @@ void
 limiting_learn(Limiting *l, CadenceStep **steps, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
 	List *wanted = NIL;
+	int nsome = 0;
 
 	for (int i = 0; i < n; i++)
 		if (steps[i]->request.provider != NULL && teaches(l, steps[i]))
 		{
+			some[nsome++] = steps[i];
 			wanted = list_append_unique_ptr(wanted, breaker_of(l, steps[i]->request.provider));
 			wanted = list_append_unique_ptr(wanted, limits_of(l, steps[i]->request.provider));
 		}
 	cadence_sender_states_lock(l->states, wanted);
-	for (int i = 0; i < n; i++)
+	qsort(some, nsome, sizeof(*some), by_start);
+	for (int i = 0; i < nsome; i++)
 	{
-		CadenceStep *step = steps[i];
-
-		if (step->request.provider == NULL || !teaches(l, step))
-			continue;
-		if (is_answered(step))
-			learn(breaker_of(l, step->request.provider), step, now);
-		if (step->answer.class == CLASS_SLOW_DOWN)
-			slow_down(limits_of(l, step->request.provider), step, now);
-		if (!is_answered(step))
-		{
-			CadenceSenderState *s = limits_of(l, step->request.provider);
-
-			limits_give_back(&s->limits, 1, step->is_first_touch ? 1 : 0);
-			s->changed = true;
-		}
+		if (!is_answered(some[i]))
+			give_back(l, some[i]);
+		else
+			learn(breaker_of(l, some[i]->request.provider), some[i], now);
+		if (some[i]->answer.class == CLASS_SLOW_DOWN)
+			slow_down(limits_of(l, some[i]->request.provider), some[i], now);
 	}
 	cadence_sender_states_save(l->states);
 	note_shut(l);
+	pfree(some);
 }

@@ -120,22 +120,29 @@ limits_take(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new, d
 			state->slots[w][0]++;
 }
 
-/* Takes back what was counted and has not started after all: of the youngest. */
+/*
+ * Takes back a start that was given out and not used. Its time is free again
+ * where nobody was given a later one: so the last go first.
+ */
 void
-limits_give_back(LimitUse *state, int n, int n_new)
+limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new)
 {
-	for (int w = 0; w < WINDOW_COUNT; w++)
+	int64_t wait = rules->rate > 0 ? (int64_t) (SECOND / rules->rate) : 0;
+	int64_t longest = rules->gap_max > wait ? rules->gap_max : wait;
+
+	if (at <= state->next_at && state->next_at - at <= longest)
 	{
-		int left = w == WINDOW_NEW_DAY ? n_new : n;
-
-		for (int i = 0; i < windows[w].slots && left > 0; i++)
-		{
-			int taken = state->slots[w][i] < left ? state->slots[w][i] : left;
-
-			state->slots[w][i] -= taken;
-			left -= taken;
-		}
+		state->next_at = at;
+		if (state->last_at > at)
+			state->last_at = at;
 	}
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		for (int i = 0; i < windows[w].slots && (w != WINDOW_NEW_DAY || is_new); i++)
+			if (state->slots[w][i] > 0)
+			{
+				state->slots[w][i]--;
+				break;
+			}
 }
 
 /* So many a day, after so many microseconds of use, while that grows from one to the other. */

@@ -44,7 +44,7 @@ extern int64_t limits_next(const LimitRules *rules, const LimitUse *state, int64
 						   bool is_new);
 extern void limits_take(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new,
 						double chance);
-extern void limits_give_back(LimitUse *state, int n, int n_new);
+extern void limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new);
 /* So many slots, each with three numbers. */
 #define LIMITS_TEXT_MAX (WINDOW_COUNT * WINDOW_SLOTS_MAX * 20)
 
