@@ -61,8 +61,8 @@ MEMORY_LIMIT_KB = 100 * 1024
 CLASSIFIED_WITHIN_S = 10
 
 # SQLSTATEs that a caller or a worker may see: no worker slot, lock time-out behind a frozen
-# worker, stopped, server crashed, server starts up.
-EXPECTED_ERRORS = {"53400", "55P03", "57P01", "57P02", "57P03"}
+# worker, stopped while it connects, stopped, server crashed, server starts up.
+EXPECTED_ERRORS = {"53400", "55P03", "57014", "57P01", "57P02", "57P03"}
 
 WORKERS = "backend_type LIKE 'cadence_runner%'"
 RESIDENT = "backend_type = 'cadence_runner resident'"
