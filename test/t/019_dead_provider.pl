@@ -64,8 +64,6 @@ my %black_hole = (%hang, url => 'http://127.0.0.1:' . $full->sockport . '/');
 # Databases: what is dead there, the options of its server, how many steps are due, and how a step
 # of it ends.
 my @cases = (
-	{ db => 'control', what => 'is not dead', options => { %patient, url => $dead->url('ok') }, n => 1,
-		quick => 1, ends => 'DISPARADO' },
 	{ db => 'hang', what => 'hangs after the request', options => \%hang, ends => 'INCERTO' },
 	{ db => 'many', what => 'hangs, with many steps that are older',
 		options => { %hang, timeout => '3s' }, n => $MANY, ends => 'INCERTO' },
@@ -91,7 +89,10 @@ my @cases = (
 	{ db => 'two', what => 'hangs, beside one that never accepts', options => \%hang,
 		second => \%black_hole, ends => 'INCERTO' },
 	{ db => 'silent', what => 'has a name that is never resolved',
-		options => { %hang, url => 'http://silent.example/' }, ends => 'FALHA_ENVIO' });
+		options => { %hang, url => 'http://silent.example/' }, ends => 'FALHA_ENVIO' },
+	# the last of those that begin at once, so that it shows how slow all that is here
+	{ db => 'control', what => 'is not dead', options => { %patient, url => $dead->url('ok') }, n => 1,
+		quick => 1, ends => 'DISPARADO' });
 
 # ---- the databases -----------------------------------------------------------------------------
 
