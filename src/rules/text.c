@@ -69,6 +69,14 @@ of_kind(const char *at, const char *end, const Range *ranges, size_t n)
 	return len > 0 && is_in(ranges, n, c) ? len : 0;
 }
 
+/* Neither longer than it need be, nor a surrogate, nor above the last character (RFC 3629). */
+static bool
+is_shortest(unsigned char lead, unsigned char second)
+{
+	return !(lead == 0xE0 && second < 0xA0) && !(lead == 0xED && second >= 0xA0) &&
+		   !(lead == 0xF0 && second < 0x90) && !(lead == 0xF4 && second >= 0x90);
+}
+
 /*
  * The length in bytes of the UTF-8 sequence at "at", of which so many bytes are
  * left; 0 when it is none.
@@ -84,7 +92,7 @@ text_character(const char *at, size_t len)
 	for (size_t i = 1; i < n; i++)
 		if (((unsigned char) at[i] & 0xC0) != 0x80)
 			return 0;
-	return n;
+	return n < 3 || is_shortest((unsigned char) at[0], (unsigned char) at[1]) ? n : 0;
 }
 
 /* ASCII's own are not those of isspace(), which depend on the locale. */

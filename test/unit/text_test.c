@@ -110,6 +110,22 @@ kinds(void)
 	CHECK_INT(text_invisible(nbsp, nbsp + 1), 0);
 }
 
+/* Of UTF-8 what RFC 3629 lets be: the library reads nothing else. */
+static void
+characters(void)
+{
+	CHECK_INT(text_character("a", 1), 1);
+	CHECK_INT(text_character("\xC3\xA3", 2), 2);
+	CHECK_INT(text_character("\xEF\xBF\xBF", 3), 3);
+	CHECK_INT(text_character("\xF4\x8F\xBF\xBF", 4), 4);
+	CHECK_INT(text_character("\xC3", 1), 0);
+	CHECK_INT(text_character("\xC1\x81", 2), 0);
+	CHECK_INT(text_character("\xE0\x9F\xBF", 3), 0);
+	CHECK_INT(text_character("\xED\xA0\x80", 3), 0);
+	CHECK_INT(text_character("\xF0\x8F\xBF\xBF", 4), 0);
+	CHECK_INT(text_character("\xF4\x90\x80\x80", 4), 0);
+}
+
 int
 main(void)
 {
@@ -118,5 +134,6 @@ main(void)
 	RUN_GROUP("text: what is not UTF-8", broken);
 	RUN_GROUP("text: invisible characters inside", inside);
 	RUN_GROUP("text: kinds", kinds);
+	RUN_GROUP("text: characters", characters);
 	return check_result();
 }
