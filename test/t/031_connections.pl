@@ -37,7 +37,8 @@ for my $after (0, 1, 20)
 		my %seen = %{ outcomes($node, $name) };
 		my %times = $provider->per_run;
 
-		cmp_ok($seen{DISPARADO} // 0, '>=', $n - 3, 'nearly all are sent') or diag(explain(\%seen));
+		# what was under way while that was learned, and while it was tried again
+		cmp_ok($seen{DISPARADO} // 0, '>=', $n - 10, 'nearly all are sent') or diag(explain(\%seen));
 		is_deeply([ grep { $_ > 1 } values %times ], [], 'none of them twice');
 		end();
 	};
