@@ -135,6 +135,8 @@ enrol($node, 'byhand', 3);
 sql($node, "SELECT cadence_provider_pause('byhand', 'férias')");
 execute($node);
 is(requests_of('byhand'), 0, 'nothing leaves by a sender that is paused');
+is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'byhand' AND next_run_at > now()"),
+	3, 'and nothing is claimed over and over meanwhile');
 like(sql($node, 'SELECT reasons::text FROM cadence_health()'), qr/server \\"byhand\\" is paused since .*férias/,
 	'the health says it');
 sql($node, "SELECT cadence_provider_resume('byhand')");
