@@ -420,3 +420,20 @@ compile_named_texts(Compiler *c, const Path *path, json_t *value, void *to)
 			compile_text(c, &at, member, &text->text);
 	}
 }
+
+/* names: NULL at the end. */
+bool
+compiler_knows(const char *const *names, const char *name)
+{
+	while (*names != NULL && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
+bool
+compiler_is_channel(const char *name)
+{
+	static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL", NULL};
+
+	return compiler_knows(channels, name);
+}

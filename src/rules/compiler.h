@@ -57,9 +57,24 @@ extern void compile_text(Compiler *c, const Path *path, json_t *value, Definitio
 extern BodyNode *compile_node(Compiler *c, const Path *path, json_t *value);
 extern void compile_named_texts(Compiler *c, const Path *path, json_t *value, void *to);
 
-/* The two halves of a definition. */
+extern bool compiler_knows(const char *const *names, const char *name);
+extern bool compiler_is_channel(const char *name);
+
+/* option_rules.c */
+extern void compile_options(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_limits(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compiler_check_alternatives(Compiler *c, const Path *path,
+										const DefinitionOptions *options);
+extern void compiler_check_names(Compiler *c, const Path *path, const DefinitionOptions *options);
+extern void compiler_add_url(Compiler *c);
+
+/* operation_rules.c */
 extern void compile_operations(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_address(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_key(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compiler_place_key(Compiler *c, const Path *path, json_t *root);
+
+/* answer_rules.c */
 extern void compile_response(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_classes(Compiler *c, const Path *path, json_t *value, void *to);
 

@@ -17,7 +17,7 @@ RUNS=${RUNS:-200000}
 SECONDS_EACH=${SECONDS_EACH:-10}
 FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall -Wextra -Werror
     -D_GNU_SOURCE -DPROTOCOLS="\"$SRC/../protocols\"" -I"$SRC")
-DEFINITION=(rules/{class,arena,compiler,definition,answer_rules,template,text}.c)
+DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer}_rules,template,text}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
 OUTPUT=$BUILD/output
 STATUS=0

@@ -1,0 +1,148 @@
+/*
+ * option_rules.c
+ *		A definition's "options", "secrets" and "limits", compiled.
+ */
+#include "rules/compiler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Every server has them; "limits" may say their defaults. */
+const char *const common_option_names[] = {"timeout",		 "connect_timeout",
+										   "max_in_flight",	 "max_rate",
+										   "max_per_minute", "max_per_hour",
+										   "max_per_day",	 "gap",
+										   "min_gap",		 "max_new_per_day",
+										   "limit_group",	 "quiet_until_reply",
+										   "warm_up",		 "breaker_after",
+										   "breaker_for",	 "domain_limits",
+										   "on_uncertain",	 NULL};
+
+static const Member option_members[] = {
+	{"required", compile_bool, offsetof(DefinitionOption, required)},
+	{"default", compile_string, offsetof(DefinitionOption, otherwise)},
+	{"help", compile_string, offsetof(DefinitionOption, help)},
+	{"alternative", compile_string, offsetof(DefinitionOption, alternative)},
+	{"excludes", compile_string, offsetof(DefinitionOption, excludes)},
+	{"values", compile_words, offsetof(DefinitionOption, values)},
+	{"use", compile_documentation, 0},
+	{NULL, NULL, 0}};
+
+static bool
+is_option_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 0 && len < 60 && (len < 5 || strcmp(name + len - 5, "_file") != 0) &&
+		   name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+}
+
+void
+compile_options(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	DefinitionOptions *options = to;
+	const char *key;
+	json_t *member;
+
+	if (!compile_is_object(c, path, value))
+		return;
+	options->list = arena_alloc(c->arena, sizeof(DefinitionOption) * json_object_size(value));
+	json_object_foreach(value, key, member)
+	{
+		Path at = {path, key};
+		DefinitionOption *option = &options->list[options->n++];
+
+		option->name = arena_copy(c->arena, key, strlen(key));
+		if (!is_option_name(key))
+			compiler_problem(c, &at,
+							 "is no name of small letters, digits and underscores, or ends as a "
+							 "secret's file does");
+		compile_object(c, &at, member, option_members, option);
+	}
+}
+
+static const DefinitionOption *
+find_option(const DefinitionOptions *options, const char *name)
+{
+	for (size_t i = 0; i < options->n; i++)
+		if (strcmp(options->list[i].name, name) == 0)
+			return &options->list[i];
+	return NULL;
+}
+
+void
+compiler_check_alternatives(Compiler *c, const Path *path, const DefinitionOptions *options)
+{
+	for (size_t i = 0; i < options->n; i++)
+	{
+		const DefinitionOption *option = &options->list[i];
+		Path at = {path, option->name};
+
+		if (option->alternative != NULL && find_option(options, option->alternative) == NULL)
+			compiler_problem(c, &at, "has the alternative \"%.60s\", which is not there",
+							 option->alternative);
+	}
+}
+
+/* What a server has anyway would be read as that. */
+void
+compiler_check_names(Compiler *c, const Path *path, const DefinitionOptions *options)
+{
+	static const char *const others[] = {"canal", "empresa", "protocol", "record_message", NULL};
+
+	for (size_t i = 0; i < options->n; i++)
+	{
+		Path at = {path, options->list[i].name};
+
+		if (compiler_knows(others, at.key) || compiler_knows(common_option_names, at.key))
+			compiler_problem(c, &at, "is an option of every server");
+	}
+}
+
+/*
+ * Every server has a url. One that the definition does not name is an option
+ * without a default.
+ */
+void
+compiler_add_url(Compiler *c)
+{
+	DefinitionOptions *options = &c->d->options;
+	DefinitionOption *list;
+
+	if (find_option(options, "url") != NULL)
+		return;
+	list = arena_alloc(c->arena, sizeof(DefinitionOption) * (options->n + 1));
+	if (options->n > 0)
+		memcpy(list, options->list, sizeof(DefinitionOption) * options->n);
+	list[options->n] = (DefinitionOption){.name = "url", .required = true};
+	options->list = list;
+	options->n++;
+}
+
+void
+compile_limits(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	DefinitionOptions *limits = to;
+	const char *key;
+	json_t *member;
+
+	if (!compile_is_object(c, path, value))
+		return;
+	limits->list = arena_alloc(c->arena, sizeof(DefinitionOption) * json_object_size(value));
+	json_object_foreach(value, key, member)
+	{
+		Path at = {path, key};
+		DefinitionOption *limit = &limits->list[limits->n++];
+		char *text = json_is_string(member) ? strdup(json_string_value(member))
+											: json_dumps(member, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		if (!compiler_knows(common_option_names, key))
+			compiler_problem(c, &at, "is no limit");
+		if (text != NULL && (json_is_string(member) || json_is_number(member)))
+			limit->otherwise = arena_copy(c->arena, text, strlen(text));
+		else
+			compiler_problem(c, &at, "is neither a text nor a number");
+		limit->name = arena_copy(c->arena, key, strlen(key));
+		free(text);
+	}
+}
