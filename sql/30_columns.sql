@@ -135,6 +135,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_provider_state', 'open_until', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_provider_state', 'open_reason', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'openings', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'last_answers', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'paused_at', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_provider_state', 'pause_reason', 'text', 'text', NULL, false, NULL),
 

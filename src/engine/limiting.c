@@ -219,7 +219,7 @@ forget_plans(CadenceStep **steps, int n)
 				false;
 }
 
-/* Takes over which senders are shut: what waits in this process must not start. */
+/* Takes over which senders are shut, or nearly so: what waits in this process must not start. */
 static void
 note_shut(Limiting *l)
 {
@@ -231,6 +231,7 @@ note_shut(Limiting *l)
 		const CadenceSenderState *s = breaker_of(l, p);
 
 		p->shut_until = s->paused_at != 0 ? DT_NOEND : s->open_since != 0 ? s->open_until : 0;
+		p->history = s->history;
 	}
 }
 
@@ -311,6 +312,7 @@ close_breaker(CadenceSenderState *s)
 	s->open_since = s->open_until = 0;
 	s->openings = 0;
 	s->open_reason = NULL;
+	s->history.n = 0;
 	s->changed = true;
 }
 
@@ -318,7 +320,7 @@ close_breaker(CadenceSenderState *s)
 static bool
 is_news(const CadenceSenderState *s, const CadenceStep *step)
 {
-	return s->opened_at == 0 || step->answer.at - step->answer.elapsed_us > s->opened_at;
+	return step->answer.at - step->answer.elapsed_us > Max(s->opened_at, s->open_since);
 }
 
 static uint32
@@ -327,22 +329,23 @@ hash_of(const char *text)
 	return text != NULL ? hash_bytes((const unsigned char *) text, strlen(text)) : 0;
 }
 
-/* Whether so many of the last different leads were refused with the same words. */
-static bool
-is_suspect(CadenceProvider *p, const CadenceStep *step)
+/* What an answer says about its sender. */
+static uint32
+what_was(const CadenceStep *step)
 {
-	uint32 lead = hash_of(step->lead_id);
-	uint32 reason = step->answer.is_unknown ? hash_of(step->reason.text) | 1 : 0;
-	int same = 0;
+	if (step->answer.is_unknown)
+		return sender_history_refusal(hash_of(step->reason.text));
+	return step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN
+			   ? ANSWER_WAS_FAILURE
+			   : ANSWER_WAS_FINE;
+}
 
-	for (int i = 0; i < PROVIDER_RECENT; i++)
-		if (p->recent[i].lead == lead)
-			p->recent[i].reason = 0;
-	p->recent[p->next_recent % PROVIDER_RECENT].lead = lead;
-	p->recent[p->next_recent++ % PROVIDER_RECENT].reason = reason;
-	for (int i = 0; i < PROVIDER_RECENT && reason != 0; i++)
-		same += p->recent[i].reason == reason ? 1 : 0;
-	return same >= PROVIDER_SUSPECT;
+static bool
+remember(SenderHistory *history, const CadenceStep *step)
+{
+	uint32 lead = hash_combine(hash_of(step->lead_id), hash_of(step->empresa));
+
+	return sender_history_add(history, lead, what_was(step));
 }
 
 static bool
@@ -374,6 +377,27 @@ suspicion(const CadenceStep *step)
 	return text;
 }
 
+/* What its latest answers have against a sender; NULL: nothing. */
+static const char *
+charge(const SenderHistory *history, const CadenceStep *step)
+{
+	if (what_was(step) == ANSWER_WAS_FINE)
+		return NULL;
+	if (sender_history_is_suspect(history))
+		return suspicion(step);
+	if (sender_history_has_failed(history, step->request.configuration->breaker_after) ||
+		step->request.is_probe)
+		return step->reason.text;
+	return NULL;
+}
+
+/* An answer that was broken off is nobody's fault. */
+static bool
+says_something(const CadenceStep *step)
+{
+	return is_answered(step) && !step->answer.broken_off;
+}
+
 /*
  * Judges an answer as soon as it is there: what waits in this process must not
  * go after what has just failed. All executions hear of it with its record.
@@ -381,39 +405,42 @@ suspicion(const CadenceStep *step)
 void
 limiting_judge(CadenceStep *step)
 {
-	CadenceProvider *p = step->request.provider;
-	bool suspect;
+	SenderHistory *history;
+	const char *why;
 
-	if (!is_answered(step) || step->answer.broken_off)
+	if (!says_something(step))
 		return;
-	suspect = is_suspect(p, step);
+	history = &step->request.provider->history;
+	(void) remember(history, step);
+	why = charge(history, step);
 	if (step->outcome == OUTCOME_SENT)
 		step->breaker = BREAKER_CLOSES;
 	else if (step->answer.class == CLASS_STOPPED)
 		opens(step, step->reason.text, step->answer.wait_is_own ? step->answer.retry_after_us : 0);
-	else if (suspect)
-		opens(step, suspicion(step), 0);
-	else if (step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN)
-	{
-		if (++p->failures >= p->configuration->breaker_after || step->request.is_probe)
-			opens(step, step->reason.text, 0);
-		return;
-	}
-	p->failures = 0;
+	else if (why != NULL)
+		opens(step, why, 0);
 }
 
-/* A message that went through closes the breaker; others may open it. */
+/*
+ * A message that went through closes the breaker; others may open it, also where
+ * only all executions together have seen enough.
+ */
 static void
 learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 {
+	const CadenceConfiguration *c = step->request.configuration;
+	const char *why;
+
 	step->request.provider->tripped_until = 0;
-	if (!is_news(s, step))
+	if (!says_something(step) || !is_news(s, step))
 		return;
+	if (remember(&s->history, step))
+		s->changed = true;
+	why = step->breaker == BREAKER_OPENS ? step->breaker_reason : charge(&s->history, step);
 	if (step->breaker == BREAKER_CLOSES)
 		close_breaker(s);
-	else if (step->breaker == BREAKER_OPENS)
-		open_breaker(s, step->request.configuration, step->breaker_reason, step->breaker_wait_us,
-					 now);
+	else if (why != NULL)
+		open_breaker(s, c, why, step->breaker_wait_us, now);
 }
 
 /* The provider asks for less: of nobody for a while. */
@@ -438,7 +465,7 @@ teaches(Limiting *l, const CadenceStep *step)
 		return step->has_start && step->outcome == OUTCOME_UNSENT;
 	s = breaker_of(l, p);
 	return step->breaker == BREAKER_OPENS || step->answer.class == CLASS_SLOW_DOWN ||
-		   (step->breaker == BREAKER_CLOSES && s->open_since != 0);
+		   what_was(step) != ANSWER_WAS_FINE || s->open_since != 0 || s->history.n > 0;
 }
 
 static int

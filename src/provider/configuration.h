@@ -38,7 +38,7 @@ typedef struct CadenceConfiguration
 	int warm_up_from;
 	int warm_up_to;
 	int64 warm_up_us;  /* 0: none */
-	int breaker_after; /* failures in a row */
+	int breaker_after; /* failures in a row, 0: never */
 	int breaker_for;   /* milliseconds, the first time */
 	bool hold;		   /* on_uncertain = 'hold' */
 	bool record_message;

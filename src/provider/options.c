@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "provider/options.h"
+#include "rules/sender_history.h"
 
 /* What all servers and mappings take, whatever their protocol. */
 static const OptionRule common[] = {
@@ -30,7 +31,7 @@ static const OptionRule common[] = {
 	{"gap", ForeignServerRelationId, OPTION_GAP, 0, 0},
 	{"warm_up", ForeignServerRelationId, OPTION_WARM_UP, 0, 0},
 	{"limit_group", ForeignServerRelationId, OPTION_NAME, 0, 0},
-	{"breaker_after", ForeignServerRelationId, OPTION_COUNT, 1, 100000},
+	{"breaker_after", ForeignServerRelationId, OPTION_COUNT, 0, SENDER_HISTORY_MAX},
 	{"breaker_for", ForeignServerRelationId, OPTION_DURATION, 1000, 1800000},
 	{"on_uncertain", ForeignServerRelationId, OPTION_UNCERTAIN, 0, 0},
 	{"record_message", ForeignServerRelationId, OPTION_BOOL, 0, 0},

@@ -14,10 +14,7 @@
 
 #include "provider/configuration.h"
 #include "provider/request.h"
-
-/* The last leads that it was sent to, and how many may be refused alike. */
-#define PROVIDER_RECENT 10
-#define PROVIDER_SUSPECT 3
+#include "rules/sender_history.h"
 
 typedef struct CadenceProvider
 {
@@ -40,13 +37,7 @@ typedef struct CadenceProvider
 	bool permits_are_new;
 	bool has_plan; /* when what is put off can go */
 	LimitUse plan;
-	int failures; /* in a row */
-	int next_recent;
-	struct
-	{
-		uint32 lead;
-		uint32 reason; /* why it was refused, 0: it was not */
-	} recent[PROVIDER_RECENT];
+	SenderHistory history; /* with what is not yet recorded */
 } CadenceProvider;
 
 typedef struct CadenceProviders CadenceProviders;

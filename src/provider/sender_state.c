@@ -44,17 +44,18 @@ enum
 	STATE_OPEN_REASON,
 	STATE_OPENINGS,
 	STATE_PAUSED_AT,
-	STATE_PAUSE_REASON
+	STATE_PAUSE_REASON,
+	STATE_LAST_ANSWERS
 };
 
 #define STATE_COLUMNS                                                                     \
 	"server::text, next_at, last_at, used::text, first_used_at, open_since, open_until, " \
-	"open_reason::text, openings, paused_at, pause_reason::text"
+	"open_reason::text, openings, paused_at, pause_reason::text, last_answers::text"
 
 static const Oid key_types[] = {TEXTOID};
-static const Oid save_types[] = {TEXTOID,		 TIMESTAMPTZOID, TIMESTAMPTZOID,
-								 TEXTOID,		 TIMESTAMPTZOID, TIMESTAMPTZOID,
-								 TIMESTAMPTZOID, TEXTOID,		 INT4OID};
+static const Oid save_types[] = {TEXTOID,		 TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
+								 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
+								 INT4OID,		 TEXTOID};
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID};
 
@@ -80,12 +81,13 @@ cadence_sender_states_create(const CadenceTables *t)
 								 table),
 						key_types, SPI_OK_SELECT);
 	s->lock.latest = true;
-	s->save = STATEMENT("saving a sender's state",
-						psprintf("UPDATE %s SET next_at = $2, last_at = $3, used = $4, "
-								 "first_used_at = $5, open_since = $6, open_until = $7, "
-								 "open_reason = $8, openings = $9 WHERE server " EQ " $1",
-								 table),
-						save_types, SPI_OK_UPDATE);
+	s->save = STATEMENT(
+		"saving a sender's state",
+		psprintf("UPDATE %s SET next_at = $2, last_at = $3, used = $4, "
+				 "first_used_at = $5, open_since = $6, open_until = $7, "
+				 "open_reason = $8, openings = $9, last_answers = $10 WHERE server " EQ " $1",
+				 table),
+		save_types, SPI_OK_UPDATE);
 	s->others = STATEMENT("looking for others' permits",
 						  psprintf("SELECT COALESCE(pg_catalog.sum((permits " JSON_TEXT
 								   " $1)::pg_catalog.int4), 0)::pg_catalog.int4 FROM %s "
@@ -135,6 +137,7 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	char *key = row_text(desc, row, STATE_KEY, ROW_FIELD_MAX);
 	CadenceSenderState *s = key != NULL ? cadence_sender_state(states, key) : NULL;
 	char *used = row_text(desc, row, STATE_USED, LIMITS_TEXT_MAX);
+	char *answers = row_text(desc, row, STATE_LAST_ANSWERS, SENDER_HISTORY_TEXT_MAX);
 
 	if (s == NULL)
 		return;
@@ -147,6 +150,7 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	s->open_reason =
 		keep(states, s->open_reason, row_text(desc, row, STATE_OPEN_REASON, ROW_KEY_MAX));
 	s->openings = row_int(desc, row, STATE_OPENINGS, 0);
+	sender_history_read(&s->history, answers != NULL ? answers : "");
 	s->paused_at = row_time(desc, row, STATE_PAUSED_AT, 0);
 	s->pause_reason =
 		keep(states, s->pause_reason, row_text(desc, row, STATE_PAUSE_REASON, ROW_KEY_MAX));
@@ -207,6 +211,7 @@ static void
 save(CadenceSenderStates *states, CadenceSenderState *s)
 {
 	char *used = palloc(LIMITS_TEXT_MAX);
+	char answers[SENDER_HISTORY_TEXT_MAX];
 	Datum values[lengthof(save_types)];
 	char nulls[lengthof(save_types)];
 	TimestampTz times[] = {s->limits.next_at, s->limits.last_at, 0,
@@ -225,6 +230,9 @@ save(CadenceSenderStates *states, CadenceSenderState *s)
 	values[7] = s->open_reason != NULL ? CStringGetTextDatum(s->open_reason) : (Datum) 0;
 	nulls[7] = s->open_reason != NULL ? ' ' : 'n';
 	values[8] = Int32GetDatum(s->openings);
+	sender_history_write(&s->history, answers);
+	values[9] = CStringGetTextDatum(answers);
+	nulls[9] = s->history.n > 0 ? ' ' : 'n';
 	statement_execute(&states->save, values, nulls, 0);
 	s->changed = false;
 	pfree(used);

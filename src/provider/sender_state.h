@@ -12,6 +12,7 @@
 #include "utils/uuid.h"
 
 #include "rules/limits.h"
+#include "rules/sender_history.h"
 #include "schema/tables.h"
 
 typedef struct CadenceSenderState
@@ -23,6 +24,7 @@ typedef struct CadenceSenderState
 	TimestampTz first_used; /* 0: never */
 
 	/* the breaker; 0: it is closed */
+	SenderHistory history; /* whether it should be */
 	TimestampTz open_since;
 	TimestampTz open_until;
 	char *open_reason;	   /* in the provider's words */

@@ -82,7 +82,7 @@ cadence_provider_resume(PG_FUNCTION_ARGS)
 {
 	set_state(PG_GETARG_DATUM(0),
 			  "paused_at = NULL, pause_reason = NULL, open_since = NULL, open_until = NULL, "
-			  "open_reason = NULL, openings = 0",
+			  "open_reason = NULL, openings = 0, last_answers = NULL",
 			  (Datum) 0, false);
 	PG_RETURN_VOID();
 }

@@ -197,7 +197,7 @@ def prepare_database(cluster, port):
         channel = "EMAIL" if n % 2 else "WHATSAPP"
         statements.append(
             "CREATE SERVER \"%s\" FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal '%s',"
-            " empresa '%s', url 'http://127.0.0.1:%d/chaos', on_uncertain '%s', breaker_after '100000')"
+            " empresa '%s', url 'http://127.0.0.1:%d/chaos', on_uncertain '%s', breaker_after '0')"
             % (company, channel, company, port, on_uncertain))
         statements.append(
             "INSERT INTO message_templates (empresa, canal, codigo, conteudo)"

@@ -62,7 +62,7 @@ FROM (VALUES
     (110, 'gap', '30s'), (111, 'gap', '30s..60s'), (112, 'gap', '60s..30s'), (113, 'gap', '30s..'), (114, 'gap', '-1'), (115, 'gap', '2d'),
     (120, 'warm_up', '20..200/30d'), (121, 'warm_up', '200..20/30d'), (122, 'warm_up', '0..20/30d'), (123, 'warm_up', '20..200'), (124, 'warm_up', '20..200/0'),
     (130, 'limit_group', 'chips'), (131, 'limit_group', ''),
-    (140, 'breaker_after', '1'), (141, 'breaker_after', '0'), (142, 'breaker_for', '30min'), (143, 'breaker_for', '1ms'), (144, 'breaker_for', '1h')
+    (140, 'breaker_after', '0'), (141, 'breaker_after', '101'), (142, 'breaker_for', '30min'), (143, 'breaker_for', '1ms'), (144, 'breaker_for', '1h')
 ) AS v(n, option, value) ORDER BY n;
 \pset format unaligned
 \pset fieldsep ' | '

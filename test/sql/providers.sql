@@ -33,7 +33,7 @@ RESET ROLE;
 SELECT * FROM chosen;
 -- one for any company; its owner's word is what counts, and a superuser's view does not change it
 -- however often it fails, it goes on being asked
-CREATE SERVER regress_any FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '100000');
+CREATE SERVER regress_any FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '0');
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 GRANT USAGE ON FOREIGN SERVER regress_any TO regress_cadence_crm;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
@@ -44,7 +44,7 @@ SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 GRANT regress_cadence_group TO regress_cadence_crm;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 -- the company's own comes first; companies are compared letter by letter, channels are not
-CREATE SERVER regress_blue FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'whatsapp', empresa 'BLUE', url 'http://127.0.0.1:1/', breaker_after '100000');
+CREATE SERVER regress_blue FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'whatsapp', empresa 'BLUE', url 'http://127.0.0.1:1/', breaker_after '0');
 GRANT USAGE ON FOREIGN SERVER regress_blue TO PUBLIC;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 -- one that is not ours is not there
@@ -56,7 +56,7 @@ GRANT USAGE ON FOREIGN SERVER regress_blue TO regress_cadence_crm;
 CREATE ROLE regress_cadence_other;
 GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_other;
 SET ROLE regress_cadence_other;
-CREATE SERVER regress_alien FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'GOLD', url 'http://127.0.0.1:1/', breaker_after '100000');
+CREATE SERVER regress_alien FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'GOLD', url 'http://127.0.0.1:1/', breaker_after '0');
 GRANT USAGE ON FOREIGN SERVER regress_alien TO regress_cadence_crm;
 CREATE USER MAPPING FOR PUBLIC SERVER regress_alien;
 RESET ROLE;
@@ -73,9 +73,9 @@ REVOKE USAGE ON FOREIGN DATA WRAPPER cadence_provider FROM regress_cadence_other
 DROP ROLE regress_cadence_other;
 
 -- among equals, each lead has its own, whenever asked, and all get some
-CREATE SERVER regress_sms1 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '100000');
-CREATE SERVER regress_sms2 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '100000');
-CREATE SERVER regress_sms3 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '100000');
+CREATE SERVER regress_sms1 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '0');
+CREATE SERVER regress_sms2 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '0');
+CREATE SERVER regress_sms3 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '0');
 GRANT USAGE ON FOREIGN SERVER regress_sms1, regress_sms2, regress_sms3 TO regress_cadence_crm;
 CREATE TABLE first_choice AS SELECT lead_id, empresa, cadence_preview(id) ->> 'provedor' AS provider FROM lead_cadence_runs WHERE next_step_ordem = 3;
 SELECT provider, count(*) > 10 AS many FROM first_choice GROUP BY 1 ORDER BY 1;
@@ -86,7 +86,7 @@ SET search_path = cadence;
 SELECT count(*) AS changed FROM first_choice f JOIN lead_cadence_runs r USING (lead_id, empresa)
 WHERE next_step_ordem = 3 AND cadence_preview(r.id) ->> 'provedor' <> f.provider;
 -- one more takes some and moves no other
-CREATE SERVER regress_sms0 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '100000');
+CREATE SERVER regress_sms0 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/', breaker_after '0');
 GRANT USAGE ON FOREIGN SERVER regress_sms0 TO regress_cadence_crm;
 SELECT cadence_preview(r.id) ->> 'provedor' AS now_at, count(*) > 0 AS some FROM first_choice f JOIN lead_cadence_runs r USING (lead_id, empresa)
 WHERE next_step_ordem = 3 AND cadence_preview(r.id) ->> 'provedor' <> f.provider GROUP BY 1;

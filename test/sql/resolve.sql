@@ -9,8 +9,8 @@ CREATE EXTENSION cadence_runner SCHEMA cadence;
 SET search_path = cadence;
 SELECT cadence_create_tables();
 -- however often it fails, it goes on being asked
-CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '100000');
-CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', url 'http://127.0.0.1:1/', breaker_after '100000');
+CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '0');
+CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', url 'http://127.0.0.1:1/', breaker_after '0');
 INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'ACME', 'OLA');
 INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES
     ('c0000000-0000-0000-0000-000000000001', 1, 'whatsapp', 'T1'), ('c0000000-0000-0000-0000-000000000001', 2, 'EMAIL', 'T1');

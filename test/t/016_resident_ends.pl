@@ -256,7 +256,7 @@ my $CREATE_AGAIN = "BEGIN; SET LOCAL client_min_messages = warning; CREATE EXTEN
 	CREATE SERVER ok FOREIGN DATA WRAPPER cadence_provider
 		OPTIONS (canal 'WHATSAPP', empresa 'ok', url '" . $provider->url('ok') . "');
 	CREATE SERVER hang FOREIGN DATA WRAPPER cadence_provider
-		OPTIONS (canal 'WHATSAPP', empresa 'hang', url '" . $provider->url('hang') . "', breaker_after '100000');
+		OPTIONS (canal 'WHATSAPP', empresa 'hang', url '" . $provider->url('hang') . "', breaker_after '0');
 	GRANT USAGE ON FOREIGN SERVER ok, hang TO crm; SELECT cadence_create_tables(owner => 'crm'); COMMIT";
 
 subtest 'the extension is dropped' => sub {

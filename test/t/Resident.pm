@@ -149,7 +149,7 @@ sub serve
 		my $url = literal($urls{$name});
 		sql($node, qq{
 			CREATE SERVER $name FOREIGN DATA WRAPPER cadence_provider
-				OPTIONS (canal 'WHATSAPP', empresa '$name', url $url, breaker_after '100000');
+				OPTIONS (canal 'WHATSAPP', empresa '$name', url $url, breaker_after '0');
 			INSERT INTO cadences (empresa, codigo, nome) VALUES ('$name', '$name', '$name');
 			INSERT INTO message_templates (empresa, canal, codigo, nome, conteudo)
 			VALUES ('$name', 'WHATSAPP', '$name', '$name', 'Olá {{nome}}');

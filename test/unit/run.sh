@@ -110,6 +110,8 @@ run_all() {
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
     unit transition_test '' rules/transition.c
+    unit limits_test '' rules/limits.c
+    unit sender_history_test '' rules/sender_history.c
     unit phone_test '' rules/{phone,text}.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
     unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c

@@ -24,7 +24,7 @@ sub make_server
 {
 	my ($node, $name, $url, %options) = @_;
 	my $database = delete $options{database};
-	my %all = (canal => 'WHATSAPP', url => $url, breaker_after => 100000, %options);
+	my %all = (canal => 'WHATSAPP', url => $url, breaker_after => 0, %options);
 	my $list = join ', ', map { "$_ " . literal($all{$_}) } sort keys %all;
 
 	sql($node, "CREATE SERVER $name FOREIGN DATA WRAPPER cadence_provider OPTIONS ($list)",

@@ -1,0 +1,216 @@
+/*
+ * limits_test.c
+ *		Starts that are given out keep every limit, wherever a window begins.
+ */
+#include "rules/limits.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+
+#define SECOND INT64_C(1000000)
+#define START (INT64_C(845000000) * SECOND + 123457)
+#define STARTS 3000
+
+static int64_t starts[STARTS];
+static bool are_new[STARTS];
+
+/* Gives out starts, asked for at random moments; some are of new people. */
+static void
+give_out(const LimitRules *rules, int n, int64_t apart)
+{
+	LimitUse use = {0};
+	int64_t now = START;
+	unsigned short seed[3] = {1, 2, 3};
+
+	for (int i = 0; i < n; i++)
+	{
+		now += (int64_t) (erand48(seed) * 2 * apart);
+		are_new[i] = erand48(seed) < 0.5;
+		starts[i] = limits_next(rules, &use, now, are_new[i]);
+		CHECK(starts[i] >= now);
+		limits_take(rules, &use, starts[i], are_new[i], erand48(seed));
+	}
+}
+
+/* The most starts in a window of this length, wherever it begins. */
+static int
+most_within(int n, int64_t length, bool only_new)
+{
+	int most = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int count = 0;
+
+		for (int k = 0; k < n; k++)
+			count += starts[k] >= starts[i] && starts[k] < starts[i] + length &&
+							 (!only_new || are_new[k])
+						 ? 1
+						 : 0;
+		most = count > most ? count : most;
+	}
+	return most;
+}
+
+static void
+without_limits(void)
+{
+	LimitRules rules = {0};
+
+	CHECK(!limits_are_set(&rules));
+	give_out(&rules, 100, 0);
+	CHECK_INT(starts[99], START);
+}
+
+static void
+rate(void)
+{
+	LimitRules rules = {.rate = 80};
+
+	CHECK(limits_are_set(&rules));
+	give_out(&rules, STARTS, 0);
+	CHECK_INT(most_within(STARTS, SECOND, false), 80);
+	CHECK(starts[STARTS - 1] - starts[0] <= STARTS * SECOND / 80);
+}
+
+static void
+gap(void)
+{
+	LimitRules rules = {.gap_min = 30 * SECOND, .gap_max = 60 * SECOND};
+	int64_t shortest = INT64_MAX;
+	int64_t longest = 0;
+
+	give_out(&rules, STARTS, 0);
+	for (int i = 1; i < STARTS; i++)
+	{
+		int64_t between = starts[i] - starts[i - 1];
+
+		shortest = between < shortest ? between : shortest;
+		longest = between > longest ? between : longest;
+	}
+	CHECK(shortest >= 30 * SECOND && shortest < 31 * SECOND);
+	CHECK(longest <= 60 * SECOND && longest > 59 * SECOND);
+}
+
+/* Asked for in bursts and at leisure; what is left unused is little more than a slot's share. */
+static void
+windows(void)
+{
+	static const struct
+	{
+		LimitWindow window;
+		int64_t length;
+	} all[] = {
+		{WINDOW_MINUTE, 60 * SECOND}, {WINDOW_HOUR, 3600 * SECOND}, {WINDOW_DAY, 86400 * SECOND}};
+
+	for (int w = 0; w < 3; w++)
+		for (int burst = 0; burst < 2; burst++)
+		{
+			LimitRules rules = {0};
+
+			rules.most[all[w].window] = 50;
+			give_out(&rules, 600, burst ? 0 : all[w].length / 70);
+			CHECK_INT(most_within(600, all[w].length, false), 50);
+			if (burst)
+				CHECK(starts[599] - starts[0] <= 11 * (all[w].length + all[w].length / 50));
+		}
+}
+
+static void
+new_people(void)
+{
+	LimitRules rules = {0};
+
+	rules.most[WINDOW_NEW_DAY] = 20;
+	give_out(&rules, 500, 60 * SECOND);
+	CHECK_INT(most_within(500, 86400 * SECOND, true), 20);
+}
+
+/* Whoever is not new is not held back by those who are. */
+static void
+others_beside_new_people(void)
+{
+	LimitRules rules = {0};
+	LimitUse use = {0};
+
+	rules.most[WINDOW_NEW_DAY] = 1;
+	limits_take(&rules, &use, START, true, 0);
+	CHECK(limits_next(&rules, &use, START, true) > START + 86399 * SECOND);
+	CHECK_INT(limits_next(&rules, &use, START, false), START);
+}
+
+static void
+all_at_once(void)
+{
+	LimitRules rules = {.rate = 10};
+
+	rules.most[WINDOW_MINUTE] = 100;
+	rules.most[WINDOW_HOUR] = 900;
+	give_out(&rules, 2000, SECOND / 20);
+	CHECK(most_within(2000, SECOND, false) <= 10);
+	CHECK_INT(most_within(2000, 60 * SECOND, false), 100);
+	CHECK_INT(most_within(2000, 3600 * SECOND, false), 900);
+}
+
+static void
+given_back(void)
+{
+	LimitRules rules = {.rate = 1};
+	LimitUse use = {0};
+
+	rules.most[WINDOW_DAY] = 2;
+	limits_take(&rules, &use, START, false, 0);
+	limits_take(&rules, &use, START + SECOND, false, 0);
+	CHECK(limits_next(&rules, &use, START, false) > START + 86399 * SECOND);
+	limits_give_back(&rules, &use, START + SECOND, false);
+	CHECK_INT(limits_next(&rules, &use, START, false), START + SECOND);
+}
+
+static void
+as_text(void)
+{
+	static char text[LIMITS_TEXT_MAX];
+	LimitRules rules = {0};
+	LimitUse use = {0};
+	LimitUse again = {0};
+
+	rules.most[WINDOW_DAY] = rules.most[WINDOW_MINUTE] = 1000;
+	for (int i = 0; i < 500; i++)
+		limits_take(&rules, &use, START + i * SECOND / 7, i % 3 == 0, 0);
+	limits_write(&use, text);
+	limits_read(&again, text);
+	CHECK(memcmp(again.slots, use.slots, sizeof(use.slots)) == 0);
+	limits_read(&again, "0.0.5 9.1.1 0.99.1 1.2.-3 0.1.6 x");
+	CHECK_INT(again.slots[0][0], 5);
+	CHECK_INT(again.slots[0][1], 6);
+	limits_read(&again, "");
+	CHECK_INT(again.slots[0][0], 0);
+}
+
+static void
+warm_up(void)
+{
+	CHECK_INT(limits_warm_up(20, 500, 30, 0), 20);
+	CHECK_INT(limits_warm_up(20, 500, 30, 15), 260);
+	CHECK_INT(limits_warm_up(20, 500, 30, 30), 500);
+	CHECK_INT(limits_warm_up(20, 500, 30, INT64_MAX), 500);
+	CHECK_INT(limits_warm_up(20, 500, 30, -5), 20);
+	CHECK_INT(limits_warm_up(20, 500, 0, 0), 500);
+}
+
+int
+main(void)
+{
+	RUN_GROUP("limits: none", without_limits);
+	RUN_GROUP("limits: rate", rate);
+	RUN_GROUP("limits: gap", gap);
+	RUN_GROUP("limits: windows of a minute, an hour, a day", windows);
+	RUN_GROUP("limits: new people", new_people);
+	RUN_GROUP("limits: others beside new people", others_beside_new_people);
+	RUN_GROUP("limits: all at once", all_at_once);
+	RUN_GROUP("limits: given back", given_back);
+	RUN_GROUP("limits: as text", as_text);
+	RUN_GROUP("limits: warm-up", warm_up);
+	return check_result();
+}
