@@ -145,4 +145,27 @@ execute($node);
 is_deeply(runs_of('byhand'), { CONCLUIDA => 3 }, 'until it is resumed');
 like(sql_error($node, "SELECT cadence_provider_pause('nobody')"), qr/42704.*"nobody"/s, 'there must be such a server');
 
+# ---- somebody else shuts a sender while an execution has its steps waiting: they do not start
+my %shut_by = (
+	paused => q{SELECT cadence_provider_pause('SERVER')},
+	opened => q{UPDATE cadence_provider_state SET open_since = now(), open_until = now() + interval '1 h',
+		openings = 1, open_reason = 'elsewhere' WHERE server = 'SERVER'});
+for my $how (sort keys %shut_by)
+{
+	make_company($node, $how, $provider->url('ok'), max_rate => 50);
+	enrol($node, $how, 400);
+	my $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
+	poll_until(sub { requests_of($how) >= 20 }) or die 'nothing is sent';
+	sql($node, $shut_by{$how} =~ s/SERVER/$how/r);
+	my $shut_at = time;
+	is($caller->finish, 0, "$how: the execution ends") or diag($caller->error);
+	my @late = grep { $_ > $shut_at } times_of($how);
+	cmp_ok(scalar(@late), '<=', 100, "$how: of what waited, no more than two seconds' worth starts");
+	cmp_ok($late[-1] // $shut_at, '<=', $shut_at + 2, "$how: and none later");
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = '$how' AND status = 'ATIVA'
+		AND attempts = 0 AND claim_id IS NULL AND next_run_at > now()"), 400 - requests_of($how),
+		"$how: the others are put off, without an attempt");
+	cancel_rest($node);
+}
+
 done_testing();
