@@ -30,6 +30,7 @@ static const OptionRule common[] = {
 	{"max_new_per_day", ForeignServerRelationId, OPTION_COUNT, 1, 100000000},
 	{"gap", ForeignServerRelationId, OPTION_GAP, 0, 0},
 	{"warm_up", ForeignServerRelationId, OPTION_WARM_UP, 0, 0},
+	{"domain_limits", ForeignServerRelationId, OPTION_DOMAINS, 0, 0},
 	{"limit_group", ForeignServerRelationId, OPTION_NAME, 0, 0},
 	{"breaker_after", ForeignServerRelationId, OPTION_COUNT, 0, SENDER_HISTORY_MAX},
 	{"breaker_for", ForeignServerRelationId, OPTION_DURATION, 1000, 1800000},
@@ -82,6 +83,8 @@ takes(const Definition *d, const char *name, const char *value)
 
 	if (strcmp(name, "canal") == 0)
 		return is_one_of(value, d->channels);
+	if (strcmp(name, "domain_limits") == 0)
+		return is_one_of("EMAIL", d->channels);
 	if (cadence_option_common(ForeignServerRelationId, name) != NULL)
 		return true;
 	return own != NULL && !from_file && (own->values == NULL || is_one_of(value, own->values));

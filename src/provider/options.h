@@ -26,6 +26,7 @@ typedef enum OptionKind
 	OPTION_BOOL,
 	OPTION_GAP,		/* a duration, or two: '30s..60s' */
 	OPTION_WARM_UP, /* '20..200/30d' */
+	OPTION_DOMAINS, /* '{"gmail.com": 20}' */
 	OPTION_HOST
 } OptionKind;
 

@@ -18,6 +18,7 @@
 #include "base/compat.h"
 #include "provider/options.h"
 #include "provider/protocol.h"
+#include "rules/domain_limits.h"
 
 PG_FUNCTION_INFO_V1(cadence_provider_validator);
 
@@ -138,6 +139,20 @@ check_warm_up(const char *name, const char *value)
 }
 
 static void
+check_domains(const Definition *d, const char *name, const char *value)
+{
+	const char *const *channel = d->channels;
+
+	while (*channel != NULL && pg_strcasecmp(*channel, "EMAIL") != 0)
+		channel++;
+	if (*channel == NULL)
+		refuse_value(name, value, "Only a protocol with e-mail has domains.");
+	if (!domain_limits_read(value, NULL, NULL))
+		refuse_value(name, value,
+					 "Domains, each once, and how many mails a minute: '{\"gmail.com\": 20}'.");
+}
+
+static void
 check_secret_file(const char *name, const char *value)
 {
 	if (!superuser())
@@ -178,6 +193,9 @@ check_value(const Definition *d, const OptionRule *rule, const char *value)
 			break;
 		case OPTION_WARM_UP:
 			check_warm_up(rule->name, value);
+			break;
+		case OPTION_DOMAINS:
+			check_domains(d, rule->name, value);
 			break;
 		case OPTION_BOOL:
 			if (!parse_bool(value, &flag))

@@ -90,7 +90,7 @@ limits_next(const LimitRules *rules, const LimitUse *state, int64_t now, bool is
 {
 	int64_t at = now;
 
-	if ((rules->rate > 0 || rules->gap_max > 0) && state->next_at > at)
+	if (state->next_at > at)
 		at = state->next_at;
 	for (int w = 0; w < WINDOW_COUNT; w++)
 	{
@@ -114,7 +114,9 @@ limits_take(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new, d
 	int64_t gap = rules->gap_min + (int64_t) ((rules->gap_max - rules->gap_min) * chance);
 
 	age(state, at);
-	state->next_at = at + (gap > wait ? gap : wait);
+	/* without a pace it is the provider's alone, when that asks for less */
+	if (gap > 0 || wait > 0)
+		state->next_at = at + (gap > wait ? gap : wait);
 	for (int w = 0; w < WINDOW_COUNT; w++)
 		if (w != WINDOW_NEW_DAY || is_new)
 			state->slots[w][0]++;
@@ -130,7 +132,7 @@ limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_n
 	int64_t wait = rules->rate > 0 ? (int64_t) (SECOND / rules->rate) : 0;
 	int64_t longest = rules->gap_max > wait ? rules->gap_max : wait;
 
-	if (at <= state->next_at && state->next_at - at <= longest)
+	if (longest > 0 && at <= state->next_at && state->next_at - at <= longest)
 	{
 		state->next_at = at;
 		if (state->last_at > at)

@@ -33,7 +33,7 @@ typedef struct LimitRules
 
 typedef struct LimitUse
 {
-	int64_t next_at; /* the next start, by rate and gap */
+	int64_t next_at; /* the next start, by rate and gap, or as the provider has asked */
 	int64_t last_at; /* the last that was given out, which the slots' ages count from */
 	int slots[WINDOW_COUNT][WINDOW_SLOTS_MAX];
 } LimitUse;

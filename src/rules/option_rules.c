@@ -3,6 +3,7 @@
  *		A definition's "options", "secrets" and "limits", compiled.
  */
 #include "rules/compiler.h"
+#include "rules/domain_limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,18 @@ compiler_add_url(Compiler *c)
 	options->n++;
 }
 
+static void
+check_limit(Compiler *c, const Path *at, const json_t *value, const char *text)
+{
+	if (strcmp(at->key, "domain_limits") == 0)
+	{
+		if (text == NULL || !domain_limits_read(text, NULL, NULL))
+			compiler_problem(c, at, "is no object of domains, each with its mails a minute");
+	}
+	else if (text == NULL || (!json_is_string(value) && !json_is_number(value)))
+		compiler_problem(c, at, "is neither a text nor a number");
+}
+
 void
 compile_limits(Compiler *c, const Path *path, json_t *value, void *to)
 {
@@ -138,10 +151,9 @@ compile_limits(Compiler *c, const Path *path, json_t *value, void *to)
 
 		if (!compiler_knows(common_option_names, key))
 			compiler_problem(c, &at, "is no limit");
-		if (text != NULL && (json_is_string(member) || json_is_number(member)))
-			limit->otherwise = arena_copy(c->arena, text, strlen(text));
-		else
-			compiler_problem(c, &at, "is neither a text nor a number");
+		check_limit(c, &at, member, text);
+		limit->otherwise =
+			arena_copy(c->arena, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
 		limit->name = arena_copy(c->arena, key, strlen(key));
 		free(text);
 	}

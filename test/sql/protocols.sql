@@ -72,7 +72,8 @@ FROM (VALUES
     (5, $$canal 'EMAIL', sender 'a', account 'b'$$), (6, $$canal 'sms', sender 'a', account 'b', mode 'FAST'$$), (7, $$canal 'SMS', sender 'a', account 'b', mode 'faster'$$),
     (8, $$canal 'SMS', sender 'a', account 'b', sendr 'x'$$), (9, $$canal 'SMS', sender '', account 'b'$$), (10, E'canal ''SMS'', sender ''a\tb'', account ''b'''),
     (11, $$canal 'SMS', sender 'a', account 'b', url 'smtp://a'$$), (12, $$canal 'SMS', sender 'a', account 'b', key 'x'$$),
-    (13, $$canal 'SMS', sender 'a', account 'b', max_rate '2'$$), (14, $$canal 'SMS', sender_file '/a', account 'b'$$)
+    (13, $$canal 'SMS', sender 'a', account 'b', max_rate '2'$$), (14, $$canal 'SMS', sender_file '/a', account 'b'$$),
+    (15, $$canal 'SMS', sender 'a', account 'b', domain_limits '{"gmail.com": 20}'$$)
 ) AS v(n, options) ORDER BY n;
 SELECT * FROM pg_temp.servers;
 SELECT pg_temp.tried($$CREATE SERVER s FOREIGN DATA WRAPPER cadence_provider OPTIONS (protocol 'yours', canal 'SMS', url 'http://a')$$);

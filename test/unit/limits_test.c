@@ -167,6 +167,20 @@ given_back(void)
 	CHECK_INT(limits_next(&rules, &use, START, false), START + SECOND);
 }
 
+/* Whatever the sender's own limits: and a start that it got does not count as asked for. */
+static void
+asked_to_wait(void)
+{
+	LimitRules rules = {0};
+	LimitUse use = {.next_at = START + 10 * SECOND};
+
+	CHECK_INT(limits_next(&rules, &use, START, false), START + 10 * SECOND);
+	CHECK_INT(limits_next(&rules, &use, START + 11 * SECOND, false), START + 11 * SECOND);
+	rules.most[WINDOW_NEW_DAY] = 1;
+	limits_take(&rules, &use, START + 60 * SECOND, true, 0);
+	CHECK_INT(limits_next(&rules, &use, START + 11 * SECOND, false), START + 11 * SECOND);
+}
+
 static void
 as_text(void)
 {
@@ -210,6 +224,7 @@ main(void)
 	RUN_GROUP("limits: others beside new people", others_beside_new_people);
 	RUN_GROUP("limits: all at once", all_at_once);
 	RUN_GROUP("limits: given back", given_back);
+	RUN_GROUP("limits: the provider has asked to wait", asked_to_wait);
 	RUN_GROUP("limits: as text", as_text);
 	RUN_GROUP("limits: warm-up", warm_up);
 	return check_result();

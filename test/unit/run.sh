@@ -17,7 +17,7 @@ RUNS=${RUNS:-200000}
 SECONDS_EACH=${SECONDS_EACH:-10}
 FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall -Wextra -Werror
     -D_GNU_SOURCE -DPROTOCOLS="\"$SRC/../protocols\"" -I"$SRC")
-DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer}_rules,template,text}.c)
+DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer}_rules,domain_limits,template,text}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
 OUTPUT=$BUILD/output
 STATUS=0
@@ -111,6 +111,7 @@ run_all() {
     unit text_test '' rules/text.c
     unit transition_test '' rules/transition.c
     unit limits_test '' rules/limits.c
+    unit domain_limits_test '-ljansson' rules/domain_limits.c
     unit sender_history_test '' rules/sender_history.c
     unit phone_test '' rules/{phone,text}.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
