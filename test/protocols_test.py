@@ -91,6 +91,8 @@ class Refuses(unittest.TestCase):
     def test_values(self):
         self.check("webhook.json", "response", "id", value=["messageId"])
         self.check("twilio.json", "classes", 0, "wait", value="soon")
+        self.check("evolution.json", "classes", 3, "scope", value="lead")
+        self.check("evolution.json", "classes", 3, "class", value="stopped")
         self.check("webhook.json", "operations", "text", "form", value={})
         self.check("gupshup.json", "operations", "text", "form", "source", value=1)
         self.check("webhook.json", "operations", "text", "headers", "Accept", value={})

@@ -18,15 +18,16 @@
 /* What became of it, filled in by the transport. */
 typedef struct CadenceAnswer
 {
-	CadenceOutcome outcome; /* OUTCOME_UNSENT: it was not begun */
-	CadenceClass class;		/* what the answer means, where there is one */
-	const char *code;		/* for machines; NULL: it was sent */
-	char *reason;			/* for people */
-	long http_status;		/* 0: none */
-	bool broken_off;		/* by us: it says nothing about the provider */
-	bool is_unknown;		/* a refusal that no rule of its protocol knows */
-	bool wait_is_own;		/* the answer, or the rule, said how long */
-	int64 retry_after_us;	/* not again before so long; 0: nobody said */
+	CadenceOutcome outcome;	  /* OUTCOME_UNSENT: it was not begun */
+	CadenceClass class;		  /* what the answer means, where there is one */
+	const char *code;		  /* for machines; NULL: it was sent */
+	char *reason;			  /* for people */
+	long http_status;		  /* 0: none */
+	bool broken_off;		  /* by us: it says nothing about the provider */
+	bool is_unknown;		  /* a refusal that no rule of its protocol knows */
+	bool wait_is_own;		  /* the answer, or the rule, said how long */
+	bool stops_first_touches; /* nobody is to be written to first for so long */
+	int64 retry_after_us;	  /* not again before so long; 0: nobody said */
 	int64 elapsed_us;
 	TimestampTz at;
 	char *message_id; /* NULL: none */

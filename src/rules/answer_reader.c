@@ -366,6 +366,7 @@ answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage
 	if (i < d->nrules)
 	{
 		reading->class = d->rules[i].class;
+		reading->stops_first_touches = d->rules[i].stops_first_touches;
 		if (reading->wait_s == 0)
 			reading->wait_s = d->rules[i].wait_s;
 	}

@@ -36,7 +36,8 @@ typedef struct AnswerReading
 {
 	CadenceClass class;
 	bool is_unknown; /* no rule knows this refusal: the class is a guess */
-	long wait_s;	 /* 0: not said */
+	bool stops_first_touches;
+	long wait_s; /* 0: not said */
 	char reason[ANSWER_REASON_MAX];
 	char message_id[ANSWER_ID_MAX]; /* each "" where the answer names none */
 	char code[ANSWER_CODE_MAX];

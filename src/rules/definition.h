@@ -168,6 +168,7 @@ typedef struct ClassRule
 	int times;			 /* from which attempt of a step on */
 	long wait_s;		 /* 0: not said */
 	CadenceClass class;
+	bool stops_first_touches; /* it is said of all who were not written to before */
 } ClassRule;
 
 typedef struct Definition

@@ -644,7 +644,9 @@ evolution(void)
 		CHECK_TEXT(reading.reason, "Error: Connection Closed");
 		CLASS(CLASS_STOPPED, "{'status': 500, 'message': 'Connection Closed'}", 500);
 		CLASS(CLASS_UNCERTAIN, EVOLUTION(400, "'PrismaClientKnownRequestError'"), 400);
-		CLASS(CLASS_LATER, EVOLUTION(400, "'error 463'"), 400);
+		reading = check_class(&(Case){.status = 400}, EVOLUTION(400, "'error 463'"), CLASS_LATER,
+							  __LINE__);
+		CHECK(reading.stops_first_touches);
 		CLASS(CLASS_STOPPED, "{'status': 401, 'error': 'Unauthorized'}", 401);
 		CLASS(CLASS_STOPPED, EVOLUTION(400, "['instance requires property \\\"textMessage\\\"']"),
 			  400);

@@ -190,6 +190,11 @@ wrong_types(void)
 	PROBLEM(WITH(", 'classes': {}"), "/classes", "is not an array");
 	PROBLEM(WITH(", 'limits': {'max_rate': true}"), "/limits/max_rate", "neither a text nor");
 	PROBLEM(WITH(", 'limits': {'gap': ['1s']}"), "/limits/gap", "neither a text nor");
+	PROBLEM(WITH(", 'limits': {'domain_limits': {'gmail.com': 0}}"), "/limits/domain_limits",
+			"is no object of domains");
+	PROBLEM(WITH(", 'limits': {'domain_limits': 20}"), "/limits/domain_limits",
+			"is no object of domains");
+	FINE(WITH(", 'limits': {'domain_limits': {'gmail.com': 20}}"));
 	PROBLEM(WITH(", 'receive': 'here'"), "/receive", "is not an object");
 }
 
@@ -353,6 +358,11 @@ rules(void)
 	PROBLEM(WITH_RULE("'status': 400, 'class': 'dead'"), "/classes/1/class", "\"dead\"");
 	PROBLEM(WITH_RULE("'status': 400, 'class': 1"), "/classes/1/class", "is no class");
 	PROBLEM(WITH_RULE("'class': 'retry'"), "/classes/1", "holds for every answer");
+	PROBLEM(WITH_RULE("'status': 463, 'class': 'later', 'scope': 'lead'"), "/classes/1/scope",
+			"is not \"first_touches\"");
+	PROBLEM(WITH_RULE("'status': 463, 'class': 'stopped', 'scope': 'first_touches'"), "/classes/1",
+			"which only class \"later\" takes");
+	FINE(WITH_RULE("'status': 463, 'class': 'later', 'scope': 'first_touches'"));
 	PROBLEM(WITH_RULE("'class': 'retry', 'channel': 'SMS', 'times': 2"), "/classes/1",
 			"holds for every answer");
 	PROBLEM(WITH_RULE("'status': '6', 'class': 'retry'"), "/classes/1/status", "neither a status");
