@@ -129,6 +129,35 @@ SET search_path = pg_catalog, @extschema@, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.cadence_provider_resume(text) IS
 'lets messages leave by this server again, whether it was paused by hand or stopped by its own failures';
+
+--
+-- A sender's state goes by its name
+--
+
+-- A server that is dropped takes its state along, and one that is renamed keeps it: neither a new
+-- number nor a new address begins with the warm-up, the pause or the failures of another one. What
+-- is dumped and restored is dropped by nobody, so a pause is there again.
+CREATE FUNCTION @extschema@.cadence_follow_servers() RETURNS event_trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_follow_servers() IS
+'removes and renames what cadence_provider_state has of servers that are dropped or renamed';
+
+CREATE EVENT TRIGGER cadence_server_dropped ON sql_drop
+WHEN TAG IN ('DROP SERVER', 'DROP OWNED') EXECUTE FUNCTION @extschema@.cadence_follow_servers();
+
+CREATE EVENT TRIGGER cadence_server_renamed ON ddl_command_end
+WHEN TAG IN ('ALTER SERVER') EXECUTE FUNCTION @extschema@.cadence_follow_servers();
+
+-- also where triggers of the origin are switched off
+ALTER EVENT TRIGGER cadence_server_dropped ENABLE ALWAYS;
+ALTER EVENT TRIGGER cadence_server_renamed ENABLE ALWAYS;
+
+COMMENT ON EVENT TRIGGER cadence_server_dropped IS
+'a server that is dropped takes its row of cadence_provider_state along';
+
+COMMENT ON EVENT TRIGGER cadence_server_renamed IS
+'a server that is renamed keeps its row of cadence_provider_state';
 --
 -- Tables
 --
@@ -269,6 +298,13 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_provider_state', 'last_answers', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'paused_at', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_provider_state', 'pause_reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'round_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'waiting', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'waited', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'new_since', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'new_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'new_reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'new_stops', 'int', 'integer', '0', true, NULL),
 
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
@@ -1291,6 +1327,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "status": ["4xx", "5xx"],
       "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
       "class": "later",
+      "scope": "first_touches",
       "wait": "24h",
       "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
     },
@@ -1417,6 +1454,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "status": ["4xx", "5xx"],
       "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
       "class": "later",
+      "scope": "first_touches",
       "wait": "24h",
       "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
     },
@@ -2369,6 +2407,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "status": ["4xx", "5xx"],
       "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
       "class": "later",
+      "scope": "first_touches",
       "wait": "24h",
       "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
     },
@@ -2787,6 +2826,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "status": ["4xx", "5xx"],
       "text": ["error 463", "NackCallerReachoutTimelocked", "reachout timelock"],
       "class": "later",
+      "scope": "first_touches",
       "wait": "24h",
       "note": "WhatsApp lets this number open no new chat for a while; chats that exist go on"
     },

@@ -138,6 +138,13 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_provider_state', 'last_answers', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'paused_at', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_provider_state', 'pause_reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'round_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'waiting', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'waited', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'new_since', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'new_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'new_reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_provider_state', 'new_stops', 'int', 'integer', '0', true, NULL),
 
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),

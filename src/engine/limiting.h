@@ -20,10 +20,19 @@ typedef struct Limiting
 } Limiting;
 
 extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
-							 const CadenceProviders *providers, double share);
+							 const CadenceProviders *providers);
 extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
+extern void limiting_note_shut(Limiting *limiting);
+extern void limiting_let_go(Limiting *limiting);
+extern CadenceSenderState *limiting_sender(Limiting *limiting, const CadenceProvider *p);
+extern CadenceSenderState *limiting_limits(Limiting *limiting, const CadenceProvider *p);
+extern CadenceSenderState *limiting_domain(Limiting *limiting, const CadenceStep *step,
+										   LimitRules *rules);
+extern List *limiting_states(Limiting *limiting, const CadenceStep *step, List *wanted);
+
+/* learning.c */
 extern void limiting_judge(CadenceStep *step);
 extern void limiting_learn(Limiting *limiting, CadenceStep **steps, int n);
 

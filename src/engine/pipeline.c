@@ -51,20 +51,12 @@ pipeline_is_busy(const Pipeline *p)
 	return p->sender.queue.waiting > 0 || sender_in_flight(&p->sender) > 0 || p->recording.n > 0;
 }
 
-/* Whether a server may have fewer messages under way than there would be workers. */
-bool
-pipeline_has_limits(const Pipeline *p)
+/* After a change of settings, or when peers share what may be under way. */
+void
+pipeline_resize(Pipeline *p, int max_in_flight)
 {
-	ListCell *cell;
-
-	foreach (cell, cadence_providers_list(p->providers))
-	{
-		const CadenceConfiguration *c = ((CadenceProvider *) lfirst(cell))->configuration;
-
-		if (c->max_in_flight_is_own && c->max_in_flight < cadence_workers)
-			return true;
-	}
-	return false;
+	p->limiting.share = (double) max_in_flight / cadence_max_in_flight;
+	sender_resize(&p->sender, max_in_flight);
 }
 
 /* One transaction for what has ended and what is next: that saves a commit. */
@@ -182,11 +174,10 @@ pipeline_prepare(Pipeline *p, Oid schema, TimestampTz due_until, int max_in_flig
 	cadence_session_init(p->tables->schema_name);
 	cadence_arming_check(p->tables);
 	p->providers = cadence_providers_create(p->tables->owner);
-	limiting_prepare(&p->limiting, p->tables, p->providers,
-					 (double) max_in_flight / cadence_max_in_flight);
+	limiting_prepare(&p->limiting, p->tables, p->providers);
 	recording_prepare(&p->recording, p->tables);
 	claiming_prepare(&p->claiming, p->tables, p->providers, due_until, cadence_batch_size);
-	p->sender.max_in_flight = max_in_flight;
+	pipeline_resize(p, max_in_flight);
 	MemoryContextSwitchTo(old);
 	cadence_xact_commit();
 }

@@ -44,7 +44,7 @@ extern bool pipeline_read_clock(Pipeline *pipeline);
 extern void pipeline_turn(Pipeline *pipeline);
 extern void pipeline_wait(Pipeline *pipeline, int at_most_ms);
 extern bool pipeline_is_busy(const Pipeline *pipeline);
-extern bool pipeline_has_limits(const Pipeline *pipeline);
+extern void pipeline_resize(Pipeline *pipeline, int max_in_flight);
 extern void pipeline_set_summary(Pipeline *pipeline, CadenceSummary *summary);
 extern void pipeline_log(Pipeline *pipeline, bool finished);
 extern void pipeline_end_claims(Pipeline *pipeline);

@@ -67,7 +67,6 @@ open_dispatcher(Sender *s)
 	MemoryContextSwitchTo(old);
 }
 
-/* After a change of settings, or when peers share what may be under way. */
 void
 sender_resize(Sender *s, int max_in_flight)
 {
@@ -76,6 +75,18 @@ sender_resize(Sender *s, int max_in_flight)
 		return;
 	s->transport->resize(s->dispatcher, max_in_flight);
 	s->queue.capacity = s->transport->capacity(s->dispatcher);
+}
+
+/* What was given a time after the pause that a provider has asked for waits for its time. */
+static bool
+is_open(const CadenceProvider *p, const CadenceStep *step, TimestampTz now)
+{
+	TimestampTz start = Max(now, step->request.start_at);
+
+	if (Max(p->shut_until, p->tripped_until) > now && !step->request.is_probe)
+		return false;
+	return p->slow_until <= start &&
+		   (!step->is_first_touch || Max(p->new_until, p->new_tripped_until) <= start);
 }
 
 /*
@@ -88,8 +99,7 @@ sender_may_send(const CadenceStep *step, TimestampTz now)
 	const CadenceProvider *p = step->request.provider;
 	int64 needed_ms = (int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS;
 
-	return !p->gone && (Max(p->shut_until, p->tripped_until) <= now || step->request.is_probe) &&
-		   now + needed_ms * 1000 < step->lease_end;
+	return !p->gone && is_open(p, step, now) && now + needed_ms * 1000 < step->lease_end;
 }
 
 void

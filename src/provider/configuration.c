@@ -7,12 +7,14 @@
 #include "catalog/pg_foreign_server.h"
 #include "common/base64.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #include "base/settings.h"
 #include "provider/configuration.h"
 #include "provider/options.h"
+#include "rules/domain_limits.h"
 #include "rules/request_builder.h"
 
 /* What the server says, else what its protocol does; NULL: neither. */
@@ -55,6 +57,25 @@ holds_by_default(const Definition *d)
 }
 
 static void
+add_domain(void *arg, const char *domain, int per_minute)
+{
+	CadenceConfiguration *c = arg;
+
+	c->domains[c->ndomains++] = (CadenceDomainLimit){.domain = asc_tolower(domain, strlen(domain)),
+													 .per_minute = per_minute};
+}
+
+/* Only mails have domains. */
+static void
+read_domain_limits(CadenceConfiguration *c, const char *value)
+{
+	if (value == NULL || c->canal == NULL || pg_strcasecmp(c->canal, "EMAIL") != 0)
+		return;
+	c->domains = palloc(sizeof(*c->domains) * DOMAIN_LIMITS_MAX);
+	(void) domain_limits_read(value, add_domain, c);
+}
+
+static void
 read_limits(CadenceConfiguration *c, List *options)
 {
 	LimitRules *l = &c->limits;
@@ -76,6 +97,7 @@ read_limits(CadenceConfiguration *c, List *options)
 		cadence_option_warm_up(warm_up, &c->warm_up_from, &c->warm_up_to, &over_ms))
 		c->warm_up_us = over_ms * 1000;
 	c->limit_group = text_or_null(option_of(c, options, "limit_group"));
+	read_domain_limits(c, option_of(c, options, "domain_limits"));
 	c->breaker_after = number_or(c, options, "breaker_after", 10);
 	c->breaker_for = number_or(c, options, "breaker_for", 60000);
 }
@@ -313,6 +335,20 @@ cadence_configuration_value(const CadenceConfiguration *c, const char *name)
 				return c->values[before + k];
 		before += lists[i]->n;
 	}
+	return NULL;
+}
+
+/* Of an address's domain; NULL: it has none of its own. */
+const CadenceDomainLimit *
+cadence_configuration_domain_limit(const CadenceConfiguration *c, const char *address)
+{
+	size_t len;
+	const char *domain = c->ndomains > 0 ? domain_limits_domain(address, &len) : NULL;
+
+	for (int i = 0; domain != NULL && i < c->ndomains; i++)
+		if (strlen(c->domains[i].domain) == len &&
+			pg_strncasecmp(c->domains[i].domain, domain, len) == 0)
+			return &c->domains[i];
 	return NULL;
 }
 

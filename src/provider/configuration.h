@@ -18,6 +18,13 @@
 #include "provider/secret.h"
 #include "rules/limits.h"
 
+/* Of mails to the mailboxes of one domain. */
+typedef struct CadenceDomainLimit
+{
+	char *domain;
+	int per_minute;
+} CadenceDomainLimit;
+
 typedef struct CadenceConfiguration
 {
 	MemoryContext context; /* all of it */
@@ -35,6 +42,8 @@ typedef struct CadenceConfiguration
 	bool max_in_flight_is_own; /* an option says so: it counts over all executions */
 	LimitRules limits;
 	char *limit_group; /* NULL: they are the server's alone */
+	CadenceDomainLimit *domains;
+	int ndomains;
 	int warm_up_from;
 	int warm_up_to;
 	int64 warm_up_us;  /* 0: none */
@@ -55,6 +64,8 @@ extern CadenceConfiguration *cadence_configuration_read(const ForeignServer *ser
 extern const char **cadence_configuration_values(const CadenceConfiguration *c,
 												 const char *const *fields);
 extern const char *cadence_configuration_value(const CadenceConfiguration *c, const char *name);
+extern const CadenceDomainLimit *cadence_configuration_domain_limit(const CadenceConfiguration *c,
+																	const char *address);
 extern bool cadence_configuration_is_outdated(const CadenceConfiguration *c);
 extern void cadence_configuration_hold_in(CadenceConfiguration *c, MemoryContext context);
 

@@ -11,6 +11,7 @@
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 #include "nodes/pg_list.h"
+#include "utils/uuid.h"
 
 #include "provider/configuration.h"
 #include "provider/request.h"
@@ -32,11 +33,13 @@ typedef struct CadenceProvider
 	/* what the engine keeps of its limits and its breaker */
 	TimestampTz shut_until;	   /* by its breaker, or by hand; 0: it is open */
 	TimestampTz tripped_until; /* the same, as this process has found and not yet recorded */
-	TimestampTz next_start;	   /* in this process, however late the last one was */
-	int permits;			   /* so many may be under way in this process */
+	TimestampTz slow_until;	   /* the provider has asked for less */
+	TimestampTz new_until;	   /* nobody is written to first */
+	TimestampTz new_tripped_until;
+	TimestampTz next_start; /* in this process, however late the last one was */
+	int permits;			/* so many may be under way in this process */
 	bool permits_are_new;
-	bool has_plan; /* when what is put off can go */
-	LimitUse plan;
+	pg_uuid_t permits_of;  /* the claim that has them */
 	SenderHistory history; /* with what is not yet recorded */
 } CadenceProvider;
 

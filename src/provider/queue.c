@@ -22,10 +22,17 @@
 /* One that is full, and of which nothing has ended for so long, does not move. */
 #define MOVES_WITHIN_US (500 * INT64CONST(1000))
 
+/* Behind those that start no later: one that has to wait longer does not hold up the next. */
 void
 cadence_queue_push(CadenceQueue *queue, CadenceRequest *request)
 {
-	dlist_push_tail(&request->provider->waiting, &request->node);
+	dlist_head *waiting = &request->provider->waiting;
+	dlist_node *before = waiting->head.prev;
+
+	while (before != &waiting->head &&
+		   dlist_container(CadenceRequest, node, before)->start_at > request->start_at)
+		before = before->prev;
+	dlist_insert_after(before, &request->node);
 	request->provider->nwaiting++;
 	queue->waiting++;
 }
@@ -356,6 +363,7 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 			request->start_at = Min(request->start_at, now);
 		}
 		p->tripped_until = Min(p->tripped_until, now);
+		p->slow_until = Min(p->slow_until, now);
 		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
 		p->blocked_since = Min(p->blocked_since, now);

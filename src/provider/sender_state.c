@@ -45,19 +45,58 @@ enum
 	STATE_OPENINGS,
 	STATE_PAUSED_AT,
 	STATE_PAUSE_REASON,
+	STATE_ROUND_UNTIL,
+	STATE_WAITING,
+	STATE_WAITED,
+	STATE_NEW_SINCE,
+	STATE_NEW_UNTIL,
+	STATE_NEW_REASON,
+	STATE_NEW_STOPS,
 	STATE_LAST_ANSWERS
 };
 
-#define STATE_COLUMNS                                                                     \
-	"server::text, next_at, last_at, used::text, first_used_at, open_since, open_until, " \
-	"open_reason::text, openings, paused_at, pause_reason::text, last_answers::text"
+#define STATE_COLUMNS                                                                            \
+	"server::text, next_at, last_at, used::text, first_used_at, open_since, open_until, "        \
+	"open_reason::text, openings, paused_at, pause_reason::text, round_until, waiting, waited, " \
+	"new_since, new_until, new_reason::text, new_stops, last_answers::text"
 
 static const Oid key_types[] = {TEXTOID};
-static const Oid save_types[] = {TEXTOID,		 TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-								 TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,
-								 INT4OID,		 TEXTOID};
+
+/* In the order of SAVED_COLUMNS. */
+enum
+{
+	SAVE_KEY,
+	SAVE_NEXT_AT,
+	SAVE_LAST_AT,
+	SAVE_FIRST_USED_AT,
+	SAVE_OPEN_SINCE,
+	SAVE_OPEN_UNTIL,
+	SAVE_ROUND_UNTIL,
+	SAVE_NEW_SINCE,
+	SAVE_NEW_UNTIL,
+	SAVE_USED,
+	SAVE_OPEN_REASON,
+	SAVE_NEW_REASON,
+	SAVE_LAST_ANSWERS,
+	SAVE_OPENINGS,
+	SAVE_WAITING,
+	SAVE_WAITED,
+	SAVE_NEW_STOPS,
+	SAVE_COLUMNS
+};
+
+#define SAVED_COLUMNS                                                                     \
+	"next_at = $2, last_at = $3, first_used_at = $4, open_since = $5, open_until = $6, "  \
+	"round_until = $7, new_since = $8, new_until = $9, used = $10, open_reason = $11, "   \
+	"new_reason = $12, last_answers = $13, openings = $14, waiting = $15, waited = $16, " \
+	"new_stops = $17"
+
+static const Oid save_types[SAVE_COLUMNS] = {
+	TEXTOID,		TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,		TEXTOID,		TEXTOID,
+	TEXTOID,		INT4OID,		INT4OID,		INT4OID,		INT4OID};
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
-static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID};
+static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
 
 /* In the current memory context. */
 CadenceSenderStates *
@@ -81,26 +120,25 @@ cadence_sender_states_create(const CadenceTables *t)
 								 table),
 						key_types, SPI_OK_SELECT);
 	s->lock.latest = true;
-	s->save = STATEMENT(
-		"saving a sender's state",
-		psprintf("UPDATE %s SET next_at = $2, last_at = $3, used = $4, "
-				 "first_used_at = $5, open_since = $6, open_until = $7, "
-				 "open_reason = $8, openings = $9, last_answers = $10 WHERE server " EQ " $1",
-				 table),
-		save_types, SPI_OK_UPDATE);
+	s->save = STATEMENT("saving a sender's state",
+						psprintf("UPDATE %s SET " SAVED_COLUMNS " WHERE server " EQ " $1", table),
+						save_types, SPI_OK_UPDATE);
 	s->others = STATEMENT("looking for others' permits",
 						  psprintf("SELECT COALESCE(pg_catalog.sum((permits " JSON_TEXT
 								   " $1)::pg_catalog.int4), 0)::pg_catalog.int4 FROM %s "
 								   "WHERE claim_id " LT " $2 OR claim_id " GT " $3",
 								   t->claims),
 						  others_types, SPI_OK_SELECT);
-	s->note_permits =
-		STATEMENT("noting permits",
-				  psprintf("UPDATE %s SET permits = COALESCE(permits, '{}'::pg_catalog.jsonb) "
-						   "OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object($1, $2) "
-						   "WHERE claim_id " EQ " $3",
-						   t->claims),
-				  permits_types, SPI_OK_UPDATE);
+	s->note_permits = STATEMENT(
+		"noting permits",
+		/* an earlier claim of this worker has them no more */
+		psprintf("UPDATE %s SET permits = (COALESCE(permits, '{}'::pg_catalog.jsonb) "
+				 "OPERATOR(pg_catalog.-) $1) OPERATOR(pg_catalog.||) "
+				 "CASE WHEN claim_id " EQ " $3 THEN pg_catalog.jsonb_build_object($1, $2) "
+				 "ELSE '{}'::pg_catalog.jsonb END "
+				 "WHERE claim_id " GE " $4 AND claim_id " LE " $5",
+				 t->claims),
+		permits_types, SPI_OK_UPDATE);
 	return s;
 }
 
@@ -123,12 +161,15 @@ cadence_sender_state(CadenceSenderStates *states, const char *key)
 	return state;
 }
 
-static char *
-keep(CadenceSenderStates *states, char *before, char *text)
+/* Puts a copy into the place of one of its texts; NULL: there is none. */
+void
+cadence_sender_state_keep(CadenceSenderState *s, char **text, const char *to)
 {
-	if (before != NULL)
-		pfree(before);
-	return text != NULL ? MemoryContextStrdup(states->context, text) : NULL;
+	char *copy = to != NULL ? MemoryContextStrdup(GetMemoryChunkContext(s->key), to) : NULL;
+
+	if (*text != NULL)
+		pfree(*text);
+	*text = copy;
 }
 
 static void
@@ -147,13 +188,21 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	s->first_used = row_time(desc, row, STATE_FIRST_USED_AT, 0);
 	s->open_since = row_time(desc, row, STATE_OPEN_SINCE, 0);
 	s->open_until = row_time(desc, row, STATE_OPEN_UNTIL, 0);
-	s->open_reason =
-		keep(states, s->open_reason, row_text(desc, row, STATE_OPEN_REASON, ROW_KEY_MAX));
+	cadence_sender_state_keep(s, &s->open_reason,
+							  row_text(desc, row, STATE_OPEN_REASON, ROW_KEY_MAX));
 	s->openings = row_int(desc, row, STATE_OPENINGS, 0);
 	sender_history_read(&s->history, answers != NULL ? answers : "");
 	s->paused_at = row_time(desc, row, STATE_PAUSED_AT, 0);
-	s->pause_reason =
-		keep(states, s->pause_reason, row_text(desc, row, STATE_PAUSE_REASON, ROW_KEY_MAX));
+	cadence_sender_state_keep(s, &s->pause_reason,
+							  row_text(desc, row, STATE_PAUSE_REASON, ROW_KEY_MAX));
+	s->round_until = row_time(desc, row, STATE_ROUND_UNTIL, 0);
+	s->waiting = row_int(desc, row, STATE_WAITING, 0);
+	s->waited = row_int(desc, row, STATE_WAITED, 0);
+	s->new_since = row_time(desc, row, STATE_NEW_SINCE, 0);
+	s->new_until = row_time(desc, row, STATE_NEW_UNTIL, 0);
+	cadence_sender_state_keep(s, &s->new_reason,
+							  row_text(desc, row, STATE_NEW_REASON, ROW_KEY_MAX));
+	s->new_stops = row_int(desc, row, STATE_NEW_STOPS, 0);
 }
 
 static void
@@ -164,10 +213,14 @@ take_rows(CadenceSenderStates *states)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* All of them, as they are now; inside an SPI connection. */
+/* All of them, as they are now, without plans; inside an SPI connection. */
 void
 cadence_sender_states_read(CadenceSenderStates *states)
 {
+	ListCell *cell;
+
+	foreach (cell, states->list)
+		((CadenceSenderState *) lfirst(cell))->has_plan = false;
 	statement_execute(&states->read, NULL, NULL, 0);
 	take_rows(states);
 }
@@ -207,32 +260,46 @@ cadence_sender_states_lock(CadenceSenderStates *states, List *wanted)
 		lock(states, lfirst(cell));
 }
 
+/* What a statement takes for a time, or a text, that there is not. */
+static Datum
+or_null(Datum value, bool is_there, char *null)
+{
+	*null = is_there ? ' ' : 'n';
+	return value;
+}
+
+static Datum
+text_or_null(const char *text, char *null)
+{
+	return or_null(text != NULL ? CStringGetTextDatum(text) : (Datum) 0, text != NULL, null);
+}
+
 static void
 save(CadenceSenderStates *states, CadenceSenderState *s)
 {
 	char *used = palloc(LIMITS_TEXT_MAX);
 	char answers[SENDER_HISTORY_TEXT_MAX];
-	Datum values[lengthof(save_types)];
-	char nulls[lengthof(save_types)];
-	TimestampTz times[] = {s->limits.next_at, s->limits.last_at, 0,
-						   s->first_used,	  s->open_since,	 s->open_until};
+	Datum values[SAVE_COLUMNS];
+	char nulls[SAVE_COLUMNS];
+	TimestampTz times[] = {s->limits.next_at, s->limits.last_at, s->first_used, s->open_since,
+						   s->open_until,	  s->round_until,	 s->new_since,	s->new_until};
 
 	memset(nulls, ' ', sizeof(nulls));
-	values[0] = CStringGetTextDatum(s->key);
+	values[SAVE_KEY] = CStringGetTextDatum(s->key);
 	for (size_t i = 0; i < lengthof(times); i++)
-	{
-		values[i + 1] = TimestampTzGetDatum(times[i]);
-		nulls[i + 1] = times[i] != 0 ? ' ' : 'n';
-	}
+		values[SAVE_NEXT_AT + i] =
+			or_null(TimestampTzGetDatum(times[i]), times[i] != 0, &nulls[SAVE_NEXT_AT + i]);
 	limits_write(&s->limits, used);
-	values[3] = CStringGetTextDatum(used);
-	nulls[3] = ' ';
-	values[7] = s->open_reason != NULL ? CStringGetTextDatum(s->open_reason) : (Datum) 0;
-	nulls[7] = s->open_reason != NULL ? ' ' : 'n';
-	values[8] = Int32GetDatum(s->openings);
+	values[SAVE_USED] = CStringGetTextDatum(used);
+	values[SAVE_OPEN_REASON] = text_or_null(s->open_reason, &nulls[SAVE_OPEN_REASON]);
+	values[SAVE_NEW_REASON] = text_or_null(s->new_reason, &nulls[SAVE_NEW_REASON]);
 	sender_history_write(&s->history, answers);
-	values[9] = CStringGetTextDatum(answers);
-	nulls[9] = s->history.n > 0 ? ' ' : 'n';
+	values[SAVE_LAST_ANSWERS] =
+		text_or_null(s->history.n > 0 ? answers : NULL, &nulls[SAVE_LAST_ANSWERS]);
+	values[SAVE_OPENINGS] = Int32GetDatum(s->openings);
+	values[SAVE_WAITING] = Int32GetDatum(s->waiting);
+	values[SAVE_WAITED] = Int32GetDatum(s->waited);
+	values[SAVE_NEW_STOPS] = Int32GetDatum(s->new_stops);
 	statement_execute(&states->save, values, nulls, 0);
 	s->changed = false;
 	pfree(used);
@@ -249,28 +316,43 @@ cadence_sender_states_save(CadenceSenderStates *states)
 			save(states, lfirst(cell));
 }
 
+/* All claims of a worker have the first half of their ids in common. */
+static void
+set_range(const pg_uuid_t *claim_id, pg_uuid_t *first, pg_uuid_t *last)
+{
+	*first = *last = *claim_id;
+	memset(&first->data[UUID_LEN / 2], 0, UUID_LEN / 2);
+	memset(&last->data[UUID_LEN / 2], 0xFF, UUID_LEN / 2);
+}
+
 /*
  * Gives this worker permits for so many messages under way at once, as far as
  * the others leave some of the most that there are; its state must be locked.
+ * Those that it gives back (0 are wanted) it may give back at any time.
  */
 int
 cadence_sender_permits(CadenceSenderStates *states, const char *key, const pg_uuid_t *claim_id,
 					   int wanted, int most)
 {
-	pg_uuid_t first = *claim_id;
-	pg_uuid_t last = *claim_id;
-	Datum values[] = {CStringGetTextDatum(key), UUIDPGetDatum(&first), UUIDPGetDatum(&last)};
-	int permits;
+	int permits = wanted;
+	pg_uuid_t first;
+	pg_uuid_t last;
 
-	/* all claims of a worker have the first half of their ids in common */
-	memset(&first.data[UUID_LEN / 2], 0, UUID_LEN / 2);
-	memset(&last.data[UUID_LEN / 2], 0xFF, UUID_LEN / 2);
-	statement_execute(&states->others, values, NULL, 0);
-	permits = most - row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1, 0);
-	SPI_freetuptable(SPI_tuptable);
-	permits = Max(Min(permits, wanted), 0);
-	values[1] = Int32GetDatum(permits);
-	values[2] = UUIDPGetDatum(claim_id);
-	statement_execute(&states->note_permits, values, NULL, 0);
+	set_range(claim_id, &first, &last);
+	if (wanted > 0)
+	{
+		Datum values[] = {CStringGetTextDatum(key), UUIDPGetDatum(&first), UUIDPGetDatum(&last)};
+
+		statement_execute(&states->others, values, NULL, 0);
+		permits = most - row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1, 0);
+		SPI_freetuptable(SPI_tuptable);
+		permits = Max(Min(permits, wanted), 0);
+	}
+	{
+		Datum values[] = {CStringGetTextDatum(key), Int32GetDatum(permits), UUIDPGetDatum(claim_id),
+						  UUIDPGetDatum(&first), UUIDPGetDatum(&last)};
+
+		statement_execute(&states->note_permits, values, NULL, 0);
+	}
 	return permits;
 }

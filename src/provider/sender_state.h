@@ -17,11 +17,13 @@
 
 typedef struct CadenceSenderState
 {
-	char *key; /* the server's name, or its limit_group */
+	char *key; /* the server's name, its limit_group, or a domain that it writes to */
 	bool changed;
 
 	LimitUse limits;
 	TimestampTz first_used; /* 0: never */
+	bool has_plan;			/* when what this process puts off can go */
+	LimitUse plan;
 
 	/* the breaker; 0: it is closed */
 	SenderHistory history; /* whether it should be */
@@ -32,6 +34,17 @@ typedef struct CadenceSenderState
 	TimestampTz opened_at; /* the last time, by this process */
 	TimestampTz paused_at; /* by hand; 0: it is not */
 	char *pause_reason;
+
+	/* what it puts off while it is shut, a round after the other, each step once in each */
+	TimestampTz round_until; /* when all of them come back */
+	int waiting;
+	int waited; /* in the round before */
+
+	/* people who were not written to before can not be for a while; 0: they can */
+	TimestampTz new_since;
+	TimestampTz new_until;
+	char *new_reason;
+	int new_stops; /* in a row */
 } CadenceSenderState;
 
 typedef struct CadenceSenderStates CadenceSenderStates;
@@ -39,6 +52,7 @@ typedef struct CadenceSenderStates CadenceSenderStates;
 extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables);
 extern void cadence_sender_states_read(CadenceSenderStates *states);
 extern CadenceSenderState *cadence_sender_state(CadenceSenderStates *states, const char *key);
+extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);
 extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted);
 extern void cadence_sender_states_save(CadenceSenderStates *states);
 extern int cadence_sender_permits(CadenceSenderStates *states, const char *key,

@@ -58,7 +58,8 @@ const CadenceTable cadence_table_list[] = {
 	{"cadence_claims", FIELD(claims), true, "u:claim_id z:lease_end z:claimed_at j:permits"},
 	{"cadence_provider_state", FIELD(sender_states), true,
 	 "t:server z:next_at z:last_at t:used z:first_used_at z:open_since z:open_until t:open_reason "
-	 "i:openings z:paused_at t:pause_reason"},
+	 "i:openings z:paused_at t:pause_reason z:round_until i:waiting i:waited z:new_since "
+	 "z:new_until t:new_reason i:new_stops"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

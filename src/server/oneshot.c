@@ -12,8 +12,8 @@
  * starts peers. Each runs the same pipeline with looks of its own: row locks are
  * between them, and what one has taken the others do not see. At its end each
  * sends its part of the summary to the first, which alone logs. Limits count per
- * execution: max_in_flight is divided among the workers; where a server has
- * limits of its own, the first stays alone.
+ * execution: max_in_flight is divided among the workers, and a server's own by
+ * permits (engine/limiting.c).
  */
 #include "postgres.h"
 
@@ -76,7 +76,7 @@ start_peers(Execution *e)
 	if (e->peers_sought)
 		return;
 	e->peers_sought = true;
-	if (most < 2 || pipeline_has_limits(p))
+	if (most < 2)
 		return;
 	e->peers = launch_open(p->context, e->segment);
 	shared = e->peers->shared;
@@ -84,7 +84,7 @@ start_peers(Execution *e)
 	shared->max_in_flight = cadence_max_in_flight / most;
 	while (started < most - 1 && launch_start(e->peers, started + 1))
 		started++;
-	sender_resize(&p->sender, cadence_max_in_flight - started * shared->max_in_flight);
+	pipeline_resize(p, cadence_max_in_flight - started * shared->max_in_flight);
 }
 
 /* They claim nothing more; what they have under way ends by itself, unless this stop is urgent. */

@@ -159,37 +159,20 @@ read_clock(Service *s)
 
 /* Limits count per database: max_in_flight is divided among its workers. */
 static int
-share_of_in_flight(const Service *s)
+share_of_in_flight(void)
 {
-	if (pipeline_has_limits(&s->pipeline))
-		return cadence_max_in_flight;
 	return Max(cadence_max_in_flight / registry_database()->nworkers, 1);
-}
-
-/* Number 0 does; the others leave it alone where a server has limits of its own. */
-static bool
-has_a_part(Service *s)
-{
-	Pipeline *p = &s->pipeline;
-
-	if (registry_number() == 0)
-		return true;
-	cadence_xact_begin(p->tables, "cadence_runner: looking for limits");
-	claiming_check_sending(p->tables);
-	cadence_providers_refresh(p->providers);
-	cadence_xact_commit();
-	return !pipeline_has_limits(p);
 }
 
 /* From here on, what is due by now counts. */
 static void
 begin_look(Service *s)
 {
-	int share = share_of_in_flight(s);
+	int share = share_of_in_flight();
 	bool full = (s->woken && s->now >= s->not_before) || s->now - s->full_look_began_at >= LOOK_US;
 
 	if (share != s->pipeline.sender.max_in_flight)
-		sender_resize(&s->pipeline.sender, share);
+		pipeline_resize(&s->pipeline, share);
 	claiming_restart(&s->pipeline.claiming, s->now, full);
 	s->pipeline.recording.next_due = DT_NOEND;
 	s->look_began_at = s->now;
@@ -261,16 +244,8 @@ look_if_due(Service *s)
 	s->woken = registry_was_woken() || s->woken;
 	if (s->now < s->next_look && (!s->woken || s->now < s->not_before))
 		return;
-	if (has_a_part(s))
-	{
-		seek_abandoned(s);
-		begin_look(s);
-	}
-	else
-	{
-		s->woken = false;
-		s->next_look = s->now + LOOK_US;
-	}
+	seek_abandoned(s);
+	begin_look(s);
 }
 
 /* What waits is given back by the sender, which asks before each start. */

@@ -72,8 +72,8 @@ cadence_provider_pause(PG_FUNCTION_ARGS)
 }
 
 /*
- * cadence_provider_resume(server text) -> void: opens what was paused by hand, and
- * a breaker that has opened by itself.
+ * cadence_provider_resume(server text) -> void: opens what was paused by hand, a
+ * breaker that has opened by itself, and what the provider has asked to wait for.
  *
  * Errors: as cadence_provider_pause().
  */
@@ -82,7 +82,9 @@ cadence_provider_resume(PG_FUNCTION_ARGS)
 {
 	set_state(PG_GETARG_DATUM(0),
 			  "paused_at = NULL, pause_reason = NULL, open_since = NULL, open_until = NULL, "
-			  "open_reason = NULL, openings = 0, last_answers = NULL",
+			  "open_reason = NULL, openings = 0, last_answers = NULL, next_at = NULL, round_until "
+			  "= NULL, waiting = 0, "
+			  "waited = 0, new_since = NULL, new_until = NULL, new_reason = NULL, new_stops = 0",
 			  (Datum) 0, false);
 	PG_RETURN_VOID();
 }

@@ -35,14 +35,29 @@ set_server($node, 'cadence_runner.workers', 16);
 sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
 is(execute($node)->{summary}{success}, 2000, 'as many workers as there are slots');
 
-# limits count per execution
+# a server's own limit counts over all workers, and is no reason for fewer of them
 sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'
 	WHERE id IN (SELECT id FROM lead_cadence_runs LIMIT 200)});
 sql($node, q{ALTER SERVER ok OPTIONS (ADD max_in_flight '3')});
 $provider->forget;
 is(execute($node)->{summary}{success}, 200, 'a server with a limit of its own');
-is($provider->ask('GET', '__count')->{max_concurrent}, 3, 'is not written to by several workers at once');
+is($provider->ask('GET', '__count')->{max_concurrent}, 3, 'is written to as often at once as that says');
 sql($node, q{ALTER SERVER ok OPTIONS (DROP max_in_flight)});
+
+# one that takes one message at a time, beside the other: all workers are at work, and it gets one at a time
+set_server($node, 'cadence_runner.workers', 4);
+make_company($node, 'narrow', $provider->url('slow/50'), max_in_flight => 1);
+enrol($node, 'narrow', 120);
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
+$provider->forget;
+$caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
+ok(poll_until(sub { sql($node, $workers) == 4 }), 'four workers beside a server that takes one message');
+is($caller->finish, 0, 'which end well') or diag($caller->error);
+is(sql($node, q{SELECT steps_executed FROM cadence_runner_logs ORDER BY executed_at DESC LIMIT 1}), 2120, 'all is sent');
+my @times = sort { $a <=> $b } map { $_->{t} } grep { $_->{body}{empresa} eq 'narrow' } $provider->journal;
+is_deeply([ grep { $times[$_] - $times[ $_ - 1 ] < 0.045 } 1 .. $#times ], [], 'one message at a time');
+cmp_ok($times[-1] - $times[0], '<', 120 * 0.05 * 2 + 4, 'and hardly a pause between two workers');
+sql($node, q{DELETE FROM lead_cadence_runs WHERE empresa = 'narrow'; DROP SERVER narrow});
 
 # one of them is terminated: what it had not sent is due as before, and the caller is told
 set_server($node, 'cadence_runner.workers', 2);

@@ -309,12 +309,12 @@ subtest 'several workers' => sub {
 	is($provider->count - $before, 300, 'once');
 	is(sql($node, 'SELECT count(DISTINCT pid) FROM claims'), 3, 'by all of them');
 
-	# fewer messages under way than there are workers are one worker's
+	# fewer messages under way than there are workers are no reason for fewer workers
 	sql($node, q{ALTER SERVER many OPTIONS (ADD max_in_flight '2'); TRUNCATE claims});
-	sql($node, enrol_at('many', 100));
-	ok($node->poll_query_until('postgres', "SELECT count(*) = 400 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'"),
+	sql($node, enrol_at('many', 300));
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 600 FROM lead_cadence_runs WHERE status = 'CONCLUIDA'"),
 		'a server with a limit of its own is served, too');
-	is(sql($node, 'SELECT string_agg(DISTINCT pid::text, $$,$$) FROM claims'), $pid, 'by the first alone');
+	cmp_ok(sql($node, 'SELECT count(DISTINCT pid) FROM claims'), '>', 1, 'by several');
 	sql($node, 'ALTER SERVER many OPTIONS (DROP max_in_flight)');
 	sql($node, 'DROP TRIGGER note ON lead_cadence_runs; DROP TABLE claims; DROP FUNCTION note()');
 

@@ -99,12 +99,13 @@ cmp_ok($attempts, '<=', 20, 'and long before all have failed');
 ok(state_of('broken')->{open_since}, 'it is open');
 is(state_of('broken')->{open_reason}, 'boom', "in the provider's words");
 like(sql($node, 'SELECT reasons::text FROM cadence_health()'),
-	qr/server \\"broken\\" does not send since .* boom/, 'and the health says so');
+	qr/server \\"broken\\" does not send since .*; 0 wait: boom/, 'and the health says so');
 is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'broken' AND attempts > 0"),
 	$attempts, 'nobody else has used an attempt');
 make_all_due($node);
 execute($node);
 is($provider->count('fail500'), $attempts, 'nothing is sent while it is open');
+like(sql($node, 'SELECT reasons::text FROM cadence_health()'), qr/server \\"broken\\" .*; 40 wait: boom/, 'and so many wait');
 
 # one probe when its time has come; the provider is well again
 sql($node, "ALTER SERVER broken OPTIONS (SET url " . literal($provider->url('ok')) . ')');
@@ -137,19 +138,29 @@ execute($node);
 is(requests_of('byhand'), 0, 'nothing leaves by a sender that is paused');
 is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'byhand' AND next_run_at > now()"),
 	3, 'and nothing is claimed over and over meanwhile');
-like(sql($node, 'SELECT reasons::text FROM cadence_health()'), qr/server \\"byhand\\" is paused since .*férias/,
-	'the health says it');
+# each is counted once in a round, and the last round's figure stands while the next is counted
+for my $due ('false', 'true')
+{
+	sql($node, "UPDATE cadence_provider_state SET round_until = now() WHERE server = 'byhand';
+		UPDATE lead_cadence_runs SET next_run_at = now() WHERE empresa = 'byhand' AND $due");
+	execute($node);
+	like(sql($node, 'SELECT reasons::text FROM cadence_health()'),
+		qr/server \\"byhand\\" is paused since .*; 3 wait: férias/, 'the health says it');
+}
 sql($node, "SELECT cadence_provider_resume('byhand')");
 make_all_due($node);
 execute($node);
 is_deeply(runs_of('byhand'), { CONCLUIDA => 3 }, 'until it is resumed');
+is(state_of('byhand')->{waiting} + state_of('byhand')->{waited}, 0, 'then nobody waits');
 like(sql_error($node, "SELECT cadence_provider_pause('nobody')"), qr/42704.*"nobody"/s, 'there must be such a server');
 
 # ---- somebody else shuts a sender while an execution has its steps waiting: they do not start
 my %shut_by = (
 	paused => q{SELECT cadence_provider_pause('SERVER')},
 	opened => q{UPDATE cadence_provider_state SET open_since = now(), open_until = now() + interval '1 h',
-		openings = 1, open_reason = 'elsewhere' WHERE server = 'SERVER'});
+		openings = 1, open_reason = 'elsewhere' WHERE server = 'SERVER'},
+	stopped => q{UPDATE cadence_provider_state SET new_since = now(), new_until = now() + interval '1 d',
+		new_stops = 1, new_reason = 'elsewhere' WHERE server = 'SERVER'});
 for my $how (sort keys %shut_by)
 {
 	make_company($node, $how, $provider->url('ok'), max_rate => 50);
@@ -162,9 +173,11 @@ for my $how (sort keys %shut_by)
 	my @late = grep { $_ > $shut_at } times_of($how);
 	cmp_ok(scalar(@late), '<=', 100, "$how: of what waited, no more than two seconds' worth starts");
 	cmp_ok($late[-1] // $shut_at, '<=', $shut_at + 2, "$how: and none later");
-	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = '$how' AND status = 'ATIVA'
-		AND attempts = 0 AND claim_id IS NULL AND next_run_at > now()"), 400 - requests_of($how),
-		"$how: the others are put off, without an attempt");
+	my $left = qq{SELECT count(*) FROM lead_cadence_runs WHERE empresa = '$how' AND status = 'ATIVA'
+		AND attempts = 0 AND claim_id IS NULL AND next_run_at};
+	is(sql($node, "$left < now()"), 400 - requests_of($how), "$how: the others are due as before, without an attempt");
+	execute($node);
+	is(sql($node, "$left > now()"), 400 - requests_of($how), "$how: and the next execution puts them off");
 	cancel_rest($node);
 }
 

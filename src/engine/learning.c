@@ -1,0 +1,328 @@
+/*
+ * learning.c
+ *		What answers say about their senders.
+ *
+ * An answer is judged as soon as it is there, for what waits in this process.
+ * Its record tells the sender's state what was learned, and gives back what was
+ * not used: then all executions know.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "utils/timestamp.h"
+
+#include "engine/limiting.h"
+
+/* Longer each time, up to half an hour. */
+#define OPEN_MOST_US (1800 * USECS_PER_SEC)
+
+static void
+open_breaker(CadenceSenderState *s, const CadenceConfiguration *c, const char *why, int64 wait_us,
+			 TimestampTz now)
+{
+	int64 wait = wait_us;
+
+	if (wait <= 0)
+		wait = Min(((int64) c->breaker_for * 1000) << Min(s->openings, 10), OPEN_MOST_US);
+	if (s->open_since == 0)
+		s->open_since = now;
+	s->open_until = now + wait;
+	s->opened_at = now;
+	s->openings++;
+	cadence_sender_state_keep(s, &s->open_reason, why != NULL ? why : "");
+	s->changed = true;
+}
+
+static void
+close_breaker(CadenceSenderState *s)
+{
+	if (s->open_since == 0)
+		return;
+	s->open_since = s->open_until = 0;
+	s->openings = s->waiting = s->waited = 0;
+	s->round_until = 0;
+	cadence_sender_state_keep(s, &s->open_reason, NULL);
+	s->history.n = 0;
+	s->changed = true;
+}
+
+/* What was under way when the breaker opened is no news. */
+static bool
+is_news(const CadenceSenderState *s, const CadenceStep *step)
+{
+	return step->answer.at - step->answer.elapsed_us > Max(s->opened_at, s->open_since);
+}
+
+static uint32
+hash_of(const char *text)
+{
+	return text != NULL ? hash_bytes((const unsigned char *) text, strlen(text)) : 0;
+}
+
+/* What an answer says about its sender. */
+static uint32
+what_was(const CadenceStep *step)
+{
+	if (step->answer.is_unknown)
+		return sender_history_refusal(hash_of(step->reason.text));
+	return step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN
+			   ? ANSWER_WAS_FAILURE
+			   : ANSWER_WAS_FINE;
+}
+
+static bool
+remember(SenderHistory *history, const CadenceStep *step)
+{
+	uint32 lead = hash_combine(hash_of(step->lead_id), hash_of(step->empresa));
+
+	return sender_history_add(history, lead, what_was(step));
+}
+
+static bool
+is_answered(const CadenceStep *step)
+{
+	return step->request.provider != NULL && step->answer.at != 0 && !step->interrupted;
+}
+
+static void
+opens(CadenceStep *step, const char *reason, int64 wait_us)
+{
+	CadenceProvider *p = step->request.provider;
+	int64 wait = wait_us > 0 ? wait_us : (int64) p->configuration->breaker_for * 1000;
+
+	step->breaker = BREAKER_OPENS;
+	step->breaker_reason = reason;
+	step->breaker_wait_us = wait_us;
+	p->tripped_until = GetCurrentTimestamp() + wait;
+}
+
+/* For as long as the provider has said; what the state makes of it comes with the record. */
+static void
+pauses(CadenceStep *step)
+{
+	CadenceProvider *p = step->request.provider;
+	TimestampTz until = GetCurrentTimestamp() + step->answer.retry_after_us;
+
+	if (step->answer.class == CLASS_SLOW_DOWN)
+		p->slow_until = Max(p->slow_until, until);
+	if (step->answer.stops_first_touches)
+		p->new_tripped_until = until;
+}
+
+/* In the memory of the step's batch, where its reason is, too. */
+static char *
+suspicion(const CadenceStep *step)
+{
+	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
+	char *text = psprintf("the same refusal for several leads: %s", step->reason.text);
+
+	MemoryContextSwitchTo(old);
+	return text;
+}
+
+/* What its latest answers have against a sender; NULL: nothing. */
+static const char *
+charge(const SenderHistory *history, const CadenceStep *step)
+{
+	if (what_was(step) == ANSWER_WAS_FINE)
+		return NULL;
+	if (sender_history_is_suspect(history))
+		return suspicion(step);
+	if (sender_history_has_failed(history, step->request.configuration->breaker_after) ||
+		step->request.is_probe)
+		return step->reason.text;
+	return NULL;
+}
+
+/* An answer that was broken off is nobody's fault. */
+static bool
+says_something(const CadenceStep *step)
+{
+	return is_answered(step) && !step->answer.broken_off;
+}
+
+/*
+ * Judges an answer as soon as it is there: what waits in this process must not
+ * go after what has just failed. All executions hear of it with its record.
+ */
+void
+limiting_judge(CadenceStep *step)
+{
+	SenderHistory *history;
+	const char *why;
+
+	if (!says_something(step))
+		return;
+	history = &step->request.provider->history;
+	(void) remember(history, step);
+	pauses(step);
+	why = charge(history, step);
+	if (step->outcome == OUTCOME_SENT)
+		step->breaker = BREAKER_CLOSES;
+	else if (step->answer.class == CLASS_STOPPED)
+		opens(step, step->reason.text, step->answer.wait_is_own ? step->answer.retry_after_us : 0);
+	else if (why != NULL)
+		opens(step, why, 0);
+}
+
+/*
+ * A message that went through closes the breaker; others may open it, also where
+ * only all executions together have seen enough.
+ */
+static void
+learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
+{
+	const CadenceConfiguration *c = step->request.configuration;
+	const char *why;
+
+	step->request.provider->tripped_until = 0;
+	if (!says_something(step) || !is_news(s, step))
+		return;
+	if (remember(&s->history, step))
+		s->changed = true;
+	why = step->breaker == BREAKER_OPENS ? step->breaker_reason : charge(&s->history, step);
+	if (step->breaker == BREAKER_CLOSES)
+		close_breaker(s);
+	else if (why != NULL)
+		open_breaker(s, c, why, step->breaker_wait_us, now);
+}
+
+/* The provider asks for less: of nobody for a while. */
+static void
+slow_down(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
+{
+	TimestampTz until = now + step->answer.retry_after_us;
+
+	if (until <= s->limits.next_at)
+		return;
+	s->limits.next_at = until;
+	s->changed = true;
+}
+
+/* Longer each time, up to a week. */
+#define NEW_STOP_MOST_US (7 * USECS_PER_DAY)
+
+/*
+ * People whom the sender has not written to before can not be written to now.
+ * What was under way when that was heard is no news.
+ */
+static void
+stop_first_touches(CadenceSenderState *s, CadenceStep *step, TimestampTz now)
+{
+	step->request.provider->new_tripped_until = 0;
+	if (s->new_until <= now)
+	{
+		s->new_until =
+			now + Min(step->answer.retry_after_us << Min(s->new_stops, 10), NEW_STOP_MOST_US);
+		if (s->new_since == 0)
+			s->new_since = now;
+		s->new_stops++;
+		cadence_sender_state_keep(s, &s->new_reason, step->reason.text);
+		s->changed = true;
+	}
+	step->answer.retry_after_us = Max(s->new_until - step->answer.at, USECS_PER_SEC);
+}
+
+/* One of them has got a message that was begun after the stop. */
+static bool
+has_resumed(const CadenceSenderState *s, const CadenceStep *step)
+{
+	return s->new_since != 0 && step->is_first_touch && step->outcome == OUTCOME_SENT &&
+		   step->answer.at - step->answer.elapsed_us >= s->new_until;
+}
+
+static void
+resume_first_touches(CadenceSenderState *s)
+{
+	s->new_since = s->new_until = 0;
+	s->new_stops = 0;
+	cadence_sender_state_keep(s, &s->new_reason, NULL);
+	s->changed = true;
+}
+
+static bool
+teaches(Limiting *l, const CadenceStep *step)
+{
+	const CadenceSenderState *s;
+
+	if (!is_answered(step))
+		return step->has_start && step->outcome == OUTCOME_UNSENT;
+	s = limiting_sender(l, step->request.provider);
+	return step->breaker == BREAKER_OPENS || step->answer.class == CLASS_SLOW_DOWN ||
+		   step->answer.stops_first_touches || has_resumed(s, step) ||
+		   what_was(step) != ANSWER_WAS_FINE || s->open_since != 0 || s->history.n > 0;
+}
+
+static int
+by_start(const void *a, const void *b)
+{
+	TimestampTz first = (*(CadenceStep *const *) a)->request.start_at;
+	TimestampTz second = (*(CadenceStep *const *) b)->request.start_at;
+
+	return first < second ? 1 : first > second ? -1 : 0;
+}
+
+/* Of a step that has not started: another may have its time. */
+static void
+give_back(Limiting *l, const CadenceStep *step)
+{
+	CadenceSenderState *s = limiting_limits(l, step->request.provider);
+	LimitRules rules;
+	CadenceSenderState *domain = limiting_domain(l, step, &rules);
+
+	limits_give_back(&step->request.configuration->limits, &s->limits, step->request.start_at,
+					 step->is_first_touch);
+	s->changed = true;
+	if (domain == NULL)
+		return;
+	limits_give_back(&rules, &domain->limits, step->request.start_at, step->is_first_touch);
+	domain->changed = true;
+}
+
+static void
+learn_from(Limiting *l, CadenceStep *step, TimestampTz now)
+{
+	CadenceSenderState *s = limiting_sender(l, step->request.provider);
+
+	if (!is_answered(step))
+	{
+		give_back(l, step);
+		return;
+	}
+	learn(s, step, now);
+	if (step->answer.class == CLASS_SLOW_DOWN)
+		slow_down(limiting_limits(l, step->request.provider), step, now);
+	if (step->answer.stops_first_touches)
+		stop_first_touches(s, step, now);
+	else if (has_resumed(s, step))
+		resume_first_touches(s);
+}
+
+/*
+ * Takes what answers say about their senders into their states, and gives back
+ * the times of steps that have not started; in the record's transaction, inside
+ * an SPI connection.
+ */
+void
+limiting_learn(Limiting *l, CadenceStep **steps, int n)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	List *wanted = NIL;
+	int nsome = 0;
+
+	for (int i = 0; i < n; i++)
+		if (steps[i]->request.provider != NULL && teaches(l, steps[i]))
+		{
+			some[nsome++] = steps[i];
+			wanted = limiting_states(l, steps[i], wanted);
+		}
+	cadence_sender_states_lock(l->states, wanted);
+	qsort(some, nsome, sizeof(*some), by_start);
+	for (int i = 0; i < nsome; i++)
+		learn_from(l, some[i], now);
+	cadence_sender_states_save(l->states);
+	limiting_let_go(l);
+	limiting_note_shut(l);
+	pfree(some);
+}
