@@ -3,7 +3,8 @@
 
 A claim is a statement that takes runs (WITH taken AS ...) together with the look for due runs
 before it, where that is a statement of its own. The last ones find less than a batch and are left
-out: only those that took as many as the largest count.
+out: only those that took as many as the largest count. What is read and written of the senders'
+states is told apart, as a mean of all claims.
 """
 
 import re
@@ -11,6 +12,7 @@ import sys
 
 DURATION = re.compile(r"duration: ([0-9.]+) ms  plan:")
 ROWS = re.compile(r"actual rows=([0-9]+)")
+SENDERS = re.compile(r"cadence_runner: [a-z' ]*(sender|permits)")
 
 
 def statements(lines):
@@ -33,14 +35,16 @@ def statements(lines):
 
 
 def main():
-    """Prints the median and the longest of looks, of takes, and of both together."""
-    looks, takes = [], []
+    """Prints the median and the longest of looks, of takes, and of both together; and the senders' part."""
+    looks, takes, senders = [], [], 0.0
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
         for duration, text, rows in statements(log):
             if "cadence_runner: taking due runs" in text:
                 takes.append((rows or 0, duration))
             elif "cadence_runner: looking for due runs" in text:
                 looks.append((rows or 0, duration))
+            elif SENDERS.search(text):
+                senders += duration
     if not takes:
         sys.exit("no claim was logged")
     print("claim.count", len(takes))
@@ -55,6 +59,7 @@ def main():
             print("claim.%s.longest" % name, times[-1])
     print("claim.p50", "%.3f" % sums[0])
     print("claim.longest", "%.3f" % sums[1])
+    print("claim.senders", "%.3f" % (senders / len(takes)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# The benchmark: the table of twelve rows, where a step's time goes, and how throughput changes with
+# The benchmark: the table of eighteen rows, where a step's time goes, and how throughput changes with
 # what is in the tables and in the settings. What the figures mean is in bench/README.md.
 #
 #   bench/run.sh                the whole table
@@ -18,12 +18,12 @@ set -euo pipefail
 BENCH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/lib.sh
 source "$BENCH/../test/lib.sh"
-for part in sink database contenders measure rows_speed grown rows_grown rows_quiet profile growth; do
+for part in sink database contenders measure rows_speed grown rows_grown rows_quiet rows_providers profile growth; do
     # shellcheck source=/dev/null
     source "$BENCH/lib/$part.sh"
 done
 
-ALL_ROWS=(1 11 2 3 10 5 6 9 7 12 4 8)
+ALL_ROWS=(1 11 2 3 10 13 14 16 17 18 15 5 6 9 7 12 4 8)
 
 # size NAME FULL QUICK: unless the environment says otherwise.
 size() {
@@ -61,6 +61,19 @@ sizes() {
     size LATENCY_SECONDS 30 3
     # row 10
     size CALLERS 50 50
+    # rows 13 and 14
+    size PROVIDER_ROUNDS 5 1
+    # row 15
+    size RATE_CALLERS 10 2
+    size RATE_SECONDS 60 5
+    # row 16
+    size MAILS 20000 2000
+    size MAIL_CONNECTIONS 20 20
+    # row 17
+    size SERVERS 200 200
+    size SERVERS_STEPS 100000 6000
+    # row 18
+    size PROTOCOL_STEPS 102000 3400
     # profile
     size PROFILE_STEPS 100000 10000
     # growth
@@ -83,7 +96,7 @@ check_arguments() {
         row)
             [[ $# -gt 1 ]] || usage
             for row in "${@:2}"; do
-                [[ $row =~ ^([1-9]|1[0-2])$ ]] || usage
+                [[ $row =~ ^([1-9]|1[0-8])$ ]] || usage
             done
             ;;
         *) usage ;;

@@ -5,7 +5,8 @@
  * One thread and epoll; connections are kept, and each has one request under
  * way. All wait equally long, so that the answers leave in the order in which
  * the requests came: a ring is all the timer that it takes. GET /count answers
- * at once with the number of requests so far.
+ * at once with the number of requests so far, GET /times with when each of them
+ * came, in microseconds, one a line.
  *
  *		slow_sink MILLISECONDS [PORT]
  *
@@ -14,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,6 +50,8 @@ static Pending ring[CONNECTIONS_MAX];
 static size_t first, last; /* of the ring; they only grow */
 static int64_t delay_ns;
 static unsigned long requests;
+static int64_t *times; /* when each of them came */
+static size_t times_max;
 static char answer[512];
 static size_t answer_length;
 
@@ -135,6 +139,30 @@ answer_count(int fd)
 	hang_up(fd);
 }
 
+static void
+note_request(void)
+{
+	if (requests == times_max)
+	{
+		times_max = times_max == 0 ? 65536 : times_max * 2;
+		times = realloc(times, times_max * sizeof(*times));
+		if (times == NULL)
+			fail("realloc");
+	}
+	times[requests++] = now_ns() / 1000;
+}
+
+/* More than a socket's buffer holds; nobody else is to be served meanwhile. */
+static void
+answer_times(int fd)
+{
+	(void) fcntl(fd, F_SETFL, 0);
+	dprintf(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+	for (unsigned long i = 0; i < requests; i++)
+		dprintf(fd, "%lld\n", (long long) times[i]);
+	hang_up(fd);
+}
+
 /* Whether the request is there with all of its body. */
 static int
 is_complete(Connection *c)
@@ -171,12 +199,17 @@ serve(int fd)
 		return;
 	}
 	c->have = 0;
+	if (strncmp(c->request, "GET /times", 10) == 0)
+	{
+		answer_times(fd);
+		return;
+	}
 	if (strncmp(c->request, "GET ", 4) == 0)
 	{
 		answer_count(fd);
 		return;
 	}
-	requests++;
+	note_request();
 	if (delay_ns == 0)
 		write_all(fd, answer, answer_length);
 	else if (last - first < CONNECTIONS_MAX)

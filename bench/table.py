@@ -159,6 +159,48 @@ def lines(s):
     yield Line(12, "%s resident workers" % s.size("WORKERS"), s.median(12, "rate.resident"), "steps/s", "", None)
     yield Line(12, "resident workers / row 1 of the same run",
                part(s.ratio(12, "rate.resident", "rate.base"), 1), "%", ">=", 100)
+    yield from lines_of_providers(s)
+
+
+def lines_of_providers(s):
+    """Rows 13 to 18."""
+    for name in ("webhook", "evolution", "whatsapp_cloud"):
+        yield Line(13, name, s.median(13, "rate." + name), "steps/s", "", None)
+    for name in ("evolution", "whatsapp_cloud"):
+        yield Line(13, name + " / webhook", part(s.ratio(13, "rate." + name, "rate.webhook"), 1), "%", ">=", 95)
+    yield Line(14, "no limits", s.median(14, "rate.unlimited"), "steps/s", "", None)
+    yield Line(14, "limits that let all pass", s.median(14, "rate.limited"), "steps/s", "", None)
+    yield Line(14, "limits / none", part(s.ratio(14, "rate.limited", "rate.unlimited"), 1), "%", ">", 95)
+    yield Line(15, "max_rate 80: executions at work", s.median(15, "executions"), "", "", None)
+    yield Line(15, "most starts in any second", s.most(15, "starts.most"), "", "<=", 88)
+    yield Line(15, "fewest a second in any %s s" % s.size("RATE_SECONDS"), s.median(15, "starts.least"), "", ">=", 76)
+    yield Line(16, "mails over kept connections", s.median(16, "rate.mail"), "mails/s", ">=", 1500)
+    yield Line(16, "CPU of a mail: server", s.median(16, "cpu.mail"), "us", "", None)
+    yield Line(16, "CPU of a mail: sink", s.median(16, "sink.mail"), "us", "", None)
+    yield Line(16, "nodemailer.js, the pool alone", s.median(16, "rate.pool"), "mails/s", "", None)
+    yield Line(16, "nodemailer.js, a worker", s.median(16, "rate.nodemailer"), "mails/s", "", None)
+    yield Line(16, "cadence_run / the pool alone", s.ratio(16, "rate.mail", "rate.pool"), "x", ">=", 2)
+    yield Line(16, "cadence_run / the worker", s.ratio(16, "rate.mail", "rate.nodemailer"), "x", "", None)
+    yield from lines_of_servers(s, s.size("SERVERS"))
+    yield Line(18, "every protocol in use: a worker's peak", scaled(s.median(18, "memory.peak"), 1 / 1024),
+               "MB", "<", 64)
+    yield Line(18, "and its growth", scaled(s.median(18, "memory.growth"), 1 / 1024), "MB", "", None)
+
+
+def lines_of_servers(s, many):
+    """Row 17."""
+    for kind, limits in (("", ""), ("_limited", " with limits")):
+        one, all_of_them = "one" + kind, "many" + kind
+        yield Line(17, "%s due runs, one server%s" % (s.size("SERVERS_STEPS"), limits),
+                   s.median(17, "rate." + one), "steps/s", "", None)
+        yield Line(17, "%s servers%s" % (many, limits), s.median(17, "rate." + all_of_them), "steps/s", "", None)
+        yield Line(17, "%s servers / one%s" % (many, limits),
+                   part(s.ratio(17, "rate." + all_of_them, "rate." + one), 1), "%", "", None)
+        claims = [s.sum(17, name + ".claim.p50", name + ".claim.senders") for name in (one, all_of_them)]
+        yield Line(17, "claim of 500 and the senders' states, one%s" % limits, claims[0], "ms", "", None)
+        yield Line(17, "%s servers%s" % (many, limits), claims[1], "ms", "", None)
+        yield Line(17, "claim: %s servers / one%s" % (many, limits),
+                   part(claims[1], claims[0]), "%", "<=", 105)
 
 
 def scaled(value, by):
@@ -170,8 +212,9 @@ def judge(line):
     """How a figure stands to its target."""
     if line.target is None or line.figure is None:
         return Judged(*line, None, "" if line.target is None else "not measured")
-    if line.relation == ">=":
-        ratio, met = line.figure / line.target, line.figure >= line.target
+    if line.relation in (">=", ">"):
+        met = line.figure > line.target or (line.relation == ">=" and line.figure == line.target)
+        ratio = line.figure / line.target
     else:
         met = line.figure < line.target if line.relation == "<" else line.figure <= line.target
         ratio = line.target / line.figure if line.figure else float(met)

@@ -73,13 +73,20 @@ prepare_peers() {
     add_peer pgboss pg-boss
 }
 
-# add_peer NAME PACKAGE: where its package can be loaded by this Node.
+# add_peer NAME PACKAGE: of row 1, where its package can be loaded.
 add_peer() {
-    if in_workspace source/bench/peers "$NODE" -e "require('$2')" 2>/dev/null; then
+    if can_load "$2" 1; then
         PEERS+=("$1")
-    else
-        note 1 "$2 does not run with node $("$NODE" --version): skipped"
     fi
+}
+
+# can_load PACKAGE ROW: whether this Node can, or else says in the row's notes that it can not.
+can_load() {
+    [[ -n $NODE ]] || return 1
+    in_workspace source/bench/peers "$NODE" -e "require('$1')" 2>/dev/null || {
+        note "$2" "$1 does not run with node $("$NODE" --version): skipped"
+        return 1
+    }
 }
 
 has_peer() {

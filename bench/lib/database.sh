@@ -92,15 +92,16 @@ need_loaded() {
     ! database_exists "$database" || return 0
     as_user createdb -O crm "$database"
     admin -d "$database" -f "$WORKSPACE/source/bench/schema.sql"
-    admin -d "$database" -v runs="$1" -v spread="${SPREAD:-1 ms}" -v url="$SINK_URL" \
-        -f "$WORKSPACE/source/bench/load.sql"
+    admin -d "$database" -v runs="$1" -v companies="${COMPANIES:-1}" -v spread="${SPREAD:-1 ms}" \
+        -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
     admin -d "$database" -c 'VACUUM (ANALYZE)'
 }
 
-# By the number of runs, and how far their due times are apart if that is not the usual.
+# By the number of runs, and, where they are not the usual, how far their due times are apart and how
+# many companies there are.
 loaded_database() {
     local spread=${SPREAD:-}
-    say "loaded_$1${spread:+_${spread// /_}}"
+    say "loaded_$1${spread:+_${spread// /_}}${COMPANIES:+_of_$COMPANIES}"
 }
 
 # fresh_tables RUNS: the database "bench" as it was before anybody worked on it, and a quiet server.

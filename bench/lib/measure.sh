@@ -24,7 +24,8 @@ open_results() {
         printf 'date\t%s\n' "$(date -u +%Y-%m-%d)"
         printf 'quick\t%s\n' "${QUICK:-0}"
         for line in STEPS ROUNDS SLOW_RUNS SLOW_NODE_RUNS SLOW_MS SLOW_IN_FLIGHT GROWN_RUNS SNAPSHOT_STEPS MEMORY_RUNS \
-            IDLE_SECONDS LATENCY_SECONDS EDGE_STEPS PLAIN_STEPS CALLERS CORES WORKERS; do
+            IDLE_SECONDS LATENCY_SECONDS EDGE_STEPS PLAIN_STEPS CALLERS CORES WORKERS PROVIDER_ROUNDS \
+            RATE_CALLERS RATE_SECONDS MAILS SERVERS SERVERS_STEPS PROTOCOL_STEPS; do
             printf '%s\t%s\n' "$line" "${!line}"
         done
     } >"$RESULTS/setup.tsv"
@@ -57,10 +58,12 @@ rate_of() {
     awk -v n="$1" -v s="$2" 'BEGIN { printf "%.0f", n / s }'
 }
 
-# measure ROW NAME CONTENDER EXPECTED LOADED: one contender once, on fresh tables.
+# measure ROW NAME CONTENDER EXPECTED LOADED [COMMAND…]: one contender once, on fresh tables, to which
+# the command is done before.
 measure() {
     local steps seconds cluster sink
     fresh_tables "$5"
+    "${@:6}"
     cluster=$(cpu_ticks "$(postmaster)")
     sink=$(cpu_ticks "$SINK_PID")
     "run_$3"

@@ -45,23 +45,31 @@ measure_grown() {
     sample "$1" "rate.$2" "$(rate_of "$steps" "$seconds")"
 }
 
-# The statements of one execution, timed by auto_explain in a server that does nothing else; their
-# plans are kept beside the results.
 claims_on_grown_tables() {
-    local log=$WORKSPACE/main.log begin
+    restart_explaining
+    make_due "$STEPS"
+    warm_up
+    measure_claims 4 '' measure_grown 4 explained
+    restart_cluster
+}
+
+restart_explaining() {
     restart_cluster -c shared_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 \
         -c auto_explain.log_analyze=on -c auto_explain.log_timing=off \
         -c auto_explain.log_buffers=on -c auto_explain.log_nested_statements=off
-    make_due "$STEPS"
-    warm_up
+}
+
+# measure_claims ROW PREFIX COMMAND…: the statements of one execution, timed by auto_explain in a
+# server that does nothing else; their plans are kept beside the results.
+measure_claims() {
+    local log=$WORKSPACE/main.log kept=$RESULTS/$2claims.log begin
     begin=$(($(stat -c %s "$log") + 1))
-    measure_grown 4 explained
-    tail -c "+$begin" "$log" >"$RESULTS/claims.log"
-    "$PYTHON" "$WORKSPACE/source/bench/claims.py" "$RESULTS/claims.log" | while read -r name value; do
-        sample 4 "$name" "$value"
+    "${@:3}"
+    tail -c "+$begin" "$log" >"$kept"
+    "$PYTHON" "$WORKSPACE/source/bench/claims.py" "$kept" | while read -r name value; do
+        sample "$1" "$2$name" "$value"
     done
-    gzip -f "$RESULTS/claims.log"
-    restart_cluster
+    gzip -f "$kept"
 }
 
 # A session that keeps its snapshot: nothing that has died since can be removed or passed over

@@ -13,20 +13,25 @@ row_6() {
     sample 6 memory.log "$LOG_BYTES"
 }
 
-# memory_of RUNS: one execution over that many due runs, its workers looked at five times a second.
+# memory_of RUNS: one execution over that many due runs.
 memory_of() {
-    local answer=$WORKSPACE/tmp/answer watcher steps seconds
     fresh_tables "$1"
+    run_watched "$1"
+    verify cadence "$1"
+    LOG_BYTES=$(crm -c 'SELECT octet_length(details::text) FROM cadence_runner_logs')
+}
+
+# run_watched RUNS: one execution, its workers looked at five times a second.
+run_watched() {
+    local answer=$WORKSPACE/tmp/answer watcher steps seconds
     "$PYTHON" "$WORKSPACE/source/bench/watch.py" "$(postmaster)" 'cadence_runner' >"$answer" &
     watcher=$!
     run_cadence
     kill "$watcher"
     wait "$watcher" || die "the execution's workers were not seen"
     read -r steps seconds <<<"$RESULT"
-    [[ $steps -eq $1 ]] || die "cadence says that it did $steps steps, not $1"
-    verify cadence "$1"
+    [[ $steps -eq $1 ]] || what_went_wrong "cadence says that it did $steps steps, not $1"
     read -r START PEAK END PEAK_PRIVATE GROWTH <"$answer"
-    LOG_BYTES=$(crm -c 'SELECT octet_length(details::text) FROM cadence_runner_logs')
     RATE_OF_MEMORY=$(rate_of "$steps" "$seconds")
 }
 

@@ -1,9 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 #
-# The providers: nginx, which answers at once, and slow_sink.c, which takes its time. Sourced by
-# bench/run.sh.
-
-SINK_ANSWER='{"success":true,"messageId":"m-1"}'
+# The providers: nginx, which answers at once, slow_sink.c, which takes its time, and smtp_sink.c,
+# which takes mails. Sourced by bench/run.sh.
 
 # wide_in DIRECTORY COMMAND…, wide COMMAND…: as in_workspace and as_user, with as many open files as
 # may be: PAM sets the limit of a user that root becomes back to 1,024.
@@ -37,6 +35,17 @@ free_port() {
     "$PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Each protocol's own answer to a message that it has accepted; where that says nothing, the id is in
+# a header.
+sink_locations() {
+    local protocol path status body
+    while IFS=$'\t' read -r protocol path status body; do
+        printf '        location = %s {\n            return %d %s;\n' "$path" "$status" "'$body'"
+        [[ -n $body ]] || printf '            add_header X-Message-Id m-1 always;\n'
+        printf '        }\n'
+    done < <(tail -n +2 "$BENCH/answers.tsv")
+}
+
 sink_configuration() {
     cat <<END
 daemon off;
@@ -58,10 +67,8 @@ http {
     keepalive_requests 100000000;
     server {
         listen 127.0.0.1:$FAST_PORT backlog=4096;
-        location = /send {
-            default_type application/json;
-            return 200 '$SINK_ANSWER';
-        }
+        default_type application/json;
+$(sink_locations)
         location = /status {
             stub_status;
         }
@@ -98,12 +105,27 @@ use_slow_sink() {
 start_slow_sink() {
     local output=$WORKSPACE/slow-$1.out
     wide setsid "$WORKSPACE/tmp/slow_sink" "$1" >"$output" 2>&1 </dev/null &
-    wait_until slow_sink_ready "$output" || die "the slow sink did not start: $(cat "$output")"
+    wait_until says_its_port "$output" || die "the slow sink did not start: $(cat "$output")"
     SLOW_PORTS[$1]=$(sed -n 's/^PORT //p' "$output")
 }
 
-slow_sink_ready() {
+says_its_port() {
     grep -q '^PORT [0-9]' "$1"
+}
+
+# The sink's address is written as the others' are: what speaks SMTP takes host and port from it.
+use_smtp_sink() {
+    [[ -n ${SMTP_PORT:-} ]] || start_smtp_sink
+    SINK_PORT=$SMTP_PORT
+    SINK_URL=http://127.0.0.1:$SINK_PORT/send
+}
+
+start_smtp_sink() {
+    local output=$WORKSPACE/smtp.out
+    wide setsid "$WORKSPACE/tmp/smtp_sink" >"$output" 2>&1 </dev/null &
+    wait_until says_its_port "$output" || die "the mail sink did not start: $(cat "$output")"
+    SMTP_PORT=$(sed -n 's/^PORT //p' "$output")
+    SMTP_PID=$(sed -n 's/^PID //p' "$output")
 }
 
 # ask PATH: the sink's answer to it.
@@ -137,4 +159,5 @@ build_helpers() {
     compile plain_loop -lpq -lcurl
     compile curl_part -lcurl
     compile slow_sink
+    compile smtp_sink
 }

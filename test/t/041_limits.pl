@@ -65,6 +65,27 @@ is_deeply(runs_of('fast'), { CONCLUIDA => 80 }, 'all are sent by three execution
 is(requests_of('fast'), 80, 'each once');
 cmp_ok(most_in_a_second('fast'), '<=', 24, 'never more than the rate, and a tenth or two, in any second');
 
+# ---- what one worker may have under way is its part: the other, and the execution's end, do not wait for it
+make_company($node, 'parts', $provider->url('ok'), max_in_flight => 10);
+enrol($node, 'parts', 1500);
+my $began = time();
+execute($node);
+is(requests_of('parts'), 1500, 'two workers send what has a limit of its own');
+cmp_ok(time() - $began, '<', 60, 'and none waits for the end of its lease');
+
+# ---- nor is it kept from another execution by one that has nothing more to send there
+make_company($node, 'held', $provider->url('gate'));
+make_company($node, 'free', $provider->url('ok'), max_in_flight => 4);
+enrol($node, $_, 1) for 'held', 'free';
+my $first = start_sql($node, "SELECT cadence_run('TEST')");
+poll_until(sub { $provider->count('gate') == 1 && requests_of('free') == 1 }) or die 'nothing was sent';
+enrol($node, 'free', 3);
+execute($node);
+is(requests_of('free'), 4, 'another execution sends while the first one waits');
+ok($first->running, 'which it still does');
+$provider->ask('POST', '__open');
+is($first->finish, 0, 'until it is answered');
+
 # ---- a day's limit: the rest is put off to when it can go, and that is no attempt
 make_company($node, 'daily', $provider->url('ok'), max_per_day => 3);
 enrol($node, 'daily', 10);
