@@ -131,12 +131,18 @@ endpoint_free(Endpoint *e)
 	free(e);
 }
 
-/* So many connections may be open, those that are kept included. */
+/*
+ * So many connections may be open, those that are kept included; never fewer
+ * than one for each transfer. A mail's stays with its transfer: those that wait
+ * for one would wait for good.
+ */
 void
 endpoint_limit(Endpoint *e, int max_connections)
 {
-	curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long) max_connections);
-	curl_multi_setopt(e->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) max_connections);
+	long most = Max(max_connections, e->ntransfers);
+
+	curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, most);
+	curl_multi_setopt(e->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most);
 }
 
 /*

@@ -440,4 +440,17 @@ subtest 'where nothing may go' => sub {
 		qr/HV024/, 'and a mail server has no web address');
 };
 
+# An execution that finds more than a batch gets a second worker, and the first one's part of what may
+# be under way becomes smaller while its mails wait for connections that others keep.
+subtest 'two workers' => sub {
+	sql($node, "ALTER DATABASE postgres SET cadence_runner.$_") for 'workers = 2', 'batch_size = 20', 'max_in_flight = 20';
+	make_senders(shared => [ $mail->url('PLAIN'), leads => 100 ]);
+	my $began = time();
+	execute($node);
+	cmp_ok(time() - $began, '<', 60, 'no mail waits for a connection for good');
+	look();
+	has_outcomes('shared', { DISPARADO => 100 }, 'all are sent');
+	sql($node, "ALTER DATABASE postgres RESET cadence_runner.$_") for 'workers', 'batch_size', 'max_in_flight';
+};
+
 done_testing();
