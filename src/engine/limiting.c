@@ -38,21 +38,34 @@ limiting_prepare(Limiting *l, const CadenceTables *tables, const CadenceProvider
 
 /* ---- which states ------------------------------------------------------------------------- */
 
+/* By name once: many senders have many names. */
+static void
+find_states(Limiting *l, CadenceProvider *p)
+{
+	const CadenceConfiguration *c = p->configuration;
+
+	if (p->sender_state != NULL)
+		return;
+	p->sender_state = p->limits_state = cadence_sender_state(l->states, c->name);
+	if (c->limit_group != NULL)
+		p->limits_state =
+			cadence_sender_state(l->states, psprintf("limit_group %s", c->limit_group));
+}
+
 /* What is known of a sender alone: its breaker, and whom it may write to. */
 CadenceSenderState *
-limiting_sender(Limiting *l, const CadenceProvider *p)
+limiting_sender(Limiting *l, CadenceProvider *p)
 {
-	return cadence_sender_state(l->states, p->configuration->name);
+	find_states(l, p);
+	return p->sender_state;
 }
 
 /* Its limits: a group's are its senders' together. */
 CadenceSenderState *
-limiting_limits(Limiting *l, const CadenceProvider *p)
+limiting_limits(Limiting *l, CadenceProvider *p)
 {
-	const char *group = p->configuration->limit_group;
-
-	return group != NULL ? cadence_sender_state(l->states, psprintf("limit_group %s", group))
-						 : limiting_sender(l, p);
+	find_states(l, p);
+	return p->limits_state;
 }
 
 /* What its mails to the step's domain have to keep to, and their state; NULL: nothing. */
@@ -91,7 +104,7 @@ has_limits(const CadenceConfiguration *c)
 static bool
 is_limited(Limiting *l, const CadenceStep *step, TimestampTz now)
 {
-	const CadenceProvider *p = step->request.provider;
+	CadenceProvider *p = step->request.provider;
 	const CadenceSenderState *s = limiting_sender(l, p);
 
 	return has_limits(p->configuration) || p->configuration->max_in_flight_is_own ||
@@ -361,7 +374,7 @@ why_not_now(const Turn *t, const CadenceStep *step, const CadenceSenderState *s,
 static void
 give_start(Limiting *l, CadenceStep *step, TimestampTz now, TimestampTz latest)
 {
-	const CadenceProvider *p = step->request.provider;
+	CadenceProvider *p = step->request.provider;
 	const CadenceSenderState *s = limiting_sender(l, p);
 	Turn t = {.sender = limiting_limits(l, p),
 			  .is_new = step->is_first_touch,

@@ -167,6 +167,7 @@ read_server(CadenceProviders *providers, Oid id)
 	{
 		cadence_configuration_release(p->configuration);
 		p->configuration = configuration;
+		p->sender_state = p->limits_state = NULL;
 	}
 	p->gone = false;
 }

@@ -31,7 +31,9 @@ typedef struct CadenceProvider
 	TimestampTz blocked_since; /* it has requests waiting that can not start; 0: it has not */
 
 	/* what the engine keeps of its limits and its breaker */
-	TimestampTz shut_until;	   /* by its breaker, or by hand; 0: it is open */
+	struct CadenceSenderState *sender_state; /* NULL: to be found by its configuration */
+	struct CadenceSenderState *limits_state; /* the same, or its group's */
+	TimestampTz shut_until;					 /* by its breaker, or by hand; 0: it is open */
 	TimestampTz tripped_until; /* the same, as this process has found and not yet recorded */
 	TimestampTz slow_until;	   /* the provider has asked for less */
 	TimestampTz new_until;	   /* nobody is written to first */

@@ -62,39 +62,33 @@ enum
 
 static const Oid key_types[] = {TEXTOID};
 
-/* In the order of SAVED_COLUMNS. */
-enum
-{
-	SAVE_KEY,
-	SAVE_NEXT_AT,
-	SAVE_LAST_AT,
-	SAVE_FIRST_USED_AT,
-	SAVE_OPEN_SINCE,
-	SAVE_OPEN_UNTIL,
-	SAVE_ROUND_UNTIL,
-	SAVE_NEW_SINCE,
-	SAVE_NEW_UNTIL,
-	SAVE_USED,
-	SAVE_OPEN_REASON,
-	SAVE_NEW_REASON,
-	SAVE_LAST_ANSWERS,
-	SAVE_OPENINGS,
-	SAVE_WAITING,
-	SAVE_WAITED,
-	SAVE_NEW_STOPS,
-	SAVE_COLUMNS
-};
+static const RowsetColumn lock_columns[] = {{"n", INT4OID}, {"key", TEXTOID}};
+static const RowsetColumn save_columns[] = {{"key", TEXTOID},
+											{"next_at", TIMESTAMPTZOID},
+											{"last_at", TIMESTAMPTZOID},
+											{"used", TEXTOID},
+											{"first_used_at", TIMESTAMPTZOID},
+											{"open_since", TIMESTAMPTZOID},
+											{"open_until", TIMESTAMPTZOID},
+											{"open_reason", TEXTOID},
+											{"openings", INT4OID},
+											{"last_answers", TEXTOID},
+											{"round_until", TIMESTAMPTZOID},
+											{"waiting", INT4OID},
+											{"waited", INT4OID},
+											{"new_since", TIMESTAMPTZOID},
+											{"new_until", TIMESTAMPTZOID},
+											{"new_reason", TEXTOID},
+											{"new_stops", INT4OID}};
 
-#define SAVED_COLUMNS                                                                     \
-	"next_at = $2, last_at = $3, first_used_at = $4, open_since = $5, open_until = $6, "  \
-	"round_until = $7, new_since = $8, new_until = $9, used = $10, open_reason = $11, "   \
-	"new_reason = $12, last_answers = $13, openings = $14, waiting = $15, waited = $16, " \
-	"new_stops = $17"
+#define SAVED_COLUMNS                                                                         \
+	"next_at = d.next_at, last_at = d.last_at, used = d.used, "                               \
+	"first_used_at = d.first_used_at, open_since = d.open_since, open_until = d.open_until, " \
+	"open_reason = d.open_reason, openings = d.openings, last_answers = d.last_answers, "     \
+	"round_until = d.round_until, waiting = d.waiting, waited = d.waited, "                   \
+	"new_since = d.new_since, new_until = d.new_until, new_reason = d.new_reason, "           \
+	"new_stops = d.new_stops"
 
-static const Oid save_types[SAVE_COLUMNS] = {
-	TEXTOID,		TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID,		TEXTOID,		TEXTOID,
-	TEXTOID,		INT4OID,		INT4OID,		INT4OID,		INT4OID};
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
 
@@ -114,15 +108,18 @@ cadence_sender_states_create(const CadenceTables *t)
 		STATEMENT("noting a sender",
 				  psprintf("INSERT INTO %s (server) VALUES ($1) ON CONFLICT DO NOTHING", table),
 				  key_types, SPI_OK_INSERT);
-	s->lock = STATEMENT("locking a sender's state",
-						psprintf("SELECT " STATE_COLUMNS " FROM %s WHERE server " EQ
-								 " $1 FOR NO KEY UPDATE",
-								 table),
-						key_types, SPI_OK_SELECT);
+	s->lock = ROWS_STATEMENT("locking senders' states",
+							 psprintf("SELECT " STATE_COLUMNS " FROM " ROWSET_NAME " AS d, %s AS s "
+									  "WHERE s.server " EQ " d.key ORDER BY d.n "
+									  "FOR NO KEY UPDATE OF s",
+									  table),
+							 SPI_OK_SELECT);
 	s->lock.latest = true;
-	s->save = STATEMENT("saving a sender's state",
-						psprintf("UPDATE %s SET " SAVED_COLUMNS " WHERE server " EQ " $1", table),
-						save_types, SPI_OK_UPDATE);
+	s->save = ROWS_STATEMENT("saving senders' states",
+							 psprintf("UPDATE %s AS s SET " SAVED_COLUMNS " FROM " ROWSET_NAME
+									  " AS d WHERE s.server " EQ " d.key",
+									  table),
+							 SPI_OK_UPDATE);
 	s->others = STATEMENT("looking for others' permits",
 						  psprintf("SELECT COALESCE(pg_catalog.sum((permits " JSON_TEXT
 								   " $1)::pg_catalog.int4), 0)::pg_catalog.int4 FROM %s "
@@ -231,19 +228,38 @@ by_key(const ListCell *a, const ListCell *b)
 	return strcmp(((CadenceSenderState *) lfirst(a))->key, ((CadenceSenderState *) lfirst(b))->key);
 }
 
-static void
-lock(CadenceSenderStates *states, CadenceSenderState *state)
+/* Returns how many of them have a row. */
+static int
+lock(CadenceSenderStates *states, const List *wanted)
 {
-	Datum values[] = {CStringGetTextDatum(state->key)};
+	ListCell *cell;
+	Rowset rows;
+	int found;
 
-	statement_execute(&states->lock, values, NULL, 0);
-	if (SPI_processed == 0)
+	rowset_begin(&rows, lock_columns, lengthof(lock_columns));
+	foreach (cell, wanted)
 	{
-		statement_execute(&states->add, values, NULL, 0);
-		statement_execute(&states->lock, values, NULL, 0);
+		rowset_put_int(&rows, foreach_current_index(cell));
+		rowset_put_text(&rows, ((CadenceSenderState *) lfirst(cell))->key);
 	}
+	statement_execute(&states->lock, NULL, NULL, 0);
+	found = (int) SPI_processed;
 	take_rows(states);
-	state->changed = false;
+	rowset_end(&rows);
+	return found;
+}
+
+static void
+add(CadenceSenderStates *states, const List *wanted)
+{
+	ListCell *cell;
+
+	foreach (cell, wanted)
+	{
+		Datum values[] = {CStringGetTextDatum(((CadenceSenderState *) lfirst(cell))->key)};
+
+		statement_execute(&states->add, values, NULL, 0);
+	}
 }
 
 /*
@@ -255,53 +271,49 @@ cadence_sender_states_lock(CadenceSenderStates *states, List *wanted)
 {
 	ListCell *cell;
 
+	if (wanted == NIL)
+		return;
 	list_sort(wanted, by_key);
+	if (lock(states, wanted) < list_length(wanted))
+	{
+		add(states, wanted);
+		(void) lock(states, wanted);
+	}
 	foreach (cell, wanted)
-		lock(states, lfirst(cell));
-}
-
-/* What a statement takes for a time, or a text, that there is not. */
-static Datum
-or_null(Datum value, bool is_there, char *null)
-{
-	*null = is_there ? ' ' : 'n';
-	return value;
-}
-
-static Datum
-text_or_null(const char *text, char *null)
-{
-	return or_null(text != NULL ? CStringGetTextDatum(text) : (Datum) 0, text != NULL, null);
+		((CadenceSenderState *) lfirst(cell))->changed = false;
 }
 
 static void
-save(CadenceSenderStates *states, CadenceSenderState *s)
+put_time(Rowset *rows, TimestampTz time)
+{
+	rowset_put_if(rows, time != 0, TimestampTzGetDatum(time));
+}
+
+static void
+put_state(Rowset *rows, const CadenceSenderState *s)
 {
 	char *used = palloc(LIMITS_TEXT_MAX);
 	char answers[SENDER_HISTORY_TEXT_MAX];
-	Datum values[SAVE_COLUMNS];
-	char nulls[SAVE_COLUMNS];
-	TimestampTz times[] = {s->limits.next_at, s->limits.last_at, s->first_used, s->open_since,
-						   s->open_until,	  s->round_until,	 s->new_since,	s->new_until};
 
-	memset(nulls, ' ', sizeof(nulls));
-	values[SAVE_KEY] = CStringGetTextDatum(s->key);
-	for (size_t i = 0; i < lengthof(times); i++)
-		values[SAVE_NEXT_AT + i] =
-			or_null(TimestampTzGetDatum(times[i]), times[i] != 0, &nulls[SAVE_NEXT_AT + i]);
 	limits_write(&s->limits, used);
-	values[SAVE_USED] = CStringGetTextDatum(used);
-	values[SAVE_OPEN_REASON] = text_or_null(s->open_reason, &nulls[SAVE_OPEN_REASON]);
-	values[SAVE_NEW_REASON] = text_or_null(s->new_reason, &nulls[SAVE_NEW_REASON]);
 	sender_history_write(&s->history, answers);
-	values[SAVE_LAST_ANSWERS] =
-		text_or_null(s->history.n > 0 ? answers : NULL, &nulls[SAVE_LAST_ANSWERS]);
-	values[SAVE_OPENINGS] = Int32GetDatum(s->openings);
-	values[SAVE_WAITING] = Int32GetDatum(s->waiting);
-	values[SAVE_WAITED] = Int32GetDatum(s->waited);
-	values[SAVE_NEW_STOPS] = Int32GetDatum(s->new_stops);
-	statement_execute(&states->save, values, nulls, 0);
-	s->changed = false;
+	rowset_put_text(rows, s->key);
+	put_time(rows, s->limits.next_at);
+	put_time(rows, s->limits.last_at);
+	rowset_put_text(rows, used);
+	put_time(rows, s->first_used);
+	put_time(rows, s->open_since);
+	put_time(rows, s->open_until);
+	rowset_put_text(rows, s->open_reason);
+	rowset_put_int(rows, s->openings);
+	rowset_put_text(rows, s->history.n > 0 ? answers : NULL);
+	put_time(rows, s->round_until);
+	rowset_put_int(rows, s->waiting);
+	rowset_put_int(rows, s->waited);
+	put_time(rows, s->new_since);
+	put_time(rows, s->new_until);
+	rowset_put_text(rows, s->new_reason);
+	rowset_put_int(rows, s->new_stops);
 	pfree(used);
 }
 
@@ -310,10 +322,20 @@ void
 cadence_sender_states_save(CadenceSenderStates *states)
 {
 	ListCell *cell;
+	Rowset rows;
 
+	rowset_begin(&rows, save_columns, lengthof(save_columns));
 	foreach (cell, states->list)
-		if (((CadenceSenderState *) lfirst(cell))->changed)
-			save(states, lfirst(cell));
+	{
+		CadenceSenderState *s = lfirst(cell);
+
+		if (s->changed)
+			put_state(&rows, s);
+		s->changed = false;
+	}
+	if (rows.n > 0)
+		statement_execute(&states->save, NULL, NULL, 0);
+	rowset_end(&rows);
 }
 
 /* All claims of a worker have the first half of their ids in common. */
