@@ -146,6 +146,14 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_provider_state', 'new_reason', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'new_stops', 'int', 'integer', '0', true, NULL),
 
+        -- by which sender, and when, a person was last written to on a channel: where something depends on it
+        ('cadence_conversations', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_conversations', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('cadence_conversations', 'canal', 'text', 'text', NULL, true, NULL),
+        ('cadence_conversations', 'server', 'text', 'text', NULL, false, NULL),
+        ('cadence_conversations', 'last_sent_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_conversations', 'last_key', 'uuid', 'uuid', NULL, false, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),

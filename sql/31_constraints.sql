@@ -19,6 +19,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_runner_logs', 'PRIMARY KEY (id)'),
         ('cadence_claims', 'PRIMARY KEY (claim_id)'),
         ('cadence_provider_state', 'PRIMARY KEY (server)'),
+        ('cadence_conversations', 'PRIMARY KEY (empresa, lead_id, canal)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 

@@ -71,13 +71,23 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                       WHERE i.indrelid = f.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indnkeyatts = 1 AND i.indkey[0] = f.attnum)
     UNION ALL
+    SELECT format('%s has no primary key or unique constraint on (empresa, lead_id, canal)', p.relname)
+    FROM present p
+    WHERE p.relname = 'cadence_conversations'
+      AND NOT EXISTS (SELECT FROM pg_index i
+                      WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                        AND i.indexprs IS NULL AND i.indnkeyatts = 3
+                        AND (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
+                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:2]))
+                            = ARRAY['canal', 'empresa', 'lead_id']::name[])
+    UNION ALL
     -- a column of the application that our inserts do not fill
     SELECT format('%s.%s is NOT NULL without a default, and cadence_runner does not write it',
                   p.relname, a.attname)
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
-                        'cadence_provider_state')
+                        'cadence_provider_state', 'cadence_conversations')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -89,7 +99,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname = 'cadence_claims' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname = 'cadence_provider_state' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -136,7 +146,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
-                        'cadence_arming')
+                        'cadence_conversations', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -14,6 +14,7 @@
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
 
+#include "provider/pool.h"
 #include "provider/request.h"
 #include "rules/transition.h"
 #include "rules/template.h"
@@ -67,6 +68,25 @@ typedef struct CadenceReason
 	char *text;
 } CadenceReason;
 
+/* By whom, and when, somebody was last written to. */
+typedef struct LastMessage
+{
+	const char *server; /* NULL: by nobody */
+	TimestampTz at;		/* 0: never */
+	pg_uuid_t key;		/* the step's idempotency key */
+} LastMessage;
+
+/* A person on a channel; steps of one claim share it. */
+typedef struct CadenceConversation
+{
+	const char *empresa;
+	const char *lead_id;
+	const char *canal;
+	bool is_busy; /* somebody else is writing it at this moment */
+	bool is_changed;
+	LastMessage last;
+} CadenceConversation;
+
 /* What an answer means for its sender's breaker. */
 typedef enum BreakerNews
 {
@@ -97,7 +117,7 @@ typedef struct CadenceStep
 	bool has_position; /* and where it stands in it */
 	int position;	   /* its next_step_ordem */
 
-	bool is_first_touch; /* it has had no step yet */
+	bool has_begun; /* it has had a step */
 
 	/* the step */
 	bool has_step;
@@ -113,13 +133,21 @@ typedef struct CadenceStep
 	char *recipient; /* as it is stored */
 	char *pais;		 /* whose numbers are meant where they do not say; NULL: Brazil's */
 	const CadenceTemplate *template;
-	const char **values;		   /* as many as the template has */
-	size_t message_len;			   /* of all its texts together */
-	bool has_start;				   /* its sender's limits have counted it */
-	bool window_is_open;		   /* the person has written in the last 24 hours */
-	CadenceRequest request;		   /* with its provider, none where that was not got to */
-	char key_text[UUID_TEXT_SIZE]; /* idempotency key, the same for every attempt */
-	char *message;				   /* rendered when its turn comes */
+	const char **values;  /* as many as the template has */
+	size_t message_len;	  /* of all its texts together */
+	bool has_start;		  /* its sender's limits have counted it */
+	bool window_is_open;  /* the person has written in the last 24 hours */
+	bool is_first_touch;  /* nobody has written to its person, as far as that is tracked */
+	TimestampTz heard_at; /* when the last time was, where that was asked; 0: never */
+
+	const CadencePool *pool;		   /* who may serve it */
+	CadenceConversation *conversation; /* NULL: nobody asks whom it belongs to */
+	LastMessage before;				   /* it, until this step has taken it */
+	TimestampTz reserved_at;		   /* and as of then; 0: it has not */
+	CadenceRequest request;			   /* with its provider, none where that was not got to */
+	pg_uuid_t key;					   /* idempotency key, the same for every attempt */
+	char key_text[UUID_TEXT_SIZE];	   /* and as text */
+	char *message;					   /* rendered when its turn comes */
 
 	/* the end */
 	CadenceOutcome outcome;

@@ -300,7 +300,7 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 		step->cadence_id = *DatumGetUUIDP(value);
 	step->has_position = !row_is_null(desc, row, RUN_NEXT_STEP_ORDEM);
 	step->position = row_int(desc, row, RUN_NEXT_STEP_ORDEM, 0);
-	step->is_first_touch = !row_true(desc, row, RUN_HAS_BEGUN);
+	step->has_begun = row_true(desc, row, RUN_HAS_BEGUN);
 	return step;
 }
 

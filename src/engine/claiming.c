@@ -75,6 +75,7 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 	c->claims = cadence_claims_create(tables, due_until, batch_size);
 	c->claimant = cadence_claimant_create(tables);
 	c->resolver = cadence_resolver_create(tables, providers, false);
+	c->conversations = cadence_conversations_create(tables, false);
 }
 
 /* Nothing that is due is left to claim. */
@@ -206,7 +207,11 @@ take_some(void *arg, int first, int n)
 			attempt->refused[i] = "a trigger has kept the run as it was";
 	}
 	cadence_resolve(c->resolver, taken, ntaken);
+	limiting_lock(c->limiting, taken, ntaken);
+	cadence_conversations_find(c->conversations, taken, ntaken);
+	cadence_resolve_providers(c->limiting->states, taken, ntaken);
 	limiting_apply(c->limiting, taken, ntaken, &c->claimant->id);
+	cadence_conversations_write(c->conversations, taken, ntaken);
 	pfree(taken);
 }
 

@@ -16,6 +16,7 @@
 #include "engine/recording.h"
 #include "engine/sender.h"
 #include "provider/provider.h"
+#include "resolve/conversation.h"
 #include "resolve/resolve.h"
 #include "schema/tables.h"
 
@@ -31,6 +32,7 @@ typedef struct Claiming
 	CadenceClaims *claims;
 	CadenceClaimant *claimant;
 	CadenceResolver *resolver;
+	CadenceConversations *conversations;
 	ClaimAttempt *attempt; /* under way; NULL: there is none, or it has failed */
 	TimestampTz recheck_not_before;
 	bool patient;  /* goes on after any number of conflicts */

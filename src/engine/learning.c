@@ -247,7 +247,7 @@ teaches(Limiting *l, const CadenceStep *step)
 
 	if (!is_answered(step))
 		return step->has_start && step->outcome == OUTCOME_UNSENT;
-	s = limiting_sender(l, step->request.provider);
+	s = cadence_sender_of(l->states, step->request.provider);
 	return step->breaker == BREAKER_OPENS || step->answer.class == CLASS_SLOW_DOWN ||
 		   step->answer.stops_first_touches || has_resumed(s, step) ||
 		   what_was(step) != ANSWER_WAS_FINE || s->open_since != 0 || s->history.n > 0;
@@ -266,7 +266,7 @@ by_start(const void *a, const void *b)
 static void
 give_back(Limiting *l, const CadenceStep *step)
 {
-	CadenceSenderState *s = limiting_limits(l, step->request.provider);
+	CadenceSenderState *s = cadence_limits_of(l->states, step->request.provider);
 	LimitRules rules;
 	CadenceSenderState *domain = limiting_domain(l, step, &rules);
 
@@ -282,7 +282,7 @@ give_back(Limiting *l, const CadenceStep *step)
 static void
 learn_from(Limiting *l, CadenceStep *step, TimestampTz now)
 {
-	CadenceSenderState *s = limiting_sender(l, step->request.provider);
+	CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
 
 	if (!is_answered(step))
 	{
@@ -291,7 +291,7 @@ learn_from(Limiting *l, CadenceStep *step, TimestampTz now)
 	}
 	learn(s, step, now);
 	if (step->answer.class == CLASS_SLOW_DOWN)
-		slow_down(limiting_limits(l, step->request.provider), step, now);
+		slow_down(cadence_limits_of(l->states, step->request.provider), step, now);
 	if (step->answer.stops_first_touches)
 		stop_first_touches(s, step, now);
 	else if (has_resumed(s, step))

@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "base/settings.h"
+#include "engine/conversing.h"
 #include "engine/limiting.h"
 #include "engine/sender.h"
 #include "provider/provider.h"
@@ -32,48 +33,17 @@
 void
 limiting_prepare(Limiting *l, const CadenceTables *tables, const CadenceProviders *providers)
 {
-	l->states = cadence_sender_states_create(tables);
+	l->states = cadence_sender_states_create(tables, false);
 	l->providers = providers;
 }
 
 /* ---- which states ------------------------------------------------------------------------- */
 
-/* By name once: many senders have many names. */
-static void
-find_states(Limiting *l, CadenceProvider *p)
+/* What a server's mails to a domain have to keep to, and their state; NULL: nothing. */
+static CadenceSenderState *
+domain_state(Limiting *l, const CadenceConfiguration *c, const char *recipient, LimitRules *rules)
 {
-	const CadenceConfiguration *c = p->configuration;
-
-	if (p->sender_state != NULL)
-		return;
-	p->sender_state = p->limits_state = cadence_sender_state(l->states, c->name);
-	if (c->limit_group != NULL)
-		p->limits_state =
-			cadence_sender_state(l->states, psprintf("limit_group %s", c->limit_group));
-}
-
-/* What is known of a sender alone: its breaker, and whom it may write to. */
-CadenceSenderState *
-limiting_sender(Limiting *l, CadenceProvider *p)
-{
-	find_states(l, p);
-	return p->sender_state;
-}
-
-/* Its limits: a group's are its senders' together. */
-CadenceSenderState *
-limiting_limits(Limiting *l, CadenceProvider *p)
-{
-	find_states(l, p);
-	return p->limits_state;
-}
-
-/* What its mails to the step's domain have to keep to, and their state; NULL: nothing. */
-CadenceSenderState *
-limiting_domain(Limiting *l, const CadenceStep *step, LimitRules *rules)
-{
-	const CadenceConfiguration *c = step->request.configuration;
-	const CadenceDomainLimit *limit = cadence_configuration_domain_limit(c, step->recipient);
+	const CadenceDomainLimit *limit = cadence_configuration_domain_limit(c, recipient);
 
 	if (limit == NULL)
 		return NULL;
@@ -82,35 +52,46 @@ limiting_domain(Limiting *l, const CadenceStep *step, LimitRules *rules)
 	return cadence_sender_state(l->states, psprintf("domain %s of %s", limit->domain, c->name));
 }
 
+CadenceSenderState *
+limiting_domain(Limiting *l, const CadenceStep *step, LimitRules *rules)
+{
+	return domain_state(l, step->request.configuration, step->recipient, rules);
+}
+
+static List *
+add_states(Limiting *l, CadenceProvider *p, const char *recipient, List *wanted)
+{
+	LimitRules rules;
+	CadenceSenderState *domain = domain_state(l, p->configuration, recipient, &rules);
+
+	wanted = list_append_unique_ptr(wanted, cadence_sender_of(l->states, p));
+	wanted = list_append_unique_ptr(wanted, cadence_limits_of(l->states, p));
+	return domain != NULL ? list_append_unique_ptr(wanted, domain) : wanted;
+}
+
 /* All that a step's start or end may change. */
 List *
 limiting_states(Limiting *l, const CadenceStep *step, List *wanted)
 {
-	LimitRules rules;
-	CadenceSenderState *domain = limiting_domain(l, step, &rules);
-
-	wanted = list_append_unique_ptr(wanted, limiting_sender(l, step->request.provider));
-	wanted = list_append_unique_ptr(wanted, limiting_limits(l, step->request.provider));
-	return domain != NULL ? list_append_unique_ptr(wanted, domain) : wanted;
+	return add_states(l, step->request.provider, step->recipient, wanted);
 }
 
 static bool
 has_limits(const CadenceConfiguration *c)
 {
-	return limits_are_set(&c->limits) || c->warm_up_us > 0;
+	return limits_are_set(&c->limits) || c->warm_up_us > 0 || c->max_in_flight_is_own ||
+		   c->min_gap_us > 0 || c->quiet_until_reply;
 }
 
-/* Whether anything stands between a step and its start. */
+/* Whether anything may stand between a sender and its messages. */
 static bool
-is_limited(Limiting *l, const CadenceStep *step, TimestampTz now)
+may_be_limited(Limiting *l, CadenceProvider *p, TimestampTz now)
 {
-	CadenceProvider *p = step->request.provider;
-	const CadenceSenderState *s = limiting_sender(l, p);
+	const CadenceSenderState *s = cadence_sender_of(l->states, p);
 
-	return has_limits(p->configuration) || p->configuration->max_in_flight_is_own ||
-		   limiting_limits(l, p)->limits.next_at > now || s->paused_at != 0 || s->open_since != 0 ||
-		   (step->is_first_touch && s->new_until > now) ||
-		   cadence_configuration_domain_limit(p->configuration, step->recipient) != NULL;
+	return has_limits(p->configuration) || p->configuration->ndomains > 0 ||
+		   cadence_limits_of(l->states, p)->limits.next_at > now || s->paused_at != 0 ||
+		   s->open_since != 0 || s->new_until > now;
 }
 
 static bool
@@ -119,15 +100,25 @@ is_pending(const CadenceStep *step)
 	return step->outcome == OUTCOME_PENDING && step->request.provider != NULL;
 }
 
-/* The states that are to be locked: of senders that are limited and have something to do. */
+/* The states that are to be locked: of senders that are limited and may have something to do. */
 static List *
 states_to_lock(Limiting *l, CadenceStep **steps, int n, TimestampTz now)
 {
 	List *wanted = NIL;
+	const CadencePool *last = NULL;
 
 	for (int i = 0; i < n; i++)
-		if (is_pending(steps[i]) && is_limited(l, steps[i], now))
-			wanted = limiting_states(l, steps[i], wanted);
+	{
+		const CadencePool *pool = steps[i]->pool;
+		ListCell *cell;
+
+		if (steps[i]->outcome != OUTCOME_PENDING || (pool == last && !pool->has_domains))
+			continue;
+		last = pool;
+		foreach (cell, pool->members)
+			if (may_be_limited(l, lfirst(cell), now))
+				wanted = add_states(l, lfirst(cell), steps[i]->recipient, wanted);
+	}
 	return wanted;
 }
 
@@ -181,7 +172,7 @@ static bool
 is_shut(Limiting *l, CadenceStep *step, TimestampTz now)
 {
 	const CadenceConfiguration *c = step->request.configuration;
-	CadenceSenderState *s = limiting_sender(l, step->request.provider);
+	CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
 
 	if (s->paused_at != 0)
 	{
@@ -216,8 +207,9 @@ get_permits(Limiting *l, CadenceProvider *p, const pg_uuid_t *claim_id, int want
 	const CadenceConfiguration *c = p->configuration;
 
 	if (c->max_in_flight_is_own && !p->permits_are_new)
-		p->permits = cadence_sender_permits(l->states, limiting_limits(l, p)->key, claim_id,
-											Min(wanted, c->max_in_flight), c->max_in_flight);
+		p->permits =
+			cadence_sender_permits(l->states, cadence_limits_of(l->states, p)->key, claim_id,
+								   Min(wanted, c->max_in_flight), c->max_in_flight);
 	p->permits_are_new = true;
 	p->permits_of = *claim_id;
 }
@@ -245,7 +237,7 @@ get_more_permits(Limiting *l, const pg_uuid_t *claim_id)
 
 	foreach (cell, cadence_providers_list(l->providers))
 		if (wants_permits(lfirst(cell)))
-			wanted = list_append_unique_ptr(wanted, limiting_limits(l, lfirst(cell)));
+			wanted = list_append_unique_ptr(wanted, cadence_limits_of(l->states, lfirst(cell)));
 	cadence_sender_states_lock(l->states, wanted);
 	foreach (cell, cadence_providers_list(l->providers))
 	{
@@ -281,21 +273,6 @@ limiting_let_go(Limiting *l)
 }
 
 /* ---- when ----------------------------------------------------------------------------------- */
-
-/* As long as a sender is used its day's limit grows. */
-static LimitRules
-rules_of(const CadenceConfiguration *c, const CadenceSenderState *s, TimestampTz now)
-{
-	LimitRules rules = c->limits;
-	int warm = 0;
-
-	if (c->warm_up_us > 0)
-		warm = limits_warm_up(c->warm_up_from, c->warm_up_to, c->warm_up_us,
-							  s->first_used != 0 ? now - s->first_used : 0);
-	if (warm > 0 && (rules.most[WINDOW_DAY] == 0 || warm < rules.most[WINDOW_DAY]))
-		rules.most[WINDOW_DAY] = warm;
-	return rules;
-}
 
 /* How late the sender may find it then. */
 #define LATE_MS 1000
@@ -375,15 +352,15 @@ static void
 give_start(Limiting *l, CadenceStep *step, TimestampTz now, TimestampTz latest)
 {
 	CadenceProvider *p = step->request.provider;
-	const CadenceSenderState *s = limiting_sender(l, p);
-	Turn t = {.sender = limiting_limits(l, p),
+	const CadenceSenderState *s = cadence_sender_of(l->states, p);
+	Turn t = {.sender = cadence_limits_of(l->states, p),
 			  .is_new = step->is_first_touch,
 			  .from = step->is_first_touch ? Max(now, s->new_until) : now,
 			  .chance = pg_prng_double(&pg_global_prng_state)};
 	LimitUse *domain;
 	TimestampTz at;
 
-	t.rules = rules_of(p->configuration, t.sender, now);
+	t.rules = cadence_limit_rules(p->configuration, t.sender, now);
 	t.domain = limiting_domain(l, step, &t.domain_rules);
 	domain = t.domain != NULL ? &t.domain->limits : NULL;
 	at = next_turn(&t, &t.sender->limits, domain);
@@ -409,9 +386,15 @@ limit_step(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampT
 		   TimestampTz latest)
 {
 	CadenceProvider *p = step->request.provider;
+	ConversingWait wait;
 
 	if (is_shut(l, step, now))
 		return;
+	if (conversing_waits(step, now, &wait))
+	{
+		put_off(step, wait.code, wait.why, wait.us);
+		return;
+	}
 	get_permits(l, p, claim_id, fair_share(l, p));
 	give_start(l, step, now, latest);
 }
@@ -435,7 +418,7 @@ limiting_note_shut(Limiting *l)
 	foreach (cell, cadence_providers_list(l->providers))
 	{
 		CadenceProvider *p = lfirst(cell);
-		const CadenceSenderState *s = limiting_sender(l, p);
+		const CadenceSenderState *s = cadence_sender_of(l->states, p);
 
 		p->shut_until = s->paused_at != 0 ? DT_NOEND : s->open_since != 0 ? s->open_until : 0;
 		p->new_until = s->new_until;
@@ -455,24 +438,46 @@ limiting_refresh(Limiting *l, const pg_uuid_t *claim_id)
 	limiting_note_shut(l);
 }
 
+/* When a step may start, or that it has to wait; its person's conversation is its own then. */
+static void
+allow(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampTz now)
+{
+	/* a step before it in this claim may have taken it */
+	if (step->conversation != NULL && step->conversation->last.at != 0)
+		step->is_first_touch = false;
+	if (may_be_limited(l, step->request.provider, now))
+		limit_step(l, step, claim_id, now, latest_start(step));
+	if (is_pending(step))
+		cadence_conversation_reserve(step, Max(step->request.start_at, now));
+}
+
 /*
- * Says of resolved steps when they start, or puts them off; in the claim's
- * transaction, inside an SPI connection. Follow-ups go first: people who know us
- * wait for them.
+ * Reads what all executions know of the senders, and locks those that are limited
+ * and may serve a step, before one of them is chosen; in the claim's transaction,
+ * inside an SPI connection.
+ */
+void
+limiting_lock(Limiting *l, CadenceStep **steps, int n)
+{
+	cadence_sender_states_read(l->states);
+	cadence_sender_states_lock(l->states, states_to_lock(l, steps, n, GetCurrentTimestamp()));
+}
+
+/*
+ * Says of resolved steps when they start, or puts them off; in the same
+ * transaction. Follow-ups go first: people who know us wait for them.
  */
 void
 limiting_apply(Limiting *l, CadenceStep **steps, int n, const pg_uuid_t *claim_id)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	cadence_sender_states_read(l->states);
-	cadence_sender_states_lock(l->states, states_to_lock(l, steps, n, now));
 	forget_permits(steps, n);
 	for (int first_touch = 0; first_touch < 2; first_touch++)
 		for (int i = 0; i < n; i++)
 			if (is_pending(steps[i]) && steps[i]->is_first_touch == (first_touch == 1) &&
-				!steps[i]->has_start && is_limited(l, steps[i], now))
-				limit_step(l, steps[i], claim_id, now, latest_start(steps[i]));
+				!steps[i]->has_start)
+				allow(l, steps[i], claim_id, now);
 	cadence_sender_states_save(l->states);
 	limiting_note_shut(l);
 }

@@ -22,12 +22,11 @@ typedef struct Limiting
 extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
 							 const CadenceProviders *providers);
 extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
+extern void limiting_lock(Limiting *limiting, CadenceStep **steps, int n);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
 extern void limiting_note_shut(Limiting *limiting);
 extern void limiting_let_go(Limiting *limiting);
-extern CadenceSenderState *limiting_sender(Limiting *limiting, CadenceProvider *p);
-extern CadenceSenderState *limiting_limits(Limiting *limiting, CadenceProvider *p);
 extern CadenceSenderState *limiting_domain(Limiting *limiting, const CadenceStep *step,
 										   LimitRules *rules);
 extern List *limiting_states(Limiting *limiting, const CadenceStep *step, List *wanted);

@@ -13,6 +13,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "base/uuid.h"
+#include "engine/conversing.h"
 #include "engine/recording.h"
 #include "provider/provider.h"
 #include "provider/provider_stats.h"
@@ -39,6 +40,7 @@ void
 recording_prepare(Recording *r, const CadenceTables *tables)
 {
 	r->recorder = cadence_recorder_create(tables);
+	r->conversations = cadence_conversations_create(tables, false);
 }
 
 /* ---- steps and their memory ------------------------------------------------------- */
@@ -283,8 +285,10 @@ write_all(void *arg, int first, int n)
 void
 recording_write(Recording *r)
 {
-	ErrorData *error = cadence_try(write_all, r, 0, r->n, true);
+	ErrorData *error;
 
+	conversing_settle(r->conversations, r->steps, r->n);
+	error = cadence_try(write_all, r, 0, r->n, true);
 	if (error == NULL)
 	{
 		mark_recorded(r);

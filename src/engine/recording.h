@@ -13,6 +13,7 @@
 #include "engine/limiting.h"
 #include "record/record.h"
 #include "record/summary.h"
+#include "resolve/conversation.h"
 #include "schema/tables.h"
 #include "step.h"
 
@@ -20,6 +21,7 @@ typedef struct Recording
 {
 	MemoryContext context;
 	CadenceRecorder *recorder;
+	CadenceConversations *conversations;
 	Limiting *limiting;
 	CadenceSummary *summary;
 	CadenceStep **steps;

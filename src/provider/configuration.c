@@ -81,6 +81,7 @@ read_limits(CadenceConfiguration *c, List *options)
 	LimitRules *l = &c->limits;
 	const char *gap = option_of(c, options, "gap");
 	const char *warm_up = option_of(c, options, "warm_up");
+	const char *quiet = option_of(c, options, "quiet_until_reply");
 	int64 over_ms;
 
 	l->rate = number_or(c, options, "max_rate", 0);
@@ -96,6 +97,9 @@ read_limits(CadenceConfiguration *c, List *options)
 	if (warm_up != NULL &&
 		cadence_option_warm_up(warm_up, &c->warm_up_from, &c->warm_up_to, &over_ms))
 		c->warm_up_us = over_ms * 1000;
+	c->min_gap_us = (int64) number_or(c, options, "min_gap", 0) * 1000;
+	if (quiet == NULL || !parse_bool(quiet, &c->quiet_until_reply))
+		c->quiet_until_reply = false;
 	c->limit_group = text_or_null(option_of(c, options, "limit_group"));
 	read_domain_limits(c, option_of(c, options, "domain_limits"));
 	c->breaker_after = number_or(c, options, "breaker_after", 10);

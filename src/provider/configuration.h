@@ -41,7 +41,9 @@ typedef struct CadenceConfiguration
 	int max_in_flight;
 	bool max_in_flight_is_own; /* an option says so: it counts over all executions */
 	LimitRules limits;
-	char *limit_group; /* NULL: they are the server's alone */
+	char *limit_group;		/* NULL: they are the server's alone */
+	int64 min_gap_us;		/* between two messages to one person, 0: none */
+	bool quiet_until_reply; /* nobody who has not answered is written to again */
 	CadenceDomainLimit *domains;
 	int ndomains;
 	int warm_up_from;

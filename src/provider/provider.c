@@ -21,7 +21,6 @@
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
-#include "common/hashfn.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -266,66 +265,6 @@ List *
 cadence_providers_list(const CadenceProviders *providers)
 {
 	return providers->list;
-}
-
-static bool
-serves(const CadenceProvider *p, const char *canal, const char *empresa)
-{
-	const CadenceConfiguration *c = p->configuration;
-
-	return !p->gone && c->canal != NULL && pg_strcasecmp(c->canal, canal) == 0 &&
-		   (empresa == NULL ? c->empresa == NULL
-							: c->empresa != NULL && strcmp(c->empresa, empresa) == 0);
-}
-
-/*
- * Among equals, the highest hash of lead and server (rendezvous hashing): the
- * same lead always meets the same server, and one more server moves only the
- * leads that it takes over.
- */
-static CadenceProvider *
-choose_among(const CadenceProviders *providers, const char *canal, const char *empresa,
-			 const char *lead_id)
-{
-	CadenceProvider *best = NULL;
-	uint32 best_weight = 0;
-	uint32 lead = hash_bytes((const unsigned char *) lead_id, strlen(lead_id));
-	ListCell *cell;
-
-	foreach (cell, providers->list)
-	{
-		CadenceProvider *p = lfirst(cell);
-		const char *name = p->configuration->name;
-		uint32 weight;
-
-		if (!serves(p, canal, empresa))
-			continue;
-		weight = murmurhash32(
-			hash_combine(lead, hash_bytes((const unsigned char *) name, strlen(name))));
-		if (best == NULL || weight > best_weight)
-		{
-			best = p;
-			best_weight = weight;
-		}
-	}
-	return best;
-}
-
-/*
- * The provider for a message: a server of the lead's company before one for
- * any company. NULL when no server serves the channel.
- */
-CadenceProvider *
-cadence_provider_choose(const CadenceProviders *providers, const char *canal, const char *empresa,
-						const char *lead_id)
-{
-	CadenceProvider *p = NULL;
-
-	if (lead_id == NULL)
-		lead_id = "";
-	if (empresa != NULL)
-		p = choose_among(providers, canal, empresa, lead_id);
-	return p != NULL ? p : choose_among(providers, canal, NULL, lead_id);
 }
 
 /*

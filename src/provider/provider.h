@@ -49,9 +49,6 @@ typedef struct CadenceProviders CadenceProviders;
 
 extern CadenceProviders *cadence_providers_create(Oid owner);
 extern void cadence_providers_refresh(CadenceProviders *providers);
-extern CadenceProvider *cadence_provider_choose(const CadenceProviders *providers,
-												const char *canal, const char *empresa,
-												const char *lead_id);
 extern void cadence_providers_expire(void);
 extern List *cadence_provider_servers(void);
 extern List *cadence_providers_list(const CadenceProviders *providers);

@@ -92,9 +92,10 @@ static const RowsetColumn save_columns[] = {{"key", TEXTOID},
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
 
-/* In the current memory context. */
+/* In the current memory context. in_query: for one look in somebody's query, which locks nothing.
+ */
 CadenceSenderStates *
-cadence_sender_states_create(const CadenceTables *t)
+cadence_sender_states_create(const CadenceTables *t, bool in_query)
 {
 	CadenceSenderStates *s = palloc0(sizeof(*s));
 	const char *table = t->sender_states;
@@ -158,6 +159,62 @@ cadence_sender_state(CadenceSenderStates *states, const char *key)
 	return state;
 }
 
+/* By name once: many senders have many names. */
+static void
+find_states(CadenceSenderStates *states, CadenceProvider *p)
+{
+	const CadenceConfiguration *c = p->configuration;
+
+	if (p->sender_state != NULL)
+		return;
+	p->sender_state = p->limits_state = cadence_sender_state(states, c->name);
+	if (c->limit_group != NULL)
+		p->limits_state = cadence_sender_state(states, psprintf("limit_group %s", c->limit_group));
+}
+
+/* What is known of a sender alone: its breaker, and whom it may write to. */
+CadenceSenderState *
+cadence_sender_of(CadenceSenderStates *states, CadenceProvider *p)
+{
+	find_states(states, p);
+	return p->sender_state;
+}
+
+/* Its limits: a group's are its senders' together. */
+CadenceSenderState *
+cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p)
+{
+	find_states(states, p);
+	return p->limits_state;
+}
+
+/* As long as a sender is used its day's limit grows. */
+LimitRules
+cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s, TimestampTz now)
+{
+	LimitRules rules = c->limits;
+	int warm = 0;
+
+	if (c->warm_up_us > 0)
+		warm = limits_warm_up(c->warm_up_from, c->warm_up_to, c->warm_up_us,
+							  s->first_used != 0 ? now - s->first_used : 0);
+	if (warm > 0 && (rules.most[WINDOW_DAY] == 0 || warm < rules.most[WINDOW_DAY]))
+		rules.most[WINDOW_DAY] = warm;
+	return rules;
+}
+
+/* Somebody was given to a sender: that leaves less of its room, and is its probe. */
+void
+cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p)
+{
+	CadenceSenderState *sender = cadence_sender_of(states, p);
+	CadenceSenderState *limits = cadence_limits_of(states, p);
+
+	sender->ngiven_people++;
+	if (limits != sender)
+		limits->ngiven_people++;
+}
+
 /* Puts a copy into the place of one of its texts; NULL: there is none. */
 void
 cadence_sender_state_keep(CadenceSenderState *s, char **text, const char *to)
@@ -217,7 +274,12 @@ cadence_sender_states_read(CadenceSenderStates *states)
 	ListCell *cell;
 
 	foreach (cell, states->list)
-		((CadenceSenderState *) lfirst(cell))->has_plan = false;
+	{
+		CadenceSenderState *s = lfirst(cell);
+
+		s->has_plan = false;
+		s->ngiven_people = 0;
+	}
 	statement_execute(&states->read, NULL, NULL, 0);
 	take_rows(states);
 }

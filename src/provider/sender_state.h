@@ -11,6 +11,7 @@
 #include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
+#include "provider/provider.h"
 #include "rules/limits.h"
 #include "rules/sender_history.h"
 #include "schema/tables.h"
@@ -21,6 +22,7 @@ typedef struct CadenceSenderState
 	bool changed;
 
 	LimitUse limits;
+	int ngiven_people; /* chosen since it was read for so many who had no sender, not yet counted */
 	TimestampTz first_used; /* 0: never */
 	bool has_plan;			/* when what this process puts off can go */
 	LimitUse plan;
@@ -49,9 +51,15 @@ typedef struct CadenceSenderState
 
 typedef struct CadenceSenderStates CadenceSenderStates;
 
-extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables);
+extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables,
+														 bool in_query);
 extern void cadence_sender_states_read(CadenceSenderStates *states);
 extern CadenceSenderState *cadence_sender_state(CadenceSenderStates *states, const char *key);
+extern CadenceSenderState *cadence_sender_of(CadenceSenderStates *states, CadenceProvider *p);
+extern CadenceSenderState *cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p);
+extern LimitRules cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s,
+									  TimestampTz now);
+extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);
 extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);
 extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted);
 extern void cadence_sender_states_save(CadenceSenderStates *states);

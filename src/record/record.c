@@ -193,11 +193,18 @@ said_since(const CadenceStep *step)
 	}
 }
 
+/* It goes when it can, without anybody's doing. */
+static bool
+is_only_a_limit(const char *code)
+{
+	return strcmp(code, "LIMITE") == 0 || strcmp(code, "INTERVALO") == 0;
+}
+
 static bool
 says_nothing(const CadenceStep *step)
 {
 	return step->outcome == OUTCOME_NO_STEP || step->outcome == OUTCOME_UNSENT ||
-		   (step->outcome == OUTCOME_PUT_OFF && strcmp(step->reason.code, "LIMITE") == 0) ||
+		   (step->outcome == OUTCOME_PUT_OFF && is_only_a_limit(step->reason.code)) ||
 		   (step->outcome == OUTCOME_WAITING && step->lost);
 }
 

@@ -90,6 +90,8 @@ find_columns(ContactColumns *columns, TupleDesc desc)
 
 	columns->desc = desc;
 	(void) SplitIdentifierString(pstrdup(cadence_hidden_columns), ',', &columns->hidden);
+	columns->lead_id = COLUMN("lead_id");
+	columns->empresa = COLUMN("empresa");
 	columns->nome = COLUMN("nome");
 	columns->primeiro_nome = COLUMN("primeiro_nome");
 	columns->email = COLUMN("email");

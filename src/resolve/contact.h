@@ -19,6 +19,8 @@ typedef struct ContactColumns
 {
 	TupleDesc desc;
 	List *hidden; /* names that no placeholder may show */
+	int lead_id;
+	int empresa;
 	int nome;
 	int primeiro_nome;
 	int email;

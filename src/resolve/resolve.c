@@ -9,15 +9,17 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "utils/formatting.h"
+#include "utils/timestamp.h"
 
 #include "base/row.h"
 #include "provider/options.h"
 #include "resolve/contact.h"
+#include "resolve/heard.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
 #include "resolve/resolve.h"
 #include "resolve/step_lookup.h"
-#include "resolve/window.h"
 #include "rules/text.h"
 
 struct CadenceResolver
@@ -25,7 +27,7 @@ struct CadenceResolver
 	const CadenceProviders *providers;
 	CadenceContacts *contacts;
 	CadenceStepLookups *lookups;
-	CadenceWindows *windows;
+	CadenceHeard *heard;
 	ContactColumns contact; /* of the steps under way */
 };
 
@@ -41,7 +43,7 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 	r->providers = providers;
 	r->contacts = cadence_contacts_create(tables, in_query);
 	r->lookups = cadence_step_lookups_create(tables, in_query);
-	r->windows = cadence_windows_create(tables, in_query);
+	r->heard = cadence_heard_create(tables, in_query);
 	return r;
 }
 
@@ -169,11 +171,43 @@ resolve_template(const ContactColumns *c, HeapTuple row, CadenceStepLookup *foun
 	return step->outcome == OUTCOME_PENDING;
 }
 
-static bool
-resolve_provider(const CadenceResolver *r, CadenceStep *step)
+/*
+ * Whose it is: as its contact spells lead and company, so that runs that are one
+ * lead's to their columns have one conversation.
+ */
+static void
+begin_conversation(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 {
-	CadenceProvider *provider =
-		cadence_provider_choose(r->providers, step->canal, step->empresa, step->lead_id);
+	CadenceConversation *conversation;
+	char *empresa;
+	char *lead_id;
+
+	if (!step->pool->is_tracked)
+		return;
+	empresa = row_text(c->desc, row, c->empresa, ROW_KEY_MAX);
+	lead_id = row_text(c->desc, row, c->lead_id, ROW_KEY_MAX);
+	conversation = palloc0(sizeof(*conversation));
+	conversation->empresa = empresa != NULL ? empresa : step->empresa;
+	conversation->lead_id = lead_id != NULL ? lead_id : step->lead_id;
+	conversation->canal = asc_toupper(step->canal, strlen(step->canal));
+	step->conversation = conversation;
+}
+
+static CadenceProvider *
+choose_provider(CadenceSenderStates *states, const CadenceStep *step)
+{
+	CadencePerson person = {.lead_id = step->lead_id,
+							.server =
+								step->conversation != NULL ? step->conversation->last.server : NULL,
+							.is_new = step->is_first_touch};
+
+	return cadence_pool_choose(step->pool, states, &person, GetCurrentTimestamp());
+}
+
+static bool
+resolve_provider(CadenceSenderStates *states, CadenceStep *step)
+{
+	CadenceProvider *provider = choose_provider(states, step);
 	char *problem;
 
 	if (provider == NULL)
@@ -205,49 +239,51 @@ resolve_interruption(CadenceStep *step)
 static void
 set_idempotency_key(CadenceStep *step)
 {
-	pg_uuid_t key;
-
-	cadence_idempotency_key(&step->run_id, step->ordem, &key);
-	cadence_uuid_text(&key, step->key_text);
+	cadence_idempotency_key(&step->run_id, step->ordem, &step->key);
+	cadence_uuid_text(&step->key, step->key_text);
 }
 
 static void
-resolve(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found, CadenceStep *step)
+resolve_message(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found,
+				CadenceStep *step)
 {
 	const ContactColumns *c = &r->contact;
 
 	if (resolve_step(step, found) && resolve_contact(c, row, step) &&
-		resolve_recipient(c, row, step) && resolve_template(c, row, found, step) &&
-		resolve_provider(r, step))
-	{
-		set_idempotency_key(step);
-		if (step->interrupted)
-			resolve_interruption(step);
-	}
+		resolve_recipient(c, row, step) && resolve_template(c, row, found, step))
+		begin_conversation(c, row, step);
 }
 
-/* Of the steps whose message depends on it. */
+/* Who may serve a step, and, where something depends on it, when its person has last written. */
 static void
-find_windows(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLookup **found)
+find_senders(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLookup **found)
 {
 	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
 	int nsome = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		steps[i]->canal = found[i]->canal;
-		if (step_lookup_has_approved(found[i]))
-			some[nsome++] = steps[i];
+		CadenceStep *step = steps[i];
+
+		step->canal = found[i]->canal;
+		step->is_first_touch = !step->has_begun;
+		if (found[i]->pool == NULL)
+			found[i]->pool = cadence_pool_of(r->providers, step->canal != NULL ? step->canal : "",
+											 step->empresa);
+		step->pool = found[i]->pool;
+		if (step_lookup_has_approved(found[i]) || step->pool->has_answers)
+			some[nsome++] = step;
 	}
-	cadence_windows_find(r->windows, some, nsome);
+	cadence_heard_find(r->heard, some, nsome);
 	pfree(some);
 }
 
 /*
- * Resolves steps, inside an SPI connection. A step's outcome stays
- * OUTCOME_PENDING when there is something to send, and is final otherwise, with
- * its reason. In the current memory context. With no step at all, what keeps
- * every step from being resolved is raised.
+ * Resolves steps as far as their messages, inside an SPI connection: whom of its
+ * pool a step goes to, cadence_resolve_providers() says when its conversation is
+ * known. A step's outcome stays OUTCOME_PENDING when there is something to send,
+ * and is final otherwise, with its reason. In the current memory context. With no
+ * step at all, what keeps every step from being resolved is raised.
  */
 void
 cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
@@ -259,10 +295,29 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
-	find_windows(r, steps, n, found);
+	find_senders(r, steps, n, found);
 	for (int i = 0; i < n; i++)
-		resolve(r, rows[i], found[i], steps[i]);
+		resolve_message(r, rows[i], found[i], steps[i]);
 	SPI_freetuptable(contacts);
 	pfree(found);
 	pfree(rows);
+}
+
+/*
+ * The other half: each step's provider, by the senders' states as they were last
+ * read. In the current memory context.
+ */
+void
+cadence_resolve_providers(CadenceSenderStates *states, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		CadenceStep *step = steps[i];
+
+		if (step->outcome != OUTCOME_PENDING || !resolve_provider(states, step))
+			continue;
+		set_idempotency_key(step);
+		if (step->interrupted)
+			resolve_interruption(step);
+	}
 }

@@ -35,6 +35,7 @@ typedef struct CadenceStepLookup
 	char *empresa_nome;
 	char *pais;
 
+	CadencePool *pool;		   /* who may serve it */
 	CadenceTemplate *template; /* its texts, parsed when they are first needed */
 } CadenceStepLookup;
 

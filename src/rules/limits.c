@@ -82,6 +82,34 @@ window_opens(const LimitUse *state, LimitWindow w, int most)
 	return (slot_of(w, state->last_at) + (n - oldest)) * windows[w].width;
 }
 
+/* How many a window has at a time that is not before its last start. */
+static int
+window_use(const LimitUse *state, LimitWindow w, int64_t now)
+{
+	int64_t passed = now > state->last_at ? slot_of(w, now) - slot_of(w, state->last_at) : 0;
+	int total = 0;
+
+	for (int i = 0; i + passed < windows[w].slots; i++)
+		total += state->slots[w][i];
+	return total;
+}
+
+/* How many more may start now, by the window that leaves the fewest; it may be less than none. */
+int
+limits_room(const LimitRules *rules, const LimitUse *state, int64_t now, bool is_new)
+{
+	int room = LIMITS_ANY_ROOM;
+
+	for (int w = 0; w < WINDOW_COUNT; w++)
+	{
+		int left = rules->most[w] - window_use(state, w, now);
+
+		if (rules->most[w] > 0 && (w != WINDOW_NEW_DAY || is_new) && left < room)
+			room = left;
+	}
+	return room;
+}
+
 /*
  * The earliest time, not before now, at which one more message may start.
  */

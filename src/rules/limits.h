@@ -8,6 +8,7 @@
 #ifndef CADENCE_LIMITS_H
 #define CADENCE_LIMITS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,6 +40,10 @@ typedef struct LimitUse
 } LimitUse;
 
 extern int limits_window_slots(LimitWindow window);
+/* What a sender has that nothing limits by number. */
+#define LIMITS_ANY_ROOM INT_MAX
+
+extern int limits_room(const LimitRules *rules, const LimitUse *state, int64_t now, bool is_new);
 extern bool limits_are_set(const LimitRules *rules);
 extern int64_t limits_next(const LimitRules *rules, const LimitUse *state, int64_t now,
 						   bool is_new);

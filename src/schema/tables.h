@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 11
+#define CADENCE_TABLE_COUNT 12
 
 typedef struct CadenceTables
 {
@@ -36,6 +36,7 @@ typedef struct CadenceTables
 	char *logs;
 	char *claims;
 	char *sender_states;
+	char *conversations;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

@@ -22,6 +22,8 @@
 #include "base/transaction.h"
 #include "claim/claim.h"
 #include "provider/provider.h"
+#include "provider/sender_state.h"
+#include "resolve/conversation.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
 #include "resolve/resolve.h"
@@ -128,6 +130,21 @@ preview_json(CadenceStep *step, const char *status)
 	return json_end(&json);
 }
 
+/* The message and its provider, as far as an execution that began now would find them. */
+static void
+resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceStep *step)
+{
+	CadenceSenderStates *states = cadence_sender_states_create(tables, true);
+
+	cadence_resolve(cadence_resolver_create(tables, providers, true), &step, 1);
+	if (step->conversation != NULL)
+	{
+		cadence_sender_states_read(states);
+		cadence_conversations_find(cadence_conversations_create(tables, true), &step, 1);
+	}
+	cadence_resolve_providers(states, &step, 1);
+}
+
 /*
  * cadence_preview(run uuid) -> jsonb: channel, recipient, text, provider and
  * time of what the run's next step would send, or codigo and erro where it
@@ -152,7 +169,7 @@ cadence_preview(PG_FUNCTION_ARGS)
 	guc_level = cadence_use_text_format();
 	(void) SPI_connect();
 	step = read_run(tables, run_id, &status);
-	cadence_resolve(cadence_resolver_create(tables, providers, true), &step, 1);
+	resolve(tables, providers, step);
 
 	/* SPI leaves its own memory context behind, which ends with the connection. */
 	MemoryContextSwitchTo(context);
