@@ -137,7 +137,7 @@ resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceS
 	CadenceSenderStates *states = cadence_sender_states_create(tables, true);
 
 	cadence_resolve(cadence_resolver_create(tables, providers, true), &step, 1);
-	if (step->conversation != NULL)
+	if (step->conversation != NULL && list_length(step->pool->members) > 1)
 	{
 		cadence_sender_states_read(states);
 		cadence_conversations_find(cadence_conversations_create(tables, true), &step, 1);

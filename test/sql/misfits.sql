@@ -62,7 +62,7 @@ SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_liste
 GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas TO regress_cadence_crm;
 GRANT SELECT, INSERT ON lead_cadence_events, lead_messages TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims TO regress_cadence_crm;
-GRANT SELECT, INSERT, UPDATE ON cadence_provider_state TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE ON cadence_provider_state, cadence_conversations TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$
 DECLARE t regclass;
@@ -113,6 +113,10 @@ SELECT * FROM change('lead_cadence_runs', 'ALTER lead_id TYPE text COLLATE "C"')
 SELECT * FROM change('lead_cadence_runs', 'ALTER lead_id TYPE text COLLATE "C"; ALTER TABLE lead_contacts ALTER lead_id TYPE text COLLATE "POSIX"');
 SELECT * FROM change('cadence_provider_state', 'DROP CONSTRAINT cadence_provider_state_pkey');
 SELECT * FROM change('cadence_provider_state', 'ADD COLUMN chip text NOT NULL');
+SELECT * FROM change('cadence_conversations', 'DROP CONSTRAINT cadence_conversations_pkey');
+SELECT * FROM change('cadence_conversations', 'DROP CONSTRAINT cadence_conversations_pkey, ADD UNIQUE (canal, lead_id, empresa)');
+SELECT * FROM change('cadence_conversations', 'DROP CONSTRAINT cadence_conversations_pkey, ADD UNIQUE (empresa, lead_id, server)');
+SELECT * FROM change('cadence_conversations', 'ALTER last_key TYPE text');
 SELECT * FROM change('lead_contacts', 'OWNER TO regress_cadence_crm; ALTER TABLE lead_contacts ENABLE ROW LEVEL SECURITY');
 SELECT * FROM change('lead_contacts', 'OWNER TO regress_cadence_crm; ALTER TABLE lead_contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
 SELECT * FROM change('cadence_claims', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR ALL TABLES');

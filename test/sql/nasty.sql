@@ -21,7 +21,8 @@ DECLARE c record;
 BEGIN
     FOR c IN SELECT attrelid::regclass AS t, attname FROM pg_attribute a JOIN pg_class k ON k.oid = attrelid
              WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND attnum > 0 AND attnotnull AND attname <> 'id'
-               AND (relname, attname) NOT IN (('cadence_empresas', 'empresa'), ('cadence_claims', 'claim_id'), ('cadence_provider_state', 'server'))
+               AND (relname, attname) NOT IN (('cadence_empresas', 'empresa'), ('cadence_claims', 'claim_id'), ('cadence_provider_state', 'server'),
+                                      ('cadence_conversations', 'empresa'), ('cadence_conversations', 'lead_id'), ('cadence_conversations', 'canal'))
                AND relname <> 'cadence_protocols' LOOP
         EXECUTE format('ALTER TABLE %s ALTER %I DROP NOT NULL', c.t, c.attname);
     END LOOP;

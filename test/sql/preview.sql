@@ -66,6 +66,17 @@ UPDATE lead_messages SET recebido_em = now() - interval '23 hours';
 SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
 DROP SERVER regress_meta CASCADE;
 
+-- whoever has written to a person writes to them again, where there are several
+CREATE SERVER regress_one FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', url 'http://127.0.0.1:1/');
+CREATE SERVER regress_two FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', url 'http://127.0.0.1:1/', max_per_day '5');
+SELECT cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'provedor' AS with_more_room;
+SELECT cadence_provider_pause('regress_one');
+SELECT cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'provedor' AS that_is_open;
+INSERT INTO cadence_conversations VALUES ('BLUE', 'ana', 'WHATSAPP', 'regress_one', now()), ('BLUE', 'ana', 'SMS', 'regress_two', now()),
+    ('RED', 'ana', 'WHATSAPP', 'regress_two', now());
+SELECT cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'provedor' AS that_wrote_last;
+DROP SERVER regress_one, regress_two CASCADE;
+
 -- many at once, large ones among them
 UPDATE message_templates SET conteudo = repeat('Olá {{nome}} ' || repeat('x', 100), 8000);
 SELECT count(*), sum(octet_length(cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'mensagem')) FROM generate_series(1, 20);

@@ -105,7 +105,10 @@ cancel_rest($node);
 # ---- people who are written to first have a limit of their own; follow-ups go past it
 make_company($node, 'first', $provider->url('ok'), max_new_per_day => 2);
 enrol($node, 'first', 5);
-sql($node, "UPDATE lead_cadence_runs SET last_step_ordem = 1, next_step_ordem = 1
+sql($node, "INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo)
+	SELECT cadence_id, 2, 0, canal, template_codigo FROM cadence_steps JOIN cadences c ON c.id = cadence_id
+	WHERE codigo = 'first'");
+sql($node, "UPDATE lead_cadence_runs SET last_step_ordem = 1, next_step_ordem = 2
 	WHERE id IN (SELECT id FROM lead_cadence_runs WHERE empresa = 'first' ORDER BY next_run_at DESC LIMIT 2)");
 is(execute($node)->{summary}{success}, 4, 'two first touches, and both follow-ups');
 cancel_rest($node);
