@@ -9,6 +9,7 @@
 #include "check.h"
 
 #define SECOND INT64_C(1000000)
+#define HOUR (3600 * SECOND)
 #define START (INT64_C(845000000) * SECOND + 123457)
 #define STARTS 3000
 
@@ -213,6 +214,53 @@ warm_up(void)
 	CHECK_INT(limits_warm_up(20, 500, 0, 0), 500);
 }
 
+/* So many starts, a second apart; when the last one was. */
+static int64_t
+take(const LimitRules *rules, LimitUse *use, int n, bool is_new)
+{
+	int64_t at = START;
+
+	for (int i = 0; i < n; i++)
+		limits_take(rules, use, at = START + i * SECOND, is_new, 0);
+	return at;
+}
+
+static void
+room(void)
+{
+	LimitRules none = {.rate = 10};
+	LimitRules day = {.most = {[WINDOW_DAY] = 30}};
+	LimitRules both = {.most = {[WINDOW_DAY] = 30, [WINDOW_NEW_DAY] = 5}};
+	LimitUse use = {0};
+	int64_t now;
+
+	CHECK_INT(limits_room(&none, &use, START, true), LIMITS_ANY_ROOM);
+	CHECK_INT(limits_room(&both, &use, START, true), 5);
+	CHECK_INT(limits_room(&both, &use, START, false), 30);
+	now = take(&both, &use, 7, true);
+	CHECK_INT(limits_room(&none, &use, now, true), LIMITS_ANY_ROOM);
+	CHECK_INT(limits_room(&day, &use, now, true), 23);
+	CHECK_INT(limits_room(&both, &use, now, false), 23);
+	CHECK_INT(limits_room(&both, &use, now, true), -2);
+}
+
+/* What is old enough leaves room again, without a start in between. */
+static void
+passing_time(void)
+{
+	LimitRules rules = {.most = {[WINDOW_MINUTE] = 10, [WINDOW_DAY] = 100}};
+	LimitUse use = {0};
+	int64_t now = take(&rules, &use, 8, false);
+
+	CHECK_INT(limits_room(&rules, &use, now, false), 2);
+	CHECK_INT(limits_room(&rules, &use, now + 57 * SECOND, false), 6);
+	CHECK_INT(limits_room(&rules, &use, now + 2 * HOUR, false), 10);
+	CHECK_INT(limits_room(&rules, &use, now - HOUR, false), 2);
+	rules.most[WINDOW_MINUTE] = 0;
+	CHECK_INT(limits_room(&rules, &use, now + 2 * HOUR, false), 92);
+	CHECK_INT(limits_room(&rules, &use, now + 26 * HOUR, false), 100);
+}
+
 int
 main(void)
 {
@@ -227,5 +275,7 @@ main(void)
 	RUN_GROUP("limits: the provider has asked to wait", asked_to_wait);
 	RUN_GROUP("limits: as text", as_text);
 	RUN_GROUP("limits: warm-up", warm_up);
+	RUN_GROUP("limits: room", room);
+	RUN_GROUP("limits: room, as time passes", passing_time);
 	return check_result();
 }
