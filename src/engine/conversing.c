@@ -107,7 +107,13 @@ void
 conversing_settle(CadenceConversations *conversations, CadenceStep **steps, int n)
 {
 	Settling settling = {conversations, steps};
+	ErrorData *error;
 
-	if (has_taken(steps, n) && cadence_try(settle, &settling, 0, n, true) != NULL)
-		(void) cadence_divide(settle, note_refusal, &settling, 0, n);
+	if (!has_taken(steps, n))
+		return;
+	error = cadence_try(settle, &settling, 0, n, true);
+	if (error == NULL)
+		return;
+	FreeErrorData(error);
+	(void) cadence_divide(settle, note_refusal, &settling, 0, n);
 }
