@@ -92,8 +92,7 @@ static const RowsetColumn save_columns[] = {{"key", TEXTOID},
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
 
-/* In the current memory context. in_query: for one look in somebody's query, which locks nothing.
- */
+/* In the current memory context. in_query: for one look in somebody's query, without a lock. */
 CadenceSenderStates *
 cadence_sender_states_create(const CadenceTables *t, bool in_query)
 {

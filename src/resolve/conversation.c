@@ -59,9 +59,8 @@ enum
 	FOUND_HAD_STEP
 };
 
-#define SAME_KEY(a, b)                                                                           \
-	a ".empresa " EQ " " b ".empresa AND " a ".lead_id " EQ " " b ".lead_id AND " a ".canal " EQ \
-	  " " b ".canal"
+static const char same_person[] =
+	"x.empresa " EQ " d.empresa AND x.lead_id " EQ " d.lead_id AND x.canal " EQ " d.canal";
 
 #define CHANNEL(column) "pg_catalog.upper((" SHORT_TEXT(column, "100") ") COLLATE pg_catalog.\"C\")"
 
@@ -81,11 +80,11 @@ find_sql(const CadenceTables *t, bool in_query)
 		"AND x.ordem " LT " d.ordem AND " CHANNEL(
 			"x.canal") " " EQ " d.canal) "
 					   "FROM " ROWSET_NAME " AS d "
-					   "LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE " SAME_KEY(
-						   "x", "d") ") AS c ON true "
-									 "LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE " SAME_KEY(
-										 "x", "d") "%s) AS l ON true",
-		t->steps, t->conversations, t->conversations,
+					   "LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s) AS c ON true "
+					   "LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE c.canal IS NOT NULL AND "
+					   "%s%s) AS l "
+					   "ON true",
+		t->steps, t->conversations, same_person, t->conversations, same_person,
 		in_query ? "" : " FOR NO KEY UPDATE SKIP LOCKED");
 }
 
@@ -104,16 +103,14 @@ write_sql(const CadenceTables *t)
 static char *
 settle_sql(const CadenceTables *t)
 {
-	return psprintf("UPDATE %s AS c SET server = d.server, last_sent_at = d.last_sent_at, "
-					"last_key = d.last_key FROM " ROWSET_NAME
-					" AS d WHERE " SAME_KEY("c", "d") " AND c.last_key " EQ
-													  " d.own_key AND c.last_sent_at " EQ
-													  " d.reserved_at",
-					t->conversations);
+	return psprintf("UPDATE %s AS x SET server = d.server, last_sent_at = d.last_sent_at, "
+					"last_key = d.last_key FROM " ROWSET_NAME " AS d "
+					"WHERE %s AND x.last_key " EQ " d.own_key "
+					"AND x.last_sent_at " EQ " d.reserved_at",
+					t->conversations, same_person);
 }
 
-/* In the current memory context. in_query: for one look in somebody's query, which locks nothing.
- */
+/* In the current memory context. in_query: for one look in somebody's query, without a lock. */
 CadenceConversations *
 cadence_conversations_create(const CadenceTables *t, bool in_query)
 {
