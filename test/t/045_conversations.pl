@@ -231,6 +231,13 @@ make_all_due($node);
 is(execute($node)->{summary}{success}, 0, 'a mail is no touch on another channel');
 cancel_rest($node);
 
+# two messages to one person in one claim: the second is a follow-up
+make_server($node, 'twice', $provider->url('ok'), empresa => 'twice', max_new_per_day => 1);
+make_cadence($node, $_, 'twice', [ 'WHATSAPP', 0, 'Olá' ]) for qw(twice twice_too);
+enrol($node, 'twice', 1);
+enrol_again('twice_too');
+is(execute($node)->{summary}{success}, 2, 'one first touch, and a follow-up of the same moment');
+
 # a run that had begun before anybody asked
 sql($node, "DELETE FROM cadence_conversations WHERE empresa = 'newcomers'");
 make_cadence($node, 'begun', 'newcomers', [ 'WHATSAPP', 0, 'Olá' ], [ 'WHATSAPP', 0, 'E então?' ]);
