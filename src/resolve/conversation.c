@@ -10,9 +10,9 @@
  * Who can wait for whom: claims that must not both pass (min_gap,
  * quiet_until_reply, max_new_per_day) have locked their senders' states before
  * they look, so they come here one after the other. Records come without that
- * lock, but hold nothing else yet. Hence a claim never waits for a row that is
- * there, and goes by what it was, or puts its step off. Rows are locked and made
- * in the order of their keys.
+ * lock, but hold nothing else yet. Hence a claim never waits for a row that it
+ * may write: where exact times matter it puts the step off, elsewhere it goes by
+ * what the row was. Rows are locked and made in the order of their keys.
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@ struct CadenceConversations
 
 static const RowsetColumn wanted_columns[] = {
 	{"n", INT4OID},		{"empresa", TEXTOID},	 {"lead_id", TEXTOID}, {"canal", TEXTOID},
-	{"begun", BOOLOID}, {"cadence_id", UUIDOID}, {"ordem", INT4OID}};
+	{"begun", BOOLOID}, {"cadence_id", UUIDOID}, {"ordem", INT4OID},   {"timed", BOOLOID}};
 
 static const RowsetColumn written_columns[] = {{"empresa", TEXTOID},
 											   {"lead_id", TEXTOID},
@@ -51,8 +51,7 @@ static const RowsetColumn written_columns[] = {{"empresa", TEXTOID},
 enum
 {
 	FOUND_NUMBER = 1,
-	FOUND_IS_THERE,
-	FOUND_IS_LOCKED,
+	FOUND_IS_BUSY,
 	FOUND_SERVER,
 	FOUND_SENT_AT,
 	FOUND_KEY,
@@ -64,6 +63,9 @@ static const char same_person[] =
 
 #define CHANNEL(column) "pg_catalog.upper((" SHORT_TEXT(column, "100") ") COLLATE pg_catalog.\"C\")"
 
+/* Where only its server matters, a conversation that is there is hardly ever written again. */
+#define MAY_BE_WRITTEN "c.canal IS NOT NULL AND (d.timed OR c.last_sent_at IS NULL)"
+
 /*
  * A run that had begun before conversations were tracked has none: an earlier
  * step of its on the same channel tells that its person has been written to.
@@ -71,20 +73,20 @@ static const char same_person[] =
 static char *
 find_sql(const CadenceTables *t, bool in_query)
 {
+	const char *same_channel = CHANNEL("x.canal") " " EQ " d.canal";
+
 	return psprintf(
-		"SELECT d.n, c.canal IS NOT NULL, l.canal IS NOT NULL, "
+		"SELECT d.n, l.canal IS NULL AND " MAY_BE_WRITTEN ", "
 		"CASE WHEN l.canal IS NULL THEN c.server ELSE l.server END::text, "
 		"CASE WHEN l.canal IS NULL THEN c.last_sent_at ELSE l.last_sent_at END, "
 		"CASE WHEN l.canal IS NULL THEN c.last_key ELSE l.last_key END, "
 		"d.begun AND EXISTS (SELECT FROM %s AS x WHERE x.cadence_id " EQ " d.cadence_id "
-		"AND x.ordem " LT " d.ordem AND " CHANNEL(
-			"x.canal") " " EQ " d.canal) "
-					   "FROM " ROWSET_NAME " AS d "
-					   "LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s) AS c ON true "
-					   "LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE c.canal IS NOT NULL AND "
-					   "%s%s) AS l "
-					   "ON true",
-		t->steps, t->conversations, same_person, t->conversations, same_person,
+		"AND x.ordem " LT " d.ordem AND %s) "
+		"FROM " ROWSET_NAME " AS d "
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s) AS c ON true "
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE " MAY_BE_WRITTEN " AND %s%s) AS l "
+		"ON true",
+		t->steps, same_channel, t->conversations, same_person, t->conversations, same_person,
 		in_query ? "" : " FOR NO KEY UPDATE SKIP LOCKED");
 }
 
@@ -173,6 +175,7 @@ put_wanted(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_bool(rows, step->has_begun);
 	rowset_put_uuid(rows, &step->cadence_id);
 	rowset_put_int(rows, step->ordem);
+	rowset_put_bool(rows, step->pool->is_timed);
 }
 
 static void
@@ -182,7 +185,7 @@ read_found(CadenceStep *step, TupleDesc desc, HeapTuple row)
 	bool isnull;
 	Datum key = SPI_getbinval(row, desc, FOUND_KEY, &isnull);
 
-	c->is_busy = row_true(desc, row, FOUND_IS_THERE) && !row_true(desc, row, FOUND_IS_LOCKED);
+	c->is_busy = row_true(desc, row, FOUND_IS_BUSY);
 	c->last.server = row_text(desc, row, FOUND_SERVER, ROW_KEY_MAX);
 	c->last.at = row_time(desc, row, FOUND_SENT_AT, 0);
 	if (!isnull)
