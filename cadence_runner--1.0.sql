@@ -314,6 +314,34 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_conversations', 'last_sent_at', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_conversations', 'last_key', 'uuid', 'uuid', NULL, false, NULL),
 
+        -- what answers have said and later runs remember: who does not want to be written to, which
+        -- addresses do not exist, which approved templates are stopped
+        ('contact_opt_outs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('contact_opt_outs', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('contact_opt_outs', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('contact_opt_outs', 'canal', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'categoria', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'origem', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_dead_addresses', 'endereco', 'text', 'text', NULL, true, NULL),
+        ('cadence_dead_addresses', 'canal', 'text', 'text', NULL, true, NULL),
+        ('cadence_dead_addresses', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_dead_addresses', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_dead_addresses', 'servidor', 'text', 'text', NULL, false, NULL),
+        ('cadence_dead_addresses', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_stopped_templates', 'codigo', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'canal', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'servidor', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'versao', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_stopped_templates', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
+        ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -349,6 +377,9 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_claims', 'PRIMARY KEY (claim_id)'),
         ('cadence_provider_state', 'PRIMARY KEY (server)'),
         ('cadence_conversations', 'PRIMARY KEY (empresa, lead_id, canal)'),
+        ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
+        ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
+        ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -444,7 +475,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
-                        'cadence_provider_state', 'cadence_conversations')
+                        'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
+                        'cadence_stopped_templates')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -453,9 +485,10 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname = 'cadence_claims' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        WHEN p.relname IN ('lead_cadence_events', 'lead_messages', 'contact_opt_outs', 'cadence_dead_addresses')
+        THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
@@ -503,7 +536,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
-                        'cadence_conversations', 'cadence_arming')
+                        'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -856,6 +889,25 @@ COMMENT ON FUNCTION @extschema@.cadence_settle(uuid, boolean) IS
 'settles an uncertain attempt: sent = true moves the run on (its text was not kept, so lead_messages gets no row), false makes its step due again';
 
 --
+-- People: who does not want to be written to
+--
+
+CREATE FUNCTION @extschema@.cadence_opt_out(lead_id text, empresa text, canal text DEFAULT NULL, motivo text DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_opt_out(text, text, text, text) IS
+'notes that a lead of a company does not want to be written to by a channel, or by any where canal is null; runs are cancelled when they come to a step of it';
+
+CREATE FUNCTION @extschema@.cadence_opt_in(lead_id text, empresa text, canal text DEFAULT NULL) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
+'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+
+--
 -- pg_cron
 --
 
@@ -1206,7 +1258,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "also an old app or unaccepted terms, therefore not at once"
     },
     {"code": 131026, "class": "retry"},
-    {"code": 131050, "class": "opted_out", "note": "of marketing; other messages never get this code"},
+    {
+      "code": 131050,
+      "category": "MARKETING",
+      "class": "opted_out",
+      "note": "of marketing alone: other messages may still be sent"
+    },
+    {"code": 131050, "class": "opted_out"},
     {"code": 131047, "class": "window_closed"},
     {"code": 134101, "class": "retry", "wait": "10min", "note": "the template is still being copied"},
     {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
@@ -1665,7 +1723,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "also an old app or unaccepted terms, therefore not at once"
     },
     {"code": 131026, "class": "retry"},
-    {"code": 131050, "class": "opted_out", "note": "of marketing; other messages never get this code"},
+    {
+      "code": 131050,
+      "category": "MARKETING",
+      "class": "opted_out",
+      "note": "of marketing alone: other messages may still be sent"
+    },
+    {"code": 131050, "class": "opted_out"},
     {"code": 131047, "class": "window_closed"},
     {"code": 134101, "class": "retry", "wait": "10min", "note": "the template is still being copied"},
     {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
@@ -2717,7 +2781,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "also an old app or unaccepted terms, therefore not at once"
     },
     {"code": 131026, "class": "retry"},
-    {"code": 131050, "class": "opted_out", "note": "of marketing; other messages never get this code"},
+    {
+      "code": 131050,
+      "category": "MARKETING",
+      "class": "opted_out",
+      "note": "of marketing alone: other messages may still be sent"
+    },
+    {"code": 131050, "class": "opted_out"},
     {"code": 131047, "class": "window_closed"},
     {"code": 134101, "class": "retry", "wait": "10min", "note": "the template is still being copied"},
     {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},

@@ -154,6 +154,34 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_conversations', 'last_sent_at', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_conversations', 'last_key', 'uuid', 'uuid', NULL, false, NULL),
 
+        -- what answers have said and later runs remember: who does not want to be written to, which
+        -- addresses do not exist, which approved templates are stopped
+        ('contact_opt_outs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('contact_opt_outs', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('contact_opt_outs', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('contact_opt_outs', 'canal', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'categoria', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'origem', 'text', 'text', NULL, false, NULL),
+        ('contact_opt_outs', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_dead_addresses', 'endereco', 'text', 'text', NULL, true, NULL),
+        ('cadence_dead_addresses', 'canal', 'text', 'text', NULL, true, NULL),
+        ('cadence_dead_addresses', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_dead_addresses', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_dead_addresses', 'servidor', 'text', 'text', NULL, false, NULL),
+        ('cadence_dead_addresses', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_stopped_templates', 'codigo', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'canal', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'servidor', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'versao', 'text', 'text', NULL, true, NULL),
+        ('cadence_stopped_templates', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_stopped_templates', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
+        ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),

@@ -20,6 +20,9 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_claims', 'PRIMARY KEY (claim_id)'),
         ('cadence_provider_state', 'PRIMARY KEY (server)'),
         ('cadence_conversations', 'PRIMARY KEY (empresa, lead_id, canal)'),
+        ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
+        ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
+        ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 

@@ -87,7 +87,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
-                        'cadence_provider_state', 'cadence_conversations')
+                        'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
+                        'cadence_stopped_templates')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -96,9 +97,10 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'lead_messages') THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname = 'cadence_runner_logs' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname = 'cadence_claims' THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
+        WHEN p.relname IN ('lead_cadence_events', 'lead_messages', 'contact_opt_outs', 'cadence_dead_addresses')
+        THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
@@ -146,7 +148,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
-                        'cadence_conversations', 'cadence_arming')
+                        'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

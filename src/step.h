@@ -149,6 +149,14 @@ typedef struct CadenceStep
 	char key_text[UUID_TEXT_SIZE];	   /* and as text */
 	char *message;					   /* rendered when its turn comes */
 
+	/* an approved template, where it sends one; texts are NULL otherwise */
+	char *categoria;		/* "" where its row says none */
+	char *template_version; /* of its row */
+	const struct PersonMarks
+		*marks;				 /* what is remembered of its person; NULL: nothing of anybody */
+	bool template_is_marked; /* as stopped, and that was so when it was claimed */
+	bool is_template_probe;	 /* and this is to see whether it still is */
+
 	/* the end */
 	CadenceOutcome outcome;
 	CadenceReason reason;

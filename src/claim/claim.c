@@ -26,6 +26,7 @@
 #include "base/statement.h"
 #include "claim/claim.h"
 #include "schema/key.h"
+#include "schema/marks.h"
 
 /* The names by which a look knows what it goes past. */
 #define REFUSED_NAME "cadence_refused"
@@ -97,8 +98,11 @@ enum
 static const RowsetColumn refused_columns[] = {{"id", UUIDOID}};
 static const RowsetColumn blocked_columns[] = {{"what", TEXTOID}, {"value", TEXTOID}};
 static const RowsetColumn take_columns[] = {{"id", UUIDOID}, {"ctid_seen", TIDOID}, {"n", INT4OID}};
-static const RowsetColumn recheck_columns[] = {
-	{"n", INT4OID}, {"id", UUIDOID}, {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID}};
+static const RowsetColumn recheck_columns[] = {{"n", INT4OID},		  {"id", UUIDOID},
+											   {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID},
+											   {"canal", TEXTOID},	  {"categoria", TEXTOID},
+											   {"codigo", TEXTOID},	  {"empresa", TEXTOID},
+											   {"servidor", TEXTOID}, {"versao", TEXTOID}};
 
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
 static const Oid take_types[] = {TIMESTAMPTZOID, UUIDOID};
@@ -166,10 +170,17 @@ recheck_sql(const CadenceTables *t)
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
 					"WHERE %s AND %s "
-					"ORDER BY k.updated_at DESC NULLS LAST, k.id DESC LIMIT 1), false)",
+					"ORDER BY k.updated_at DESC NULLS LAST, k.id DESC LIMIT 1), false) "
+					/* most often these two are empty, or nothing names a template */
+					"AND (NOT (SELECT EXISTS (SELECT FROM %s)) OR NOT EXISTS "
+					"(SELECT FROM %s AS o WHERE %s AND %s)) "
+					"AND (d.versao IS NULL OR NOT EXISTS (SELECT FROM %s AS m "
+					"WHERE " MARK_OF_TEMPLATE("m") " AND m.versao " EQ " d.versao))",
 					t->runs, t->cadences, t->contacts,
 					cadence_key_is(t, "lead_contacts", "k", "lead_id", "r.lead_id"),
-					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"));
+					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"), t->opt_outs,
+					t->opt_outs, cadence_opt_out_is_of(t, "o", "r.lead_id", "r.empresa"),
+					cadence_opt_out_forbids("o", "d.canal", "d.categoria"), t->stopped_templates);
 }
 
 /* Due, and neither taken by this execution nor free for it. */
@@ -452,8 +463,8 @@ cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id)
 
 /*
  * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, a contact may have opted out, while they waited for
- * their provider.
+ * paused or cancelled, a contact may have opted out, an approved template may
+ * have been stopped, while they waited for their provider.
  */
 void
 cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
@@ -469,6 +480,12 @@ cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *
 		rowset_put_uuid(&rows, &steps[i]->run_id);
 		rowset_put_uuid(&rows, &steps[i]->claim_id);
 		rowset_put_time(&rows, steps[i]->lease_end);
+		rowset_put_text(&rows, steps[i]->canal);
+		rowset_put_text(&rows, steps[i]->categoria);
+		rowset_put_text(&rows, steps[i]->template_codigo);
+		rowset_put_text(&rows, steps[i]->empresa);
+		rowset_put_text(&rows, steps[i]->request.configuration->name);
+		rowset_put_text(&rows, steps[i]->is_template_probe ? NULL : steps[i]->template_version);
 	}
 	statement_execute(&claims->recheck, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)

@@ -209,7 +209,7 @@ take_some(void *arg, int first, int n)
 	cadence_resolve(c->resolver, taken, ntaken);
 	limiting_lock(c->limiting, taken, ntaken);
 	cadence_conversations_find(c->conversations, taken, ntaken);
-	cadence_resolve_providers(c->limiting->states, taken, ntaken);
+	cadence_resolve_providers(c->resolver, c->limiting->states, taken, ntaken);
 	limiting_apply(c->limiting, taken, ntaken, &c->claimant->id);
 	cadence_conversations_write(c->conversations, taken, ntaken);
 	pfree(taken);

@@ -273,8 +273,8 @@ write_all(void *arg, int first, int n)
 {
 	Recording *r = arg;
 
-	limiting_learn(r->limiting, &r->steps[first], n);
 	cadence_record(r->recorder, &r->steps[first], n);
+	limiting_learn(r->limiting, &r->steps[first], n);
 }
 
 /*

@@ -25,6 +25,7 @@ typedef struct CadenceAnswer
 	long http_status;		  /* 0: none */
 	bool broken_off;		  /* by us: it says nothing about the provider */
 	bool is_unknown;		  /* a refusal that no rule of its protocol knows */
+	bool of_category;		  /* it holds for messages of the same category alone */
 	bool wait_is_own;		  /* the answer, or the rule, said how long */
 	bool stops_first_touches; /* nobody is to be written to first for so long */
 	int64 retry_after_us;	  /* not again before so long; 0: nobody said */

@@ -2,7 +2,8 @@
  * record.c
  *		Record: message rows, event rows and the run's move.
  *
- * A batch is three statements whatever its size. The first moves the runs and
+ * A batch is three statements whatever its size, and some more where answers say
+ * something for later runs (mark.c). The first of the three moves the runs and
  * tells which claims are still ours; where one is not, somebody else has the
  * run, and only the late answer is kept as an event. Unless that answer is what
  * the run is held for: then it settles the run, as an operator would.
@@ -28,6 +29,7 @@
 #include "base/transaction.h"
 #include "provider/provider.h"
 #include "record/event.h"
+#include "record/mark.h"
 #include "record/move.h"
 #include "record/record.h"
 
@@ -50,6 +52,7 @@ struct CadenceRecorder
 {
 	CadenceMover *mover;
 	CadenceEvents *events;
+	CadenceMarker *marker;
 	Statement messages;
 };
 
@@ -92,6 +95,7 @@ cadence_recorder_create(const CadenceTables *t)
 
 	r->mover = cadence_mover_create(t);
 	r->events = cadence_events_create(t);
+	r->marker = cadence_marker_create(t);
 	r->messages = ROWS_STATEMENT("writing messages", messages_sql(t), SPI_OK_INSERT);
 	return r;
 }
@@ -297,6 +301,12 @@ record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 	move_runs(r, steps, n, ACT_UNWRITABLE);
 }
 
+static void
+record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	cadence_marks_write(r->marker, steps, n);
+}
+
 /*
  * Writes the record of some steps inside the caller's transaction. Each step's
  * transition and lost are set; recorded is the caller's to set, after the commit.
@@ -304,6 +314,8 @@ record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
+	/* first: who waits for another's mark must hold nothing that the other may want */
+	record_marks(r, steps, n);
 	record_moves(r, steps, n);
 	insert_events(r, steps, n);
 	insert_messages(r, steps, n);
@@ -312,7 +324,7 @@ cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 /*
  * The last chance before a stop, with a table locked: the runs' moves and the
  * events, so that what was sent is not sent again. The message rows are lost,
- * and the events say so.
+ * and what answers say for later runs, and the events say so.
  */
 void
 cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
@@ -320,6 +332,8 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (int i = 0; i < n; i++)
 		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->record_problem == NULL)
 			steps[i]->record_problem = "the message row could not be written before the stop";
+		else if (cadence_marks_any(steps[i]) && steps[i]->record_problem == NULL)
+			steps[i]->record_problem = "what it says could not be remembered before the stop";
 	record_moves(r, steps, n);
 	insert_events(r, steps, n);
 }
@@ -384,6 +398,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 		error = try_piece(r, step, record_pauses);
 	if (error != NULL)
 		warn_unmoved(step, error);
+	note_problem(step, try_piece(r, step, record_marks));
 	note_problem(step, try_piece(r, step, insert_events));
 	note_problem(step, try_piece(r, step, insert_messages));
 	step->recorded = true;

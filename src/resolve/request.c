@@ -241,6 +241,13 @@ is_template(const DefinitionOperation *op)
 	return op != NULL && strncmp(op->name, "template", strlen("template")) == 0;
 }
 
+/* Whether a step with a provider would send an approved template. */
+bool
+step_request_is_template(const CadenceStep *step)
+{
+	return message_has(step, FIELD_TEMPLATE_NAME) && is_template(find_operation(step));
+}
+
 /* What rules ask of a recipient is its country: in one spelling, whatever the provider's is. */
 static const char *
 phone_of(const CadenceStep *step, const char *recipient)

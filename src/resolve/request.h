@@ -11,6 +11,7 @@
 #include "step.h"
 
 extern char *step_request_problem(CadenceStep *step);
+extern bool step_request_is_template(const CadenceStep *step);
 extern bool step_request_make(CadenceStep *step);
 
 #endif

@@ -16,6 +16,7 @@
 #include "provider/options.h"
 #include "resolve/contact.h"
 #include "resolve/heard.h"
+#include "resolve/marks.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
 #include "resolve/resolve.h"
@@ -28,6 +29,7 @@ struct CadenceResolver
 	CadenceContacts *contacts;
 	CadenceStepLookups *lookups;
 	CadenceHeard *heard;
+	CadenceMarks *marks;
 	ContactColumns contact; /* of the steps under way */
 };
 
@@ -44,6 +46,7 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 	r->contacts = cadence_contacts_create(tables, in_query);
 	r->lookups = cadence_step_lookups_create(tables, in_query);
 	r->heard = cadence_heard_create(tables, in_query);
+	r->marks = cadence_marks_create(tables, in_query);
 	return r;
 }
 
@@ -73,6 +76,7 @@ resolve_step(CadenceStep *step, const CadenceStepLookup *found)
 	step->next_offset = found->next_offset;
 	step->next_template = found->next_template;
 	step->pais = found->pais;
+	step->categoria = step_lookup_category(found);
 	if (!found->has_cadence)
 		return unresolved(step, "SEM_CADENCIA", pstrdup("the run's cadence does not exist"));
 	if (!found->is_active)
@@ -142,6 +146,46 @@ resolve_recipient(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 		return unresolved(step, "ENDERECO_INVALIDO",
 						  psprintf("the contact's %s %s", name, problem));
 	return true;
+}
+
+static bool
+opted_out(CadenceStep *step, const char *of, char *motivo)
+{
+	(void) unresolved(step, "OPT_OUT",
+					  psprintf("the lead has opted out of %s: the run is cancelled", of));
+	step->outcome = OUTCOME_OPTED_OUT;
+	step->opt_out_motivo = *motivo != '\0' ? motivo : NULL;
+	return false;
+}
+
+/* As the provider's own answer would be. What was interrupted is settled first. */
+static bool
+dead_address(CadenceStep *step, const PersonMarks *marks)
+{
+	if (step->interrupted)
+		return true;
+	(void) unresolved(step, "ENDERECO_MORTO",
+					  psprintf("the address does not exist on %s, as server \"%s\" has said: %s",
+							   step->canal, marks->dead_server != NULL ? marks->dead_server : "",
+							   marks->dead_motivo));
+	step->outcome = OUTCOME_REFUSED;
+	step->attempts = Max(step->attempts - 1, 0);
+	return false;
+}
+
+/* Who has opted out gets nothing, whatever else keeps the step from being sent. */
+static bool
+resolve_person(CadenceStep *step, const PersonMarks *marks)
+{
+	bool waits = step->outcome != OUTCOME_PENDING && step->outcome != OUTCOME_UNRESOLVED;
+
+	if (marks == NULL || waits)
+		return step->outcome == OUTCOME_PENDING;
+	if (marks->has_opted_out && !marks->of_category)
+		return opted_out(step, step->canal, marks->motivo);
+	if (step->outcome == OUTCOME_PENDING && marks->is_dead)
+		return dead_address(step, marks);
+	return step->outcome == OUTCOME_PENDING;
 }
 
 static bool
@@ -243,15 +287,43 @@ set_idempotency_key(CadenceStep *step)
 	cadence_uuid_text(&step->key, step->key_text);
 }
 
+/* Of which category its approved template is, where it sends one: some may be forbidden alone. */
+static bool
+resolve_category(CadenceStep *step)
+{
+	if (step->categoria == NULL)
+		return true;
+	if (!step_request_is_template(step))
+	{
+		step->categoria = NULL;
+		step->template_version = NULL;
+		return true;
+	}
+	if (step->marks == NULL || !step->marks->has_opted_out)
+		return true;
+	return opted_out(step, psprintf("%s messages of category %s", step->canal, step->categoria),
+					 step->marks->motivo);
+}
+
+/* To whom: what is remembered of them is looked for before the rest is resolved. */
+static void
+resolve_whom(const CadenceResolver *r, HeapTuple row, const CadenceStepLookup *found,
+			 CadenceStep *step)
+{
+	if (resolve_step(step, found) && resolve_contact(&r->contact, row, step))
+		(void) resolve_recipient(&r->contact, row, step);
+}
+
+/* marks are NULL where nothing is remembered of anybody. */
 static void
 resolve_message(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found,
-				CadenceStep *step)
+				const PersonMarks *marks, CadenceStep *step)
 {
-	const ContactColumns *c = &r->contact;
-
-	if (resolve_step(step, found) && resolve_contact(c, row, step) &&
-		resolve_recipient(c, row, step) && resolve_template(c, row, found, step))
-		begin_conversation(c, row, step);
+	if (!resolve_person(step, marks) || !resolve_template(&r->contact, row, found, step))
+		return;
+	step->marks = marks;
+	step->template_version = step->categoria != NULL ? found->template_version : NULL;
+	begin_conversation(&r->contact, row, step);
 }
 
 /* Who may serve a step, and, where something depends on it, when its person has last written. */
@@ -291,13 +363,17 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	CadenceStepLookup **found = palloc(sizeof(*found) * Max(n, 1));
 	HeapTuple *rows = palloc(sizeof(HeapTuple) * Max(n, 1));
 	SPITupleTable *contacts;
+	const PersonMarks *marks;
 
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
 	find_senders(r, steps, n, found);
 	for (int i = 0; i < n; i++)
-		resolve_message(r, rows[i], found[i], steps[i]);
+		resolve_whom(r, rows[i], found[i], steps[i]);
+	marks = cadence_marks_of_people(r->marks, steps, n);
+	for (int i = 0; i < n; i++)
+		resolve_message(r, rows[i], found[i], marks != NULL ? &marks[i] : NULL, steps[i]);
 	SPI_freetuptable(contacts);
 	pfree(found);
 	pfree(rows);
@@ -308,16 +384,19 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
  * read. In the current memory context.
  */
 void
-cadence_resolve_providers(CadenceSenderStates *states, CadenceStep **steps, int n)
+cadence_resolve_providers(CadenceResolver *r, CadenceSenderStates *states, CadenceStep **steps,
+						  int n)
 {
 	for (int i = 0; i < n; i++)
 	{
 		CadenceStep *step = steps[i];
 
-		if (step->outcome != OUTCOME_PENDING || !resolve_provider(states, step))
+		if (step->outcome != OUTCOME_PENDING || !resolve_provider(states, step) ||
+			!resolve_category(step))
 			continue;
 		set_idempotency_key(step);
 		if (step->interrupted)
 			resolve_interruption(step);
 	}
+	cadence_marks_of_templates(r->marks, steps, n);
 }

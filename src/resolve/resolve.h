@@ -16,6 +16,7 @@ typedef struct CadenceResolver CadenceResolver;
 extern CadenceResolver *cadence_resolver_create(const CadenceTables *tables,
 												const CadenceProviders *providers, bool in_query);
 extern void cadence_resolve(CadenceResolver *resolver, CadenceStep **steps, int n);
-extern void cadence_resolve_providers(CadenceSenderStates *states, CadenceStep **steps, int n);
+extern void cadence_resolve_providers(CadenceResolver *resolver, CadenceSenderStates *states,
+									  CadenceStep **steps, int n);
 
 #endif

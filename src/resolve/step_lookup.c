@@ -50,6 +50,7 @@ enum
 	FOUND_TEMPLATE_IS_ACTIVE,
 	FOUND_EMPRESA_NOME,
 	FOUND_PAIS,
+	FOUND_TEMPLATE_VERSION,
 	FOUND_TEXTS
 };
 
@@ -95,7 +96,7 @@ find_sql(const CadenceTables *t)
 		"SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
 		"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
 		"CASE WHEN n.offset_minutos IS NOT NULL THEN " OFFSET " END, n.template_codigo::text, "
-		"t.id IS NOT NULL, COALESCE(t.ativo, true), e.nome::text, e.pais::text%s "
+		"t.id IS NOT NULL, COALESCE(t.ativo, true), e.nome::text, e.pais::text, t.xmin::text%s "
 		"FROM " ROWSET_NAME " AS r "
 		"LEFT JOIN LATERAL (SELECT x.id, x.ativo FROM %s AS x "
 		"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
@@ -105,7 +106,7 @@ find_sql(const CadenceTables *t)
 		"LEFT JOIN LATERAL (SELECT x.ordem, x.offset_minutos, x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " s.ordem "
 		"AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1) AS n ON true "
-		"LEFT JOIN LATERAL (SELECT x.id, x.ativo, x.conteudo, x.assunto, x.html, x.midia, "
+		"LEFT JOIN LATERAL (SELECT x.xmin, x.id, x.ativo, x.conteudo, x.assunto, x.html, x.midia, "
 		"x.whatsapp "
 		"FROM %s AS x "
 		"WHERE %s AND %s AND (x.canal IS NULL OR " CHANNEL("x.canal") " " EQ " " CHANNEL(
@@ -190,16 +191,34 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 		read_text(found, desc, row, i);
 	found->empresa_nome = row_text(desc, row, FOUND_EMPRESA_NOME, ROW_FIELD_MAX);
 	found->pais = row_text(desc, row, FOUND_PAIS, ROW_KEY_MAX);
+	found->template_version = row_text(desc, row, FOUND_TEMPLATE_VERSION, ROW_KEY_MAX);
+}
+
+static char *
+text_of(const CadenceStepLookup *found, MessageField field)
+{
+	for (int i = 0; i < TEMPLATE_TEXTS_MAX; i++)
+		if (template_fields[i].field == field)
+			return found->texts[i];
+	return NULL;
 }
 
 /* Whether the template names one that the provider has approved. */
 bool
 step_lookup_has_approved(const CadenceStepLookup *found)
 {
-	for (int i = 0; i < TEMPLATE_TEXTS_MAX; i++)
-		if (template_fields[i].field == FIELD_TEMPLATE_NAME)
-			return found->texts[i] != NULL;
-	return false;
+	return text_of(found, FIELD_TEMPLATE_NAME) != NULL;
+}
+
+/* Of the one that is approved: "" where its row says none; NULL: there is no such template. */
+char *
+step_lookup_category(const CadenceStepLookup *found)
+{
+	char *category = text_of(found, FIELD_TEMPLATE_CATEGORY);
+
+	if (!step_lookup_has_approved(found))
+		return NULL;
+	return category != NULL ? category : "";
 }
 
 /* Steps of one place have one key. */

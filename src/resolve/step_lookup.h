@@ -29,6 +29,7 @@ typedef struct CadenceStepLookup
 	char *next_template;
 	bool has_template;
 	bool template_is_active;
+	char *template_version;
 	bool template_is_too_long;
 	bool template_has_no_room;		 /* now */
 	char *texts[TEMPLATE_TEXTS_MAX]; /* of the template, by template_fields */
@@ -56,6 +57,7 @@ typedef struct CadenceStepLookups CadenceStepLookups;
 
 extern bool step_lookup_has_room(void);
 extern bool step_lookup_has_approved(const CadenceStepLookup *found);
+extern char *step_lookup_category(const CadenceStepLookup *found);
 
 extern CadenceStepLookups *cadence_step_lookups_create(const CadenceTables *tables, bool in_query);
 extern void cadence_step_lookups_find(CadenceStepLookups *lookups, CadenceStep **steps, int n,

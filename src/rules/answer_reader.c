@@ -367,6 +367,7 @@ answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage
 	{
 		reading->class = d->rules[i].class;
 		reading->stops_first_touches = d->rules[i].stops_first_touches;
+		reading->of_category = d->rules[i].category.n > 0;
 		if (reading->wait_s == 0)
 			reading->wait_s = d->rules[i].wait_s;
 	}

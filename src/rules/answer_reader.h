@@ -35,7 +35,8 @@ typedef struct AnsweredMessage
 typedef struct AnswerReading
 {
 	CadenceClass class;
-	bool is_unknown; /* no rule knows this refusal: the class is a guess */
+	bool is_unknown;  /* no rule knows this refusal: the class is a guess */
+	bool of_category; /* it is said of messages of this one's category alone */
 	bool stops_first_touches;
 	long wait_s; /* 0: not said */
 	char reason[ANSWER_REASON_MAX];

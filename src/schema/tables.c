@@ -62,6 +62,12 @@ const CadenceTable cadence_table_list[] = {
 	 "z:new_until t:new_reason i:new_stops"},
 	{"cadence_conversations", FIELD(conversations), true,
 	 "t:empresa t:lead_id t:canal t:server z:last_sent_at u:last_key"},
+	{"contact_opt_outs", FIELD(opt_outs), true,
+	 "u:id t:lead_id t:empresa t:canal t:categoria t:motivo t:origem z:em"},
+	{"cadence_dead_addresses", FIELD(dead_addresses), true,
+	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em"},
+	{"cadence_stopped_templates", FIELD(stopped_templates), true,
+	 "t:codigo t:empresa t:canal t:servidor t:versao t:motivo z:em z:tentar_em i:tentativas"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 12
+#define CADENCE_TABLE_COUNT 15
 
 typedef struct CadenceTables
 {
@@ -37,6 +37,9 @@ typedef struct CadenceTables
 	char *claims;
 	char *sender_states;
 	char *conversations;
+	char *opt_outs;
+	char *dead_addresses;
+	char *stopped_templates;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

@@ -135,14 +135,15 @@ static void
 resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceStep *step)
 {
 	CadenceSenderStates *states = cadence_sender_states_create(tables, true);
+	CadenceResolver *resolver = cadence_resolver_create(tables, providers, true);
 
-	cadence_resolve(cadence_resolver_create(tables, providers, true), &step, 1);
+	cadence_resolve(resolver, &step, 1);
 	if (step->conversation != NULL && list_length(step->pool->members) > 1)
 	{
 		cadence_sender_states_read(states);
 		cadence_conversations_find(cadence_conversations_create(tables, true), &step, 1);
 	}
-	cadence_resolve_providers(states, &step, 1);
+	cadence_resolve_providers(resolver, states, &step, 1);
 }
 
 /*

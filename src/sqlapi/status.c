@@ -104,7 +104,13 @@ state_sql(const CadenceTables *t)
 		"(CASE WHEN s.new_until " GT " $1 THEN pg_catalog.format("
 		"'server \"%%s\" writes to nobody first since %%s, until %%s: %%s', "
 		"s.server, s.new_since, s.new_until, s.new_reason) END)) AS x (line) "
-		"WHERE x.line IS NOT NULL ORDER BY x.line)) "
+		"WHERE x.line IS NOT NULL ORDER BY x.line) "
+		/* and which templates are stopped there */
+		"OPERATOR(pg_catalog.||) ARRAY(SELECT pg_catalog.format('template \"%%s\" of company "
+		"\"%%s\" is stopped at server \"%%s\" since %%s, and is tried again at %%s: %%s', "
+		"m.codigo, "
+		"m.empresa, m.servidor, m.em, m.tentar_em, m.motivo) FROM %s AS m "
+		"ORDER BY m.codigo, m.empresa, m.servidor)) "
 		"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
@@ -113,7 +119,7 @@ state_sql(const CadenceTables *t)
 		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
 		"AS x) AS d",
 		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->sender_states,
-		t->runs, COUNT_MAX, t->runs);
+		t->stopped_templates, t->runs, COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */

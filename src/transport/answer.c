@@ -116,6 +116,7 @@ judge(CadenceAnswer *answer, const AnswerReading *reading, int64 retry_after_s)
 	answer->code = facts->code;
 	answer->is_unknown = reading->is_unknown;
 	answer->stops_first_touches = reading->stops_first_touches;
+	answer->of_category = reading->of_category;
 	answer->wait_is_own = wait_s > 0;
 	if (wait_s <= 0)
 		wait_s = facts->wait_s;

@@ -172,6 +172,12 @@ def says(conn, _request, value):
 
 
 @behaviour
+def answers(conn, _request, code, body, *_):
+    """Whatever a test wants to hear: a status, and a body of JSON, percent-encoded."""
+    conn.answer(int(code), urllib.parse.unquote(body).encode())
+
+
+@behaviour
 def halfbody(conn, _request):
     """Promises 100 bytes, sends 10."""
     conn.transport.write(conn.start(200, 100) + b'{"success"')

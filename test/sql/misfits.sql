@@ -60,8 +60,8 @@ ALTER TABLE lead_cadence_runs OWNER TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_listed FROM refused('regress_cadence_crm');
 GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas TO regress_cadence_crm;
-GRANT SELECT, INSERT ON lead_cadence_events, lead_messages TO regress_cadence_crm;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims TO regress_cadence_crm;
+GRANT SELECT, INSERT ON lead_cadence_events, lead_messages, contact_opt_outs, cadence_dead_addresses TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims, cadence_stopped_templates TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE ON cadence_provider_state, cadence_conversations TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$
@@ -117,6 +117,10 @@ SELECT * FROM change('cadence_conversations', 'DROP CONSTRAINT cadence_conversat
 SELECT * FROM change('cadence_conversations', 'DROP CONSTRAINT cadence_conversations_pkey, ADD UNIQUE (canal, lead_id, empresa)');
 SELECT * FROM change('cadence_conversations', 'DROP CONSTRAINT cadence_conversations_pkey, ADD UNIQUE (empresa, lead_id, server)');
 SELECT * FROM change('cadence_conversations', 'ALTER last_key TYPE text');
+SELECT * FROM change('contact_opt_outs', 'ADD COLUMN chip text NOT NULL; ALTER TABLE contact_opt_outs ALTER canal TYPE char(10)');
+SELECT * FROM change('cadence_dead_addresses', 'ADD COLUMN chip text NOT NULL');
+SELECT * FROM change('cadence_stopped_templates', 'ADD COLUMN chip text NOT NULL; REVOKE UPDATE ON cadence_stopped_templates FROM regress_cadence_crm');
+SELECT * FROM change('cadence_stopped_templates', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR TABLE cadence_stopped_templates');
 SELECT * FROM change('lead_contacts', 'OWNER TO regress_cadence_crm; ALTER TABLE lead_contacts ENABLE ROW LEVEL SECURITY');
 SELECT * FROM change('lead_contacts', 'OWNER TO regress_cadence_crm; ALTER TABLE lead_contacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
 SELECT * FROM change('cadence_claims', 'REPLICA IDENTITY NOTHING; CREATE PUBLICATION regress_cadence FOR ALL TABLES');

@@ -46,6 +46,7 @@ sub while_waiting
 
 for my $case (
 	[ 'opted out', 'UPDATE lead_contacts SET opt_out = true, updated_at = now()', 'CANCELADA' ],
+	[ 'opted out of the channel', q{SELECT cadence_opt_out(lead_id, empresa, 'whatsapp') FROM lead_contacts}, 'CANCELADA' ],
 	[ 'cancelled', q{SELECT cadence_cancel(id, 'x') FROM lead_cadence_runs}, 'CANCELADA' ],
 	[ 'paused', 'SELECT cadence_pause(id) FROM lead_cadence_runs', 'PAUSADA' ],
 	[ 'of an inactive cadence', 'UPDATE cadences SET ativo = false', 'ATIVA' ],

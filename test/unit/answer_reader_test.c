@@ -603,7 +603,11 @@ meta(void)
 		CLASS(CLASS_REFUSED, META(131049), 400, .recipient = "+12125550123");
 		CLASS(CLASS_RETRY, META(131026), 400, .attempt = 1);
 		CLASS(CLASS_DEAD_ADDRESS, META(131026), 400, .attempt = 2);
-		CLASS(CLASS_OPTED_OUT, META(131050), 400);
+		reading = check_class(&(Case){.status = 400}, META(131050), CLASS_OPTED_OUT, __LINE__);
+		CHECK(!reading.of_category);
+		reading = check_class(&(Case){.status = 400, .category = "MARKETING"}, META(131050),
+							  CLASS_OPTED_OUT, __LINE__);
+		CHECK(reading.of_category);
 		CLASS(CLASS_TEMPLATE_STOPPED, META(132015), 400);
 		CLASS(CLASS_REFUSED, META(100), 400);
 		CLASS(CLASS_STOPPED, META(190), 401);

@@ -114,6 +114,7 @@ run_all() {
     unit domain_limits_test '-ljansson' rules/domain_limits.c
     unit sender_history_test '' rules/sender_history.c
     unit phone_test '' rules/{phone,text}.c
+    unit address_key_test '' rules/{address_key,phone,text}.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
     unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c
     unit answer_reader_test '-ljansson' "${DEFINITION[@]}" "${answers[@]}"

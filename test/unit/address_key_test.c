@@ -1,0 +1,69 @@
+/*
+ * address_key_test.c
+ *		Addresses as they are remembered.
+ */
+#include "rules/address_key.h"
+
+#include <string.h>
+
+#include "check.h"
+
+static void
+check_key(const char *stored, bool is_email, const char *country, const char *expected, int line)
+{
+	char key[ADDRESS_KEY_SIZE];
+
+	memset(key, 0x55, sizeof(key));
+	address_key(stored, is_email, country, key);
+	check_text(key, expected, __FILE__, line, stored);
+}
+
+#define NUMBER(stored, country, expected) check_key(stored, false, country, expected, __LINE__)
+#define MAIL(stored, expected) check_key(stored, true, "BR", expected, __LINE__)
+
+static void
+numbers(void)
+{
+	/* however it was typed; the country's own numbers are that country's */
+	NUMBER("(11) 98765-4321", "BR", "+5511987654321");
+	NUMBER("0055 11 98765-4321", NULL, "+5511987654321");
+	NUMBER("912 345 678", "PT", "+351912345678");
+	/* the ninth digit may be all that was wrong */
+	NUMBER("11 8765-4321", "BR", "+551187654321");
+	/* what is no number is known as it is */
+	NUMBER("11 1", "BR", "11 1");
+	NUMBER("Ana@Example.com", "BR", "Ana@Example.com");
+}
+
+static void
+mailboxes(void)
+{
+	MAIL("Ana.Souza+Tag@Example.COM", "ana.souza+tag@example.com");
+	MAIL("\xc3\x81na@example.com", "\xc3\x81na@example.com");
+	/* one of digits is no telephone */
+	MAIL("11987654321", "11987654321");
+}
+
+/* What is sent to is never longer. */
+static void
+long_ones(void)
+{
+	char longest[ADDRESS_KEY_SIZE + 5];
+	char key[ADDRESS_KEY_SIZE];
+
+	memset(longest, 'A', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	address_key(longest, true, NULL, key);
+	CHECK(strlen(key) == ADDRESS_KEY_SIZE - 1 && key[0] == 'a');
+	address_key(longest, false, NULL, key);
+	CHECK(strlen(key) == ADDRESS_KEY_SIZE - 1 && key[0] == 'A');
+}
+
+int
+main(void)
+{
+	RUN_GROUP("numbers in E.164", numbers);
+	RUN_GROUP("mailboxes in lower case", mailboxes);
+	RUN_GROUP("long addresses", long_ones);
+	return check_result();
+}
