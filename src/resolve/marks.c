@@ -84,19 +84,19 @@ any_sql(const CadenceTables *t)
 static char *
 people_sql(const CadenceTables *t)
 {
-	return psprintf(
-		"SELECT d.n, o.motivo IS NOT NULL, o.of_category, o.motivo, "
-		"a.motivo IS NOT NULL, a.motivo, a.servidor FROM " ROWSET_NAME " AS d "
-		"LEFT JOIN LATERAL (SELECT x.categoria IS NOT NULL AS of_category, "
-		"COALESCE(x.motivo::text, '') AS motivo FROM %s AS x WHERE %s AND %s "
-		"ORDER BY x.categoria IS NOT NULL LIMIT 1) AS o ON true "
-		"LEFT JOIN LATERAL (SELECT COALESCE(x.motivo::text, '') AS motivo, x.servidor::text "
-		"FROM %s AS x WHERE x.endereco " EQ " d.endereco AND x.canal " EQ
-		" " MARK_WORD("d.canal") " AND %s LIMIT 1) AS a ON true "
-								 "WHERE o.motivo IS NOT NULL OR a.motivo IS NOT NULL",
-		t->opt_outs, cadence_opt_out_is_of(t, "x", "d.lead_id", "d.empresa"),
-		cadence_opt_out_forbids("x", "d.canal", "d.categoria"), t->dead_addresses,
-		cadence_key_is(t, "lead_contacts", "x", "empresa", "d.empresa"));
+	return psprintf("SELECT d.n, o.motivo IS NOT NULL, o.of_category, o.motivo, "
+					"a.motivo IS NOT NULL, a.motivo, a.servidor FROM " ROWSET_NAME " AS d "
+					"LEFT JOIN LATERAL (SELECT x.categoria IS NOT NULL AS of_category, "
+					"COALESCE(x.motivo::text, '') AS motivo FROM %s AS x WHERE %s AND %s "
+					"ORDER BY x.categoria IS NOT NULL LIMIT 1) AS o ON true "
+					"LEFT JOIN LATERAL (SELECT COALESCE(x.motivo::text, '') AS motivo, "
+					"COALESCE(x.servidor::text, '?') AS servidor "
+					"FROM %s AS x WHERE x.endereco " EQ " d.endereco AND x.canal " EQ
+					" " MARK_WORD("d.canal") " AND %s LIMIT 1) AS a ON true "
+											 "WHERE o.motivo IS NOT NULL OR a.motivo IS NOT NULL",
+					t->opt_outs, cadence_opt_out_is_of(t, "x", "d.lead_id", "d.empresa"),
+					cadence_opt_out_forbids("x", "d.canal", "d.categoria"), t->dead_addresses,
+					cadence_key_is(t, "lead_contacts", "x", "empresa", "d.empresa"));
 }
 
 static char *

@@ -165,9 +165,8 @@ dead_address(CadenceStep *step, const PersonMarks *marks)
 	if (step->interrupted)
 		return true;
 	(void) unresolved(step, "ENDERECO_MORTO",
-					  psprintf("the address does not exist on %s, as server \"%s\" has said: %s",
-							   step->canal, marks->dead_server != NULL ? marks->dead_server : "",
-							   marks->dead_motivo));
+					  psprintf("the address does not exist on %s, says server \"%s\": %s",
+							   step->canal, marks->dead_server, marks->dead_motivo));
 	step->outcome = OUTCOME_REFUSED;
 	step->attempts = Max(step->attempts - 1, 0);
 	return false;

@@ -100,11 +100,13 @@ async def slow(conn, _request, milliseconds):
 
 
 @behaviour
-async def gate(conn, request, *code):
-    """Accepted, or answered with a status, once the gate is open."""
+async def gate(conn, request, *answer):
+    """Accepted, or answered with a status, and perhaps a body, once the gate is open."""
     await conn.provider.gate.wait()
-    if code:
-        status(conn, request, *code)
+    if len(answer) > 1:
+        answers(conn, request, *answer)
+    elif answer:
+        status(conn, request, *answer)
     else:
         conn.answer(200, conn.provider.success())
 
