@@ -24,7 +24,7 @@ sub begin_again
 	my ($n, %options) = @_;
 	my $milliseconds = delete $options{milliseconds} // 400;
 
-	sql($node, 'TRUNCATE lead_cadence_runs, lead_contacts, cadence_runner_logs CASCADE;
+	sql($node, 'TRUNCATE lead_cadence_runs, lead_contacts, contact_opt_outs, cadence_runner_logs CASCADE;
 		DELETE FROM cadences; DELETE FROM message_templates; DROP SERVER IF EXISTS slow CASCADE');
 	make_company($node, 'slow', $provider->url("slow/$milliseconds"), max_in_flight => 2, %options);
 	enrol($node, 'slow', $n);
