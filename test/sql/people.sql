@@ -12,8 +12,8 @@ SET search_path = cadence;
 SELECT cadence_opt_out('ana', 'BLUE');
 \set VERBOSITY default
 SELECT cadence_create_tables();
-CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '100000');
-CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', url 'http://127.0.0.1:1/', breaker_after '100000', on_uncertain 'hold');
+CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/', breaker_after '0');
+CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', url 'http://127.0.0.1:1/', breaker_after '0', on_uncertain 'hold');
 INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'UMA');
 INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES
     ('c0000000-0000-0000-0000-000000000001', 1, 'whatsapp', 'OLA'), ('c0000000-0000-0000-0000-000000000001', 2, 'EMAIL', 'OLA');
