@@ -315,6 +315,12 @@ answer_from_now_on('voz', answering(400, '{"code": 21610, "message": "STOP"}'));
 is("$outcome, $requests", 'CANCELADA OPT_OUT 1, 1', 'an opt-out that is refused stops the run all the same');
 is(sql($node, "SELECT detalhes ->> 'registro' FROM lead_cadence_events WHERE lead_cadence_run_id = '$run' AND tipo_evento = 'ERRO'"),
 	'not here', 'and the event says what was refused');
+sql($node, q{DROP TRIGGER refuse ON contact_opt_outs; CREATE TRIGGER refuse BEFORE INSERT ON lead_cadence_events
+	FOR EACH ROW WHEN (NEW.detalhes ->> 'codigo' = 'OPT_OUT') EXECUTE FUNCTION refuse()});
+($outcome, $requests) = run_of('ana', 'voz');
+like("$outcome, $requests", qr/^CANCELADA .*, 1$/, 'an event that is refused does not keep the run');
+is(sql($node, q{SELECT canal FROM contact_opt_outs}), 'SMS', 'nor what it says');
+sql($node, q{DROP TRIGGER refuse ON lead_cadence_events});
 answer_from_now_on('cloud', meta(132015));
 enrol_people('promo', 3);
 is(all_again(), 3, 'a mark of a template that is refused');
@@ -333,7 +339,7 @@ is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'zap' AND 
 is(sql($node, 'SELECT count(*) FROM cadence_dead_addresses'), 5, 'and the others are remembered');
 
 # ---- two runs that learn the same
-sql($node, q{DROP TRIGGER refuse ON cadence_stopped_templates; DROP TRIGGER refuse ON contact_opt_outs;
+sql($node, q{DROP TRIGGER refuse ON cadence_stopped_templates;
 	DROP TRIGGER refuse ON cadence_dead_addresses; DELETE FROM cadence_dead_addresses});
 make_cadence($node, 'zap_terceira', 'zap', [ 'WHATSAPP', 0, 'Oi' ]);
 sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
