@@ -68,7 +68,6 @@ enum
 	TEMPLATE_NUMBER = 1,
 	TEMPLATE_IS_SAME, /* as the one that was stopped */
 	TEMPLATE_TRY_AT,
-	TEMPLATE_IS_FIRST, /* of the steps that wait for it */
 	TEMPLATE_MOTIVO
 };
 
@@ -103,13 +102,15 @@ static char *
 templates_sql(const CadenceTables *t)
 {
 	return psprintf("SELECT d.n, m.versao " EQ " d.versao, m.tentar_em::timestamptz, "
-					"pg_catalog.row_number() OVER (PARTITION BY m.codigo, m.empresa, m.canal, "
-					"m.servidor ORDER BY d.n) " EQ " 1, m.motivo::text "
-					"FROM " ROWSET_NAME " AS d JOIN %s AS m ON " MARK_OF_TEMPLATE("m"),
+					"m.motivo::text FROM " ROWSET_NAME " AS d JOIN %s AS m "
+					"ON " MARK_OF_TEMPLATE("m"),
 					t->stopped_templates);
 }
 
-/* Others that look at it meanwhile wait for what the try shows. */
+/*
+ * One step for each template, since a row is changed once. Others that look at it
+ * meanwhile wait for what the try shows.
+ */
 static char *
 probe_sql(const CadenceTables *t)
 {
@@ -247,11 +248,10 @@ put_off(CadenceStep *step, const char *motivo, int64 wait_us)
 
 /*
  * Notes which templates are marked, and puts off what waits for one that is
- * still the same. Those whose time has come go into the set, the first of each
- * template; the others wait for that one.
+ * still the same. Those whose time has come go into the set.
  */
 static void
-read_templates(CadenceStep **steps, Rowset *first)
+read_templates(CadenceStep **steps, Rowset *due)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -267,8 +267,8 @@ read_templates(CadenceStep **steps, Rowset *first)
 			continue;
 		put_off(steps[number], row_text(desc, row, TEMPLATE_MOTIVO, ROW_FIELD_MAX),
 				at > now ? at - now : PROBE_WAIT_US);
-		if (at <= now && row_true(desc, row, TEMPLATE_IS_FIRST))
-			put_template(first, steps[number], number);
+		if (at <= now)
+			put_template(due, steps[number], number);
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -300,7 +300,7 @@ void
 cadence_marks_of_templates(CadenceMarks *marks, CadenceStep **steps, int n)
 {
 	Rowset rows;
-	Rowset first;
+	Rowset due;
 
 	if (!marks->any_templates)
 		return;
@@ -313,9 +313,9 @@ cadence_marks_of_templates(CadenceMarks *marks, CadenceStep **steps, int n)
 	rowset_end(&rows);
 	if (rows.n == 0)
 		return;
-	rowset_begin(&first, template_columns, lengthof(template_columns));
-	read_templates(steps, &first);
-	if (first.n > 0 && !marks->in_query)
+	rowset_begin(&due, template_columns, lengthof(template_columns));
+	read_templates(steps, &due);
+	if (due.n > 0 && !marks->in_query)
 		take_probes(marks, steps);
-	rowset_end(&first);
+	rowset_end(&due);
 }
