@@ -485,7 +485,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'lead_messages', 'contact_opt_outs', 'cadence_dead_addresses')
+        WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('lead_cadence_events', 'contact_opt_outs', 'cadence_dead_addresses')
         THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
@@ -571,6 +572,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- has this person written to us lately? What we send is not in it
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
+        -- what an uncertain attempt has left is found by its key
+        ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
@@ -872,7 +875,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_resume(uuid) IS
-'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again';
+'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again; what an uncertain attempt has sent is sent as it was';
 
 CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -886,7 +889,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_settle(uuid, boolean) IS
-'settles an uncertain attempt: sent = true moves the run on (its text was not kept, so lead_messages gets no row), false makes its step due again';
+'settles an uncertain attempt: sent = true moves the run on, and its row in lead_messages becomes ENVIADO; false makes its step due again, and removes that row';
 
 --
 -- People: who does not want to be written to

@@ -97,7 +97,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'lead_messages', 'contact_opt_outs', 'cadence_dead_addresses')
+        WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('lead_cadence_events', 'contact_opt_outs', 'cadence_dead_addresses')
         THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']

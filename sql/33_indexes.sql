@@ -12,6 +12,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_lead_idx', '(lead_id) WHERE status = ''ATIVA''', ARRAY['lead_id']),
         -- has this person written to us lately? What we send is not in it
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
+        -- what an uncertain attempt has left is found by its key
+        ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them

@@ -28,7 +28,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_resume(uuid) IS
-'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again';
+'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again; what an uncertain attempt has sent is sent as it was';
 
 CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -42,5 +42,5 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_settle(uuid, boolean) IS
-'settles an uncertain attempt: sent = true moves the run on (its text was not kept, so lead_messages gets no row), false makes its step due again';
+'settles an uncertain attempt: sent = true moves the run on, and its row in lead_messages becomes ENVIADO; false makes its step due again, and removes that row';
 

@@ -14,6 +14,7 @@
 #include "storage/itemptr.h"
 #include "utils/uuid.h"
 
+#include "provider/kept.h"
 #include "provider/pool.h"
 #include "provider/request.h"
 #include "rules/transition.h"
@@ -130,8 +131,9 @@ typedef struct CadenceStep
 	char *next_template;
 
 	/* the message */
-	char *recipient; /* as it is stored */
-	char *pais;		 /* whose numbers are meant where they do not say; NULL: Brazil's */
+	KeptRequest *kept; /* what an uncertain attempt has sent: that again; NULL: made anew */
+	char *recipient;   /* as it is stored */
+	char *pais;		   /* whose numbers are meant where they do not say; NULL: Brazil's */
 	const CadenceTemplate *template;
 	const char **values;  /* as many as the template has */
 	size_t message_len;	  /* of all its texts together */
@@ -145,21 +147,26 @@ typedef struct CadenceStep
 	LastMessage before;				   /* it, until this step has taken it */
 	TimestampTz reserved_at;		   /* and as of then; 0: it has not */
 	CadenceRequest request;			   /* with its provider, none where that was not got to */
+	const char *operation;			   /* that the request needs of its protocol */
 	pg_uuid_t key;					   /* idempotency key, the same for every attempt */
 	char key_text[UUID_TEXT_SIZE];	   /* and as text */
-	char *message;					   /* rendered when its turn comes */
+
+	/* what it consists of is made when its turn comes */
+	const CadenceConfiguration *accepted_by; /* that takes such a request */
+	const char **texts;						 /* by field; NULL: no request was made */
+	char *message;							 /* the one of them that is recorded */
 
 	/* an approved template, where it sends one; texts are NULL otherwise */
-	char *categoria;		/* "" where its row says none */
-	char *template_version; /* of its row */
-	const struct PersonMarks
-		*marks;				 /* what is remembered of its person; NULL: nothing of anybody */
-	bool template_is_marked; /* as stopped, and that was so when it was claimed */
-	bool is_template_probe;	 /* and this is to see whether it still is */
+	char *categoria;				 /* "" where its row says none */
+	char *template_version;			 /* of its row */
+	const struct PersonMarks *marks; /* what is remembered of its person; NULL: of nobody */
+	bool template_is_marked;		 /* as stopped, and that was so when it was claimed */
+	bool is_template_probe;			 /* and this is to see whether it still is */
 
 	/* the end */
 	CadenceOutcome outcome;
 	CadenceReason reason;
+	bool holds;			  /* uncertain, and not to be tried again, whatever its provider's rule */
 	char *opt_out_motivo; /* the contact's own, NULL: none */
 	CadenceAnswer answer; /* filled in by the transport alone */
 

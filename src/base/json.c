@@ -6,6 +6,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
@@ -106,4 +108,54 @@ void
 json_add_jsonb(JsonObject *json, const char *key, Datum value)
 {
 	add(json, key, jsonb_value(value));
+}
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+static bool
+find(JsonbContainer *object, const char *key, enum jbvType type, JsonbValue *value)
+{
+	return object != NULL && JsonContainerIsObject(object) &&
+		   getKeyJsonValueFromContainer(object, key, strlen(key), value) != NULL &&
+		   value->type == type;
+}
+
+/* NULL: none. It points into the one that it is in. */
+JsonbContainer *
+json_get_object(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	return find(object, key, jbvBinary, &value) ? value.val.binary.data : NULL;
+}
+
+/* NULL: none. In the current memory context, however long it is. */
+char *
+json_get_text(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	return find(object, key, jbvString, &value)
+			   ? pnstrdup(value.val.string.val, value.val.string.len)
+			   : NULL;
+}
+
+/* 0: none. */
+double
+json_get_number(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	if (!find(object, key, jbvNumeric, &value))
+		return 0;
+	return DatumGetFloat8(
+		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(value.val.numeric)));
+}
+
+bool
+json_get_true(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	return find(object, key, jbvBool, &value) && value.val.boolean;
 }

@@ -81,7 +81,7 @@ remember(SenderHistory *history, const CadenceStep *step)
 static bool
 is_answered(const CadenceStep *step)
 {
-	return step->request.provider != NULL && step->answer.at != 0 && !step->interrupted;
+	return step->request.provider != NULL && step->answer.at != 0;
 }
 
 static void

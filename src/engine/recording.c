@@ -216,7 +216,7 @@ recording_report(Recording *r, const pg_uuid_t *run, const char *lead_id, const 
 
 /* ---- recording ----------------------------------------------------------------------- */
 
-/* An interrupted attempt says nothing about its provider. */
+/* What was no attempt now says nothing about its provider. */
 static void
 count_attempts(const Recording *r)
 {
@@ -224,7 +224,7 @@ count_attempts(const Recording *r)
 	{
 		const CadenceStep *step = r->steps[i];
 		bool was_attempted =
-			step->request.provider != NULL && !step->interrupted &&
+			step->request.provider != NULL && step->answer.at != 0 &&
 			(step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
 			 step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
 

@@ -21,7 +21,6 @@
 #include "engine/limiting.h"
 #include "engine/sender.h"
 #include "provider/provider_stats.h"
-#include "resolve/message.h"
 #include "resolve/request.h"
 
 /* The longest wait while steps wait: their provider may turn out to be blocked. */
@@ -125,11 +124,12 @@ send_step(Sender *s, CadenceStep *step)
 	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
 	bool ok;
 
-	step->message = message_render(step);
-	s->recording->message_bytes += step->message_len;
 	ok = step_request_make(step);
 	if (ok)
+	{
+		s->recording->message_bytes += step->message_len;
 		s->transport->start(s->dispatcher, &step->request);
+	}
 	MemoryContextSwitchTo(old);
 	return ok;
 }
@@ -193,6 +193,15 @@ sender_start(Sender *s)
 	cadence_queue_note_blocked(&s->queue, now);
 }
 
+/* Whether its record has a use for the message. */
+static bool
+needs_message(const CadenceStep *step)
+{
+	if (step->outcome == OUTCOME_SENT)
+		return step->request.configuration->record_message;
+	return step->outcome == OUTCOME_UNCERTAIN && step->kept == NULL;
+}
+
 static void
 collect(Sender *s)
 {
@@ -207,7 +216,7 @@ collect(Sender *s)
 		step->reason.code = step->answer.code;
 		step->reason.text = step->answer.reason;
 		limiting_judge(step);
-		if (step->outcome != OUTCOME_SENT || !request->configuration->record_message)
+		if (!needs_message(step))
 			recording_release_message(s->recording, step);
 		recording_add(s->recording, step);
 	}

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_foreign_server.h"
 #include "common/base64.h"
+#include "datatype/timestamp.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
@@ -49,11 +50,18 @@ text_or_null(const char *value)
 	return value != NULL ? pstrdup(value) : NULL;
 }
 
-/* Of what may have been sent nobody knows. Again only where the provider sends a key once. */
-static bool
-holds_by_default(const Definition *d)
+/*
+ * Of what may have been sent nobody knows. By default it is sent again only where
+ * the provider sends a key once, and as long as it remembers it.
+ */
+static void
+read_policy(CadenceConfiguration *c, const char *policy)
 {
-	return !d->honours_key;
+	const Definition *d = c->definition;
+
+	c->hold = policy != NULL ? pg_strcasecmp(policy, "hold") == 0 : !d->honours_key;
+	if (policy == NULL && d->honours_key)
+		c->hold_after = (int64) d->key_valid_s * USECS_PER_SEC;
 }
 
 static void
@@ -109,7 +117,6 @@ read_limits(CadenceConfiguration *c, List *options)
 static void
 read_server(CadenceConfiguration *c, List *options)
 {
-	const char *policy = option_of(c, options, "on_uncertain");
 	const char *record = cadence_option_get(options, "record_message");
 
 	c->url = text_or_null(option_of(c, options, "url"));
@@ -118,7 +125,7 @@ read_server(CadenceConfiguration *c, List *options)
 	c->max_in_flight = number_or(c, options, "max_in_flight", cadence_max_in_flight);
 	c->max_in_flight_is_own = option_of(c, options, "max_in_flight") != NULL;
 	read_limits(c, options);
-	c->hold = policy != NULL ? pg_strcasecmp(policy, "hold") == 0 : holds_by_default(c->definition);
+	read_policy(c, option_of(c, options, "on_uncertain"));
 	if (record == NULL || !parse_bool(record, &c->record_message))
 		c->record_message = true;
 }

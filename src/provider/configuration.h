@@ -52,6 +52,7 @@ typedef struct CadenceConfiguration
 	int breaker_after; /* failures in a row, 0: never */
 	int breaker_for;   /* milliseconds, the first time */
 	bool hold;		   /* on_uncertain = 'hold' */
+	int64 hold_after;  /* or by default, so many microseconds after the first attempt; 0: never */
 	bool record_message;
 	const char *problem; /* NULL, or why it can not be used */
 

@@ -92,8 +92,9 @@ weight_of(const char *lead_id, const CadenceConfiguration *c)
 		hash_combine(lead, hash_bytes((const unsigned char *) c->name, strlen(c->name))));
 }
 
-static CadenceProvider *
-find_kept(const CadencePool *pool, const char *server)
+/* The server of that name; NULL: it serves no more. */
+CadenceProvider *
+cadence_pool_member(const CadencePool *pool, const char *server)
 {
 	ListCell *cell;
 
@@ -162,7 +163,7 @@ cadence_pool_choose(const CadencePool *pool, CadenceSenderStates *states,
 
 	if (list_length(pool->members) <= 1)
 		return pool->members != NIL ? linitial(pool->members) : NULL;
-	p = find_kept(pool, person->server);
+	p = cadence_pool_member(pool, person->server);
 	if (p != NULL)
 		return p;
 	p = find_best(pool, states, person, now);

@@ -194,6 +194,14 @@ event_scheduled_details(TimestampTz due, const char *decision)
 	return json_end(&details);
 }
 
+/* The first uncertain attempt's is what all later ones send. */
+static bool
+keeps_request(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_UNCERTAIN && step->texts != NULL && step->kept == NULL &&
+		   !step->lost;
+}
+
 /*
  * Of an attempt. That of what was sent leaves out what the message's row says;
  * the key is needed to ask a provider about what is uncertain.
@@ -212,8 +220,9 @@ event_step_details(const CadenceStep *step)
 	{
 		json_add_text(&details, "provedor", step->request.configuration->name);
 		json_add_int(&details, "tentativa", step->attempts);
-		json_add_text_if(&details, "chave", is_sent ? NULL : step->key_text);
 	}
+	if (!is_sent && step->key_text[0] != '\0')
+		json_add_text(&details, "chave", step->key_text);
 	if (step->answer.elapsed_us > 0)
 		json_add_int(&details, "duracao_ms", step->answer.elapsed_us / 1000);
 	if (step->lost || step->late)
@@ -234,6 +243,8 @@ event_step_details(const CadenceStep *step)
 		json_add_bool(&details, "permanente", true);
 	if (!step->lost && step->transition.exhausted)
 		json_add_bool(&details, "tentativas_esgotadas", true);
+	if (keeps_request(step))
+		kept_add(&details, step->operation, step->texts);
 	if (!step->lost && step->as_decided && step->transition.has_due)
 		json_add_time(&details, "proxima_tentativa", step->transition.next_due);
 	return json_end(&details);
@@ -255,7 +266,8 @@ event_cancelled_details(const char *motivo)
 Datum
 event_settled_details(const Datum *uncertain)
 {
-	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa"};
+	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa",
+										  "pedido"};
 	JsonObject details = json_begin();
 	Datum result;
 

@@ -88,6 +88,7 @@ enum
 	LOOK_UNCERTAIN,
 	LOOK_ATTEMPT,
 	LOOK_ATTEMPTED_AT,
+	LOOK_KEPT,
 	LOOK_OTHER_ACTIVE
 };
 
@@ -140,7 +141,7 @@ look_sql(const CadenceTables *t)
 		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
 		"n.offset_minutos::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO') IS TRUE, "
-		"e.detalhes::jsonb, e.created_at::timestamptz, "
+		"e.detalhes::jsonb, e.created_at::timestamptz, k.has_request, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id) "
 		"FROM %s AS r "
@@ -154,9 +155,10 @@ look_sql(const CadenceTables *t)
 		"WHERE x.lead_cadence_run_id " EQ " r.id AND x.step_ordem " EQ " r.next_step_ordem "
 		"AND x.detalhes " JSON_TEXT " 'tardio' IS NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
+		"LEFT JOIN LATERAL %s AS k ON true "
 		"WHERE r.id " EQ " $1",
 		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"), t->runs,
-		t->steps, t->steps, t->events);
+		t->steps, t->steps, t->events, kept_newest_sql(t, "r.id", "r.next_step_ordem"));
 }
 
 /* In the current memory context. */
@@ -345,6 +347,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
 	in->next_offset = row_int(desc, row, LOOK_NEXT_OFFSET, 0);
 	in->uncertain = in->interrupted || run->has_attempt;
+	in->kept = row_true(desc, row, LOOK_KEPT);
 	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
 }
 

@@ -24,12 +24,14 @@
 #include "utils/timestamp.h"
 
 #include "base/interrupt.h"
+#include "base/json.h"
 #include "base/settings.h"
 #include "base/statement.h"
 #include "base/transaction.h"
 #include "provider/provider.h"
 #include "record/event.h"
 #include "record/mark.h"
+#include "record/message_rows.h"
 #include "record/move.h"
 #include "record/record.h"
 
@@ -53,7 +55,7 @@ struct CadenceRecorder
 	CadenceMover *mover;
 	CadenceEvents *events;
 	CadenceMarker *marker;
-	Statement messages;
+	CadenceMessageRows *messages;
 };
 
 typedef void (*RecordPiece)(CadenceRecorder *r, CadenceStep **steps, int n);
@@ -68,25 +70,6 @@ typedef struct Retry
 	int unsettled;
 } Retry;
 
-static const RowsetColumn message_columns[] = {
-	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
-	{"canal", TEXTOID},	   {"conteudo", TEXTOID}, {"run_id", UUIDOID},
-	{"ordem", INT4OID},	   {"template", TEXTOID}, {"enviado_em", TIMESTAMPTZOID},
-	{"whatsapp", TEXTOID}, {"email", TEXTOID}};
-
-static char *
-messages_sql(const CadenceTables *t)
-{
-	return psprintf(
-		"INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
-		"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
-		"email_message_id, created_at, updated_at) "
-		"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
-		"'ENVIADO', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, " NOW ", " NOW
-		" FROM " ROWSET_NAME " AS d",
-		t->messages, t->message_empresa_type, t->message_canal_type);
-}
-
 /* In the current memory context. */
 CadenceRecorder *
 cadence_recorder_create(const CadenceTables *t)
@@ -96,7 +79,7 @@ cadence_recorder_create(const CadenceTables *t)
 	r->mover = cadence_mover_create(t);
 	r->events = cadence_events_create(t);
 	r->marker = cadence_marker_create(t);
-	r->messages = ROWS_STATEMENT("writing messages", messages_sql(t), SPI_OK_INSERT);
+	r->messages = cadence_message_rows_create(t);
 	return r;
 }
 
@@ -110,6 +93,19 @@ jitter_of(const CadenceStep *step)
 	return hash / (double) PG_UINT32_MAX * 2 - 1;
 }
 
+/* From when on an uncertain attempt is not repeated; 0: there is no such time. */
+static TimestampTz
+hold_at(const CadenceStep *step)
+{
+	TimestampTz since = step->kept != NULL	   ? step->kept->since
+						: step->answer.at != 0 ? step->answer.at - step->answer.elapsed_us
+											   : GetCurrentTimestamp();
+
+	if (step->request.provider == NULL || step->request.configuration->hold_after == 0)
+		return 0;
+	return since + step->request.configuration->hold_after;
+}
+
 /* What the transition needs to know, from the step and the settings. */
 static RunTransition
 decide(const CadenceStep *step, RunAct act)
@@ -119,8 +115,9 @@ decide(const CadenceStep *step, RunAct act)
 						  .interrupted = step->interrupted,
 						  .attempts = step->attempts,
 						  .max_attempts = cadence_max_attempts,
-						  .hold =
-							  step->request.provider != NULL && step->request.configuration->hold,
+						  .hold = step->holds || (step->request.provider != NULL &&
+												  step->request.configuration->hold),
+						  .hold_at = hold_at(step),
 						  .has_next = step->outcome == OUTCOME_SENT && step->has_next,
 						  .next_offset = step->next_offset,
 						  .at = step->answer.at != 0 ? step->answer.at : GetCurrentTimestamp(),
@@ -151,6 +148,14 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n, RunAct act)
 	cadence_steps_move(r->mover, steps, n);
 }
 
+/* Whether that is what the run is paused for, and nobody who wanted it so. */
+static bool
+is_held(const CadenceStep *step, const LockedRun *run)
+{
+	return step->request.configuration->hold ||
+		   (run->has_attempt && json_get_true(&DatumGetJsonbP(run->attempt)->root, "permanente"));
+}
+
 /*
  * An answer that came too late for its own claim, but not too late to be of use:
  * the run is held since nobody knew what has just been learned.
@@ -161,8 +166,9 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 	LockedRun run;
 	RunTransition to;
 
-	if (!step->lost || step->outcome != OUTCOME_SENT || !step->request.configuration->hold ||
-		!cadence_run_lock(r->mover, &step->run_id, &run) || run.ordem != step->ordem)
+	if (!step->lost || step->outcome != OUTCOME_SENT ||
+		!cadence_run_lock(r->mover, &step->run_id, &run) || run.ordem != step->ordem ||
+		!is_held(step, &run))
 		return;
 	to = cadence_run_transition(&run, ACT_LATE_ANSWER, step->answer.at);
 	if (to.refusal != REFUSAL_NONE)
@@ -252,38 +258,9 @@ insert_events(CadenceRecorder *r, CadenceStep **steps, int n)
 }
 
 static void
-add_message(Rowset *rows, const CadenceStep *step)
+write_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	bool is_whatsapp = pg_strcasecmp(step->canal, "WHATSAPP") == 0;
-	bool is_email = pg_strcasecmp(step->canal, "EMAIL") == 0;
-	pg_uuid_t id;
-
-	cadence_uuid_v7(&id);
-	rowset_put_uuid(rows, &id);
-	rowset_put_text(rows, step->lead_id);
-	rowset_put_text(rows, step->empresa);
-	rowset_put_text(rows, step->canal);
-	rowset_put_text(rows, step->message);
-	rowset_put_uuid(rows, &step->run_id);
-	rowset_put_int(rows, step->ordem);
-	rowset_put_text(rows, step->template_codigo);
-	rowset_put_time(rows, step->answer.at);
-	rowset_put_text(rows, is_whatsapp ? step->answer.message_id : NULL);
-	rowset_put_text(rows, is_email ? step->answer.message_id : NULL);
-}
-
-static void
-insert_messages(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	Rowset rows;
-
-	rowset_begin(&rows, message_columns, lengthof(message_columns));
-	for (int i = 0; i < n; i++)
-		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->request.configuration->record_message)
-			add_message(&rows, steps[i]);
-	if (rows.n > 0)
-		statement_execute(&r->messages, NULL, NULL, 0);
-	rowset_end(&rows);
+	cadence_message_rows_write(r->messages, steps, n);
 }
 
 /* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
@@ -318,7 +295,7 @@ cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 	record_marks(r, steps, n);
 	record_moves(r, steps, n);
 	insert_events(r, steps, n);
-	insert_messages(r, steps, n);
+	write_messages(r, steps, n);
 }
 
 /*
@@ -400,7 +377,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 		warn_unmoved(step, error);
 	note_problem(step, try_piece(r, step, record_marks));
 	note_problem(step, try_piece(r, step, insert_events));
-	note_problem(step, try_piece(r, step, insert_messages));
+	note_problem(step, try_piece(r, step, write_messages));
 	step->recorded = true;
 	return true;
 }

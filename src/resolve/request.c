@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "utils/timestamp.h"
+
 #include "provider/options.h"
 #include "provider/provider.h"
 #include "resolve/message.h"
@@ -25,19 +27,28 @@ text_of(const CadenceStep *step, MessageField field)
 	return NULL;
 }
 
-/* In both languages in which templates are written. */
-static const char *
-media_operation(const char *type)
+/* Kinds of media, in both languages in which templates are written. */
+static const struct MediaKind
 {
-	static const char *const kinds[][3] = {{"media.image", "image", "imagem"},
-										   {"media.audio", "audio", "áudio"},
-										   {"media.video", "video", "vídeo"}};
+	const char *name;
+	const char *nome;
+	const char *operation;
+} media_kinds[] = {{"image", "imagem", "media.image"},
+				   {"audio", "áudio", "media.audio"},
+				   {"video", "vídeo", "media.video"},
+				   /* and whatever else there is */
+				   {"document", "documento", "media.document"}};
 
-	for (size_t i = 0; i < lengthof(kinds) && type != NULL; i++)
-		for (int k = 0; k < 3; k++)
-			if (pg_strcasecmp(kinds[i][k] + (k == 0 ? strlen("media.") : 0), type) == 0)
-				return kinds[i][0];
-	return "media.document";
+static const struct MediaKind *
+media_kind(const char *type)
+{
+	size_t i = 0;
+
+	while (i < lengthof(media_kinds) - 1 &&
+		   (type == NULL || (pg_strcasecmp(media_kinds[i].name, type) != 0 &&
+							 pg_strcasecmp(media_kinds[i].nome, type) != 0)))
+		i++;
+	return &media_kinds[i];
 }
 
 /* Outside the window only an approved template may be sent, where the protocol has such. */
@@ -55,6 +66,8 @@ operation_name(const CadenceStep *step, Values values)
 {
 	const char *category;
 
+	if (step->kept != NULL)
+		return step->kept->operation;
 	if (pg_strcasecmp(step->canal, "EMAIL") == 0)
 		return message_has(step, FIELD_HTML) ? "email.html" : "email";
 	if (wants_approved_template(step, values))
@@ -64,18 +77,21 @@ operation_name(const CadenceStep *step, Values values)
 																			 : "template";
 	}
 	if (message_has(step, FIELD_MEDIA_URL))
-		return media_operation(text_of(step, FIELD_MEDIA_TYPE));
+		return media_kind(text_of(step, FIELD_MEDIA_TYPE))->operation;
 	return "text";
 }
 
-static const DefinitionOperation *
-find_operation(const CadenceStep *step)
+/* Finds what a request needs of its protocol; NULL where that does not have it. */
+static void
+find_operation(CadenceStep *step)
 {
 	const char *const none[FIELD_COUNT] = {NULL};
 	const CadenceConfiguration *c = step->request.configuration;
 	const char **values = cadence_configuration_values(c, none);
 
-	return definition_operation(c->definition, operation_name(step, values), step->canal, values);
+	step->operation = operation_name(step, values);
+	step->request.operation =
+		definition_operation(c->definition, step->operation, step->canal, values);
 }
 
 /* "image" whatever its template calls it. */
@@ -84,7 +100,7 @@ name_media(const char **fields)
 {
 	if (fields[FIELD_MEDIA_URL] == NULL)
 		return;
-	fields[FIELD_MEDIA_TYPE] = media_operation(fields[FIELD_MEDIA_TYPE]) + strlen("media.");
+	fields[FIELD_MEDIA_TYPE] = media_kind(fields[FIELD_MEDIA_TYPE])->name;
 	if (template_value_is_empty(fields[FIELD_MEDIA_CAPTION]))
 		fields[FIELD_MEDIA_CAPTION] = fields[FIELD_MESSAGE];
 }
@@ -111,9 +127,10 @@ split_subject(const CadenceStep *step, const char **fields)
 }
 
 static bool
-takes_subjects(const Definition *d, const DefinitionOperation *op)
+takes_subjects(const CadenceRequest *request)
 {
-	return d->is_smtp || operation_names(op, FIELD_SUBJECT);
+	return request->configuration->definition->is_smtp ||
+		   operation_names(request->operation, FIELD_SUBJECT);
 }
 
 /* A number as its protocol has it needs one that can be a telephone number's. */
@@ -141,6 +158,8 @@ recipient_for(const CadenceStep *step)
 	char *rendered;
 	char *copy;
 
+	if (step->kept != NULL)
+		return (char *) step->kept->texts[FIELD_RECIPIENT];
 	if (address == NULL)
 		return step->recipient;
 	if (!read_phone(step, address, fields))
@@ -178,39 +197,41 @@ static const char *
 subject_of(const CadenceStep *step)
 {
 	const char *fields[FIELD_COUNT] = {NULL};
-	const DefinitionOperation *op = find_operation(step);
-	char *text;
+	bool splits = pg_strcasecmp(step->canal, "EMAIL") == 0 && takes_subjects(&step->request);
+	char *text = NULL;
 
-	if (message_has(step, FIELD_SUBJECT))
+	if (step->kept != NULL)
+		memcpy(fields, step->kept->texts, sizeof(fields));
+	else if (message_has(step, FIELD_SUBJECT))
 		return text_of(step, FIELD_SUBJECT);
-	if (pg_strcasecmp(step->canal, "EMAIL") == 0 &&
-		takes_subjects(step->request.configuration->definition, op))
-	{
-		text = message_render(step);
-		fields[FIELD_MESSAGE] = text;
+	else if (splits)
+		fields[FIELD_MESSAGE] = text = message_render(step);
+	if (splits)
 		split_subject(step, fields);
-		/* a batch of long ones must not stand in memory */
+	/* a batch of long ones must not stand in memory */
+	if (text != NULL)
 		pfree(text);
-	}
 	return fields[FIELD_SUBJECT];
 }
 
 /*
  * Why a step with a provider can not be sent, with its reason's code; NULL: it
- * can.
+ * can, by its server as that is configured now.
  */
 char *
 step_request_problem(CadenceStep *step)
 {
 	const CadenceConfiguration *c = step->request.configuration;
 	const char *subject;
+	char *problem;
 
 	if (c->problem != NULL)
 	{
 		step->reason.code = "PROVEDOR_INVALIDO";
 		return psprintf("server \"%s\": %s", c->name, c->problem);
 	}
-	if (find_operation(step) == NULL && !c->definition->is_smtp)
+	find_operation(step);
+	if (step->request.operation == NULL && !c->definition->is_smtp)
 	{
 		step->reason.code = "PROVEDOR_INVALIDO";
 		return psprintf("server \"%s\": its protocol has no operation for this message", c->name);
@@ -220,7 +241,9 @@ step_request_problem(CadenceStep *step)
 		step->reason.code = "ENDERECO_INVALIDO";
 		return psprintf("\"%.40s\" can not be a telephone number", step->recipient);
 	}
-	if (is_for_mail(step) && !mailbox_can_be_written_to(step->recipient))
+	if (is_for_mail(step) &&
+		!mailbox_can_be_written_to(step->kept != NULL ? step->kept->texts[FIELD_RECIPIENT]
+													  : step->recipient))
 	{
 		step->reason.code = "ENDERECO_INVALIDO";
 		return pstrdup("the e-mail address is too long, or has a character that none can have");
@@ -232,7 +255,22 @@ step_request_problem(CadenceStep *step)
 		return psprintf("template \"%s\" yields a subject with control characters",
 						step->template_codigo);
 	}
-	return sender_problem(step);
+	problem = sender_problem(step);
+	if (problem == NULL)
+		step->accepted_by = c;
+	return problem;
+}
+
+/*
+ * Whether a provider may have forgotten the key of what was sent: then it would
+ * send that a second time.
+ */
+bool
+step_key_has_expired(const CadenceStep *step, TimestampTz now)
+{
+	int64 valid = step->request.configuration->hold_after;
+
+	return step->kept != NULL && valid > 0 && now >= step->kept->since + valid;
 }
 
 static bool
@@ -245,7 +283,7 @@ is_template(const DefinitionOperation *op)
 bool
 step_request_is_template(const CadenceStep *step)
 {
-	return message_has(step, FIELD_TEMPLATE_NAME) && is_template(find_operation(step));
+	return is_template(step->request.operation);
 }
 
 /* What rules ask of a recipient is its country: in one spelling, whatever the provider's is. */
@@ -257,6 +295,39 @@ phone_of(const CadenceStep *step, const char *recipient)
 	return phone_e164(step->recipient, step->pais, e164) ? pstrdup(e164) : recipient;
 }
 
+/* What the message says: what was kept, or what its template makes of its contact now. */
+static void
+make_texts(CadenceStep *step)
+{
+	const char **texts = palloc0(sizeof(char *) * FIELD_COUNT);
+
+	if (step->kept != NULL)
+		memcpy(texts, step->kept->texts, sizeof(char *) * FIELD_COUNT);
+	else
+	{
+		texts[FIELD_MESSAGE] = message_render(step);
+		message_render_others(step, texts);
+		texts[FIELD_RECIPIENT] = recipient_for(step);
+		texts[FIELD_AS_STORED] = step->recipient;
+		texts[FIELD_TEMPLATE_CODE] = step->template_codigo;
+		texts[FIELD_CHANNEL] = step->canal;
+	}
+	step->texts = texts;
+	step->message = (char *) texts[FIELD_MESSAGE];
+}
+
+/* Whether its server, as it is now, takes it: that was asked before, of what it was then. */
+static bool
+is_accepted(CadenceStep *step)
+{
+	CadenceReason before = step->reason;
+	bool ok =
+		step->accepted_by == step->request.configuration || step_request_problem(step) == NULL;
+
+	step->reason = before;
+	return ok && !step_key_has_expired(step, GetCurrentTimestamp());
+}
+
 /*
  * Makes a step's request, with its server's latest configuration, in the current
  * memory context; false when that does not take it any more.
@@ -265,24 +336,19 @@ bool
 step_request_make(CadenceStep *step)
 {
 	CadenceRequest *request = &step->request;
-	const char *fields[FIELD_COUNT] = {
-		[FIELD_MESSAGE] = step->message,	[FIELD_KEY] = step->key_text,
-		[FIELD_RUN_ID] = step->run_id_text, [FIELD_LEAD_ID] = step->lead_id,
-		[FIELD_EMPRESA] = step->empresa,	[FIELD_TEMPLATE_CODE] = step->template_codigo,
-		[FIELD_CHANNEL] = step->canal};
-	CadenceReason before = step->reason;
+	const char *fields[FIELD_COUNT];
 
-	if (step_request_problem(step) != NULL)
-	{
-		step->reason = before;
+	if (!is_accepted(step))
 		return false;
-	}
-	message_render_others(step, fields);
-	name_media(fields);
+	make_texts(step);
+	memcpy(fields, step->texts, sizeof(fields));
+	fields[FIELD_KEY] = step->key_text;
+	fields[FIELD_RUN_ID] = step->run_id_text;
+	fields[FIELD_LEAD_ID] = step->lead_id;
+	fields[FIELD_EMPRESA] = step->empresa;
 	fields[FIELD_STEP] = psprintf("%d", step->ordem);
-	fields[FIELD_RECIPIENT] = recipient_for(step);
-	request->operation = find_operation(step);
-	if (takes_subjects(request->configuration->definition, request->operation))
+	name_media(fields);
+	if (takes_subjects(request))
 		split_subject(step, fields);
 	request->values = cadence_configuration_values(request->configuration, fields);
 	request->message = (AnsweredMessage){

@@ -12,6 +12,7 @@
 
 extern char *step_request_problem(CadenceStep *step);
 extern bool step_request_is_template(const CadenceStep *step);
+extern bool step_key_has_expired(const CadenceStep *step, TimestampTz now);
 extern bool step_request_make(CadenceStep *step);
 
 #endif

@@ -16,6 +16,7 @@
 #include "provider/options.h"
 #include "resolve/contact.h"
 #include "resolve/heard.h"
+#include "resolve/kept_lookup.h"
 #include "resolve/marks.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
@@ -30,6 +31,7 @@ struct CadenceResolver
 	CadenceStepLookups *lookups;
 	CadenceHeard *heard;
 	CadenceMarks *marks;
+	CadenceKeptLookup *kept;
 	ContactColumns contact; /* of the steps under way */
 };
 
@@ -47,6 +49,7 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 	r->lookups = cadence_step_lookups_create(tables, in_query);
 	r->heard = cadence_heard_create(tables, in_query);
 	r->marks = cadence_marks_create(tables, in_query);
+	r->kept = cadence_kept_lookup_create(tables, in_query);
 	return r;
 }
 
@@ -148,6 +151,20 @@ resolve_recipient(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 	return true;
 }
 
+/* Who switches a template off, or removes it, stops what it says, sent before or not. */
+static bool
+resolve_template_is_active(const CadenceStepLookup *found, CadenceStep *step)
+{
+	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
+
+	if (!found->has_template)
+		return unresolved(step, "SEM_TEMPLATE",
+						  psprintf("template \"%s\" does not exist in this company", codigo));
+	if (!found->template_is_active)
+		return unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
+	return true;
+}
+
 static bool
 opted_out(CadenceStep *step, const char *of, char *motivo)
 {
@@ -194,11 +211,6 @@ resolve_template(const ContactColumns *c, HeapTuple row, CadenceStepLookup *foun
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
 	char *problem;
 
-	if (!found->has_template)
-		return unresolved(step, "SEM_TEMPLATE",
-						  psprintf("template \"%s\" does not exist in this company", codigo));
-	if (!found->template_is_active)
-		return unresolved(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
 	if (found->template_has_no_room)
 	{
 		step->outcome = OUTCOME_UNSENT;
@@ -236,6 +248,17 @@ begin_conversation(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 	step->conversation = conversation;
 }
 
+/* Gives a step its provider, if that takes it. */
+static bool
+assign(CadenceStep *step, CadenceProvider *provider)
+{
+	char *problem;
+
+	cadence_request_assign(&step->request, provider, CurrentMemoryContext);
+	problem = step_request_problem(step);
+	return problem == NULL || unresolved(step, step->reason.code, problem);
+}
+
 static CadenceProvider *
 choose_provider(CadenceSenderStates *states, const CadenceStep *step)
 {
@@ -251,7 +274,6 @@ static bool
 resolve_provider(CadenceSenderStates *states, CadenceStep *step)
 {
 	CadenceProvider *provider = choose_provider(states, step);
-	char *problem;
 
 	if (provider == NULL)
 		return unresolved(
@@ -259,23 +281,62 @@ resolve_provider(CadenceSenderStates *states, CadenceStep *step)
 			psprintf("no server of cadence_provider serves channel %s for company \"%s\" "
 					 "with USAGE for the tables' owner",
 					 step->canal, step->empresa != NULL ? step->empresa : ""));
-	cadence_request_assign(&step->request, provider, CurrentMemoryContext);
-	problem = step_request_problem(step);
-	return problem == NULL || unresolved(step, step->reason.code, problem);
+	return assign(step, provider);
 }
 
 /*
- * An earlier claim was never recorded: its attempt may have reached the
- * provider. This claim sends nothing, and is no attempt; it says so, and what
- * follows is up to the provider's on_uncertain.
+ * What an earlier attempt has sent may have reached the provider. This claim
+ * sends nothing, and is no attempt; it says so. False, as above.
  */
-static void
-resolve_interruption(CadenceStep *step)
+static bool
+leave_uncertain(CadenceStep *step, char *why)
 {
 	step->outcome = OUTCOME_UNCERTAIN;
 	step->attempts = Max(step->attempts - 1, 0);
 	step->reason.code = "INCERTO";
-	step->reason.text = pstrdup("an attempt was interrupted; whether it was sent is unknown");
+	step->reason.text = why;
+	return false;
+}
+
+/* The same, and nothing is sent until somebody has settled it. */
+static bool
+hold(CadenceStep *step, char *why)
+{
+	step->holds = true;
+	return leave_uncertain(step, why);
+}
+
+/* What an uncertain attempt has sent is sent again as it was, to whom it was sent. */
+static void
+take_kept(CadenceStep *step)
+{
+	const KeptRequest *kept = step->kept;
+
+	step->canal = (char *) kept->texts[FIELD_CHANNEL];
+	step->template_codigo = (char *) kept->texts[FIELD_TEMPLATE_CODE];
+	step->recipient = (char *) kept->texts[FIELD_AS_STORED];
+	step->message_len = kept->bytes;
+}
+
+/*
+ * And by the same server: another account does not know its key, and would send
+ * it a second time.
+ */
+static bool
+resolve_kept_provider(CadenceStep *step)
+{
+	CadenceProvider *provider = cadence_pool_member(step->pool, step->kept->server);
+
+	if (provider == NULL)
+		return hold(step, psprintf("it may have been sent by server \"%.*s\", which does not serve "
+								   "it any more",
+								   NAMEDATALEN, step->kept->server));
+	if (!assign(step, provider))
+		return false;
+	if (step_key_has_expired(step, GetCurrentTimestamp()))
+		return hold(step, pstrdup("it may have been sent, so long ago that the provider does not "
+								  "know its key any more"));
+	return true;
 }
 
 /* Made here, inside a transaction: the server's hashing needs a resource owner. */
@@ -309,7 +370,12 @@ static void
 resolve_whom(const CadenceResolver *r, HeapTuple row, const CadenceStepLookup *found,
 			 CadenceStep *step)
 {
-	if (resolve_step(step, found) && resolve_contact(&r->contact, row, step))
+	if (step->outcome != OUTCOME_PENDING || !resolve_step(step, found) ||
+		!resolve_contact(&r->contact, row, step))
+		return;
+	if (step->kept != NULL)
+		take_kept(step);
+	else
 		(void) resolve_recipient(&r->contact, row, step);
 }
 
@@ -318,7 +384,8 @@ static void
 resolve_message(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found,
 				const PersonMarks *marks, CadenceStep *step)
 {
-	if (!resolve_person(step, marks) || !resolve_template(&r->contact, row, found, step))
+	if (!resolve_person(step, marks) || !resolve_template_is_active(found, step) ||
+		(step->kept == NULL && !resolve_template(&r->contact, row, found, step)))
 		return;
 	step->marks = marks;
 	step->template_version = step->categoria != NULL ? found->template_version : NULL;
@@ -368,6 +435,7 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
 	find_senders(r, steps, n, found);
+	cadence_kept_lookup_find(r->kept, steps, n, found);
 	for (int i = 0; i < n; i++)
 		resolve_whom(r, rows[i], found[i], steps[i]);
 	marks = cadence_marks_of_people(r->marks, steps, n);
@@ -390,12 +458,16 @@ cadence_resolve_providers(CadenceResolver *r, CadenceSenderStates *states, Caden
 	{
 		CadenceStep *step = steps[i];
 
-		if (step->outcome != OUTCOME_PENDING || !resolve_provider(states, step) ||
-			!resolve_category(step))
+		if (step->outcome != OUTCOME_PENDING)
 			continue;
 		set_idempotency_key(step);
+		if (!(step->kept != NULL ? resolve_kept_provider(step) : resolve_provider(states, step)) ||
+			!resolve_category(step))
+			continue;
+		/* an earlier claim was never recorded; what follows is up to the provider's on_uncertain */
 		if (step->interrupted)
-			resolve_interruption(step);
+			(void) leave_uncertain(
+				step, pstrdup("an attempt was interrupted; whether it was sent is unknown"));
 	}
 	cadence_marks_of_templates(r->marks, steps, n);
 }

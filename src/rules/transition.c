@@ -106,7 +106,7 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_NO_STEP:
 			return advance(in);
 		case OUTCOME_UNCERTAIN:
-			if (in->hold)
+			if (in->hold || (in->hold_at != 0 && retry(in).next_due >= in->hold_at))
 				return give_up(in);
 			/* FALLTHROUGH */
 		case OUTCOME_FAILED:
@@ -146,14 +146,17 @@ keep(const TransitionInput *in, RunStatus status)
 						   .attempts = in->attempts};
 }
 
-/* Due at its time, or now if that has passed, with all its attempts again. */
+/*
+ * Due at its time, or now if that has passed, with all its attempts again. One
+ * counts where its request is kept: the next is not the first.
+ */
 static RunTransition
 resume(const TransitionInput *in)
 {
 	RunTransition to = keep(in, RUN_ACTIVE);
 
 	if (!in->claimed || !in->has_due || in->due <= in->at)
-		to.attempts = 0;
+		to.attempts = in->kept ? 1 : 0;
 	to.has_due = true;
 	to.next_due = in->has_due ? later(in->due, in->at) : in->at;
 	return to;

@@ -69,6 +69,7 @@ typedef struct TransitionInput
 	RunStatus status;
 	bool claimed;	   /* somebody is working on it, or has left it so */
 	bool uncertain;	   /* of the last attempt at its step nobody knows what became */
+	bool kept;		   /* nor of an earlier one, whose request is kept to be made again */
 	bool other_active; /* so is another run of the same lead and cadence */
 	bool interrupted;  /* an attempt before this one was never recorded */
 	int attempts;	   /* of its step, from 1; this one counts */
@@ -83,6 +84,7 @@ typedef struct TransitionInput
 
 	/* the provider and the settings */
 	bool hold;			 /* the provider's on_uncertain is "hold" */
+	int64_t hold_at;	 /* or it is from then on: its key is not known any longer; 0: never */
 	int64_t retry_after; /* not before so long, says the provider; 0: it says nothing */
 	int max_attempts;	 /* 0: no end */
 	int64_t retry_failed;

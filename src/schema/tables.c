@@ -223,8 +223,7 @@ cadence_tables_load(Oid schema)
 	t->event_type_type = type_name(t, "lead_cadence_events", "tipo_evento");
 	t->message_empresa_type = type_name(t, "lead_messages", "empresa");
 	t->message_canal_type = type_name(t, "lead_messages", "canal");
-	t->message_direcao_type = type_name(t, "lead_messages", "direcao");
-	t->message_estado_type = type_name(t, "lead_messages", "estado");
+	t->message_knows_uncertain = has_word(t, "lead_messages", "estado", "INCERTO");
 	t->log_trigger_type = type_name(t, "cadence_runner_logs", "trigger_source");
 	t->log_knows_worker = has_word(t, "cadence_runner_logs", "trigger_source", "WORKER");
 	cadence_gate_open(t);

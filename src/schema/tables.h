@@ -47,8 +47,7 @@ typedef struct CadenceTables
 	char *event_type_type;
 	char *message_empresa_type;
 	char *message_canal_type;
-	char *message_direcao_type;
-	char *message_estado_type;
+	bool message_knows_uncertain; /* false: its estado is an enum without INCERTO */
 	char *log_trigger_type;
 	bool log_knows_worker; /* false: that is an enum without WORKER */
 } CadenceTables;

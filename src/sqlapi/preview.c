@@ -24,7 +24,6 @@
 #include "provider/provider.h"
 #include "provider/sender_state.h"
 #include "resolve/conversation.h"
-#include "resolve/message.h"
 #include "resolve/request.h"
 #include "resolve/resolve.h"
 #include "rules/request_builder.h"
@@ -37,6 +36,7 @@ static CadenceStep *
 read_run(const CadenceTables *tables, Datum run_id, char **status)
 {
 	static const Oid types[] = {UUIDOID};
+	CadenceStep *step;
 	Statement look = STATEMENT("looking for the run",
 							   psprintf("SELECT " CLAIMED_RUN_COLUMNS("r") ", r.status::text "
 																		   "FROM %s AS r "
@@ -51,7 +51,10 @@ read_run(const CadenceTables *tables, Datum run_id, char **status)
 						errmsg("run %s does not exist",
 							   DatumGetCString(DirectFunctionCall1(uuid_out, run_id)))));
 	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, CLAIMED_RUN_NCOLUMNS + 1);
-	return cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+	step = cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+	/* as a claim would */
+	step->attempts++;
+	return step;
 }
 
 /* Secrets are shown to nobody, not even to who might read them elsewhere. */
@@ -72,9 +75,9 @@ add_request(JsonObject *json, CadenceStep *step)
 	const CadenceConfiguration *c = step->request.configuration;
 	BuiltRequest built;
 
-	step->message = message_render(step);
 	if (!step_request_make(step))
 		return;
+	json_add_text(json, "mensagem", step->message);
 	json_add_text(json, "destinatario_provedor", step->request.values[FIELD_RECIPIENT]);
 	if (step->request.values[FIELD_SUBJECT] != NULL)
 		json_add_text(json, "assunto", step->request.values[FIELD_SUBJECT]);
@@ -117,11 +120,11 @@ preview_json(CadenceStep *step, const char *status)
 	json_add_text(&json, "destinatario", step->recipient);
 	json_add_text(&json, "provedor",
 				  step->request.provider != NULL ? step->request.configuration->name : NULL);
-	json_add_text(&json, "mensagem", sendable ? message_render(step) : NULL);
 	if (sendable)
 		add_request(&json, step);
 	else
 	{
+		json_add_text(&json, "mensagem", NULL);
 		json_add_text(&json, "codigo",
 					  step->outcome == OUTCOME_NO_STEP ? "SEM_PASSO" : step->reason.code);
 		json_add_text(&json, "erro",

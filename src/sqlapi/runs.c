@@ -27,6 +27,7 @@
 #include "base/statement.h"
 #include "base/uuid.h"
 #include "record/event.h"
+#include "record/message_rows.h"
 #include "record/move.h"
 #include "schema/key.h"
 
@@ -44,6 +45,7 @@ typedef struct RunCalls
 {
 	CadenceMover *mover;
 	CadenceEvents *events;
+	CadenceMessageRows *messages;
 	bool guarded; /* a unique index keeps a lead from being active twice */
 	Statement find;
 	Statement insert;
@@ -120,6 +122,7 @@ begin_call(FunctionCallInfo fcinfo)
 		calls = palloc0(sizeof(*calls));
 		calls->mover = cadence_mover_create(t);
 		calls->events = cadence_events_create(t);
+		calls->messages = cadence_message_rows_create(t);
 		calls->guarded = cadence_active_is_guarded(t);
 		calls->find = STATEMENT("looking for a cadence", find_sql(t), find_types, SPI_OK_SELECT);
 		/* an older snapshot would not see who was enrolled meanwhile */
@@ -496,6 +499,9 @@ cadence_settle(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("sent must not be null")));
 	to = act_on_run(fcinfo, calls, sent ? ACT_SETTLE_SENT : ACT_SETTLE_UNSENT, &run);
+	cadence_message_row_settle(calls->messages, &run.id, run.ordem, sent,
+							   run.has_attempt ? run.attempted_at
+											   : GetCurrentTransactionStartTimestamp());
 	if (!sent)
 		events[0] = event_of(&run, "AGENDADO", event_scheduled_details(to.next_due, "NAO_ENVIADO"));
 	else

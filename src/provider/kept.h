@@ -1,0 +1,33 @@
+/*
+ * kept.h
+ *		What an attempt has sent of which nobody knows whether it arrived: kept in
+ *		the attempt's event, so that the next one sends the same bytes.
+ */
+#ifndef CADENCE_KEPT_H
+#define CADENCE_KEPT_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "base/json.h"
+#include "rules/definition.h"
+#include "schema/tables.h"
+
+/* More than the longest message, whose values may grow as they are escaped. */
+#define KEPT_BYTES_MAX (2 * TEMPLATE_MAX_MESSAGE)
+
+typedef struct KeptRequest
+{
+	const char *server;				/* that it went to */
+	const char *operation;			/* of its protocol */
+	const char *texts[FIELD_COUNT]; /* what the message said, by field; NULL: nothing */
+	size_t bytes;					/* of all of them */
+	TimestampTz since;				/* when that attempt began */
+} KeptRequest;
+
+extern char *kept_newest_sql(const CadenceTables *tables, const char *run, const char *ordem);
+extern void kept_add(JsonObject *details, const char *operation, const char *const *texts);
+extern KeptRequest *kept_read(Datum details, TimestampTz written_at);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * kept_lookup.c
+ *		What earlier attempts at steps have sent of which nobody knows whether it
+ *		arrived.
+ *
+ * Asked only for steps that were attempted before: a first attempt costs nothing.
+ * Such a message is sent again as it was, whatever its template and its contact
+ * have become: a provider that knows the key must find the same message under it,
+ * and a person must not get two different ones.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+
+#include "base/row.h"
+#include "base/statement.h"
+#include "provider/kept.h"
+#include "resolve/kept_lookup.h"
+
+struct CadenceKeptLookup
+{
+	Statement find;
+};
+
+static const RowsetColumn wanted_columns[] = {
+	{"n", INT4OID}, {"run_id", UUIDOID}, {"ordem", INT4OID}};
+
+enum
+{
+	FOUND_NUMBER = 1,
+	FOUND_DETAILS,
+	FOUND_WRITTEN_AT
+};
+
+/* The member is a part of an event's details, with names and the rest of them around it. */
+#define DETAILS_MAX (KEPT_BYTES_MAX + 1024 * 1024)
+
+/* in_query: for one call in somebody's query, inside its SPI connection. */
+CadenceKeptLookup *
+cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
+{
+	CadenceKeptLookup *lookup = palloc0(sizeof(*lookup));
+
+	lookup->find = ROWS_STATEMENT("looking for uncertain attempts",
+								  psprintf("SELECT d.n, e.detalhes, e.created_at FROM " ROWSET_NAME
+										   " AS d CROSS JOIN LATERAL %s AS e WHERE e.has_request",
+										   kept_newest_sql(t, "d.run_id", "d.ordem")),
+								  SPI_OK_SELECT);
+	lookup->find.in_query = in_query;
+	return lookup;
+}
+
+/* Where the batch has no room for what is large, the step has its turn in another one. */
+static void
+read_kept(TupleDesc desc, HeapTuple row, CadenceStep *step)
+{
+	bool isnull;
+	Datum details = heap_getattr(row, FOUND_DETAILS, desc, &isnull);
+	Size size = toast_raw_datum_size(details);
+
+	if (size > DETAILS_MAX)
+		return;
+	if (size > LARGE_TEXT && !step_lookup_has_room())
+		step->outcome = OUTCOME_UNSENT;
+	else
+		step->kept = kept_read(details, row_time(desc, row, FOUND_WRITTEN_AT, DT_NOBEGIN));
+}
+
+/*
+ * Notes in steps what is kept for them, in the current memory context, inside an
+ * SPI connection. found is what is there for each.
+ */
+void
+cadence_kept_lookup_find(CadenceKeptLookup *lookup, CadenceStep **steps, int n,
+						 CadenceStepLookup **found)
+{
+	Rowset wanted;
+
+	rowset_begin(&wanted, wanted_columns, lengthof(wanted_columns));
+	for (int i = 0; i < n; i++)
+	{
+		if (steps[i]->attempts <= 1 || !found[i]->has_step)
+			continue;
+		rowset_put_int(&wanted, i);
+		rowset_put_uuid(&wanted, &steps[i]->run_id);
+		rowset_put_int(&wanted, found[i]->ordem);
+	}
+	if (wanted.n > 0)
+	{
+		statement_execute(&lookup->find, NULL, NULL, 0);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			HeapTuple row = SPI_tuptable->vals[i];
+			TupleDesc desc = SPI_tuptable->tupdesc;
+
+			read_kept(desc, row, steps[row_int(desc, row, FOUND_NUMBER, 0)]);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	rowset_end(&wanted);
+}
