@@ -216,6 +216,28 @@ def first500(conn, request):
         conn.answer(500, {"error": "boom"})
 
 
+@behaviour
+async def keyed(conn, request, *fates):
+    """What becomes of the requests with one key, in turn: "reset", "hang" or a status; then accepted.
+
+    One whose body is another than that of the key's first is refused.
+    """
+    key = request.headers.get("idempotency-key", "")
+    bodies = conn.provider.bodies.setdefault(key, [])
+    bodies.append(request.body)
+    fate = fates[len(bodies) - 1] if len(bodies) <= len(fates) else "ok"
+    if request.body != bodies[0]:
+        conn.answer(422, {"success": False, "error": "another body than the key's first"})
+    elif fate == "reset":
+        reset(conn, request)
+    elif fate == "hang":
+        await hang(conn, request)
+    elif fate.isdigit():
+        status(conn, request, fate)
+    else:
+        conn.answer(200, {**conn.provider.success(), "id": "m-%d" % conn.provider.messages})
+
+
 def gzipped(conn, _request):
     """Compressed although nobody asked for it."""
     body = gzip.compress(to_json(conn.provider.success()))

@@ -41,6 +41,7 @@ class Provider:
         self.connections = 0
         self.journal = []
         self.keys = set()
+        self.bodies = {}            # of the requests with a key, in order
         self.gate = asyncio.Event()
 
     def choose(self):

@@ -58,6 +58,12 @@ SELECT * FROM state;
 UPDATE lead_cadence_events SET created_at = created_at - CASE n WHEN 9 THEN interval '3 hours' ELSE interval '20 min' END
 FROM cases WHERE run = lead_cadence_run_id AND tipo_evento = 'ERRO';
 
+-- the rows of messages that may have been sent: under the step's key, of the same run, and INCERTO; others are not ours
+INSERT INTO lead_messages (id, lead_id, empresa, canal, direcao, conteudo, estado, run_id)
+SELECT (e.detalhes ->> 'chave')::uuid, 'lead ' || n, 'BLUE', 'EMAIL', 'OUTBOUND', n::text, CASE n WHEN 6 THEN 'ENVIADO' ELSE 'INCERTO' END,
+       CASE WHEN n NOT IN (7, 8) THEN run END
+FROM cases JOIN lead_cadence_events e ON run = lead_cadence_run_id WHERE tipo_evento = 'ERRO' AND n < 9;
+
 -- what is refused
 CREATE FUNCTION refused(situation text, n int, sent boolean) RETURNS TABLE (situation text, code text, message text, hint text) LANGUAGE sql AS $$
     SELECT refused.situation, code, regexp_replace(message, '[0-9a-f-]{36}', '(run)'), hint
@@ -105,6 +111,16 @@ GRANT EXECUTE ON FUNCTION cadence_settle(uuid, boolean) TO regress_cadence_clerk
 SET ROLE regress_cadence_clerk;
 SELECT cadence.cadence_settle('00000000-0000-0000-0000-000000000001', true);
 RESET ROLE;
+GRANT SELECT ON ALL TABLES IN SCHEMA cadence TO regress_cadence_clerk;
+GRANT UPDATE ON lead_cadence_runs TO regress_cadence_clerk;
+GRANT INSERT ON lead_cadence_events TO regress_cadence_clerk;
+SELECT format('CREATE POLICY clerk ON %I USING (true)', relname) FROM pg_class
+WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND relrowsecurity \gexec
+SET ROLE regress_cadence_clerk;
+SELECT run AS held FROM cadence.cases WHERE n = 1 \gset
+SELECT cadence.cadence_settle(:'held', true);
+SELECT cadence.cadence_settle(:'held', false);
+RESET ROLE;
 SELECT run AS first FROM cases WHERE n = 1 \gset
 BEGIN READ ONLY;
 SELECT cadence_settle(:'first', true);
@@ -117,6 +133,10 @@ SELECT * FROM unchanged EXCEPT SELECT * FROM state;
 -- settled: the next step counts from the attempt, and not from the decision
 SELECT count(cadence_settle(run, situation NOT LIKE '%not sent')) AS settled FROM cases WHERE n < 11;
 SELECT * FROM state WHERE n < 11;
+-- and so are their rows
+SELECT n, situation, m.estado, m.enviado_em = e.created_at AS at_the_attempt
+FROM cases JOIN lead_cadence_events e ON run = lead_cadence_run_id AND tipo_evento = 'ERRO'
+LEFT JOIN lead_messages m ON m.id = (e.detalhes ->> 'chave')::uuid WHERE n < 9 ORDER BY n;
 -- what the events keep of the attempt, and what they add
 CREATE VIEW newest AS
 SELECT DISTINCT ON (n, tipo_evento) n, tipo_evento, step_ordem AS step, template_codigo AS template, e.detalhes, e.created_at

@@ -26,6 +26,7 @@ my $large = qr/^(?:lead_cadence_runs|lead_contacts|lead_cadence_events|lead_mess
 my @statements = (
 	'looking for due runs', 'taking due runs', 'looking for contacts', 'looking for steps',
 	'noting a claim', 'looking at claimed runs again', 'moving runs on', 'dating reasons', 'writing events', 'writing messages',
+	'looking for uncertain attempts', 'writing uncertain messages', 'completing uncertain messages',
 	'looking for abandoned claims', 'releasing abandoned claims', 'forgetting claims');
 
 my $provider = start_provider();
@@ -89,10 +90,20 @@ sub execute_slowly
 	my ($database) = @_;
 	my $offset = -s $node->logfile;
 
+	# some whose last attempt is uncertain, and some whose next one is
+	sql($node, q{INSERT INTO lead_contacts (lead_id, empresa, nome, telefone)
+		SELECT c.codigo || '-' || i, c.codigo, 'Lead', '+551199' || i FROM cadences AS c, generate_series(1, 20) AS i;
+		INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at, attempts)
+		SELECT c.codigo || '-' || i, c.codigo, c.id, 1, now() - interval '1 hour', (c.codigo = 'um')::int
+		FROM cadences AS c, generate_series(1, 20) AS i;
+		INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes)
+		SELECT id, 1, 'ERRO', '{"codigo": "INCERTO", "provedor": "slow", "pedido": {"operacao": "text", "campos":
+			{"recipient": "+55119", "as_stored": "+55119", "message": "Oi", "channel": "WHATSAPP"}}}'
+		FROM lead_cadence_runs WHERE attempts = 1}, $database);
 	# and some whose contact is not found
 	sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
-		SELECT 'nobody-' || i, 'um', id, 1, now() - interval '1 hour' FROM cadences, generate_series(1, 50) AS i}, $database);
-	is(execute($node, 'TEST', $database)->{summary}{success}, $DUE, "$database: all is sent");
+		SELECT 'nobody-' || i, 'um', id, 1, now() - interval '1 hour' FROM cadences, generate_series(1, 50) AS i WHERE codigo = 'um'}, $database);
+	is(execute($node, 'TEST', $database)->{summary}{success}, $DUE + 20, "$database: all is sent");
 	my @plans = plans_since($offset);
 	for my $what (@statements)
 	{
@@ -126,10 +137,13 @@ sub load
 	my ($database) = @_;
 
 	sql($node, "SET client_min_messages = warning; CREATE EXTENSION cadence_runner; SELECT cadence_create_tables();
+		CREATE SERVER cut FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'dois',
+			breaker_after '1000', url " . literal($provider->url('reset')) . ");
 		CREATE SERVER slow FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', max_in_flight '60', url "
 		  . literal($provider->url('slow/100')) . q{);
-		INSERT INTO cadences (empresa, codigo) VALUES ('um', 'um');
-		INSERT INTO message_templates (empresa, codigo, conteudo) VALUES ('um', 'ola', 'Olá {{nome}}');
+		INSERT INTO cadences (empresa, codigo) VALUES ('um', 'um'), ('dois', 'dois');
+		INSERT INTO message_templates (empresa, codigo, conteudo)
+		SELECT codigo, 'ola', 'Olá {{nome}}' FROM cadences;
 		INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo)
 		SELECT id, ordem, 1440, 'WHATSAPP', 'ola' FROM cadences, generate_series(1, 2) AS ordem},
 		$database);
@@ -145,7 +159,7 @@ sub fill
 		INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
 		SELECT 'lead-' || i, 'um', id, 1,
 			now() + interval '1 hour' + i * CASE WHEN i <= $DUE THEN interval '-1 hour' ELSE interval '1 ms' END
-		FROM cadences, generate_series(1, $WAITING + $DUE) AS i;
+		FROM cadences, generate_series(1, $WAITING + $DUE) AS i WHERE codigo = 'um';
 		INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento)
 		SELECT id, 0, 'AGENDADO' FROM lead_cadence_runs}, $database);
 	return;

@@ -358,6 +358,23 @@ uncertain(void)
 	BECOMES(in, .status = RUN_PAUSED, .permanent = true, .attempts = 20);
 }
 
+/* Again only while the provider remembers the key. */
+static void
+uncertain_for_long(void)
+{
+	TransitionInput in = input(OUTCOME_UNCERTAIN);
+
+	in.hold_at = NOW + 15 * MINUTE + 1;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 15 * MINUTE,
+			.attempts = 3);
+	in.hold_at--;
+	BECOMES(in, .status = RUN_PAUSED, .permanent = true, .attempts = 3);
+	/* what is certain has no need of it */
+	in.outcome = OUTCOME_FAILED;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 15 * MINUTE,
+			.attempts = 3);
+}
+
 static void
 opted_out(void)
 {
@@ -401,6 +418,7 @@ main(void)
 	RUN_GROUP("transition: max_attempts 0 has no end", without_end);
 	RUN_GROUP("transition: refused for good", refused);
 	RUN_GROUP("transition: uncertain, retry or hold", uncertain);
+	RUN_GROUP("transition: uncertain, and the key forgotten", uncertain_for_long);
 	RUN_GROUP("transition: opted out", opted_out);
 	RUN_GROUP("transition: given back", given_back);
 	return check_result();
