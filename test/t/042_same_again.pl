@@ -266,7 +266,7 @@ subtest 'what still keeps it from being sent' => sub {
 sub age
 {
 	my ($name, $minutes) = @_;
-	sql($node, "UPDATE lead_cadence_events SET created_at = created_at - $minutes * interval '1 minute'
+	sql($node, "UPDATE lead_cadence_events AS e SET created_at = e.created_at - $minutes * interval '1 minute'
 		FROM lead_cadence_runs r WHERE r.id = lead_cadence_run_id AND r.empresa = '$name'");
 	return;
 }
