@@ -63,26 +63,39 @@ sub change_everything
 	return;
 }
 
+# What the tables say of each company, and what its provider got, read when asked to look.
+my (%runs, %rows, %events, @journal);
+
+sub look
+{
+	%runs = map { $_->{empresa} => $_ } sql_rows($node, 'SELECT * FROM lead_cadence_runs');
+	%rows = %events = ();
+	push @{ $rows{ $_->{empresa} } }, $_ for sql_rows($node, 'SELECT * FROM lead_messages');
+	push @{ $events{ $_->{empresa} } }, $_ for sql_rows($node, "
+		SELECT r.empresa, e.tipo_evento AS tipo, e.detalhes FROM lead_cadence_events e
+		JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id
+		WHERE e.tipo_evento <> 'AGENDADO' ORDER BY e.created_at, e.id");
+	@journal = $provider->journal;
+	return;
+}
+
 sub run_of
 {
 	my ($name) = @_;
-	my ($run) = sql_rows($node, "SELECT *, next_run_at - now() AS wait FROM lead_cadence_runs WHERE empresa = '$name'");
-	return $run;
+	return $runs{$name};
 }
 
 sub rows_of
 {
 	my ($name) = @_;
-	return sql_rows($node, "SELECT * FROM lead_messages WHERE empresa = '$name'");
+	return @{ $rows{$name} // [] };
 }
 
 # The ERRO and DISPARADO events of a company's run, in order.
 sub events_of
 {
 	my ($name) = @_;
-	return sql_rows($node, "SELECT e.tipo_evento AS tipo, e.detalhes FROM lead_cadence_events e
-		JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id
-		WHERE r.empresa = '$name' AND e.tipo_evento <> 'AGENDADO' ORDER BY e.created_at, e.id");
+	return @{ $events{$name} // [] };
 }
 
 sub codes_of
@@ -95,13 +108,29 @@ sub requests_of
 {
 	my ($name) = @_;
 	my $key = idempotency_key(run_of($name)->{id}, 1);
-	return grep { ($_->{headers}{'idempotency-key'} // '') eq $key } $provider->journal;
+	return grep { ($_->{headers}{'idempotency-key'} // '') eq $key } @journal;
+}
+
+sub attempt
+{
+	execute($node);
+	look();
+	return;
 }
 
 sub attempt_again
 {
 	make_all_due($node);
-	execute($node);
+	attempt();
+	return;
+}
+
+# Statements, and what has come of them.
+sub change
+{
+	my ($text) = @_;
+	sql($node, $text);
+	look();
 	return;
 }
 
@@ -151,7 +180,7 @@ subtest 'the same bytes, whatever has changed' => sub {
 	my %name = map { $_ => sql($node, "SELECT nome FROM lead_contacts WHERE empresa = '$_'") } qw(headed smtp);
 	my @all = qw(webhook hangs resend media template endpoint headed smtp);
 
-	execute($node);
+	attempt();
 	for my $company (@all)
 	{
 		my ($event) = events_of($company);
@@ -179,7 +208,7 @@ subtest 'the same bytes, whatever has changed' => sub {
 		qr/^Olá Ana "Zoë"/, 'a preview shows what was kept');
 	$node->restart;
 	attempt_again();
-	sql($node, "DELETE FROM lead_messages WHERE direcao = 'INBOUND'");
+	change("DELETE FROM lead_messages WHERE direcao = 'INBOUND'");
 
 	my $text = 'Olá Ana "Zoë" 🎉, "Ana"';
 	is(is_same_again('webhook', $text)->{templateCodigo}, 'webhook_1', 'as the step was');
@@ -207,7 +236,7 @@ subtest 'the same bytes, whatever has changed' => sub {
 subtest 'through other failures, and only until it is settled' => sub {
 	make_one('bumpy', fates => 'reset/503/reset/503');
 	make_one('refused', fates => 'reset/422');
-	execute($node);
+	attempt();
 	change_everything();
 	attempt_again();
 	is(codes_of('refused'), 'INCERTO RECUSADO', 'a refusal is final');
@@ -223,10 +252,10 @@ subtest 'through other failures, and only until it is settled' => sub {
 
 subtest 'settled' => sub {
 	make_one($_, on_uncertain => 'hold') for qw(sent unsent resumed);
-	execute($node);
+	attempt();
 	change_everything();
 	is(run_of($_)->{status}, 'PAUSADA', "$_: held") for qw(sent unsent resumed);
-	sql($node, "SELECT cadence_settle(id, empresa = 'sent') FROM lead_cadence_runs WHERE empresa IN ('sent', 'unsent');
+	change("SELECT cadence_settle(id, empresa = 'sent') FROM lead_cadence_runs WHERE empresa IN ('sent', 'unsent');
 		SELECT cadence_resume(id) FROM lead_cadence_runs WHERE empresa = 'resumed'");
 	my ($row) = rows_of('sent');
 	is($row->{estado}, 'ENVIADO', 'sent: so says its row');
@@ -234,7 +263,7 @@ subtest 'settled' => sub {
 	is((events_of('sent'))[-1]{detalhes}{pedido}, undef, 'sent: its event does not repeat the text');
 	is(rows_of('unsent'), 0, 'not sent: it has no row');
 	$provider->forget;
-	execute($node);
+	attempt();
 	is(codes_of('sent'), 'INCERTO DISPARADO', 'sent: nothing more is sent');
 	is((requests_of('unsent'))[0]{body}{mensagem}, 'Outro Outra', 'not sent: made anew');
 	is(codes_of('unsent'), 'INCERTO INCERTO', 'not sent: and lost again');
@@ -246,7 +275,7 @@ subtest 'settled' => sub {
 
 subtest 'what still keeps it from being sent' => sub {
 	make_one($_) for qw(optout inactive off);
-	execute($node);
+	attempt();
 	$provider->forget;
 	sql($node, "UPDATE lead_contacts SET opt_out = true WHERE empresa = 'optout';
 		UPDATE cadences SET ativo = false WHERE codigo = 'inactive';
@@ -275,7 +304,7 @@ subtest 'as long as the provider remembers the key' => sub {
 	make_one('young', protocol => 'gateway', fates => 'reset/reset/reset');
 	make_one('old', protocol => 'gateway');
 	make_one('always', protocol => 'gateway', on_uncertain => 'retry', fates => 'reset/reset');
-	execute($node);
+	attempt();
 	age('young', 30);
 	age($_, 61) for qw(old always);
 	$provider->forget;
@@ -292,18 +321,18 @@ subtest 'as long as the provider remembers the key' => sub {
 	is(run_of('young')->{status}, 'PAUSADA', 'held too where the next try would be too late');
 	is(requests_of('young'), 2, 'after this one');
 	sql($node, "SELECT cadence_resume(id) FROM lead_cadence_runs WHERE empresa = 'old'");
-	execute($node);
+	attempt();
 	is(run_of('old')->{status}, 'PAUSADA', 'who resumes it has not settled it');
 	sql($node, "SELECT cadence_settle(id, false) FROM lead_cadence_runs WHERE empresa = 'old'");
 	$provider->forget;
-	execute($node);
+	attempt();
 	is(requests_of('old'), 1, 'who has settled it, has it sent');
 	cancel_rest($node);
 };
 
 subtest 'a server that is gone' => sub {
 	make_one('leaves');
-	execute($node);
+	attempt();
 	sql($node, 'DROP SERVER leaves');
 	make_server($node, 'comes', $provider->url('ok'), empresa => 'leaves');
 	$provider->forget;
@@ -311,8 +340,8 @@ subtest 'a server that is gone' => sub {
 	is($provider->count, 0, 'no other gets what it may have sent');
 	is(run_of('leaves')->{status}, 'PAUSADA', 'the run is held');
 	is((events_of('leaves'))[-1]{detalhes}{chave}, idempotency_key(run_of('leaves')->{id}, 1), 'with the key to ask by');
-	sql($node, "SELECT cadence_settle(id, false) FROM lead_cadence_runs WHERE empresa = 'leaves'");
-	execute($node);
+	change("SELECT cadence_settle(id, false) FROM lead_cadence_runs WHERE empresa = 'leaves'");
+	attempt();
 	is($provider->count('ok'), 1, 'when it is settled as not sent, another sends it');
 	is(run_of('leaves')->{status}, 'CONCLUIDA', 'and the run moves on');
 };
@@ -320,6 +349,7 @@ subtest 'a server that is gone' => sub {
 # What its table does to a row must not stop the run, nor change what is sent.
 subtest 'a table that refuses the row' => sub {
 	make_one($_) for qw(checked altered kept_as_is taken);
+	look();
 	sql($node, q{
 		CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN
@@ -331,7 +361,7 @@ subtest 'a table that refuses the row' => sub {
 		CREATE TRIGGER meddle BEFORE INSERT OR UPDATE ON lead_messages FOR EACH ROW EXECUTE FUNCTION meddle()});
 	sql($node, "INSERT INTO lead_messages (id, lead_id, empresa, canal, direcao, conteudo) VALUES ('"
 		  . idempotency_key(run_of('taken')->{id}, 1) . "', 'someone', 'another', 'SMS', 'INBOUND', 'theirs')");
-	execute($node);
+	attempt();
 	is(codes_of($_), 'INCERTO', "$_: the run is recorded") for qw(checked altered kept_as_is taken);
 	is(rows_of('checked'), 0, 'checked: without a row');
 	like((events_of('checked'))[0]{detalhes}{registro}, qr/no such word/, 'checked: and says why');
