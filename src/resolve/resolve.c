@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/formatting.h"
 #include "utils/timestamp.h"
 
@@ -330,7 +331,9 @@ resolve_kept_provider(CadenceStep *step)
 	if (provider == NULL)
 		return hold(step, psprintf("it may have been sent by server \"%.*s\", which does not serve "
 								   "it any more",
-								   NAMEDATALEN, step->kept->server));
+								   pg_mbcliplen(step->kept->server, strlen(step->kept->server),
+												NAMEDATALEN),
+								   step->kept->server));
 	if (!assign(step, provider))
 		return false;
 	if (step_key_has_expired(step, GetCurrentTimestamp()))
