@@ -76,7 +76,7 @@ statement_execute(Statement *statement, Datum *values, const char *nulls, int li
 
 	if (statement->plan == NULL)
 		prepare(statement);
-	level = IsBackgroundWorker ? NewGUCNestLevel() : 0;
+	level = MyBackendType == B_BG_WORKER ? NewGUCNestLevel() : 0;
 	rc = execute_plan(statement, values, nulls, limit);
 	if (level > 0)
 		AtEOXact_GUC(false, level);
