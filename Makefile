@@ -24,9 +24,11 @@ CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
 OBJS      = $(CORE_SRC:.c=.o)
 SHLIB_LINK = -ljansson
 
-# The transport, which only a sending worker loads.
+# The transport, which only a sending worker loads. From 16 on a library shows others nothing but
+# what is marked, so what both need is in both.
 DISPATCH     = cadence_runner_dispatch
-DISPATCH_SRC = $(wildcard src/transport/*.c) $(TRANSPORT_RULES)
+SHARED_RULES = $(patsubst %,src/rules/%.c,buffer class mailbox request_builder text)
+DISPATCH_SRC = $(wildcard src/transport/*.c) $(TRANSPORT_RULES) $(SHARED_RULES)
 DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
@@ -91,7 +93,7 @@ uninstall-dispatch:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(DISPATCH_LIB)'
 
 # Every object depends on every header: there are few, and a stale one costs an hour.
-$(OBJS) $(DISPATCH_OBJ): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+$(sort $(OBJS) $(DISPATCH_OBJ)): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 else
 all:
 	@echo "make: no pg_config found; install the server's development files, or set PG_CONFIG" >&2; exit 1

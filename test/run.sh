@@ -91,6 +91,16 @@ nothing_is_missing() {
     return "$absent"
 }
 
+# From PostgreSQL 16 on the transport does not see what the other library defines; before, it does.
+libraries_stand_alone() {
+    local libraries defined needed
+    libraries=$WORKSPACE/root$("$SYSTEM_BIN/pg_config" --pkglibdir)
+    defined=$(nm -D -P --defined-only "$libraries/cadence_runner.so") || return
+    needed=$(nm -D -P --undefined-only "$libraries/cadence_runner_dispatch.so") || return
+    [[ -n $defined && -n $needed ]] || return
+    ! comm -12 <(cut -d ' ' -f 1 <<<"$defined" | sort) <(cut -d ' ' -f 1 <<<"$needed" | sort) | grep .
+}
+
 # wanted_files GLOB SUFFIX: the names of the matching files of the workspace's source, in order.
 wanted_files() {
     local file name
@@ -264,6 +274,7 @@ main() {
     if interruptible private_install && interruptible faults_library; then
         result build 0
         PATTERN="" LONG_ONES="" check "nothing is missing" nothing_is_missing
+        check libraries libraries_stand_alone
         check includes in_workspace source make -s includes-check
         check script in_workspace source make -s sql-check
         check protocols in_workspace source "$PYTHON" test/protocols_test.py

@@ -332,23 +332,6 @@ cadence_configuration_values(const CadenceConfiguration *c, const char *const *f
 	return values;
 }
 
-/* Of an option of the protocol's own, or a secret; NULL: it has none. */
-const char *
-cadence_configuration_value(const CadenceConfiguration *c, const char *name)
-{
-	const DefinitionOptions *lists[] = {&c->definition->options, &c->definition->secrets};
-	size_t before = 0;
-
-	for (int i = 0; i < 2; i++)
-	{
-		for (size_t k = 0; k < lists[i]->n; k++)
-			if (strcmp(lists[i]->list[k].name, name) == 0)
-				return c->values[before + k];
-		before += lists[i]->n;
-	}
-	return NULL;
-}
-
 /* Of an address's domain; NULL: it has none of its own. */
 const CadenceDomainLimit *
 cadence_configuration_domain_limit(const CadenceConfiguration *c, const char *address)

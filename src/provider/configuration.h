@@ -66,7 +66,6 @@ typedef struct CadenceConfiguration
 extern CadenceConfiguration *cadence_configuration_read(const ForeignServer *server, List *mapping);
 extern const char **cadence_configuration_values(const CadenceConfiguration *c,
 												 const char *const *fields);
-extern const char *cadence_configuration_value(const CadenceConfiguration *c, const char *name);
 extern const CadenceDomainLimit *cadence_configuration_domain_limit(const CadenceConfiguration *c,
 																	const char *address);
 extern bool cadence_configuration_is_outdated(const CadenceConfiguration *c);
@@ -83,6 +82,26 @@ cadence_configuration_release(CadenceConfiguration *c)
 {
 	if (--c->holders == 0)
 		MemoryContextDelete(c->context);
+}
+
+/*
+ * Of an option of the protocol's own, or a secret; NULL: it has none. Here, since the
+ * transport asks as well, and calls no function of the other library.
+ */
+static inline const char *
+cadence_configuration_value(const CadenceConfiguration *c, const char *name)
+{
+	const DefinitionOptions *lists[] = {&c->definition->options, &c->definition->secrets};
+	size_t before = 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		for (size_t k = 0; k < lists[i]->n; k++)
+			if (strcmp(lists[i]->list[k].name, name) == 0)
+				return c->values[before + k];
+		before += lists[i]->n;
+	}
+	return NULL;
 }
 
 #endif
