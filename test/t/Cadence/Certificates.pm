@@ -6,12 +6,28 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use POSIX qw(strftime);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(authority certificate);
 
 my @KEY = qw(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes);
+my $DAY = 86400;
+# an authority's books, without which it gives no times but such as begin now
+my $BOOKS = <<'END';
+[ca]
+default_ca = books
+[books]
+database = books
+new_certs_dir = .
+default_md = sha256
+unique_subject = no
+policy = policy
+rand_serial = yes
+[policy]
+commonName = supplied
+END
 my $directory;
 
 sub openssl
@@ -26,10 +42,22 @@ sub authority
 {
 	my ($name) = @_;
 
-	$directory //= PostgreSQL::Test::Utils::tempdir('certificates');
+	if (!defined $directory)
+	{
+		$directory = PostgreSQL::Test::Utils::tempdir('certificates');
+		append_to_file("$directory/books.conf", $BOOKS);
+		append_to_file("$directory/books", '');
+	}
 	openssl('req -x509', @KEY, "-days 30 -keyout $name.key -out $name.crt -subj /CN=$name")
 	  unless -e "$directory/$name.crt";
 	return "$directory/$name.crt";
+}
+
+# So many days from now, as openssl wants it.
+sub day
+{
+	my ($days) = @_;
+	return strftime('%Y%m%d%H%M%SZ', gmtime(time() + $days * $DAY));
 }
 
 # The files of a certificate for localhost and of its key. It has expired where days is negative.
@@ -40,8 +68,9 @@ sub certificate
 
 	append_to_file("$directory/$name.names", "subjectAltName=DNS:localhost\n");
 	openssl('req', @KEY, "-keyout $name.key -out $name.csr -subj /CN=localhost");
-	openssl("x509 -req -in $name.csr -CA $issuer -CAkey $authority.key -CAcreateserial",
-		"-days $days -extfile $name.names -out $name.crt");
+	openssl("ca -batch -config books.conf -cert $issuer -keyfile $authority.key -notext",
+		'-startdate', day(-30), '-enddate', day($days),
+		"-in $name.csr -extfile $name.names -out $name.crt");
 	return ("$directory/$name.crt", "$directory/$name.key");
 }
 
