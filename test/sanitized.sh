@@ -48,13 +48,14 @@ download_source() {
     return 1
 }
 
-# The source of the chosen version, in the workspace's directory postgresql.
+# The source of the chosen version, in the workspace's directory postgresql. Without Debian's
+# patches, which install into the system's own directories whatever the prefix.
 get_source() {
     local description
     download_source "$WORKSPACE/tmp" || return
     description=$(find "$WORKSPACE/tmp" -maxdepth 1 -name "postgresql-${PG_MAJOR}_*.dsc")
     [[ $EUID -ne 0 ]] || chown -R "$(unprivileged_user)": "$WORKSPACE/tmp"
-    quietly as_user dpkg-source --no-check -x "$description" postgresql
+    quietly as_user dpkg-source --no-check --skip-patches -x "$description" postgresql
 }
 
 # build_postgres PREFIX: into that directory, for which the user must have the right to write.
