@@ -83,7 +83,7 @@ sub codes
 
 subtest '1. a committed due step is never lost: pending, claimed, or in exactly one final state' => sub {
 	my $n = 60;
-	begin_again(ok => ['slow/20'], refuse => ['refuse'], gone => [ 'hang', on_uncertain => 'hold', timeout => '3s' ]);
+	begin_again(ok => ['slow/20'], refuse => ['refuse'], gone => [ 'hang', on_uncertain => 'hold', timeout => '30s' ]);
 	enrol($node, $_, $n) for qw(ok refuse gone);
 	# nor is anything left that a look at a catalog would prune, and so write a page of the WAL full
 	sql($node, 'VACUUM');
@@ -142,6 +142,7 @@ subtest '2. before the first byte leaves, the claim is flushed, whatever a trigg
 	# A commit that nobody flushes shows that the crash really loses such ones. When a page of the WAL
 	# is full it is written all the same, so one is needed whose end is not.
 	my $n = 0;
+	halt_wal_writer($node);
 	poll_until(
 		sub {
 			sql($node, 'INSERT INTO lost VALUES (' . ++$n . ')');

@@ -12,7 +12,7 @@ use Exporter qw(import);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(new_cluster install set_server log_since worker_pid);
+our @EXPORT = qw(new_cluster install set_server log_since worker_pid halt_wal_writer);
 
 # A started cluster with the extension in database postgres and its tables. conf: more lines for
 # its configuration. Options of the module's own: extension => 0 leaves the database empty.
@@ -68,6 +68,17 @@ sub log_since
 {
 	my ($node, $offset) = @_;
 	return substr(slurp_file($node->logfile), $offset // 0);
+}
+
+# From here until the server is stopped at once, which ends that process as well, only who asks for it
+# flushes the WAL. However long its delay is, a slow machine takes longer.
+sub halt_wal_writer
+{
+	my ($node) = @_;
+	my $pid = sql($node, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'");
+
+	kill('STOP', $pid) == 1 or die 'no WAL writer';
+	return;
 }
 
 # The process of an execution that is under way, once there is one.
