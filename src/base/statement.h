@@ -60,7 +60,7 @@ typedef struct Statement
 
 /* The name that a statement's text knows these rows by. */
 #define ROWSET_NAME "cadence_batch"
-#define ROWSET_COLUMNS_MAX 16
+#define ROWSET_COLUMNS_MAX 20
 
 typedef struct RowsetColumn
 {
@@ -89,7 +89,9 @@ extern void rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *
 extern void rowset_end(Rowset *rows);
 
 /* The one set of most statements. */
-#define rowset_begin(rows, columns, ncolumns) rowset_begin_as(rows, ROWSET_NAME, columns, ncolumns)
+#define rowset_begin(rows, columns, ncolumns)                                             \
+	(StaticAssertExpr((ncolumns) <= ROWSET_COLUMNS_MAX, "a rowset has too many columns"), \
+	 rowset_begin_as(rows, ROWSET_NAME, columns, ncolumns))
 
 /*
  * Each fills in the next column; the last one of a row stores it. Until then a

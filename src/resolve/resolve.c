@@ -307,6 +307,14 @@ hold(CadenceStep *step, char *why)
 	return leave_uncertain(step, why);
 }
 
+/* Made here, inside a transaction: the server's hashing needs a resource owner. */
+static void
+set_idempotency_key(CadenceStep *step)
+{
+	cadence_idempotency_key(&step->run_id, step->ordem, &step->key);
+	cadence_uuid_text(&step->key, step->key_text);
+}
+
 /* What an uncertain attempt has sent is sent again as it was, to whom it was sent. */
 static void
 take_kept(CadenceStep *step)
@@ -317,6 +325,7 @@ take_kept(CadenceStep *step)
 	step->template_codigo = (char *) kept->texts[FIELD_TEMPLATE_CODE];
 	step->recipient = (char *) kept->texts[FIELD_AS_STORED];
 	step->message_len = kept->bytes;
+	set_idempotency_key(step);
 }
 
 /*
@@ -340,14 +349,6 @@ resolve_kept_provider(CadenceStep *step)
 		return hold(step, pstrdup("it may have been sent, so long ago that the provider does not "
 								  "know its key any more"));
 	return true;
-}
-
-/* Made here, inside a transaction: the server's hashing needs a resource owner. */
-static void
-set_idempotency_key(CadenceStep *step)
-{
-	cadence_idempotency_key(&step->run_id, step->ordem, &step->key);
-	cadence_uuid_text(&step->key, step->key_text);
 }
 
 /* Of which category its approved template is, where it sends one: some may be forbidden alone. */
@@ -463,10 +464,10 @@ cadence_resolve_providers(CadenceResolver *r, CadenceSenderStates *states, Caden
 
 		if (step->outcome != OUTCOME_PENDING)
 			continue;
-		set_idempotency_key(step);
 		if (!(step->kept != NULL ? resolve_kept_provider(step) : resolve_provider(states, step)) ||
 			!resolve_category(step))
 			continue;
+		set_idempotency_key(step);
 		/* an earlier claim was never recorded; what follows is up to the provider's on_uncertain */
 		if (step->interrupted)
 			(void) leave_uncertain(

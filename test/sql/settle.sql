@@ -115,7 +115,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA cadence TO regress_cadence_clerk;
 GRANT UPDATE ON lead_cadence_runs TO regress_cadence_clerk;
 GRANT INSERT ON lead_cadence_events TO regress_cadence_clerk;
 SELECT format('CREATE POLICY clerk ON %I USING (true)', relname) FROM pg_class
-WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND relrowsecurity \gexec
+WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND relrowsecurity ORDER BY relname COLLATE "C" \gexec
 SET ROLE regress_cadence_clerk;
 SELECT run AS held FROM cadence.cases WHERE n = 1 \gset
 SELECT cadence.cadence_settle(:'held', true);
