@@ -138,7 +138,7 @@ sub load
 
 	sql($node, "SET client_min_messages = warning; CREATE EXTENSION cadence_runner; SELECT cadence_create_tables();
 		CREATE SERVER cut FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'dois',
-			breaker_after '1000', url " . literal($provider->url('reset')) . ");
+			breaker_after '0', url " . literal($provider->url('reset')) . ");
 		CREATE SERVER slow FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', max_in_flight '60', url "
 		  . literal($provider->url('slow/100')) . q{);
 		INSERT INTO cadences (empresa, codigo) VALUES ('um', 'um'), ('dois', 'dois');
