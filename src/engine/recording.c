@@ -273,8 +273,10 @@ write_all(void *arg, int first, int n)
 {
 	Recording *r = arg;
 
-	cadence_record(r->recorder, &r->steps[first], n);
+	cadence_record_marks(r->recorder, &r->steps[first], n);
+	/* what is learned of a sender may say when a step is due again */
 	limiting_learn(r->limiting, &r->steps[first], n);
+	cadence_record(r->recorder, &r->steps[first], n);
 }
 
 /*

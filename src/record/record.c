@@ -278,24 +278,35 @@ record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 	move_runs(r, steps, n, ACT_UNWRITABLE);
 }
 
-static void
-record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
+/*
+ * Writes what later runs must know of the answers, inside the caller's
+ * transaction; before anything else is locked: who waits for another's mark must
+ * hold nothing that the other may want.
+ */
+void
+cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	cadence_marks_write(r->marker, steps, n);
 }
 
 /*
- * Writes the record of some steps inside the caller's transaction. Each step's
- * transition and lost are set; recorded is the caller's to set, after the commit.
+ * Writes the record of some steps inside the caller's transaction, after their
+ * marks. Each step's transition and lost are set; recorded is the caller's to set,
+ * after the commit.
  */
 void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	/* first: who waits for another's mark must hold nothing that the other may want */
-	record_marks(r, steps, n);
 	record_moves(r, steps, n);
 	insert_events(r, steps, n);
 	write_messages(r, steps, n);
+}
+
+static void
+record_whole(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	cadence_record_marks(r, steps, n);
+	cadence_record(r, steps, n);
 }
 
 /*
@@ -329,7 +340,7 @@ record_some(void *arg, int first, int n)
 	retry->piece(retry->recorder, &retry->steps[first], n);
 	cadence_xact_fire_deferred();
 	cadence_xact_arm_timeout();
-	for (int i = first; retry->piece == cadence_record && i < first + n; i++)
+	for (int i = first; retry->piece == record_whole && i < first + n; i++)
 		retry->steps[i]->recorded = true;
 }
 
@@ -375,7 +386,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 		error = try_piece(r, step, record_pauses);
 	if (error != NULL)
 		warn_unmoved(step, error);
-	note_problem(step, try_piece(r, step, record_marks));
+	note_problem(step, try_piece(r, step, cadence_record_marks));
 	note_problem(step, try_piece(r, step, insert_events));
 	note_problem(step, try_piece(r, step, write_messages));
 	step->recorded = true;
@@ -416,7 +427,7 @@ cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	Retry retry = {.recorder = r,
 				   .steps = steps,
-				   .piece = cadence_record,
+				   .piece = record_whole,
 				   .until = GetCurrentTimestamp() + RETRY_US};
 	int nrecorded = 0;
 
