@@ -326,7 +326,7 @@ subtest 'several workers' => sub {
 	within($SOON, 'fewer by the setting', sub { $count->() == 1 });
 	is(status($node)->{worker_pid}, $pid, 'the first is the one that stays');
 	sql($node, enrol_at('many', 3));
-	sent_within($provider, $before + 403, time(), $SOON, 'and sends');
+	sent_within($provider, $before + 603, time(), $SOON, 'and sends');
 };
 
 subtest 'no room for all' => sub {
