@@ -24,7 +24,7 @@ SELECT json_build_object(
                    ORDER BY e.created_at, e.id)
         FROM lead_cadence_events e WHERE e.lead_cadence_run_id = r.id), '[]'))
 FROM lead_cadence_runs r
-LEFT JOIN (SELECT run_id, json_agg(step_ordem) AS steps FROM lead_messages GROUP BY run_id) m
+LEFT JOIN (SELECT run_id, json_agg(step_ordem) AS steps FROM lead_messages WHERE estado = 'ENVIADO' GROUP BY run_id) m
     ON m.run_id = r.id
 """
 

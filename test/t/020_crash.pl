@@ -92,7 +92,7 @@ sub read_books
 		$books{uncertain}{$step}++ if $e->{codigo} eq 'INCERTO';
 	}
 	$books{messages}{"$_->{run_id} $_->{step_ordem}"}++
-	  for sql_rows($node, 'SELECT run_id, step_ordem FROM lead_messages');
+	  for sql_rows($node, 'SELECT run_id, step_ordem FROM lead_messages WHERE estado = \'ENVIADO\'');
 	for my $r (@{ $provider->ask('GET', '__steps') })
 	{
 		$books{requests}{"$r->{run} $r->{ordem}"}++;

@@ -67,6 +67,10 @@ sub faults
 	my @nodes = nodes($plan->{Plan});
 	my @given = map { $_->{'Actual Rows'} } grep { $_->{'Node Type'} eq 'Named Tuplestore Scan' } @nodes;
 	my $most = 4 * max($BATCH, @given);
+
+	# a look goes past what waits for a provider that is blocked: once through what is due, by its key
+	$most = max($most, 2 * $DUE) if $plan->{'Query Text'} =~ /looking for due runs/;
+
 	my @faults;
 
 	for my $n (@nodes)
