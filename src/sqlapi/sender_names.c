@@ -18,7 +18,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "base/compat.h"
 #include "base/statement.h"
 #include "base/transaction.h"
 #include "schema/tables.h"
