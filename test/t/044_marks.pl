@@ -256,7 +256,10 @@ time_is_up();
 make_all_due($node);
 my $caller = start_sql($node, "SELECT cadence_run('TEST')");
 poll_until(sub { $provider->count('gate') == 1 }) or die 'nothing was tried';
-execute($node);
+my $free = "FROM lead_cadence_runs WHERE status = 'ATIVA' AND claim_id IS NULL";
+poll_until(sub { sql($node, "SELECT count(*) $free AND next_run_at > now()") == 9 }) or die 'the others do not wait';
+sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() WHERE id IN (SELECT id $free)");
+is(execute($node)->{summary}{skipped}, 9, 'the others are looked at again');
 is($provider->count('gate'), 1, 'a second execution does not try beside it');
 is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status = 'ATIVA' AND next_run_at > now() + interval '121 seconds'
 	AND claim_id IS NULL"), 0, 'and looks again when that is over');
