@@ -133,6 +133,13 @@ say_count(Connection *c)
 	say(c, number);
 }
 
+/* The empty line after that; who hung up before it came would reset the connection. */
+static int
+ends_request(const char *line)
+{
+	return is_command(line, "\r\n");
+}
+
 /* False when the connection is to end. */
 static int
 act_on_command(Connection *c, const char *line)
@@ -148,9 +155,9 @@ act_on_command(Connection *c, const char *line)
 		say(c, "221 bye\r\n");
 	else if (is_command(line, "GET /count"))
 		say_count(c);
-	else
+	else if (!ends_request(line))
 		say(c, "250 ok\r\n");
-	return !is_command(line, "QUIT") && !is_command(line, "GET ");
+	return !is_command(line, "QUIT") && !ends_request(line);
 }
 
 /* How many bytes of what is there were a whole command, or as much of a mail as is over. */
