@@ -1815,7 +1815,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         ]
       }
     },
-    "template": {
+    "template@WHATSAPP": {
       "url": "{{option.url}}/whatsapp/1/message/template",
       "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
       "json": {
@@ -2969,7 +2969,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "contents": [{"type": "text", "text": "{{message}}"}]
       }
     },
-    "template": {
+    "template@WHATSAPP": {
       "url": "{{option.url}}/channels/whatsapp/messages",
       "headers": {"X-API-TOKEN": "{{secret.token}}"},
       "json": {
