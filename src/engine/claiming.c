@@ -49,8 +49,9 @@ struct ClaimAttempt
 	CadenceLook look;
 	CadenceStep **steps;  /* as many as the look has runs; NULL: not taken */
 	const char **refused; /* by run: why it can not be claimed; NULL: it can */
-	int conflicts;		  /* so many runs were refused by what may pass */
-	int look_again;		  /* the first of them; -1: there is none */
+	TimestampTz looked_at;
+	int conflicts;	/* so many runs were refused by what may pass */
+	int look_again; /* the first of them; -1: there is none */
 };
 
 void
@@ -278,6 +279,8 @@ claim_each(void *arg, int first, int n)
 {
 	ClaimAttempt *attempt = arg;
 
+	/* what one run has locked is kept until all are done */
+	limiting_note_conflict(attempt->claiming->limiting);
 	look(attempt);
 	/* what fails with no run at all is no run's fault, and ends the execution */
 	take_some(attempt, 0, 0);
@@ -294,6 +297,8 @@ claim_each(void *arg, int first, int n)
 static void
 claim_failed(Claiming *c, ErrorData *error)
 {
+	if (sqlstate_is_conflict(error->sqlerrcode))
+		limiting_note_conflict(c->limiting);
 	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
 		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
 		ThrowErrorData(error);
@@ -317,6 +322,7 @@ claiming_claim(Claiming *c, ClaimWanted kind)
 
 	attempt->claiming = c;
 	attempt->batch = batch;
+	attempt->looked_at = GetCurrentTimestamp();
 	attempt->look.kind = (CadenceLookKind) kind;
 	attempt->look_again = -1;
 	c->attempt = attempt;
@@ -349,7 +355,7 @@ pass_on(ClaimAttempt *attempt)
 		n++;
 		step->batch = attempt->batch;
 		if (step->outcome == OUTCOME_PENDING)
-			sender_push(c->sender, step);
+			sender_push(c->sender, step, attempt->looked_at);
 		else
 			recording_add(c->recording, step);
 	}
@@ -411,7 +417,9 @@ recheck(void *arg, int first, int n)
 	cadence_providers_refresh(r->claiming->providers);
 	cadence_claims_recheck(r->claiming->claims, r->steps, n, r->valid);
 	r->claiming->sender->queue.providers = cadence_providers_list(r->claiming->providers);
-	limiting_refresh(r->claiming->limiting, &r->claiming->claimant->id);
+	/* a claim that was undone has no row that could have permits */
+	limiting_refresh(r->claiming->limiting,
+					 r->claiming->claimant->has_row ? &r->claiming->claimant->id : NULL);
 }
 
 /*
@@ -452,7 +460,10 @@ claiming_recheck(Claiming *c)
 	if (error == NULL)
 		c->sender->checked_at = now;
 	else
+	{
+		limiting_note_conflict(c->limiting);
 		c->recheck_not_before = GetCurrentTimestamp() + RECHECK_US;
+	}
 	pfree(requests);
 	pfree(r.steps);
 	pfree(r.valid);

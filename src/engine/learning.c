@@ -78,10 +78,12 @@ remember(SenderHistory *history, const CadenceStep *step)
 	return sender_history_add(history, lead, what_was(step));
 }
 
+/* What was taken back before anything left has got no answer. */
 static bool
 is_answered(const CadenceStep *step)
 {
-	return step->request.provider != NULL && step->answer.at != 0;
+	return step->request.provider != NULL && step->answer.at != 0 &&
+		   step->outcome != OUTCOME_UNSENT;
 }
 
 static void
@@ -103,8 +105,12 @@ pauses(CadenceStep *step)
 	CadenceProvider *p = step->request.provider;
 	TimestampTz until = GetCurrentTimestamp() + step->answer.retry_after_us;
 
-	if (step->answer.class == CLASS_SLOW_DOWN)
-		p->slow_until = Max(p->slow_until, until);
+	if (step->answer.class == CLASS_SLOW_DOWN && p->limits_state != NULL &&
+		p->limits_state->slow_until < until)
+	{
+		p->limits_state->slow_until = until;
+		p->limits_state->slow_is_saved = false;
+	}
 	if (step->answer.stops_first_touches)
 		p->new_tripped_until = until;
 }
@@ -175,7 +181,6 @@ learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 	const CadenceConfiguration *c = step->request.configuration;
 	const char *why;
 
-	step->request.provider->tripped_until = 0;
 	if (!says_something(step) || !is_news(s, step))
 		return;
 	if (remember(&s->history, step))
@@ -207,9 +212,8 @@ slow_down(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
  * What was under way when that was heard is no news.
  */
 static void
-stop_first_touches(CadenceSenderState *s, CadenceStep *step, TimestampTz now)
+stop_first_touches(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 {
-	step->request.provider->new_tripped_until = 0;
 	if (s->new_until <= now)
 	{
 		s->new_until =
@@ -220,7 +224,6 @@ stop_first_touches(CadenceSenderState *s, CadenceStep *step, TimestampTz now)
 		cadence_sender_state_keep(s, &s->new_reason, step->reason.text);
 		s->changed = true;
 	}
-	step->answer.retry_after_us = Max(s->new_until - step->answer.at, USECS_PER_SEC);
 }
 
 /* One of them has got a message that was begun after the stop. */
@@ -280,7 +283,7 @@ give_back(Limiting *l, const CadenceStep *step)
 }
 
 static void
-learn_from(Limiting *l, CadenceStep *step, TimestampTz now)
+learn_from(Limiting *l, const CadenceStep *step, TimestampTz now)
 {
 	CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
 
@@ -299,9 +302,41 @@ learn_from(Limiting *l, CadenceStep *step, TimestampTz now)
 }
 
 /*
+ * What is in the states now need not be remembered by this process, so that it
+ * hears of a resumption. Others' first touches wait for as long as theirs.
+ */
+static void
+note_learned(Limiting *l, CadenceStep *step)
+{
+	CadenceProvider *p = step->request.provider;
+	const CadenceSenderState *s = cadence_sender_of(l->states, p);
+
+	if (!is_answered(step))
+		return;
+	p->tripped_until = 0;
+	if (step->answer.class == CLASS_SLOW_DOWN)
+		cadence_limits_of(l->states, p)->slow_is_saved = true;
+	if (!step->answer.stops_first_touches)
+		return;
+	p->new_tripped_until = 0;
+	step->answer.retry_after_us = Max(s->new_until - step->answer.at, USECS_PER_SEC);
+}
+
+/* Whether steps that have ended say anything that limiting_learn() has a use for. */
+bool
+limiting_can_learn(Limiting *l, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (steps[i]->request.provider != NULL && teaches(l, steps[i]))
+			return true;
+	return false;
+}
+
+/*
  * Takes what answers say about their senders into their states, and gives back
  * the times of steps that have not started; in the record's transaction, inside
- * an SPI connection.
+ * an SPI connection. What is said of a sender whose state somebody else keeps
+ * locked is lost to the others; this process knows it.
  */
 void
 limiting_learn(Limiting *l, CadenceStep **steps, int n)
@@ -317,12 +352,15 @@ limiting_learn(Limiting *l, CadenceStep **steps, int n)
 			some[nsome++] = steps[i];
 			wanted = limiting_states(l, steps[i], wanted);
 		}
-	cadence_sender_states_lock(l->states, wanted);
+	cadence_sender_states_lock(l->states, wanted, limiting_is_patient(l));
 	qsort(some, nsome, sizeof(*some), by_start);
 	for (int i = 0; i < nsome; i++)
-		learn_from(l, some[i], now);
+		if (limiting_has_locked(l, some[i]))
+			learn_from(l, some[i], now);
 	cadence_sender_states_save(l->states);
-	limiting_let_go(l);
+	for (int i = 0; i < nsome; i++)
+		if (limiting_has_locked(l, some[i]))
+			note_learned(l, some[i]);
 	limiting_note_shut(l);
 	pfree(some);
 }

@@ -37,6 +37,27 @@ limiting_prepare(Limiting *l, const CadenceTables *tables, const CadenceProvider
 	l->providers = providers;
 }
 
+/*
+ * Whoever owns a server, or may pause it, can lock its state and keep it. That is
+ * waited for once, as an execution's lock would be. Then its steps are put off for
+ * a while whenever it is locked, and the others' go.
+ */
+#define IMPATIENT_US (60 * USECS_PER_SEC)
+#define LOCKED_RETRY_US USECS_PER_SEC
+
+bool
+limiting_is_patient(const Limiting *l)
+{
+	return l->impatient_until <= GetCurrentTimestamp();
+}
+
+/* A lock was in the way. */
+void
+limiting_note_conflict(Limiting *l)
+{
+	l->impatient_until = GetCurrentTimestamp() + IMPATIENT_US;
+}
+
 /* ---- which states ------------------------------------------------------------------------- */
 
 /* What a server's mails to a domain have to keep to, and their state; NULL: nothing. */
@@ -120,6 +141,18 @@ states_to_lock(Limiting *l, CadenceStep **steps, int n, TimestampTz now)
 				wanted = add_states(l, lfirst(cell), steps[i]->recipient, wanted);
 	}
 	return wanted;
+}
+
+/* Whether a step's states are this transaction's to change. */
+bool
+limiting_has_locked(Limiting *l, const CadenceStep *step)
+{
+	ListCell *cell;
+
+	foreach (cell, limiting_states(l, step, NIL))
+		if (!((CadenceSenderState *) lfirst(cell))->is_locked)
+			return false;
+	return true;
 }
 
 /* ---- a sender that is shut ------------------------------------------------------------------ */
@@ -242,12 +275,12 @@ get_more_permits(Limiting *l, const pg_uuid_t *claim_id)
 	foreach (cell, cadence_providers_list(l->providers))
 		if (wants_permits(l, lfirst(cell)))
 			wanted = list_append_unique_ptr(wanted, cadence_limits_of(l->states, lfirst(cell)));
-	cadence_sender_states_lock(l->states, wanted);
+	cadence_sender_states_lock(l->states, wanted, limiting_is_patient(l));
 	foreach (cell, cadence_providers_list(l->providers))
 	{
 		CadenceProvider *p = lfirst(cell);
 
-		if (!wants_permits(l, p))
+		if (!wants_permits(l, p) || !cadence_limits_of(l->states, p)->is_locked)
 			continue;
 		cadence_limits_of(l->states, p)->permits_are_new = false;
 		get_permits(l, p, claim_id, Max((int) (cadence_max_in_flight * l->share), 1));
@@ -394,6 +427,14 @@ limit_step(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampT
 	CadenceProvider *p = step->request.provider;
 	ConversingWait wait;
 
+	if (!limiting_has_locked(l, step))
+	{
+		put_off(
+			step, "LIMITE",
+			psprintf("somebody else has locked the state of server \"%s\"", p->configuration->name),
+			LOCKED_RETRY_US);
+		return;
+	}
 	if (is_shut(l, step, now))
 		return;
 	if (conversing_waits(step, now, &wait))
@@ -425,7 +466,11 @@ limiting_note_shut(Limiting *l)
 	{
 		CadenceProvider *p = lfirst(cell);
 		const CadenceSenderState *s = cadence_sender_of(l->states, p);
+		CadenceSenderState *limits = cadence_limits_of(l->states, p);
 
+		/* somebody has resumed it */
+		if (limits->slow_is_saved && limits->limits.next_at < limits->slow_until)
+			limits->slow_until = 0;
 		p->shut_until = s->paused_at != 0 ? DT_NOEND : s->open_since != 0 ? s->open_until : 0;
 		p->new_until = s->new_until;
 		p->history = s->history;
@@ -440,7 +485,8 @@ void
 limiting_refresh(Limiting *l, const pg_uuid_t *claim_id)
 {
 	cadence_sender_states_read(l->states);
-	get_more_permits(l, claim_id);
+	if (claim_id != NULL)
+		get_more_permits(l, claim_id);
 	limiting_note_shut(l);
 }
 
@@ -466,7 +512,8 @@ void
 limiting_lock(Limiting *l, CadenceStep **steps, int n)
 {
 	cadence_sender_states_read(l->states);
-	cadence_sender_states_lock(l->states, states_to_lock(l, steps, n, GetCurrentTimestamp()));
+	cadence_sender_states_lock(l->states, states_to_lock(l, steps, n, GetCurrentTimestamp()),
+							   limiting_is_patient(l));
 }
 
 /*

@@ -16,12 +16,16 @@ typedef struct Limiting
 {
 	CadenceSenderStates *states;
 	const CadenceProviders *providers;
-	double share; /* of a sender's max_in_flight, by the workers of the execution */
+	double share;				 /* of a sender's max_in_flight, by the workers of the execution */
+	TimestampTz impatient_until; /* states that somebody else has locked are not waited for */
 } Limiting;
 
 extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
 							 const CadenceProviders *providers);
 extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
+extern bool limiting_has_locked(Limiting *limiting, const CadenceStep *step);
+extern bool limiting_is_patient(const Limiting *limiting);
+extern void limiting_note_conflict(Limiting *limiting);
 extern void limiting_lock(Limiting *limiting, CadenceStep **steps, int n);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
@@ -33,6 +37,7 @@ extern List *limiting_states(Limiting *limiting, const CadenceStep *step, List *
 
 /* learning.c */
 extern void limiting_judge(CadenceStep *step);
+extern bool limiting_can_learn(Limiting *limiting, CadenceStep **steps, int n);
 extern void limiting_learn(Limiting *limiting, CadenceStep **steps, int n);
 
 #endif

@@ -84,6 +84,12 @@ pipeline_turn(Pipeline *p)
 	bool idle = sender_in_flight(&p->sender) == 0 && p->sender.queue.waiting == 0;
 	bool record = recording_is_due(&p->recording, idle, claim != CLAIM_NOTHING);
 
+	/* both would lock states of senders, each in order: two workers could wait for each other */
+	if (record && claim != CLAIM_NOTHING && recording_teaches(&p->recording))
+	{
+		record_and_claim(p, true, CLAIM_NOTHING);
+		record = false;
+	}
 	if (record || claim != CLAIM_NOTHING)
 		record_and_claim(p, record, claim);
 	/* what has to be looked at again, and was not, is not sent */

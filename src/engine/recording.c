@@ -274,9 +274,41 @@ write_all(void *arg, int first, int n)
 	Recording *r = arg;
 
 	cadence_record_marks(r->recorder, &r->steps[first], n);
-	/* what is learned of a sender may say when a step is due again */
-	limiting_learn(r->limiting, &r->steps[first], n);
+	limiting_let_go(r->limiting);
 	cadence_record(r->recorder, &r->steps[first], n);
+}
+
+static void
+learn(void *arg, int first, int n)
+{
+	Recording *r = arg;
+
+	limiting_learn(r->limiting, &r->steps[first], n);
+}
+
+/* Whether the record changes states of senders. */
+bool
+recording_teaches(const Recording *r)
+{
+	return limiting_can_learn(r->limiting, r->steps, r->n);
+}
+
+/*
+ * What is learned of senders does not depend on what a row of the record refuses,
+ * and says when steps are due again. The record does not depend on it, either.
+ */
+static void
+write_lessons(Recording *r)
+{
+	ErrorData *error = NULL;
+
+	if (recording_teaches(r))
+		error = cadence_try(learn, r, 0, r->n, true);
+	if (error == NULL)
+		return;
+	if (sqlstate_is_conflict(error->sqlerrcode))
+		limiting_note_conflict(r->limiting);
+	FreeErrorData(error);
 }
 
 /*
@@ -290,6 +322,7 @@ recording_write(Recording *r)
 	ErrorData *error;
 
 	conversing_settle(r->conversations, r->steps, r->n);
+	write_lessons(r);
 	error = cadence_try(write_all, r, 0, r->n, true);
 	if (error == NULL)
 	{

@@ -44,6 +44,7 @@ extern void recording_release_message(Recording *recording, CadenceStep *step);
 extern bool recording_is_full(const Recording *recording);
 extern bool recording_is_due(const Recording *recording, bool idle, bool with_claim);
 extern int recording_wait_ms(const Recording *recording, int at_most_ms);
+extern bool recording_teaches(const Recording *recording);
 extern void recording_write(Recording *recording);
 extern void recording_settle(Recording *recording);
 extern void recording_write_essentials(Recording *recording, const CadenceTables *tables);

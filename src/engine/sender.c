@@ -81,10 +81,11 @@ static bool
 is_open(const CadenceProvider *p, const CadenceStep *step, TimestampTz now)
 {
 	TimestampTz start = Max(now, step->request.start_at);
+	TimestampTz slow_until = p->limits_state != NULL ? p->limits_state->slow_until : 0;
 
 	if (Max(p->shut_until, p->tripped_until) > now && !step->request.is_probe)
 		return false;
-	return p->slow_until <= start &&
+	return slow_until <= start &&
 		   (!step->is_first_touch || Max(p->new_until, p->new_tripped_until) <= start);
 }
 
@@ -101,11 +102,12 @@ sender_may_send(const CadenceStep *step, TimestampTz now)
 	return !p->gone && is_open(p, step, now) && now + needed_ms * 1000 < step->lease_end;
 }
 
+/* looked_at: when it was wanted, as far as is known. Its claim's commit may have come much later.
+ */
 void
-sender_push(Sender *s, CadenceStep *step)
+sender_push(Sender *s, CadenceStep *step, TimestampTz looked_at)
 {
-	if (s->queue.waiting == 0)
-		s->checked_at = GetCurrentTimestamp();
+	s->checked_at = s->queue.waiting == 0 ? looked_at : Min(s->checked_at, looked_at);
 	cadence_queue_push(&s->queue, &step->request);
 }
 

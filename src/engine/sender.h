@@ -36,7 +36,7 @@ extern void sender_init(Sender *sender, MemoryContext context, Recording *record
 extern void sender_resize(Sender *sender, int max_in_flight);
 extern int sender_in_flight(const Sender *sender);
 extern bool sender_may_send(const CadenceStep *step, TimestampTz now);
-extern void sender_push(Sender *sender, CadenceStep *step);
+extern void sender_push(Sender *sender, CadenceStep *step, TimestampTz looked_at);
 extern void sender_start(Sender *sender);
 extern void sender_wait(Sender *sender, int at_most_ms);
 extern void sender_poke(Sender *sender);

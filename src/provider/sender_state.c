@@ -27,6 +27,7 @@ struct CadenceSenderStates
 	Statement read;
 	Statement add;
 	Statement lock;
+	Statement lock_free;
 	Statement save;
 	Statement others;
 	Statement note_permits;
@@ -92,6 +93,14 @@ static const RowsetColumn save_columns[] = {{"key", TEXTOID},
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
 
+static char *
+lock_sql(const char *table, const char *others)
+{
+	return psprintf("SELECT " STATE_COLUMNS " FROM " ROWSET_NAME " AS d, %s AS s "
+					"WHERE s.server " EQ " d.key ORDER BY d.n FOR NO KEY UPDATE OF s%s",
+					table, others);
+}
+
 /* In the current memory context. in_query: for one look in somebody's query, without a lock. */
 CadenceSenderStates *
 cadence_sender_states_create(const CadenceTables *t, bool in_query)
@@ -108,13 +117,10 @@ cadence_sender_states_create(const CadenceTables *t, bool in_query)
 		STATEMENT("noting a sender",
 				  psprintf("INSERT INTO %s (server) VALUES ($1) ON CONFLICT DO NOTHING", table),
 				  key_types, SPI_OK_INSERT);
-	s->lock = ROWS_STATEMENT("locking senders' states",
-							 psprintf("SELECT " STATE_COLUMNS " FROM " ROWSET_NAME " AS d, %s AS s "
-									  "WHERE s.server " EQ " d.key ORDER BY d.n "
-									  "FOR NO KEY UPDATE OF s",
-									  table),
-							 SPI_OK_SELECT);
-	s->lock.latest = true;
+	s->lock = ROWS_STATEMENT("locking senders' states", lock_sql(table, ""), SPI_OK_SELECT);
+	s->lock_free = ROWS_STATEMENT("locking senders' states that nobody has",
+								  lock_sql(table, " SKIP LOCKED"), SPI_OK_SELECT);
+	s->lock.latest = s->lock_free.latest = true;
 	s->save = ROWS_STATEMENT("saving senders' states",
 							 psprintf("UPDATE %s AS s SET " SAVED_COLUMNS " FROM " ROWSET_NAME
 									  " AS d WHERE s.server " EQ " d.key",
@@ -264,7 +270,7 @@ cadence_sender_state_keep(CadenceSenderState *s, char **text, const char *to)
 	*text = copy;
 }
 
-static void
+static CadenceSenderState *
 take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 {
 	char *key = row_text(desc, row, STATE_KEY, ROW_FIELD_MAX);
@@ -273,7 +279,7 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	char *answers = row_text(desc, row, STATE_LAST_ANSWERS, SENDER_HISTORY_TEXT_MAX);
 
 	if (s == NULL)
-		return;
+		return NULL;
 	s->limits.next_at = row_time(desc, row, STATE_NEXT_AT, 0);
 	s->limits.last_at = row_time(desc, row, STATE_LAST_AT, 0);
 	limits_read(&s->limits, used != NULL ? used : "");
@@ -295,17 +301,23 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	cadence_sender_state_keep(s, &s->new_reason,
 							  row_text(desc, row, STATE_NEW_REASON, ROW_KEY_MAX));
 	s->new_stops = row_int(desc, row, STATE_NEW_STOPS, 0);
+	return s;
 }
 
 static void
-take_rows(CadenceSenderStates *states)
+take_rows(CadenceSenderStates *states, bool locked)
 {
 	for (uint64 i = 0; i < SPI_processed; i++)
-		take_row(states, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	{
+		CadenceSenderState *s = take_row(states, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+
+		if (s != NULL)
+			s->is_locked = locked;
+	}
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* All of them, as they are now, without plans; inside an SPI connection. */
+/* All of them, as they are now, without locks and plans; inside an SPI connection. */
 void
 cadence_sender_states_read(CadenceSenderStates *states)
 {
@@ -315,11 +327,11 @@ cadence_sender_states_read(CadenceSenderStates *states)
 	{
 		CadenceSenderState *s = lfirst(cell);
 
-		s->has_plan = false;
+		s->has_plan = s->changed = s->is_locked = false;
 		s->ngiven_people = 0;
 	}
 	statement_execute(&states->read, NULL, NULL, 0);
-	take_rows(states);
+	take_rows(states, false);
 }
 
 static int
@@ -330,7 +342,7 @@ by_key(const ListCell *a, const ListCell *b)
 
 /* Returns how many of them have a row. */
 static int
-lock(CadenceSenderStates *states, const List *wanted)
+lock(CadenceSenderStates *states, const List *wanted, Statement *statement)
 {
 	ListCell *cell;
 	Rowset rows;
@@ -342,9 +354,9 @@ lock(CadenceSenderStates *states, const List *wanted)
 		rowset_put_int(&rows, foreach_current_index(cell));
 		rowset_put_text(&rows, ((CadenceSenderState *) lfirst(cell))->key);
 	}
-	statement_execute(&states->lock, NULL, NULL, 0);
+	statement_execute(statement, NULL, NULL, 0);
 	found = (int) SPI_processed;
-	take_rows(states);
+	take_rows(states, true);
 	rowset_end(&rows);
 	return found;
 }
@@ -364,23 +376,26 @@ add(CadenceSenderStates *states, const List *wanted)
 
 /*
  * Locks some of them until the transaction's end, in an order in which nobody
- * waits for somebody who waits for us, and reads them again.
+ * waits for somebody who waits for us, and reads them again. Without a wait, those
+ * that somebody else has are left out. Inside an SPI connection.
  */
 void
-cadence_sender_states_lock(CadenceSenderStates *states, List *wanted)
+cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait)
 {
+	Statement *statement = wait ? &states->lock : &states->lock_free;
 	ListCell *cell;
 
 	if (wanted == NIL)
 		return;
+	foreach (cell, wanted)
+		((CadenceSenderState *) lfirst(cell))->changed =
+			((CadenceSenderState *) lfirst(cell))->is_locked = false;
 	list_sort(wanted, by_key);
-	if (lock(states, wanted) < list_length(wanted))
+	if (lock(states, wanted, statement) < list_length(wanted))
 	{
 		add(states, wanted);
-		(void) lock(states, wanted);
+		(void) lock(states, wanted, statement);
 	}
-	foreach (cell, wanted)
-		((CadenceSenderState *) lfirst(cell))->changed = false;
 }
 
 static void
@@ -429,7 +444,7 @@ cadence_sender_states_save(CadenceSenderStates *states)
 	{
 		CadenceSenderState *s = lfirst(cell);
 
-		if (s->changed)
+		if (s->changed && s->is_locked)
 			put_state(&rows, s);
 		s->changed = false;
 	}

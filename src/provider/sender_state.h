@@ -18,7 +18,8 @@
 
 typedef struct CadenceSenderState
 {
-	char *key; /* the server's name, its limit_group, or a domain that it writes to */
+	char *key;		/* the server's name, its limit_group, or a domain that it writes to */
+	bool is_locked; /* by this transaction; what was changed is saved only then */
 	bool changed;
 
 	LimitUse limits;
@@ -28,7 +29,10 @@ typedef struct CadenceSenderState
 	LimitUse plan;
 
 	/* of the senders whose limits these are, together */
-	int permits; /* so many may be under way in this process */
+	TimestampTz
+		slow_until;		/* they were asked for less: what waits in this process does not start */
+	bool slow_is_saved; /* all know it: its next start is not before */
+	int permits;		/* so many may be under way in this process */
 	bool permits_are_new;
 	pg_uuid_t permits_of; /* the claim that has them */
 
@@ -68,7 +72,7 @@ extern int cadence_sender_in_flight(const List *providers, const CadenceProvider
 extern bool cadence_sender_is_idle(const List *providers, const CadenceProvider *p);
 extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);
 extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);
-extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted);
+extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait);
 extern void cadence_sender_states_save(CadenceSenderStates *states);
 extern int cadence_sender_permits(CadenceSenderStates *states, const char *key,
 								  const pg_uuid_t *claim_id, int wanted, int most);

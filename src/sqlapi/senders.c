@@ -29,9 +29,9 @@ require_server(const char *name)
 }
 
 /* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. */
-#define ROUND_ENDS                                    \
-	"GREATEST(s.open_until, s.round_until, " NOW ") " \
-	"OPERATOR(pg_catalog.+) interval '1 minute'"
+#define ROUND_ENDS                                     \
+	"(GREATEST(s.open_until, s.round_until, " NOW ") " \
+	"OPERATOR(pg_catalog.+) interval '1 minute')"
 
 /*
  * Makes due what waits since a sender is shut, by what each run's last event says.

@@ -15,7 +15,7 @@ use Test::More;
 my $directory = PostgreSQL::Test::Utils::tempdir_short . '/soak';
 my @command = (
 	'python3', '-B', "$FindBin::RealBin/../soak/soak.py",
-	'--directory', $directory, '--seed', '30', '--minutes', '0.9', '--callers', '10',
+	'--directory', $directory, '--seed', '30', '--minutes', '0.6', '--kills', '5', '--callers', '10',
 	'--kill-every', '7', '--sample-every', '2');
 my $output;
 
