@@ -22,7 +22,9 @@ CORE_DIRS = base schema provider claim resolve record engine server sqlapi
 CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
             $(filter-out $(TRANSPORT_RULES),$(wildcard src/rules/*.c))
 OBJS      = $(CORE_SRC:.c=.o)
-SHLIB_LINK = -ljansson
+# Up to 15 a library's own names are seen by others, and theirs by it: it keeps to its own.
+OWN_NAMES  = -Wl,-Bsymbolic
+SHLIB_LINK = -ljansson $(OWN_NAMES)
 
 # The transport, which only a sending worker loads. From 16 on a library shows others nothing but
 # what is marked, so what both need is in both.
@@ -83,7 +85,7 @@ include $(PGXS)
 all: $(DISPATCH_LIB)
 
 $(DISPATCH_LIB): $(DISPATCH_OBJ)
-	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ -lcurl -ljansson
+	$(CC) $(CFLAGS) $(DISPATCH_OBJ) $(LDFLAGS) $(LDFLAGS_SL) $(OWN_NAMES) -shared -o $@ -lcurl -ljansson
 
 install: install-dispatch
 install-dispatch: $(DISPATCH_LIB) installdirs

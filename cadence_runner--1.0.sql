@@ -1923,7 +1923,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         ]
       }
     },
-    "template": {
+    "template@WHATSAPP": {
       "url": "{{option.url}}/whatsapp/1/message/template",
       "headers": {"Authorization": "App {{secret.api_key}}", "Accept": "application/json"},
       "json": {
@@ -3077,7 +3077,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "contents": [{"type": "text", "text": "{{message}}"}]
       }
     },
-    "template": {
+    "template@WHATSAPP": {
       "url": "{{option.url}}/channels/whatsapp/messages",
       "headers": {"X-API-TOKEN": "{{secret.token}}"},
       "json": {

@@ -205,13 +205,14 @@ static void
 get_permits(Limiting *l, CadenceProvider *p, const pg_uuid_t *claim_id, int wanted)
 {
 	const CadenceConfiguration *c = p->configuration;
+	CadenceSenderState *s = cadence_limits_of(l->states, p);
 
-	if (c->max_in_flight_is_own && !p->permits_are_new)
-		p->permits =
-			cadence_sender_permits(l->states, cadence_limits_of(l->states, p)->key, claim_id,
-								   Min(wanted, c->max_in_flight), c->max_in_flight);
-	p->permits_are_new = true;
-	p->permits_of = *claim_id;
+	if (!c->max_in_flight_is_own || s->permits_are_new)
+		return;
+	s->permits = cadence_sender_permits(l->states, s->key, claim_id, Min(wanted, c->max_in_flight),
+										c->max_in_flight);
+	s->permits_are_new = true;
+	s->permits_of = *claim_id;
 }
 
 /* A part for each worker: what others do not use is to be had later. */
@@ -222,10 +223,13 @@ fair_share(const Limiting *l, const CadenceProvider *p)
 }
 
 static bool
-wants_permits(const CadenceProvider *p)
+wants_permits(Limiting *l, CadenceProvider *p)
 {
+	const CadenceSenderState *s = cadence_limits_of(l->states, p);
+
 	return p->configuration->max_in_flight_is_own && p->nwaiting > 0 &&
-		   p->permits < p->configuration->max_in_flight && p->in_flight >= p->permits;
+		   s->permits < p->configuration->max_in_flight &&
+		   cadence_sender_in_flight(cadence_providers_list(l->providers), p) >= s->permits;
 }
 
 /* Steps that wait since others had the permits, or that could use more of them. */
@@ -236,16 +240,16 @@ get_more_permits(Limiting *l, const pg_uuid_t *claim_id)
 	ListCell *cell;
 
 	foreach (cell, cadence_providers_list(l->providers))
-		if (wants_permits(lfirst(cell)))
+		if (wants_permits(l, lfirst(cell)))
 			wanted = list_append_unique_ptr(wanted, cadence_limits_of(l->states, lfirst(cell)));
 	cadence_sender_states_lock(l->states, wanted);
 	foreach (cell, cadence_providers_list(l->providers))
 	{
 		CadenceProvider *p = lfirst(cell);
 
-		if (!wants_permits(p))
+		if (!wants_permits(l, p))
 			continue;
-		p->permits_are_new = false;
+		cadence_limits_of(l->states, p)->permits_are_new = false;
 		get_permits(l, p, claim_id, Max((int) (cadence_max_in_flight * l->share), 1));
 	}
 }
@@ -258,16 +262,18 @@ void
 limiting_let_go(Limiting *l)
 {
 	pg_uuid_t claim_id;
+	const List *providers = cadence_providers_list(l->providers);
 	ListCell *cell;
 
-	foreach (cell, cadence_providers_list(l->providers))
+	foreach (cell, providers)
 	{
 		CadenceProvider *p = lfirst(cell);
+		CadenceSenderState *s = cadence_limits_of(l->states, p);
 
-		if (p->permits == 0 || p->nwaiting > 0 || p->in_flight > 0)
+		if (s->permits == 0 || !cadence_sender_is_idle(providers, p))
 			continue;
-		claim_id = p->permits_of;
-		p->permits_are_new = false;
+		claim_id = s->permits_of;
+		s->permits_are_new = false;
 		get_permits(l, p, &claim_id, 0);
 	}
 }
@@ -402,11 +408,11 @@ limit_step(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampT
 /* ---- each claim, and each second while steps wait -------------------------------------------- */
 
 static void
-forget_permits(CadenceStep **steps, int n)
+forget_permits(Limiting *l, CadenceStep **steps, int n)
 {
 	for (int i = 0; i < n; i++)
 		if (steps[i]->request.provider != NULL)
-			steps[i]->request.provider->permits_are_new = false;
+			cadence_limits_of(l->states, steps[i]->request.provider)->permits_are_new = false;
 }
 
 /* Takes over which senders are shut, or nearly so: what waits in this process must not start. */
@@ -472,7 +478,7 @@ limiting_apply(Limiting *l, CadenceStep **steps, int n, const pg_uuid_t *claim_i
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	forget_permits(steps, n);
+	forget_permits(l, steps, n);
 	for (int first_touch = 0; first_touch < 2; first_touch++)
 		for (int i = 0; i < n; i++)
 			if (is_pending(steps[i]) && steps[i]->is_first_touch == (first_touch == 1) &&

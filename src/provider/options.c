@@ -9,7 +9,6 @@
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "utils/formatting.h"
-#include "utils/guc.h"
 
 #include "provider/options.h"
 #include "rules/sender_history.h"
@@ -70,26 +69,19 @@ cadence_option_own(const DefinitionOptions *options, const char *name, bool *fro
 }
 
 static bool
-is_one_of(const char *value, const char *const *words)
-{
-	while (*words != NULL && pg_strcasecmp(value, *words) != 0)
-		words++;
-	return *words != NULL;
-}
-
-static bool
 takes(const Definition *d, const char *name, const char *value)
 {
 	bool from_file = false;
 	const DefinitionOption *own = cadence_option_own(&d->options, name, &from_file);
 
 	if (strcmp(name, "canal") == 0)
-		return is_one_of(value, d->channels);
+		return cadence_option_is_one_of(value, d->channels);
 	if (strcmp(name, "domain_limits") == 0)
-		return is_one_of("EMAIL", d->channels);
+		return cadence_option_is_one_of("EMAIL", d->channels);
 	if (cadence_option_common(ForeignServerRelationId, name) != NULL)
 		return true;
-	return own != NULL && !from_file && (own->values == NULL || is_one_of(value, own->values));
+	return own != NULL && !from_file &&
+		   (own->values == NULL || cadence_option_is_one_of(value, own->values));
 }
 
 /* The first that a server has and its protocol does not take, or lacks; NULL: it fits. */
@@ -181,75 +173,6 @@ cadence_option_get(List *options, const char *name)
 			return defGetString(option);
 	}
 	return NULL;
-}
-
-/*
- * Reads a number of the kinds that are numbers, in milliseconds for a
- * duration; false when it is none, or outside its range.
- */
-bool
-cadence_option_number(const OptionRule *rule, const char *value, double *number)
-{
-	int flags = rule->kind == OPTION_DURATION ? GUC_UNIT_MS : 0;
-	int whole;
-
-	if (rule->kind == OPTION_RATE)
-	{
-		if (!parse_real(value, number, 0, NULL))
-			return false;
-	}
-	else if (parse_int(value, &whole, flags, NULL))
-		*number = whole;
-	else
-		return false;
-	return *number >= rule->min && *number <= rule->max;
-}
-
-static bool
-read_duration(const char *value, int unit, int64 *to)
-{
-	int whole;
-
-	if (!parse_int(value, &whole, unit, NULL) || whole < 0)
-		return false;
-	*to = (int64) whole * (unit == GUC_UNIT_S ? 1000 : 1);
-	return true;
-}
-
-/* Cuts a text at the first of some characters; the rest, NULL: there is none. */
-static char *
-cut(char *text, const char *mark)
-{
-	char *at = strstr(text, mark);
-
-	if (at == NULL)
-		return NULL;
-	*at = '\0';
-	return at + strlen(mark);
-}
-
-/* A gap, or one between two bounds; in milliseconds. */
-bool
-cadence_option_gap(const char *value, int64 *from_ms, int64 *to_ms)
-{
-	char *from = pstrdup(value);
-	char *to = cut(from, "..");
-
-	return read_duration(from, GUC_UNIT_MS, from_ms) &&
-		   read_duration(to != NULL ? to : from, GUC_UNIT_MS, to_ms) && *from_ms <= *to_ms &&
-		   *to_ms <= INT64CONST(86400000);
-}
-
-/* How a day's limit grows: from, to, and over how long. */
-bool
-cadence_option_warm_up(const char *value, int *from, int *to, int64 *over_ms)
-{
-	char *first = pstrdup(value);
-	char *second = cut(first, "..");
-	char *over = second != NULL ? cut(second, "/") : NULL;
-
-	return over != NULL && parse_int(first, from, 0, NULL) && parse_int(second, to, 0, NULL) &&
-		   *from >= 1 && *from <= *to && read_duration(over, GUC_UNIT_S, over_ms) && *over_ms > 0;
 }
 
 bool

@@ -48,6 +48,9 @@ extern const char *cadence_option_get(List *options, const char *name);
 extern bool cadence_option_number(const OptionRule *rule, const char *value, double *number);
 extern bool cadence_option_gap(const char *value, int64 *from_ms, int64 *to_ms);
 extern bool cadence_option_warm_up(const char *value, int *from, int *to, int64 *over_ms);
+extern bool cadence_option_is_one_of(const char *value, const char *const *words);
+extern const char *cadence_option_expected(const Definition *d, const OptionRule *rule,
+										   const char *value);
 extern bool cadence_has_control_characters(const char *text);
 extern char *cadence_url_host(const char *url);
 

@@ -11,7 +11,6 @@
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
 #include "nodes/pg_list.h"
-#include "utils/uuid.h"
 
 #include "provider/configuration.h"
 #include "provider/request.h"
@@ -39,10 +38,7 @@ typedef struct CadenceProvider
 	TimestampTz new_until;	   /* nobody is written to first */
 	TimestampTz new_tripped_until;
 	TimestampTz next_start; /* in this process, however late the last one was */
-	int permits;			/* so many may be under way in this process */
-	bool permits_are_new;
-	pg_uuid_t permits_of;  /* the claim that has them */
-	SenderHistory history; /* with what is not yet recorded */
+	SenderHistory history;	/* with what is not yet recorded */
 } CadenceProvider;
 
 typedef struct CadenceProviders CadenceProviders;

@@ -16,11 +16,15 @@
 #include "utils/timestamp.h"
 
 #include "provider/queue.h"
+#include "provider/sender_state.h"
 
 #define BLOCKED_AFTER_US (250 * INT64CONST(1000))
 
 /* One that is full, and of which nothing has ended for so long, does not move. */
 #define MOVES_WITHIN_US (500 * INT64CONST(1000))
+
+/* Shorter pauses than the process can wait for are kept on the average over so long. */
+#define TICK_US (5 * INT64CONST(1000))
 
 /* Behind those that start no later: one that has to wait longer does not hold up the next. */
 void
@@ -37,10 +41,13 @@ cadence_queue_push(CadenceQueue *queue, CadenceRequest *request)
 	queue->waiting++;
 }
 
+/* A sender's own maximum counts over all executions: its permits are this process's part. */
 static int
 most_in_flight(const CadenceProvider *p)
 {
-	return p->configuration->max_in_flight_is_own ? p->permits : p->configuration->max_in_flight;
+	if (!p->configuration->max_in_flight_is_own)
+		return p->configuration->max_in_flight;
+	return p->limits_state != NULL ? p->limits_state->permits : 0;
 }
 
 /* When the first that waits may start, by its sender's limits. */
@@ -60,7 +67,16 @@ least_pause(const LimitRules *rules)
 {
 	int64 pause = rules->rate > 0 ? (int64) (USECS_PER_SEC / rules->rate) : 0;
 
-	return Max(pause, rules->gap_min) / 10 * 9;
+	return Max(pause, rules->gap_min) * 9 / 10;
+}
+
+/* When the next of a provider may start at the earliest, when one starts now. */
+static TimestampTz
+after_start(const CadenceProvider *p, TimestampTz now)
+{
+	int64 pause = least_pause(&p->configuration->limits);
+
+	return (pause < TICK_US ? Max(p->next_start, now - TICK_US) : now) + pause;
 }
 
 /*
@@ -74,7 +90,8 @@ has_room(const CadenceQueue *queue, const CadenceProvider *p)
 	int few = Max(queue->capacity / (4 * Max(n, 1)), 1);
 	int reserve = Min(queue->capacity / 4, (n - 1) * few);
 
-	if (p->in_flight >= most_in_flight(p) || queue->in_flight >= queue->capacity)
+	if (cadence_sender_in_flight(queue->providers, p) >= most_in_flight(p) ||
+		queue->in_flight >= queue->capacity)
 		return false;
 	return p->in_flight < few || queue->in_flight < queue->capacity - reserve;
 }
@@ -110,7 +127,7 @@ note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
 	queue->in_flight++;
 	p->in_flight++;
 	p->last_progress = now;
-	p->next_start = now + least_pause(&p->configuration->limits);
+	p->next_start = after_start(p, now);
 }
 
 /*

@@ -187,6 +187,45 @@ cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p)
 	return p->limits_state;
 }
 
+/* Under way in this process, of all whose limits are the same. */
+int
+cadence_sender_in_flight(const List *providers, const CadenceProvider *p)
+{
+	int n = 0;
+	ListCell *cell;
+
+	if (p->limits_state == p->sender_state)
+		return p->in_flight;
+	foreach (cell, providers)
+	{
+		const CadenceProvider *other = lfirst(cell);
+
+		if (other->limits_state == p->limits_state)
+			n += other->in_flight;
+	}
+	return n;
+}
+
+/* Nothing of them is under way or waits in this process. */
+bool
+cadence_sender_is_idle(const List *providers, const CadenceProvider *p)
+{
+	ListCell *cell;
+
+	if (p->nwaiting > 0 || p->in_flight > 0)
+		return false;
+	if (p->limits_state == p->sender_state)
+		return true;
+	foreach (cell, providers)
+	{
+		const CadenceProvider *other = lfirst(cell);
+
+		if (other->limits_state == p->limits_state && (other->nwaiting > 0 || other->in_flight > 0))
+			return false;
+	}
+	return true;
+}
+
 /* As long as a sender is used its day's limit grows. */
 LimitRules
 cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s, TimestampTz now)

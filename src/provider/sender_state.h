@@ -27,6 +27,11 @@ typedef struct CadenceSenderState
 	bool has_plan;			/* when what this process puts off can go */
 	LimitUse plan;
 
+	/* of the senders whose limits these are, together */
+	int permits; /* so many may be under way in this process */
+	bool permits_are_new;
+	pg_uuid_t permits_of; /* the claim that has them */
+
 	/* the breaker; 0: it is closed */
 	SenderHistory history; /* whether it should be */
 	TimestampTz open_since;
@@ -59,6 +64,8 @@ extern CadenceSenderState *cadence_sender_of(CadenceSenderStates *states, Cadenc
 extern CadenceSenderState *cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p);
 extern LimitRules cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s,
 									  TimestampTz now);
+extern int cadence_sender_in_flight(const List *providers, const CadenceProvider *p);
+extern bool cadence_sender_is_idle(const List *providers, const CadenceProvider *p);
 extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);
 extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);
 extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted);

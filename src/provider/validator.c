@@ -13,12 +13,10 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 #include "base/compat.h"
 #include "provider/options.h"
 #include "provider/protocol.h"
-#include "rules/domain_limits.h"
 
 PG_FUNCTION_INFO_V1(cadence_provider_validator);
 
@@ -85,74 +83,6 @@ check_url(const Definition *d, const char *name, const char *value)
 }
 
 static void
-check_word(const char *name, const char *value, const char *const *words)
-{
-	for (int i = 0; words[i] != NULL; i++)
-		if (pg_strcasecmp(value, words[i]) == 0)
-			return;
-	refuse_value(name, value, psprintf("One of: %s.", cadence_protocol_words(words)));
-}
-
-/* As it is compared with the URL's: without a scheme, a port or a path. */
-static void
-check_host(const char *name, const char *value)
-{
-	if (strpbrk(value, "/?#@ ") != NULL || (value[0] != '[' && strchr(value, ':') != NULL))
-		refuse_value(name, value, "The name of a host, without a port.");
-}
-
-static void
-check_number(const OptionRule *rule, const char *value)
-{
-	double number;
-
-	if (cadence_option_number(rule, value, &number))
-		return;
-	if (rule->kind == OPTION_DURATION)
-		refuse_value(rule->name, value,
-					 psprintf("A duration from %gms to %gmin; without a unit: milliseconds.",
-							  rule->min, rule->max / 60000));
-	refuse_value(rule->name, value, psprintf("A number from %g to %g.", rule->min, rule->max));
-}
-
-static void
-check_gap(const char *name, const char *value)
-{
-	int64 from;
-	int64 to;
-
-	if (!cadence_option_gap(value, &from, &to))
-		refuse_value(name, value, "A pause such as '30s', or one between two such as '30s..60s'.");
-}
-
-static void
-check_warm_up(const char *name, const char *value)
-{
-	int from;
-	int to;
-	int64 over;
-
-	if (!cadence_option_warm_up(value, &from, &to, &over))
-		refuse_value(
-			name, value,
-			"Messages a day at first and at last, and how long that takes: '20..200/30d'.");
-}
-
-static void
-check_domains(const Definition *d, const char *name, const char *value)
-{
-	const char *const *channel = d->channels;
-
-	while (*channel != NULL && pg_strcasecmp(*channel, "EMAIL") != 0)
-		channel++;
-	if (*channel == NULL)
-		refuse_value(name, value, "Only a protocol with e-mail has domains.");
-	if (!domain_limits_read(value, NULL, NULL))
-		refuse_value(name, value,
-					 "Domains, each once, and how many mails a minute: '{\"gmail.com\": 20}'.");
-}
-
-static void
 check_secret_file(const char *name, const char *value)
 {
 	if (!superuser())
@@ -166,45 +96,12 @@ check_secret_file(const char *name, const char *value)
 static void
 check_value(const Definition *d, const OptionRule *rule, const char *value)
 {
-	static const char *const policies[] = {"retry", "hold", NULL};
-	bool flag;
+	const char *expected = cadence_option_expected(d, rule, value);
 
-	switch (rule->kind)
-	{
-		case OPTION_CANAL:
-			check_word(rule->name, value, d->channels);
-			break;
-		case OPTION_UNCERTAIN:
-			check_word(rule->name, value, policies);
-			break;
-		case OPTION_URL:
-			check_url(d, rule->name, value);
-			break;
-		case OPTION_HOST:
-			check_host(rule->name, value);
-			break;
-		case OPTION_DURATION:
-		case OPTION_COUNT:
-		case OPTION_RATE:
-			check_number(rule, value);
-			break;
-		case OPTION_GAP:
-			check_gap(rule->name, value);
-			break;
-		case OPTION_WARM_UP:
-			check_warm_up(rule->name, value);
-			break;
-		case OPTION_DOMAINS:
-			check_domains(d, rule->name, value);
-			break;
-		case OPTION_BOOL:
-			if (!parse_bool(value, &flag))
-				refuse_value(rule->name, value, "Either on or off.");
-			break;
-		case OPTION_PROTOCOL:
-		case OPTION_NAME:
-			break;
-	}
+	if (expected != NULL)
+		refuse_value(rule->name, value, expected);
+	if (rule->kind == OPTION_URL)
+		check_url(d, rule->name, value);
 }
 
 /* One of a protocol's own, of any of these; false: it is none. */
@@ -225,8 +122,8 @@ check_own(Oid catalog, List *definitions, const char *name, const char *value)
 			continue;
 		if (from_file)
 			check_secret_file(name, value);
-		else if (own->values != NULL)
-			check_word(name, value, own->values);
+		else if (own->values != NULL && !cadence_option_is_one_of(value, own->values))
+			refuse_value(name, value, psprintf("One of: %s.", cadence_protocol_words(own->values)));
 		return true;
 	}
 	return false;

@@ -35,6 +35,40 @@ add_problem(void *arg, const char *pointer, const char *problem)
 					 *pointer != '\0' ? pointer : "/", problem);
 }
 
+/* Its limits are a server's options, and checked as those. */
+static bool
+check_limits(const Definition *d, DefinitionReport report, void *arg)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < d->limits.n; i++)
+	{
+		const DefinitionOption *limit = &d->limits.list[i];
+		const OptionRule *rule = cadence_option_common(ForeignServerRelationId, limit->name);
+		const char *expected = cadence_option_expected(d, rule, limit->otherwise);
+
+		if (limit->otherwise[0] == '\0' || cadence_has_control_characters(limit->otherwise))
+			expected = "It must not be empty or contain control characters.";
+		if (expected == NULL)
+			continue;
+		ok = false;
+		report(arg, psprintf("/limits/%s", limit->name),
+			   psprintf("can not be \"%.60s\". %s", limit->otherwise, expected));
+	}
+	return ok;
+}
+
+static Definition *
+compile(const char *json, DefinitionReport report, void *arg)
+{
+	Definition *d = definition_compile(json, strlen(json), report, arg);
+
+	if (d == NULL || check_limits(d, report, arg))
+		return d;
+	definition_free(d);
+	return NULL;
+}
+
 /* All that is wrong with a definition is one error. */
 static Definition *
 compile_or_fail(const char *name, Datum value)
@@ -45,7 +79,7 @@ compile_or_fail(const char *name, Datum value)
 	Definition *d;
 
 	initStringInfo(&problems);
-	d = definition_compile(json, strlen(json), add_problem, &problems);
+	d = compile(json, add_problem, &problems);
 	if (d == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the definition of protocol \"%s\" has problems", name),
@@ -77,7 +111,7 @@ cadence_protocol_check(PG_FUNCTION_ARGS)
 	char *json = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
 
 	InitMaterializedSRF(fcinfo, 0);
-	definition_free(definition_compile(json, strlen(json), add_problem_row, set));
+	definition_free(compile(json, add_problem_row, set));
 	PG_RETURN_NULL();
 }
 

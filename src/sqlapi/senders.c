@@ -28,11 +28,41 @@ require_server(const char *name)
 						errmsg("server \"%s\" of cadence_provider does not exist", name)));
 }
 
-/* Changes a sender's state, whose row may not be there yet. */
+/* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. */
+#define ROUND_ENDS                                    \
+	"GREATEST(s.open_until, s.round_until, " NOW ") " \
+	"OPERATOR(pg_catalog.+) interval '1 minute'"
+
+/*
+ * Makes due what waits since a sender is shut, by what each run's last event says.
+ * Others that have the same time keep it.
+ */
 static void
-set_state(Datum server, const char *assignments, Datum reason, bool has_reason)
+let_go(const CadenceTables *t, Datum server)
 {
-	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
+	static const Oid types[] = {TEXTOID};
+	Statement update = STATEMENT(
+		"making due what waits for a sender",
+		psprintf("UPDATE %s SET next_run_at = " NOW ", updated_at = " NOW " WHERE id IN ("
+				 "SELECT r.id FROM %s AS s JOIN %s AS r ON r.next_run_at " GT " " NOW
+				 " AND r.next_run_at " LE " " ROUND_ENDS " JOIN LATERAL "
+				 "(SELECT x.detalhes FROM %s AS x WHERE x.lead_cadence_run_id " EQ " r.id "
+				 "ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e "
+				 "ON e.detalhes " JSON_TEXT " 'provedor' " EQ " $1 AND e.detalhes " JSON_TEXT
+				 " 'codigo' " EQ " ANY ('{PROVEDOR_PARADO,PROVEDOR_PAUSADO}') "
+				 "WHERE s.server " EQ " $1 AND r.status " EQ " 'ATIVA' AND r.claim_id IS NULL "
+				 "ORDER BY r.id FOR UPDATE OF r SKIP LOCKED)",
+				 t->runs, t->sender_states, t->runs, t->events),
+		types, SPI_OK_UPDATE);
+
+	statement_execute(&update, &server, NULL, 0);
+}
+
+/* Changes a sender's state, whose row may not be there yet; inside an SPI connection. */
+static void
+set_state(const CadenceTables *tables, Datum server, const char *assignments, Datum reason,
+		  bool has_reason)
+{
 	static const Oid types[] = {TEXTOID, TEXTOID};
 	Datum values[] = {server, reason};
 	Statement statement =
@@ -43,11 +73,23 @@ set_state(Datum server, const char *assignments, Datum reason, bool has_reason)
 						   tables->sender_states, assignments),
 				  types, SPI_OK_INSERT);
 
-	require_server(TextDatumGetCString(server));
+	statement_execute(&statement, values, has_reason ? NULL : " n", 0);
+}
+
+/* The tables, connected to SPI; the server is one of ours. */
+static CadenceTables *
+begin_call(FunctionCallInfo fcinfo)
+{
+	CadenceTables *tables;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("server must not be null")));
+	tables = cadence_tables_load(cadence_extension_schema());
+	require_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-	statement_execute(&statement, values, has_reason ? NULL : " n", 0);
-	SPI_finish();
+	return tables;
 }
 
 /*
@@ -61,30 +103,35 @@ set_state(Datum server, const char *assignments, Datum reason, bool has_reason)
 Datum
 cadence_provider_pause(PG_FUNCTION_ARGS)
 {
-	bool has_reason = !PG_ARGISNULL(1);
+	CadenceTables *tables = begin_call(fcinfo);
+	Datum reason = PG_ARGISNULL(1) ? CStringGetTextDatum("") : PG_GETARG_DATUM(1);
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("server must not be null")));
-	set_state(PG_GETARG_DATUM(0), "paused_at = " NOW ", pause_reason = excluded.pause_reason",
-			  has_reason ? PG_GETARG_DATUM(1) : CStringGetTextDatum(""), true);
+	set_state(tables, PG_GETARG_DATUM(0),
+			  "paused_at = " NOW ", pause_reason = excluded.pause_reason", reason, true);
+	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /*
  * cadence_provider_resume(server text) -> void: opens what was paused by hand, a
  * breaker that has opened by itself, and what the provider has asked to wait for.
+ * What waits since the server is shut is due at once.
  *
- * Errors: as cadence_provider_pause().
+ * Errors: as cadence_provider_pause(), and 42501 without the right to read
+ * lead_cadence_events and to change lead_cadence_runs.
  */
 Datum
 cadence_provider_resume(PG_FUNCTION_ARGS)
 {
-	set_state(PG_GETARG_DATUM(0),
+	CadenceTables *tables = begin_call(fcinfo);
+
+	let_go(tables, PG_GETARG_DATUM(0));
+	set_state(tables, PG_GETARG_DATUM(0),
 			  "paused_at = NULL, pause_reason = NULL, open_since = NULL, open_until = NULL, "
 			  "open_reason = NULL, openings = 0, last_answers = NULL, next_at = NULL, round_until "
 			  "= NULL, waiting = 0, "
 			  "waited = 0, new_since = NULL, new_until = NULL, new_reason = NULL, new_stops = 0",
 			  (Datum) 0, false);
+	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -117,6 +117,11 @@ class Cluster:
                 " WHERE backend_type = 'checkpointer'" % since, timeout=10) == "t"
         return False
 
+    def last_words(self, lines=40):
+        """The end of the server's log."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return "".join(log.readlines()[-lines:])
+
     def end(self, number):
         """Ends the postmaster with a signal."""
         self.postmaster.send_signal(number)
@@ -312,6 +317,23 @@ def memory_kb(pid):
                    if line.startswith(("RssAnon:", "RssFile:")))
 
 
+def hold(pid):
+    """Stops a process. One that has ended may be signalled until its parent has looked, without any
+    effect: no restart would follow its SIGKILL."""
+    os.kill(pid, signal.SIGSTOP)
+    if not wait_for(lambda: state(pid) in "TZX", 10, every=0.001) or state(pid) != "T":
+        raise ProcessLookupError
+
+
+def state(pid):
+    """The state of a process: T is stopped, Z has ended, X is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as line:
+            return line.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 class Killer:
     """Does something to the server each time it is asked, and brings it back."""
 
@@ -350,7 +372,9 @@ class Killer:
     def kill_worker(self):
         """SIGKILL: the postmaster restarts everything."""
         since = time.time()
-        os.kill(self.victim(), signal.SIGKILL)
+        pid = self.victim()
+        hold(pid)
+        os.kill(pid, signal.SIGKILL)
         self.recover("worker killed", since)
 
     def terminate_worker(self):
@@ -389,7 +413,8 @@ class Killer:
             return False
 
         if not wait_for(is_back, 60, every=0.02):
-            raise SystemExit("%s: no connection after 60 s" % kind)
+            raise SystemExit("%s: no connection after 60 s; the server's last words:\n%s"
+                             % (kind, self.cluster.last_words()))
         self.refused += max(starts - 1, 0)
         self.kills[kind] += 1
         self.accepting.append(time.time() - since)

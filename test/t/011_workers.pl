@@ -59,6 +59,17 @@ is_deeply([ grep { $times[$_] - $times[ $_ - 1 ] < 0.045 } 1 .. $#times ], [], '
 cmp_ok($times[-1] - $times[0], '<', 120 * 0.05 * 2 + 4, 'and hardly a pause between two workers');
 sql($node, q{DELETE FROM lead_cadence_runs WHERE empresa = 'narrow'; DROP SERVER narrow});
 
+# two servers of one group have it together
+for my $name (qw(first second))
+{
+	make_company($node, $name, $provider->url('slow/50'), max_in_flight => 2, limit_group => 'portfolio');
+	enrol($node, $name, 40);
+}
+$provider->forget;
+is(execute($node)->{summary}{success}, 80, 'two servers of one limit group');
+is($provider->ask('GET', '__count')->{max_concurrent}, 2, 'are written to as often at once as the group may be');
+sql($node, q{DELETE FROM lead_cadence_runs WHERE empresa IN ('first', 'second'); DROP SERVER first; DROP SERVER second});
+
 # one of them is terminated: what it had not sent is due as before, and the caller is told
 set_server($node, 'cadence_runner.workers', 2);
 sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});

@@ -173,7 +173,6 @@ for my $due (1, 3)
 		qr/server \\"byhand\\" is paused since .*; 3 wait: férias/, 'the health says it');
 }
 sql($node, "SELECT cadence_provider_resume('byhand')");
-make_all_due($node);
 execute($node);
 is_deeply(runs_of('byhand'), { CONCLUIDA => 3 }, 'until it is resumed');
 is(state_of('byhand')->{waiting} + state_of('byhand')->{waited}, 0, 'then nobody waits');
