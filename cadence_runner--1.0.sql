@@ -445,7 +445,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_provider_state', NULL, 'what all executions know of a server: its limits and its breaker'),
         ('cadence_provider_state', 'server', 'its name; "limit_group NAME": what a group of servers shares; "domain DOMAIN of SERVER": of a domain_limits'),
-        ('cadence_provider_state', 'next_at', 'when the next message may start, by max_rate and gap, or since the provider has asked to wait'),
+        ('cadence_provider_state', 'next_at', 'when the next message may start, by max_rate, gap, or the provider''s own word'),
         ('cadence_provider_state', 'last_at', 'when the last start was given out'),
         ('cadence_provider_state', 'used', 'what was started in each slot of its windows: not to be read or changed by hand'),
         ('cadence_provider_state', 'first_used_at', 'when its warm_up began'),
