@@ -29,3 +29,104 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
 COMMENT ON VIEW @extschema@.cadence_table_constraints IS
 'the constraints of the tables that cadence_create_tables() creates; adopted tables keep their own';
 
+
+-- what people see of them in psql and in an application's table editor
+CREATE VIEW @extschema@.cadence_table_comments AS
+    SELECT v.table_name::name, v.column_name::name, v.comment
+    FROM (VALUES
+        ('cadences', NULL, 'a cadence: an ordered list of messages of a company'),
+        ('cadences', 'codigo', 'by which cadence_enroll() finds it'),
+        ('cadences', 'ativo', 'false: its runs wait'),
+
+        ('cadence_steps', NULL, 'a step of a cadence: one message'),
+        ('cadence_steps', 'ordem', 'its place in the cadence'),
+        ('cadence_steps', 'offset_minutos', 'minutes since the step before was sent; of the first, since start_at of cadence_enroll()'),
+        ('cadence_steps', 'canal', 'WHATSAPP, SMS or EMAIL'),
+        ('cadence_steps', 'template_codigo', 'codigo of the message_templates row of the run''s company'),
+        ('cadence_steps', 'parar_se_responder', 'kept, and not acted upon yet: call cadence_cancel() when somebody answers'),
+
+        ('lead_contacts', NULL, 'a lead in a company; every column is a placeholder of templates'),
+        ('lead_contacts', 'telefone', 'in any usual spelling; without a country''s code it is of the company''s pais'),
+        ('lead_contacts', 'opt_out', 'true: nothing is sent on any channel, and runs are cancelled'),
+
+        ('message_templates', NULL, 'a text, with {{placeholders}}'),
+        ('message_templates', 'canal', 'the channel that it is for; null: any'),
+        ('message_templates', 'conteudo', 'the text; of a mail the text part'),
+        ('message_templates', 'assunto', 'a mail''s subject; without one, a first line "Assunto: ..." of conteudo'),
+        ('message_templates', 'html', 'a mail''s HTML part; values are escaped'),
+        ('message_templates', 'midia', 'an object with url, tipo, mime, nome, legenda'),
+        ('message_templates', 'whatsapp', 'an approved template: an object with nome, idioma, categoria, componentes, variaveis'),
+        ('message_templates', 'ativo', 'false: steps that name it wait'),
+
+        ('lead_cadence_runs', NULL, 'a run: one lead going through one cadence'),
+        ('lead_cadence_runs', 'status', 'ATIVA, PAUSADA, CANCELADA or CONCLUIDA'),
+        ('lead_cadence_runs', 'next_step_ordem', 'the step that is sent next'),
+        ('lead_cadence_runs', 'next_run_at', 'when that is due; while an execution works on the run, when its claim ends'),
+        ('lead_cadence_runs', 'attempts', 'attempts of that step, with the one that is under way'),
+        ('lead_cadence_runs', 'claim_id', 'who works on the run now; null: nobody'),
+
+        ('lead_cadence_events', NULL, 'something that happened to a run'),
+        ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),
+        ('lead_cadence_events', 'detalhes', 'codigo says which situation it is, erro why; pedido is what an uncertain attempt has sent and is sent again as it stands'),
+
+        ('lead_messages', NULL, 'a message that was sent, or came in'),
+        ('lead_messages', 'direcao', 'OUTBOUND; INBOUND: what a lead has written, by whoever receives it'),
+        ('lead_messages', 'estado', 'ENVIADO; INCERTO: it may have been sent'),
+        ('lead_messages', 'recebido_em', 'of what came in: it opens WhatsApp''s 24 hours'),
+
+        ('cadence_empresas', NULL, 'a company''s name in messages, and its country; a row is optional'),
+        ('cadence_empresas', 'pais', 'two letters (ISO 3166): completes telephone numbers without a country''s code'),
+
+        ('cadence_runner_logs', NULL, 'an execution: one pass over all that was due'),
+        ('cadence_runner_logs', 'steps_executed', 'steps that were sent, and runs that had none left'),
+        ('cadence_runner_logs', 'runs_touched', 'all that it looked at'),
+        ('cadence_runner_logs', 'details', 'results, started_at and finished_at; erro where the execution itself failed'),
+
+        ('cadence_claims', NULL, 'a worker''s claim, for one lease period: not to be changed by hand'),
+        ('cadence_claims', 'lease_end', 'until when its runs are its own'),
+        ('cadence_claims', 'permits', 'how many messages it may have under way by servers with a max_in_flight'),
+
+        ('cadence_provider_state', NULL, 'what all executions know of a server: its limits and its breaker'),
+        ('cadence_provider_state', 'server', 'its name; "limit_group NAME": what a group of servers shares; "domain DOMAIN of SERVER": of a domain_limits'),
+        ('cadence_provider_state', 'next_at', 'when the next message may start, by max_rate, gap, or the provider''s own word'),
+        ('cadence_provider_state', 'last_at', 'when the last start was given out'),
+        ('cadence_provider_state', 'used', 'what was started in each slot of its windows: not to be read or changed by hand'),
+        ('cadence_provider_state', 'first_used_at', 'when its warm_up began'),
+        ('cadence_provider_state', 'open_since', 'since when its breaker is open; null: it is closed'),
+        ('cadence_provider_state', 'open_until', 'when one message tries whether it sends again'),
+        ('cadence_provider_state', 'open_reason', 'why, in the provider''s words'),
+        ('cadence_provider_state', 'openings', 'how often in a row it has opened: the wait doubles'),
+        ('cadence_provider_state', 'last_answers', 'of its last leads, by which the breaker is opened: not to be read or changed by hand'),
+        ('cadence_provider_state', 'paused_at', 'when cadence_provider_pause() was called; null: it is not paused'),
+        ('cadence_provider_state', 'pause_reason', 'the motivo that was given'),
+        ('cadence_provider_state', 'round_until', 'until when what waits has been put off'),
+        ('cadence_provider_state', 'waiting', 'how many were put off in this round'),
+        ('cadence_provider_state', 'waited', 'how many in the round before'),
+        ('cadence_provider_state', 'new_since', 'since when nobody is written to first'),
+        ('cadence_provider_state', 'new_until', 'until when'),
+        ('cadence_provider_state', 'new_reason', 'why, in the provider''s words'),
+        ('cadence_provider_state', 'new_stops', 'how often in a row: the wait doubles'),
+
+        ('cadence_conversations', NULL, 'by which server a person was last written to on a channel, where something depends on it'),
+        ('cadence_conversations', 'last_sent_at', 'exact where a server has min_gap or quiet_until_reply; else of the first message by that server'),
+        ('cadence_conversations', 'last_key', 'the idempotency key of that step'),
+
+        ('contact_opt_outs', NULL, 'a lead of a company who does not want to be written to'),
+        ('contact_opt_outs', 'canal', 'WHATSAPP, SMS or EMAIL; null: all'),
+        ('contact_opt_outs', 'categoria', 'only approved templates of that category; null: everything'),
+        ('contact_opt_outs', 'origem', 'the server, or the role, that has said so'),
+
+        ('cadence_dead_addresses', NULL, 'an address that does not exist on a channel, as a provider has said; delete the row to try again'),
+        ('cadence_dead_addresses', 'endereco', 'a number in E.164 where it can be one, or a mailbox in lower case'),
+        ('cadence_dead_addresses', 'motivo', 'in the provider''s words'),
+
+        ('cadence_stopped_templates', NULL, 'an approved template that a server''s provider has stopped; delete the row to try at once'),
+        ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
+        ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
+        ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
+
+        ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
+    ) AS v(table_name, column_name, comment);
+
+COMMENT ON VIEW @extschema@.cadence_table_comments IS
+'what cadence_create_tables() writes as comments on the tables that it creates, and their columns; adopted tables keep their own';

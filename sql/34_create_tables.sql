@@ -8,6 +8,7 @@ DECLARE
     role constant name := coalesce(pg_get_userbyid(owner), current_user);
     others name[];
     item record;
+    remark record;
     grantee record;
     armed_now boolean := false;
 BEGIN
@@ -75,6 +76,12 @@ BEGIN
                            prefix, item.table_name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
+        FOR remark IN
+            SELECT c.column_name, c.comment FROM @extschema@.cadence_table_comments c WHERE c.table_name = item.table_name
+        LOOP
+            EXECUTE format('COMMENT ON %s%I%s IS %L', CASE WHEN remark.column_name IS NULL THEN 'TABLE ' ELSE 'COLUMN ' END
+                               || prefix, item.table_name, coalesce('.' || quote_ident(remark.column_name), ''), remark.comment);
+        END LOOP;
         IF role <> current_user THEN
             EXECUTE format('ALTER TABLE %s%I OWNER TO %I', prefix, item.table_name, role);
         END IF;
@@ -150,5 +157,5 @@ COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
-    @extschema@.cadence_missing_indexes TO PUBLIC;
+    @extschema@.cadence_missing_indexes, @extschema@.cadence_table_comments TO PUBLIC;
 

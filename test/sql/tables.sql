@@ -37,6 +37,20 @@ WHERE d.refclassid = 'pg_extension'::regclass AND e.extname = 'cadence_runner'
 -- nobody was given them
 SELECT relname, relacl FROM pg_class WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND relname <> 'cadence_protocols' AND relacl IS NOT NULL;
 
+-- each says what a row is, and what is in a column whose name does not
+SELECT c.relname AS without_comment FROM pg_class c
+WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r'
+  AND coalesce(obj_description(c.oid, 'pg_class'), '') = '' ORDER BY 1;
+SELECT a.attname AS without_comment FROM pg_attribute a
+WHERE a.attrelid = 'cadence.cadence_provider_state'::regclass AND a.attnum > 0
+  AND coalesce(col_description(a.attrelid, a.attnum), '') = '' ORDER BY 1;
+SELECT k.table_name, k.column_name FROM cadence.cadence_table_comments k
+WHERE NOT EXISTS (
+    SELECT FROM pg_description d
+    WHERE d.objoid = ('cadence.' || k.table_name)::regclass AND d.classoid = 'pg_class'::regclass AND d.description = k.comment
+      AND d.objsubid = coalesce((SELECT a.attnum FROM pg_attribute a
+                                 WHERE a.attrelid = d.objoid AND a.attname = k.column_name), 0));
+
 -- what their rows are checked for
 \set VERBOSITY terse
 INSERT INTO cadence.cadences (empresa, codigo) VALUES ('BLUE', 'UMA');
@@ -54,8 +68,12 @@ INSERT INTO cadence.lead_messages (lead_id, empresa, canal, direcao) VALUES ('l'
 DROP INDEX cadence.lead_cadence_runs_due_idx;
 ALTER TABLE cadence.lead_messages DROP COLUMN template_codigo;
 ALTER TABLE cadence.cadence_runner_logs RENAME TO old_logs;
+COMMENT ON TABLE cadence.lead_contacts IS 'people';
+COMMENT ON TABLE cadence.cadences IS NULL;
 SELECT cadence.cadence_create_tables();
 SELECT count(*) AS kept FROM cadence.lead_cadence_runs;
+SELECT c.relname, obj_description(c.oid, 'pg_class') AS comment FROM pg_class c
+WHERE c.relnamespace = 'cadence'::regnamespace AND c.relname IN ('cadences', 'cadence_runner_logs', 'lead_contacts') ORDER BY 1;
 
 -- the extension goes, the tables stay and work
 DROP EXTENSION cadence_runner;
