@@ -920,10 +920,14 @@ AS $$
                 THEN format('overdue: %s due, the oldest since %s', s.due_now, s.oldest_due) END]
         || s.warnings
         -- so many failures in a row, and nothing sent, are no accident
-        || ARRAY(SELECT format('provider "%s" fails: %s failures and nothing sent in the last hour; %s',
+        || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')
                  FROM jsonb_array_elements(s.providers) AS p
-                 WHERE (p ->> 'sent_last_hour')::bigint = 0 AND (p ->> 'failed_last_hour')::bigint >= 5),
+                 WHERE (p ->> 'sent_last_hour')::bigint = 0 AND (p ->> 'failed_last_hour')::bigint >= 5)
+        || ARRAY(SELECT format('server "%s" speaks version %s of its API, which ends on %s',
+                               p ->> 'server', p ->> 'version', p ->> 'version_ends')
+                 FROM jsonb_array_elements(s.providers) AS p
+                 WHERE (p ->> 'version_ends')::date < current_date + interval '3 months'),
         NULL) AS reasons) AS r
     WHERE s.database = current_database()::text
 $$;
@@ -2727,6 +2731,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/audio-messages.md",
     "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
     "https://developers.facebook.com/docs/graph-api/changelog/versions/",
+    "https://developers.facebook.com/docs/apps/versions",
     "https://dev.to/wapgrowai_org/whatsapp-cloud-api-rate-limits-in-practice-throughput-pair-rate-messaging-limits-and-error-codes-1i7k",
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/marketing-messages/send-marketing-messages",
     "https://docs.kapso.ai/api/meta/whatsapp/messages/send-a-marketing-message"
@@ -2736,7 +2741,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "url": {"default": "https://graph.facebook.com", "help": "where the Graph API is"},
     "version": {
       "default": "v24.0",
-      "help": "version of the Graph API; v24.0 is from October 2025 and ends on 18 February 2028"
+      "help": "version of the Graph API: each ends two years after the one that follows it",
+      "ends": {
+        "v21.0": "2027-01-21",
+        "v22.0": "2027-05-29",
+        "v23.0": "2027-10-08",
+        "v24.0": "2028-02-18"
+      }
     },
     "phone_number_id": {
       "required": true,

@@ -45,10 +45,14 @@ AS $$
                 THEN format('overdue: %s due, the oldest since %s', s.due_now, s.oldest_due) END]
         || s.warnings
         -- so many failures in a row, and nothing sent, are no accident
-        || ARRAY(SELECT format('provider "%s" fails: %s failures and nothing sent in the last hour; %s',
+        || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')
                  FROM jsonb_array_elements(s.providers) AS p
-                 WHERE (p ->> 'sent_last_hour')::bigint = 0 AND (p ->> 'failed_last_hour')::bigint >= 5),
+                 WHERE (p ->> 'sent_last_hour')::bigint = 0 AND (p ->> 'failed_last_hour')::bigint >= 5)
+        || ARRAY(SELECT format('server "%s" speaks version %s of its API, which ends on %s',
+                               p ->> 'server', p ->> 'version', p ->> 'version_ends')
+                 FROM jsonb_array_elements(s.providers) AS p
+                 WHERE (p ->> 'version_ends')::date < current_date + interval '3 months'),
         NULL) AS reasons) AS r
     WHERE s.database = current_database()::text
 $$;

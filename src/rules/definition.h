@@ -107,6 +107,13 @@ typedef struct DefinitionOperation
 	const char *when_value; /* ... is this; NULL: always */
 } DefinitionOperation;
 
+/* A value of an option that its provider takes no longer from a day on. */
+typedef struct OptionEnd
+{
+	const char *value;
+	const char *date; /* YYYY-MM-DD */
+} OptionEnd;
+
 /* An option of the server, or a secret of its user mapping. */
 typedef struct DefinitionOption
 {
@@ -116,6 +123,8 @@ typedef struct DefinitionOption
 	const char *alternative;   /* instead of which it is required; NULL: none */
 	const char *excludes;	   /* that can not be given beside it; NULL: none */
 	const char *const *values; /* NULL: any; else NULL at its end */
+	OptionEnd *ends;
+	size_t nends;
 	bool required;
 } DefinitionOption;
 

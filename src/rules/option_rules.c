@@ -5,6 +5,7 @@
 #include "rules/compiler.h"
 #include "rules/domain_limits.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,41 @@ const char *const common_option_names[] = {"timeout",		 "connect_timeout",
 										   "breaker_for",	 "domain_limits",
 										   "on_uncertain",	 NULL};
 
+/* Whether a text is written as a date is; the calendar knows which are none. */
+static bool
+is_date(const char *text)
+{
+	static const char form[] = "dddd-dd-dd";
+	size_t i = 0;
+
+	while (form[i] != '\0' &&
+		   (form[i] == 'd' ? isdigit((unsigned char) text[i]) != 0 : text[i] == form[i]))
+		i++;
+	return form[i] == '\0' && text[i] == '\0';
+}
+
+static void
+compile_ends(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	DefinitionOption *option = to;
+	const char *key;
+	json_t *member;
+
+	if (!compile_is_object(c, path, value))
+		return;
+	option->ends = arena_alloc(c->arena, sizeof(OptionEnd) * json_object_size(value));
+	json_object_foreach(value, key, member)
+	{
+		Path at = {path, key};
+		OptionEnd *end = &option->ends[option->nends++];
+
+		end->value = arena_copy(c->arena, key, strlen(key));
+		compile_string(c, &at, member, &end->date);
+		if (json_is_string(member) && !is_date(json_string_value(member)))
+			compiler_problem(c, &at, "is no date such as 2028-02-18");
+	}
+}
+
 static const Member option_members[] = {
 	{"required", compile_bool, offsetof(DefinitionOption, required)},
 	{"default", compile_string, offsetof(DefinitionOption, otherwise)},
@@ -26,6 +62,7 @@ static const Member option_members[] = {
 	{"alternative", compile_string, offsetof(DefinitionOption, alternative)},
 	{"excludes", compile_string, offsetof(DefinitionOption, excludes)},
 	{"values", compile_words, offsetof(DefinitionOption, values)},
+	{"ends", compile_ends, 0},
 	{"use", compile_documentation, 0},
 	{NULL, NULL, 0}};
 

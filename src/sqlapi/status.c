@@ -25,6 +25,7 @@
 #include "base/statement.h"
 #include "base/transaction.h"
 #include "provider/options.h"
+#include "provider/protocol.h"
 #include "provider/provider.h"
 #include "provider/provider_stats.h"
 #include "schema/tables.h"
@@ -68,6 +69,10 @@ typedef struct StatusRow
 	TimestampTz well_from; /* an execution that failed before is over */
 } StatusRow;
 
+/* As people read them: no parts of a second, and a colon only before something. */
+#define SECOND(time) "pg_catalog.date_trunc('second', " time ")"
+#define WHY(text) "CASE WHEN " text " " NE " '' THEN pg_catalog.concat(': ', " text ") END"
+
 /* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
@@ -96,28 +101,99 @@ state_sql(const CadenceTables *t)
 		/* who does not send, since when, how many wait, and why in the provider's words */
 		"ARRAY(SELECT x.line FROM %s AS s CROSS JOIN LATERAL (VALUES "
 		"(CASE WHEN s.paused_at IS NOT NULL THEN pg_catalog.format("
-		"'server \"%%s\" is paused since %%s, until cadence_provider_resume(); %%s wait: %%s', "
-		"s.server, s.paused_at, GREATEST(s.waiting, s.waited), s.pause_reason) "
-		"WHEN s.open_since IS NOT NULL THEN pg_catalog.format("
-		"'server \"%%s\" does not send since %%s, and is tried again at %%s; %%s wait: %%s', "
-		"s.server, s.open_since, s.open_until, GREATEST(s.waiting, s.waited), s.open_reason) END), "
-		"(CASE WHEN s.new_until " GT " $1 THEN pg_catalog.format("
-		"'server \"%%s\" writes to nobody first since %%s, until %%s: %%s', "
-		"s.server, s.new_since, s.new_until, s.new_reason) END)) AS x (line) "
-		"WHERE x.line IS NOT NULL ORDER BY x.line) "
-		/* and which templates are stopped there */
-		"OPERATOR(pg_catalog.||) ARRAY(SELECT pg_catalog.format('template \"%%s\" of company "
-		"\"%%s\" is stopped at server \"%%s\" since %%s, and is tried again at %%s: %%s', "
-		"m.codigo, "
-		"m.empresa, m.servidor, m.em, m.tentar_em, m.motivo) FROM %s AS m "
-		"ORDER BY m.codigo, m.empresa, m.servidor)) "
-		"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
-		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
-		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
-		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS y) AS n, "
-		"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
-		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
-		"AS x) AS d",
+		"'server \"%%s\" has been paused since %%s, until cadence_provider_resume(); %%s wait%%s', "
+		"s.server, " SECOND("s.paused_at") ", GREATEST(s.waiting, s.waited), " WHY(
+			"s.pause_reason") ") "
+							  "WHEN s.open_since IS NOT NULL THEN pg_catalog.format("
+							  "'server \"%%s\" has sent nothing since %%s, and is tried again at "
+							  "%%s; %%s wait%%s', "
+							  "s.server, " SECOND("s.open_since") ", " SECOND(
+								  "s.open_until") ", GREATEST(s.waiting, "
+												  "s.waited), " WHY(
+													  "s.open_reason") ") END), "
+																	   "(CASE WHEN s.new_until " GT
+																	   " $1 THEN pg_catalog.format("
+																	   "'server \"%%s\" has "
+																	   "written to nobody first "
+																	   "since %%s, and does again "
+																	   "at %%s%%s', "
+																	   "s.server, " SECOND("s.new_"
+																						   "since") ", " SECOND("s.new_until") ", " WHY(
+																		   "s.new_reason") ") "
+																						   "END)) "
+																						   "AS x "
+																						   "(line) "
+																						   "WHERE "
+																						   "x.line "
+																						   "IS NOT "
+																						   "NULL "
+																						   "ORDER "
+																						   "BY "
+																						   "x.line)"
+																						   " "
+																						   /* and
+																							  which
+																							  templates
+																							  are
+																							  stopped
+																							  there
+																							*/
+																						   "OPERATO"
+																						   "R(pg_"
+																						   "catalog"
+																						   ".||) "
+																						   "ARRAY("
+																						   "SELECT "
+																						   "pg_"
+																						   "catalog"
+																						   ".format"
+																						   "('"
+																						   "templat"
+																						   "e "
+																						   "\"%%"
+																						   "s\" of "
+																						   "company"
+																						   " "
+																						   "\"%%"
+																						   "s\" "
+																						   "has "
+																						   "been "
+																						   "stopped"
+																						   " at "
+																						   "server "
+																						   "\"%%"
+																						   "s\" "
+																						   "since "
+																						   "%%s, "
+																						   "and is "
+																						   "tried "
+																						   "again "
+																						   "at "
+																						   "%%s%%s'"
+																						   ", "
+																						   "m."
+																						   "codigo,"
+																						   " m."
+																						   "empresa"
+																						   ", "
+																						   "m."
+																						   "servido"
+																						   "r,"
+																						   " " SECOND("m.em") ", " SECOND("m.tentar_em") ", " WHY(
+																							   "m."
+																							   "mot"
+																							   "iv"
+																							   "o") ") FROM %s AS m "
+																									"ORDER BY m.codigo, m.empresa, m.servidor)) "
+																									"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
+																									"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
+																									"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
+																									" 'ATIVA' AND r.next_run_at " LE
+																									" $1 LIMIT %d) AS y) AS n, "
+																									"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
+																									" 'ATIVA' AND r.next_run_at " LE
+																									" $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
+																									"AS x) AS d",
 		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->sender_states,
 		t->stopped_templates, t->runs, COUNT_MAX, t->runs);
 }
@@ -162,6 +238,32 @@ read_or_refuse(void *row, int first, int n)
 	read_as_owner(cadence_tables_load(schema), row);
 }
 
+/* A server's option whose value its provider takes no longer from a day on: both are said. */
+static void
+add_end(JsonObject *json, ForeignServer *server)
+{
+	const char *protocol = cadence_option_get(server->options, "protocol");
+	List *found = cadence_protocols_read(protocol != NULL ? protocol : CADENCE_PROTOCOL_DEFAULT);
+	Definition *d =
+		found != NIL ? cadence_protocol_compile(((CadenceProtocol *) linitial(found))->definition)
+					 : NULL;
+
+	for (size_t i = 0; d != NULL && i < d->options.n; i++)
+	{
+		const DefinitionOption *option = &d->options.list[i];
+		const char *value = cadence_option_get(server->options, option->name);
+
+		if (value == NULL)
+			value = option->otherwise;
+		for (size_t k = 0; value != NULL && k < option->nends; k++)
+			if (strcmp(option->ends[k].value, value) == 0)
+			{
+				json_add_text(json, "version", value);
+				json_add_text(json, "version_ends", option->ends[k].date);
+			}
+	}
+}
+
 static Datum
 provider_json(ForeignServer *server)
 {
@@ -171,6 +273,7 @@ provider_json(ForeignServer *server)
 	json_add_text(&json, "server", server->servername);
 	json_add_text(&json, "canal", cadence_option_get(server->options, "canal"));
 	json_add_text(&json, "empresa", cadence_option_get(server->options, "empresa"));
+	add_end(&json, server);
 	if (cadence_provider_stats_read(server->serverid, &stats))
 	{
 		json_add_int(&json, "in_flight", stats.in_flight);

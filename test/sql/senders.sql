@@ -11,6 +11,15 @@ SELECT cadence_create_tables();
 
 -- a definition is checked before it is written
 SELECT * FROM cadence_protocol_check('{"channels": ["FAX"], "operations": {}}') ORDER BY path COLLATE "C";
+-- what it says of limits is checked as a server's options are
+SELECT * FROM cadence_protocol_check('{"channels": ["SMS"],
+  "operations": {"text": {"url": "{{option.url}}"}}, "response": {"success": {"status": "2xx"}},
+  "limits": {"gap": "thirty", "max_in_flight": 0, "max_new_per_day": 0, "max_rate": "fast", "warm_up": "20-200", "timeout": 60,
+             "quiet_until_reply": "perhaps", "on_uncertain": "hope", "limit_group": "", "domain_limits": "{}", "breaker_after": 101,
+             "max_per_day": "10 a day", "min_gap": "1h"}}') ORDER BY path COLLATE "C";
+SELECT * FROM cadence_protocol_check('{"channels": ["SMS"],
+  "options": {"version": {"help": "of the API", "default": "v1", "ends": {"v1": "2027-1-1", "v2": 3}}},
+  "operations": {"text": {"url": "{{option.url}}"}}, "response": {"success": {"status": "2xx"}}}') ORDER BY path COLLATE "C";
 \set VERBOSITY terse
 SELECT cadence_protocol_define('pombo', '{"channels": ["FAX"], "operations": {}}');
 \set VERBOSITY default
@@ -82,7 +91,8 @@ SELECT cadence_provider_resume('regress_sms');
 SELECT paused_at, pause_reason FROM cadence_provider_state WHERE server = 'regress_sms';
 
 -- by its failures: two in a row, and the next execution lets nothing leave
-UPDATE lead_cadence_runs SET next_run_at = now() WHERE lead_id <> 'lead 3';
+SELECT count(*) AS due FROM lead_cadence_runs WHERE next_run_at <= now();
+UPDATE lead_cadence_runs SET next_run_at = CASE lead_id WHEN 'lead 3' THEN now() + interval '1 h' ELSE now() END;
 SELECT cadence_run('TEST') #> '{summary,errors}' AS errors;
 SELECT open_since IS NOT NULL AS open, open_until > now() AS for_a_while, openings, open_reason LIKE 'Failed to connect%' AS why FROM cadence_provider_state WHERE server = 'regress_sms';
 UPDATE lead_cadence_runs SET next_run_at = now();
@@ -96,8 +106,16 @@ SELECT openings, open_until > now() + interval '90 s' AS longer FROM cadence_pro
 -- whoever has mended it says so
 SELECT cadence_provider_resume('regress_sms');
 SELECT open_since, open_until, openings, open_reason FROM cadence_provider_state WHERE server = 'regress_sms';
-UPDATE lead_cadence_runs SET next_run_at = now() WHERE lead_id = 'lead 1';
+UPDATE lead_cadence_runs SET next_run_at = CASE lead_id WHEN 'lead 1' THEN now() ELSE now() + interval '1 h' END;
 SELECT cadence_run('TEST') #> '{summary,errors}' AS errors;
+
+-- the API's version ends
+CREATE SERVER regress_old FOREIGN DATA WRAPPER cadence_provider
+    OPTIONS (canal 'WHATSAPP', empresa 'OLD', protocol 'whatsapp_cloud', phone_number_id '1', version 'v21.0');
+SELECT reason FROM cadence_health(), unnest(reasons) AS reason WHERE reason LIKE '%version%';
+ALTER SERVER regress_old OPTIONS (SET version 'v99.0');
+SELECT reason FROM cadence_health(), unnest(reasons) AS reason WHERE reason LIKE '%version%';
+DROP SERVER regress_old;
 
 RESET search_path;
 DROP SERVER regress_sms CASCADE;

@@ -123,7 +123,7 @@ cmp_ok($attempts, '<=', 20, 'and long before all have failed');
 ok(state_of('broken')->{open_since}, 'it is open');
 is(state_of('broken')->{open_reason}, 'boom', "in the provider's words");
 like(sql($node, 'SELECT reasons::text FROM cadence_health()'),
-	qr/server \\"broken\\" does not send since .*; 0 wait: boom/, 'and the health says so');
+	qr/server \\"broken\\" has sent nothing since .*; 0 wait: boom/, 'and the health says so');
 is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'broken' AND attempts > 0"),
 	$attempts, 'nobody else has used an attempt');
 make_all_due($node);
@@ -170,7 +170,7 @@ for my $due (1, 3)
 		WHERE id IN (SELECT id FROM lead_cadence_runs WHERE empresa = 'byhand' LIMIT $due)");
 	execute($node);
 	like(sql($node, 'SELECT reasons::text FROM cadence_health()'),
-		qr/server \\"byhand\\" is paused since .*; 3 wait: férias/, 'the health says it');
+		qr/server \\"byhand\\" has been paused since .*; 3 wait: férias/, 'the health says it');
 }
 sql($node, "SELECT cadence_provider_resume('byhand')");
 execute($node);

@@ -234,7 +234,7 @@ enrol_people('promo', 9);
 is(all_again(), 0, 'nobody asks meanwhile');
 is_deeply(states_of('promo'), { 'ATIVA TEMPLATE_PARADO 0' => 10 }, 'and all wait');
 like(sql($node, 'SELECT reasons::text FROM cadence_health()'),
-	qr/template \\"promo_1\\" of company \\"cloud\\" is stopped at server \\"cloud\\" since .* again at .*: \(#132015\) no/,
+	qr/template \\"promo_1\\" of company \\"cloud\\" has been stopped at server \\"cloud\\" since .* again at .*: \(#132015\) no/,
 	'the health says so');
 time_is_up();
 is(all_again(), 1, 'one of them tries');

@@ -88,7 +88,7 @@ is(scalar(requests_of('locked')), 1, 'nobody else is tried');
 execute($node);
 is(put_off('locked', "next_run_at > now() + interval '23 h'"), 6, 'all wait for its end, without an attempt');
 is_deeply(outcomes($node, 'locked'), { MAIS_TARDE => 1 }, 'which is said of the one that was tried');
-like(health(), qr/server \\"locked\\" writes to nobody first since .*, until .*: status 463/, "in the provider's words");
+like(health(), qr/server \\"locked\\" has written to nobody first since .*, and does again at .*: status 463/, "in the provider's words");
 
 set_url('locked', 'ok');
 make_all_due($node);
