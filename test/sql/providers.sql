@@ -52,21 +52,30 @@ REVOKE USAGE ON FOREIGN SERVER regress_blue FROM PUBLIC;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 GRANT USAGE ON FOREIGN SERVER regress_blue TO regress_cadence_crm;
 
--- a server that another has made takes over nobody's messages, whatever USAGE it grants and though it has a mapping for all
+-- a server that another has made takes over nobody's messages, whatever USAGE it grants and whatever mapping it has: its owner writes
+-- them for anybody
 CREATE ROLE regress_cadence_other;
 GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_other;
 SET ROLE regress_cadence_other;
 CREATE SERVER regress_alien FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'GOLD', url 'http://127.0.0.1:1/', breaker_after '0');
 GRANT USAGE ON FOREIGN SERVER regress_alien TO regress_cadence_crm;
 CREATE USER MAPPING FOR PUBLIC SERVER regress_alien;
+CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
 RESET ROLE;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
--- with a mapping for the tables' owner by name, or as its own, it counts
-CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
+-- nor whoever the owner is a member of: that one can not act as the owner
+GRANT regress_cadence_other TO regress_cadence_crm;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
-DROP USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
+REVOKE regress_cadence_other FROM regress_cadence_crm;
+-- as the owner's own it counts, and as a role's that could act as the owner; no longer when that has ended
 GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_crm;
 ALTER SERVER regress_alien OWNER TO regress_cadence_crm;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+ALTER SERVER regress_alien OWNER TO regress_cadence_other;
+GRANT USAGE ON FOREIGN SERVER regress_alien TO regress_cadence_crm;
+GRANT regress_cadence_crm TO regress_cadence_other;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+REVOKE regress_cadence_crm FROM regress_cadence_other;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 DROP SERVER regress_alien CASCADE;
 REVOKE USAGE ON FOREIGN DATA WRAPPER cadence_provider FROM regress_cadence_other, regress_cadence_crm;
