@@ -112,8 +112,14 @@ UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT cadence_run('TEST') -> 'summary' -> 'total' AS total;
 SELECT count(*) FILTER (WHERE e.detalhes ->> 'provedor' = p.provider) AS same, count(*) AS all FROM previewed p JOIN lead_cadence_events e ON e.lead_cadence_run_id = p.id;
 
--- a secret's file that can not be read: unresolved, and its path is told to nobody
+-- one that can not be used takes nobody new while another can; who has heard from it, as some have from here on, keeps it
 CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (bearer_token_file '/nowhere/cadence-secret', host '127.0.0.1');
+SELECT cadence_preview(id) ->> 'provedor' AS provider, count(*) FROM lead_cadence_runs GROUP BY 1;
+INSERT INTO cadence_conversations (empresa, lead_id, canal, server, last_sent_at)
+SELECT empresa, lead_id, 'SMS', provider, now() - interval '1 day' FROM previewed JOIN lead_cadence_runs USING (id)
+ON CONFLICT (empresa, lead_id, canal) DO UPDATE SET server = EXCLUDED.server, last_sent_at = EXCLUDED.last_sent_at;
+
+-- a secret's file that can not be read: unresolved, and its path is told to nobody
 CREATE USER MAPPING FOR PUBLIC SERVER regress_sms3 OPTIONS (password_file '/nowhere/cadence-secret', host '127.0.0.1');
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, r ->> 'erro' AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
