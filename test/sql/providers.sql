@@ -151,6 +151,21 @@ SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, regexp_replace(r ->> 'erro', 'not resolve.*', 'not resolve') AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
 ALTER ROLE regress_cadence_crm RESET cadence_runner.allowed_hosts;
+-- also where it is its protocol that names one
+SELECT cadence_protocol_define('regress_fixed', '{"channels": ["SMS"], "options": {"url": {"required": true, "help": "none"}}, "secrets": {"key": {"help": "key"}},
+  "operations": {"text": {"url": "https://fixed.example/send", "headers": {"X-Key": "{{secret.key}}"}}}, "response": {"success": {"status": "2xx"}}}');
+CREATE SERVER regress_fixed FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', empresa 'BLUE', protocol 'regress_fixed', url 'http://other.example/');
+GRANT USAGE ON FOREIGN SERVER regress_fixed TO regress_cadence_crm;
+SET cadence_runner.allowed_hosts = 'other.example';
+SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
+RESET cadence_runner.allowed_hosts;
+CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_fixed OPTIONS (key 'segredo', host 'other.example');
+SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_fixed OPTIONS (SET host 'fixed.example');
+ALTER SERVER regress_fixed OPTIONS (SET url 'http://fixed.example/');
+SELECT DISTINCT cadence_preview(id) ->> 'url' AS url FROM lead_cadence_runs;
+DROP SERVER regress_fixed CASCADE;
+DELETE FROM cadence_protocols WHERE name = 'regress_fixed';
 
 -- a link-local address is never connected to
 DROP USER MAPPING FOR PUBLIC SERVER regress_sms3;
