@@ -33,6 +33,12 @@
  */
 #define TRANSACTION_TIMEOUT_MS 15000
 
+/*
+ * And each try of a half of what failed as a whole: one row whose work takes too
+ * long is met by each half that has it, and must not hold up the others as often.
+ */
+#define HALF_TIMEOUT_MS 2000
+
 static CadenceTransactionCheck transaction_check;
 static int guc_level;
 static MemoryContext outer_context;
@@ -262,9 +268,11 @@ cadence_try(CadenceWork work, void *arg, int first, int n, bool deferred)
 static bool
 divide(CadenceWork work, CadenceRefused refused, void *arg, int first, int n)
 {
-	ErrorData *error = cadence_try(work, arg, first, n, true);
+	ErrorData *error;
 	bool go_on = true;
 
+	enable_timeout_after(STATEMENT_TIMEOUT, HALF_TIMEOUT_MS);
+	error = cadence_try(work, arg, first, n, true);
 	if (error != NULL && n == 1)
 		go_on = refused(arg, first, error);
 	else if (error != NULL)
@@ -292,6 +300,7 @@ cadence_divide(CadenceWork work, CadenceRefused refused, void *arg, int first, i
 	(void) set_config_option("lock_timeout", "100ms", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	all = divide(work, refused, arg, first, n);
+	cadence_xact_arm_timeout();
 	AtEOXact_GUC(true, level);
 	return all;
 }

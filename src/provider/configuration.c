@@ -241,6 +241,23 @@ is_listed(const char *list, const char *host)
 	return names == NIL;
 }
 
+/* Where requests go: to its url's host, and to those that its protocol names itself. */
+static List *
+hosts_of(const CadenceConfiguration *c)
+{
+	const Definition *d = c->definition;
+	List *hosts = list_make1(cadence_url_host(c->url));
+
+	for (size_t i = 0; i < d->noperations; i++)
+	{
+		const TemplatePart *first = d->operations[i].url.parts;
+
+		if (first->name == NULL)
+			hosts = lappend(hosts, cadence_url_host(pnstrdup(first->text, first->text_len)));
+	}
+	return hosts;
+}
+
 /*
  * Secrets may be bound to a host, so that who changes the URL does not read
  * them. One from a file was given by a superuser, and must be.
@@ -249,12 +266,15 @@ static const char *
 host_problem(const CadenceConfiguration *c, List *mapping)
 {
 	const char *bound = cadence_option_get(mapping, "host");
-	char *host = cadence_url_host(c->url);
+	ListCell *cell;
 
-	if (!is_listed(cadence_allowed_hosts, host))
-		return "its host is not in cadence_runner.allowed_hosts";
-	if (bound != NULL && pg_strcasecmp(bound, host) != 0)
-		return "its secrets are for another host than its url's";
+	foreach (cell, hosts_of(c))
+	{
+		if (!is_listed(cadence_allowed_hosts, lfirst(cell)))
+			return "its host is not in cadence_runner.allowed_hosts";
+		if (bound != NULL && pg_strcasecmp(bound, lfirst(cell)) != 0)
+			return "its secrets are for another host than its url's";
+	}
 	for (size_t i = 0; i < c->definition->secrets.n && bound == NULL; i++)
 		if (c->secrets[i].path != NULL)
 			return "a secret from a file needs option host in its user mapping";

@@ -9,7 +9,10 @@
  */
 #include "postgres.h"
 
-#include "base/json.h"
+#include "access/detoast.h"
+#include "access/htup_details.h"
+
+#include "base/row.h"
 #include "base/statement.h"
 #include "provider/kept.h"
 #include "provider/options.h"
@@ -19,41 +22,35 @@
 /* No attempt lasts longer. */
 #define ELAPSED_MS_MAX (10 * 60 * 1000)
 
+/* The member is a part of an event's details, with names and the rest of them around it. */
+#define DETAILS_MAX (KEPT_BYTES_MAX + 1024 * 1024)
+
 /*
- * In SQL, in parentheses: of a run's step the newest event that keeps a request,
- * or that ends what an earlier one has kept, since the message was sent, was not,
- * or was refused for good. What came late does neither. Columns: detalhes,
- * created_at, has_request.
+ * One step's history is no reason to keep all others waiting: so many of its
+ * events are looked at, and so many of those that are large.
+ */
+#define EVENTS_MAX "100"
+#define LARGE_EVENTS_MAX 3
+#define LARGE_EVENT (64 * 1024)
+
+/*
+ * In SQL, in parentheses: the newest events of a run's step, but for what is dated
+ * further ahead than a clock can be wrong. Columns: detalhes, created_at, tipo, id.
  */
 char *
-kept_newest_sql(const CadenceTables *t, const char *run, const char *ordem)
+kept_events_sql(const CadenceTables *t, const char *run, const char *ordem)
 {
-#define DETAIL(key) "x.detalhes " JSON_TEXT " '" key "'"
-
-	return psprintf(
-		"(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
-		"x.detalhes OPERATOR(pg_catalog.?) '" MEMBER "' AS has_request FROM %s AS x "
-		"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
-		"AND " DETAIL(
-			"tardio") " IS NULL AND ("
-					  "x.detalhes OPERATOR(pg_catalog.?) '" MEMBER "' "
-					  "OR x.tipo_evento::text " EQ " 'DISPARADO' "
-					  "OR " DETAIL(
-						  "decidido") " " EQ " 'NAO_ENVIADO' "
-									  "OR (" DETAIL(
-										  "permanente") " IS NOT NULL "
-														"AND " DETAIL(
-															"tentativas_esgotadas") " IS NULL "
-																					"AND " DETAIL(
-																						"codigo") " " NE
-																								  " 'INCERTO')) "
-																								  "ORDER BY x.created_at DESC, x.id DESC LIMIT 1)",
-		t->events, run, ordem);
+	return psprintf("(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
+					"x.tipo_evento::text AS tipo, x.id FROM %s AS x "
+					"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
+					"AND x.created_at " LE " (" NOW " OPERATOR(pg_catalog.+) interval '1 day') "
+					"ORDER BY x.created_at DESC, x.id DESC LIMIT " EVENTS_MAX ")",
+					t->events, run, ordem);
 }
 
 /* Adds to an event's details what its attempt has sent, unless that is too much. */
 void
-kept_add(JsonObject *details, const char *operation, const char *const *texts)
+kept_add(JsonObject *details, Oid server, const char *operation, const char *const *texts)
 {
 	JsonObject fields = json_begin();
 	JsonObject request = json_begin();
@@ -65,46 +62,134 @@ kept_add(JsonObject *details, const char *operation, const char *const *texts)
 		return;
 	for (int i = 0; i < FIELD_COUNT; i++)
 		json_add_text_if(&fields, message_field_names[i], texts[i]);
+	json_add_int(&request, "servidor", server);
 	json_add_text(&request, "operacao", operation);
 	json_add_jsonb(&request, "campos", json_end(&fields));
 	json_add_jsonb(details, MEMBER, json_end(&request));
 }
 
+/* ---- reading ------------------------------------------------------------------------ */
+
 static bool
 is_fit(const char *text)
 {
-	return text != NULL && !cadence_has_control_characters(text);
+	return text != NULL && strlen(text) <= ROW_KEY_MAX && !cadence_has_control_characters(text);
 }
 
-/*
- * What an event keeps, in the current memory context; NULL: nothing that can be
- * sent. written_at is when the event was.
- */
-KeptRequest *
-kept_read(Datum details, TimestampTz written_at)
+static bool
+can_be_sent(const KeptRequest *kept)
 {
-	Jsonb *whole = DatumGetJsonbP(details);
-	JsonbContainer *event = &whole->root;
+	const char *codigo = kept->texts[FIELD_TEMPLATE_CODE];
+
+	return kept->server_name != NULL && kept->operation != NULL &&
+		   kept->texts[FIELD_MESSAGE] != NULL && is_fit(kept->texts[FIELD_RECIPIENT]) &&
+		   is_fit(kept->texts[FIELD_AS_STORED]) && is_fit(kept->texts[FIELD_CHANNEL]) &&
+		   (codigo == NULL || strlen(codigo) <= ROW_KEY_MAX);
+}
+
+/* In the current memory context; NULL: nothing that can be sent. */
+static KeptRequest *
+read_request(JsonbContainer *event, TimestampTz written_at)
+{
 	JsonbContainer *request = json_get_object(event, MEMBER);
 	JsonbContainer *fields = json_get_object(request, "campos");
 	double elapsed_ms = json_get_number(event, "duracao_ms");
 	KeptRequest *kept = palloc0(sizeof(*kept));
 
-	kept->server = json_get_text(event, "provedor");
+	kept->server = (Oid) Max(Min(json_get_number(request, "servidor"), PG_UINT32_MAX), 0);
+	kept->server_name = json_get_text(event, "provedor");
 	kept->operation = json_get_text(request, "operacao");
 	for (int i = 0; i < FIELD_COUNT; i++)
 		if ((kept->texts[i] = json_get_text(fields, message_field_names[i])) != NULL)
 			kept->bytes += strlen(kept->texts[i]);
+	kept->since = written_at;
 	if (elapsed_ms > 0)
-		kept->since = written_at - (int64) (Min(elapsed_ms, ELAPSED_MS_MAX) * 1000);
-	else
-		kept->since = written_at;
+		kept->since -= (int64) (Min(elapsed_ms, ELAPSED_MS_MAX) * 1000);
+	return can_be_sent(kept) ? kept : NULL;
+}
+
+static bool
+says(JsonbContainer *event, const char *key, const char *value)
+{
+	char *text = json_get_text(event, key);
+	bool is_so = text != NULL && strcmp(text, value) == 0;
+
+	if (text != NULL)
+		pfree(text);
+	return is_so;
+}
+
+static bool
+keeps_request(JsonbContainer *event, const char *tipo)
+{
+	return strcmp(tipo, "ERRO") == 0 && says(event, "codigo", "INCERTO") &&
+		   json_get_object(event, MEMBER) != NULL;
+}
+
+/* Whether the message was sent, was not, or was refused for good. */
+static bool
+ends_it(JsonbContainer *event, const char *tipo)
+{
+	return strcmp(tipo, "DISPARADO") == 0 || says(event, "decidido", "NAO_ENVIADO") ||
+		   (json_get_true(event, "permanente") && !json_get_true(event, "tentativas_esgotadas") &&
+			!says(event, "codigo", "INCERTO"));
+}
+
+/* How long an event's details are, which is known before they are read. */
+Size
+kept_event_size(TupleDesc desc, HeapTuple row, int column)
+{
+	bool isnull;
+	Datum details = heap_getattr(row, column, desc, &isnull);
+
+	return isnull ? 0 : toast_raw_datum_size(details);
+}
+
+/* What came late says nothing. */
+static void
+read_details(KeptSearch *search, JsonbContainer *event, const char *tipo, TimestampTz written_at)
+{
+	if (json_get_true(event, "tardio"))
+		return;
+	search->found = keeps_request(event, tipo);
+	search->is_over = search->found || ends_it(event, tipo);
+	if (search->found)
+		search->request = read_request(event, written_at);
+}
+
+/*
+ * Reads the next event of a step's, from the newest on, as kept_events_sql() has
+ * them from that column on, until one keeps a request, or ends what an earlier one
+ * has kept.
+ */
+void
+kept_search(KeptSearch *search, TupleDesc desc, HeapTuple row, int column)
+{
+	Size size = kept_event_size(desc, row, column);
+	char *tipo = row_text(desc, row, column + 2, ROW_KEY_MAX);
+	bool isnull;
+	Datum details = heap_getattr(row, column, desc, &isnull);
+	Jsonb *whole;
+
+	if (search->is_over || tipo == NULL || size > DETAILS_MAX)
+		return;
+	whole = isnull ? NULL : DatumGetJsonbP(details);
+	read_details(search, whole != NULL ? &whole->root : NULL, tipo,
+				 row_time(desc, row, column + 1, DT_NOBEGIN));
+	if (size > LARGE_EVENT && ++search->nlarge >= LARGE_EVENTS_MAX)
+		search->is_over = true;
 	/* the texts are copies: of large ones a batch holds no second */
-	if ((Pointer) whole != DatumGetPointer(details))
+	if (whole != NULL && (Pointer) whole != DatumGetPointer(details))
 		pfree(whole);
-	if (kept->server == NULL || kept->operation == NULL || kept->texts[FIELD_MESSAGE] == NULL ||
-		!is_fit(kept->texts[FIELD_RECIPIENT]) || !is_fit(kept->texts[FIELD_AS_STORED]) ||
-		kept->texts[FIELD_CHANNEL] == NULL)
+}
+
+/* Its category, "" where nobody has said; NULL: it was no approved template. */
+const char *
+kept_category(const KeptRequest *kept)
+{
+	const char *category = kept->texts[FIELD_TEMPLATE_CATEGORY];
+
+	if (strncmp(kept->operation, "template", strlen("template")) != 0)
 		return NULL;
-	return kept;
+	return category != NULL ? category : "";
 }

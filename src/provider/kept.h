@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 
 #include "base/json.h"
@@ -19,15 +21,28 @@
 
 typedef struct KeptRequest
 {
-	const char *server;				/* that it went to */
+	Oid server; /* that it went to: another may have got its name */
+	const char *server_name;
 	const char *operation;			/* of its protocol */
 	const char *texts[FIELD_COUNT]; /* what the message said, by field; NULL: nothing */
 	size_t bytes;					/* of all of them */
 	TimestampTz since;				/* when that attempt began */
 } KeptRequest;
 
-extern char *kept_newest_sql(const CadenceTables *tables, const char *run, const char *ordem);
-extern void kept_add(JsonObject *details, const char *operation, const char *const *texts);
-extern KeptRequest *kept_read(Datum details, TimestampTz written_at);
+/* Through a step's events, from nothing. */
+typedef struct KeptSearch
+{
+	bool is_over;
+	bool found;			  /* an event that keeps a request */
+	KeptRequest *request; /* NULL: none that can be sent */
+	int nlarge;
+} KeptSearch;
+
+extern char *kept_events_sql(const CadenceTables *tables, const char *run, const char *ordem);
+extern void kept_add(JsonObject *details, Oid server, const char *operation,
+					 const char *const *texts);
+extern Size kept_event_size(TupleDesc desc, HeapTuple row, int column);
+extern void kept_search(KeptSearch *search, TupleDesc desc, HeapTuple row, int column);
+extern const char *kept_category(const KeptRequest *kept);
 
 #endif

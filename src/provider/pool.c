@@ -5,7 +5,8 @@
  *
  * A person keeps the server that has written last, also while it is shut: an
  * answer goes to that sender's number, and a conversation does not move. Others go
- * to the server with the most room, of those that are open. Among equals that is
+ * to the server with the most room, of those that can be used and are open: one
+ * that can not has no limits that anybody has read. Among equals that is
  * the highest hash of lead and server (rendezvous hashing), so that they are
  * spread, whoever asks gets the same answer, and one more server moves only those
  * whom it takes over.
@@ -108,9 +109,22 @@ cadence_pool_member(const CadencePool *pool, const char *server)
 	return NULL;
 }
 
-/* How a server stands for a person: first of all open, then by room, then by hash. */
+/* That server; NULL: it does not serve. */
+CadenceProvider *
+cadence_pool_server(const CadencePool *pool, Oid server)
+{
+	ListCell *cell;
+
+	foreach (cell, pool->members)
+		if (((CadenceProvider *) lfirst(cell))->server == server)
+			return lfirst(cell);
+	return NULL;
+}
+
+/* How a server stands for a person: by these, in their order. */
 typedef struct Standing
 {
+	bool is_usable; /* its configuration has no problem */
 	bool is_open;
 	int room;
 	uint32 weight;
@@ -119,6 +133,8 @@ typedef struct Standing
 static bool
 is_better(const Standing *a, const Standing *b)
 {
+	if (a->is_usable != b->is_usable)
+		return a->is_usable;
 	if (a->is_open != b->is_open)
 		return a->is_open;
 	return a->room != b->room ? a->room > b->room : a->weight > b->weight;
@@ -136,7 +152,8 @@ find_best(const CadencePool *pool, CadenceSenderStates *states, const CadencePer
 	{
 		CadenceProvider *p = lfirst(cell);
 		const CadenceConfiguration *c = p->configuration;
-		Standing standing = {.is_open = is_open(cadence_sender_of(states, p), person->is_new, now),
+		Standing standing = {.is_usable = c->problem == NULL,
+							 .is_open = is_open(cadence_sender_of(states, p), person->is_new, now),
 							 .room = room_of(states, p, person->is_new, now),
 							 .weight =
 								 weight_of(person->lead_id != NULL ? person->lead_id : "", c)};

@@ -4,9 +4,10 @@
  *
  * Who may write the tables, or name a URL, must not thereby reach a provider
  * that the tables' owner was never given, nor take over the owner's messages.
- * A server counts where the owner has USAGE and where it is the owner's, a
- * superuser's, or has a user mapping for the owner by name. Secrets come from
- * that mapping, else from PUBLIC's.
+ * A server counts where the owner has USAGE, and where it belongs to the owner or
+ * to somebody who could act as the owner. Whoever owns a server says where it
+ * leads and whom it serves, and may write its user mappings for anybody: a
+ * mapping is nobody's consent. Secrets come from the owner's, else from PUBLIC's.
  *
  * Servers are few, so they are read once and again only after a catalog or the
  * file of a secret has changed. A provider stays for the set's life, since
@@ -22,7 +23,6 @@
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_user_mapping.h"
 #include "foreign/foreign.h"
-#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -31,6 +31,7 @@
 
 #include "base/compat.h"
 #include "provider/provider.h"
+#include "schema/tables.h"
 
 struct CadenceProviders
 {
@@ -150,14 +151,11 @@ read_server(CadenceProviders *providers, Oid id)
 	CadenceProvider *p = find(providers, id);
 	CadenceConfiguration *configuration;
 	List *options;
-	bool is_given;
 
-	if (server == NULL || cadence_server_usage(id, providers->owner) != ACLCHECK_OK)
+	if (server == NULL || cadence_server_usage(id, providers->owner) != ACLCHECK_OK ||
+		!cadence_gate_trusts(providers->owner, server->owner))
 		return;
-	is_given = get_mapping(providers->owner, id, &options);
-	if (!is_given && server->owner != providers->owner && !superuser_arg(server->owner))
-		return;
-	if (!is_given)
+	if (!get_mapping(providers->owner, id, &options))
 		(void) get_mapping(InvalidOid, id, &options);
 	configuration = cadence_configuration_read(server, options);
 	if (p == NULL)

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -134,9 +135,13 @@ cadence_provider_stats_count(Oid server, bool sent, const char *error)
 {
 	TimestampTz now;
 	Counters *c;
+	int len;
 
 	if (shared == NULL)
 		return;
+	if (error == NULL)
+		error = "";
+	len = pg_mbcliplen(error, strlen(error), CADENCE_PROVIDER_ERROR_MAX - 1);
 	now = GetCurrentTimestamp();
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	c = find(server, true);
@@ -146,7 +151,7 @@ cadence_provider_stats_count(Oid server, bool sent, const char *error)
 	{
 		this_minute(c, minute_of(now))->failed++;
 		c->last_error_at = now;
-		strlcpy(c->last_error, error != NULL ? error : "", CADENCE_PROVIDER_ERROR_MAX);
+		strlcpy(c->last_error, error, len + 1);
 	}
 	LWLockRelease(shared->lock);
 }

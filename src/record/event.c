@@ -244,7 +244,7 @@ event_step_details(const CadenceStep *step)
 	if (!step->lost && step->transition.exhausted)
 		json_add_bool(&details, "tentativas_esgotadas", true);
 	if (keeps_request(step))
-		kept_add(&details, step->operation, step->texts);
+		kept_add(&details, step->request.configuration->server, step->operation, step->texts);
 	if (!step->lost && step->as_decided && step->transition.has_due)
 		json_add_time(&details, "proxima_tentativa", step->transition.next_due);
 	return json_end(&details);

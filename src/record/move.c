@@ -38,6 +38,7 @@ struct CadenceMover
 	Statement by_id;
 	Statement lock;
 	Statement look;
+	Statement sent;
 };
 
 /* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
@@ -88,11 +89,11 @@ enum
 	LOOK_UNCERTAIN,
 	LOOK_ATTEMPT,
 	LOOK_ATTEMPTED_AT,
-	LOOK_KEPT,
 	LOOK_OTHER_ACTIVE
 };
 
 static const Oid run_types[] = {UUIDOID};
+static const Oid step_types[] = {UUIDOID, INT4OID};
 
 /*
  * where is how a run is found. A claimed one that was paused or cancelled
@@ -141,7 +142,7 @@ look_sql(const CadenceTables *t)
 		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
 		"n.offset_minutos::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO') IS TRUE, "
-		"e.detalhes::jsonb, e.created_at::timestamptz, k.has_request, "
+		"e.detalhes::jsonb, e.created_at::timestamptz, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id) "
 		"FROM %s AS r "
@@ -152,13 +153,11 @@ look_sql(const CadenceTables *t)
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " r.next_step_ordem "
 		"ORDER BY x.ordem LIMIT 1) AS n ON true "
 		"LEFT JOIN LATERAL (SELECT x.detalhes, x.created_at FROM %s AS x "
-		"WHERE x.lead_cadence_run_id " EQ " r.id AND x.step_ordem " EQ " r.next_step_ordem "
-		"AND x.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"WHERE x.detalhes " JSON_TEXT " 'tardio' IS NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
-		"LEFT JOIN LATERAL %s AS k ON true "
 		"WHERE r.id " EQ " $1",
 		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"), t->runs,
-		t->steps, t->steps, t->events, kept_newest_sql(t, "r.id", "r.next_step_ordem"));
+		t->steps, t->steps, kept_events_sql(t, "r.id", "r.next_step_ordem"));
 }
 
 /* In the current memory context. */
@@ -173,7 +172,11 @@ cadence_mover_create(const CadenceTables *t)
 	m->lock = STATEMENT("locking a run", lock_sql(t, cadence_active_is_guarded(t)), run_types,
 						SPI_OK_SELECT);
 	m->look = STATEMENT("looking at a run", look_sql(t), run_types, SPI_OK_SELECT);
-	m->look.latest = true;
+	m->sent = STATEMENT("looking for what a run may have sent",
+						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
+								 kept_events_sql(t, "$1", "$2")),
+						step_types, SPI_OK_SELECT);
+	m->look.latest = m->sent.latest = true;
 	return m;
 }
 
@@ -347,8 +350,21 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
 	in->next_offset = row_int(desc, row, LOOK_NEXT_OFFSET, 0);
 	in->uncertain = in->interrupted || run->has_attempt;
-	in->kept = row_true(desc, row, LOOK_KEPT);
 	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
+}
+
+/* Whether an uncertain attempt at a run's step keeps what it has sent. */
+static bool
+is_kept(CadenceMover *m, const LockedRun *run)
+{
+	Datum values[] = {UUIDPGetDatum(&run->id), Int32GetDatum(run->ordem)};
+	KeptSearch search = {0};
+
+	statement_execute(&m->sent, values, NULL, 0);
+	for (uint64 i = 0; i < SPI_processed; i++)
+		kept_search(&search, SPI_tuptable->tupdesc, SPI_tuptable->vals[i], 1);
+	SPI_freetuptable(SPI_tuptable);
+	return search.found;
 }
 
 /*
@@ -378,6 +394,7 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 						errmsg("could not see the run that was locked")));
 	read_run(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
 	SPI_freetuptable(SPI_tuptable);
+	run->in.kept = run->has_ordem && is_kept(m, run);
 	return true;
 }
 

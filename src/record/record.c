@@ -434,7 +434,6 @@ cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 	for (int i = 0; i < n; i++)
 		steps[i]->recorded = false;
 	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
-	cadence_xact_arm_timeout();
 	for (int i = 0; i < n; i++)
 		nrecorded += steps[i]->recorded ? 1 : 0;
 	return nrecorded == n ||

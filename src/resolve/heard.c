@@ -6,6 +6,9 @@
  * answered. WhatsApp opens a window of 24 hours with each message of the person's,
  * in which free text may be sent
  * (https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-messages).
+ *
+ * Nobody's history is read to its end: who has not written on a channel among the
+ * last so many that came in has not, and a time that no clock shows is none.
  */
 #include "postgres.h"
 
@@ -19,6 +22,8 @@
 #include "schema/key.h"
 
 #define WINDOW_US (24 * INT64CONST(3600) * USECS_PER_SEC)
+
+#define MESSAGES_MAX "1000"
 
 struct CadenceHeard
 {
@@ -43,11 +48,14 @@ cadence_heard_create(const CadenceTables *t, bool in_query)
 	CadenceHeard *heard = palloc0(sizeof(*heard));
 	char *sql = psprintf(
 		"SELECT w.n, h.recebido_em::timestamptz FROM " ROWSET_NAME " AS w CROSS JOIN LATERAL "
-		"(SELECT m.recebido_em FROM %s AS m WHERE %s AND %s "
-		"AND m.direcao " EQ " 'INBOUND' AND m.recebido_em IS NOT NULL "
+		"(SELECT m.recebido_em FROM (SELECT x.* FROM %s AS x WHERE %s "
+		"AND x.recebido_em IS NOT NULL "
+		"AND x.recebido_em " LE " (" NOW " OPERATOR(pg_catalog.+) interval '1 hour') "
+		"ORDER BY x.recebido_em DESC LIMIT " MESSAGES_MAX ") AS m "
+		"WHERE %s AND m.direcao " EQ " 'INBOUND' "
 		"AND " CHANNEL(SHORT_TEXT("m.canal", "100")) " " EQ " " CHANNEL(
 			"w.canal") " ORDER BY m.recebido_em DESC LIMIT 1) AS h",
-		t->messages, cadence_key_is(t, "lead_messages", "m", "lead_id", "w.lead_id"),
+		t->messages, cadence_key_is(t, "lead_messages", "x", "lead_id", "w.lead_id"),
 		cadence_key_is(t, "lead_messages", "m", "empresa", "w.empresa"));
 
 	heard->find = ROWS_STATEMENT("looking for what people have written", sql, SPI_OK_SELECT);

@@ -10,9 +10,9 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 
 #include "base/row.h"
 #include "base/statement.h"
@@ -30,12 +30,8 @@ static const RowsetColumn wanted_columns[] = {
 enum
 {
 	FOUND_NUMBER = 1,
-	FOUND_DETAILS,
-	FOUND_WRITTEN_AT
+	FOUND_EVENT
 };
-
-/* The member is a part of an event's details, with names and the rest of them around it. */
-#define DETAILS_MAX (KEPT_BYTES_MAX + 1024 * 1024)
 
 /* in_query: for one call in somebody's query, inside its SPI connection. */
 CadenceKeptLookup *
@@ -44,9 +40,10 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 	CadenceKeptLookup *lookup = palloc0(sizeof(*lookup));
 
 	lookup->find = ROWS_STATEMENT("looking for uncertain attempts",
-								  psprintf("SELECT d.n, e.detalhes, e.created_at FROM " ROWSET_NAME
-										   " AS d CROSS JOIN LATERAL %s AS e WHERE e.has_request",
-										   kept_newest_sql(t, "d.run_id", "d.ordem")),
+								  psprintf("SELECT d.n, e.* FROM " ROWSET_NAME
+										   " AS d CROSS JOIN LATERAL %s AS e "
+										   "ORDER BY d.n, e.created_at DESC, e.id DESC",
+										   kept_events_sql(t, "d.run_id", "d.ordem")),
 								  SPI_OK_SELECT);
 	lookup->find.in_query = in_query;
 	return lookup;
@@ -54,18 +51,17 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 
 /* Where the batch has no room for what is large, the step has its turn in another one. */
 static void
-read_kept(TupleDesc desc, HeapTuple row, CadenceStep *step)
+read_event(TupleDesc desc, HeapTuple row, KeptSearch *search, CadenceStep *step)
 {
-	bool isnull;
-	Datum details = heap_getattr(row, FOUND_DETAILS, desc, &isnull);
-	Size size = toast_raw_datum_size(details);
-
-	if (size > DETAILS_MAX)
-		return;
-	if (size > LARGE_TEXT && !step_lookup_has_room())
+	CHECK_FOR_INTERRUPTS();
+	if (!search->is_over && kept_event_size(desc, row, FOUND_EVENT) > LARGE_TEXT &&
+		!step_lookup_has_room())
+	{
+		search->is_over = true;
 		step->outcome = OUTCOME_UNSENT;
-	else
-		step->kept = kept_read(details, row_time(desc, row, FOUND_WRITTEN_AT, DT_NOBEGIN));
+	}
+	kept_search(search, desc, row, FOUND_EVENT);
+	step->kept = search->request;
 }
 
 /*
@@ -89,15 +85,19 @@ cadence_kept_lookup_find(CadenceKeptLookup *lookup, CadenceStep **steps, int n,
 	}
 	if (wanted.n > 0)
 	{
+		KeptSearch *searches = palloc0(sizeof(*searches) * n);
+
 		statement_execute(&lookup->find, NULL, NULL, 0);
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{
 			HeapTuple row = SPI_tuptable->vals[i];
 			TupleDesc desc = SPI_tuptable->tupdesc;
+			int number = row_int(desc, row, FOUND_NUMBER, 0);
 
-			read_kept(desc, row, steps[row_int(desc, row, FOUND_NUMBER, 0)]);
+			read_event(desc, row, &searches[number], steps[number]);
 		}
 		SPI_freetuptable(SPI_tuptable);
+		pfree(searches);
 	}
 	rowset_end(&wanted);
 }

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/timestamp.h"
 
 #include "provider/options.h"
@@ -214,6 +215,47 @@ subject_of(const CadenceStep *step)
 	return fields[FIELD_SUBJECT];
 }
 
+/* The field that would go into the request as JSON, and is none; NULL: there is no such. */
+static const char *
+find_no_json(const CadenceStep *step)
+{
+	static const MessageField fields[] = {FIELD_TEMPLATE_COMPONENTS, FIELD_TEMPLATE_VARIABLES};
+	const DefinitionOperation *op = step->request.operation;
+
+	for (size_t i = 0; i < lengthof(fields); i++)
+	{
+		MessageField field = fields[i];
+		const char *text;
+		bool is_json;
+
+		if (op == NULL || !operation_names(op, field))
+			continue;
+		text = step->kept != NULL ? step->kept->texts[field] : text_of(step, field);
+		is_json = text == NULL || *text == '\0' || request_value_is_json(text);
+		if (text != NULL && step->kept == NULL)
+			pfree((char *) text);
+		if (!is_json)
+			return message_field_names[field];
+	}
+	return NULL;
+}
+
+/* What a step's template makes that can not be sent; NULL: nothing. */
+static char *
+template_problem(const CadenceStep *step)
+{
+	const char *subject = subject_of(step);
+	const char *field = find_no_json(step);
+
+	if (subject != NULL && cadence_has_control_characters(subject))
+		return psprintf("template \"%s\" yields a subject with control characters",
+						step->template_codigo);
+	if (field != NULL)
+		return psprintf("template \"%s\" yields %s that are no JSON, or have a member twice",
+						step->template_codigo, field);
+	return NULL;
+}
+
 /*
  * Why a step with a provider can not be sent, with its reason's code; NULL: it
  * can, by its server as that is configured now.
@@ -222,7 +264,6 @@ char *
 step_request_problem(CadenceStep *step)
 {
 	const CadenceConfiguration *c = step->request.configuration;
-	const char *subject;
 	char *problem;
 
 	if (c->problem != NULL)
@@ -239,21 +280,23 @@ step_request_problem(CadenceStep *step)
 	if (recipient_for(step) == NULL)
 	{
 		step->reason.code = "ENDERECO_INVALIDO";
-		return psprintf("\"%.40s\" can not be a telephone number", step->recipient);
+		return psprintf("\"%.*s\" can not be a telephone number",
+						pg_mbcliplen(step->recipient, strlen(step->recipient), 40),
+						step->recipient);
 	}
 	if (is_for_mail(step) &&
 		!mailbox_can_be_written_to(step->kept != NULL ? step->kept->texts[FIELD_RECIPIENT]
 													  : step->recipient))
 	{
 		step->reason.code = "ENDERECO_INVALIDO";
-		return pstrdup("the e-mail address is too long, or has a character that none can have");
+		return pstrdup("the e-mail address is too long, has a character that none can have, or is "
+					   "more than one");
 	}
-	subject = subject_of(step);
-	if (subject != NULL && cadence_has_control_characters(subject))
+	problem = template_problem(step);
+	if (problem != NULL)
 	{
 		step->reason.code = "TEMPLATE_INVALIDO";
-		return psprintf("template \"%s\" yields a subject with control characters",
-						step->template_codigo);
+		return problem;
 	}
 	problem = sender_problem(step);
 	if (problem == NULL)

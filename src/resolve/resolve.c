@@ -315,34 +315,54 @@ set_idempotency_key(CadenceStep *step)
 	cadence_uuid_text(&step->key, step->key_text);
 }
 
-/* What an uncertain attempt has sent is sent again as it was, to whom it was sent. */
+/*
+ * What an uncertain attempt has sent is sent again as it was, to whom it was sent.
+ * Opt-outs of its own category count, whatever its template has become.
+ */
 static void
 take_kept(CadenceStep *step)
 {
 	const KeptRequest *kept = step->kept;
 
-	step->canal = (char *) kept->texts[FIELD_CHANNEL];
-	step->template_codigo = (char *) kept->texts[FIELD_TEMPLATE_CODE];
+	if (step->canal == NULL)
+		step->canal = "";
+	step->categoria = (char *) kept_category(kept);
+	if (kept->texts[FIELD_TEMPLATE_CODE] != NULL)
+		step->template_codigo = (char *) kept->texts[FIELD_TEMPLATE_CODE];
 	step->recipient = (char *) kept->texts[FIELD_AS_STORED];
 	step->message_len = kept->bytes;
 	set_idempotency_key(step);
 }
 
+/* Why nobody can send it again; NULL: the provider can. */
+static char *
+kept_problem(const CadenceStep *step, const CadenceProvider *provider)
+{
+	const KeptRequest *kept = step->kept;
+	const char *name = kept->server_name;
+
+	if (pg_strcasecmp(kept->texts[FIELD_CHANNEL], step->canal) != 0)
+		return psprintf("it may have been sent by %s, which is not its step's channel any more",
+						kept->texts[FIELD_CHANNEL]);
+	if (provider == NULL)
+		return psprintf("it may have been sent by server \"%.*s\", which does not serve it any "
+						"more",
+						pg_mbcliplen(name, strlen(name), NAMEDATALEN), name);
+	return NULL;
+}
+
 /*
- * And by the same server: another account does not know its key, and would send
- * it a second time.
+ * And by the same server, whatever its name is now: another account does not know
+ * its key, and would send it a second time.
  */
 static bool
 resolve_kept_provider(CadenceStep *step)
 {
-	CadenceProvider *provider = cadence_pool_member(step->pool, step->kept->server);
+	CadenceProvider *provider = cadence_pool_server(step->pool, step->kept->server);
+	char *problem = kept_problem(step, provider);
 
-	if (provider == NULL)
-		return hold(step, psprintf("it may have been sent by server \"%.*s\", which does not serve "
-								   "it any more",
-								   pg_mbcliplen(step->kept->server, strlen(step->kept->server),
-												NAMEDATALEN),
-								   step->kept->server));
+	if (problem != NULL)
+		return hold(step, problem);
 	if (!assign(step, provider))
 		return false;
 	if (step_key_has_expired(step, GetCurrentTimestamp()))

@@ -19,11 +19,17 @@ has_only_allowed(const char *address, size_t len)
 	return len <= MAILBOX_ADDRESS_MAX;
 }
 
-/* Whether a recipient's address can be given to a mail server. */
+/*
+ * Whether a recipient's address can be given to a mail server, or to a provider
+ * that takes lists, too: what may be read as one is none, not even in quotes.
+ */
 bool
 mailbox_can_be_written_to(const char *address)
 {
-	return has_only_allowed(address, strlen(address));
+	const char *at = strchr(address, '@');
+
+	return has_only_allowed(address, strlen(address)) && strpbrk(address, ",; ") == NULL &&
+		   (at == NULL || strchr(at + 1, '@') == NULL);
 }
 
 /* A local part, "@", a domain, and no blank between them. */

@@ -200,6 +200,27 @@ check_headers(Compiler *c, const Path *path, const DefinitionOperation *op)
 	}
 }
 
+/*
+ * Whether its host is what its beginning says, and no value of a message's or an
+ * option's makes another of it: secrets are bound to hosts.
+ */
+static bool
+keeps_its_host(const DefinitionText *url)
+{
+	const TemplatePart *part = &url->parts[0];
+	size_t len;
+
+	if (part->name == NULL)
+	{
+		for (len = strlen("https://"); len < part->text_len; len++)
+			if (strchr("/?", part->text[len]) != NULL)
+				return true;
+		return url->nparts == 1;
+	}
+	return url->nparts == 1 ||
+		   (part[1].name == NULL && part[1].text_len > 0 && strchr("/?", part[1].text[0]) != NULL);
+}
+
 static void
 check_operation(Compiler *c, const Path *path, DefinitionOperation *op)
 {
@@ -215,6 +236,10 @@ check_operation(Compiler *c, const Path *path, DefinitionOperation *op)
 	else if (first->name != NULL ? !template_name_is(first, "option.url") || first->text != NULL
 								 : strncmp(first->text, "https://", 8) != 0)
 		compiler_problem(c, path, "has a url that begins with neither {{option.url}} nor https://");
+	else if (!keeps_its_host(&op->url))
+		compiler_problem(c, path,
+						 "has a url in whose host something may be inserted: a / or ? must "
+						 "come before any placeholder but {{option.url}}");
 	if (op->json != NULL && op->form.n > 0)
 		compiler_problem(c, path, "has json and form: a body is one of them");
 	check_headers(c, path, op);

@@ -4,7 +4,8 @@
  *
  * Every value is written as its place needs it: percent-encoded in a URL and a
  * form, by the JSON library in JSON, as it is in a header, where it must not have
- * a control character. A value is never read for placeholders again.
+ * a control character. What is JSON already stands there as it is, if that is one
+ * value and no more. A value is never read for placeholders again.
  */
 #include "rules/request_builder.h"
 
@@ -120,6 +121,30 @@ is_json_field(int value)
 		   value == FIELD_TEMPLATE_VARIABLES;
 }
 
+/*
+ * Whether a value is JSON, and can not be read in two ways: neither ends what it
+ * stands in and begins something else, nor has a member twice.
+ */
+bool
+request_value_is_json(const char *value)
+{
+	json_t *json =
+		json_loads(value, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, NULL);
+	bool is_json = json != NULL;
+
+	json_decref(json);
+	return is_json;
+}
+
+static void
+append_json(Buffer *buffer, const char *json)
+{
+	if (*json == '\0')
+		json = "null";
+	buffer->failed = buffer->failed || !request_value_is_json(json);
+	buffer_append_text(buffer, json);
+}
+
 /* Bytes that are no UTF-8 are found when the string is written. */
 static void
 append_json_string(Buffer *buffer, const char *text)
@@ -142,7 +167,7 @@ append_json_text(Buffer *buffer, const DefinitionText *text, Values values)
 	if (value != NULL && *value == '\0' && only->text != NULL)
 		value = NULL;
 	if (value != NULL && is_json_field(only->value))
-		buffer_append_text(buffer, *value != '\0' ? value : "null");
+		append_json(buffer, value);
 	else if (value != NULL)
 		append_json_string(buffer, value);
 	else if ((whole = definition_render(text, values)) != NULL)

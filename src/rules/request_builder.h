@@ -18,6 +18,7 @@ typedef struct BuiltRequest
 } BuiltRequest;
 
 extern bool request_build(const DefinitionOperation *op, Values values, BuiltRequest *request);
+extern bool request_value_is_json(const char *value);
 extern void request_free(BuiltRequest *request);
 extern char *definition_render(const DefinitionText *text, Values values);
 

@@ -155,7 +155,7 @@ same(const char *a, const char *b)
 static bool
 may_pin(const CadenceTables *t)
 {
-	return cadence_gate_trusts(t, cadence_relation_owner(t->arming_oid)) &&
+	return cadence_gate_trusts(t->owner, cadence_relation_owner(t->arming_oid)) &&
 		   pg_class_aclcheck(t->arming_oid, GetUserId(), ACL_UPDATE) == ACLCHECK_OK &&
 		   check_enable_rls(t->arming_oid, InvalidOid, true) != RLS_ENABLED;
 }

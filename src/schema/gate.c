@@ -84,9 +84,9 @@ check_kinds(Oid relation, const char *kinds)
 
 /* Whether a role could do as the owner of the runs whatever it would do through us. */
 bool
-cadence_gate_trusts(const CadenceTables *t, Oid role)
+cadence_gate_trusts(Oid owner, Oid role)
 {
-	return role == t->owner || is_member_of_role(role, t->owner);
+	return role == owner || is_member_of_role(role, owner);
 }
 
 static void
@@ -114,7 +114,7 @@ check_type(const CadenceTables *t, const char *table, Oid type)
 	owner = cadence_catalog_oid(TYPEOID, type, Anum_pg_type_typowner);
 	if (!OidIsValid(owner))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type %u was dropped", type)));
-	if (!cadence_gate_trusts(t, owner))
+	if (!cadence_gate_trusts(t->owner, owner))
 		distrust(t, psprintf("type %s of table \"%s\"", format_type_be(type), table), owner,
 				 "Give it to that role with ALTER TYPE ... OWNER TO.");
 	check_type(t, table, cadence_catalog_oid(TYPEOID, type, Anum_pg_type_typbasetype));
@@ -145,7 +145,7 @@ check_triggers(const CadenceTables *t, const char *table, const TriggerDesc *tri
 		const Trigger *trigger = &triggers->triggers[i];
 		Oid owner = cadence_catalog_oid(PROCOID, trigger->tgfoid, Anum_pg_proc_proowner);
 
-		if (!trigger->tgisinternal && OidIsValid(owner) && !cadence_gate_trusts(t, owner))
+		if (!trigger->tgisinternal && OidIsValid(owner) && !cadence_gate_trusts(t->owner, owner))
 			distrust(
 				t,
 				psprintf("the function of trigger \"%s\" of table \"%s\"", trigger->tgname, table),
@@ -179,7 +179,7 @@ check_relation(const CadenceTables *t, Oid relation)
 
 	if (form.relkind != RELKIND_RELATION && form.relkind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", name)));
-	if (!cadence_gate_trusts(t, form.relowner))
+	if (!cadence_gate_trusts(t->owner, form.relowner))
 		distrust(t, psprintf("table \"%s\"", name), form.relowner,
 				 "Give it to that role with ALTER TABLE ... OWNER TO.");
 	check_row(t, name, columns);

@@ -82,7 +82,7 @@ extern CadenceCaller cadence_owner_begin(Oid owner);
 extern void cadence_owner_end(CadenceCaller caller);
 
 /* gate.c */
-extern bool cadence_gate_trusts(const CadenceTables *tables, Oid role);
+extern bool cadence_gate_trusts(Oid owner, Oid role);
 extern void cadence_gate_open(CadenceTables *tables);
 extern void cadence_gate_check(const CadenceTables *tables);
 

@@ -20,6 +20,7 @@
 
 #include <signal.h>
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -139,7 +140,8 @@ registry_first_missing(const ResidentDatabase *d)
 static void
 set_problem(ResidentDatabase *d, bool is_refusal, const char *problem)
 {
-	strlcpy(d->problem, problem, CADENCE_PROBLEM_MAX);
+	strlcpy(d->problem, problem,
+			pg_mbcliplen(problem, strlen(problem), CADENCE_PROBLEM_MAX - 1) + 1);
 	d->is_refusal = is_refusal;
 	d->ended_at = GetCurrentTimestamp();
 	wake_supervisor();

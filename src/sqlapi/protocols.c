@@ -12,6 +12,7 @@
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
@@ -53,7 +54,9 @@ check_limits(const Definition *d, DefinitionReport report, void *arg)
 			continue;
 		ok = false;
 		report(arg, psprintf("/limits/%s", limit->name),
-			   psprintf("can not be \"%.60s\". %s", limit->otherwise, expected));
+			   psprintf("can not be \"%.*s\". %s",
+						pg_mbcliplen(limit->otherwise, strlen(limit->otherwise), 60),
+						limit->otherwise, expected));
 	}
 	return ok;
 }

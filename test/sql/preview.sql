@@ -64,6 +64,26 @@ INSERT INTO lead_messages (lead_id, empresa, canal, direcao, recebido_em) VALUES
 SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
 UPDATE lead_messages SET recebido_em = now() - interval '23 hours';
 SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+-- at a time that no clock shows nobody has written
+UPDATE lead_messages SET recebido_em = 'infinity';
+SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+-- what a template says stays inside its place in the request
+UPDATE lead_messages SET recebido_em = now() - interval '25 hours';
+CREATE FUNCTION with_components(components jsonb) RETURNS TABLE (erro text, recipient text, components_sent text) LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE message_templates SET whatsapp = whatsapp || jsonb_build_object('componentes', components);
+    RETURN QUERY SELECT concat_ws(': ', p ->> 'codigo', p ->> 'erro'), (p ->> 'corpo')::jsonb ->> 'to', (p ->> 'corpo')::jsonb #>> '{template,components}' FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+END $$;
+SELECT * FROM with_components('[{"type": "body", "parameters": [{"type": "text", "text": "\"{{nome}}\"]"}]}]');
+SELECT * FROM with_components('"[{\"type\": \"body\"}]"');
+SELECT * FROM with_components('"[]},\"to\":\"5511999990000\",\"x\":{\"y\":1"');
+SELECT * FROM with_components('"[{\"type\": \"body\", \"type\": \"header\"}]"');
+SELECT * FROM with_components('"body"');
+SELECT * FROM with_components('""');
+-- what is said of a number ends between two characters
+UPDATE lead_contacts SET telefone = repeat('a', 39) || 'é';
+SELECT convert_from(convert_to(p ->> 'erro', 'UTF8'), 'UTF8') AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+UPDATE lead_contacts SET telefone = '+55 11 90000-0001';
 DROP SERVER regress_meta CASCADE;
 
 -- whoever has written to a person writes to them again, where there are several

@@ -52,21 +52,30 @@ REVOKE USAGE ON FOREIGN SERVER regress_blue FROM PUBLIC;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 GRANT USAGE ON FOREIGN SERVER regress_blue TO regress_cadence_crm;
 
--- a server that another has made takes over nobody's messages, whatever USAGE it grants and though it has a mapping for all
+-- a server that another has made takes over nobody's messages, whatever USAGE it grants and whatever mapping it has: its owner writes
+-- them for anybody
 CREATE ROLE regress_cadence_other;
 GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_other;
 SET ROLE regress_cadence_other;
 CREATE SERVER regress_alien FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'GOLD', url 'http://127.0.0.1:1/', breaker_after '0');
 GRANT USAGE ON FOREIGN SERVER regress_alien TO regress_cadence_crm;
 CREATE USER MAPPING FOR PUBLIC SERVER regress_alien;
+CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
 RESET ROLE;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
--- with a mapping for the tables' owner by name, or as its own, it counts
-CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
+-- nor whoever the owner is a member of: that one can not act as the owner
+GRANT regress_cadence_other TO regress_cadence_crm;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
-DROP USER MAPPING FOR regress_cadence_crm SERVER regress_alien;
+REVOKE regress_cadence_other FROM regress_cadence_crm;
+-- as the owner's own it counts, and as a role's that could act as the owner; no longer when that has ended
 GRANT USAGE ON FOREIGN DATA WRAPPER cadence_provider TO regress_cadence_crm;
 ALTER SERVER regress_alien OWNER TO regress_cadence_crm;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+ALTER SERVER regress_alien OWNER TO regress_cadence_other;
+GRANT USAGE ON FOREIGN SERVER regress_alien TO regress_cadence_crm;
+GRANT regress_cadence_crm TO regress_cadence_other;
+SELECT * FROM chosen WHERE canal = 'WHATSAPP';
+REVOKE regress_cadence_crm FROM regress_cadence_other;
 SELECT * FROM chosen WHERE canal = 'WHATSAPP';
 DROP SERVER regress_alien CASCADE;
 REVOKE USAGE ON FOREIGN DATA WRAPPER cadence_provider FROM regress_cadence_other, regress_cadence_crm;
@@ -103,8 +112,14 @@ UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT cadence_run('TEST') -> 'summary' -> 'total' AS total;
 SELECT count(*) FILTER (WHERE e.detalhes ->> 'provedor' = p.provider) AS same, count(*) AS all FROM previewed p JOIN lead_cadence_events e ON e.lead_cadence_run_id = p.id;
 
--- a secret's file that can not be read: unresolved, and its path is told to nobody
+-- one that can not be used takes nobody new while another can; who has heard from it, as some have from here on, keeps it
 CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_sms1 OPTIONS (bearer_token_file '/nowhere/cadence-secret', host '127.0.0.1');
+SELECT cadence_preview(id) ->> 'provedor' AS provider, count(*) FROM lead_cadence_runs GROUP BY 1;
+INSERT INTO cadence_conversations (empresa, lead_id, canal, server, last_sent_at)
+SELECT empresa, lead_id, 'SMS', provider, now() - interval '1 day' FROM previewed JOIN lead_cadence_runs USING (id)
+ON CONFLICT (empresa, lead_id, canal) DO UPDATE SET server = EXCLUDED.server, last_sent_at = EXCLUDED.last_sent_at;
+
+-- a secret's file that can not be read: unresolved, and its path is told to nobody
 CREATE USER MAPPING FOR PUBLIC SERVER regress_sms3 OPTIONS (password_file '/nowhere/cadence-secret', host '127.0.0.1');
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, r ->> 'erro' AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
@@ -136,6 +151,21 @@ SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, regexp_replace(r ->> 'erro', 'not resolve.*', 'not resolve') AS erro, count(*) > 0 AS some FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1, 2 ORDER BY 2;
 ALTER ROLE regress_cadence_crm RESET cadence_runner.allowed_hosts;
+-- also where it is its protocol that names one
+SELECT cadence_protocol_define('regress_fixed', '{"channels": ["SMS"], "options": {"url": {"required": true, "help": "none"}}, "secrets": {"key": {"help": "key"}},
+  "operations": {"text": {"url": "https://fixed.example/send", "headers": {"X-Key": "{{secret.key}}"}}}, "response": {"success": {"status": "2xx"}}}');
+CREATE SERVER regress_fixed FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', empresa 'BLUE', protocol 'regress_fixed', url 'http://other.example/');
+GRANT USAGE ON FOREIGN SERVER regress_fixed TO regress_cadence_crm;
+SET cadence_runner.allowed_hosts = 'other.example';
+SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
+RESET cadence_runner.allowed_hosts;
+CREATE USER MAPPING FOR regress_cadence_crm SERVER regress_fixed OPTIONS (key 'segredo', host 'other.example');
+SELECT DISTINCT cadence_preview(id) ->> 'erro' AS erro FROM lead_cadence_runs;
+ALTER USER MAPPING FOR regress_cadence_crm SERVER regress_fixed OPTIONS (SET host 'fixed.example');
+ALTER SERVER regress_fixed OPTIONS (SET url 'http://fixed.example/');
+SELECT DISTINCT cadence_preview(id) ->> 'url' AS url FROM lead_cadence_runs;
+DROP SERVER regress_fixed CASCADE;
+DELETE FROM cadence_protocols WHERE name = 'regress_fixed';
 
 -- a link-local address is never connected to
 DROP USER MAPPING FOR PUBLIC SERVER regress_sms3;

@@ -99,8 +99,9 @@ sub execute_slowly
 	# some whose last attempt is uncertain
 	sql($node, sprintf($more, 'um') . q{;
 		INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes)
-		SELECT id, 1, 'ERRO', '{"codigo": "INCERTO", "provedor": "slow", "pedido": {"operacao": "text", "campos":
-			{"recipient": "+55119", "as_stored": "+55119", "message": "Oi", "channel": "WHATSAPP"}}}'
+		SELECT id, 1, 'ERRO', jsonb_set('{"codigo": "INCERTO", "provedor": "slow", "pedido": {"operacao": "text", "campos":
+			{"recipient": "+55119", "as_stored": "+55119", "message": "Oi", "channel": "WHATSAPP"}}}', '{pedido,servidor}',
+			(SELECT to_jsonb(oid::bigint) FROM pg_foreign_server WHERE srvname = 'slow'))
 		FROM lead_cadence_runs WHERE attempts = 1}, $database);
 	# and some whose contact is not found
 	sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)

@@ -210,6 +210,24 @@ options(void)
 	PROBLEM(WITH(", 'options': {'max_rate': {}}"), "/options/max_rate", "of every server");
 }
 
+#define WITH_URL(url)                             \
+	"{'channels': ['SMS'], 'options': {'x': {}}," \
+	" 'operations': {'text': {'url': '" url "'}}}"
+
+/* A request goes to the host that its server, or its definition, names. */
+static void
+hosts(void)
+{
+	FINE(WITH_URL("{{option.url}}"));
+	FINE(WITH_URL("{{option.url}}?a={{recipient}}"));
+	FINE(WITH_URL("https://a.example/{{option.x}}"));
+	FINE(WITH_URL("https://a.example?a={{option.x}}"));
+	PROBLEM(WITH_URL("{{option.url}}{{option.x}}"), "/operations/text", "in whose host");
+	PROBLEM(WITH_URL("{{option.url}}.evil.example/"), "/operations/text", "in whose host");
+	PROBLEM(WITH_URL("https://{{option.x}}.example/"), "/operations/text", "in whose host");
+	PROBLEM(WITH_URL("https://a.example{{option.x}}/"), "/operations/text", "in whose host");
+}
+
 static void
 channels(void)
 {
@@ -495,6 +513,7 @@ main(void)
 	RUN_GROUP("definition: unknown members", unknown_members);
 	RUN_GROUP("definition: wrong types", wrong_types);
 	RUN_GROUP("definition: options and secrets", options);
+	RUN_GROUP("definition: hosts", hosts);
 	RUN_GROUP("definition: channels", channels);
 	RUN_GROUP("definition: operations", operations);
 	RUN_GROUP("definition: placeholders", placeholders);

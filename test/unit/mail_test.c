@@ -187,6 +187,12 @@ mailboxes(void)
 	CHECK(mailbox_can_be_written_to("a"));
 	CHECK(!mailbox_can_be_written_to("a\n"));
 	CHECK(!mailbox_can_be_written_to("a<"));
+	CHECK(mailbox_can_be_written_to("a+b@c"));
+	CHECK(!mailbox_can_be_written_to("a@b,c@d"));
+	CHECK(!mailbox_can_be_written_to("a@b;c"));
+	CHECK(!mailbox_can_be_written_to("a@b c"));
+	CHECK(!mailbox_can_be_written_to("a@b@c"));
+	CHECK(!mailbox_can_be_written_to("\"a,b\"@c"));
 }
 
 int

@@ -251,6 +251,28 @@ json_order(void)
 }
 
 static void
+json_in_json(void)
+{
+	static const char *const bad[] = {"[]},\"to\":\"2",	   "[]]", "x", "[1",
+									  "{\"a\":1,\"a\":2}", "1 2"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		use_operation(WITH_OPERATION("'json': {'to': '1', 'all': '{{template.components}}'}"));
+		set("template.components", bad[i]);
+		BODY(NULL);
+		CHECK(!request_value_is_json(bad[i]));
+	}
+	set("template.components", "[{\"a\": [1.50, 12345678901234567890123]}]");
+	BODY("{'to':'1','all':[{'a': [1.50, 12345678901234567890123]}]}");
+	set("template.components", "");
+	BODY("{'to':'1'}");
+	use_operation(WITH_OPERATION("'json': '{{template.components}}'"));
+	set("template.components", "");
+	BODY("null");
+}
+
+static void
 not_utf8(void)
 {
 	static const char *const bad[] = {"\xff\xfe", "cortado \xc3", "\xed\xa0\x80", "\xc0\x80",
@@ -547,6 +569,7 @@ main(void)
 	RUN_GROUP("request: JSON without what has no value", json_left_out);
 	RUN_GROUP("request: JSON that is one value, or none", json_whole);
 	RUN_GROUP("request: members in an order", json_order);
+	RUN_GROUP("request: what is JSON already", json_in_json);
 	RUN_GROUP("request: texts that are not UTF-8 make none", not_utf8);
 	RUN_GROUP("request: addresses", urls);
 	RUN_GROUP("request: queries", queries);
