@@ -26,6 +26,11 @@ require_server(const char *name)
 	if (server == NULL || !list_member_oid(cadence_provider_servers(), server->serverid))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("server \"%s\" of cadence_provider does not exist", name)));
+	if (cadence_is_no_sender(name))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("server \"%s\" is no sender", name),
+						errdetail("Names that begin with \"limit_group \" or \"domain \" are those "
+								  "of limits that servers share, or have for a domain."),
+						errhint("ALTER SERVER ... RENAME TO gives it another.")));
 }
 
 /* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. */
