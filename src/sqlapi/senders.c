@@ -33,9 +33,11 @@ require_server(const char *name)
 						errhint("ALTER SERVER ... RENAME TO gives it another.")));
 }
 
-/* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. */
-#define ROUND_ENDS                                     \
-	"(GREATEST(s.open_until, s.round_until, " NOW ") " \
+/* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. A
+ * wait has an end, whatever the row says (see rules/transition.c). */
+#define LATEST_ROUND "(" NOW " OPERATOR(pg_catalog.+) interval '367 days')"
+#define ROUND_ENDS                                                              \
+	"(LEAST(GREATEST(s.open_until, s.round_until, " NOW "), " LATEST_ROUND ") " \
 	"OPERATOR(pg_catalog.+) interval '1 minute')"
 
 /*

@@ -165,6 +165,14 @@ sql($node, "UPDATE cadence_conversations SET last_sent_at = last_sent_at - inter
 make_all_due($node);
 is(execute($node)->{summary}{success}, 60, 'then they go');
 
+# never again, says somebody
+enrol_again('paced_too', "lead_id = (SELECT min(lead_id) FROM lead_contacts WHERE empresa = 'paced')");
+sql($node, "UPDATE cadence_conversations SET last_sent_at = 'infinity' WHERE empresa = 'paced'");
+is(execute($node)->{summary}{skipped}, 1, 'a person whose last message is never over is not written to');
+is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'paced' AND status = 'ATIVA'
+	AND isfinite(next_run_at) AND next_run_at > now() + interval '300 days'"), 1, 'for as long as a wait can be');
+cancel_rest($node);
+
 # it counts from when the message left, not from when it was claimed
 make_company($node, 'late', $provider->url('slow/1200'), min_gap => '1h', max_in_flight => 1);
 enrol($node, 'late', 3);
