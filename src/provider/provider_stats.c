@@ -14,6 +14,7 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "base/text.h"
 #include "provider/provider.h"
 #include "provider/provider_stats.h"
 
@@ -134,10 +135,13 @@ cadence_provider_stats_count(Oid server, bool sent, const char *error)
 {
 	TimestampTz now;
 	Counters *c;
+	int len;
 
 	if (shared == NULL)
 		return;
 	now = GetCurrentTimestamp();
+	error = error != NULL ? error : "";
+	len = cadence_text_fits(error, CADENCE_PROVIDER_ERROR_MAX);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	c = find(server, true);
 	if (c != NULL && sent)
@@ -146,7 +150,7 @@ cadence_provider_stats_count(Oid server, bool sent, const char *error)
 	{
 		this_minute(c, minute_of(now))->failed++;
 		c->last_error_at = now;
-		strlcpy(c->last_error, error != NULL ? error : "", CADENCE_PROVIDER_ERROR_MAX);
+		strlcpy(c->last_error, error, len + 1);
 	}
 	LWLockRelease(shared->lock);
 }

@@ -17,6 +17,7 @@
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
+#include "base/text.h"
 #include "provider/options.h"
 #include "provider/protocol.h"
 #include "provider/provider.h"
@@ -53,7 +54,8 @@ check_limits(const Definition *d, DefinitionReport report, void *arg)
 			continue;
 		ok = false;
 		report(arg, psprintf("/limits/%s", limit->name),
-			   psprintf("can not be \"%.60s\". %s", limit->otherwise, expected));
+			   psprintf("can not be \"%.*s\". %s", cadence_text_fits(limit->otherwise, 61),
+						limit->otherwise, expected));
 	}
 	return ok;
 }
