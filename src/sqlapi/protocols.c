@@ -130,10 +130,12 @@ servers_of(const char *protocol, const Definition *d)
 	initStringInfo(&names);
 	foreach (cell, servers)
 	{
-		ForeignServer *server = GetForeignServer(lfirst_oid(cell));
-		const char *of = cadence_option_get(server->options, "protocol");
+		/* it may have been dropped since */
+		ForeignServer *server = GetForeignServerExtended(lfirst_oid(cell), FSV_MISSING_OK);
+		const char *of = server != NULL ? cadence_option_get(server->options, "protocol") : NULL;
 
-		if (pg_strcasecmp(of != NULL ? of : CADENCE_PROTOCOL_DEFAULT, protocol) == 0 &&
+		if (server != NULL &&
+			pg_strcasecmp(of != NULL ? of : CADENCE_PROTOCOL_DEFAULT, protocol) == 0 &&
 			(d == NULL || cadence_options_problem(server->options, d) != NULL))
 			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", server->servername);
 	}

@@ -296,8 +296,13 @@ providers_json(void)
 	Jsonb *all;
 
 	foreach (cell, cadence_provider_servers())
-		objects =
-			lappend(objects, DatumGetPointer(provider_json(GetForeignServer(lfirst_oid(cell)))));
+	{
+		ForeignServer *server = GetForeignServerExtended(lfirst_oid(cell), FSV_MISSING_OK);
+
+		/* it may have been dropped since */
+		if (server != NULL)
+			objects = lappend(objects, DatumGetPointer(provider_json(server)));
+	}
 	all = DatumGetJsonbP(json_array(objects));
 	return JsonbToCString(NULL, &all->root, VARSIZE(all));
 }
