@@ -283,8 +283,9 @@ cadence_owner_check_connect(Oid owner)
 
 /*
  * What is done for somebody else is done as the owner of the tables, in a
- * security-restricted operation: what hangs on them gets nobody else's rights.
- * After an error, the end of the transaction brings the caller back.
+ * security-restricted operation: what hangs on them gets nobody else's rights, nor
+ * may who locks them hold the caller up for long. After an error, the end of the transaction brings
+ * the caller back.
  */
 CadenceCaller
 cadence_owner_begin(Oid owner)
@@ -305,6 +306,7 @@ cadence_owner_begin(Oid owner)
 									  SECURITY_RESTRICTED_OPERATION);
 	for (size_t i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION,
+		{"lock_timeout", "1s"},
 								 GUC_ACTION_SAVE, true, 0, false);
 	return caller;
 }
