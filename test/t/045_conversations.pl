@@ -246,6 +246,19 @@ enrol($node, 'twice', 1);
 enrol_again('twice_too');
 is(execute($node)->{summary}{success}, 2, 'one first touch, and a follow-up of the same moment');
 
+# where neither is sent, nobody has written; where the second is not, the first has
+make_server($node, 'neither', $provider->url('fail500'), empresa => 'neither', max_new_per_day => 5);
+make_server($node, 'neither_timed', $provider->url('fail500'), empresa => 'neither', min_gap => '1s');
+sql($node, "SELECT cadence_provider_pause('neither_timed')");
+make_cadence($node, $_, 'neither', [ 'WHATSAPP', 0, 'Olá' ]) for qw(neither neither_too);
+enrol($node, 'neither', 1);
+enrol_again('neither_too');
+execute($node);
+is_deeply(outcomes($node, 'neither'), { FALHA_ENVIO => 2 }, 'two messages to one person fail');
+is_deeply([ map { [ $_->{server}, $_->{last_sent_at}, $_->{last_key} ] } conversations_of('neither') ],
+	[ [ undef, undef, undef ] ], 'and nobody has written to them');
+cancel_rest($node);
+
 # a run that had begun before anybody asked
 sql($node, "DELETE FROM cadence_conversations WHERE empresa = 'newcomers'");
 make_cadence($node, 'begun', 'newcomers', [ 'WHATSAPP', 0, 'Olá' ], [ 'WHATSAPP', 0, 'E então?' ]);
