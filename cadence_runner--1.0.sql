@@ -700,6 +700,26 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
 COMMENT ON VIEW @extschema@.cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';
 
+CREATE FUNCTION @extschema@.cadence_lock_tables() RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_lock_tables() IS
+'part of cadence_create_tables(): whoever makes the tables waits for another who does';
+
+-- A function of another that fits a call better than ours, or as well, would run with the rights of
+-- whoever calls. A superuser needs no such way.
+CREATE VIEW @extschema@.cadence_planted(problem) AS
+    WITH ours AS (
+        SELECT d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'cadence_runner'
+        WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e')
+    SELECT format('%s of role %I might be called instead of cadence_runner''s own', p.oid::regprocedure, r.rolname)
+    FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner AND NOT r.rolsuper
+    WHERE p.pronamespace = '@extschema@'::regnamespace AND p.oid NOT IN (SELECT objid FROM ours)
+      AND p.proname IN (SELECT o.proname FROM ours JOIN pg_proc o ON o.oid = ours.objid);
+
+COMMENT ON VIEW @extschema@.cadence_planted IS
+'each function of others that has a name of ours in the extension''s schema; empty when there is none';
+
 CREATE FUNCTION @extschema@.cadence_create_tables(owner regrole DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -718,11 +738,20 @@ BEGIN
         RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
             USING ERRCODE = 'feature_not_supported';
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('cadence_create_tables', '@extschema@'::regnamespace::oid::bigint));
+    -- without that right, of two callers one may be told that what it makes is there already
+    IF has_function_privilege(prefix || 'cadence_lock_tables()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_lock_tables();
+    END IF;
 
     IF NOT pg_has_role(role, 'MEMBER') THEN
         RAISE EXCEPTION 'role % is neither a superuser nor a member of role %', current_user, role
             USING ERRCODE = 'insufficient_privilege';
+    END IF;
+
+    problems := ARRAY(SELECT p.problem FROM @extschema@.cadence_planted p ORDER BY 1);
+    IF cardinality(problems) > 0 THEN
+        RAISE EXCEPTION 'schema % has functions of others with names of cadence_runner', '@extschema@'
+            USING ERRCODE = 'duplicate_function', DETAIL = array_to_string(problems, E'\n'), HINT = 'Drop them.';
     END IF;
 
     -- so that nobody puts another in the place of one that was looked at
@@ -859,7 +888,7 @@ COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
-    @extschema@.cadence_missing_indexes, @extschema@.cadence_table_comments TO PUBLIC;
+    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments TO PUBLIC;
 
 CREATE FUNCTION @extschema@.cadence_wake() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -919,6 +948,7 @@ AS $$
             CASE WHEN s.due_now > 0 AND (s.lag > cadence_health.max_lag) IS NOT FALSE
                 THEN format('overdue: %s due, the oldest since %s', s.due_now, s.oldest_due) END]
         || s.warnings
+        || ARRAY(SELECT p.problem FROM @extschema@.cadence_planted AS p ORDER BY 1)
         -- so many failures in a row, and nothing sent, are no accident
         || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')

@@ -44,6 +44,7 @@ AS $$
             CASE WHEN s.due_now > 0 AND (s.lag > cadence_health.max_lag) IS NOT FALSE
                 THEN format('overdue: %s due, the oldest since %s', s.due_now, s.oldest_due) END]
         || s.warnings
+        || ARRAY(SELECT p.problem FROM @extschema@.cadence_planted AS p ORDER BY 1)
         -- so many failures in a row, and nothing sent, are no accident
         || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')

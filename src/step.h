@@ -86,6 +86,7 @@ typedef struct CadenceConversation
 	bool is_busy; /* somebody else is writing it at this moment */
 	bool is_changed;
 	LastMessage last;
+	struct CadenceStep *taken_by; /* the last of the claim's steps; NULL: none */
 } CadenceConversation;
 
 /* What an answer means for its sender's breaker. */
@@ -144,7 +145,8 @@ typedef struct CadenceStep
 
 	const CadencePool *pool;		   /* who may serve it */
 	CadenceConversation *conversation; /* NULL: nobody asks whom it belongs to */
-	LastMessage before;				   /* it, until this step has taken it */
+	LastMessage before;				   /* it, until this step has taken it, */
+	struct CadenceStep *taken_from;	   /* from another of its claim; NULL: from none */
 	TimestampTz reserved_at;		   /* and as of then; 0: it has not */
 	CadenceRequest request;			   /* with its provider, none where that was not got to */
 	const char *operation;			   /* that the request needs of its protocol */

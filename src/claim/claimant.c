@@ -107,7 +107,8 @@ release_sql(const CadenceTables *t)
 		"AND x.ordem " GE " h.next_step_ordem ORDER BY x.ordem LIMIT 1), 'ERRO', "
 		"pg_catalog.jsonb_build_object('codigo', 'INCERTO', 'erro', "
 		"'an attempt was interrupted; whether it was sent is unknown', 'tentativa', "
-		"h.attempts), " NOW " FROM released AS h WHERE h.status " NE " 'ATIVA'",
+		"h.attempts), pg_catalog.clock_timestamp() FROM released AS h WHERE h.status " NE
+		" 'ATIVA'",
 		t->runs, t->events, t->steps);
 }
 

@@ -128,7 +128,7 @@ claiming_wants(const Claiming *c)
 		return CLAIM_NOTHING;
 	if (queue->waiting <= most && cadence_queue_ready(queue, now) < low_water)
 		return CLAIM_ALL;
-	if (c->ended[CADENCE_LOOK_BYPASS] || queue->waiting > most * 2)
+	if ((c->ended[CADENCE_LOOK_BYPASS] && c->freed == queue->freed) || queue->waiting > most * 2)
 		return CLAIM_NOTHING;
 	return cadence_queue_wants_bypass(queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
 }
@@ -379,6 +379,8 @@ claiming_accept(Claiming *c)
 		cadence_claimant_committed(c->claimant);
 	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
 	c->ended[attempt->look.kind] = attempt->look.last && !again;
+	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
+		c->freed = c->sender->queue.freed;
 	c->more = c->more || !attempt->look.last;
 	c->found += attempt->look.n;
 	c->conflicts = again ? c->conflicts + 1 : 0;

@@ -38,6 +38,7 @@ typedef struct Claiming
 	bool patient;  /* goes on after any number of conflicts */
 	bool ahead;	   /* asks when the next run is due, where there is none */
 	bool ended[2]; /* by kind of look: nothing due and free was left behind the last one */
+	int freed;	   /* of the queue, as of the last bypass: what is free since is behind it */
 	bool more;	   /* the first look has found a whole batch: there may be more than one */
 	int conflicts; /* claims that met a lock, one after the other */
 	TimestampTz not_before;

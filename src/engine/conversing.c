@@ -56,11 +56,11 @@ conversing_waits(const CadenceStep *step, TimestampTz now, ConversingWait *wait)
 			"AGUARDA_RESPOSTA",
 			psprintf("the person has not answered the last message of server \"%s\"", c->name),
 			answer_wait(step, now)};
-	else if (last != 0 && last + c->min_gap_us > now)
+	else if (last != 0 && last > now - c->min_gap_us)
 		*wait = (ConversingWait){
 			"INTERVALO",
 			psprintf("server \"%s\" leaves a pause between two messages to one person", c->name),
-			last + c->min_gap_us - now};
+			last - now + c->min_gap_us};
 	else
 		return false;
 	return true;

@@ -281,6 +281,14 @@ host_problem(const CadenceConfiguration *c, List *mapping)
 	return NULL;
 }
 
+/* Whether a server's name is one by which the limits of groups and domains are known. */
+bool
+cadence_is_no_sender(const char *name)
+{
+	return strncmp(name, "limit_group ", strlen("limit_group ")) == 0 ||
+		   strncmp(name, "domain ", strlen("domain ")) == 0;
+}
+
 static void
 read_definition(CadenceConfiguration *c, List *options)
 {
@@ -331,6 +339,12 @@ cadence_configuration_read(const ForeignServer *server, List *mapping)
 	c->canal = text_or_null(cadence_option_get(server->options, "canal"));
 	c->empresa = text_or_null(cadence_option_get(server->options, "empresa"));
 	read_all(c, server->options, mapping);
+	if (cadence_is_no_sender(c->name))
+	{
+		c->problem = "its name begins as those of a group's or a domain's limits do";
+		/* what is still under way of it leaves their states alone */
+		c->name = pstrdup(quote_identifier(c->name));
+	}
 	MemoryContextSwitchTo(old);
 	/* it lives as long as its holders, wherever they are; an error before this leaves nothing */
 	MemoryContextSetParent(context, TopMemoryContext);

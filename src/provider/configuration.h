@@ -63,6 +63,7 @@ typedef struct CadenceConfiguration
 	List *hidden;			/* texts that an answer may repeat, and nobody else */
 } CadenceConfiguration;
 
+extern bool cadence_is_no_sender(const char *server);
 extern CadenceConfiguration *cadence_configuration_read(const ForeignServer *server, List *mapping);
 extern const char **cadence_configuration_values(const CadenceConfiguration *c,
 												 const char *const *fields);

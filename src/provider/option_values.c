@@ -107,6 +107,47 @@ expect_host(const char *value)
 	return NULL;
 }
 
+/* Behind one of these and "://"; NULL: it begins with none. */
+static const char *
+behind_scheme(const char *url, const char *const *schemes)
+{
+	for (; *schemes != NULL; schemes++)
+	{
+		size_t len = strlen(*schemes);
+
+		if (pg_strncasecmp(url, *schemes, len) == 0 && strncmp(url + len, "://", 3) == 0)
+			return url + len + 3;
+	}
+	return NULL;
+}
+
+/*
+ * Only what the promise needs is checked: the scheme, a host, and no password
+ * in the address (every user may read a server's options). Whether the rest is
+ * a URL is the transport's to say.
+ */
+static const char *
+expect_url(const Definition *d, const char *value)
+{
+	static const char *const http[] = {"http", "https", NULL};
+	static const char *const smtp[] = {"smtp", "smtps", NULL};
+	const char *const *schemes = d->is_smtp ? smtp : http;
+	const char *host = behind_scheme(value, schemes);
+	size_t authority = host != NULL ? strcspn(host, "/?#") : 0;
+
+	if (host == NULL)
+		return psprintf("A URL starts with one of these, and \"://\": %s.",
+						cadence_protocol_words(schemes));
+	if (authority == 0 || host[0] == ':')
+		return "A URL names a host.";
+	if (memchr(host, '@', authority) != NULL)
+		return "Put username and password into a user mapping: everybody may read a server's "
+			   "options.";
+	if (strpbrk(value, " \t\"<>\\^`{|}") != NULL)
+		return "Blanks and other special characters are written as %xx in a URL.";
+	return NULL;
+}
+
 static const char *
 expect_number(const OptionRule *rule, const char *value)
 {
@@ -153,10 +194,7 @@ expect_domains(const Definition *d, const char *value)
 	return NULL;
 }
 
-/*
- * What an option's value should be instead, in a sentence; NULL: it is that. Of a
- * URL the validator knows more.
- */
+/* What an option's value should be instead, in a sentence; NULL: it is that. */
 const char *
 cadence_option_expected(const Definition *d, const OptionRule *rule, const char *value)
 {
@@ -184,6 +222,7 @@ cadence_option_expected(const Definition *d, const OptionRule *rule, const char 
 		case OPTION_BOOL:
 			return parse_bool(value, &flag) ? NULL : "Either on or off.";
 		case OPTION_URL:
+			return expect_url(d, value);
 		case OPTION_PROTOCOL:
 		case OPTION_NAME:
 			break;

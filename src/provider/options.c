@@ -71,15 +71,15 @@ cadence_option_own(const DefinitionOptions *options, const char *name, bool *fro
 static bool
 takes(const Definition *d, const char *name, const char *value)
 {
-	bool from_file = false;
-	const DefinitionOption *own = cadence_option_own(&d->options, name, &from_file);
+	const OptionRule *rule = cadence_option_common(ForeignServerRelationId, name);
+	const DefinitionOption *own;
+	bool from_file;
 
-	if (strcmp(name, "canal") == 0)
-		return cadence_option_is_one_of(value, d->channels);
-	if (strcmp(name, "domain_limits") == 0)
-		return cadence_option_is_one_of("EMAIL", d->channels);
-	if (cadence_option_common(ForeignServerRelationId, name) != NULL)
-		return true;
+	if (value[0] == '\0' || cadence_has_control_characters(value))
+		return false;
+	if (rule != NULL)
+		return cadence_option_expected(d, rule, value) == NULL;
+	own = cadence_option_own(&d->options, name, &from_file);
 	return own != NULL && !from_file &&
 		   (own->values == NULL || cadence_option_is_one_of(value, own->values));
 }

@@ -9,12 +9,12 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "base/clip.h"
 #include "provider/provider.h"
 #include "provider/provider_stats.h"
 
@@ -139,10 +139,9 @@ cadence_provider_stats_count(Oid server, bool sent, const char *error)
 
 	if (shared == NULL)
 		return;
-	if (error == NULL)
-		error = "";
-	len = pg_mbcliplen(error, strlen(error), CADENCE_PROVIDER_ERROR_MAX - 1);
 	now = GetCurrentTimestamp();
+	error = error != NULL ? error : "";
+	len = cadence_text_fits(error, CADENCE_PROVIDER_ERROR_MAX);
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	c = find(server, true);
 	if (c != NULL && sent)

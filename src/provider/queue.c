@@ -243,6 +243,12 @@ cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most)
 	return at_most;
 }
 
+static bool
+is_blocked(const CadenceProvider *p, TimestampTz now)
+{
+	return p->blocked_since != 0 && now - p->blocked_since >= BLOCKED_AFTER_US;
+}
+
 /*
  * Notes since when providers are blocked; to be called whenever requests could
  * have started.
@@ -257,16 +263,13 @@ cadence_queue_note_blocked(CadenceQueue *queue, TimestampTz now)
 		CadenceProvider *p = lfirst(cell);
 
 		if (p->nwaiting == 0 || may_start(queue, p, now))
+		{
+			queue->freed += is_blocked(p, now) ? 1 : 0;
 			p->blocked_since = 0;
+		}
 		else if (p->blocked_since == 0)
 			p->blocked_since = now;
 	}
-}
-
-static bool
-is_blocked(const CadenceProvider *p, TimestampTz now)
-{
-	return p->blocked_since != 0 && now - p->blocked_since >= BLOCKED_AFTER_US;
 }
 
 /*

@@ -20,6 +20,7 @@ typedef struct CadenceQueue
 	int in_flight;
 	int capacity; /* so many may be in flight at once, over all providers */
 	int turn;	  /* where the next round over the providers starts */
+	int freed;	  /* so often one that was blocked was free again */
 } CadenceQueue;
 
 /*

@@ -288,7 +288,7 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	s->open_until = row_time(desc, row, STATE_OPEN_UNTIL, 0);
 	cadence_sender_state_keep(s, &s->open_reason,
 							  row_text(desc, row, STATE_OPEN_REASON, ROW_KEY_MAX));
-	s->openings = row_int(desc, row, STATE_OPENINGS, 0);
+	s->openings = Max(row_int(desc, row, STATE_OPENINGS, 0), 0);
 	sender_history_read(&s->history, answers != NULL ? answers : "");
 	s->paused_at = row_time(desc, row, STATE_PAUSED_AT, 0);
 	cadence_sender_state_keep(s, &s->pause_reason,
@@ -300,7 +300,7 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	s->new_until = row_time(desc, row, STATE_NEW_UNTIL, 0);
 	cadence_sender_state_keep(s, &s->new_reason,
 							  row_text(desc, row, STATE_NEW_REASON, ROW_KEY_MAX));
-	s->new_stops = row_int(desc, row, STATE_NEW_STOPS, 0);
+	s->new_stops = Max(row_int(desc, row, STATE_NEW_STOPS, 0), 0);
 	return s;
 }
 

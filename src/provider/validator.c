@@ -43,45 +43,6 @@ refuse_unknown(Oid catalog, List *definitions, const char *name)
 								  "and to the user mapping.")));
 }
 
-/*
- * Only what the promise needs is checked: the scheme, a host, and no password
- * in the address (every user may read a server's options). Whether the rest is
- * a URL is the transport's to say.
- */
-static void
-check_url(const Definition *d, const char *name, const char *value)
-{
-	static const char *const http[] = {"http", "https", NULL};
-	static const char *const smtp[] = {"smtp", "smtps", NULL};
-	const char *const *schemes = d->is_smtp ? smtp : http;
-	const char *host = NULL;
-	size_t authority;
-
-	for (const char *const *scheme = schemes; *scheme != NULL && host == NULL; scheme++)
-	{
-		size_t len = strlen(*scheme);
-
-		if (pg_strncasecmp(value, *scheme, len) == 0 && strncmp(value + len, "://", 3) == 0)
-			host = value + len + 3;
-	}
-	if (host == NULL)
-		refuse_value(name, value,
-					 psprintf("A URL starts with one of these, and \"://\": %s.",
-							  cadence_protocol_words(schemes)));
-
-	authority = strcspn(host, "/?#");
-	if (authority == 0 || host[0] == ':')
-		refuse_value(name, value, "A URL names a host.");
-	if (memchr(host, '@', authority) != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("option \"%s\" must not contain a user or a password", name),
-						errhint("Put username and password into a user mapping: everybody may "
-								"read a server's options.")));
-	if (strpbrk(value, " \t\"<>\\^`{|}") != NULL)
-		refuse_value(name, value,
-					 "Blanks and other special characters are written as %xx in a URL.");
-}
-
 static void
 check_secret_file(const char *name, const char *value)
 {
@@ -91,17 +52,6 @@ check_secret_file(const char *name, const char *value)
 						errdetail("It makes the server read a file with the server's rights.")));
 	if (!is_absolute_path(value))
 		refuse_value(name, value, "A secret's file is named by its absolute path.");
-}
-
-static void
-check_value(const Definition *d, const OptionRule *rule, const char *value)
-{
-	const char *expected = cadence_option_expected(d, rule, value);
-
-	if (expected != NULL)
-		refuse_value(rule->name, value, expected);
-	if (rule->kind == OPTION_URL)
-		check_url(d, rule->name, value);
 }
 
 /* One of a protocol's own, of any of these; false: it is none. */
@@ -135,6 +85,7 @@ check_option(Oid catalog, List *definitions, DefElem *option)
 	const char *name = option->defname;
 	const char *value = defGetString(option);
 	const OptionRule *rule = cadence_option_common(catalog, name);
+	const char *expected;
 	bool is_own =
 		rule == NULL && (catalog == ForeignServerRelationId || catalog == UserMappingRelationId);
 
@@ -144,7 +95,11 @@ check_option(Oid catalog, List *definitions, DefElem *option)
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("option \"%s\" must not be empty or contain control characters", name)));
 	if (rule != NULL)
-		check_value(linitial(definitions), rule, value);
+	{
+		expected = cadence_option_expected(linitial(definitions), rule, value);
+		if (expected != NULL)
+			refuse_value(name, value, expected);
+	}
 	else if (!is_own || !check_own(catalog, definitions, name, value))
 		refuse_unknown(catalog, definitions, name);
 }

@@ -50,6 +50,13 @@ static const RowsetColumn reason_columns[] = {
 	"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e "
 #define CODE "e.detalhes " JSON_TEXT " 'codigo' " EQ " "
 
+/*
+ * The last one says how it stands with a run, and a transaction of somebody's may have
+ * begun long before that: not when it began is the event's date. One for all of a
+ * statement's rows, which their ids keep in order.
+ */
+#define WRITTEN_NOW "(SELECT pg_catalog.clock_timestamp())"
+
 enum
 {
 	DATED_NUMBER = 1,
@@ -78,7 +85,7 @@ insert_sql(const CadenceTables *t)
 
 	return psprintf("INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, "
 					"tipo_evento, detalhes, created_at) "
-					"SELECT d.id, d.run_id, %s, %s, d.tipo::%s, d.detalhes, " NOW
+					"SELECT d.id, d.run_id, %s, %s, d.tipo::%s, d.detalhes, " WRITTEN_NOW
 					" FROM " ROWSET_NAME " AS d WHERE d.said_since IS NULL OR NOT EXISTS ("
 					"SELECT FROM " LAST_EVENT "WHERE e.created_at " GE " d.said_since "
 					"AND " CODE "(d.detalhes " JSON_TEXT " 'codigo') AND e.detalhes " JSON_TEXT

@@ -257,7 +257,9 @@ cadence_conversation_reserve(CadenceStep *step, TimestampTz at)
 	if (c == NULL || c->is_busy || is_known(step))
 		return;
 	step->before = c->last;
+	step->taken_from = c->taken_by;
 	step->reserved_at = at;
+	c->taken_by = step;
 	c->last =
 		(LastMessage){.server = step->request.configuration->name, .at = at, .key = step->key};
 	c->is_changed = true;
@@ -300,6 +302,23 @@ cadence_conversations_write(CadenceConversations *conversations, CadenceStep **s
 
 /* ---- settling ------------------------------------------------------------------------ */
 
+/* It has ended, and was certainly not sent. */
+static bool
+is_unsent(const CadenceStep *step)
+{
+	return step->outcome != OUTCOME_PENDING && step->outcome != OUTCOME_SENT &&
+		   step->outcome != OUTCOME_UNCERTAIN;
+}
+
+/* What was before a step has taken it, and before those that have taken it for nothing. */
+static LastMessage
+what_was(const CadenceStep *step)
+{
+	while (step->taken_from != NULL && is_unsent(step->taken_from))
+		step = step->taken_from;
+	return step->before;
+}
+
 /* What a conversation becomes that a step has taken; false: it stays. */
 static bool
 becomes(const CadenceStep *step, LastMessage *to)
@@ -308,8 +327,8 @@ becomes(const CadenceStep *step, LastMessage *to)
 
 	if (step->conversation == NULL || step->reserved_at == 0)
 		return false;
-	*to = step->before;
-	if (step->outcome != OUTCOME_SENT && step->outcome != OUTCOME_UNCERTAIN)
+	*to = what_was(step);
+	if (is_unsent(step))
 		return true;
 	*to =
 		(LastMessage){.server = step->request.configuration->name, .at = started, .key = step->key};

@@ -8,11 +8,11 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
 #include "utils/timestamp.h"
 
 #include "provider/options.h"
 #include "provider/provider.h"
+#include "base/clip.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
 #include "rules/mailbox.h"
@@ -281,8 +281,7 @@ step_request_problem(CadenceStep *step)
 	{
 		step->reason.code = "ENDERECO_INVALIDO";
 		return psprintf("\"%.*s\" can not be a telephone number",
-						pg_mbcliplen(step->recipient, strlen(step->recipient), 40),
-						step->recipient);
+						cadence_text_fits(step->recipient, 41), step->recipient);
 	}
 	if (is_for_mail(step) &&
 		!mailbox_can_be_written_to(step->kept != NULL ? step->kept->texts[FIELD_RECIPIENT]

@@ -9,11 +9,11 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "mb/pg_wchar.h"
 #include "utils/formatting.h"
 #include "utils/timestamp.h"
 
 #include "base/row.h"
+#include "base/clip.h"
 #include "provider/options.h"
 #include "resolve/contact.h"
 #include "resolve/heard.h"
@@ -347,7 +347,7 @@ kept_problem(const CadenceStep *step, const CadenceProvider *provider)
 	if (provider == NULL)
 		return psprintf("it may have been sent by server \"%.*s\", which does not serve it any "
 						"more",
-						pg_mbcliplen(name, strlen(name), NAMEDATALEN), name);
+						cadence_text_fits(name, NAMEDATALEN), name);
 	return NULL;
 }
 

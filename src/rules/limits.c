@@ -72,6 +72,7 @@ window_opens(const LimitUse *state, LimitWindow w, int most)
 	int n = windows[w].slots;
 	int total = 0;
 	int oldest = n;
+	int64_t slot;
 
 	for (int i = 0; i < n; i++)
 		total += state->slots[w][i];
@@ -79,7 +80,8 @@ window_opens(const LimitUse *state, LimitWindow w, int most)
 		total -= state->slots[w][--oldest];
 	if (oldest == n)
 		return state->last_at;
-	return (slot_of(w, state->last_at) + (n - oldest)) * windows[w].width;
+	slot = slot_of(w, state->last_at) + (n - oldest);
+	return slot > INT64_MAX / windows[w].width ? INT64_MAX : slot * windows[w].width;
 }
 
 /* How many a window has at a time that is not before its last start. */
@@ -141,13 +143,46 @@ limits_take(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new, d
 	int64_t wait = rules->rate > 0 ? (int64_t) (SECOND / rules->rate) : 0;
 	int64_t gap = rules->gap_min + (int64_t) ((rules->gap_max - rules->gap_min) * chance);
 
+	wait = gap > wait ? gap : wait;
 	age(state, at);
-	/* without a pace it is the provider's alone, when that asks for less */
-	if (gap > 0 || wait > 0)
-		state->next_at = at + (gap > wait ? gap : wait);
+	/* without a pace it is the provider's alone, when that asks for less; never is never */
+	if (wait > 0)
+		state->next_at = at > INT64_MAX - wait ? INT64_MAX : at + wait;
 	for (int w = 0; w < WINDOW_COUNT; w++)
 		if (w != WINDOW_NEW_DAY || is_new)
 			state->slots[w][0]++;
+}
+
+/* How many slots a time lies before a window's youngest; as many as it has: none of them is its. */
+static int
+slot_age(const LimitUse *state, LimitWindow w, int64_t at)
+{
+	int64_t passed = slot_of(w, state->last_at) - slot_of(w, at);
+
+	return passed < 0 ? 0 : passed < windows[w].slots ? (int) passed : windows[w].slots;
+}
+
+/* The youngest slot that is not younger than a time, and not empty; as many as there are: none. */
+static int
+slot_to_leave(const LimitUse *state, LimitWindow w, int64_t at)
+{
+	int i = slot_age(state, w, at);
+
+	while (i < windows[w].slots && state->slots[w][i] == 0)
+		i++;
+	return i;
+}
+
+/* Whether nothing was given out after a time, as far as a window of seconds shows. */
+static bool
+is_last(const LimitUse *state, int64_t at)
+{
+	int n = slot_age(state, WINDOW_MINUTE, at);
+
+	for (int i = 0; i < n; i++)
+		if (state->slots[WINDOW_MINUTE][i] > 0)
+			return false;
+	return n < windows[WINDOW_MINUTE].slots;
 }
 
 /*
@@ -160,19 +195,16 @@ limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_n
 	int64_t wait = rules->rate > 0 ? (int64_t) (SECOND / rules->rate) : 0;
 	int64_t longest = rules->gap_max > wait ? rules->gap_max : wait;
 
-	if (longest > 0 && at <= state->next_at && state->next_at - at <= longest)
-	{
-		state->next_at = at;
-		if (state->last_at > at)
-			state->last_at = at;
-	}
 	for (int w = 0; w < WINDOW_COUNT; w++)
-		for (int i = 0; i < windows[w].slots && (w != WINDOW_NEW_DAY || is_new); i++)
-			if (state->slots[w][i] > 0)
-			{
-				state->slots[w][i]--;
-				break;
-			}
+	{
+		int i = slot_to_leave(state, w, at);
+
+		if (i < windows[w].slots && (w != WINDOW_NEW_DAY || is_new))
+			state->slots[w][i]--;
+	}
+	/* the windows go on from the last one that was given out: what was before is known no more */
+	if (longest > 0 && at <= state->next_at && state->next_at - at <= longest && is_last(state, at))
+		state->next_at = at;
 }
 
 /* So many a day, after so many microseconds of use, while that grows from one to the other. */

@@ -19,6 +19,29 @@ later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/*
+ * Times and waits may stem from rows of the user's, who writes "infinity" for never.
+ * A run is due at a time that can be read, dumped and compared: within the calendar
+ * of PostgreSQL's timestamps.
+ */
+#define TIME_MIN INT64_C(-211813488000000000)
+#define TIME_MAX (INT64_C(9223371331200000000) - 1)
+#define RETRY_AFTER_MAX (INT64_C(366) * 24 * 60 * USECS_PER_MINUTE)
+
+static int64_t
+within(int64_t value, int64_t least, int64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/* wait: not less than none. */
+static int64_t
+after(int64_t at, int64_t wait)
+{
+	at = within(at, TIME_MIN, TIME_MAX);
+	return at > TIME_MAX - wait ? TIME_MAX : at + wait;
+}
+
 /* The step is done: on to the next one, or the cadence has ended. */
 static RunTransition
 advance(const TransitionInput *in)
@@ -32,7 +55,7 @@ advance(const TransitionInput *in)
 
 		to.status = RUN_ACTIVE;
 		to.has_due = true;
-		to.next_due = in->at + later(offset, in->retry_after);
+		to.next_due = after(in->at, later(offset, in->retry_after));
 	}
 	return to;
 }
@@ -59,7 +82,7 @@ retry(const TransitionInput *in)
 {
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .has_due = true,
-						   .next_due = in->at + later(back_off(in), in->retry_after),
+						   .next_due = after(in->at, later(back_off(in), in->retry_after)),
 						   .attempts = in->attempts};
 }
 
@@ -118,11 +141,11 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_REFUSED:
 			return give_up(in);
 		case OUTCOME_PUT_OFF:
-			return postpone(in, in->at + in->retry_after);
+			return postpone(in, after(in->at, in->retry_after));
 		case OUTCOME_UNRESOLVED:
-			return postpone(in, in->at + unresolved_wait(in));
+			return postpone(in, after(in->at, unresolved_wait(in)));
 		case OUTCOME_WAITING:
-			return postpone(in, in->at + in->retry_unresolved);
+			return postpone(in, after(in->at, in->retry_unresolved));
 		case OUTCOME_OPTED_OUT:
 			to = give_up(in);
 			to.status = RUN_CANCELLED;
@@ -258,10 +281,13 @@ refusal(const TransitionInput *in, RunStatus wanted)
  * left as it is.
  */
 RunTransition
-cadence_transition(const TransitionInput *in)
+cadence_transition(const TransitionInput *given)
 {
-	RunTransition to = without_refusal(in);
+	TransitionInput in = *given;
+	RunTransition to;
 
-	to.refusal = refusal(in, to.status);
+	in.retry_after = within(in.retry_after, 0, RETRY_AFTER_MAX);
+	to = without_refusal(&in);
+	to.refusal = refusal(&in, to.status);
 	return to;
 }

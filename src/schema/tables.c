@@ -20,8 +20,11 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "base/lock.h"
 #include "base/transaction.h"
 #include "schema/tables.h"
+
+PG_FUNCTION_INFO_V1(cadence_lock_tables);
 
 #define CREATE_TABLES_HINT \
 	"Call %s.cadence_create_tables(): it creates what is missing and keeps what is there."
@@ -230,6 +233,17 @@ cadence_tables_load(Oid schema)
 	return t;
 }
 
+/*
+ * cadence_lock_tables() -> void: of those who make the tables of this database one
+ * works at a time; the others wait until its transaction ends.
+ */
+Datum
+cadence_lock_tables(PG_FUNCTION_ARGS)
+{
+	cadence_lock_hold(CADENCE_LOCK_TABLES, 0);
+	PG_RETURN_VOID();
+}
+
 /* ---- owners -------------------------------------------------------------------------- */
 
 /*
@@ -283,14 +297,16 @@ cadence_owner_check_connect(Oid owner)
 
 /*
  * What is done for somebody else is done as the owner of the tables, in a
- * security-restricted operation: what hangs on them gets nobody else's rights.
- * After an error, the end of the transaction brings the caller back.
+ * security-restricted operation: what hangs on them gets nobody else's rights, nor
+ * may who locks them hold the caller up for long. After an error, the end of the transaction brings
+ * the caller back.
  */
 CadenceCaller
 cadence_owner_begin(Oid owner)
 {
 	static const char *const settings[][2] = {
 		{"search_path", "pg_catalog, pg_temp"},
+		{"lock_timeout", "1s"},
 		/* a policy that would hide rows is an error, and not nothing */
 		{"row_security", "off"},
 		/* every statement of ours has its index: see init_session() */

@@ -20,7 +20,6 @@
 
 #include <signal.h>
 
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -29,6 +28,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "base/clip.h"
 #include "provider/provider_stats.h"
 #include "server/registry.h"
 
@@ -140,8 +140,7 @@ registry_first_missing(const ResidentDatabase *d)
 static void
 set_problem(ResidentDatabase *d, bool is_refusal, const char *problem)
 {
-	strlcpy(d->problem, problem,
-			pg_mbcliplen(problem, strlen(problem), CADENCE_PROBLEM_MAX - 1) + 1);
+	strlcpy(d->problem, problem, cadence_text_fits(problem, CADENCE_PROBLEM_MAX) + 1);
 	d->is_refusal = is_refusal;
 	d->ended_at = GetCurrentTimestamp();
 	wake_supervisor();

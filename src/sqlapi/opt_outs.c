@@ -15,7 +15,9 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
+#include "base/row.h"
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "schema/marks.h"
 
 PG_FUNCTION_INFO_V1(cadence_opt_out);
@@ -56,6 +58,57 @@ connect_spi(void)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 }
 
+/* Whom an opt-out is of. */
+typedef struct Person
+{
+	const CadenceTables *tables;
+	Datum values[2];
+	bool is_known;
+} Person;
+
+/* As the tables' owner: who notes an opt-out need not be allowed to read them. */
+static void
+look_for(void *arg, int first, int n)
+{
+	static const Oid types[] = {TEXTOID, TEXTOID};
+	Person *p = arg;
+	const CadenceTables *t = p->tables;
+	char *is_theirs = cadence_opt_out_is_of(t, "x", "$1", "$2");
+	Statement look =
+		STATEMENT("looking for the person",
+				  psprintf("SELECT EXISTS (SELECT FROM %s AS x WHERE %s) OR EXISTS (SELECT FROM %s "
+						   "AS x WHERE x.status " EQ " 'ATIVA' AND %s)",
+						   t->contacts, is_theirs, t->runs, is_theirs),
+				  types, SPI_OK_SELECT);
+	CadenceCaller caller = cadence_owner_begin(t->owner);
+
+	connect_spi();
+	statement_execute(&look, p->values, NULL, 0);
+	p->is_known = row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
+	SPI_finish();
+	cadence_owner_end(caller);
+}
+
+/*
+ * A company that is misspelt forbids nothing, too. But it may be somebody who has not
+ * come to the tables yet, or is gone from there: what was said is not lost.
+ */
+static void
+warn_of_stranger(const CadenceTables *t, Datum lead_id, Datum empresa)
+{
+	Person p = {.tables = t, .values = {lead_id, empresa}};
+	ErrorData *error = cadence_try(look_for, &p, 0, 0, false);
+
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	if (error == NULL && !p.is_known)
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("lead \"%s\" has neither a contact nor an active run in company \"%s\"",
+						TextDatumGetCString(lead_id), TextDatumGetCString(empresa)),
+				 errdetail("The opt-out is noted, and counts for this spelling.")));
+}
+
 /*
  * cadence_opt_out(lead_id text, empresa text, canal text, motivo text): from the
  * commit on no execution claims a message to that lead by that channel, or by any
@@ -88,6 +141,7 @@ cadence_opt_out(PG_FUNCTION_ARGS)
 	connect_spi();
 	statement_execute(&insert, values, nulls, 0);
 	SPI_finish();
+	warn_of_stranger(t, values[0], values[1]);
 	PG_RETURN_VOID();
 }
 

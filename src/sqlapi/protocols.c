@@ -12,12 +12,12 @@
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
 
+#include "base/clip.h"
 #include "provider/options.h"
 #include "provider/protocol.h"
 #include "provider/provider.h"
@@ -54,8 +54,7 @@ check_limits(const Definition *d, DefinitionReport report, void *arg)
 			continue;
 		ok = false;
 		report(arg, psprintf("/limits/%s", limit->name),
-			   psprintf("can not be \"%.*s\". %s",
-						pg_mbcliplen(limit->otherwise, strlen(limit->otherwise), 60),
+			   psprintf("can not be \"%.*s\". %s", cadence_text_fits(limit->otherwise, 61),
 						limit->otherwise, expected));
 	}
 	return ok;
@@ -131,10 +130,12 @@ servers_of(const char *protocol, const Definition *d)
 	initStringInfo(&names);
 	foreach (cell, servers)
 	{
-		ForeignServer *server = GetForeignServer(lfirst_oid(cell));
-		const char *of = cadence_option_get(server->options, "protocol");
+		/* it may have been dropped since */
+		ForeignServer *server = GetForeignServerExtended(lfirst_oid(cell), FSV_MISSING_OK);
+		const char *of = server != NULL ? cadence_option_get(server->options, "protocol") : NULL;
 
-		if (pg_strcasecmp(of != NULL ? of : CADENCE_PROTOCOL_DEFAULT, protocol) == 0 &&
+		if (server != NULL &&
+			pg_strcasecmp(of != NULL ? of : CADENCE_PROTOCOL_DEFAULT, protocol) == 0 &&
 			(d == NULL || cadence_options_problem(server->options, d) != NULL))
 			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", server->servername);
 	}

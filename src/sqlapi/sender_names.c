@@ -20,13 +20,15 @@
 
 #include "base/statement.h"
 #include "base/transaction.h"
+#include "provider/configuration.h"
 #include "schema/tables.h"
 
 PG_FUNCTION_INFO_V1(cadence_follow_servers);
 
-/* Of a server, or of a domain that it writes to. */
-#define SERVER_OF(column) \
-	"pg_catalog.regexp_replace(" column "::pg_catalog.text, '^domain [^ ]+ of ', '')"
+/* Of a server, or of a domain that it writes to; null for a group's row, which is no server's. */
+#define SERVER_OF(column)                                    \
+	"pg_catalog.\"substring\"(" column "::pg_catalog.text, " \
+	"'^(?!limit_group )(?:domain [^ ]+ of )?(.*)$')"
 
 static const Oid name_types[] = {TEXTOID, TEXTOID};
 
@@ -69,13 +71,15 @@ rename_statement(const CadenceTables *t)
 					 name_types, SPI_OK_UPDATE);
 }
 
-/* NULL: it renames no server. */
+/* NULL: it renames no server, or to a name that is none for a sender. */
 static RenameStmt *
 rename_of(const EventTriggerData *trigger)
 {
 	RenameStmt *rename = (RenameStmt *) trigger->parsetree;
 
-	return IsA(rename, RenameStmt) && rename->renameType == OBJECT_FOREIGN_SERVER ? rename : NULL;
+	if (!IsA(rename, RenameStmt) || rename->renameType != OBJECT_FOREIGN_SERVER)
+		return NULL;
+	return cadence_is_no_sender(rename->newname) ? NULL : rename;
 }
 
 static void

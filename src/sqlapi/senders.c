@@ -26,11 +26,18 @@ require_server(const char *name)
 	if (server == NULL || !list_member_oid(cadence_provider_servers(), server->serverid))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("server \"%s\" of cadence_provider does not exist", name)));
+	if (cadence_is_no_sender(name))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("server \"%s\" is no sender", name),
+						errdetail("Names that begin with \"limit_group \" or \"domain \" are those "
+								  "of limits that servers share, or have for a domain."),
+						errhint("ALTER SERVER ... RENAME TO gives it another.")));
 }
 
-/* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. */
-#define ROUND_ENDS                                     \
-	"(GREATEST(s.open_until, s.round_until, " NOW ") " \
+/* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. A
+ * wait has an end, whatever the row says (see rules/transition.c). */
+#define LATEST_ROUND "(" NOW " OPERATOR(pg_catalog.+) interval '367 days')"
+#define ROUND_ENDS                                                              \
+	"(LEAST(GREATEST(s.open_until, s.round_until, " NOW "), " LATEST_ROUND ") " \
 	"OPERATOR(pg_catalog.+) interval '1 minute')"
 
 /*

@@ -117,83 +117,87 @@ state_sql(const CadenceTables *t)
 																	   "written to nobody first "
 																	   "since %%s, and does again "
 																	   "at %%s%%s', "
-																	   "s.server, " SECOND("s.new_"
-																						   "since") ", " SECOND("s.new_until") ", " WHY(
-																		   "s.new_reason") ") "
-																						   "END)) "
-																						   "AS x "
-																						   "(line) "
-																						   "WHERE "
-																						   "x.line "
-																						   "IS NOT "
-																						   "NULL "
-																						   "ORDER "
-																						   "BY "
-																						   "x.line)"
-																						   " "
-																						   /* and
-																							  which
-																							  templates
-																							  are
-																							  stopped
-																							  there
-																							*/
-																						   "OPERATO"
-																						   "R(pg_"
-																						   "catalog"
-																						   ".||) "
-																						   "ARRAY("
-																						   "SELECT "
-																						   "pg_"
-																						   "catalog"
-																						   ".format"
-																						   "('"
-																						   "templat"
-																						   "e "
-																						   "\"%%"
-																						   "s\" of "
-																						   "company"
-																						   " "
-																						   "\"%%"
-																						   "s\" "
-																						   "has "
-																						   "been "
-																						   "stopped"
-																						   " at "
-																						   "server "
-																						   "\"%%"
-																						   "s\" "
-																						   "since "
-																						   "%%s, "
-																						   "and is "
-																						   "tried "
-																						   "again "
-																						   "at "
-																						   "%%s%%s'"
-																						   ", "
-																						   "m."
-																						   "codigo,"
-																						   " m."
-																						   "empresa"
-																						   ", "
-																						   "m."
-																						   "servido"
-																						   "r,"
-																						   " " SECOND("m.em") ", " SECOND("m.tentar_em") ", " WHY(
-																							   "m."
-																							   "mot"
-																							   "iv"
-																							   "o") ") FROM %s AS m "
-																									"ORDER BY m.codigo, m.empresa, m.servidor)) "
-																									"FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
-																									"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
-																									"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
-																									" 'ATIVA' AND r.next_run_at " LE
-																									" $1 LIMIT %d) AS y) AS n, "
-																									"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
-																									" 'ATIVA' AND r.next_run_at " LE
-																									" $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
-																									"AS x) AS d",
+																	   "s.server, " SECOND(
+																		   "s.new_"
+																		   "since") ", " SECOND("s."
+																								"ne"
+																								"w_"
+																								"un"
+																								"ti"
+																								"l") ", " WHY("s.new_reason") ") "
+																															  "END)) "
+																															  "AS x "
+																															  "(line) "
+																															  "WHERE "
+																															  "x.line "
+																															  "IS NOT "
+																															  "NULL "
+																															  "ORDER "
+																															  "BY "
+																															  "x.line)"
+																															  " "
+																															  /* and
+																																 which
+																																 templates
+																																 are
+																																 stopped
+																																 there
+																															   */
+																															  "OPERATO"
+																															  "R(pg_"
+																															  "catalog"
+																															  ".||) "
+																															  "ARRAY("
+																															  "SELECT "
+																															  "pg_"
+																															  "catalog"
+																															  ".format"
+																															  "('"
+																															  "templat"
+																															  "e "
+																															  "\"%%"
+																															  "s\" of "
+																															  "company"
+																															  " "
+																															  "\"%%"
+																															  "s\" "
+																															  "has "
+																															  "been "
+																															  "stopped"
+																															  " at "
+																															  "server "
+																															  "\"%%"
+																															  "s\" "
+																															  "since "
+																															  "%%s, "
+																															  "and is "
+																															  "tried "
+																															  "again "
+																															  "at "
+																															  "%%s%%s'"
+																															  ", "
+																															  "m."
+																															  "codigo,"
+																															  " m."
+																															  "empresa"
+																															  ", "
+																															  "m."
+																															  "servido"
+																															  "r,"
+																															  " " SECOND("m.em") ", " SECOND(
+																																  "m.tentar_em") ", " WHY("m."
+																																						  "mot"
+																																						  "iv"
+																																						  "o") ") FROM %s AS m "
+																																							   "ORDER BY m.codigo, m.empresa, m.servidor)) "
+																																							   "FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
+																																							   "THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
+																																							   "(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
+																																							   " 'ATIVA' AND r.next_run_at " LE
+																																							   " $1 LIMIT %d) AS y) AS n, "
+																																							   "(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE
+																																							   " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
+																																							   "AS x) AS d",
 		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->sender_states,
 		t->stopped_templates, t->runs, COUNT_MAX, t->runs);
 }
@@ -296,8 +300,13 @@ providers_json(void)
 	Jsonb *all;
 
 	foreach (cell, cadence_provider_servers())
-		objects =
-			lappend(objects, DatumGetPointer(provider_json(GetForeignServer(lfirst_oid(cell)))));
+	{
+		ForeignServer *server = GetForeignServerExtended(lfirst_oid(cell), FSV_MISSING_OK);
+
+		/* it may have been dropped since */
+		if (server != NULL)
+			objects = lappend(objects, DatumGetPointer(provider_json(server)));
+	}
 	all = DatumGetJsonbP(json_array(objects));
 	return JsonbToCString(NULL, &all->root, VARSIZE(all));
 }

@@ -58,6 +58,15 @@ SELECT cadence_opt_in('ana', NULL);
 SELECT cadence_opt_in('ana', 'BLUE', 'zap');
 \set VERBOSITY default
 SELECT cadence_opt_out('ana', 'BLUE', 'zap');
+
+-- whoever is not known is noted, and the caller is told; a run is enough to be known
+BEGIN;
+SELECT cadence_opt_out('ana', 'blue');
+SELECT cadence_opt_out('bia', 'BLUE', 'SMS');
+SELECT lead_id, empresa, canal FROM opt_outs;
+DELETE FROM lead_contacts;
+SELECT cadence_opt_out('ana', 'BLUE', 'EMAIL');
+ROLLBACK;
 SELECT count(*) FROM contact_opt_outs;
 -- the right to execute is not the right to write
 GRANT USAGE ON SCHEMA cadence TO regress_cadence_clerk;

@@ -53,6 +53,16 @@ SELECT crm.cadence_health() IS NOT NULL AS healthy, crm.cadence_run('TEST') #> '
 SELECT crm.cadence_arm();
 SELECT what, count(*) FROM public.ran GROUP BY 1;
 
+-- nor is a function of hers called for one of ours, which has a default where hers has no argument
+SET ROLE regress_cadence_eve;
+CREATE FUNCTION crm.cadence_run() RETURNS jsonb LANGUAGE sql AS $$ SELECT NULL::jsonb $$;
+CREATE FUNCTION crm.cadence_of_hers() RETURNS jsonb LANGUAGE sql AS $$ SELECT NULL::jsonb $$;
+RESET ROLE;
+SELECT crm.cadence_create_tables();
+SELECT ok, reasons FROM crm.cadence_health();
+DROP FUNCTION crm.cadence_run(), crm.cadence_of_hers();
+SELECT ok, reasons FROM crm.cadence_health();
+
 -- her tables are not adopted for others, neither all of them nor one
 DO $$
 DECLARE t text;

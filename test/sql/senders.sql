@@ -103,6 +103,29 @@ UPDATE cadence_provider_state SET open_until = now() - interval '1 s' WHERE serv
 UPDATE lead_cadence_runs SET next_run_at = now();
 SELECT r ->> 'status' AS status, count(*) FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r GROUP BY 1 ORDER BY 1;
 SELECT openings, open_until > now() + interval '90 s' AS longer FROM cadence_provider_state WHERE server = 'regress_sms';
+-- whatever the row says
+UPDATE cadence_provider_state SET open_until = now() - interval '1 s', openings = -5 WHERE server = 'regress_sms';
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT cadence_run('TEST') #> '{summary,errors}' AS errors;
+SELECT openings, open_until > now() + interval '30 s' AS for_a_while FROM cadence_provider_state WHERE server = 'regress_sms';
+-- never again, says somebody, or a time that is nearly never: the runs have a time that can be read
+CREATE VIEW far AS SELECT DISTINCT isfinite(next_run_at) AS finite, next_run_at > now() + interval '300 days' AS far FROM lead_cadence_runs;
+UPDATE cadence_provider_state SET open_until = 'infinity', round_until = NULL WHERE server = 'regress_sms';
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT cadence_run('TEST') #> '{summary,skipped}' AS skipped;
+SELECT * FROM far;
+SELECT cadence_provider_resume('regress_sms');
+SELECT count(*) AS due FROM lead_cadence_runs WHERE next_run_at <= now();
+UPDATE cadence_provider_state SET open_since = now(), open_until = '294276-12-31 23:59:59.5+00' WHERE server = 'regress_sms';
+SELECT cadence_run('TEST') #> '{summary,skipped}' AS skipped;
+SELECT * FROM far;
+SELECT cadence_provider_resume('regress_sms');
+SELECT count(*) AS due FROM lead_cadence_runs WHERE next_run_at <= now();
+UPDATE cadence_provider_state SET next_at = 'infinity' WHERE server = 'regress_sms';
+ALTER SERVER regress_sms OPTIONS (ADD gap '1s');
+SELECT cadence_run('TEST') #> '{summary,skipped}' AS skipped;
+SELECT * FROM far;
+ALTER SERVER regress_sms OPTIONS (DROP gap);
 -- whoever has mended it says so
 SELECT cadence_provider_resume('regress_sms');
 SELECT open_since, open_until, openings, open_reason FROM cadence_provider_state WHERE server = 'regress_sms';
@@ -117,7 +140,48 @@ ALTER SERVER regress_old OPTIONS (SET version 'v99.0');
 SELECT reason FROM cadence_health(), unnest(reasons) AS reason WHERE reason LIKE '%version%';
 DROP SERVER regress_old;
 
+-- the states of groups and domains are no server's, whatever anybody calls one
+CREATE FOREIGN DATA WRAPPER regress_other;
+GRANT USAGE ON FOREIGN DATA WRAPPER regress_other, cadence_provider TO regress_cadence_clerk;
+DELETE FROM cadence_provider_state;
+INSERT INTO cadence_provider_state (server) VALUES ('limit_group acme'), ('domain a.example of b'), ('regress_eve');
+SET ROLE regress_cadence_clerk;
+CREATE SERVER "limit_group acme" FOREIGN DATA WRAPPER regress_other;
+ALTER SERVER "limit_group acme" RENAME TO regress_x;
+ALTER SERVER regress_x RENAME TO "limit_group acme";
+DROP SERVER "limit_group acme";
+CREATE SERVER regress_eve FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1');
+ALTER SERVER regress_eve RENAME TO "limit_group acme";
+ALTER SERVER "limit_group acme" RENAME TO "domain a.example of b";
+DROP SERVER "domain a.example of b";
+RESET ROLE;
+SELECT server FROM cadence_provider_state ORDER BY server COLLATE "C";
+-- and a server of such a name is no sender
+ALTER SERVER regress_sms RENAME TO "limit_group acme";
+UPDATE lead_cadence_runs SET next_run_at = now() WHERE lead_id = 'lead 1';
+SELECT r ->> 'erro' AS erro FROM jsonb_array_elements(cadence_run('TEST') -> 'results') AS r;
+SELECT cadence_provider_pause('limit_group acme');
+ALTER SERVER "limit_group acme" RENAME TO regress_sms;
+
+-- a server may be restored before its protocol, which then has to take what it says
+CREATE FUNCTION pg_temp.defined(options text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE message text;
+BEGIN
+    SET LOCAL check_function_bodies = off;
+    EXECUTE format('CREATE SERVER regress_later FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal ''SMS'', protocol ''depois'', %s)', options);
+    PERFORM cadence.cadence_protocol_define('depois', (SELECT definition FROM cadence.cadence_protocols WHERE name = 'pombo'));
+    RAISE 'taken';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message := MESSAGE_TEXT;
+    RETURN message;
+END $$;
+SELECT o, pg_temp.defined($$pombal 'sul', $$ || o) FROM unnest(ARRAY[$$url 'https://sms.example/'$$, $$url 'https://a:b@sms.example/'$$,
+    $$url 'ftp://sms.example/'$$, $$url E'https://sms.example/\nx'$$, $$url 'https://sms.example/', empresa E'a\nb'$$,
+    $$url 'https://sms.example/', max_per_day '-1'$$, $$url 'https://sms.example/', gap 'já'$$]) AS o;
+
 RESET search_path;
+DROP FOREIGN DATA WRAPPER regress_other;
+REVOKE USAGE ON FOREIGN DATA WRAPPER cadence_provider FROM regress_cadence_clerk;
 DROP SERVER regress_sms CASCADE;
 DELETE FROM cadence.cadence_protocols WHERE name = 'pombo';
 DROP EXTENSION cadence_runner;

@@ -252,6 +252,16 @@ VALUES ('a0000000-0000-0000-0000-000000000005', 'l5', 'BLUE', 'c0000000-0000-000
 SELECT cadence_run('TEST') -> 'success' AS success;
 SELECT claim_id IS NOT NULL AS claimed, (SELECT string_agg(detalhes ->> 'codigo', ', ') FROM lead_cadence_events WHERE lead_cadence_run_id = r.id) AS codigo
 FROM lead_cadence_runs r WHERE lead_id = 'l5';
+-- settled in a transaction that began before the attempt, it is settled all the same
+UPDATE lead_cadence_runs SET claim_id = gen_random_uuid() WHERE lead_id = 'l5';
+BEGIN;
+SELECT count(*) FROM lead_cadence_events WHERE created_at > now();
+SELECT cadence_run('TEST') -> 'success' AS success;
+SELECT cadence_settle('a0000000-0000-0000-0000-000000000005', false);
+COMMIT;
+SELECT detalhes ->> 'decidido' AS decidido FROM lead_cadence_events
+WHERE lead_cadence_run_id = 'a0000000-0000-0000-0000-000000000005' ORDER BY created_at DESC LIMIT 1;
+SELECT cadence_settle('a0000000-0000-0000-0000-000000000005', true);
 RESET ROLE;
 RESET search_path;
 DROP SERVER regress_mail;

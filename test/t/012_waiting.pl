@@ -142,4 +142,31 @@ is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE status = 'CONCLUIDA
 is(sql($node, q{SELECT count(*) FROM lead_cadence_events WHERE tipo_evento = 'DISPARADO' AND detalhes ? 'registro'}),
 	100, 'and the events say what is missing');
 
+# of two servers that hang one is well again: what is due to it goes, past the other's, once more
+{
+	my $other = start_provider();
+
+	begin_again(0);
+	sql($node, 'DROP SERVER slow CASCADE');
+	set_server($node, 'cadence_runner.workers', 1);
+	set_server($node, 'cadence_runner.batch_size', 10);
+	set_server($node, 'cadence_runner.lease', '10min');
+	make_company($node, 'ill', $provider->url('gate'), max_in_flight => 1, timeout => '120s');
+	make_company($node, 'well', $other->url('gate'), max_in_flight => 1, timeout => '120s');
+	make_company($node, 'idle', $other->url('ok'));
+	enrol($node, $_->[0], $_->[1]) for [ well => 5 ], [ ill => 200 ], [ well => 5 ];
+	sql($node, q{UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 h' + replace(lead_id, 'lead-', '')::int * interval '1 s'});
+	$caller = start_sql($node, "SELECT cadence_run('TEST')");
+	ok(poll_until(sub { $provider->count == 1 && $other->count == 1 }), 'both hang');
+	ok(poll_until(sub { sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'ill' AND claim_id IS NOT NULL}) >= 85 }),
+		'as many wait as may');
+	# for the look past both of them
+	sql($node, 'SELECT pg_sleep(1.5)');
+	$other->ask('POST', '__open');
+	poll_until(sub { $other->count == 10 }, 'all that is due to the one that is well again goes', 30);
+	is($provider->count, 1, 'while the other hangs');
+	$provider->ask('POST', '__open');
+	is($caller->finish, 0, 'the execution ends well') or diag($caller->error);
+}
+
 done_testing();

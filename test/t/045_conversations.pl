@@ -165,6 +165,14 @@ sql($node, "UPDATE cadence_conversations SET last_sent_at = last_sent_at - inter
 make_all_due($node);
 is(execute($node)->{summary}{success}, 60, 'then they go');
 
+# never again, says somebody
+enrol_again('paced_too', "lead_id = (SELECT min(lead_id) FROM lead_contacts WHERE empresa = 'paced')");
+sql($node, "UPDATE cadence_conversations SET last_sent_at = 'infinity' WHERE empresa = 'paced'");
+is(execute($node)->{summary}{skipped}, 1, 'a person whose last message is never over is not written to');
+is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'paced' AND status = 'ATIVA'
+	AND isfinite(next_run_at) AND next_run_at > now() + interval '300 days'"), 1, 'for as long as a wait can be');
+cancel_rest($node);
+
 # it counts from when the message left, not from when it was claimed
 make_company($node, 'late', $provider->url('slow/1200'), min_gap => '1h', max_in_flight => 1);
 enrol($node, 'late', 3);
@@ -237,6 +245,19 @@ make_cadence($node, $_, 'twice', [ 'WHATSAPP', 0, 'Olá' ]) for qw(twice twice_t
 enrol($node, 'twice', 1);
 enrol_again('twice_too');
 is(execute($node)->{summary}{success}, 2, 'one first touch, and a follow-up of the same moment');
+
+# where neither is sent, nobody has written; where the second is not, the first has
+make_server($node, 'neither', $provider->url('fail500'), empresa => 'neither', max_new_per_day => 5);
+make_server($node, 'neither_timed', $provider->url('fail500'), empresa => 'neither', min_gap => '1s');
+sql($node, "SELECT cadence_provider_pause('neither_timed')");
+make_cadence($node, $_, 'neither', [ 'WHATSAPP', 0, 'Olá' ]) for qw(neither neither_too);
+enrol($node, 'neither', 1);
+enrol_again('neither_too');
+execute($node);
+is_deeply(outcomes($node, 'neither'), { FALHA_ENVIO => 2 }, 'two messages to one person fail');
+is_deeply([ map { [ $_->{server}, $_->{last_sent_at}, $_->{last_key} ] } conversations_of('neither') ],
+	[ [ undef, undef, undef ] ], 'and nobody has written to them');
+cancel_rest($node);
 
 # a run that had begun before anybody asked
 sql($node, "DELETE FROM cadence_conversations WHERE empresa = 'newcomers'");

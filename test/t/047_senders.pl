@@ -206,6 +206,15 @@ make_server($node, 'nomeado', $provider->url('ok'), empresa => 'named', canal =>
 enrol($node, 'named', 1);
 is(execute($node)->{summary}{success}, 1, 'and a new one of that name is not paused');
 
+# nor does who locks our tables
+my $locker = start_sql($node, 'BEGIN; LOCK TABLE cadence_provider_state; SELECT pg_advisory_lock(1); SELECT pg_sleep(600)');
+poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted}) });
+make_server($node, 'locked_out', $provider->url('ok'));
+sql($node, q{SET statement_timeout = '20s'; ALTER SERVER locked_out RENAME TO locked_in; DROP SERVER locked_in});
+is(sql($node, "SELECT count(*) FROM pg_foreign_server WHERE srvname LIKE 'locked_%'"), 0,
+	'whoever locks the table keeps nobody from renaming and dropping a server');
+sql($node, 'SELECT pg_terminate_backend(' . $locker->pid . ')');
+
 # nor do tables in disorder keep anybody from dropping a server
 sql($node, 'ALTER SERVER nomeado OWNER TO clerk; DROP TABLE cadence_provider_state; SET ROLE clerk; DROP OWNED BY clerk');
 is(sql($node, "SELECT count(*) FROM pg_foreign_server WHERE srvname = 'nomeado'"), 0, 'without our tables, too');

@@ -168,6 +168,69 @@ given_back(void)
 	CHECK_INT(limits_next(&rules, &use, START, false), START + SECOND);
 }
 
+/* An older one leaves its own place in a window, not the youngest's. */
+static void
+older_given_back(void)
+{
+	LimitRules rules = {.most = {[WINDOW_MINUTE] = 10}};
+	LimitUse use = {0};
+	int64_t at = START + 61 * SECOND;
+
+	for (int i = 0; i < 10; i++)
+		limits_take(&rules, &use, START, false, 0);
+	for (int i = 0; i < 9; i++)
+		limits_take(&rules, &use, at, false, 0);
+	limits_give_back(&rules, &use, START, false);
+	CHECK_INT(limits_next(&rules, &use, at, false), at);
+	limits_take(&rules, &use, at, false, 0);
+	CHECK(limits_next(&rules, &use, at, false) > at + 59 * SECOND);
+	/* two of them were a minute and more apart, as the longer windows still know */
+	CHECK_INT(use.slots[WINDOW_HOUR][0], 10);
+	CHECK_INT(use.slots[WINDOW_HOUR][1], 9);
+}
+
+/* Its time is not free while a later one has its own. */
+static void
+time_given_back(void)
+{
+	LimitRules rules = {.gap_min = 10 * SECOND, .gap_max = 60 * SECOND};
+	LimitUse use = {0};
+
+	limits_take(&rules, &use, START, false, 0);
+	limits_take(&rules, &use, START + 10 * SECOND, false, 0);
+	limits_give_back(&rules, &use, START, false);
+	CHECK_INT(limits_next(&rules, &use, START, false), START + 20 * SECOND);
+	limits_give_back(&rules, &use, START + 10 * SECOND, false);
+	CHECK_INT(limits_next(&rules, &use, START, false), START + 10 * SECOND);
+}
+
+/* What a row says instead of never, and of long ago. */
+static void
+beyond_time(void)
+{
+	static const int64_t times[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX};
+	LimitRules rules = {.rate = 1, .gap_min = SECOND, .gap_max = 60 * SECOND};
+
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		rules.most[w] = 1;
+	for (int i = 0; i < 16; i++)
+	{
+		LimitUse use = {.next_at = times[i / 4], .last_at = times[i % 4]};
+
+		use.slots[WINDOW_MINUTE][0] = use.slots[WINDOW_DAY][0] = 1;
+		for (int k = 0; k < 3; k++)
+		{
+			int64_t at = limits_next(&rules, &use, START, true);
+
+			CHECK(at >= START && at >= use.next_at);
+			limits_take(&rules, &use, at, true, 1);
+			CHECK(use.next_at >= at);
+			(void) limits_room(&rules, &use, START, true);
+		}
+		limits_give_back(&rules, &use, START, true);
+	}
+}
+
 /* Whatever the sender's own limits: and a start that it got does not count as asked for. */
 static void
 asked_to_wait(void)
@@ -272,6 +335,9 @@ main(void)
 	RUN_GROUP("limits: others beside new people", others_beside_new_people);
 	RUN_GROUP("limits: all at once", all_at_once);
 	RUN_GROUP("limits: given back", given_back);
+	RUN_GROUP("limits: an older start is given back", older_given_back);
+	RUN_GROUP("limits: whose time is given back", time_given_back);
+	RUN_GROUP("limits: times that are none", beyond_time);
 	RUN_GROUP("limits: the provider has asked to wait", asked_to_wait);
 	RUN_GROUP("limits: as text", as_text);
 	RUN_GROUP("limits: warm-up", warm_up);

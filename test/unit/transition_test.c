@@ -78,6 +78,36 @@ sent_at_the_limit(void)
 			.next_due = NOW + 10 * MINUTE, .attempts = 0);
 }
 
+/* Times and waits of rows say "never", or what no calendar has: a run is due at some time. */
+static void
+beyond_time(void)
+{
+	static const int64_t times[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX};
+	static const CadenceOutcome outcomes[] = {OUTCOME_SENT, OUTCOME_FAILED, OUTCOME_PUT_OFF,
+											  OUTCOME_UNRESOLVED, OUTCOME_WAITING};
+	TransitionInput in = input(OUTCOME_PUT_OFF);
+
+	in.retry_after = INT64_MAX - NOW;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 366 * 1440 * MINUTE,
+			.attempts = 2);
+	for (size_t o = 0; o < sizeof(outcomes) / sizeof(*outcomes); o++)
+		for (int i = 0; i < 64; i++)
+		{
+			int64_t due;
+
+			in = input(outcomes[o]);
+			in.has_next = true;
+			in.next_offset = INT_MAX;
+			in.at = times[i / 16];
+			in.retry_after = times[i / 4 % 4];
+			in.unresolved_for = times[i % 4];
+			due = cadence_transition(&in).next_due;
+			/* 4714 BC, and the year 294277 */
+			CHECK(due >= INT64_C(-211813488000000000) && due < INT64_C(9223371331200000000));
+			CHECK(in.at < NOW ? due < NOW : due > NOW);
+		}
+}
+
 /* Accepted, but held for review: the next step waits for so long, and no more than it would. */
 static void
 held(void)
@@ -399,6 +429,7 @@ given_back(void)
 int
 main(void)
 {
+	RUN_GROUP("transition: times that are none", beyond_time);
 	RUN_GROUP("transition: sent, a next step is scheduled", sent_with_next);
 	RUN_GROUP("transition: sent with the last attempt", sent_at_the_limit);
 	RUN_GROUP("transition: held for review", held);
