@@ -1,11 +1,12 @@
 /*
  * kept.c
- *		What an attempt has sent of which nobody knows whether it arrived.
+ *		What an attempt leaves to the next one.
  *
- * It is kept with the event of the attempt, and not only as the message's row:
- * that has its text alone, its table may not take it, and what a trigger makes of
- * it would be sent. Who may write events can write one that looks like it, so it
- * is read as anybody's: it must be whole, and its addresses fit to be sent.
+ * Most often what it has sent, where nobody knows whether that arrived. It is
+ * kept with the event of the attempt, and not only as the message's row: that has
+ * its text alone, its table may not take it, and what a trigger makes of it would
+ * be sent. Who may write events can write one that looks like it, so it is read
+ * as anybody's: it must be whole, and its addresses fit to be sent.
  */
 #include "postgres.h"
 
@@ -19,36 +20,34 @@
 /* No attempt lasts longer. */
 #define ELAPSED_MS_MAX (10 * 60 * 1000)
 
+#define DETAIL(key) "x.detalhes " JSON_TEXT " '" key "'"
+#define CODE DETAIL("codigo")
+#define FOR_GOOD DETAIL("permanente") " IS NOT NULL"
+#define NOT_EXHAUSTED DETAIL("tentativas_esgotadas") " IS NULL"
+#define IN_TIME DETAIL("tardio") " IS NULL"
+
+#define HAS_REQUEST "x.detalhes OPERATOR(pg_catalog.?) '" MEMBER "'"
+#define WAS_CLOSED "(" CODE " " EQ " 'JANELA_FECHADA' AND NOT " FOR_GOOD ")"
+#define WAS_SENT "x.tipo_evento::text " EQ " 'DISPARADO'"
+#define WAS_UNSENT DETAIL("decidido") " " EQ " 'NAO_ENVIADO'"
+#define WAS_REFUSED "(" FOR_GOOD " AND " NOT_EXHAUSTED " AND " CODE " " NE " 'INCERTO')"
+
 /*
- * In SQL, in parentheses: of a run's step the newest event that keeps a request,
- * or that ends what an earlier one has kept, since the message was sent, was not,
- * or was refused for good. What came late does neither. Columns: detalhes,
- * created_at, has_request.
+ * In SQL, in parentheses: of a run's step the newest event that leaves something
+ * to the next attempt, or that ends what an earlier one has left, since the
+ * message was sent, was not, or was refused for good. What came late does
+ * neither. Columns: detalhes, created_at, is_left: whether something is.
  */
 char *
 kept_newest_sql(const CadenceTables *t, const char *run, const char *ordem)
 {
-#define DETAIL(key) "x.detalhes " JSON_TEXT " '" key "'"
-
-	return psprintf(
-		"(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
-		"x.detalhes OPERATOR(pg_catalog.?) '" MEMBER "' AS has_request FROM %s AS x "
-		"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
-		"AND " DETAIL(
-			"tardio") " IS NULL AND ("
-					  "x.detalhes OPERATOR(pg_catalog.?) '" MEMBER "' "
-					  "OR x.tipo_evento::text " EQ " 'DISPARADO' "
-					  "OR " DETAIL(
-						  "decidido") " " EQ " 'NAO_ENVIADO' "
-									  "OR (" DETAIL(
-										  "permanente") " IS NOT NULL "
-														"AND " DETAIL(
-															"tentativas_esgotadas") " IS NULL "
-																					"AND " DETAIL(
-																						"codigo") " " NE
-																								  " 'INCERTO')) "
-																								  "ORDER BY x.created_at DESC, x.id DESC LIMIT 1)",
-		t->events, run, ordem);
+	return psprintf("(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
+					"(" HAS_REQUEST " OR " WAS_CLOSED ") IS TRUE AS is_left FROM %s AS x "
+					"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
+					"AND " IN_TIME " AND (" HAS_REQUEST " OR " WAS_CLOSED " OR " WAS_SENT
+					" OR " WAS_UNSENT " OR " WAS_REFUSED ") "
+					"ORDER BY x.created_at DESC, x.id DESC LIMIT 1)",
+					t->events, run, ordem);
 }
 
 /* Adds to an event's details what its attempt has sent, unless that is too much. */

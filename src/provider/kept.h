@@ -1,7 +1,8 @@
 /*
  * kept.h
- *		What an attempt has sent of which nobody knows whether it arrived: kept in
- *		the attempt's event, so that the next one sends the same bytes.
+ *		What an attempt leaves to the next one: that what it has sent is sent again,
+ *		since nobody knows whether it arrived, or that its form was refused. Kept in
+ *		the attempt's event.
  */
 #ifndef CADENCE_KEPT_H
 #define CADENCE_KEPT_H

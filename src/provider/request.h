@@ -47,6 +47,7 @@ typedef struct CadenceRequest
 	const DefinitionOperation *operation; /* of the configuration's definition */
 	Values values;						  /* of the operation's placeholders */
 	AnsweredMessage message;
+	bool has_approved; /* an approved template can be sent in its place */
 	CadenceAnswer *answer;
 } CadenceRequest;
 

@@ -141,7 +141,7 @@ look_sql(const CadenceTables *t)
 		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
 		"n.offset_minutos::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO') IS TRUE, "
-		"e.detalhes::jsonb, e.created_at::timestamptz, k.has_request, "
+		"e.detalhes::jsonb, e.created_at::timestamptz, k.is_left, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id) "
 		"FROM %s AS r "

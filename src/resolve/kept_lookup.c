@@ -1,12 +1,13 @@
 /*
  * kept_lookup.c
- *		What earlier attempts at steps have sent of which nobody knows whether it
- *		arrived.
+ *		What earlier attempts at steps have left to the next one.
  *
  * Asked only for steps that were attempted before: a first attempt costs nothing.
- * Such a message is sent again as it was, whatever its template and its contact
- * have become: a provider that knows the key must find the same message under it,
- * and a person must not get two different ones.
+ * A message of which nobody knows whether it arrived is sent again as it was,
+ * whatever its template and its contact have become: a provider that knows the
+ * key must find the same message under it, and a person must not get two
+ * different ones. Where the provider has said that the 24-hour window is closed,
+ * it is, until the person writes again.
  */
 #include "postgres.h"
 
@@ -31,7 +32,8 @@ enum
 {
 	FOUND_NUMBER = 1,
 	FOUND_DETAILS,
-	FOUND_WRITTEN_AT
+	FOUND_WRITTEN_AT,
+	FOUND_CODE
 };
 
 /* The member is a part of an event's details, with names and the rest of them around it. */
@@ -43,9 +45,10 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 {
 	CadenceKeptLookup *lookup = palloc0(sizeof(*lookup));
 
-	lookup->find = ROWS_STATEMENT("looking for uncertain attempts",
-								  psprintf("SELECT d.n, e.detalhes, e.created_at FROM " ROWSET_NAME
-										   " AS d CROSS JOIN LATERAL %s AS e WHERE e.has_request",
+	lookup->find = ROWS_STATEMENT("looking for earlier attempts",
+								  psprintf("SELECT d.n, e.detalhes, e.created_at, "
+										   "e.detalhes " JSON_TEXT " 'codigo' FROM " ROWSET_NAME
+										   " AS d CROSS JOIN LATERAL %s AS e WHERE e.is_left",
 										   kept_newest_sql(t, "d.run_id", "d.ordem")),
 								  SPI_OK_SELECT);
 	lookup->find.in_query = in_query;
@@ -68,8 +71,19 @@ read_kept(TupleDesc desc, HeapTuple row, CadenceStep *step)
 		step->kept = kept_read(details, row_time(desc, row, FOUND_WRITTEN_AT, DT_NOBEGIN));
 }
 
+static void
+read_left(TupleDesc desc, HeapTuple row, CadenceStep *step)
+{
+	const char *code = row_text(desc, row, FOUND_CODE, ROW_KEY_MAX);
+
+	if (code == NULL || strcmp(code, cadence_classes[CLASS_WINDOW_CLOSED].code) != 0)
+		read_kept(desc, row, step);
+	else if (step->heard_at <= row_time(desc, row, FOUND_WRITTEN_AT, DT_NOEND))
+		step->window_is_open = false;
+}
+
 /*
- * Notes in steps what is kept for them, in the current memory context, inside an
+ * Notes in steps what was left to them, in the current memory context, inside an
  * SPI connection. found is what is there for each.
  */
 void
@@ -95,7 +109,7 @@ cadence_kept_lookup_find(CadenceKeptLookup *lookup, CadenceStep **steps, int n,
 			HeapTuple row = SPI_tuptable->vals[i];
 			TupleDesc desc = SPI_tuptable->tupdesc;
 
-			read_kept(desc, row, steps[row_int(desc, row, FOUND_NUMBER, 0)]);
+			read_left(desc, row, steps[row_int(desc, row, FOUND_NUMBER, 0)]);
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}

@@ -63,6 +63,16 @@ retry(const TransitionInput *in)
 						   .attempts = in->attempts};
 }
 
+/* An attempt, after which the step is due again when the provider has said. */
+static RunTransition
+go_on(const TransitionInput *in)
+{
+	return (RunTransition){.status = RUN_ACTIVE,
+						   .has_due = true,
+						   .next_due = in->at + in->retry_after,
+						   .attempts = in->attempts};
+}
+
 /* Nobody tries again until an operator resumes the run. */
 static RunTransition
 give_up(const TransitionInput *in)
@@ -119,6 +129,8 @@ after_attempt(const TransitionInput *in)
 			return give_up(in);
 		case OUTCOME_PUT_OFF:
 			return postpone(in, in->at + in->retry_after);
+		case OUTCOME_OTHERWISE:
+			return go_on(in);
 		case OUTCOME_UNRESOLVED:
 			return postpone(in, in->at + unresolved_wait(in));
 		case OUTCOME_WAITING:
@@ -148,7 +160,7 @@ keep(const TransitionInput *in, RunStatus status)
 
 /*
  * Due at its time, or now if that has passed, with all its attempts again. One
- * counts where its request is kept: the next is not the first.
+ * counts where it has left something to the next, which is not the first.
  */
 static RunTransition
 resume(const TransitionInput *in)

@@ -19,6 +19,7 @@ typedef enum CadenceOutcome
 	OUTCOME_UNCERTAIN,	/* bytes may have left, no conclusive answer */
 	OUTCOME_UNRESOLVED, /* no contact, address, template or provider */
 	OUTCOME_PUT_OFF,	/* not now, says the provider: no attempt */
+	OUTCOME_OTHERWISE,	/* not in this form: at once in another, whatever max_attempts is */
 	OUTCOME_OPTED_OUT,	/* the contact does not want to be written to */
 	OUTCOME_WAITING,	/* the cadence is inactive */
 	OUTCOME_NO_STEP,	/* no step was left */
@@ -69,7 +70,7 @@ typedef struct TransitionInput
 	RunStatus status;
 	bool claimed;	   /* somebody is working on it, or has left it so */
 	bool uncertain;	   /* of the last attempt at its step nobody knows what became */
-	bool kept;		   /* nor of an earlier one, whose request is kept to be made again */
+	bool kept;		   /* an earlier one has left something to the next */
 	bool other_active; /* so is another run of the same lead and cadence */
 	bool interrupted;  /* an attempt before this one was never recorded */
 	int attempts;	   /* of its step, from 1; this one counts */

@@ -106,13 +106,16 @@ keep_text(const CadenceRequest *request, const char *text)
 
 /* By what the answer says, where there is one. */
 static void
-judge(CadenceAnswer *answer, const AnswerReading *reading, int64 retry_after_s)
+judge(CadenceRequest *request, const AnswerReading *reading, int64 retry_after_s)
 {
+	CadenceAnswer *answer = request->answer;
 	const ClassFacts *facts = &cadence_classes[reading->class];
 	int64 wait_s = Max(retry_after_s, reading->wait_s);
 
 	answer->class = reading->class;
 	answer->outcome = facts->outcome;
+	if (reading->class == CLASS_WINDOW_CLOSED && request->has_approved)
+		answer->outcome = OUTCOME_OTHERWISE;
 	answer->code = facts->code;
 	answer->is_unknown = reading->is_unknown;
 	answer->stops_first_touches = reading->stops_first_touches;
@@ -144,7 +147,7 @@ answer_judge(CadenceRequest *request, const TransferFacts *facts)
 	}
 	answer->at = GetCurrentTimestamp();
 	answer->elapsed_us = Max(answer->at - facts->started_at, 0);
-	judge(answer, &reading, facts->retry_after_s);
+	judge(request, &reading, facts->retry_after_s);
 	if (reading.message_id[0] != '\0')
 		answer->message_id = keep_text(request, reading.message_id);
 	if (answer->code != NULL)

@@ -217,6 +217,22 @@ put_off(void)
 			.attempts = 0);
 }
 
+/* In another form at once: this attempt counts, and is not the last one whatever max_attempts is.
+ */
+static void
+otherwise(void)
+{
+	TransitionInput in = input(OUTCOME_OTHERWISE);
+
+	in.retry_factor = 2;
+	in.jitter = 1;
+	in.hold = true;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW, .attempts = 3);
+	in.attempts = in.max_attempts;
+	in.retry_after = MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + MINUTE, .attempts = 20);
+}
+
 /* An attempt before it that was never recorded stays uncertain. */
 static void
 put_off_after_an_interruption(void)
@@ -410,6 +426,7 @@ main(void)
 	RUN_GROUP("transition: dispatch failed", failed);
 	RUN_GROUP("transition: Retry-After where it is later", retry_after);
 	RUN_GROUP("transition: put off", put_off);
+	RUN_GROUP("transition: in another form", otherwise);
 	RUN_GROUP("transition: put off after an interruption", put_off_after_an_interruption);
 	RUN_GROUP("transition: back-off grows up to a ceiling", back_off);
 	RUN_GROUP("transition: jitter is at most a tenth", jitter);

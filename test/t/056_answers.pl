@@ -1,0 +1,174 @@
+# What an answer means for the step that got it: that it goes in another form, is held for review,
+# waits longer each time, or is refused for good.
+
+use strict;
+use warnings;
+use utf8;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_cluster('main', conf => ['cadence_runner.retry_factor = 1']);
+my $provider = start_provider();
+
+# The address of a provider that always answers so.
+sub answering
+{
+	my ($status, $body) = @_;
+	$body =~ s/([^A-Za-z0-9_.-])/sprintf('%%%02X', ord $1)/ge;
+	return $provider->url("answers/$status/$body");
+}
+
+sub answer_from_now_on
+{
+	my ($server, @answer) = @_;
+	sql($node, "ALTER SERVER $server OPTIONS (SET url " . literal(answering(@answer)) . ')');
+	return;
+}
+
+sub meta_error
+{
+	my ($code) = @_;
+	return (400, qq({"error": {"code": $code, "message": "(#$code) no"}}));
+}
+
+# A company with a sender at Meta, a cadence of so many steps, and a lead.
+sub make_meta
+{
+	my ($name, $steps, @answer) = @_;
+	make_server($node, $name, answering(@answer), empresa => $name, protocol => 'whatsapp_cloud', phone_number_id => '1');
+	sql($node, "CREATE USER MAPPING FOR PUBLIC SERVER $name OPTIONS (token 'x')");
+	make_cadence($node, $name, $name, map { [ 'WHATSAPP', 60 * ($_ - 1), 'Olá {{nome}}' ] } 1 .. $steps);
+	enrol($node, $name, 1);
+	sql($node, "UPDATE lead_contacts SET telefone = '+5511987654321' WHERE empresa = '$name'");
+	return;
+}
+
+# Its templates have an approved one each.
+sub approve
+{
+	my ($name) = @_;
+	sql($node, "UPDATE message_templates SET whatsapp = '{\"nome\": \"ola\", \"idioma\": \"pt_BR\"}' WHERE empresa = '$name'");
+	return;
+}
+
+# The person has just written, says our own table.
+sub hear
+{
+	my ($name) = @_;
+	sql($node, "INSERT INTO lead_messages (lead_id, empresa, canal, direcao, recebido_em)
+		SELECT lead_id, empresa, 'WHATSAPP', 'INBOUND', now() FROM lead_contacts WHERE empresa = '$name'");
+	return;
+}
+
+sub run_of
+{
+	my ($name) = @_;
+	my ($run) = sql_rows($node, "SELECT *, round(extract(epoch FROM next_run_at - now())) AS due_in
+		FROM lead_cadence_runs WHERE empresa = '$name'");
+	return $run;
+}
+
+# Where it stands, in a few words: status, step, attempts.
+sub state_of
+{
+	my ($name) = @_;
+	return join ' ', map { $_ // '-' } @{ run_of($name) }{qw(status next_step_ordem attempts)};
+}
+
+# The ERRO and DISPARADO events of a company's run, in order.
+sub events_of
+{
+	my ($name) = @_;
+	return sql_rows($node, "SELECT e.tipo_evento AS tipo, e.detalhes FROM lead_cadence_events e
+		JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id
+		WHERE r.empresa = '$name' AND e.tipo_evento <> 'AGENDADO' ORDER BY e.created_at, e.id");
+}
+
+sub codes_of
+{
+	my ($name) = @_;
+	return join ' ', map { $_->{detalhes}{codigo} // $_->{tipo} } events_of($name);
+}
+
+# Executes what is due; the bodies of the requests that this took.
+sub attempt
+{
+	my $before = $provider->count;
+	execute($node);
+	my @journal = $provider->journal;
+	return map { $_->{body} } @journal[ $before .. $#journal ];
+}
+
+# The same, as if its time had come.
+sub attempt_again
+{
+	my ($name) = @_;
+	sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() WHERE empresa = '$name'");
+	return attempt();
+}
+
+my @accepted = (200, '{"messages": [{"id": "wamid.1"}]}');
+
+subtest 'no free text now, says the provider: the approved template' => sub {
+	make_meta('ours', 1, meta_error(131047));
+	approve('ours');
+	hear('ours');
+	my @requests = attempt();
+	is(join(' ', map { $_->{type} } @requests), 'text', 'somebody who has just written gets free text');
+	is(state_of('ours'), 'ATIVA 1 1', 'which is refused: the step is due again');
+	cmp_ok(run_of('ours')->{due_in}, '<=', 5, 'soon');
+	my ($event) = events_of('ours');
+	is($event->{detalhes}{codigo}, 'JANELA_FECHADA', 'the event says why');
+	ok(!$event->{detalhes}{permanente}, 'and is not the last word');
+
+	sql($node, "SELECT cadence_pause(id) FROM lead_cadence_runs WHERE empresa = 'ours';
+		SELECT cadence_resume(id) FROM lead_cadence_runs WHERE empresa = 'ours'");
+	answer_from_now_on('ours', meta_error(131000));
+	@requests = attempt();
+	is($requests[0]{template}{name}, 'ola', 'then it goes as its approved template, whoever has written');
+	@requests = attempt_again('ours');
+	is($requests[0]{type}, 'template', 'also where that has to be tried twice');
+	hear('ours');
+	@requests = attempt_again('ours');
+	is($requests[0]{type}, 'text', 'until the person writes again');
+	answer_from_now_on('ours', meta_error(131047));
+	is((attempt_again('ours'))[0]{type}, 'text', 'and the window');
+	answer_from_now_on('ours', @accepted);
+	is((attempt())[0]{type}, 'template', 'is closed again');
+	is(state_of('ours'), 'CONCLUIDA - 0', 'sent');
+};
+
+subtest 'it takes no attempt from the template' => sub {
+	make_meta('last', 1, meta_error(131047));
+	approve('last');
+	hear('last');
+	$node->append_conf('postgresql.conf', 'cadence_runner.max_attempts = 1');
+	$node->reload;
+	attempt();
+	is(state_of('last'), 'ATIVA 1 1', 'the last attempt is not the last one then');
+	answer_from_now_on('last', @accepted);
+	attempt();
+	is(codes_of('last'), 'JANELA_FECHADA DISPARADO', 'the template is sent');
+	$node->append_conf('postgresql.conf', 'cadence_runner.max_attempts = 20');
+	$node->reload;
+};
+
+subtest 'where there is none it is refused' => sub {
+	make_meta('closed', 1, meta_error(131047));
+	attempt();
+	is(state_of('closed'), 'PAUSADA 1 1', 'without an approved template');
+	make_meta('odd', 1, meta_error(131047));
+	approve('odd');
+	attempt();
+	is(state_of('odd'), 'PAUSADA 1 1', 'and where the template itself gets that answer');
+	is(codes_of($_), 'JANELA_FECHADA', "$_: which is why") for qw(closed odd);
+	ok((events_of($_))[0]{detalhes}{permanente}, "$_: for good") for qw(closed odd);
+};
+
+done_testing();
