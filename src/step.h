@@ -132,6 +132,7 @@ typedef struct CadenceStep
 
 	/* the message */
 	KeptRequest *kept; /* what an uncertain attempt has sent: that again; NULL: made anew */
+	HeldMessage *held; /* what one has sent, held for review so far: nothing more; NULL: none */
 	char *recipient;   /* as it is stored */
 	char *pais;		   /* whose numbers are meant where they do not say; NULL: Brazil's */
 	const CadenceTemplate *template;
@@ -185,6 +186,13 @@ typedef struct CadenceStep
 	int refusals;				/* alone, while others were recorded */
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;
+
+/* The provider has accepted its message, held for review or not. */
+static inline bool
+cadence_was_accepted(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_HELD;
+}
 
 /* The step that a request belongs to. */
 static inline CadenceStep *

@@ -157,7 +157,7 @@ limiting_judge(CadenceStep *step)
 	(void) remember(history, step);
 	pauses(step);
 	why = charge(history, step);
-	if (step->outcome == OUTCOME_SENT)
+	if (cadence_was_accepted(step))
 		step->breaker = BREAKER_CLOSES;
 	else if (step->answer.class == CLASS_STOPPED)
 		opens(step, step->reason.text, step->answer.wait_is_own ? step->answer.retry_after_us : 0);
@@ -227,7 +227,7 @@ stop_first_touches(CadenceSenderState *s, CadenceStep *step, TimestampTz now)
 static bool
 has_resumed(const CadenceSenderState *s, const CadenceStep *step)
 {
-	return s->new_since != 0 && step->is_first_touch && step->outcome == OUTCOME_SENT &&
+	return s->new_since != 0 && step->is_first_touch && cadence_was_accepted(step) &&
 		   step->answer.at - step->answer.elapsed_us >= s->new_until;
 }
 

@@ -197,7 +197,7 @@ sender_start(Sender *s)
 static bool
 needs_message(const CadenceStep *step)
 {
-	if (step->outcome == OUTCOME_SENT)
+	if (cadence_was_accepted(step))
 		return step->request.configuration->record_message;
 	return step->outcome == OUTCOME_UNCERTAIN && step->kept == NULL;
 }

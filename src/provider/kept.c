@@ -28,6 +28,7 @@
 
 #define HAS_REQUEST "x.detalhes OPERATOR(pg_catalog.?) '" MEMBER "'"
 #define WAS_CLOSED "(" CODE " " EQ " 'JANELA_FECHADA' AND NOT " FOR_GOOD ")"
+#define WAS_HELD CODE " " EQ " 'RETIDO'"
 #define WAS_SENT "x.tipo_evento::text " EQ " 'DISPARADO'"
 #define WAS_UNSENT DETAIL("decidido") " " EQ " 'NAO_ENVIADO'"
 #define WAS_REFUSED "(" FOR_GOOD " AND " NOT_EXHAUSTED " AND " CODE " " NE " 'INCERTO')"
@@ -42,10 +43,11 @@ char *
 kept_newest_sql(const CadenceTables *t, const char *run, const char *ordem)
 {
 	return psprintf("(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
-					"(" HAS_REQUEST " OR " WAS_CLOSED ") IS TRUE AS is_left FROM %s AS x "
+					"(" HAS_REQUEST " OR " WAS_HELD " OR " WAS_CLOSED
+					") IS TRUE AS is_left FROM %s AS x "
 					"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
-					"AND " IN_TIME " AND (" HAS_REQUEST " OR " WAS_CLOSED " OR " WAS_SENT
-					" OR " WAS_UNSENT " OR " WAS_REFUSED ") "
+					"AND " IN_TIME " AND (" HAS_REQUEST " OR " WAS_HELD " OR " WAS_CLOSED
+					" OR " WAS_SENT " OR " WAS_UNSENT " OR " WAS_REFUSED ") "
 					"ORDER BY x.created_at DESC, x.id DESC LIMIT 1)",
 					t->events, run, ordem);
 }

@@ -1,8 +1,8 @@
 /*
  * kept.h
  *		What an attempt leaves to the next one: that what it has sent is sent again,
- *		since nobody knows whether it arrived, or that its form was refused. Kept in
- *		the attempt's event.
+ *		since nobody knows whether it arrived, that it is held for review, or that its
+ *		form was refused. Kept in the attempt's event.
  */
 #ifndef CADENCE_KEPT_H
 #define CADENCE_KEPT_H
@@ -26,6 +26,13 @@ typedef struct KeptRequest
 	size_t bytes;					/* of all of them */
 	TimestampTz since;				/* when that attempt began */
 } KeptRequest;
+
+/* A message that was accepted, and held for review: it counts as sent when its time has come. */
+typedef struct HeldMessage
+{
+	Datum details; /* of its event */
+	TimestampTz at;
+} HeldMessage;
 
 extern char *kept_newest_sql(const CadenceTables *tables, const char *run, const char *ordem);
 extern void kept_add(JsonObject *details, const char *operation, const char *const *texts);

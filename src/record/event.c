@@ -202,6 +202,29 @@ keeps_request(const CadenceStep *step)
 		   !step->lost;
 }
 
+/* Without what is not true any more of an attempt that was sent after all. */
+static Datum
+without_doubt(Datum details)
+{
+	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa",
+										  "pedido"};
+
+	for (size_t i = 0; i < lengthof(no_more); i++)
+		details = DirectFunctionCall2(jsonb_delete, details, CStringGetTextDatum(no_more[i]));
+	return details;
+}
+
+/* Of what was held for review, and counts as sent now. */
+static Datum
+let_go_details(const CadenceStep *step)
+{
+	JsonObject details = json_begin();
+
+	json_add_text_if(&details, "registro", step->record_problem);
+	return without_doubt(
+		DirectFunctionCall2(jsonb_concat, step->held->details, json_end(&details)));
+}
+
 /*
  * Of an attempt. That of what was sent leaves out what the message's row says;
  * the key is needed to ask a provider about what is uncertain.
@@ -211,9 +234,13 @@ event_step_details(const CadenceStep *step)
 {
 	JsonObject details = json_begin();
 	bool is_sent = step->outcome == OUTCOME_SENT;
-	bool has_message = is_sent && step->request.configuration->record_message;
+	bool has_message = false;
 	int http_status = step->answer.http_status;
 
+	if (step->held != NULL)
+		return let_go_details(step);
+	if (is_sent)
+		has_message = step->request.configuration->record_message;
 	json_add_text_if(&details, "canal",
 					 has_message && step->record_problem == NULL ? NULL : step->canal);
 	if (step->request.provider != NULL)
@@ -230,11 +257,10 @@ event_step_details(const CadenceStep *step)
 	json_add_text_if(&details, "registro", step->record_problem);
 	if (http_status != 0 && !(is_sent && http_status == 200))
 		json_add_int(&details, "http_status", http_status);
-	if (is_sent)
-	{
+	if (cadence_was_accepted(step))
 		json_add_text_if(&details, "message_id", step->answer.message_id);
+	if (is_sent)
 		return json_end(&details);
-	}
 
 	json_add_text(&details, "codigo", step->reason.code);
 	json_add_text(&details, "erro", step->reason.text);
@@ -266,8 +292,6 @@ event_cancelled_details(const char *motivo)
 Datum
 event_settled_details(const Datum *uncertain)
 {
-	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa",
-										  "pedido"};
 	JsonObject details = json_begin();
 	Datum result;
 
@@ -275,8 +299,5 @@ event_settled_details(const Datum *uncertain)
 	result = json_end(&details);
 	if (uncertain == NULL)
 		return result;
-	result = DirectFunctionCall2(jsonb_concat, *uncertain, result);
-	for (size_t i = 0; i < lengthof(no_more); i++)
-		result = DirectFunctionCall2(jsonb_delete, result, CStringGetTextDatum(no_more[i]));
-	return result;
+	return without_doubt(DirectFunctionCall2(jsonb_concat, *uncertain, result));
 }

@@ -309,7 +309,7 @@ becomes(const CadenceStep *step, LastMessage *to)
 	if (step->conversation == NULL || step->reserved_at == 0)
 		return false;
 	*to = step->before;
-	if (step->outcome != OUTCOME_SENT && step->outcome != OUTCOME_UNCERTAIN)
+	if (!cadence_was_accepted(step) && step->outcome != OUTCOME_UNCERTAIN)
 		return true;
 	*to =
 		(LastMessage){.server = step->request.configuration->name, .at = started, .key = step->key};

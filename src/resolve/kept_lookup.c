@@ -7,14 +7,17 @@
  * whatever its template and its contact have become: a provider that knows the
  * key must find the same message under it, and a person must not get two
  * different ones. Where the provider has said that the 24-hour window is closed,
- * it is, until the person writes again.
+ * it is, until the person writes again; where it holds the message for review,
+ * that is not sent again at all.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "base/row.h"
 #include "base/statement.h"
 #include "provider/kept.h"
@@ -71,12 +74,35 @@ read_kept(TupleDesc desc, HeapTuple row, CadenceStep *step)
 		step->kept = kept_read(details, row_time(desc, row, FOUND_WRITTEN_AT, DT_NOBEGIN));
 }
 
+/* What is too large is not ours. */
+static void
+read_held(TupleDesc desc, HeapTuple row, CadenceStep *step)
+{
+	bool isnull;
+	Datum details = heap_getattr(row, FOUND_DETAILS, desc, &isnull);
+	JsonObject none = json_begin();
+
+	step->held = palloc(sizeof(*step->held));
+	step->held->at = row_time(desc, row, FOUND_WRITTEN_AT, GetCurrentTimestamp());
+	step->held->details = toast_raw_datum_size(details) > LARGE_TEXT
+							  ? json_end(&none)
+							  : JsonbPGetDatum(DatumGetJsonbPCopy(details));
+}
+
+static bool
+is_of(const char *code, CadenceClass class)
+{
+	return code != NULL && strcmp(code, cadence_classes[class].code) == 0;
+}
+
 static void
 read_left(TupleDesc desc, HeapTuple row, CadenceStep *step)
 {
 	const char *code = row_text(desc, row, FOUND_CODE, ROW_KEY_MAX);
 
-	if (code == NULL || strcmp(code, cadence_classes[CLASS_WINDOW_CLOSED].code) != 0)
+	if (is_of(code, CLASS_HELD))
+		read_held(desc, row, step);
+	else if (!is_of(code, CLASS_WINDOW_CLOSED))
 		read_kept(desc, row, step);
 	else if (step->heard_at <= row_time(desc, row, FOUND_WRITTEN_AT, DT_NOEND))
 		step->window_is_open = false;

@@ -32,7 +32,7 @@ advance(const TransitionInput *in)
 
 		to.status = RUN_ACTIVE;
 		to.has_due = true;
-		to.next_due = in->at + later(offset, in->retry_after);
+		to.next_due = in->at + offset;
 	}
 	return to;
 }
@@ -63,9 +63,14 @@ retry(const TransitionInput *in)
 						   .attempts = in->attempts};
 }
 
-/* An attempt, after which the step is due again when the provider has said. */
+/*
+ * The run stays before its step, and comes back to it when the provider has said.
+ * What is held for review needs no status of its own that way: when its time has
+ * come, the step is claimed as any other, and its last event says that nothing
+ * is to be sent. The attempt counts, so that this event is looked for.
+ */
 static RunTransition
-go_on(const TransitionInput *in)
+come_back(const TransitionInput *in)
 {
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .has_due = true,
@@ -129,8 +134,9 @@ after_attempt(const TransitionInput *in)
 			return give_up(in);
 		case OUTCOME_PUT_OFF:
 			return postpone(in, in->at + in->retry_after);
+		case OUTCOME_HELD:
 		case OUTCOME_OTHERWISE:
-			return go_on(in);
+			return come_back(in);
 		case OUTCOME_UNRESOLVED:
 			return postpone(in, in->at + unresolved_wait(in));
 		case OUTCOME_WAITING:

@@ -14,6 +14,7 @@ typedef enum CadenceOutcome
 {
 	OUTCOME_PENDING,	/* not handled yet */
 	OUTCOME_SENT,		/* the provider accepted it */
+	OUTCOME_HELD,		/* the same, but holds it for review */
 	OUTCOME_FAILED,		/* certainly not accepted, worth another try */
 	OUTCOME_REFUSED,	/* the provider says that this message can never be sent */
 	OUTCOME_UNCERTAIN,	/* bytes may have left, no conclusive answer */
@@ -46,7 +47,7 @@ typedef enum RunAct
 	ACT_PAUSE,
 	ACT_RESUME,
 	ACT_CANCEL,
-	ACT_SETTLE_SENT,  /* an uncertain attempt was sent after all */
+	ACT_SETTLE_SENT,  /* an attempt that was uncertain, or held for review, was sent after all */
 	ACT_SETTLE_UNSENT /* or was not */
 } RunAct;
 
@@ -56,7 +57,7 @@ typedef enum RunRefusal
 	REFUSAL_NONE,
 	REFUSAL_STATUS,		 /* not in this status */
 	REFUSAL_UNDER_WAY,	 /* somebody is working on it */
-	REFUSAL_CERTAIN,	 /* the last attempt at its step is not uncertain */
+	REFUSAL_CERTAIN,	 /* of the last attempt at its step it is known what became */
 	REFUSAL_OTHER_ACTIVE /* another run of the same lead and cadence is active */
 } RunRefusal;
 
@@ -69,7 +70,7 @@ typedef struct TransitionInput
 	/* the run: status and what follows it need not be known of ACT_ATTEMPT */
 	RunStatus status;
 	bool claimed;	   /* somebody is working on it, or has left it so */
-	bool uncertain;	   /* of the last attempt at its step nobody knows what became */
+	bool uncertain;	   /* of the last attempt at its step nobody knows yet what becomes */
 	bool kept;		   /* an earlier one has left something to the next */
 	bool other_active; /* so is another run of the same lead and cadence */
 	bool interrupted;  /* an attempt before this one was never recorded */

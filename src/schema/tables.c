@@ -50,7 +50,8 @@ const CadenceTable cadence_table_list[] = {
 	 "z:created_at"},
 	{"lead_messages", FIELD(messages), true,
 	 "u:id t:lead_id w:empresa w:canal w:direcao t:conteudo w:estado z:enviado_em u:run_id "
-	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id z:created_at"},
+	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id "
+	 "t:erro_detalhe z:created_at"},
 	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome t:pais"},
 	{"cadence_runner_logs", FIELD(logs), true,
 	 "u:id z:executed_at i:steps_executed i:errors i:runs_touched i:duration_ms j:details "

@@ -143,7 +143,9 @@ answer_judge(CadenceRequest *request, const TransferFacts *facts)
 	{
 		answer_read(request->configuration->definition, &facts->text, &request->message, &reading);
 		answer->http_status = facts->text.status;
-		why = reading.reason[0] != '\0' ? reading.reason : facts->status_line;
+		why = reading.class == CLASS_HELD ? "it was accepted, and is held for review"
+			  : reading.reason[0] != '\0' ? reading.reason
+										  : facts->status_line;
 	}
 	answer->at = GetCurrentTimestamp();
 	answer->elapsed_us = Max(answer->at - facts->started_at, 0);

@@ -171,4 +171,100 @@ subtest 'where there is none it is refused' => sub {
 	ok((events_of($_))[0]{detalhes}{permanente}, "$_: for good") for qw(closed odd);
 };
 
+my @held = (200, '{"messages": [{"id": "wamid.held", "message_status": "held_for_quality_assessment"}]}');
+
+sub row_of
+{
+	my ($name) = @_;
+	my ($row) = sql_rows($node, "SELECT * FROM lead_messages WHERE empresa = '$name' AND direcao = 'OUTBOUND'");
+	return $row;
+}
+
+# A run that is held at its first step.
+sub make_held
+{
+	my ($name, $steps) = @_;
+	make_meta($name, $steps, @held);
+	approve($name);
+	attempt();
+	answer_from_now_on($name, @accepted);
+	return;
+}
+
+subtest 'accepted, and held for review' => sub {
+	make_held('held', 2);
+	is(state_of('held'), 'ATIVA 1 1', 'the run stays before its step');
+	cmp_ok(abs(run_of('held')->{due_in} - 86400), '<=', 60, 'for a day');
+	my ($event) = events_of('held');
+	is($event->{tipo}, 'ERRO', 'its event is not that of a message that was sent');
+	is_deeply([ @{ $event->{detalhes} }{qw(codigo message_id provedor permanente)} ], [ 'RETIDO', 'wamid.held', 'held', undef ],
+		'and says what it is');
+	is_deeply([ @{ row_of('held') }{qw(id estado erro_detalhe whatsapp_message_id)} ],
+		[ idempotency_key(run_of('held')->{id}, 1), 'ENVIADO', 'RETIDO', 'wamid.held' ], 'so does its row');
+	is(attempt(), 0, 'nothing more is sent');
+	is(sql($node, "SELECT cadence_preview(id) ->> 'codigo' FROM lead_cadence_runs WHERE empresa = 'held'"), 'RETIDO',
+		'as the preview says');
+
+	# whatever happens to the run, to its contact and to its server meanwhile
+	sql($node, "SELECT cadence_pause(id) FROM lead_cadence_runs WHERE empresa = 'held'");
+	sql($node, "SELECT cadence_resume(id) FROM lead_cadence_runs WHERE empresa = 'held'");
+	cmp_ok(run_of('held')->{due_in}, '>', 86000, 'who pauses and resumes it does not make it due');
+	sql($node, "UPDATE cadences SET ativo = false WHERE codigo = 'held'; SELECT cadence_provider_pause('held')");
+	is(attempt_again('held'), 0, 'when its time has come, it is not sent either');
+	is(codes_of('held'), 'RETIDO DISPARADO', 'but counts as sent');
+	is(state_of('held'), 'ATIVA 2 0', 'and the run moves on');
+	cmp_ok(abs(run_of('held')->{due_in} - 3600), '<=', 60, 'counted from the attempt');
+	my $details = (events_of('held'))[-1]{detalhes};
+	is_deeply([ @{$details}{qw(message_id provedor codigo erro decidido)} ], [ 'wamid.held', 'held', undef, undef, undef ],
+		'its event has the id');
+	is_deeply([ @{ row_of('held') }{qw(estado erro_detalhe whatsapp_message_id)} ], [ 'ENVIADO', undef, 'wamid.held' ],
+		'so has its row');
+	cancel_rest($node);
+};
+
+subtest 'a report says what became of it' => sub {
+	make_held($_, 2) for qw(delivered dropped);
+	sql($node, "UPDATE lead_messages SET estado = 'ENTREGUE' WHERE empresa = 'delivered';
+		SELECT cadence_settle(id, empresa = 'delivered') FROM lead_cadence_runs WHERE empresa IN ('delivered', 'dropped')");
+	is(state_of('delivered'), 'ATIVA 2 0', 'it was sent: the run moves on');
+	is((events_of('delivered'))[-1]{detalhes}{decidido}, 'ENVIADO', 'somebody has said so');
+	is((events_of('delivered'))[-1]{detalhes}{message_id}, 'wamid.held', 'its event has the id');
+	is_deeply([ @{ row_of('delivered') }{qw(estado erro_detalhe)} ], [ 'ENTREGUE', undef ], 'its row keeps what a report has made of it');
+	is(row_of('dropped'), undef, 'it was not: it has no row');
+	is(state_of('dropped'), 'ATIVA 1 1', 'and is due');
+	my @requests = attempt();
+	is(@requests, 1, 'it is sent again');
+	is(state_of('dropped'), 'ATIVA 2 0', 'and accepted');
+	like(sql_error($node, "SELECT cadence_settle(id, true) FROM lead_cadence_runs WHERE empresa = 'dropped'"), qr/55000/,
+		'what is settled is settled');
+	cancel_rest($node);
+};
+
+subtest 'over a crash' => sub {
+	make_held('crash', 1);
+	# claimed when its time had come, by somebody who did not come back
+	sql($node, "UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), attempts = attempts + 1, next_run_at = now()
+		WHERE empresa = 'crash'");
+	$node->stop('immediate');
+	$node->start;
+	is(attempt(), 0, 'nothing is sent');
+	is(codes_of('crash'), 'RETIDO DISPARADO', 'it counts as sent, and not as uncertain');
+	is(state_of('crash'), 'CONCLUIDA - 0', 'the last step, too');
+};
+
+subtest 'held after it was uncertain' => sub {
+	make_meta('twice', 1, @accepted);
+	approve('twice');
+	sql($node, 'ALTER SERVER twice OPTIONS (SET url ' . literal($provider->url('gate'))
+		  . ", ADD on_uncertain 'retry', ADD timeout '500ms')");
+	attempt();
+	answer_from_now_on('twice', @held);
+	attempt_again('twice');
+	is(codes_of('twice'), 'INCERTO RETIDO', 'then held');
+	is(sql($node, "SELECT count(*) FROM lead_messages WHERE empresa = 'twice' AND erro_detalhe = 'RETIDO'"), 1, 'in the same row');
+	is(attempt_again('twice'), 0, 'it is not sent a third time');
+	is(codes_of('twice'), 'INCERTO RETIDO DISPARADO', 'and counts as sent');
+	is(sql($node, "SELECT count(*) FROM lead_messages WHERE empresa = 'twice'"), 1, 'one row');
+};
+
 done_testing();

@@ -78,24 +78,23 @@ sent_at_the_limit(void)
 			.next_due = NOW + 10 * MINUTE, .attempts = 0);
 }
 
-/* Accepted, but held for review: the next step waits for so long, and no more than it would. */
+/* Accepted, but held for review: the run stays where it is for so long, whatever comes after. */
 static void
 held(void)
 {
-	TransitionInput in = input(OUTCOME_SENT);
+	TransitionInput in = input(OUTCOME_HELD);
 
 	in.retry_after = 60 * MINUTE;
-	BECOMES(in, .status = RUN_DONE, .advance = true, .attempts = 0);
+	in.retry_factor = 2;
+	in.jitter = 1;
+	in.hold = true;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
+			.attempts = 3);
+	in.attempts = in.max_attempts;
 	in.has_next = true;
 	in.next_offset = 10;
-	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
-			.next_due = NOW + 60 * MINUTE, .attempts = 0);
-	in.next_offset = -10;
-	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
-			.next_due = NOW + 60 * MINUTE, .attempts = 0);
-	in.next_offset = 90;
-	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
-			.next_due = NOW + 90 * MINUTE, .attempts = 0);
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
+			.attempts = 20);
 }
 
 static void
