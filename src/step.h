@@ -177,7 +177,7 @@ typedef struct CadenceStep
 	int64 breaker_wait_us; /* 0: the sender's own */
 
 	/* its record */
-	TimestampTz unresolved_since; /* for the same reason; 0: that is new */
+	TimestampTz same_since; /* unresolved, or put off, for the same reason; 0: that is new */
 	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */
 	bool late;		 /* nor was it, but the answer has settled the run */

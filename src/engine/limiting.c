@@ -422,6 +422,7 @@ limiting_note_shut(Limiting *l)
 
 		p->shut_until = s->paused_at != 0 ? DT_NOEND : s->open_since != 0 ? s->open_until : 0;
 		p->new_until = s->new_until;
+		p->slow_until = cadence_limits_of(l->states, p)->slow_until;
 		p->history = s->history;
 	}
 }

@@ -84,7 +84,7 @@ is_open(const CadenceProvider *p, const CadenceStep *step, TimestampTz now)
 
 	if (Max(p->shut_until, p->tripped_until) > now && !step->request.is_probe)
 		return false;
-	return p->slow_until <= start &&
+	return Max(p->slow_until, p->slow_tripped_until) <= start &&
 		   (!step->is_first_touch || Max(p->new_until, p->new_tripped_until) <= start);
 }
 

@@ -36,7 +36,8 @@ typedef struct CadenceProvider
 	TimestampTz shut_until;					 /* by its breaker, or by hand; 0: it is open */
 	TimestampTz tripped_until; /* the same, as this process has found and not yet recorded */
 	TimestampTz slow_until;	   /* the provider has asked for less */
-	TimestampTz new_until;	   /* nobody is written to first */
+	TimestampTz slow_tripped_until;
+	TimestampTz new_until; /* nobody is written to first */
 	TimestampTz new_tripped_until;
 	TimestampTz next_start; /* in this process, however late the last one was */
 	int permits;			/* so many may be under way in this process */

@@ -28,6 +28,8 @@ typedef struct CadenceAnswer
 	bool of_category;		  /* it holds for messages of the same category alone */
 	bool wait_is_own;		  /* the answer, or the rule, said how long */
 	bool stops_first_touches; /* nobody is to be written to first for so long */
+	bool is_of_recipient;	  /* asks for less, but of this one alone, unless several hear it */
+	bool says_when;			  /* the answer itself does */
 	int64 retry_after_us;	  /* not again before so long; 0: nobody said */
 	int64 elapsed_us;
 	TimestampTz at;

@@ -47,6 +47,10 @@ typedef struct CadenceSenderState
 	TimestampTz new_until;
 	char *new_reason;
 	int new_stops; /* in a row */
+
+	/* the provider has asked for less, without a word that says until when */
+	TimestampTz slow_until;
+	int slow_downs; /* in a row */
 } CadenceSenderState;
 
 typedef struct CadenceSenderStates CadenceSenderStates;

@@ -108,9 +108,22 @@ cadence_events_create(const CadenceTables *t)
 }
 
 /*
+ * Whether a step is put off for longer each time: where nobody says until when,
+ * and nobody else waits with it.
+ */
+bool
+cadence_wait_grows(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_PUT_OFF && step->answer.at != 0 &&
+		   step->answer.class == CLASS_LATER && !step->answer.says_when &&
+		   !step->answer.stops_first_touches;
+}
+
+/*
  * Since when unresolved steps have been so for the same reason, as their last
- * event says. That the reason is said again once a day makes no difference: the
- * wait is at its longest by then, and the new event as old at the next look.
+ * event says; and since when those that wait longer each time have waited. That
+ * the reason is said again once a day makes no difference: the wait is at its
+ * longest by then, and the new event as old at the next look.
  */
 void
 cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
@@ -120,7 +133,7 @@ cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
 	rowset_begin(&rows, reason_columns, lengthof(reason_columns));
 	for (int i = 0; i < n; i++)
 	{
-		if (steps[i]->outcome != OUTCOME_UNRESOLVED)
+		if (steps[i]->outcome != OUTCOME_UNRESOLVED && !cadence_wait_grows(steps[i]))
 			continue;
 		rowset_put_int(&rows, i);
 		rowset_put_uuid(&rows, &steps[i]->run_id);
@@ -134,7 +147,7 @@ cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
 			HeapTuple row = SPI_tuptable->vals[i];
 			TupleDesc desc = SPI_tuptable->tupdesc;
 
-			steps[row_int(desc, row, DATED_NUMBER, 0)]->unresolved_since =
+			steps[row_int(desc, row, DATED_NUMBER, 0)]->same_since =
 				row_time(desc, row, DATED_AT, 0);
 		}
 		SPI_freetuptable(SPI_tuptable);

@@ -139,8 +139,8 @@ decide(const CadenceStep *step, RunAct act)
 						  .jitter = jitter_of(step),
 						  .retry_unresolved = cadence_retry_unresolved * USECS_PER_SEC};
 
-	if (step->unresolved_since != 0)
-		in.unresolved_for = in.at - step->unresolved_since;
+	if (step->same_since != 0)
+		in.same_for = in.at - step->same_since;
 	return cadence_transition(&in);
 }
 
@@ -195,11 +195,14 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 
 /*
  * Since when an event that says the same need not be said again: an inactive
- * cadence once per pause, and what keeps a step from being sent once a day.
+ * cadence once per pause, and what keeps a step from being sent once a day. What
+ * comes more and more rarely is said each time: the last one says how rarely.
  */
 static TimestampTz
 said_since(const CadenceStep *step)
 {
+	if (cadence_wait_grows(step))
+		return 0;
 	switch (step->outcome)
 	{
 		case OUTCOME_WAITING:

@@ -361,12 +361,13 @@ answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage
 	(void) copy_first(&r, &d->id, reading->message_id, sizeof(reading->message_id));
 	(void) copy_first(&r, &d->code, reading->code, sizeof(reading->code));
 	reading->wait_s = read_wait(&r);
+	reading->says_when = reading->wait_s > 0;
 	while (i < d->nrules && !holds(&r, &d->rules[i]))
 		i++;
 	if (i < d->nrules)
 	{
 		reading->class = d->rules[i].class;
-		reading->stops_first_touches = d->rules[i].stops_first_touches;
+		reading->scope = d->rules[i].scope;
 		reading->of_category = d->rules[i].category.n > 0;
 		if (reading->wait_s == 0)
 			reading->wait_s = d->rules[i].wait_s;

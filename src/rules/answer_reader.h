@@ -37,8 +37,9 @@ typedef struct AnswerReading
 	CadenceClass class;
 	bool is_unknown;  /* no rule knows this refusal: the class is a guess */
 	bool of_category; /* it is said of messages of this one's category alone */
-	bool stops_first_touches;
-	long wait_s; /* 0: not said */
+	RuleScope scope;
+	bool says_when; /* it names the wait itself */
+	long wait_s;	/* 0: not said */
 	char reason[ANSWER_REASON_MAX];
 	char message_id[ANSWER_ID_MAX]; /* each "" where the answer names none */
 	char code[ANSWER_CODE_MAX];

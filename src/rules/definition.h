@@ -154,6 +154,14 @@ typedef struct AnswerMatches
 	size_t n;
 } AnswerMatches;
 
+/* Of whom an answer speaks, where that is not what its class says. */
+typedef enum RuleScope
+{
+	SCOPE_OF_CLASS,
+	SCOPE_FIRST_TOUCHES, /* "later": all who were not written to before */
+	SCOPE_RECIPIENT		 /* "slow_down": this one alone, unless several get it */
+} RuleScope;
+
 /* What has no entries holds for every answer. */
 typedef struct ClassRule
 {
@@ -168,7 +176,7 @@ typedef struct ClassRule
 	int times;			 /* from which attempt of a step on */
 	long wait_s;		 /* 0: not said */
 	CadenceClass class;
-	bool stops_first_touches; /* it is said of all who were not written to before */
+	RuleScope scope;
 } ClassRule;
 
 typedef struct Definition

@@ -104,10 +104,21 @@ postpone(const TransitionInput *in, int64_t due)
 static int64_t
 unresolved_wait(const TransitionInput *in)
 {
-	int64_t wait =
-		in->unresolved_for < UNRESOLVED_WAIT_MAX ? in->unresolved_for : UNRESOLVED_WAIT_MAX;
+	int64_t wait = in->same_for < UNRESOLVED_WAIT_MAX ? in->same_for : UNRESOLVED_WAIT_MAX;
 
 	return later(wait, in->retry_unresolved);
+}
+
+/* Nothing is put off for longer by growing waits. */
+#define PUT_OFF_WAIT_MAX (INT64_C(7) * 1440 * USECS_PER_MINUTE)
+
+/* Twice as long as the last time. */
+static int64_t
+put_off_wait(const TransitionInput *in)
+{
+	int64_t half = in->same_for < PUT_OFF_WAIT_MAX / 2 ? in->same_for : PUT_OFF_WAIT_MAX / 2;
+
+	return later(2 * half, in->retry_after);
 }
 
 static RunTransition
@@ -133,7 +144,7 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_REFUSED:
 			return give_up(in);
 		case OUTCOME_PUT_OFF:
-			return postpone(in, in->at + in->retry_after);
+			return postpone(in, in->at + put_off_wait(in));
 		case OUTCOME_HELD:
 		case OUTCOME_OTHERWISE:
 			return come_back(in);

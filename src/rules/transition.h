@@ -94,7 +94,7 @@ typedef struct TransitionInput
 	int64_t retry_most;
 	double jitter; /* from -1 to 1: spreads what would come back at one time */
 	int64_t retry_unresolved;
-	int64_t unresolved_for; /* how long it has been, for the same reason */
+	int64_t same_for; /* how long it has been unresolved, or put off, for one reason */
 } TransitionInput;
 
 /* Whose the run is afterwards. */

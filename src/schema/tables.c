@@ -60,7 +60,7 @@ const CadenceTable cadence_table_list[] = {
 	{"cadence_provider_state", FIELD(sender_states), true,
 	 "t:server z:next_at z:last_at t:used z:first_used_at z:open_since z:open_until t:open_reason "
 	 "i:openings z:paused_at t:pause_reason z:round_until i:waiting i:waited z:new_since "
-	 "z:new_until t:new_reason i:new_stops"},
+	 "z:new_until t:new_reason i:new_stops z:slow_until i:slow_downs"},
 	{"cadence_conversations", FIELD(conversations), true,
 	 "t:empresa t:lead_id t:canal t:server z:last_sent_at u:last_key"},
 	{"contact_opt_outs", FIELD(opt_outs), true,

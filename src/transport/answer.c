@@ -117,10 +117,18 @@ judge(CadenceRequest *request, const AnswerReading *reading, int64 retry_after_s
 	if (reading->class == CLASS_WINDOW_CLOSED && request->has_approved)
 		answer->outcome = OUTCOME_OTHERWISE;
 	answer->code = facts->code;
+	if (reading->scope == SCOPE_RECIPIENT)
+	{
+		/* for its person it is that, whatever it is for the sender */
+		answer->class = CLASS_LATER;
+		answer->code = cadence_classes[CLASS_LATER].code;
+	}
 	answer->is_unknown = reading->is_unknown;
-	answer->stops_first_touches = reading->stops_first_touches;
+	answer->stops_first_touches = reading->scope == SCOPE_FIRST_TOUCHES;
+	answer->is_of_recipient = reading->scope == SCOPE_RECIPIENT;
 	answer->of_category = reading->of_category;
 	answer->wait_is_own = wait_s > 0;
+	answer->says_when = retry_after_s > 0 || reading->says_when;
 	if (wait_s <= 0)
 		wait_s = facts->wait_s;
 	if (reading->class != CLASS_SENT && reading->class != CLASS_DUPLICATE)

@@ -10,6 +10,7 @@ use lib $FindBin::RealBin;
 
 use Cadence;
 use JSON::PP;
+use MailServer;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -265,6 +266,110 @@ subtest 'held after it was uncertain' => sub {
 	is(attempt_again('twice'), 0, 'it is not sent a third time');
 	is(codes_of('twice'), 'INCERTO RETIDO DISPARADO', 'and counts as sent');
 	is(sql($node, "SELECT count(*) FROM lead_messages WHERE empresa = 'twice'"), 1, 'one row');
+};
+
+# As if the events of a company had been written so long ago.
+sub age_events
+{
+	my ($name, $interval) = @_;
+	sql($node, "UPDATE lead_cadence_events AS e SET created_at = e.created_at - interval '$interval'
+		FROM lead_cadence_runs r WHERE r.id = lead_cadence_run_id AND r.empresa = '$name'");
+	return;
+}
+
+subtest 'not this person now: later and later' => sub {
+	sql($node, q{SELECT cadence_protocol_define('patient', '{"channels": ["WHATSAPP"],
+		"operations": {"text": {"url": "{{option.url}}", "json": {"to": "{{recipient}}", "text": "{{message}}"}}},
+		"response": {"error": ["/error"], "wait": ["header:Retry-After"]},
+		"classes": [{"status": 409, "class": "later"}]}')});
+	make_company($node, 'later', $provider->url('status/409'), protocol => 'patient');
+	enrol($node, 'later', 1);
+	attempt();
+	for my $hours (24, 48, 96, 168, 168)
+	{
+		cmp_ok(abs(run_of('later')->{due_in} / 3600 - $hours), '<=', 0.1, "$hours hours");
+		age_events('later', "$hours hours");
+		attempt_again('later');
+	}
+	is(state_of('later'), 'ATIVA 1 0', 'without an attempt');
+	is(codes_of('later'), join(' ', ('MAIS_TARDE') x 6), 'and each time there is an event');
+	cancel_rest($node);
+};
+
+sub slowness_of
+{
+	my ($server) = @_;
+	# for how long, when the first of its steps was recorded that is still there
+	my ($state) = sql_rows($node, "SELECT slow_downs, extract(epoch FROM slow_until - (SELECT min(updated_at)
+			FROM lead_cadence_runs WHERE empresa = server AND status = 'ATIVA')) AS slow_for
+		FROM cadence_provider_state WHERE server = '$server'");
+	return $state // {};
+}
+
+sub slow_time_is_up
+{
+	my ($server) = @_;
+	sql($node, "UPDATE cadence_provider_state SET slow_until = now(), next_at = now() WHERE server = '$server';
+		UPDATE lead_cadence_runs SET next_run_at = now() WHERE empresa = '$server' AND status = 'ATIVA'");
+	return;
+}
+
+subtest 'less, says the provider, and not until when' => sub {
+	make_company($node, 'less', $provider->url('status/429'), protocol => 'patient');
+	enrol($node, 'less', 20);
+	attempt();
+	is(slowness_of('less')->{slow_downs}, 1, 'what was under way together is heard once');
+	my $wait = 6;
+	for (1 .. 8)
+	{
+		cmp_ok(abs(slowness_of('less')->{slow_for} - $wait), '<=', $wait / 3, "$wait seconds");
+		is(sql($node, "SELECT count(*) FROM lead_cadence_runs JOIN cadence_provider_state ON server = empresa
+			WHERE empresa = 'less' AND attempts = 0 AND next_run_at > slow_until - interval '1 s'"), 20, 'for all of its steps');
+		$wait = $wait * 2 > 600 ? 600 : $wait * 2;
+		slow_time_is_up('less');
+		attempt();
+	}
+	sql($node, 'ALTER SERVER less OPTIONS (SET url ' . literal($provider->url('retryafter/60')) . ')');
+	slow_time_is_up('less');
+	attempt();
+	cmp_ok(abs(slowness_of('less')->{slow_for} - 60), '<=', 20, 'what it says itself counts');
+	sql($node, 'ALTER SERVER less OPTIONS (SET url ' . literal($provider->url('ok')) . ')');
+	slow_time_is_up('less');
+	is(attempt(), 20, 'then all go');
+	is(slowness_of('less')->{slow_downs}, 0, 'and it begins anew');
+	sql($node, 'ALTER SERVER less OPTIONS (SET url ' . literal($provider->url('status/429')) . ')');
+	enrol($node, 'less', 1);
+	attempt();
+	cmp_ok(slowness_of('less')->{slow_for}, '<=', 8, 'with six seconds');
+	cancel_rest($node);
+};
+
+subtest 'one mailbox that is greylisted stops nobody else' => sub {
+	my $mail = start_mail_server();
+	make_server($node, 'grey', $mail->url('PLAIN'), empresa => 'grey', canal => 'EMAIL', protocol => 'smtp',
+		starttls => 'optional', '"from"' => 'vendas@acme.example', helo => 'rcpt:451:4.7.1');
+	make_cadence($node, 'grey', 'grey', [ 'EMAIL', 0, 'Olá' ]);
+	enrol($node, 'grey', 1);
+	for my $minutes (5, 10, 20)
+	{
+		attempt();
+		cmp_ok(abs(run_of('grey')->{due_in} / 60 - $minutes), '<=', 1, "its step waits for $minutes minutes");
+		is(slowness_of('grey')->{slow_for}, undef, 'and the server does not');
+		age_events('grey', "$minutes minutes");
+		sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() WHERE empresa = 'grey'");
+	}
+	is(state_of('grey'), 'ATIVA 1 0', 'without an attempt');
+	sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() + interval '1 h' WHERE empresa = 'grey'");
+	sql($node, q{ALTER SERVER grey OPTIONS (SET helo 'mail.acme.example')});
+	enrol($node, 'grey', 1);
+	execute($node);
+	is(scalar($mail->mails), 1, 'another mail goes at once');
+
+	sql($node, q{ALTER SERVER grey OPTIONS (SET helo 'rcpt:451:4.7.1')});
+	enrol($node, 'grey', 3);
+	execute($node);
+	is(slowness_of('grey')->{slow_downs}, 1, 'what several leads hear is about the server, which waits');
+	cancel_rest($node);
 };
 
 done_testing();

@@ -650,7 +650,7 @@ evolution(void)
 		CLASS(CLASS_UNCERTAIN, EVOLUTION(400, "'PrismaClientKnownRequestError'"), 400);
 		reading = check_class(&(Case){.status = 400}, EVOLUTION(400, "'error 463'"), CLASS_LATER,
 							  __LINE__);
-		CHECK(reading.stops_first_touches);
+		CHECK_INT(reading.scope, SCOPE_FIRST_TOUCHES);
 		CLASS(CLASS_STOPPED, "{'status': 401, 'error': 'Unauthorized'}", 401);
 		CLASS(CLASS_STOPPED, EVOLUTION(400, "['instance requires property \\\"textMessage\\\"']"),
 			  400);
@@ -809,7 +809,11 @@ mail(void)
 	use(compile_protocol("smtp"));
 	CLASS(CLASS_SENT, "{'code': '2.0.0', 'text': 'queued as 1'}", 250);
 	CLASS(CLASS_DEAD_ADDRESS, "{'code': '5.1.1', 'text': 'User unknown'}", 550);
-	CLASS(CLASS_SLOW_DOWN, "{'code': '4.7.1', 'text': 'Greylisted'}", 451);
+	reading = check_class(&(Case){.status = 451}, "{'code': '4.7.1', 'text': 'Greylisted'}",
+						  CLASS_SLOW_DOWN, __LINE__);
+	CHECK_INT(reading.scope, SCOPE_RECIPIENT);
+	CHECK_INT(reading.wait_s, 300);
+	CHECK(!reading.says_when);
 	CLASS(CLASS_STOPPED, "{'code': '5.7.8', 'text': 'Authentication failed'}", 535);
 	CLASS(CLASS_REFUSED, "{'code': '5.7.1', 'text': 'Message is spam'}", 550);
 	CLASS(CLASS_RETRY, "{'code': '4.3.0', 'text': 'x'}", 451, .attempt = 9);

@@ -139,7 +139,7 @@ unresolved_for_long(void)
 
 	for (size_t i = 0; i < sizeof(minutes) / sizeof(*minutes); i++)
 	{
-		in.unresolved_for = minutes[i][0] * MINUTE;
+		in.same_for = minutes[i][0] * MINUTE;
 		BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + minutes[i][1] * MINUTE,
 				.attempts = 2);
 	}
@@ -147,7 +147,7 @@ unresolved_for_long(void)
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 600 * MINUTE,
 			.attempts = 2);
 	in.retry_unresolved = 30 * MINUTE;
-	in.unresolved_for = -MINUTE;
+	in.same_for = -MINUTE;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 30 * MINUTE,
 			.attempts = 2);
 }
@@ -214,6 +214,23 @@ put_off(void)
 	in.attempts = 0;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 1440 * MINUTE,
 			.attempts = 0);
+}
+
+/* Where it goes on, twice as long as it has been since the last time, up to a week. */
+static void
+put_off_for_long(void)
+{
+	static const int hours[][3] = {{24, 0, 24},	  {24, 11, 24},	 {24, 24, 48},	  {24, 48, 96},
+								   {24, 83, 166}, {24, 90, 168}, {24, 9000, 168}, {200, 24, 200}};
+	TransitionInput in = input(OUTCOME_PUT_OFF);
+
+	for (size_t i = 0; i < sizeof(hours) / sizeof(*hours); i++)
+	{
+		in.retry_after = hours[i][0] * 60 * MINUTE;
+		in.same_for = hours[i][1] * 60 * MINUTE;
+		BECOMES(in, .status = RUN_ACTIVE, .has_due = true,
+				.next_due = NOW + hours[i][2] * 60 * MINUTE, .attempts = 2);
+	}
 }
 
 /* In another form at once: this attempt counts, and is not the last one whatever max_attempts is.
@@ -426,6 +443,7 @@ main(void)
 	RUN_GROUP("transition: Retry-After where it is later", retry_after);
 	RUN_GROUP("transition: put off", put_off);
 	RUN_GROUP("transition: in another form", otherwise);
+	RUN_GROUP("transition: put off for longer each time", put_off_for_long);
 	RUN_GROUP("transition: put off after an interruption", put_off_after_an_interruption);
 	RUN_GROUP("transition: back-off grows up to a ceiling", back_off);
 	RUN_GROUP("transition: jitter is at most a tenth", jitter);
