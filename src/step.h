@@ -132,6 +132,7 @@ typedef struct CadenceStep
 
 	/* the message */
 	KeptRequest *kept; /* what an uncertain attempt has sent: that again; NULL: made anew */
+	char *earlier;	   /* what was answered at it, as numbers, the latest first; NULL: nothing */
 	HeldMessage *held; /* what one has sent, held for review so far: nothing more; NULL: none */
 	char *recipient;   /* as it is stored */
 	char *pais;		   /* whose numbers are meant where they do not say; NULL: Brazil's */

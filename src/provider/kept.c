@@ -52,6 +52,28 @@ kept_newest_sql(const CadenceTables *t, const char *run, const char *ordem)
 					t->events, run, ordem);
 }
 
+/* So many answers are counted. */
+#define ANSWERS_MAX "50"
+#define WAS_ANSWERED DETAIL("resposta") " IS NOT NULL"
+#define ANSWER_NUMBER SHORT_TEXT("(" DETAIL("resposta") ")", "20")
+
+/*
+ * In SQL, in parentheses: which answers a run's step has got, the latest first,
+ * back to where nobody would have tried again by itself. Column: answers.
+ */
+char *
+kept_answers_sql(const CadenceTables *t, const char *run, const char *ordem)
+{
+	return psprintf(
+		"(SELECT pg_catalog.string_agg(CASE WHEN y.is_end THEN '-' ELSE y.answer END, ' ' "
+		"ORDER BY y.created_at DESC, y.id DESC) AS answers FROM "
+		"(SELECT x.created_at, x.id, " ANSWER_NUMBER " AS answer, " FOR_GOOD " AS is_end "
+		"FROM %s AS x WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
+		"AND " IN_TIME " AND (" WAS_ANSWERED " OR " FOR_GOOD ") "
+		"ORDER BY x.created_at DESC, x.id DESC LIMIT " ANSWERS_MAX ") AS y)",
+		t->events, run, ordem);
+}
+
 /* Adds to an event's details what its attempt has sent, unless that is too much. */
 void
 kept_add(JsonObject *details, const char *operation, const char *const *texts)

@@ -34,6 +34,7 @@ typedef struct HeldMessage
 	TimestampTz at;
 } HeldMessage;
 
+extern char *kept_answers_sql(const CadenceTables *tables, const char *run, const char *ordem);
 extern char *kept_newest_sql(const CadenceTables *tables, const char *run, const char *ordem);
 extern void kept_add(JsonObject *details, const char *operation, const char *const *texts);
 extern KeptRequest *kept_read(Datum details, TimestampTz written_at);

@@ -34,6 +34,7 @@ typedef struct CadenceAnswer
 	int64 elapsed_us;
 	TimestampTz at;
 	char *message_id; /* NULL: none */
+	uint32 number;	  /* which answer it was, to see whether it comes again; 0: there was none */
 } CadenceAnswer;
 
 struct CadenceProvider;

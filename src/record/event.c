@@ -219,8 +219,8 @@ keeps_request(const CadenceStep *step)
 static Datum
 without_doubt(Datum details)
 {
-	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa",
-										  "pedido"};
+	static const char *const no_more[] = {"codigo", "erro",	   "permanente", "proxima_tentativa",
+										  "pedido", "resposta"};
 
 	for (size_t i = 0; i < lengthof(no_more); i++)
 		details = DirectFunctionCall2(jsonb_delete, details, CStringGetTextDatum(no_more[i]));
@@ -277,6 +277,8 @@ event_step_details(const CadenceStep *step)
 
 	json_add_text(&details, "codigo", step->reason.code);
 	json_add_text(&details, "erro", step->reason.text);
+	if (step->answer.number != 0 && step->outcome != OUTCOME_PUT_OFF)
+		json_add_int(&details, "resposta", step->answer.number);
 	json_add_text_if(&details, "motivo", step->opt_out_motivo);
 	if (!step->lost && step->transition.permanent)
 		json_add_bool(&details, "permanente", true);

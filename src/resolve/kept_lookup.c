@@ -8,7 +8,8 @@
  * key must find the same message under it, and a person must not get two
  * different ones. Where the provider has said that the 24-hour window is closed,
  * it is, until the person writes again; where it holds the message for review,
- * that is not sent again at all.
+ * that is not sent again at all. And what was answered, so that the same is
+ * known when it comes again.
  */
 #include "postgres.h"
 
@@ -36,7 +37,9 @@ enum
 	FOUND_NUMBER = 1,
 	FOUND_DETAILS,
 	FOUND_WRITTEN_AT,
-	FOUND_CODE
+	FOUND_CODE,
+	FOUND_IS_LEFT,
+	FOUND_ANSWERS
 };
 
 /* The member is a part of an event's details, with names and the rest of them around it. */
@@ -48,12 +51,16 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 {
 	CadenceKeptLookup *lookup = palloc0(sizeof(*lookup));
 
-	lookup->find = ROWS_STATEMENT("looking for earlier attempts",
-								  psprintf("SELECT d.n, e.detalhes, e.created_at, "
-										   "e.detalhes " JSON_TEXT " 'codigo' FROM " ROWSET_NAME
-										   " AS d CROSS JOIN LATERAL %s AS e WHERE e.is_left",
-										   kept_newest_sql(t, "d.run_id", "d.ordem")),
-								  SPI_OK_SELECT);
+	lookup->find =
+		ROWS_STATEMENT("looking for earlier attempts",
+					   psprintf("SELECT d.n, e.detalhes, e.created_at, "
+								"e.detalhes " JSON_TEXT " 'codigo', e.is_left, a.answers "
+								"FROM " ROWSET_NAME " AS d "
+								"LEFT JOIN LATERAL %s AS e ON true "
+								"CROSS JOIN LATERAL %s AS a",
+								kept_newest_sql(t, "d.run_id", "d.ordem"),
+								kept_answers_sql(t, "d.run_id", "d.ordem")),
+					   SPI_OK_SELECT);
 	lookup->find.in_query = in_query;
 	return lookup;
 }
@@ -100,6 +107,9 @@ read_left(TupleDesc desc, HeapTuple row, CadenceStep *step)
 {
 	const char *code = row_text(desc, row, FOUND_CODE, ROW_KEY_MAX);
 
+	step->earlier = row_text(desc, row, FOUND_ANSWERS, ROW_FIELD_MAX);
+	if (!row_true(desc, row, FOUND_IS_LEFT))
+		return;
 	if (is_of(code, CLASS_HELD))
 		read_held(desc, row, step);
 	else if (!is_of(code, CLASS_WINDOW_CLOSED))

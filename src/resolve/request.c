@@ -361,7 +361,7 @@ step_request_make(CadenceStep *step)
 		.channel = step->canal,
 		.category = is_template(request->operation) ? fields[FIELD_TEMPLATE_CATEGORY] : NULL,
 		.recipient = phone_of(step, fields[FIELD_RECIPIENT]),
-		.attempt = step->attempts};
+		.earlier = step->earlier};
 	/* what may have been sent before is not sent a second time in other words */
 	request->has_approved = step->kept == NULL && !is_template(request->operation) &&
 							has_approved_template(step, request->values);

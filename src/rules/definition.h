@@ -173,7 +173,7 @@ typedef struct ClassRule
 	AnswerMatches recipient; /* its beginning */
 	const AnswerPlace *place;
 	AnswerMatches value; /* of it; none: something is there */
-	int times;			 /* from which attempt of a step on */
+	int times;			 /* when it has come so many times at a step */
 	long wait_s;		 /* 0: not said */
 	CadenceClass class;
 	RuleScope scope;

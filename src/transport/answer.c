@@ -151,6 +151,7 @@ answer_judge(CadenceRequest *request, const TransferFacts *facts)
 	{
 		answer_read(request->configuration->definition, &facts->text, &request->message, &reading);
 		answer->http_status = facts->text.status;
+		answer->number = reading.answer;
 		why = reading.class == CLASS_HELD ? "it was accepted, and is held for review"
 			  : reading.reason[0] != '\0' ? reading.reason
 										  : facts->status_line;

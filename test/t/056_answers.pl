@@ -372,4 +372,45 @@ subtest 'one mailbox that is greylisted stops nobody else' => sub {
 	cancel_rest($node);
 };
 
+# One attempt after the other at a company's step, each with an answer of its own; what the run is then.
+sub goes_through
+{
+	my ($name, @urls) = @_;
+	for my $url (@urls)
+	{
+		sql($node, "ALTER SERVER $name OPTIONS (SET url " . literal($url) . ')');
+		attempt_again($name);
+	}
+	return state_of($name);
+}
+
+subtest 'the same refusal three times, and not any three attempts' => sub {
+	my ($tea, $coffee, $boom) = map { $provider->url($_) } qw(status/418 status/417 fail500);
+	make_company($node, 'tea', $boom, protocol => 'patient', on_uncertain => 'retry');
+	enrol($node, 'tea', 1);
+	is(goes_through('tea', $boom, $boom, $tea), 'ATIVA 1 3', 'the third attempt is the first refusal');
+	is(goes_through('tea', $tea, $coffee), 'ATIVA 1 5', 'another one is another');
+	is(goes_through('tea', $tea, $tea), 'ATIVA 1 7', 'and begins the count anew');
+
+	# an attempt that was never recorded says nothing
+	sql($node, "UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), attempts = attempts + 1 WHERE empresa = 'tea'");
+	$node->stop('immediate');
+	$node->start;
+	attempt_again('tea');
+	is((split ' ', codes_of('tea'))[-1], 'INCERTO', 'after a crash');
+	is(goes_through('tea', $tea), 'PAUSADA 1 9', 'the third in a row is the last');
+	is((split ' ', codes_of('tea'))[-1], 'RECUSADO', 'and refuses the message');
+	sql($node, "SELECT cadence_resume(id) FROM lead_cadence_runs WHERE empresa = 'tea'");
+	is(goes_through('tea', $tea, $tea), 'ATIVA 1 2', 'who resumes it begins anew');
+	is(goes_through('tea', $tea), 'PAUSADA 1 3', 'with three');
+};
+
+subtest 'a rule that counts counts its own answer' => sub {
+	make_meta('dead', 1, meta_error(131000));
+	my ($busy, $dead) = map { answering(meta_error($_)) } 131000, 131026;
+	is(goes_through('dead', $busy, $dead), 'ATIVA 1 2', 'what came before was another answer');
+	is(goes_through('dead', $busy, $dead), 'PAUSADA 1 4', 'the second of its kind counts');
+	is((split ' ', codes_of('dead'))[-1], 'ENDERECO_INEXISTENTE', 'as the rule says');
+};
+
 done_testing();
