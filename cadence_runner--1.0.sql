@@ -305,6 +305,8 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_provider_state', 'new_until', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_provider_state', 'new_reason', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'new_stops', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'slow_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'slow_downs', 'int', 'integer', '0', true, NULL),
 
         -- by which sender, and when, a person was last written to on a channel: where something depends on it
         ('cadence_conversations', 'empresa', 'text', 'text', NULL, true, NULL),
@@ -1374,6 +1376,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {
       "code": 131056,
       "class": "slow_down",
+      "scope": "recipient",
       "wait": "6s",
       "note": "too fast to one person: one message in six seconds"
     },
@@ -1839,6 +1842,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {
       "code": 131056,
       "class": "slow_down",
+      "scope": "recipient",
       "wait": "6s",
       "note": "too fast to one person: one message in six seconds"
     },
@@ -2416,7 +2420,10 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "4.7.18", "4.7.19", "4.7.20", "4.7.21", "4.7.22", "4.7.23", "4.7.24", "4.7.25", "4.7.26",
         "4.7.27", "4.7.28", "4.7.29", "4.7.30", "4.7.500", "4.7.650"
       ],
-      "class": "slow_down"
+      "class": "slow_down",
+      "scope": "recipient",
+      "wait": "5min",
+      "note": "a full mailbox or greylisting is that recipient's; said of several, it is the sender's"
     },
     {
       "code": [
@@ -2904,6 +2911,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {
       "code": 131056,
       "class": "slow_down",
+      "scope": "recipient",
       "wait": "6s",
       "note": "too fast to one person: one message in six seconds"
     },

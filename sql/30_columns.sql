@@ -145,6 +145,8 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_provider_state', 'new_until', 'time', 'timestamptz', NULL, false, NULL),
         ('cadence_provider_state', 'new_reason', 'text', 'text', NULL, false, NULL),
         ('cadence_provider_state', 'new_stops', 'int', 'integer', '0', true, NULL),
+        ('cadence_provider_state', 'slow_until', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_provider_state', 'slow_downs', 'int', 'integer', '0', true, NULL),
 
         -- by which sender, and when, a person was last written to on a channel: where something depends on it
         ('cadence_conversations', 'empresa', 'text', 'text', NULL, true, NULL),

@@ -133,6 +133,8 @@ typedef struct CadenceStep
 
 	/* the message */
 	KeptRequest *kept; /* what an uncertain attempt has sent: that again; NULL: made anew */
+	char *earlier;	   /* what was answered at it, as numbers, the latest first; NULL: nothing */
+	HeldMessage *held; /* what one has sent, held for review so far: nothing more; NULL: none */
 	char *recipient;   /* as it is stored */
 	char *pais;		   /* whose numbers are meant where they do not say; NULL: Brazil's */
 	const CadenceTemplate *template;
@@ -178,7 +180,7 @@ typedef struct CadenceStep
 	int64 breaker_wait_us; /* 0: the sender's own */
 
 	/* its record */
-	TimestampTz unresolved_since; /* for the same reason; 0: that is new */
+	TimestampTz same_since; /* unresolved, or put off, for the same reason; 0: that is new */
 	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */
 	bool late;		 /* nor was it, but the answer has settled the run */
@@ -187,6 +189,13 @@ typedef struct CadenceStep
 	int refusals;				/* alone, while others were recorded */
 	const char *record_problem; /* NULL, or what could not be written and why */
 } CadenceStep;
+
+/* The provider has accepted its message, held for review or not. */
+static inline bool
+cadence_was_accepted(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_HELD;
+}
 
 /* The step that a request belongs to. */
 static inline CadenceStep *

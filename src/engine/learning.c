@@ -63,6 +63,8 @@ hash_of(const char *text)
 static uint32
 what_was(const CadenceStep *step)
 {
+	if (step->answer.is_of_recipient)
+		return ANSWER_WAS_BUSY;
 	if (step->answer.is_unknown)
 		return sender_history_refusal(hash_of(step->reason.text));
 	return step->outcome == OUTCOME_FAILED || step->outcome == OUTCOME_UNCERTAIN
@@ -98,21 +100,34 @@ opens(CadenceStep *step, const char *reason, int64 wait_us)
 	p->tripped_until = GetCurrentTimestamp() + wait;
 }
 
+/* Whether a sender has to wait: what was said of one recipient alone may be about that. */
+static bool
+asks_for_less(const SenderHistory *history, const CadenceStep *step)
+{
+	return step->answer.class == CLASS_SLOW_DOWN ||
+		   (step->answer.is_of_recipient && sender_history_is_suspect(history));
+}
+
+/* For how long, the first time. */
+static int64
+slow_wait(const CadenceStep *step)
+{
+	return step->answer.is_of_recipient && !step->answer.says_when
+			   ? cadence_classes[CLASS_SLOW_DOWN].wait_s * USECS_PER_SEC
+			   : step->answer.retry_after_us;
+}
+
 /* For as long as the provider has said; what the state makes of it comes with the record. */
 static void
 pauses(CadenceStep *step)
 {
 	CadenceProvider *p = step->request.provider;
-	TimestampTz until = GetCurrentTimestamp() + step->answer.retry_after_us;
+	TimestampTz now = GetCurrentTimestamp();
 
-	if (step->answer.class == CLASS_SLOW_DOWN && p->limits_state != NULL &&
-		p->limits_state->slow_until < until)
-	{
-		p->limits_state->slow_until = until;
-		p->limits_state->slow_is_saved = false;
-	}
+	if (asks_for_less(&p->history, step))
+		p->slow_tripped_until = Max(p->slow_tripped_until, now + slow_wait(step));
 	if (step->answer.stops_first_touches)
-		p->new_tripped_until = until;
+		p->new_tripped_until = now + step->answer.retry_after_us;
 }
 
 /* In the memory of the step's batch, where its reason is, too. */
@@ -130,7 +145,7 @@ suspicion(const CadenceStep *step)
 static const char *
 charge(const SenderHistory *history, const CadenceStep *step)
 {
-	if (what_was(step) == ANSWER_WAS_FINE)
+	if (what_was(step) == ANSWER_WAS_FINE || what_was(step) == ANSWER_WAS_BUSY)
 		return NULL;
 	if (sender_history_is_suspect(history))
 		return suspicion(step);
@@ -163,7 +178,7 @@ limiting_judge(CadenceStep *step)
 	(void) remember(history, step);
 	pauses(step);
 	why = charge(history, step);
-	if (step->outcome == OUTCOME_SENT)
+	if (cadence_was_accepted(step))
 		step->breaker = BREAKER_CLOSES;
 	else if (step->answer.class == CLASS_STOPPED)
 		opens(step, step->reason.text, step->answer.wait_is_own ? step->answer.retry_after_us : 0);
@@ -192,16 +207,51 @@ learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 		open_breaker(s, c, why, step->breaker_wait_us, now);
 }
 
-/* The provider asks for less: of nobody for a while. */
+static TimestampTz
+started_at(const CadenceStep *step)
+{
+	return step->answer.at - step->answer.elapsed_us;
+}
+
+/* Where the provider does not say how long: twice as long each time, up to ten minutes. */
+#define SLOW_MOST_US (600 * USECS_PER_SEC)
+
+static int64
+grown_wait(const CadenceSenderState *s, const CadenceStep *step)
+{
+	int64 wait = slow_wait(step);
+
+	return Max(wait, Min(wait << Min(s->slow_downs, 10), SLOW_MOST_US));
+}
+
+/*
+ * The provider asks for less: of nobody for a while. What was under way when that
+ * was heard is no news, unless it says so itself.
+ */
 static void
 slow_down(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 {
-	TimestampTz until = now + step->answer.retry_after_us;
+	bool is_news = started_at(step) >= s->slow_until;
+	TimestampTz until = now + (step->answer.says_when ? slow_wait(step) : grown_wait(s, step));
 
-	if (until <= s->limits.next_at)
-		return;
-	s->limits.next_at = until;
-	s->changed = true;
+	if ((is_news || step->answer.says_when) && until > s->slow_until)
+	{
+		s->slow_until = until;
+		s->limits.next_at = Max(s->limits.next_at, until);
+		s->changed = true;
+	}
+	if (is_news)
+	{
+		s->slow_downs++;
+		s->changed = true;
+	}
+}
+
+/* Something that was begun after the pause went through. */
+static bool
+has_sped_up(const CadenceSenderState *s, const CadenceStep *step)
+{
+	return s->slow_downs > 0 && cadence_was_accepted(step) && started_at(step) >= s->slow_until;
 }
 
 /* Longer each time, up to a week. */
@@ -230,8 +280,8 @@ stop_first_touches(CadenceSenderState *s, const CadenceStep *step, TimestampTz n
 static bool
 has_resumed(const CadenceSenderState *s, const CadenceStep *step)
 {
-	return s->new_since != 0 && step->is_first_touch && step->outcome == OUTCOME_SENT &&
-		   step->answer.at - step->answer.elapsed_us >= s->new_until;
+	return s->new_since != 0 && step->is_first_touch && cadence_was_accepted(step) &&
+		   started_at(step) >= s->new_until;
 }
 
 static void
@@ -252,6 +302,7 @@ teaches(Limiting *l, const CadenceStep *step)
 		return step->has_start && step->outcome == OUTCOME_UNSENT;
 	s = cadence_sender_of(l->states, step->request.provider);
 	return step->breaker == BREAKER_OPENS || step->answer.class == CLASS_SLOW_DOWN ||
+		   has_sped_up(cadence_limits_of(l->states, step->request.provider), step) ||
 		   step->answer.stops_first_touches || has_resumed(s, step) ||
 		   what_was(step) != ANSWER_WAS_FINE || s->open_since != 0 || s->history.n > 0;
 }
@@ -286,6 +337,7 @@ static void
 learn_from(Limiting *l, const CadenceStep *step, TimestampTz now)
 {
 	CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
+	CadenceSenderState *limits = cadence_limits_of(l->states, step->request.provider);
 
 	if (!is_answered(step))
 	{
@@ -293,8 +345,13 @@ learn_from(Limiting *l, const CadenceStep *step, TimestampTz now)
 		return;
 	}
 	learn(s, step, now);
-	if (step->answer.class == CLASS_SLOW_DOWN)
-		slow_down(cadence_limits_of(l->states, step->request.provider), step, now);
+	if (asks_for_less(&s->history, step))
+		slow_down(limits, step, now);
+	else if (has_sped_up(limits, step))
+	{
+		limits->slow_downs = 0;
+		limits->changed = true;
+	}
 	if (step->answer.stops_first_touches)
 		stop_first_touches(s, step, now);
 	else if (has_resumed(s, step))
@@ -314,8 +371,13 @@ note_learned(Limiting *l, CadenceStep *step)
 	if (!is_answered(step))
 		return;
 	p->tripped_until = 0;
-	if (step->answer.class == CLASS_SLOW_DOWN)
-		cadence_limits_of(l->states, p)->slow_is_saved = true;
+	if (asks_for_less(&s->history, step))
+	{
+		p->slow_tripped_until = 0;
+		step->answer.retry_after_us =
+			Max(step->answer.retry_after_us,
+				cadence_limits_of(l->states, p)->slow_until - step->answer.at);
+	}
 	if (!step->answer.stops_first_touches)
 		return;
 	p->new_tripped_until = 0;

@@ -466,13 +466,10 @@ limiting_note_shut(Limiting *l)
 	{
 		CadenceProvider *p = lfirst(cell);
 		const CadenceSenderState *s = cadence_sender_of(l->states, p);
-		CadenceSenderState *limits = cadence_limits_of(l->states, p);
 
-		/* somebody has resumed it */
-		if (limits->slow_is_saved && limits->limits.next_at < limits->slow_until)
-			limits->slow_until = 0;
 		p->shut_until = s->paused_at != 0 ? DT_NOEND : s->open_since != 0 ? s->open_until : 0;
 		p->new_until = s->new_until;
+		p->slow_until = cadence_limits_of(l->states, p)->slow_until;
 		p->history = s->history;
 	}
 }

@@ -172,6 +172,7 @@ result_status(const CadenceStep *step)
 			return "CONCLUIDA";
 		case OUTCOME_WAITING:
 		case OUTCOME_PUT_OFF:
+		case OUTCOME_HELD:
 			return "SKIPPED";
 		default:
 			return "ERRO";
@@ -246,12 +247,12 @@ count_attempts(const Recording *r)
 		const CadenceStep *step = r->steps[i];
 		bool was_attempted =
 			step->request.provider != NULL && step->answer.at != 0 &&
-			(step->outcome == OUTCOME_SENT || step->outcome == OUTCOME_FAILED ||
+			(cadence_was_accepted(step) || step->outcome == OUTCOME_FAILED ||
 			 step->outcome == OUTCOME_REFUSED || step->outcome == OUTCOME_UNCERTAIN);
 
 		if (was_attempted)
-			cadence_provider_stats_count(step->request.provider->server,
-										 step->outcome == OUTCOME_SENT, step->reason.text);
+			cadence_provider_stats_count(step->request.provider->server, cadence_was_accepted(step),
+										 step->reason.text);
 	}
 }
 

@@ -81,11 +81,10 @@ static bool
 is_open(const CadenceProvider *p, const CadenceStep *step, TimestampTz now)
 {
 	TimestampTz start = Max(now, step->request.start_at);
-	TimestampTz slow_until = p->limits_state != NULL ? p->limits_state->slow_until : 0;
 
 	if (Max(p->shut_until, p->tripped_until) > now && !step->request.is_probe)
 		return false;
-	return slow_until <= start &&
+	return Max(p->slow_until, p->slow_tripped_until) <= start &&
 		   (!step->is_first_touch || Max(p->new_until, p->new_tripped_until) <= start);
 }
 
@@ -199,7 +198,7 @@ sender_start(Sender *s)
 static bool
 needs_message(const CadenceStep *step)
 {
-	if (step->outcome == OUTCOME_SENT)
+	if (cadence_was_accepted(step))
 		return step->request.configuration->record_message;
 	return step->outcome == OUTCOME_UNCERTAIN && step->kept == NULL;
 }

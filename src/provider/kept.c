@@ -1,11 +1,12 @@
 /*
  * kept.c
- *		What an attempt has sent of which nobody knows whether it arrived.
+ *		What an attempt leaves to the next one.
  *
- * It is kept with the event of the attempt, and not only as the message's row:
- * that has its text alone, its table may not take it, and what a trigger makes of
- * it would be sent. Who may write events can write one that looks like it, so it
- * is read as anybody's: it must be whole, and its addresses fit to be sent.
+ * Most often what it has sent, where nobody knows whether that arrived. It is
+ * kept with the event of the attempt, and not only as the message's row: that has
+ * its text alone, its table may not take it, and what a trigger makes of it would
+ * be sent. Who may write events can write one that looks like it, so it is read
+ * as anybody's: it must be whole, and its addresses fit to be sent.
  */
 #include "postgres.h"
 
@@ -126,6 +127,18 @@ keeps_request(JsonbContainer *event, const char *tipo)
 		   json_get_object(event, MEMBER) != NULL;
 }
 
+static bool
+holds_message(JsonbContainer *event, const char *tipo)
+{
+	return strcmp(tipo, "ERRO") == 0 && says(event, "codigo", "RETIDO");
+}
+
+static bool
+closes_window(JsonbContainer *event)
+{
+	return says(event, "codigo", "JANELA_FECHADA") && !json_get_true(event, "permanente");
+}
+
 /* Whether the message was sent, was not, or was refused for good. */
 static bool
 ends_it(JsonbContainer *event, const char *tipo)
@@ -145,22 +158,75 @@ kept_event_size(TupleDesc desc, HeapTuple row, int column)
 	return isnull ? 0 : toast_raw_datum_size(details);
 }
 
+/* So many answers are counted. */
+#define ANSWERS_MAX 50
+
+/* Which answers a step has got, back to where nobody would have tried again by itself. */
+static void
+count_answer(KeptSearch *search, JsonbContainer *event)
+{
+	double answer = json_get_number(event, "resposta");
+
+	search->answers_are_over = json_get_true(event, "permanente");
+	if (search->answers_are_over || !(answer >= 1 && answer <= PG_UINT32_MAX))
+		return;
+	if (search->answers == NULL)
+		search->answers = makeStringInfo();
+	appendStringInfo(search->answers, "%u ", (uint32) answer);
+	search->answers_are_over = ++search->nanswers >= ANSWERS_MAX;
+}
+
+/* What is too large is not ours. */
+static HeldMessage *
+held_message(const Jsonb *event, Size size, TimestampTz written_at)
+{
+	HeldMessage *held = palloc(sizeof(*held));
+	JsonObject none = json_begin();
+
+	held->at = written_at;
+	if (size > LARGE_EVENT)
+		held->details = json_end(&none);
+	else
+		held->details = JsonbPGetDatum(memcpy(palloc(VARSIZE(event)), event, VARSIZE(event)));
+	return held;
+}
+
+/* What an event leaves to the next attempt, or whether it ends what others have left. */
+static void
+read_left(KeptSearch *search, Jsonb *whole, Size size, const char *tipo, TimestampTz written_at)
+{
+	JsonbContainer *event = whole != NULL ? &whole->root : NULL;
+
+	if (keeps_request(event, tipo))
+		search->request = read_request(event, written_at);
+	else if (holds_message(event, tipo))
+		search->held = held_message(whole, size, written_at);
+	else if (closes_window(event))
+		search->closed_at = written_at;
+	else
+	{
+		search->is_over = ends_it(event, tipo);
+		return;
+	}
+	search->is_over = search->found = true;
+}
+
 /* What came late says nothing. */
 static void
-read_details(KeptSearch *search, JsonbContainer *event, const char *tipo, TimestampTz written_at)
+read_details(KeptSearch *search, Jsonb *whole, Size size, const char *tipo, TimestampTz written_at)
 {
-	if (json_get_true(event, "tardio"))
+	if (whole != NULL && json_get_true(&whole->root, "tardio"))
 		return;
-	search->found = keeps_request(event, tipo);
-	search->is_over = search->found || ends_it(event, tipo);
-	if (search->found)
-		search->request = read_request(event, written_at);
+	if (!search->is_over)
+		read_left(search, whole, size, tipo, written_at);
+	if (!search->answers_are_over && whole != NULL)
+		count_answer(search, &whole->root);
 }
 
 /*
  * Reads the next event of a step's, from the newest on, as kept_events_sql() has
- * them from that column on, until one keeps a request, or ends what an earlier one
- * has kept.
+ * them from that column on, until one leaves something to the next attempt, or ends
+ * what an earlier one has left.
  */
 void
 kept_search(KeptSearch *search, TupleDesc desc, HeapTuple row, int column)
@@ -171,13 +237,12 @@ kept_search(KeptSearch *search, TupleDesc desc, HeapTuple row, int column)
 	Datum details = heap_getattr(row, column, desc, &isnull);
 	Jsonb *whole;
 
-	if (search->is_over || tipo == NULL || size > DETAILS_MAX)
+	if ((search->is_over && search->answers_are_over) || tipo == NULL || size > DETAILS_MAX)
 		return;
 	whole = isnull ? NULL : DatumGetJsonbP(details);
-	read_details(search, whole != NULL ? &whole->root : NULL, tipo,
-				 row_time(desc, row, column + 1, DT_NOBEGIN));
+	read_details(search, whole, size, tipo, row_time(desc, row, column + 1, DT_NOBEGIN));
 	if (size > LARGE_EVENT && ++search->nlarge >= LARGE_EVENTS_MAX)
-		search->is_over = true;
+		search->is_over = search->answers_are_over = true;
 	/* the texts are copies: of large ones a batch holds no second */
 	if (whole != NULL && (Pointer) whole != DatumGetPointer(details))
 		pfree(whole);

@@ -1,7 +1,8 @@
 /*
  * kept.h
- *		What an attempt has sent of which nobody knows whether it arrived: kept in
- *		the attempt's event, so that the next one sends the same bytes.
+ *		What an attempt leaves to the next one: that what it has sent is sent again,
+ *		since nobody knows whether it arrived, that it is held for review, or that its
+ *		form was refused. Kept in the attempt's event.
  */
 #ifndef CADENCE_KEPT_H
 #define CADENCE_KEPT_H
@@ -29,12 +30,24 @@ typedef struct KeptRequest
 	TimestampTz since;				/* when that attempt began */
 } KeptRequest;
 
-/* Through a step's events, from nothing. */
+/* A message that was accepted, and held for review: it counts as sent when its time has come. */
+typedef struct HeldMessage
+{
+	Datum details; /* of its event */
+	TimestampTz at;
+} HeldMessage;
+
+/* Through a step's events, from nothing: what attempts have left to the next one. */
 typedef struct KeptSearch
 {
 	bool is_over;
-	bool found;			  /* an event that keeps a request */
-	KeptRequest *request; /* NULL: none that can be sent */
+	bool found;			   /* an event that leaves something */
+	KeptRequest *request;  /* NULL: none that can be sent */
+	HeldMessage *held;	   /* NULL: none */
+	TimestampTz closed_at; /* when the 24-hour window was said to be closed; 0: it was not */
+	bool answers_are_over;
+	int nanswers;
+	StringInfo answers; /* as numbers, the latest first; NULL: none */
 	int nlarge;
 } KeptSearch;
 

@@ -34,7 +34,9 @@ typedef struct CadenceProvider
 	struct CadenceSenderState *limits_state; /* the same, or its group's */
 	TimestampTz shut_until;					 /* by its breaker, or by hand; 0: it is open */
 	TimestampTz tripped_until; /* the same, as this process has found and not yet recorded */
-	TimestampTz new_until;	   /* nobody is written to first */
+	TimestampTz slow_until;	   /* the provider has asked for less */
+	TimestampTz slow_tripped_until;
+	TimestampTz new_until; /* nobody is written to first */
 	TimestampTz new_tripped_until;
 	TimestampTz next_start; /* in this process, however late the last one was */
 	SenderHistory history;	/* with what is not yet recorded */

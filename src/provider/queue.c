@@ -383,8 +383,7 @@ cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now)
 			request->start_at = Min(request->start_at, now);
 		}
 		p->tripped_until = Min(p->tripped_until, now);
-		if (p->limits_state != NULL)
-			p->limits_state->slow_until = Min(p->limits_state->slow_until, now);
+		p->slow_tripped_until = Min(p->slow_tripped_until, now);
 		p->next_start = Min(p->next_start, now + USECS_PER_SEC);
 		p->last_progress = Min(p->last_progress, now);
 		p->blocked_since = Min(p->blocked_since, now);

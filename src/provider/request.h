@@ -28,10 +28,13 @@ typedef struct CadenceAnswer
 	bool of_category;		  /* it holds for messages of the same category alone */
 	bool wait_is_own;		  /* the answer, or the rule, said how long */
 	bool stops_first_touches; /* nobody is to be written to first for so long */
+	bool is_of_recipient;	  /* asks for less, but of this one alone, unless several hear it */
+	bool says_when;			  /* the answer itself does */
 	int64 retry_after_us;	  /* not again before so long; 0: nobody said */
 	int64 elapsed_us;
 	TimestampTz at;
 	char *message_id; /* NULL: none */
+	uint32 number;	  /* which answer it was, to see whether it comes again; 0: there was none */
 } CadenceAnswer;
 
 struct CadenceProvider;
@@ -47,6 +50,7 @@ typedef struct CadenceRequest
 	const DefinitionOperation *operation; /* of the configuration's definition */
 	Values values;						  /* of the operation's placeholders */
 	AnsweredMessage message;
+	bool has_approved; /* an approved template can be sent in its place */
 	CadenceAnswer *answer;
 } CadenceRequest;
 

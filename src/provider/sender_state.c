@@ -53,13 +53,16 @@ enum
 	STATE_NEW_UNTIL,
 	STATE_NEW_REASON,
 	STATE_NEW_STOPS,
+	STATE_SLOW_UNTIL,
+	STATE_SLOW_DOWNS,
 	STATE_LAST_ANSWERS
 };
 
 #define STATE_COLUMNS                                                                            \
 	"server::text, next_at, last_at, used::text, first_used_at, open_since, open_until, "        \
 	"open_reason::text, openings, paused_at, pause_reason::text, round_until, waiting, waited, " \
-	"new_since, new_until, new_reason::text, new_stops, last_answers::text"
+	"new_since, new_until, new_reason::text, new_stops, slow_until, slow_downs, "                \
+	"last_answers::text"
 
 static const Oid key_types[] = {TEXTOID};
 
@@ -80,7 +83,9 @@ static const RowsetColumn save_columns[] = {{"key", TEXTOID},
 											{"new_since", TIMESTAMPTZOID},
 											{"new_until", TIMESTAMPTZOID},
 											{"new_reason", TEXTOID},
-											{"new_stops", INT4OID}};
+											{"new_stops", INT4OID},
+											{"slow_until", TIMESTAMPTZOID},
+											{"slow_downs", INT4OID}};
 
 #define SAVED_COLUMNS                                                                         \
 	"next_at = d.next_at, last_at = d.last_at, used = d.used, "                               \
@@ -88,7 +93,7 @@ static const RowsetColumn save_columns[] = {{"key", TEXTOID},
 	"open_reason = d.open_reason, openings = d.openings, last_answers = d.last_answers, "     \
 	"round_until = d.round_until, waiting = d.waiting, waited = d.waited, "                   \
 	"new_since = d.new_since, new_until = d.new_until, new_reason = d.new_reason, "           \
-	"new_stops = d.new_stops"
+	"new_stops = d.new_stops, slow_until = d.slow_until, slow_downs = d.slow_downs"
 
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
@@ -301,6 +306,8 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 	cadence_sender_state_keep(s, &s->new_reason,
 							  row_text(desc, row, STATE_NEW_REASON, ROW_KEY_MAX));
 	s->new_stops = Max(row_int(desc, row, STATE_NEW_STOPS, 0), 0);
+	s->slow_until = row_time(desc, row, STATE_SLOW_UNTIL, 0);
+	s->slow_downs = Max(row_int(desc, row, STATE_SLOW_DOWNS, 0), 0);
 	return s;
 }
 
@@ -429,6 +436,8 @@ put_state(Rowset *rows, const CadenceSenderState *s)
 	put_time(rows, s->new_until);
 	rowset_put_text(rows, s->new_reason);
 	rowset_put_int(rows, s->new_stops);
+	put_time(rows, s->slow_until);
+	rowset_put_int(rows, s->slow_downs);
 	pfree(used);
 }
 

@@ -29,10 +29,7 @@ typedef struct CadenceSenderState
 	LimitUse plan;
 
 	/* of the senders whose limits these are, together */
-	TimestampTz
-		slow_until;		/* they were asked for less: what waits in this process does not start */
-	bool slow_is_saved; /* all know it: its next start is not before */
-	int permits;		/* so many may be under way in this process */
+	int permits; /* so many may be under way in this process */
 	bool permits_are_new;
 	pg_uuid_t permits_of; /* the claim that has them */
 
@@ -56,6 +53,10 @@ typedef struct CadenceSenderState
 	TimestampTz new_until;
 	char *new_reason;
 	int new_stops; /* in a row */
+
+	/* the provider has asked for less, without a word that says until when */
+	TimestampTz slow_until;
+	int slow_downs; /* in a row */
 } CadenceSenderState;
 
 typedef struct CadenceSenderStates CadenceSenderStates;

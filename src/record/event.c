@@ -115,9 +115,22 @@ cadence_events_create(const CadenceTables *t)
 }
 
 /*
+ * Whether a step is put off for longer each time: where nobody says until when,
+ * and nobody else waits with it.
+ */
+bool
+cadence_wait_grows(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_PUT_OFF && step->answer.at != 0 &&
+		   step->answer.class == CLASS_LATER && !step->answer.says_when &&
+		   !step->answer.stops_first_touches;
+}
+
+/*
  * Since when unresolved steps have been so for the same reason, as their last
- * event says. That the reason is said again once a day makes no difference: the
- * wait is at its longest by then, and the new event as old at the next look.
+ * event says; and since when those that wait longer each time have waited. That
+ * the reason is said again once a day makes no difference: the wait is at its
+ * longest by then, and the new event as old at the next look.
  */
 void
 cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
@@ -127,7 +140,7 @@ cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
 	rowset_begin(&rows, reason_columns, lengthof(reason_columns));
 	for (int i = 0; i < n; i++)
 	{
-		if (steps[i]->outcome != OUTCOME_UNRESOLVED)
+		if (steps[i]->outcome != OUTCOME_UNRESOLVED && !cadence_wait_grows(steps[i]))
 			continue;
 		rowset_put_int(&rows, i);
 		rowset_put_uuid(&rows, &steps[i]->run_id);
@@ -141,7 +154,7 @@ cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
 			HeapTuple row = SPI_tuptable->vals[i];
 			TupleDesc desc = SPI_tuptable->tupdesc;
 
-			steps[row_int(desc, row, DATED_NUMBER, 0)]->unresolved_since =
+			steps[row_int(desc, row, DATED_NUMBER, 0)]->same_since =
 				row_time(desc, row, DATED_AT, 0);
 		}
 		SPI_freetuptable(SPI_tuptable);
@@ -209,6 +222,29 @@ keeps_request(const CadenceStep *step)
 		   !step->lost;
 }
 
+/* Without what is not true any more of an attempt that was sent after all. */
+static Datum
+without_doubt(Datum details)
+{
+	static const char *const no_more[] = {"codigo", "erro",	   "permanente", "proxima_tentativa",
+										  "pedido", "resposta"};
+
+	for (size_t i = 0; i < lengthof(no_more); i++)
+		details = DirectFunctionCall2(jsonb_delete, details, CStringGetTextDatum(no_more[i]));
+	return details;
+}
+
+/* Of what was held for review, and counts as sent now. */
+static Datum
+let_go_details(const CadenceStep *step)
+{
+	JsonObject details = json_begin();
+
+	json_add_text_if(&details, "registro", step->record_problem);
+	return without_doubt(
+		DirectFunctionCall2(jsonb_concat, step->held->details, json_end(&details)));
+}
+
 /*
  * Of an attempt. That of what was sent leaves out what the message's row says;
  * the key is needed to ask a provider about what is uncertain.
@@ -218,9 +254,13 @@ event_step_details(const CadenceStep *step)
 {
 	JsonObject details = json_begin();
 	bool is_sent = step->outcome == OUTCOME_SENT;
-	bool has_message = is_sent && step->request.configuration->record_message;
+	bool has_message = false;
 	int http_status = step->answer.http_status;
 
+	if (step->held != NULL)
+		return let_go_details(step);
+	if (is_sent)
+		has_message = step->request.configuration->record_message;
 	json_add_text_if(&details, "canal",
 					 has_message && step->record_problem == NULL ? NULL : step->canal);
 	if (step->request.provider != NULL)
@@ -237,14 +277,15 @@ event_step_details(const CadenceStep *step)
 	json_add_text_if(&details, "registro", step->record_problem);
 	if (http_status != 0 && !(is_sent && http_status == 200))
 		json_add_int(&details, "http_status", http_status);
-	if (is_sent)
-	{
+	if (cadence_was_accepted(step))
 		json_add_text_if(&details, "message_id", step->answer.message_id);
+	if (is_sent)
 		return json_end(&details);
-	}
 
 	json_add_text(&details, "codigo", step->reason.code);
 	json_add_text(&details, "erro", step->reason.text);
+	if (step->answer.number != 0 && step->outcome != OUTCOME_PUT_OFF)
+		json_add_int(&details, "resposta", step->answer.number);
 	json_add_text_if(&details, "motivo", step->opt_out_motivo);
 	if (!step->lost && step->transition.permanent)
 		json_add_bool(&details, "permanente", true);
@@ -273,8 +314,6 @@ event_cancelled_details(const char *motivo)
 Datum
 event_settled_details(const Datum *uncertain)
 {
-	static const char *const no_more[] = {"codigo", "erro", "permanente", "proxima_tentativa",
-										  "pedido"};
 	JsonObject details = json_begin();
 	Datum result;
 
@@ -282,8 +321,5 @@ event_settled_details(const Datum *uncertain)
 	result = json_end(&details);
 	if (uncertain == NULL)
 		return result;
-	result = DirectFunctionCall2(jsonb_concat, *uncertain, result);
-	for (size_t i = 0; i < lengthof(no_more); i++)
-		result = DirectFunctionCall2(jsonb_delete, result, CStringGetTextDatum(no_more[i]));
-	return result;
+	return without_doubt(DirectFunctionCall2(jsonb_concat, *uncertain, result));
 }

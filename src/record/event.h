@@ -21,6 +21,7 @@ typedef struct CadenceEvent
 	TimestampTz said_since;		 /* not again if the last one says the same since then; 0: always */
 } CadenceEvent;
 
+extern bool cadence_wait_grows(const CadenceStep *step);
 extern CadenceEvents *cadence_events_create(const CadenceTables *tables);
 extern void cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n);
 extern void cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n);

@@ -54,7 +54,7 @@ says_stopped(const CadenceStep *step)
 static bool
 says_well_again(const CadenceStep *step)
 {
-	return step->template_is_marked && step->answer.at != 0 && step->outcome == OUTCOME_SENT;
+	return step->template_is_marked && step->answer.at != 0 && cadence_was_accepted(step);
 }
 
 /* ---- statements ---------------------------------------------------------------------- */

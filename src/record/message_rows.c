@@ -6,7 +6,9 @@
  * is its step's idempotency key, so that every later attempt finds it: the one
  * that is accepted makes it ENVIADO. It is for people; what is sent again is in
  * the attempt's event. Where an adopted column has no such word there is no row
- * until then. Nobody else's row is touched: who has one under that id keeps it.
+ * until then. What is accepted, but held for review, is ENVIADO, since an adopted
+ * enum has that word; its erro_detalhe says RETIDO, and it has the same id. Nobody
+ * else's row is touched: who has one under that id keeps it.
  */
 #include "postgres.h"
 
@@ -33,20 +35,21 @@ static const RowsetColumn columns[] = {
 	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
 	{"canal", TEXTOID},	   {"conteudo", TEXTOID}, {"run_id", UUIDOID},
 	{"ordem", INT4OID},	   {"template", TEXTOID}, {"enviado_em", TIMESTAMPTZOID},
-	{"whatsapp", TEXTOID}, {"email", TEXTOID}};
+	{"whatsapp", TEXTOID}, {"email", TEXTOID},	  {"erro", TEXTOID}};
 
 static const Oid settle_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
 
 static char *
 insert_sql(const CadenceTables *t, const char *estado, const char *where)
 {
-	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
-					"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
-					"email_message_id, created_at, updated_at) "
-					"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
-					"'%s', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, " NOW
-					", " NOW " FROM " ROWSET_NAME " AS d%s",
-					t->messages, t->message_empresa_type, t->message_canal_type, estado, where);
+	return psprintf(
+		"INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
+		"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
+		"email_message_id, erro_detalhe, created_at, updated_at) "
+		"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
+		"'%s', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, d.erro, " NOW
+		", " NOW " FROM " ROWSET_NAME " AS d%s",
+		t->messages, t->message_empresa_type, t->message_canal_type, estado, where);
 }
 
 static char *
@@ -54,12 +57,16 @@ complete_sql(const CadenceTables *t)
 {
 	return psprintf("UPDATE %s AS m SET estado = 'ENVIADO', conteudo = d.conteudo, "
 					"enviado_em = d.enviado_em, whatsapp_message_id = d.whatsapp, "
-					"email_message_id = d.email, updated_at = " NOW " FROM " ROWSET_NAME " AS d "
+					"email_message_id = d.email, erro_detalhe = d.erro, updated_at = " NOW
+					" FROM " ROWSET_NAME " AS d "
 					"WHERE m.id " EQ " d.id AND m.run_id " EQ " d.run_id RETURNING d.id",
 					t->messages);
 }
 
-#define UNCERTAIN_ROW "m.id " EQ " $1 AND m.run_id " EQ " $2 AND m.estado::text " EQ " 'INCERTO'"
+#define HELD "RETIDO"
+#define OPEN_ROW                                                                     \
+	"m.id " EQ " $1 AND m.run_id " EQ " $2 AND (m.estado::text " EQ " 'INCERTO' OR " \
+	"m.erro_detalhe::text " EQ " '" HELD "')"
 
 /* In the current memory context. */
 CadenceMessageRows *
@@ -77,13 +84,17 @@ cadence_message_rows_create(const CadenceTables *t)
 		SPI_OK_INSERT);
 	m->complete =
 		ROWS_STATEMENT("completing uncertain messages", complete_sql(t), SPI_OK_UPDATE_RETURNING);
-	m->settle_sent = STATEMENT("settling a message",
-							   psprintf("UPDATE %s AS m SET estado = 'ENVIADO', enviado_em = $3, "
-										"updated_at = " NOW " WHERE " UNCERTAIN_ROW,
-										t->messages),
-							   settle_types, SPI_OK_UPDATE);
+	m->settle_sent =
+		STATEMENT("settling a message",
+				  /* what was held may have been reported as delivered, or read, meanwhile */
+				  psprintf("UPDATE %s AS m SET estado = CASE WHEN m.estado::text " EQ " 'INCERTO' "
+						   "THEN 'ENVIADO' ELSE m.estado END, "
+						   "enviado_em = COALESCE(m.enviado_em, $3), erro_detalhe = NULL, "
+						   "updated_at = " NOW " WHERE " OPEN_ROW,
+						   t->messages),
+				  settle_types, SPI_OK_UPDATE);
 	m->settle_unsent = STATEMENT("removing a message",
-								 psprintf("DELETE FROM %s AS m WHERE " UNCERTAIN_ROW, t->messages),
+								 psprintf("DELETE FROM %s AS m WHERE " OPEN_ROW, t->messages),
 								 settle_types, SPI_OK_DELETE);
 	m->settle_unsent.nargs--;
 	return m;
@@ -97,7 +108,7 @@ typedef enum RowFate
 	ROW_NONE,
 	ROW_SENT,	   /* a new one */
 	ROW_UNCERTAIN, /* the same, which a later attempt may complete */
-	ROW_COMPLETE   /* that one, if it could be written */
+	ROW_COMPLETE   /* that one, if it could be written, else a new one under its id */
 } RowFate;
 
 static RowFate
@@ -107,6 +118,8 @@ fate_of(const CadenceMessageRows *m, const CadenceStep *step)
 		return ROW_NONE;
 	if (step->outcome == OUTCOME_SENT)
 		return step->kept != NULL ? ROW_COMPLETE : ROW_SENT;
+	if (step->outcome == OUTCOME_HELD)
+		return ROW_COMPLETE;
 	if (step->outcome == OUTCOME_UNCERTAIN && step->texts != NULL && step->kept == NULL &&
 		!step->lost && m->knows_uncertain)
 		return ROW_UNCERTAIN;
@@ -116,7 +129,7 @@ fate_of(const CadenceMessageRows *m, const CadenceStep *step)
 static void
 put_row(Rowset *rows, const CadenceStep *step, bool under_key)
 {
-	bool is_sent = step->outcome == OUTCOME_SENT;
+	bool is_sent = cadence_was_accepted(step);
 	bool is_whatsapp = pg_strcasecmp(step->canal, "WHATSAPP") == 0;
 	bool is_email = pg_strcasecmp(step->canal, "EMAIL") == 0;
 	pg_uuid_t id;
@@ -136,6 +149,7 @@ put_row(Rowset *rows, const CadenceStep *step, bool under_key)
 	rowset_put_if(rows, is_sent, TimestampTzGetDatum(step->answer.at));
 	rowset_put_text(rows, is_sent && is_whatsapp ? step->answer.message_id : NULL);
 	rowset_put_text(rows, is_sent && is_email ? step->answer.message_id : NULL);
+	rowset_put_text(rows, step->outcome == OUTCOME_HELD ? HELD : NULL);
 }
 
 /* How many rows the statement has found or made. */
@@ -168,6 +182,16 @@ complete_rows(CadenceMessageRows *m, CadenceStep **steps, int n)
 			(void) write_rows(m, &m->insert, &steps[i], 1, ROW_COMPLETE);
 }
 
+/* Of those that were held for review, and count as sent now. */
+static void
+let_go(CadenceMessageRows *m, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (steps[i]->held != NULL && !steps[i]->lost)
+			cadence_message_row_settle(m, &steps[i]->run_id, steps[i]->ordem, true,
+									   steps[i]->held->at);
+}
+
 /* Writes what steps have come to, inside the caller's transaction and SPI connection. */
 void
 cadence_message_rows_write(CadenceMessageRows *m, CadenceStep **steps, int n)
@@ -175,13 +199,14 @@ cadence_message_rows_write(CadenceMessageRows *m, CadenceStep **steps, int n)
 	(void) write_rows(m, &m->insert, steps, n, ROW_SENT);
 	(void) write_rows(m, &m->insert_uncertain, steps, n, ROW_UNCERTAIN);
 	complete_rows(m, steps, n);
+	let_go(m, steps, n);
 }
 
 /* ---- by hand ----------------------------------------------------------------------- */
 
 /*
- * Somebody knows what became of an uncertain attempt. What was not sent has no
- * row, as after any other failure.
+ * It is known what became of an attempt that was uncertain, or held for review.
+ * What was not sent has no row, as after any other failure.
  */
 void
 cadence_message_row_settle(CadenceMessageRows *m, const pg_uuid_t *run_id, int ordem, bool sent,
@@ -190,8 +215,6 @@ cadence_message_row_settle(CadenceMessageRows *m, const pg_uuid_t *run_id, int o
 	pg_uuid_t id;
 	Datum values[] = {UUIDPGetDatum(&id), UUIDPGetDatum(run_id), TimestampTzGetDatum(at)};
 
-	if (!m->knows_uncertain)
-		return;
 	cadence_idempotency_key(run_id, ordem, &id);
 	statement_execute(sent ? &m->settle_sent : &m->settle_unsent, values, NULL, 0);
 }

@@ -26,7 +26,7 @@ typedef struct LockedRun
 	char *template_codigo; /* of its step; NULL: there is none */
 	int next_ordem;
 	char *next_template;
-	bool has_attempt; /* the last one is uncertain, and its event says so: */
+	bool has_attempt; /* the last one is uncertain, or held for review, and its event says so: */
 	Datum attempt;	  /* its details */
 	TimestampTz attempted_at;
 

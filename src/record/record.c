@@ -106,6 +106,15 @@ hold_at(const CadenceStep *step)
 	return since + step->request.configuration->hold_after;
 }
 
+/* The next step counts from the attempt, also where that was held for review. */
+static TimestampTz
+decided_at(const CadenceStep *step)
+{
+	if (step->held != NULL)
+		return step->held->at;
+	return step->answer.at != 0 ? step->answer.at : GetCurrentTimestamp();
+}
+
 /* What the transition needs to know, from the step and the settings. */
 static RunTransition
 decide(const CadenceStep *step, RunAct act)
@@ -120,7 +129,7 @@ decide(const CadenceStep *step, RunAct act)
 						  .hold_at = hold_at(step),
 						  .has_next = step->outcome == OUTCOME_SENT && step->has_next,
 						  .next_offset = step->next_offset,
-						  .at = step->answer.at != 0 ? step->answer.at : GetCurrentTimestamp(),
+						  .at = decided_at(step),
 						  .has_due = true,
 						  .due = act == ACT_ATTEMPT ? step->due : step->lease_end,
 						  .retry_after = step->answer.retry_after_us,
@@ -130,8 +139,8 @@ decide(const CadenceStep *step, RunAct act)
 						  .jitter = jitter_of(step),
 						  .retry_unresolved = cadence_retry_unresolved * USECS_PER_SEC};
 
-	if (step->unresolved_since != 0)
-		in.unresolved_for = in.at - step->unresolved_since;
+	if (step->same_since != 0)
+		in.same_for = in.at - step->same_since;
 	return cadence_transition(&in);
 }
 
@@ -166,7 +175,7 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 	LockedRun run;
 	RunTransition to;
 
-	if (!step->lost || step->outcome != OUTCOME_SENT ||
+	if (!step->lost || step->outcome != OUTCOME_SENT || step->held != NULL ||
 		!cadence_run_lock(r->mover, &step->run_id, &run) || run.ordem != step->ordem ||
 		!is_held(step, &run))
 		return;
@@ -186,11 +195,14 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 
 /*
  * Since when an event that says the same need not be said again: an inactive
- * cadence once per pause, and what keeps a step from being sent once a day.
+ * cadence once per pause, and what keeps a step from being sent once a day. What
+ * comes more and more rarely is said each time: the last one says how rarely.
  */
 static TimestampTz
 said_since(const CadenceStep *step)
 {
+	if (cadence_wait_grows(step))
+		return 0;
 	switch (step->outcome)
 	{
 		case OUTCOME_WAITING:
@@ -215,7 +227,7 @@ says_nothing(const CadenceStep *step)
 {
 	return step->outcome == OUTCOME_NO_STEP || step->outcome == OUTCOME_UNSENT ||
 		   (step->outcome == OUTCOME_PUT_OFF && is_only_a_limit(step->reason.code)) ||
-		   (step->outcome == OUTCOME_WAITING && step->lost);
+		   ((step->outcome == OUTCOME_WAITING || step->held != NULL) && step->lost);
 }
 
 /* At most two events per step. */
@@ -318,7 +330,7 @@ void
 cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (steps[i]->outcome == OUTCOME_SENT && steps[i]->record_problem == NULL)
+		if (cadence_was_accepted(steps[i]) && steps[i]->record_problem == NULL)
 			steps[i]->record_problem = "the message row could not be written before the stop";
 		else if (cadence_marks_any(steps[i]) && steps[i]->record_problem == NULL)
 			steps[i]->record_problem = "what it says could not be remembered before the stop";

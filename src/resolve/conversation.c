@@ -306,7 +306,7 @@ cadence_conversations_write(CadenceConversations *conversations, CadenceStep **s
 static bool
 is_unsent(const CadenceStep *step)
 {
-	return step->outcome != OUTCOME_PENDING && step->outcome != OUTCOME_SENT &&
+	return step->outcome != OUTCOME_PENDING && !cadence_was_accepted(step) &&
 		   step->outcome != OUTCOME_UNCERTAIN;
 }
 

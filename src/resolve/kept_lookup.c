@@ -1,18 +1,22 @@
 /*
  * kept_lookup.c
- *		What earlier attempts at steps have sent of which nobody knows whether it
- *		arrived.
+ *		What earlier attempts at steps have left to the next one.
  *
  * Asked only for steps that were attempted before: a first attempt costs nothing.
- * Such a message is sent again as it was, whatever its template and its contact
- * have become: a provider that knows the key must find the same message under it,
- * and a person must not get two different ones.
+ * A message of which nobody knows whether it arrived is sent again as it was,
+ * whatever its template and its contact have become: a provider that knows the
+ * key must find the same message under it, and a person must not get two
+ * different ones. Where the provider has said that the 24-hour window is closed,
+ * it is, until the person writes again; where it holds the message for review,
+ * that is not sent again at all. And what was answered, so that the same is
+ * known when it comes again.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 
 #include "base/row.h"
 #include "base/statement.h"
@@ -39,7 +43,7 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 {
 	CadenceKeptLookup *lookup = palloc0(sizeof(*lookup));
 
-	lookup->find = ROWS_STATEMENT("looking for uncertain attempts",
+	lookup->find = ROWS_STATEMENT("looking for earlier attempts",
 								  psprintf("SELECT d.n, e.* FROM " ROWSET_NAME
 										   " AS d CROSS JOIN LATERAL %s AS e "
 										   "ORDER BY d.n, e.created_at DESC, e.id DESC",
@@ -47,6 +51,16 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 								  SPI_OK_SELECT);
 	lookup->find.in_query = in_query;
 	return lookup;
+}
+
+static void
+note(const KeptSearch *search, CadenceStep *step)
+{
+	step->kept = search->request;
+	step->held = search->held;
+	step->earlier = search->answers != NULL ? search->answers->data : NULL;
+	if (search->closed_at != 0 && step->heard_at <= search->closed_at)
+		step->window_is_open = false;
 }
 
 /* Where the batch has no room for what is large, the step has its turn in another one. */
@@ -57,15 +71,15 @@ read_event(TupleDesc desc, HeapTuple row, KeptSearch *search, CadenceStep *step)
 	if (!search->is_over && kept_event_size(desc, row, FOUND_EVENT) > LARGE_TEXT &&
 		!step_lookup_has_room())
 	{
-		search->is_over = true;
+		search->is_over = search->answers_are_over = true;
 		step->outcome = OUTCOME_UNSENT;
 	}
 	kept_search(search, desc, row, FOUND_EVENT);
-	step->kept = search->request;
+	note(search, step);
 }
 
 /*
- * Notes in steps what is kept for them, in the current memory context, inside an
+ * Notes in steps what was left to them, in the current memory context, inside an
  * SPI connection. found is what is there for each.
  */
 void

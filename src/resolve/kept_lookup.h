@@ -1,7 +1,6 @@
 /*
  * kept_lookup.h
- *		What earlier attempts at steps have sent of which nobody knows whether it
- *		arrived.
+ *		What earlier attempts at steps have left to the next one.
  */
 #ifndef CADENCE_KEPT_LOOKUP_H
 #define CADENCE_KEPT_LOOKUP_H

@@ -52,14 +52,20 @@ media_kind(const char *type)
 	return &media_kinds[i];
 }
 
+static bool
+has_approved_template(const CadenceStep *step, Values values)
+{
+	return message_has(step, FIELD_TEMPLATE_NAME) &&
+		   definition_operation(step->request.configuration->definition, "template", step->canal,
+								values) != NULL;
+}
+
 /* Outside the window only an approved template may be sent, where the protocol has such. */
 static bool
 wants_approved_template(const CadenceStep *step, Values values)
 {
-	return message_has(step, FIELD_TEMPLATE_NAME) &&
-		   (!step->window_is_open || !message_has_text(step)) &&
-		   definition_operation(step->request.configuration->definition, "template", step->canal,
-								values) != NULL;
+	return has_approved_template(step, values) &&
+		   (!step->window_is_open || !message_has_text(step));
 }
 
 static const char *
@@ -397,7 +403,10 @@ step_request_make(CadenceStep *step)
 		.channel = step->canal,
 		.category = is_template(request->operation) ? fields[FIELD_TEMPLATE_CATEGORY] : NULL,
 		.recipient = phone_of(step, fields[FIELD_RECIPIENT]),
-		.attempt = step->attempts};
+		.earlier = step->earlier};
+	/* what may have been sent before is not sent a second time in other words */
+	request->has_approved = step->kept == NULL && !is_template(request->operation) &&
+							has_approved_template(step, request->values);
 	request->answer = &step->answer;
 	return true;
 }

@@ -389,15 +389,34 @@ resolve_category(CadenceStep *step)
 					 step->marks->motivo);
 }
 
+/*
+ * Nobody has said what became of a message that was held for review, and its time
+ * has come: it counts as sent. Nothing that keeps messages back matters to it.
+ */
+static void
+let_go(CadenceStep *step)
+{
+	step->outcome = OUTCOME_SENT;
+	step->reason.code = cadence_classes[CLASS_HELD].code;
+	step->reason.text = pstrdup("the provider has accepted it, and holds it for review: "
+								"it is not sent again");
+}
+
 /* To whom: what is remembered of them is looked for before the rest is resolved. */
 static void
 resolve_whom(const CadenceResolver *r, HeapTuple row, const CadenceStepLookup *found,
 			 CadenceStep *step)
 {
-	if (step->outcome != OUTCOME_PENDING || !resolve_step(step, found) ||
-		!resolve_contact(&r->contact, row, step))
+	bool goes_on;
+
+	if (step->outcome != OUTCOME_PENDING)
 		return;
-	if (step->kept != NULL)
+	goes_on = resolve_step(step, found);
+	if (step->held != NULL)
+		let_go(step);
+	else if (!goes_on || !resolve_contact(&r->contact, row, step))
+		return;
+	else if (step->kept != NULL)
 		take_kept(step);
 	else
 		(void) resolve_recipient(&r->contact, row, step);

@@ -16,8 +16,8 @@
 /* So much of a body is searched for a rule's text. */
 #define SEARCHED_MAX 8192
 
-/* From this attempt on a refusal that nobody knows is one. */
-#define UNKNOWN_UNTIL_ATTEMPT 3
+/* A refusal that nobody knows is one when it has come so many times in a row. */
+#define UNKNOWN_UNTIL 3
 
 /* All that the steps of a reading share. */
 typedef struct Reader
@@ -223,7 +223,7 @@ holds(const Reader *r, const ClassRule *rule)
 		   (rule->category.n == 0 ||
 			(m->category != NULL && has_channel(&rule->category, m->category))) &&
 		   (rule->recipient.n == 0 || begins_with_one_of(&rule->recipient, m->recipient)) &&
-		   m->attempt >= rule->times &&
+		   r->reading->times >= rule->times &&
 		   (rule->place == NULL || place_matches(r, rule->place, &rule->value)) &&
 		   (rule->text.n == 0 || text_has_one_of(r, &rule->text));
 }
@@ -326,8 +326,43 @@ judge_by_status(Reader *r)
 		r->reading->class = CLASS_RETRY;
 		r->reading->is_unknown = status < 500;
 	}
-	if (r->reading->is_unknown && says_no && r->message->attempt >= UNKNOWN_UNTIL_ATTEMPT)
+	if (r->reading->is_unknown && says_no && r->reading->times_in_row >= UNKNOWN_UNTIL)
 		r->reading->class = CLASS_REFUSED;
+}
+
+/* ---- how often ---------------------------------------------------------------------------- */
+
+/* By its status and the provider's code, else its words, which may differ each time. */
+static uint32_t
+number_of(const Reader *r)
+{
+	const char *text = r->reading->code[0] != '\0' ? r->reading->code : r->reading->reason;
+	uint32_t hash = 2166136261U;
+
+	hash = (hash ^ (uint32_t) r->answer->status) * 16777619U;
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char) *text) * 16777619U;
+	return hash;
+}
+
+/* What is no number ends the list: the step began anew then. */
+static void
+count_earlier(AnswerReading *reading, const char *earlier)
+{
+	bool in_row = true;
+	char *end;
+
+	reading->times = reading->times_in_row = 1;
+	for (const char *at = earlier; at != NULL; at = end)
+	{
+		unsigned long answer = strtoul(at, &end, 10);
+
+		if (end == at)
+			break;
+		in_row = in_row && answer == reading->answer;
+		reading->times += answer == reading->answer ? 1 : 0;
+		reading->times_in_row += in_row ? 1 : 0;
+	}
 }
 
 static long
@@ -361,12 +396,15 @@ answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage
 	(void) copy_first(&r, &d->id, reading->message_id, sizeof(reading->message_id));
 	(void) copy_first(&r, &d->code, reading->code, sizeof(reading->code));
 	reading->wait_s = read_wait(&r);
+	reading->says_when = reading->wait_s > 0;
+	reading->answer = number_of(&r);
+	count_earlier(reading, message->earlier);
 	while (i < d->nrules && !holds(&r, &d->rules[i]))
 		i++;
 	if (i < d->nrules)
 	{
 		reading->class = d->rules[i].class;
-		reading->stops_first_touches = d->rules[i].stops_first_touches;
+		reading->scope = d->rules[i].scope;
 		reading->of_category = d->rules[i].category.n > 0;
 		if (reading->wait_s == 0)
 			reading->wait_s = d->rules[i].wait_s;

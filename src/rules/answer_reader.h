@@ -25,7 +25,7 @@ typedef struct AnsweredMessage
 	const char *channel;
 	const char *category;  /* of an approved template, NULL: it is none */
 	const char *recipient; /* as the provider got it */
-	int attempt;		   /* from 1 */
+	const char *earlier;   /* answers at its step, as numbers, the latest first; NULL: none */
 } AnsweredMessage;
 
 #define ANSWER_REASON_MAX 512
@@ -37,11 +37,15 @@ typedef struct AnswerReading
 	CadenceClass class;
 	bool is_unknown;  /* no rule knows this refusal: the class is a guess */
 	bool of_category; /* it is said of messages of this one's category alone */
-	bool stops_first_touches;
-	long wait_s; /* 0: not said */
+	RuleScope scope;
+	bool says_when; /* it names the wait itself */
+	long wait_s;	/* 0: not said */
 	char reason[ANSWER_REASON_MAX];
 	char message_id[ANSWER_ID_MAX]; /* each "" where the answer names none */
 	char code[ANSWER_CODE_MAX];
+	uint32_t answer;  /* which one it is, as a number: the same for the same */
+	int times;		  /* that it has come at this step, with this one; */
+	int times_in_row; /* and without another between them */
 } AnswerReading;
 
 extern void answer_read(const Definition *d, const AnswerText *answer,

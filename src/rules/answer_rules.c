@@ -143,15 +143,17 @@ compile_class(Compiler *c, const Path *path, json_t *value, void *to)
 	*(CadenceClass *) to = class;
 }
 
-/* Of whom an answer speaks, where that is more than the lead. */
 static void
 compile_scope(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	const char *name = json_string_value(value);
 
-	*(bool *) to = name != NULL && strcmp(name, "first_touches") == 0;
-	if (!*(bool *) to)
-		compiler_problem(c, path, "is not \"first_touches\"");
+	if (name != NULL && strcmp(name, "first_touches") == 0)
+		*(RuleScope *) to = SCOPE_FIRST_TOUCHES;
+	else if (name != NULL && strcmp(name, "recipient") == 0)
+		*(RuleScope *) to = SCOPE_RECIPIENT;
+	else
+		compiler_problem(c, path, "is neither \"first_touches\" nor \"recipient\"");
 }
 
 static const Member rule_members[] = {
@@ -166,7 +168,7 @@ static const Member rule_members[] = {
 	{"times", compile_count_of, offsetof(ClassRule, times)},
 	{"wait", compile_duration, offsetof(ClassRule, wait_s)},
 	{"class", compile_class, offsetof(ClassRule, class)},
-	{"scope", compile_scope, offsetof(ClassRule, stops_first_touches)},
+	{"scope", compile_scope, offsetof(ClassRule, scope)},
 	{"note", compile_documentation, 0},
 	{NULL, NULL, 0}};
 
@@ -178,8 +180,10 @@ compile_rule(Compiler *c, const Path *path, json_t *value, ClassRule *rule)
 		return;
 	if (json_object_get(value, "class") == NULL)
 		compiler_problem(c, path, "has no class");
-	if (rule->stops_first_touches && rule->class != CLASS_LATER)
+	if (rule->scope == SCOPE_FIRST_TOUCHES && rule->class != CLASS_LATER)
 		compiler_problem(c, path, "has a scope, which only class \"later\" takes");
+	if (rule->scope == SCOPE_RECIPIENT && rule->class != CLASS_SLOW_DOWN)
+		compiler_problem(c, path, "has a scope, which only class \"slow_down\" takes");
 	if (rule->value.n > 0 && rule->place == NULL)
 		compiler_problem(c, path, "has a value, but no pointer to it");
 	if (rule->code.n > 0 && c->d->code.n == 0 && !c->d->is_smtp)

@@ -10,7 +10,7 @@
 const ClassFacts cadence_classes[] = {
 	[CLASS_SENT] = {"sent", OUTCOME_SENT, NULL, 0},
 	[CLASS_DUPLICATE] = {"duplicate", OUTCOME_SENT, NULL, 0},
-	[CLASS_HELD] = {"held", OUTCOME_SENT, NULL, 24 * 3600},
+	[CLASS_HELD] = {"held", OUTCOME_HELD, "RETIDO", 24 * 3600},
 	[CLASS_RETRY] = {"retry", OUTCOME_FAILED, "FALHA_ENVIO", 0},
 	[CLASS_SLOW_DOWN] = {"slow_down", OUTCOME_PUT_OFF, "PROVEDOR_OCUPADO", 6},
 	[CLASS_LATER] = {"later", OUTCOME_PUT_OFF, "MAIS_TARDE", 24 * 3600},

@@ -163,6 +163,14 @@ typedef struct AnswerMatches
 	size_t n;
 } AnswerMatches;
 
+/* Of whom an answer speaks, where that is not what its class says. */
+typedef enum RuleScope
+{
+	SCOPE_OF_CLASS,
+	SCOPE_FIRST_TOUCHES, /* "later": all who were not written to before */
+	SCOPE_RECIPIENT		 /* "slow_down": this one alone, unless several get it */
+} RuleScope;
+
 /* What has no entries holds for every answer. */
 typedef struct ClassRule
 {
@@ -174,10 +182,10 @@ typedef struct ClassRule
 	AnswerMatches recipient; /* its beginning */
 	const AnswerPlace *place;
 	AnswerMatches value; /* of it; none: something is there */
-	int times;			 /* from which attempt of a step on */
+	int times;			 /* when it has come so many times at a step */
 	long wait_s;		 /* 0: not said */
 	CadenceClass class;
-	bool stops_first_touches; /* it is said of all who were not written to before */
+	RuleScope scope;
 } ClassRule;
 
 typedef struct Definition

@@ -19,7 +19,7 @@
 uint32_t
 sender_history_refusal(uint32_t hash)
 {
-	return hash > ANSWER_WAS_FAILURE ? hash : hash + 2;
+	return hash > ANSWER_WAS_BUSY ? hash : hash + ANSWER_WAS_BUSY + 1;
 }
 
 static void
@@ -65,12 +65,12 @@ sender_history_has_failed(const SenderHistory *h, int times)
 	if (times <= 0 || h->n < times)
 		return false;
 	for (int i = h->n - times; i < h->n; i++)
-		if (h->last[i].what == ANSWER_WAS_FINE)
+		if (h->last[i].what == ANSWER_WAS_FINE || h->last[i].what == ANSWER_WAS_BUSY)
 			return false;
 	return true;
 }
 
-/* Whether the latest answer is a refusal that several of the last leads have got, too. */
+/* Whether the latest answer is one that several of the last leads have got, too. */
 bool
 sender_history_is_suspect(const SenderHistory *h)
 {

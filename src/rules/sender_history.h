@@ -16,6 +16,7 @@
 /* What an answer was; anything else: a refusal that is not known, by a hash of its words. */
 #define ANSWER_WAS_FINE 0
 #define ANSWER_WAS_FAILURE 1
+#define ANSWER_WAS_BUSY 2 /* the sender was asked for less, for this lead */
 
 typedef struct SenderAnswer
 {

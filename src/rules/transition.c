@@ -55,7 +55,7 @@ advance(const TransitionInput *in)
 
 		to.status = RUN_ACTIVE;
 		to.has_due = true;
-		to.next_due = after(in->at, later(offset, in->retry_after));
+		to.next_due = after(in->at, offset);
 	}
 	return to;
 }
@@ -86,6 +86,21 @@ retry(const TransitionInput *in)
 						   .attempts = in->attempts};
 }
 
+/*
+ * The run stays before its step, and comes back to it when the provider has said.
+ * What is held for review needs no status of its own that way: when its time has
+ * come, the step is claimed as any other, and its last event says that nothing
+ * is to be sent. The attempt counts, so that this event is looked for.
+ */
+static RunTransition
+come_back(const TransitionInput *in)
+{
+	return (RunTransition){.status = RUN_ACTIVE,
+						   .has_due = true,
+						   .next_due = after(in->at, in->retry_after),
+						   .attempts = in->attempts};
+}
+
 /* Nobody tries again until an operator resumes the run. */
 static RunTransition
 give_up(const TransitionInput *in)
@@ -112,10 +127,21 @@ postpone(const TransitionInput *in, int64_t due)
 static int64_t
 unresolved_wait(const TransitionInput *in)
 {
-	int64_t wait =
-		in->unresolved_for < UNRESOLVED_WAIT_MAX ? in->unresolved_for : UNRESOLVED_WAIT_MAX;
+	int64_t wait = in->same_for < UNRESOLVED_WAIT_MAX ? in->same_for : UNRESOLVED_WAIT_MAX;
 
 	return later(wait, in->retry_unresolved);
+}
+
+/* Nothing is put off for longer by growing waits. */
+#define PUT_OFF_WAIT_MAX (INT64_C(7) * 1440 * USECS_PER_MINUTE)
+
+/* Twice as long as the last time. */
+static int64_t
+put_off_wait(const TransitionInput *in)
+{
+	int64_t half = in->same_for < PUT_OFF_WAIT_MAX / 2 ? in->same_for : PUT_OFF_WAIT_MAX / 2;
+
+	return later(2 * half, in->retry_after);
 }
 
 static RunTransition
@@ -141,7 +167,10 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_REFUSED:
 			return give_up(in);
 		case OUTCOME_PUT_OFF:
-			return postpone(in, after(in->at, in->retry_after));
+			return postpone(in, after(in->at, put_off_wait(in)));
+		case OUTCOME_HELD:
+		case OUTCOME_OTHERWISE:
+			return come_back(in);
 		case OUTCOME_UNRESOLVED:
 			return postpone(in, after(in->at, unresolved_wait(in)));
 		case OUTCOME_WAITING:
@@ -171,7 +200,7 @@ keep(const TransitionInput *in, RunStatus status)
 
 /*
  * Due at its time, or now if that has passed, with all its attempts again. One
- * counts where its request is kept: the next is not the first.
+ * counts where it has left something to the next, which is not the first.
  */
 static RunTransition
 resume(const TransitionInput *in)

@@ -14,11 +14,13 @@ typedef enum CadenceOutcome
 {
 	OUTCOME_PENDING,	/* not handled yet */
 	OUTCOME_SENT,		/* the provider accepted it */
+	OUTCOME_HELD,		/* the same, but holds it for review */
 	OUTCOME_FAILED,		/* certainly not accepted, worth another try */
 	OUTCOME_REFUSED,	/* the provider says that this message can never be sent */
 	OUTCOME_UNCERTAIN,	/* bytes may have left, no conclusive answer */
 	OUTCOME_UNRESOLVED, /* no contact, address, template or provider */
 	OUTCOME_PUT_OFF,	/* not now, says the provider: no attempt */
+	OUTCOME_OTHERWISE,	/* not in this form: at once in another, whatever max_attempts is */
 	OUTCOME_OPTED_OUT,	/* the contact does not want to be written to */
 	OUTCOME_WAITING,	/* the cadence is inactive */
 	OUTCOME_NO_STEP,	/* no step was left */
@@ -45,7 +47,7 @@ typedef enum RunAct
 	ACT_PAUSE,
 	ACT_RESUME,
 	ACT_CANCEL,
-	ACT_SETTLE_SENT,  /* an uncertain attempt was sent after all */
+	ACT_SETTLE_SENT,  /* an attempt that was uncertain, or held for review, was sent after all */
 	ACT_SETTLE_UNSENT /* or was not */
 } RunAct;
 
@@ -55,7 +57,7 @@ typedef enum RunRefusal
 	REFUSAL_NONE,
 	REFUSAL_STATUS,		 /* not in this status */
 	REFUSAL_UNDER_WAY,	 /* somebody is working on it */
-	REFUSAL_CERTAIN,	 /* the last attempt at its step is not uncertain */
+	REFUSAL_CERTAIN,	 /* of the last attempt at its step it is known what became */
 	REFUSAL_OTHER_ACTIVE /* another run of the same lead and cadence is active */
 } RunRefusal;
 
@@ -68,8 +70,8 @@ typedef struct TransitionInput
 	/* the run: status and what follows it need not be known of ACT_ATTEMPT */
 	RunStatus status;
 	bool claimed;	   /* somebody is working on it, or has left it so */
-	bool uncertain;	   /* of the last attempt at its step nobody knows what became */
-	bool kept;		   /* nor of an earlier one, whose request is kept to be made again */
+	bool uncertain;	   /* of the last attempt at its step nobody knows yet what becomes */
+	bool kept;		   /* an earlier one has left something to the next */
 	bool other_active; /* so is another run of the same lead and cadence */
 	bool interrupted;  /* an attempt before this one was never recorded */
 	int attempts;	   /* of its step, from 1; this one counts */
@@ -92,7 +94,7 @@ typedef struct TransitionInput
 	int64_t retry_most;
 	double jitter; /* from -1 to 1: spreads what would come back at one time */
 	int64_t retry_unresolved;
-	int64_t unresolved_for; /* how long it has been, for the same reason */
+	int64_t same_for; /* how long it has been unresolved, or put off, for one reason */
 } TransitionInput;
 
 /* Whose the run is afterwards. */

@@ -53,7 +53,8 @@ const CadenceTable cadence_table_list[] = {
 	 "z:created_at"},
 	{"lead_messages", FIELD(messages), true,
 	 "u:id t:lead_id w:empresa w:canal w:direcao t:conteudo w:estado z:enviado_em u:run_id "
-	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id z:created_at"},
+	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id "
+	 "t:erro_detalhe z:created_at"},
 	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome t:pais"},
 	{"cadence_runner_logs", FIELD(logs), true,
 	 "u:id z:executed_at i:steps_executed i:errors i:runs_touched i:duration_ms j:details "
@@ -62,7 +63,7 @@ const CadenceTable cadence_table_list[] = {
 	{"cadence_provider_state", FIELD(sender_states), true,
 	 "t:server z:next_at z:last_at t:used z:first_used_at z:open_since z:open_until t:open_reason "
 	 "i:openings z:paused_at t:pause_reason z:round_until i:waiting i:waited z:new_since "
-	 "z:new_until t:new_reason i:new_stops"},
+	 "z:new_until t:new_reason i:new_stops z:slow_until i:slow_downs"},
 	{"cadence_conversations", FIELD(conversations), true,
 	 "t:empresa t:lead_id t:canal t:server z:last_sent_at u:last_key"},
 	{"contact_opt_outs", FIELD(opt_outs), true,

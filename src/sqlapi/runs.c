@@ -369,7 +369,8 @@ refuse(const LockedRun *run, RunAct act, RunRefusal refusal)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the last attempt of run %s is not uncertain", id),
-				 errhint("Only an attempt whose event has the codigo INCERTO can be settled.")));
+				 errhint("Only an attempt whose event has the codigo INCERTO or RETIDO can be "
+						 "settled.")));
 	refuse_other_active(run->lead_id);
 }
 
@@ -479,8 +480,8 @@ cadence_cancel(PG_FUNCTION_ARGS)
 
 /*
  * cadence_settle(run uuid, sent boolean): whoever knows what became of an
- * uncertain attempt says so, and the run goes on as if the provider had
- * answered.
+ * attempt that is uncertain, or held for review, says so, and the run goes on as
+ * if the provider had answered.
  *
  * Errors: 22004 for sent that is null, P0002 when there is no such run, 55000
  * when there is nothing to settle, 55006 while an attempt is under way, 23505

@@ -137,7 +137,8 @@ cadence_provider_resume(PG_FUNCTION_ARGS)
 			  "paused_at = NULL, pause_reason = NULL, open_since = NULL, open_until = NULL, "
 			  "open_reason = NULL, openings = 0, last_answers = NULL, next_at = NULL, round_until "
 			  "= NULL, waiting = 0, "
-			  "waited = 0, new_since = NULL, new_until = NULL, new_reason = NULL, new_stops = 0",
+			  "waited = 0, new_since = NULL, new_until = NULL, new_reason = NULL, new_stops = 0, "
+			  "slow_until = NULL, slow_downs = 0",
 			  (Datum) 0, false);
 	SPI_finish();
 	PG_RETURN_VOID();

@@ -106,18 +106,29 @@ keep_text(const CadenceRequest *request, const char *text)
 
 /* By what the answer says, where there is one. */
 static void
-judge(CadenceAnswer *answer, const AnswerReading *reading, int64 retry_after_s)
+judge(CadenceRequest *request, const AnswerReading *reading, int64 retry_after_s)
 {
+	CadenceAnswer *answer = request->answer;
 	const ClassFacts *facts = &cadence_classes[reading->class];
 	int64 wait_s = Max(retry_after_s, reading->wait_s);
 
 	answer->class = reading->class;
 	answer->outcome = facts->outcome;
+	if (reading->class == CLASS_WINDOW_CLOSED && request->has_approved)
+		answer->outcome = OUTCOME_OTHERWISE;
 	answer->code = facts->code;
+	if (reading->scope == SCOPE_RECIPIENT)
+	{
+		/* for its person it is that, whatever it is for the sender */
+		answer->class = CLASS_LATER;
+		answer->code = cadence_classes[CLASS_LATER].code;
+	}
 	answer->is_unknown = reading->is_unknown;
-	answer->stops_first_touches = reading->stops_first_touches;
+	answer->stops_first_touches = reading->scope == SCOPE_FIRST_TOUCHES;
+	answer->is_of_recipient = reading->scope == SCOPE_RECIPIENT;
 	answer->of_category = reading->of_category;
 	answer->wait_is_own = wait_s > 0;
+	answer->says_when = retry_after_s > 0 || reading->says_when;
 	if (wait_s <= 0)
 		wait_s = facts->wait_s;
 	if (reading->class != CLASS_SENT && reading->class != CLASS_DUPLICATE)
@@ -140,11 +151,14 @@ answer_judge(CadenceRequest *request, const TransferFacts *facts)
 	{
 		answer_read(request->configuration->definition, &facts->text, &request->message, &reading);
 		answer->http_status = facts->text.status;
-		why = reading.reason[0] != '\0' ? reading.reason : facts->status_line;
+		answer->number = reading.answer;
+		why = reading.class == CLASS_HELD ? "it was accepted, and is held for review"
+			  : reading.reason[0] != '\0' ? reading.reason
+										  : facts->status_line;
 	}
 	answer->at = GetCurrentTimestamp();
 	answer->elapsed_us = Max(answer->at - facts->started_at, 0);
-	judge(answer, &reading, facts->retry_after_s);
+	judge(request, &reading, facts->retry_after_s);
 	if (reading.message_id[0] != '\0')
 		answer->message_id = keep_text(request, reading.message_id);
 	if (answer->code != NULL)

@@ -214,7 +214,7 @@ my %answers = (
 	mailclose => [ 'PLAIN', 'mail:close', {}, {%failed} ],
 	mailhang => [ 'PLAIN', 'mail:hang', { timeout => '1s' }, { %failed, reason => qr/in time/ } ],
 	rcpt450 => [ 'PLAIN', 'rcpt:450:4.2.1', {}, { %failed, http => 450, wait => $RETRY } ],
-	rcpt452 => [ 'PLAIN', 'rcpt:452:4.2.2', {}, { outcome => 'PROVEDOR_OCUPADO', status => 'ATIVA' } ],
+	rcpt452 => [ 'PLAIN', 'rcpt:452:4.2.2', {}, { outcome => 'MAIS_TARDE', status => 'ATIVA' } ],
 	rcpt550 => [ 'PLAIN', 'rcpt:550:5.1.1', {},
 		{ outcome => 'ENDERECO_INEXISTENTE', status => 'PAUSADA', http => 550, reason => qr/so says the tést$/ } ],
 	rcptclose => [ 'PLAIN', 'rcpt:close', {}, {%failed} ],

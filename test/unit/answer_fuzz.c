@@ -37,21 +37,27 @@ header_value(void *arg, const char *name)
 }
 
 static AnswerReading
-read_answer(const Definition *d, const AnswerText *answer, int attempt)
+read_answer(const Definition *d, const AnswerText *answer, int times)
 {
-	AnsweredMessage message = {
-		.channel = "WHATSAPP", .recipient = "+5511987654321", .attempt = attempt};
+	AnsweredMessage message = {.channel = "WHATSAPP", .recipient = "+5511987654321"};
 	AnswerReading reading;
+	char earlier[64] = "";
 
 	memset(&reading, 0x55, sizeof(reading));
 	answer_read(d, answer, &message, &reading);
+	for (int i = 1; i < times; i++)
+		snprintf(earlier + strlen(earlier), sizeof(earlier) - strlen(earlier), "%u ",
+				 reading.answer);
+	message.earlier = earlier;
+	answer_read(d, answer, &message, &reading);
+	require(reading.times == times && reading.times_in_row == times);
 	require(reading.class < CLASS_COUNT);
 	require(reading.wait_s >= 0);
 	check_kept_text(reading.reason, sizeof(reading.reason));
 	check_kept_text(reading.message_id, sizeof(reading.message_id));
 	check_kept_text(reading.code, sizeof(reading.code));
 	if (reading.is_unknown)
-		require(reading.class == CLASS_RETRY || (reading.class == CLASS_REFUSED && attempt >= 3));
+		require(reading.class == CLASS_RETRY || (reading.class == CLASS_REFUSED && times >= 3));
 	return reading;
 }
 

@@ -25,8 +25,9 @@ typedef struct Case
 {
 	long status;
 	const char *type;
-	const char *header; /* NULL: none; else NAME: value */
-	int attempt;		/* 0 is the first, too */
+	const char *header;	 /* NULL: none; else NAME: value */
+	int times;			 /* so often the same has come, with this one; 0 is once, too */
+	const char *earlier; /* what has come before that; NULL: nothing */
 	const char *channel;
 	const char *category;
 	const char *recipient;
@@ -58,11 +59,21 @@ read_bytes(const Case *c, const char *body, size_t len)
 	AnsweredMessage message = {.channel = c->channel != NULL ? c->channel : "WHATSAPP",
 							   .category = c->category,
 							   .recipient = c->recipient != NULL ? c->recipient : "+5511987654321",
-							   .attempt = c->attempt > 0 ? c->attempt : 1};
+							   .earlier = c->earlier};
+	char earlier[256] = "";
 
 	memset(&reading, 0x55, sizeof(reading));
 	memcpy(exact, body, len);
 	answer_read(definition, &answer, &message, &reading);
+	for (int i = 1; i < c->times; i++)
+		snprintf(earlier + strlen(earlier), sizeof(earlier) - strlen(earlier), "%u ",
+				 reading.answer);
+	if (c->times > 1)
+	{
+		message.earlier = earlier;
+		answer_read(definition, &answer, &message, &reading);
+		CHECK_INT(reading.times, c->times);
+	}
 	free(exact);
 	return reading;
 }
@@ -99,9 +110,9 @@ check_class(const Case *c, const char *literal, CadenceClass class, int line)
 static void
 check_answer(const char *body, CadenceClass class, const char *reason, const char *id, int line)
 {
-	for (int attempt = 1; attempt <= 2; attempt++)
+	for (int times = 1; times <= 2; times++)
 	{
-		AnswerReading reading = read_case(&(Case){.status = 200, .attempt = attempt}, body);
+		AnswerReading reading = read_case(&(Case){.status = 200, .times = times}, body);
 
 		check_text(class_name(reading.class), class_name(class), __FILE__, line, body);
 		check_text(reading.reason, reason, __FILE__, line, body);
@@ -189,13 +200,13 @@ static void
 webhook_pages(void)
 {
 	use(compile_protocol("webhook"));
-	for (int attempt = 1; attempt <= 4; attempt++)
+	for (int times = 1; times <= 4; times++)
 	{
-		CLASS(CLASS_RETRY, "<html>Login</html>", 200, .type = "text/html", .attempt = attempt);
+		CLASS(CLASS_RETRY, "<html>Login</html>", 200, .type = "text/html", .times = times);
 		CLASS(CLASS_RETRY, "<!doctype html>", 200, .type = "text/html; charset=utf-8",
-			  .attempt = attempt);
-		CLASS(CLASS_RETRY, "Bem-vindo", 200, .type = "Text/HTML", .attempt = attempt);
-		CLASS(CLASS_RETRY, "{'success': false,", 200, .attempt = attempt);
+			  .times = times);
+		CLASS(CLASS_RETRY, "Bem-vindo", 200, .type = "Text/HTML", .times = times);
+		CLASS(CLASS_RETRY, "{'success': false,", 200, .times = times);
 	}
 	CLASS(CLASS_SENT, "", 200, .type = "text/html");
 	CLASS(CLASS_SENT, "{'success': true}", 200, .type = "text/html");
@@ -261,7 +272,7 @@ webhook_good_statuses(void)
 	for (long status = 200; status <= 299; status++)
 	{
 		CLASS(CLASS_SENT, "", status);
-		CLASS(CLASS_SENT, "{'success': true}", status, .attempt = 5);
+		CLASS(CLASS_SENT, "{'success': true}", status, .times = 5);
 		CLASS(CLASS_SENT, "{'messageId': 'a', 'long': 'xxxxx", status, .is_cut = true);
 		CLASS(CLASS_RETRY, "{'success': false, 'long': 'xxxxx", status, .is_cut = true);
 	}
@@ -277,10 +288,10 @@ webhook_transient_statuses(void)
 
 	use(compile_protocol("webhook"));
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-		for (int attempt = 1; attempt <= 10; attempt += 9)
+		for (int times = 1; times <= 10; times += 9)
 		{
-			CLASS(CLASS_RETRY, "", statuses[i], .attempt = attempt);
-			CLASS(CLASS_RETRY, "Erro", statuses[i], .attempt = attempt, .is_cut = true);
+			CLASS(CLASS_RETRY, "", statuses[i], .times = times);
+			CLASS(CLASS_RETRY, "Erro", statuses[i], .times = times, .is_cut = true);
 		}
 	CLASS(CLASS_RETRY, "{'success': true}", 500);
 	CLASS(CLASS_RETRY, "{'success': false}", 500);
@@ -421,7 +432,7 @@ success(void)
 	CLASS(CLASS_RETRY, "", 302);
 	CLASS(CLASS_RETRY, "<html>", 200, .type = "text/html");
 	CLASS(CLASS_SLOW_DOWN, "", 429);
-	CLASS(CLASS_RETRY, "", 503, .attempt = 9);
+	CLASS(CLASS_RETRY, "", 503, .times = 9);
 
 	use(compile_literal(WITH_RESPONSE("'success': {'status': [200, 202]}")));
 	CLASS(CLASS_SENT, "{}", 202);
@@ -498,30 +509,77 @@ unknown_refusals(void)
 
 	use(compile_literal(WITH_RESPONSE("'error': ['/e'], 'success': {'pointer': '/ok',"
 									  " 'value': true}")));
-	for (int attempt = 1; attempt <= 4; attempt++)
+	for (int times = 1; times <= 4; times++)
 	{
-		CadenceClass class = attempt < 3 ? CLASS_RETRY : CLASS_REFUSED;
+		CadenceClass class = times < 3 ? CLASS_RETRY : CLASS_REFUSED;
 
-		reading = check_class(&(Case){.status = 418, .attempt = attempt}, "{'e': 'tea'}", class,
-							  __LINE__);
+		reading =
+			check_class(&(Case){.status = 418, .times = times}, "{'e': 'tea'}", class, __LINE__);
 		CHECK(reading.is_unknown);
 		CHECK_TEXT(reading.reason, "tea");
-		reading = check_class(&(Case){.status = 418, .attempt = attempt}, "", class, __LINE__);
-		CHECK(reading.is_unknown);
-		reading = check_class(&(Case){.status = 200, .attempt = attempt}, "{'ok': false}", class,
-							  __LINE__);
+		reading = check_class(&(Case){.status = 418, .times = times}, "", class, __LINE__);
 		CHECK(reading.is_unknown);
 		reading =
-			check_class(&(Case){.status = 500, .attempt = attempt}, "{}", CLASS_RETRY, __LINE__);
+			check_class(&(Case){.status = 200, .times = times}, "{'ok': false}", class, __LINE__);
+		CHECK(reading.is_unknown);
+		reading = check_class(&(Case){.status = 500, .times = times}, "{}", CLASS_RETRY, __LINE__);
 		CHECK(!reading.is_unknown);
-		reading = check_class(&(Case){.status = 429, .attempt = attempt}, "{}", CLASS_SLOW_DOWN,
-							  __LINE__);
+		reading =
+			check_class(&(Case){.status = 429, .times = times}, "{}", CLASS_SLOW_DOWN, __LINE__);
 		CHECK(!reading.is_unknown);
-		reading = check_class(&(Case){.status = 200, .type = "text/html", .attempt = attempt},
-							  "<html>", CLASS_RETRY, __LINE__);
+		reading = check_class(&(Case){.status = 200, .type = "text/html", .times = times}, "<html>",
+							  CLASS_RETRY, __LINE__);
 		CHECK(reading.is_unknown);
 	}
 	CHECK(!read_case(&(Case){.status = 200}, "{\"ok\": true}").is_unknown);
+}
+
+static uint32_t
+answer_number(long status, const char *literal)
+{
+	char *body = json_of(literal);
+	uint32_t number = read_case(&(Case){.status = status}, body).answer;
+
+	free(body);
+	return number;
+}
+
+/* The same answer, and not an attempt of any kind; of what nobody knows in a row. */
+static void
+the_same_again(void)
+{
+	char earlier[128];
+	uint32_t tea;
+	uint32_t code;
+
+	use(compile_literal(
+		"{'channels': ['SMS'], 'operations': {'text': {'url': 'https://a.example'}},"
+		" 'response': {'error': ['/e'], 'code': ['/c']}, 'classes': ["
+		" {'code': 9, 'times': 3, 'class': 'dead_address'}, {'code': 9, 'class': 'retry'}]}"));
+	tea = answer_number(418, "{'e': 'tea'}");
+	CHECK(tea == answer_number(418, "{'e': 'tea'}"));
+	CHECK(tea != answer_number(418, "{'e': 'coffee'}"));
+	CHECK(tea != answer_number(400, "{'e': 'tea'}"));
+	/* where there is a code, the words may differ each time */
+	code = answer_number(400, "{'c': 7, 'e': 'request 1'}");
+	CHECK(code == answer_number(400, "{'c': 7, 'e': 'request 2'}"));
+	CHECK(code != answer_number(400, "{'c': 8, 'e': 'request 1'}"));
+
+	CLASS(CLASS_RETRY, "{'e': 'tea'}", 418, .earlier = "1 2 3 4 5 6 7 8");
+	snprintf(earlier, sizeof(earlier), "%u %u", tea, tea);
+	CLASS(CLASS_REFUSED, "{'e': 'tea'}", 418, .earlier = earlier);
+	CLASS(CLASS_RETRY, "{'e': 'coffee'}", 418, .earlier = earlier);
+	snprintf(earlier, sizeof(earlier), "%u 5 %u %u", tea, tea, tea);
+	CLASS(CLASS_RETRY, "{'e': 'tea'}", 418, .earlier = earlier);
+	snprintf(earlier, sizeof(earlier), "%u - %u %u", tea, tea, tea);
+	CLASS(CLASS_RETRY, "{'e': 'tea'}", 418, .earlier = earlier);
+	CLASS(CLASS_RETRY, "{'e': 'tea'}", 418, .earlier = "x");
+	/* a rule counts those between which something else has come, too */
+	code = answer_number(400, "{'c': 9}");
+	snprintf(earlier, sizeof(earlier), "5 %u 5 %u", code, code);
+	CLASS(CLASS_DEAD_ADDRESS, "{'c': 9}", 400, .earlier = earlier);
+	snprintf(earlier, sizeof(earlier), "5 %u 5 - %u", code, code);
+	CLASS(CLASS_RETRY, "{'c': 9}", 400, .earlier = earlier);
 }
 
 /* All that a rule gives must hold, and the first that matches wins. */
@@ -545,9 +603,9 @@ rules(void)
 	CLASS(CLASS_STOPPED, "{'code': 'X1'}", 400);
 	CLASS(CLASS_UNCERTAIN, "{'code': 300}", 400);
 	CLASS(CLASS_UNCERTAIN, "{'code': '250x'}", 400);
-	CLASS(CLASS_RETRY, "{'code': 7}", 400, .attempt = 2);
-	CLASS(CLASS_REFUSED, "{'code': 7}", 400, .attempt = 3);
-	CLASS(CLASS_REFUSED, "{'code': 7}", 400, .attempt = 4);
+	CLASS(CLASS_RETRY, "{'code': 7}", 400, .times = 2);
+	CLASS(CLASS_REFUSED, "{'code': 7}", 400, .times = 3);
+	CLASS(CLASS_REFUSED, "{'code': 7}", 400, .times = 4);
 	CLASS(CLASS_DEAD_ADDRESS, "{'code': 8}", 400, .channel = "sms", .category = "MARKETING");
 	CLASS(CLASS_OPTED_OUT, "{'code': 8}", 400, .category = "marketing");
 	CLASS(CLASS_UNCERTAIN, "{'code': 8}", 400, .category = "UTILITY");
@@ -601,8 +659,8 @@ meta(void)
 		reading = check_class(&(Case){.status = 400}, META(131049), CLASS_LATER, __LINE__);
 		CHECK_INT(reading.wait_s, 24 * 3600);
 		CLASS(CLASS_REFUSED, META(131049), 400, .recipient = "+12125550123");
-		CLASS(CLASS_RETRY, META(131026), 400, .attempt = 1);
-		CLASS(CLASS_DEAD_ADDRESS, META(131026), 400, .attempt = 2);
+		CLASS(CLASS_RETRY, META(131026), 400, .times = 1);
+		CLASS(CLASS_DEAD_ADDRESS, META(131026), 400, .times = 2);
 		reading = check_class(&(Case){.status = 400}, META(131050), CLASS_OPTED_OUT, __LINE__);
 		CHECK(!reading.of_category);
 		reading = check_class(&(Case){.status = 400, .category = "MARKETING"}, META(131050),
@@ -613,10 +671,10 @@ meta(void)
 		CLASS(CLASS_STOPPED, META(190), 401);
 		CLASS(CLASS_STOPPED, META(200), 403);
 		CLASS(CLASS_STOPPED, META(0), 401);
-		CLASS(CLASS_RETRY, META(131000), 500, .attempt = 9);
+		CLASS(CLASS_RETRY, META(131000), 500, .times = 9);
 		CLASS(CLASS_UNCERTAIN, "<html>502</html>", 502, .type = "text/html");
-		CLASS(CLASS_RETRY, META(999999), 400, .attempt = 2);
-		CLASS(CLASS_REFUSED, META(999999), 400, .attempt = 3);
+		CLASS(CLASS_RETRY, META(999999), 400, .times = 2);
+		CLASS(CLASS_REFUSED, META(999999), 400, .times = 3);
 	}
 	CLASS(CLASS_STOPPED,
 		  "{'meta': {'success': false, 'http_code': 400, 'developer_message':"
@@ -650,7 +708,7 @@ evolution(void)
 		CLASS(CLASS_UNCERTAIN, EVOLUTION(400, "'PrismaClientKnownRequestError'"), 400);
 		reading = check_class(&(Case){.status = 400}, EVOLUTION(400, "'error 463'"), CLASS_LATER,
 							  __LINE__);
-		CHECK(reading.stops_first_touches);
+		CHECK_INT(reading.scope, SCOPE_FIRST_TOUCHES);
 		CLASS(CLASS_STOPPED, "{'status': 401, 'error': 'Unauthorized'}", 401);
 		CLASS(CLASS_STOPPED, EVOLUTION(400, "['instance requires property \\\"textMessage\\\"']"),
 			  400);
@@ -727,7 +785,7 @@ brokers(void)
 	CLASS(CLASS_STOPPED, "{'messages': [{'status': {'groupName': 'REJECTED', 'id': 12}}]}", 200);
 	CLASS(CLASS_RETRY, "{'messages': [{'status': {'groupName': 'REJECTED', 'id': 99}}]}", 200);
 	CLASS(CLASS_REFUSED, "{'messages': [{'status': {'groupName': 'REJECTED', 'id': 99}}]}", 200,
-		  .attempt = 3);
+		  .times = 3);
 	CLASS(CLASS_STOPPED,
 		  "{'requestError': {'serviceException': {'messageId': 'UNAUTHORIZED', 'text': 'x'}}}",
 		  401);
@@ -743,8 +801,8 @@ brokers(void)
 	CLASS(CLASS_REFUSED, "{'code': 63028, 'status': 400}", 400);
 	CLASS(CLASS_SLOW_DOWN, "{'code': 20429, 'status': 429}", 429);
 	CLASS(CLASS_STOPPED, "{'code': 20003, 'message': 'Authenticate', 'status': 401}", 401);
-	CLASS(CLASS_RETRY, "{'code': 30003}", 400, .attempt = 3);
-	CLASS(CLASS_REFUSED, "{'code': 30003}", 400, .attempt = 4);
+	CLASS(CLASS_RETRY, "{'code': 30003}", 400, .times = 3);
+	CLASS(CLASS_REFUSED, "{'code': 30003}", 400, .times = 4);
 	CLASS(CLASS_UNCERTAIN, "{'code': 20500, 'status': 500}", 500);
 }
 
@@ -809,10 +867,14 @@ mail(void)
 	use(compile_protocol("smtp"));
 	CLASS(CLASS_SENT, "{'code': '2.0.0', 'text': 'queued as 1'}", 250);
 	CLASS(CLASS_DEAD_ADDRESS, "{'code': '5.1.1', 'text': 'User unknown'}", 550);
-	CLASS(CLASS_SLOW_DOWN, "{'code': '4.7.1', 'text': 'Greylisted'}", 451);
+	reading = check_class(&(Case){.status = 451}, "{'code': '4.7.1', 'text': 'Greylisted'}",
+						  CLASS_SLOW_DOWN, __LINE__);
+	CHECK_INT(reading.scope, SCOPE_RECIPIENT);
+	CHECK_INT(reading.wait_s, 300);
+	CHECK(!reading.says_when);
 	CLASS(CLASS_STOPPED, "{'code': '5.7.8', 'text': 'Authentication failed'}", 535);
 	CLASS(CLASS_REFUSED, "{'code': '5.7.1', 'text': 'Message is spam'}", 550);
-	CLASS(CLASS_RETRY, "{'code': '4.3.0', 'text': 'x'}", 451, .attempt = 9);
+	CLASS(CLASS_RETRY, "{'code': '4.3.0', 'text': 'x'}", 451, .times = 9);
 }
 
 int
@@ -835,6 +897,7 @@ main(void)
 	RUN_GROUP("answer: what success is", success);
 	RUN_GROUP("answer: waits", waits);
 	RUN_GROUP("answer: unknown refusals", unknown_refusals);
+	RUN_GROUP("answer: the same again", the_same_again);
 	RUN_GROUP("answer: rules", rules);
 	RUN_GROUP("answer: whatsapp_cloud, d360", meta);
 	RUN_GROUP("answer: evolution", evolution);

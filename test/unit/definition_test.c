@@ -377,10 +377,13 @@ rules(void)
 	PROBLEM(WITH_RULE("'status': 400, 'class': 1"), "/classes/1/class", "is no class");
 	PROBLEM(WITH_RULE("'class': 'retry'"), "/classes/1", "holds for every answer");
 	PROBLEM(WITH_RULE("'status': 463, 'class': 'later', 'scope': 'lead'"), "/classes/1/scope",
-			"is not \"first_touches\"");
+			"is neither \"first_touches\" nor \"recipient\"");
 	PROBLEM(WITH_RULE("'status': 463, 'class': 'stopped', 'scope': 'first_touches'"), "/classes/1",
 			"which only class \"later\" takes");
+	PROBLEM(WITH_RULE("'status': 463, 'class': 'later', 'scope': 'recipient'"), "/classes/1",
+			"which only class \"slow_down\" takes");
 	FINE(WITH_RULE("'status': 463, 'class': 'later', 'scope': 'first_touches'"));
+	FINE(WITH_RULE("'status': 463, 'class': 'slow_down', 'scope': 'recipient'"));
 	PROBLEM(WITH_RULE("'class': 'retry', 'channel': 'SMS', 'times': 2"), "/classes/1",
 			"holds for every answer");
 	PROBLEM(WITH_RULE("'status': '6', 'class': 'retry'"), "/classes/1/status", "neither a status");

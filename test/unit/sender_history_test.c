@@ -71,6 +71,23 @@ the_same_refusal_of_three(void)
 	CHECK(!sender_history_is_suspect(&history));
 }
 
+/* What the sender was asked of several is about it, but no failure. */
+static void
+asked_for_less(void)
+{
+	history.n = 0;
+	for (int i = 0; i < 2; i++)
+		add(i, ANSWER_WAS_BUSY);
+	CHECK(!sender_history_is_suspect(&history));
+	add(2, ANSWER_WAS_BUSY);
+	CHECK(sender_history_is_suspect(&history));
+	CHECK(!sender_history_has_failed(&history, 3));
+	add(3, ANSWER_WAS_FAILURE);
+	CHECK(sender_history_has_failed(&history, 1));
+	CHECK(!sender_history_has_failed(&history, 2));
+	CHECK(sender_history_refusal(ANSWER_WAS_BUSY) != ANSWER_WAS_BUSY);
+}
+
 /* The third comes when the first is no longer among the last ten. */
 static void
 refusals_far_apart(void)
@@ -146,6 +163,7 @@ main(void)
 	RUN_GROUP("sender history: failures in a row", failures_in_a_row);
 	RUN_GROUP("sender history: one lead counts once", one_lead_counts_once);
 	RUN_GROUP("sender history: the same refusal of three", the_same_refusal_of_three);
+	RUN_GROUP("sender history: asked for less", asked_for_less);
 	RUN_GROUP("sender history: refusals far apart", refusals_far_apart);
 	RUN_GROUP("sender history: forgotten when all is well", it_is_forgotten_when_all_is_well_again);
 	RUN_GROUP("sender history: it has an end", it_has_an_end);

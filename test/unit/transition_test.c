@@ -100,7 +100,7 @@ beyond_time(void)
 			in.next_offset = INT_MAX;
 			in.at = times[i / 16];
 			in.retry_after = times[i / 4 % 4];
-			in.unresolved_for = times[i % 4];
+			in.same_for = times[i % 4];
 			due = cadence_transition(&in).next_due;
 			/* 4714 BC, and the year 294277 */
 			CHECK(due >= INT64_C(-211813488000000000) && due < INT64_C(9223371331200000000));
@@ -108,24 +108,23 @@ beyond_time(void)
 		}
 }
 
-/* Accepted, but held for review: the next step waits for so long, and no more than it would. */
+/* Accepted, but held for review: the run stays where it is for so long, whatever comes after. */
 static void
 held(void)
 {
-	TransitionInput in = input(OUTCOME_SENT);
+	TransitionInput in = input(OUTCOME_HELD);
 
 	in.retry_after = 60 * MINUTE;
-	BECOMES(in, .status = RUN_DONE, .advance = true, .attempts = 0);
+	in.retry_factor = 2;
+	in.jitter = 1;
+	in.hold = true;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
+			.attempts = 3);
+	in.attempts = in.max_attempts;
 	in.has_next = true;
 	in.next_offset = 10;
-	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
-			.next_due = NOW + 60 * MINUTE, .attempts = 0);
-	in.next_offset = -10;
-	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
-			.next_due = NOW + 60 * MINUTE, .attempts = 0);
-	in.next_offset = 90;
-	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
-			.next_due = NOW + 90 * MINUTE, .attempts = 0);
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
+			.attempts = 20);
 }
 
 static void
@@ -170,7 +169,7 @@ unresolved_for_long(void)
 
 	for (size_t i = 0; i < sizeof(minutes) / sizeof(*minutes); i++)
 	{
-		in.unresolved_for = minutes[i][0] * MINUTE;
+		in.same_for = minutes[i][0] * MINUTE;
 		BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + minutes[i][1] * MINUTE,
 				.attempts = 2);
 	}
@@ -178,7 +177,7 @@ unresolved_for_long(void)
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 600 * MINUTE,
 			.attempts = 2);
 	in.retry_unresolved = 30 * MINUTE;
-	in.unresolved_for = -MINUTE;
+	in.same_for = -MINUTE;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 30 * MINUTE,
 			.attempts = 2);
 }
@@ -245,6 +244,39 @@ put_off(void)
 	in.attempts = 0;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 1440 * MINUTE,
 			.attempts = 0);
+}
+
+/* Where it goes on, twice as long as it has been since the last time, up to a week. */
+static void
+put_off_for_long(void)
+{
+	static const int hours[][3] = {{24, 0, 24},	  {24, 11, 24},	 {24, 24, 48},	  {24, 48, 96},
+								   {24, 83, 166}, {24, 90, 168}, {24, 9000, 168}, {200, 24, 200}};
+	TransitionInput in = input(OUTCOME_PUT_OFF);
+
+	for (size_t i = 0; i < sizeof(hours) / sizeof(*hours); i++)
+	{
+		in.retry_after = hours[i][0] * 60 * MINUTE;
+		in.same_for = hours[i][1] * 60 * MINUTE;
+		BECOMES(in, .status = RUN_ACTIVE, .has_due = true,
+				.next_due = NOW + hours[i][2] * 60 * MINUTE, .attempts = 2);
+	}
+}
+
+/* In another form at once: this attempt counts, and is not the last one whatever max_attempts is.
+ */
+static void
+otherwise(void)
+{
+	TransitionInput in = input(OUTCOME_OTHERWISE);
+
+	in.retry_factor = 2;
+	in.jitter = 1;
+	in.hold = true;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW, .attempts = 3);
+	in.attempts = in.max_attempts;
+	in.retry_after = MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + MINUTE, .attempts = 20);
 }
 
 /* An attempt before it that was never recorded stays uncertain. */
@@ -441,6 +473,8 @@ main(void)
 	RUN_GROUP("transition: dispatch failed", failed);
 	RUN_GROUP("transition: Retry-After where it is later", retry_after);
 	RUN_GROUP("transition: put off", put_off);
+	RUN_GROUP("transition: in another form", otherwise);
+	RUN_GROUP("transition: put off for longer each time", put_off_for_long);
 	RUN_GROUP("transition: put off after an interruption", put_off_after_an_interruption);
 	RUN_GROUP("transition: back-off grows up to a ceiling", back_off);
 	RUN_GROUP("transition: jitter is at most a tenth", jitter);
