@@ -96,6 +96,7 @@ extern void compile_events(Compiler *c, const Path *path, json_t *value, void *t
 /* received_places.c */
 extern void compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to);
 extern void compile_received_places(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_values(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_conditions(Compiler *c, const Path *path, json_t *value, void *to);
 
 #endif

@@ -41,7 +41,7 @@ static const Member value_members[] = {
 	{"at", compile_received_places, offsetof(ReceiveValue, places)},
 	{"value", compile_string, offsetof(ReceiveValue, constant)},
 	{"after", compile_string, offsetof(ReceiveValue, after)},
-	{"until", compile_string, offsetof(ReceiveValue, until)},
+	{"until", compile_values, offsetof(ReceiveValue, until)},
 	{"begin", compile_string, offsetof(ReceiveValue, begin)},
 	{"end", compile_string, offsetof(ReceiveValue, end)},
 	{"map", compile_map, 0},

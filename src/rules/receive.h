@@ -147,13 +147,13 @@ typedef struct ReceiveValue
 {
 	ReceivedField field;
 	ReceivePlaces places;
-	const char *constant; /* where no place has one; NULL: none */
-	const char *after;	  /* what follows its last occurrence, where there is one */
-	const char *until;	  /* what precedes its first */
-	const char *begin;	  /* added where it is missing */
-	const char *end;	  /* likewise */
-	ReceiveMapping *map;  /* what it has no entry for is no value */
-	size_t nmap;		  /* 0: as it is */
+	const char *constant;	  /* where no place has one; NULL: none */
+	const char *after;		  /* what follows its last occurrence, where there is one */
+	const char *const *until; /* what precedes their first, NULL at the end; NULL: none */
+	const char *begin;		  /* added where it is missing */
+	const char *end;		  /* likewise */
+	ReceiveMapping *map;	  /* what it has no entry for is no value */
+	size_t nmap;			  /* 0: as it is */
 } ReceiveValue;
 
 typedef struct ReceiveValues

@@ -194,8 +194,8 @@ add_from(Reader *r, const ReceiveValue *v, ReceivedKind kind, const ReceivePlace
 		s.len = RECEIVED_FIELD_MAX;
 	if (v->after != NULL)
 		s = slice_after(s, v->after);
-	if (v->until != NULL)
-		s = slice_until(s, v->until);
+	for (const char *const *mark = v->until; mark != NULL && *mark != NULL; mark++)
+		s = slice_until(s, *mark);
 	s = slice_trimmed(s);
 	return s.len > 0 && is_mapped(v, &s) && add_whole(r, v, kind, s, place->up == 0);
 }

@@ -130,8 +130,8 @@ compile_received_places(Compiler *c, const Path *path, json_t *value, void *to)
 /* ---- conditions --------------------------------------------------------------------------- */
 
 /* A single value, or an array of such, as texts. */
-static void
-compile_texts(Compiler *c, const Path *path, json_t *value, void *to)
+void
+compile_values(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	size_t n = compile_count(value);
 	const char **texts = arena_alloc(c->arena, sizeof(char *) * (n + 1));
@@ -161,9 +161,9 @@ compile_presence(Compiler *c, const Path *path, json_t *value, void *to)
 }
 
 static const Member condition_members[] = {
-	{"is", compile_texts, offsetof(ReceiveCondition, values)},
-	{"begins", compile_texts, offsetof(ReceiveCondition, begins)},
-	{"ends", compile_texts, offsetof(ReceiveCondition, ends)},
+	{"is", compile_values, offsetof(ReceiveCondition, values)},
+	{"begins", compile_values, offsetof(ReceiveCondition, begins)},
+	{"ends", compile_values, offsetof(ReceiveCondition, ends)},
 	{"present", compile_presence, 0},
 	{NULL, NULL, 0}};
 
@@ -172,7 +172,7 @@ compile_condition(Compiler *c, const Path *path, json_t *value, ReceiveCondition
 {
 	fill_place(c, path, path->key, &to->place);
 	if (!json_is_object(value))
-		compile_texts(c, path, value, &to->values);
+		compile_values(c, path, value, &to->values);
 	else
 	{
 		compile_object(c, path, value, condition_members, to);
