@@ -1162,18 +1162,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "events": [
           {
             "each": "/*",
-            "when": {
-              "/event": [
-                "request",
-                "sent",
-                "delivered",
-                "opened",
-                "unique_opened",
-                "click",
-                "blocked",
-                "error"
-              ]
-            },
+            "when": {"/event": ["request", "sent", "delivered", "opened", "unique_opened", "click"]},
             "event": "receipt",
             "fields": {
               "id": "/message-id",
@@ -1187,11 +1176,20 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
                   "delivered": "delivered",
                   "opened": "read",
                   "unique_opened": "read",
-                  "click": "read",
-                  "blocked": "failed",
-                  "error": "failed"
+                  "click": "read"
                 }
-              },
+              }
+            }
+          },
+          {
+            "each": "/*",
+            "when": {"/event": ["blocked", "error"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/message-id",
+              "time": "/ts_epoch",
+              "email": "/email",
+              "state": {"value": "failed"},
               "code": "/event",
               "error": "/reason"
             }

@@ -116,6 +116,13 @@ identity(Slice s, bool is_international, char *to)
 	return received_lid(s, to) || received_phone(s, is_international, to) || received_email(s, to);
 }
 
+/* As a mail's header has a name. */
+static Slice
+without_quotes(Slice s)
+{
+	return s.len > 1 && s.at[0] == '"' && s.at[s.len - 1] == '"' ? (Slice){s.at + 1, s.len - 2} : s;
+}
+
 /* Adds a text as its field has it, if it fits. */
 static bool
 add_field(Reader *r, const ReceiveValue *v, ReceivedKind kind, Slice s, bool is_own)
@@ -150,6 +157,8 @@ add_field(Reader *r, const ReceiveValue *v, ReceivedKind kind, Slice s, bool is_
 				return add_text(r, s, RECEIVED_FIELD_MAX, false);
 			is_known = true;
 			break;
+		case RECEIVED_NAME:
+			return add_text(r, without_quotes(s), RECEIVED_FIELD_MAX, false);
 		default:
 			return add_text(r, s, RECEIVED_FIELD_MAX, false);
 	}
