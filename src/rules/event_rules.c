@@ -12,7 +12,7 @@
 #define RULES_MAX 200
 #define DEPTH_MAX 4
 
-/* ---- fields ------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------------------- */
 
 static void
 compile_map(Compiler *c, const Path *path, json_t *value, void *to)
@@ -97,7 +97,7 @@ compile_fields(Compiler *c, const Path *path, json_t *value, void *to)
 	}
 }
 
-/* ---- one rule ------------------------------------------------------------------------------- */
+/* ---- one rule ----------------------------------------------------------------------- */
 
 static void
 compile_kind(Compiler *c, const Path *path, json_t *value, void *to)
@@ -217,7 +217,7 @@ compile_rule(Compiler *c, const Path *path, json_t *value, ReceiveRule *rule, in
 		compiler_problem(c, path, "has fields, but is no event");
 }
 
-/* ---- all of them ---------------------------------------------------------------------------- */
+/* ---- all of them -------------------------------------------------------------------- */
 
 static int
 elements_on(const ReceiveSteps *each)

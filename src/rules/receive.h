@@ -11,7 +11,7 @@
 
 #include "rules/definition.h"
 
-/* ---- what can be told ----------------------------------------------------------------- */
+/* ---- what can be told --------------------------------------------------------------- */
 
 typedef enum ReceivedKind
 {
@@ -84,7 +84,7 @@ extern const char *const received_field_names[RECEIVED_FIELDS];
 extern const char *received_lacks(ReceivedKind kind, unsigned long fields);
 extern ReceivedState received_state_named(ReceivedKind kind, const char *name);
 
-/* ---- where, and whether ---------------------------------------------------------------- */
+/* ---- where, and whether ------------------------------------------------------------- */
 
 /* A step of a path into a body: a member, an array's element, or every element. */
 typedef struct ReceiveStep
@@ -133,7 +133,7 @@ typedef struct ReceiveConditions
 	size_t n;
 } ReceiveConditions;
 
-/* ---- rules ------------------------------------------------------------------------------- */
+/* ---- rules -------------------------------------------------------------------------- */
 
 /* What stands for another text. */
 typedef struct ReceiveMapping
@@ -188,7 +188,7 @@ typedef struct ReceiveList
 	size_t n;
 } ReceiveList;
 
-/* ---- who calls --------------------------------------------------------------------------- */
+/* ---- who calls ---------------------------------------------------------------------- */
 
 typedef enum SignatureKind
 {

@@ -13,7 +13,7 @@
 #include "rules/received_path.h"
 #include "rules/text.h"
 
-/* ---- forms --------------------------------------------------------------------------------- */
+/* ---- forms -------------------------------------------------------------------------- */
 
 /* What no text of JSON can hold becomes a question mark. */
 static json_t *
@@ -78,7 +78,7 @@ receive_parse(const ReceiveRules *rules, const char *body, size_t len)
 	return is_form ? form_json(body, len) : answer_json(body, len);
 }
 
-/* ---- what may not be kept -------------------------------------------------------------------- */
+/* ---- what may not be kept ----------------------------------------------------------- */
 
 static void
 blank(json_t *container, const ReceiveStep *step)

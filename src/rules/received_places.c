@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- paths ------------------------------------------------------------------------------- */
+/* ---- paths -------------------------------------------------------------------------- */
 
 /* KEY=VALUE; what has no "=" is only a name. */
 static void
@@ -127,7 +127,7 @@ compile_received_places(Compiler *c, const Path *path, json_t *value, void *to)
 		compile_received_place(c, path, compile_element(value, i), &places->list[i]);
 }
 
-/* ---- conditions --------------------------------------------------------------------------- */
+/* ---- conditions --------------------------------------------------------------------- */
 
 /* A single value, or an array of such, as texts. */
 void

@@ -63,8 +63,7 @@ fraction(Cursor *c)
 	return value;
 }
 
-/* ---- since 1970 --------------------------------------------------------------------------------
- */
+/* ---- since 1970 --------------------------------------------------------------------- */
 
 /* The unit shows in the size: no clock of a webhook is from before 1973 or after 5138. */
 static bool
@@ -85,7 +84,7 @@ read_epoch(Cursor *c, int64_t *us)
 	return true;
 }
 
-/* ---- dates ----------------------------------------------------------------------------------- */
+/* ---- dates -------------------------------------------------------------------------- */
 
 /* Days since 1970 of the Gregorian calendar. */
 static int64_t

@@ -18,7 +18,7 @@
 #define PHONE_DIGITS_MIN 8
 #define PHONE_DIGITS_MAX 20
 
-/* ---- slices --------------------------------------------------------------------------------- */
+/* ---- slices ------------------------------------------------------------------------- */
 
 Slice
 slice_trimmed(Slice s)
@@ -76,7 +76,7 @@ slice_ends(Slice s, const char *text)
 	return s.len >= n && memcmp(s.at + s.len - n, text, n) == 0;
 }
 
-/* ---- who it is ------------------------------------------------------------------------------- */
+/* ---- who it is ---------------------------------------------------------------------- */
 
 /* Without the network's part; a device or an agent follows ":" or "_" before it. */
 static bool

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- words -------------------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------------------- */
 
 /* The number of a word among names; 0, and a problem, when it is none. */
 static int
@@ -75,7 +75,7 @@ compile_url(Compiler *c, const Path *path, json_t *value, void *to)
 			compiler_problem(c, path, "names what only a message has");
 }
 
-/* ---- what is signed ------------------------------------------------------------------------- */
+/* ---- what is signed ----------------------------------------------------------------- */
 
 static const char *const signed_names[SIGNED_KINDS] = {[SIGNED_BODY] = "{body}",
 													   [SIGNED_ID] = "{id}",
@@ -129,7 +129,7 @@ signs(const ReceiveSignature *signature, SignedKind kind)
 	return false;
 }
 
-/* ---- a signature ---------------------------------------------------------------------------- */
+/* ---- a signature -------------------------------------------------------------------- */
 
 static const Member signature_members[] = {
 	{"kind", compile_signature_kind, offsetof(ReceiveSignature, kind)},
@@ -220,7 +220,7 @@ compile_signatures(Compiler *c, const Path *path, json_t *value, void *to)
 	}
 }
 
-/* ---- the challenge of a GET ------------------------------------------------------------------ */
+/* ---- the challenge of a GET --------------------------------------------------------- */
 
 static const Member verify_members[] = {
 	{"mode", compile_string, offsetof(ReceiveVerify, mode)},

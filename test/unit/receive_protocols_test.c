@@ -33,7 +33,7 @@ tells(const char *literal, const char *expected, const char *file, int line)
 
 #define TELLS(literal, expected) tells((literal), (expected), __FILE__, __LINE__)
 
-/* ---- WhatsApp Cloud API ------------------------------------------------------------------- */
+/* ---- WhatsApp Cloud API ------------------------------------------------------------- */
 
 #define META(field, value)                                                                    \
 	"{'object':'whatsapp_business_account','entry':[{'id':'1','time':1743451903,'changes':[{" \
@@ -142,7 +142,7 @@ meta_senders(void)
 		  "receipt id=a to=551133334444 state=read phone=+551133334444");
 }
 
-/* ---- gateways ------------------------------------------------------------------------------- */
+/* ---- gateways ----------------------------------------------------------------------- */
 
 #define EVOLUTION(event, data) \
 	"{'event':'" event "','instance':'vendas','data':" data ",'apikey':'SECRET'}"
@@ -262,7 +262,7 @@ waha(void)
 		  "ignored: no message, receipt or state of the connection");
 }
 
-/* ---- aggregators ---------------------------------------------------------------------------- */
+/* ---- aggregators -------------------------------------------------------------------- */
 
 static void
 gupshup(void)
@@ -337,8 +337,7 @@ twilio(void)
 	TELLS("CallSid=CA1", "unknown: no rule knows it");
 }
 
-/* ---- mail -------------------------------------------------------------------------------------
- */
+/* ---- mail --------------------------------------------------------------------------- */
 
 static void
 resend(void)
@@ -467,8 +466,7 @@ mailgun(void)
 		  "name=Ana email=ana@x.example quotes=<0@us> subject=Re time=1461261330000000");
 }
 
-/* ---- our own -----------------------------------------------------------------------------------
- */
+/* ---- our own ------------------------------------------------------------------------ */
 
 static void
 webhook(void)

@@ -19,7 +19,7 @@ FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall
     -D_GNU_SOURCE -DPROTOCOLS="\"$SRC/../protocols\"" -I"$SRC")
 DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer,receive,signature,event}_rules,domain_limits}.c
     rules/{received,received_places,template,text}.c)
-RECEIVE=(rules/{receive_reader,receive_body,receive_form,received_path,received_value,received_time,answer_json}.c)
+RECEIVE=(rules/{receive_{reader,body,form},received_{path,field,value,time},answer_json}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
 OUTPUT=$BUILD/output
 STATUS=0
