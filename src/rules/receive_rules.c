@@ -73,9 +73,15 @@ static void
 add_path_signature(Compiler *c, const Path *path, ReceiveRules *rules)
 {
 	json_t *signature;
+	bool is_there = false;
 
-	if (rules->signatures != NULL)
+	for (size_t i = 0; i < c->d->secrets.n; i++)
+		is_there = is_there || strcmp(c->d->secrets.list[i].name, "path_secret") == 0;
+	if (!is_there)
+	{
+		compiler_problem(c, path, "has no signature, nor has the definition a secret path_secret");
 		return;
+	}
 	signature = json_pack("{s:s, s:s}", "kind", "path", "secret", "path_secret");
 	if (signature != NULL)
 		compile_signatures(c, path, signature, rules);

@@ -7,6 +7,7 @@
 
 #include "definition_tools.h"
 #include "rules/receive_reader.h"
+#include "rules/received_value.h"
 
 #define TOLD_MAX 65536
 
