@@ -78,6 +78,44 @@ receive_parse(const ReceiveRules *rules, const char *body, size_t len)
 	return is_form ? form_json(body, len) : answer_json(body, len);
 }
 
+/* ---- what is signed, and by what ---------------------------------------------------- */
+
+static json_t *
+value_at(const AnswerPlace *place, json_t *body)
+{
+	for (const char *const *key = place->steps; *key != NULL && body != NULL; key++)
+		body = json_object_get(body, *key);
+	return body;
+}
+
+/*
+ * The text that stands at the first of a signature's places that has one, as it
+ * is; false: none has, or it is too long. body: NULL where it is not read.
+ */
+bool
+receive_text_at(const AnswerPlaces *places, json_t *body, ReceiveHeader header, void *arg, char *to,
+				size_t size)
+{
+	for (size_t i = 0; i < places->n; i++)
+	{
+		const AnswerPlace *place = &places->list[i];
+		const char *text = place->header != NULL ? header(arg, place->header) : NULL;
+		NumberText number;
+		Slice s = {text, text != NULL ? strlen(text) : 0};
+
+		if (place->header == NULL && !received_slice(value_at(place, body), &number, &s))
+			continue;
+		if (s.at == NULL || s.len == 0)
+			continue;
+		if (s.len >= size)
+			return false;
+		memcpy(to, s.at, s.len);
+		to[s.len] = '\0';
+		return true;
+	}
+	return false;
+}
+
 /* ---- what may not be kept ----------------------------------------------------------- */
 
 static void

@@ -15,7 +15,7 @@
 
 #include "rules/receive.h"
 
-/* Longer texts are cut: of RECEIVED_TEXT, of any other field, of what is told reasons. */
+/* Longer texts are cut: RECEIVED_TEXT, and any other field. */
 #define RECEIVED_TEXT_MAX (1024 * 1024)
 #define RECEIVED_FIELD_MAX 1024
 
@@ -38,7 +38,12 @@ typedef struct ReceivedEvent
  */
 typedef bool (*ReceiveCallback)(void *arg, const ReceivedEvent *event);
 
+/* A header's value; NULL: there is none. */
+typedef const char *(*ReceiveHeader)(void *arg, const char *name);
+
 extern json_t *receive_parse(const ReceiveRules *rules, const char *body, size_t len);
+extern bool receive_text_at(const AnswerPlaces *places, json_t *body, ReceiveHeader header,
+							void *arg, char *to, size_t size);
 extern void receive_scrub(const ReceiveRules *rules, json_t *body);
 extern bool receive_read(const ReceiveRules *rules, json_t *body, ReceiveCallback callback,
 						 void *arg);

@@ -598,6 +598,57 @@ forms(void)
 	definition_free(d);
 }
 
+static const char *
+one_header(void *arg, const char *name)
+{
+	return strcmp(name, "svix-id") == 0 ? arg : NULL;
+}
+
+static void
+signed_texts(void)
+{
+	Definition *d = compile_protocol("mailgun");
+	const ReceiveSignature *s = d->receive->signatures;
+	json_t *json = json_loads("{\"signature\": {\"token\": \"t\", \"timestamp\": 12, "
+							  "\"signature\": \"\"}, \"timestamp\": \"13\"}",
+							  0, NULL);
+	char text[8];
+
+	CHECK(receive_text_at(&s->id, json, one_header, NULL, text, sizeof(text)));
+	CHECK_TEXT(text, "t");
+	CHECK(receive_text_at(&s->timestamp, json, one_header, NULL, text, sizeof(text)));
+	CHECK_TEXT(text, "12");
+	CHECK(!receive_text_at(&s->at, json, one_header, NULL, text, sizeof(text)));
+	CHECK(!receive_text_at(&s->at, NULL, one_header, NULL, text, sizeof(text)));
+	json_decref(json);
+	definition_free(d);
+	d = compile_protocol("resend");
+	s = d->receive->signatures;
+	CHECK(receive_text_at(&s->id, NULL, one_header, "msg_1", text, sizeof(text)));
+	CHECK_TEXT(text, "msg_1");
+	CHECK(!receive_text_at(&s->id, NULL, one_header, "msg_12345", text, sizeof(text)));
+	CHECK(!receive_text_at(&s->timestamp, NULL, one_header, "x", text, sizeof(text)));
+	definition_free(d);
+}
+
+/* The example of docs/inbound.md. */
+static void
+documented_one(void)
+{
+	TELLS("{'each':'/eventos/*','when':{'/de':{'ends':'@grupo'}},'ignore':'of a group'},{'each':"
+		  "'/eventos/*','when':{'/tipo':'recebida'},'event':'message','fields':{'id':'/id','time':"
+		  "'/quando','phone':'/de','to':'$/conta/numero','text':'/texto'}},{'each':'/eventos/*',"
+		  "'when':{'/tipo':'situacao'},'event':'receipt','fields':{'id':'/id','key':'/ref','phone':"
+		  "'/para','state':{'at':'/situacao','map':{'ENVIADA':'sent','ENTREGUE':'delivered','LIDA':"
+		  "'read','FALHOU':'failed'}}}}",
+		  "{'conta':{'numero':'5511900000000'},'eventos':[{'tipo':'recebida','id':'m-7','de':"
+		  "'5511987654321','texto':'Oi','quando':1767323044},{'tipo':'situacao','id':'m-6','ref':"
+		  "'k','para':'5511987654321','situacao':'ENTREGUE'},{'tipo':'recebida','id':'m-8','de':"
+		  "'77@grupo'}]}",
+		  "message id=m-7 to=5511900000000 text=Oi phone=+5511987654321 time=1767323044000000; "
+		  "receipt id=m-6 key=k state=delivered phone=+5511987654321; ignored: of a group");
+}
+
 int
 main(void)
 {
@@ -620,5 +671,7 @@ main(void)
 	RUN_GROUP("receive: no more wanted", no_more_wanted);
 	RUN_GROUP("receive: scrubbing", scrubbing);
 	RUN_GROUP("receive: forms", forms);
+	RUN_GROUP("receive: what is signed", signed_texts);
+	RUN_GROUP("receive: the documented example", documented_one);
 	return check_result();
 }
