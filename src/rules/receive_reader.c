@@ -98,8 +98,7 @@ tell_event(Reader *r, const ReceiveRule *rule, const ReceivedElement *element)
 	tell(r, &event);
 }
 
-/* ---- all of them
- * ---------------------------------------------------------------------------------- */
+/* ---- all of them -------------------------------------------------------------------- */
 
 static bool read_list(Reader *r, const ReceiveList *list, const ReceivedElement *element);
 

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Arrays in arrays that one path leads through. */
+#define EVERY_MAX 8
+
 /* ---- paths -------------------------------------------------------------------------- */
 
 /* KEY=VALUE; what has no "=" is only a name. */
@@ -53,11 +56,12 @@ fill_steps(Compiler *c, const char *pointer, ReceiveSteps *to)
 	}
 }
 
-/* A path that may go through every element. */
+/* A path that may go through every element, so far that reading may recurse for each "*". */
 void
 compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to)
 {
 	const char *text = NULL;
+	int n = 0;
 
 	compile_string(c, path, value, &text);
 	if (text == NULL)
@@ -66,6 +70,10 @@ compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to)
 		fill_steps(c, text, to);
 	else
 		compiler_problem(c, path, "\"%.100s\" is no JSON pointer", text);
+	for (size_t i = 0; i < to->n; i++)
+		n += to->list[i].is_every ? 1 : 0;
+	if (n > EVERY_MAX)
+		compiler_problem(c, path, "goes through every element %d times; %d will do", n, EVERY_MAX);
 }
 
 /* How far a place is away: "^" for each element around, "$" for the whole body, "." for none. */

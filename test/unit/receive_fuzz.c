@@ -83,8 +83,10 @@ static void
 read_with_rules(const char *rules, size_t rules_len, const char *body, size_t len)
 {
 	static const char head[] =
-		"{\"channels\":[\"SMS\"],\"secrets\":{\"s\":{},\"path_secret\":{}},\"operations\":{"
-		"\"text\":{\"url\":\"x\"}},\"receive\":";
+		"{\"channels\":[\"SMS\"],\"options\":{\"status_callback\":{}},\"secrets\":{\"s\":{},"
+		"\"path_secret\":{},\"app_secret\":{},\"verify_token\":{},\"webhook_secret\":{},"
+		"\"webhook_token\":{},\"hmac_key\":{},\"auth_token\":{}},\"operations\":{\"text\":{"
+		"\"url\":\"x\"}},\"receive\":";
 	char *text = malloc(sizeof(head) + rules_len + 1);
 	Definition *d;
 

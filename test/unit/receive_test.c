@@ -88,6 +88,7 @@ problems_of_rules(void)
 	PROBLEM(EVENTS("{'event':'receipt','fields':{'id':{'after':'_'},'state':'/s'}}"),
 			"has neither a path nor a value");
 	PROBLEM(EVENTS(RULE ",{'each':'/a/*','ignore':'x'}"), "has rules with \"each\" and rules");
+	PROBLEM(EVENTS("{'each':'/*/*/*/*/*/*/*/*/*','ignore':'x'}"), "goes through every element 9");
 	PROBLEM(EVENTS("{'when':{'/a':{}},'ignore':'x'}"), "asks for nothing");
 	PROBLEM(EVENTS("{'when':{'/a':[]},'ignore':'x'}"), "is an empty array");
 	PROBLEM(EVENTS("{'when':{'/a':[null]},'ignore':'x'}"), "is neither a single value nor");
@@ -284,8 +285,7 @@ values(void)
 	GIVES("name", "'/a'", "{'a':'\\\"Ana\\\"'}", "name=Ana phone=+5511987654321");
 }
 
-/* ---- who and when ------------------------------------------------------------------------------
- */
+/* ---- who and when ------------------------------------------------------------------- */
 
 static void
 phones(void)
@@ -402,8 +402,7 @@ times(void)
 	}
 }
 
-/* ---- large and deep ----------------------------------------------------------------------------
- */
+/* ---- large and deep ----------------------------------------------------------------- */
 
 static bool
 count_event(void *arg, const ReceivedEvent *event)
@@ -542,8 +541,7 @@ no_more_wanted(void)
 	definition_free(d);
 }
 
-/* ---- bodies
- * -------------------------------------------------------------------------------------- */
+/* ---- bodies ------------------------------------------------------------------------- */
 
 #define SCRUB(scrub, literal, expected)                                                          \
 	do                                                                                           \
