@@ -1905,7 +1905,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   "idempotency": {"key": "none"},
   "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"},
   "receive": {
-    "note": "The instance's apikey is in every body, where the gateway is set to show it. An echo of a message sent through the API looks like one of a message sent by hand; only its id tells them apart.",
+    "note": "webhookByEvents must be off: it adds to the address. The instance's apikey is in every body, where the gateway is set to show it. An echo of a message sent through the API looks like one of a message sent by hand; only its id tells them apart.",
     "signature": [
       {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
       {"kind": "path", "secret": "path_secret"}
@@ -2556,7 +2556,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         }
       },
       {
-        "when": {"/type": "message-event", "/payload/type": ["enqueued", "deleted", "mismatched"]},
+        "when": {"/type": "message-event", "/payload/type": ["enqueued", "deleted"]},
         "ignore": "a state that changes nothing"
       },
       {
@@ -2570,9 +2570,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "fields": {"time": "/timestamp", "phone": "/payload/phone"}
       },
       {
-        "when": {
-          "/type": ["user-event", "template-event", "account-event", "billing-event", "system-event"]
-        },
+        "when": {"/type": ["user-event", "template-event", "account-event", "billing-event"]},
         "ignore": "of the account, a template or the bill"
       }
     ]
@@ -3117,14 +3115,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       {
         "when": {
           "/RecordType": "Bounce",
-          "/Type": [
-            "SoftBounce",
-            "DnsError",
-            "Blocked",
-            "VirusNotification",
-            "DMARCPolicy",
-            "Undeliverable"
-          ]
+          "/Type": ["SoftBounce", "DnsError", "Blocked", "VirusNotification", "DMARCPolicy"]
         },
         "event": "bounce",
         "fields": {

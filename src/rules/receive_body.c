@@ -57,7 +57,12 @@ form_json(const char *body, size_t len)
 static bool
 looks_like_json(const char *body, size_t len)
 {
-	while (len > 0 && (isspace((unsigned char) *body) || strchr("\xEF\xBB\xBF", *body) != NULL))
+	if (len >= 3 && memcmp(body, "\xEF\xBB\xBF", 3) == 0)
+	{
+		body += 3;
+		len -= 3;
+	}
+	while (len > 0 && isspace((unsigned char) *body))
 	{
 		body++;
 		len--;
