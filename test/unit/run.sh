@@ -83,7 +83,7 @@ seeds() {
         sed 's/^"\(.*\)"$/"\\"\1\\""/' >"$BUILD/words"
     # what rules look for stands in the definitions
     for file in "$SRC"/../protocols/*.json; do
-        sed -n '/"response"/,$p' "$file" >"$seeds/answer/$(basename "$file")"
+        sed -n '/"response"/,/^  "receive"/p' "$file" >"$seeds/answer/$(basename "$file")"
     done
     receive_seeds "$seeds/receive"
     printf '%s\0' 'João <a@b.c>' 'x@y.z' 'Olá =?' '.text' '<b>' 'http://x/' >"$seeds/mail/mail"
