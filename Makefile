@@ -14,8 +14,7 @@ MODULE_big = cadence_runner
 PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 
 # What writes mails and reads answers, which only the transport does.
-TRANSPORT_RULES = src/rules/answer_reader.c src/rules/answer_json.c \
-                  src/rules/mail.c src/rules/mail_reply.c
+TRANSPORT_RULES = $(patsubst %,src/rules/%.c,answer_reader mail mail_reply)
 
 # What every process that calls our functions loads. It must not need libcurl.
 CORE_DIRS = base schema provider claim resolve record engine server sqlapi
@@ -29,7 +28,7 @@ SHLIB_LINK = -ljansson $(OWN_NAMES)
 # The transport, which only a sending worker loads. From 16 on a library shows others nothing but
 # what is marked, so what both need is in both.
 DISPATCH     = cadence_runner_dispatch
-SHARED_RULES = $(patsubst %,src/rules/%.c,buffer class mailbox request_builder text)
+SHARED_RULES = $(patsubst %,src/rules/%.c,answer_json buffer class mailbox request_builder text)
 DISPATCH_SRC = $(wildcard src/transport/*.c) $(TRANSPORT_RULES) $(SHARED_RULES)
 DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)

@@ -1191,7 +1191,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developers.brevo.com/docs/send-a-transactional-email.md",
     "https://developers.brevo.com/docs/how-it-works",
     "https://developers.brevo.com/docs/heterogenous-versions-batch-emails",
-    "https://developers.brevo.com/changelog/email-api-now-supports-idempotency"
+    "https://developers.brevo.com/changelog/email-api-now-supports-idempotency",
+    "https://developers.brevo.com/docs/transactional-webhooks",
+    "https://developers.brevo.com/docs/inbound-parse-webhooks",
+    "https://developers.brevo.com/docs/secured-webhooks",
+    "https://github.com/anymail/django-anymail/blob/main/anymail/webhooks/brevo.py",
+    "https://github.com/anymail/django-anymail/blob/main/tests/test_brevo_webhooks.py"
   ],
   "channels": ["EMAIL"],
   "options": {
@@ -1202,7 +1207,14 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "secrets": {
     "api_key": {"required": true, "help": "API key, xkeysib-…; not the SMTP key"},
-    "webhook_secret": {"use": "receive", "help": "the secret that proves that a webhook is the provider's"}
+    "webhook_secret": {
+      "use": "receive",
+      "help": "sent as Authorization: Bearer with every call; set it at Brevo, as the webhook's token"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{as_stored}}",
   "operations": {
@@ -1255,7 +1267,133 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "json:/headers/idempotencyKey", "valid_for": "30min", "conflict": "sent"}
+  "idempotency": {"key": "json:/headers/idempotencyKey", "valid_for": "30min", "conflict": "sent"},
+  "receive": {
+    "signature": [
+      {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "events": [
+      {
+        "when": {"/items": {"present": true}},
+        "events": [
+          {
+            "each": "/items/*",
+            "event": "message",
+            "auto": [
+              {"/Headers/Auto-Submitted": {"begins": "auto-"}},
+              {"/Headers/X-Autoreply": {"present": true}},
+              {"/Headers/X-Autorespond": {"present": true}},
+              {"/Headers/Precedence": {"is": ["auto_reply", "bulk", "junk"]}}
+            ],
+            "fields": {
+              "id": ["/Uuid/0", "/MessageId"],
+              "other_id": "/MessageId",
+              "time": "/SentAtDate",
+              "from": "/From/Address",
+              "to": "/To/0/Address",
+              "email": "/From/Address",
+              "name": "/From/Name",
+              "subject": "/Subject",
+              "text": ["/ExtractedMarkdownMessage", "/RawTextBody"],
+              "quotes": ["/InReplyTo", "/Headers/In-Reply-To"]
+            }
+          }
+        ]
+      },
+      {
+        "note": "one event, or many where the webhook is batched",
+        "events": [
+          {
+            "each": "/*",
+            "when": {"/event": ["request", "sent", "delivered", "opened", "unique_opened", "click"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/message-id",
+              "time": "/ts_epoch",
+              "email": "/email",
+              "state": {
+                "at": "/event",
+                "map": {
+                  "request": "sent",
+                  "sent": "sent",
+                  "delivered": "delivered",
+                  "opened": "read",
+                  "unique_opened": "read",
+                  "click": "read"
+                }
+              }
+            }
+          },
+          {
+            "each": "/*",
+            "when": {"/event": ["blocked", "error"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/message-id",
+              "time": "/ts_epoch",
+              "email": "/email",
+              "state": {"value": "failed"},
+              "code": "/event",
+              "error": "/reason"
+            }
+          },
+          {
+            "each": "/*",
+            "when": {"/event": ["hard_bounce", "invalid_email", "invalid"]},
+            "event": "bounce",
+            "fields": {
+              "id": "/message-id",
+              "time": "/ts_epoch",
+              "email": "/email",
+              "state": {"value": "hard"},
+              "code": "/event",
+              "error": "/reason"
+            }
+          },
+          {
+            "each": "/*",
+            "when": {"/event": "soft_bounce"},
+            "event": "bounce",
+            "fields": {
+              "id": "/message-id",
+              "time": "/ts_epoch",
+              "email": "/email",
+              "state": {"value": "soft"},
+              "code": "/event",
+              "error": "/reason"
+            }
+          },
+          {
+            "each": "/*",
+            "when": {"/event": ["spam", "complaint"]},
+            "event": "complaint",
+            "fields": {"id": "/message-id", "time": "/ts_epoch", "email": "/email"}
+          },
+          {
+            "each": "/*",
+            "when": {"/event": ["unsubscribe", "unsubscribed"]},
+            "event": "opt_out",
+            "fields": {"id": "/message-id", "time": "/ts_epoch", "email": "/email"}
+          },
+          {
+            "each": "/*",
+            "when": {
+              "/event": [
+                "deferred",
+                "proxy_open",
+                "unique_proxy_open",
+                "list_addition",
+                "contact_updated",
+                "contact_deleted"
+              ]
+            },
+            "ignore": "no word of the recipient's"
+          }
+        ]
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -1270,7 +1408,18 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
     "https://docs.360dialog.com/partner/integration/cloud-waba-integration",
     "https://docs.360dialog.com/partner/get-started/quickstarts/send-a-message",
-    "https://docs.360dialog.com/docs/support/api-error-message-list.md"
+    "https://docs.360dialog.com/docs/support/api-error-message-list.md",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status/",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system/",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/user_preferences",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/changelog/",
+    "https://support.chatarchitect.com/books/meta-whatsapp/page/smb-message-echoes-webhook-reference-developer-documentation",
+    "https://github.com/david-lev/pywa/tree/master/tests/data/updates",
+    "https://whatsappapijs.web.app/types/types.ServerStatusPayload.html",
+    "https://docs.360dialog.com/docs/hub/webhook-url.md",
+    "https://docs.360dialog.com/partner/waba-management/phone-number-and-hosting/whatsapp-coexistence/coexistence-webhooks",
+    "https://docs.360dialog.com/docs/resources/phone-numbers/usernames-and-bsuid"
   ],
   "channels": ["WHATSAPP"],
   "options": {
@@ -1280,6 +1429,14 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "api_key": {
       "required": true,
       "help": "the channel's API key, from the 360dialog hub; there is one per number"
+    },
+    "webhook_secret": {
+      "use": "receive",
+      "help": "sent as Authorization: Bearer with every call; set it at 360dialog, among the headers of the webhook"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
     }
   },
   "address": "{{e164}}",
@@ -1460,7 +1617,298 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   ],
   "idempotency": {"key": "echo:/biz_opaque_callback_data"},
-  "limits": {"max_rate": 80}
+  "limits": {"max_rate": 80},
+  "receive": {
+    "signature": [
+      {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "international": true,
+    "events": [
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "messages"},
+        "events": [
+          {
+            "each": "/value/messages/*",
+            "when": {"/group_id": {"present": true}},
+            "ignore": "of a group"
+          },
+          {
+            "each": "/value/messages/*",
+            "when": {"/type": ["reaction", "edit", "revoke"]},
+            "ignore": "a reaction, an edit or a deletion"
+          },
+          {
+            "note": "the new number has a new user id",
+            "each": "/value/messages/*",
+            "when": {
+              "/type": "system",
+              "/system/type": ["user_changed_number", "customer_changed_number"]
+            },
+            "event": "identity",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "phone": ["/from", "/system/customer"],
+              "user_id": "/system/user_id",
+              "old": ["/from", "/system/customer", "/system/previous_user_id"],
+              "new": ["/system/wa_id", "/system/new_wa_id", "/system/user_id"]
+            }
+          },
+          {
+            "each": "/value/messages/*",
+            "when": {"/type": "system", "/system/type": "user_changed_user_id"},
+            "event": "identity",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "old": "/system/previous_user_id",
+              "new": "/system/user_id"
+            }
+          },
+          {
+            "each": "/value/messages/*",
+            "when": {"/type": ["system", "request_welcome"]},
+            "ignore": "a note of the system's, such as that of a new device"
+          },
+          {
+            "each": "/value/messages/*",
+            "event": "message",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "from": "/from",
+              "to": "^/value/metadata/display_phone_number",
+              "phone": ["/from", "^/value/contacts/only/wa_id"],
+              "user_id": ["/from_user_id", "^/value/contacts/only/user_id"],
+              "name": "^/value/contacts/only/profile/name",
+              "text": [
+                "/text/body",
+                "/button/text",
+                "/interactive/button_reply/title",
+                "/interactive/list_reply/title",
+                "/interactive/nfm_reply/body",
+                "/image/caption",
+                "/video/caption",
+                "/document/caption",
+                "/location/name",
+                "/order/text"
+              ],
+              "media": ["/image/id", "/video/id", "/audio/id", "/document/id", "/sticker/id"],
+              "media_type": [
+                "/image/mime_type",
+                "/video/mime_type",
+                "/audio/mime_type",
+                "/document/mime_type",
+                "/sticker/mime_type"
+              ],
+              "quotes": "/context/id",
+              "code": "/errors/0/code",
+              "error": ["/errors/0/error_data/details", "/errors/0/title"]
+            }
+          },
+          {"each": "/value/statuses/*", "when": {"/recipient_type": "group"}, "ignore": "of a group"},
+          {
+            "each": "/value/statuses/*",
+            "when": {"/status": ["sent", "delivered", "read", "played", "failed"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/id",
+              "key": "/biz_opaque_callback_data",
+              "time": "/timestamp",
+              "to": "/recipient_id",
+              "state": {
+                "at": "/status",
+                "map": {
+                  "sent": "sent",
+                  "delivered": "delivered",
+                  "read": "read",
+                  "played": "read",
+                  "failed": "failed"
+                }
+              },
+              "phone": ["/recipient_id", "^/value/contacts/only/wa_id"],
+              "user_id": ["/recipient_user_id", "^/value/contacts/only/user_id"],
+              "code": "/errors/0/code",
+              "error": ["/errors/0/error_data/details", "/errors/0/message", "/errors/0/title"]
+            }
+          },
+          {
+            "each": "/value/statuses/*",
+            "when": {"/status": ["deleted", "warning", "pending"]},
+            "ignore": "a state that changes nothing"
+          }
+        ]
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": ["smb_message_echoes", "message_echoes"]},
+        "events": [
+          {
+            "each": "/value/message_echoes/*",
+            "when": {"/type": ["reaction", "edit", "revoke"]},
+            "ignore": "a reaction, an edit or a deletion"
+          },
+          {
+            "each": "/value/message_echoes/*",
+            "event": "echo",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "from": "/from",
+              "to": "/to",
+              "phone": ["/to", "^/value/contacts/only/wa_id"],
+              "user_id": ["/to_user_id", "^/value/contacts/only/user_id"],
+              "text": [
+                "/text/body",
+                "/button/text",
+                "/interactive/button_reply/title",
+                "/interactive/list_reply/title",
+                "/interactive/nfm_reply/body",
+                "/image/caption",
+                "/video/caption",
+                "/document/caption",
+                "/location/name",
+                "/order/text"
+              ],
+              "media": ["/image/id", "/video/id", "/audio/id", "/document/id", "/sticker/id"],
+              "media_type": [
+                "/image/mime_type",
+                "/video/mime_type",
+                "/audio/mime_type",
+                "/document/mime_type",
+                "/sticker/mime_type"
+              ]
+            }
+          }
+        ]
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "user_preferences"},
+        "events": [
+          {
+            "each": "/value/user_preferences/*",
+            "when": {"/value": "stop"},
+            "event": "opt_out",
+            "fields": {
+              "time": "/timestamp",
+              "phone": ["/wa_id", "^/value/contacts/only/wa_id"],
+              "user_id": ["/user_id", "^/value/contacts/only/user_id"],
+              "text": "/detail",
+              "code": "/category"
+            }
+          },
+          {
+            "each": "/value/user_preferences/*",
+            "when": {"/value": ["resume", "signup"]},
+            "event": "opt_in",
+            "fields": {
+              "time": "/timestamp",
+              "phone": ["/wa_id", "^/value/contacts/only/wa_id"],
+              "user_id": ["/user_id", "^/value/contacts/only/user_id"],
+              "text": "/detail",
+              "code": "/category"
+            }
+          }
+        ]
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "phone_number_quality_update"},
+        "event": "sender",
+        "fields": {
+          "state": {"value": "quality"},
+          "time": "^/time",
+          "code": "/value/event",
+          "text": "/value/current_limit",
+          "to": "/value/display_phone_number"
+        }
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "account_update", "/value/ban_info/waba_ban_state": {"present": true}},
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/value/ban_info/waba_ban_state",
+            "map": {"DISABLE": "banned", "SCHEDULE_FOR_DISABLE": "quality", "REINSTATE": "connected"}
+          },
+          "time": "^/time",
+          "code": "/value/ban_info/waba_ban_state",
+          "error": "/value/event"
+        }
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {
+          "/field": "account_update",
+          "/value/event": [
+            "ACCOUNT_DELETED",
+            "ACCOUNT_OFFBOARDED",
+            "PARTNER_REMOVED",
+            "ACCOUNT_RECONNECTED",
+            "ACCOUNT_RESTRICTION",
+            "ACCOUNT_VIOLATION"
+          ]
+        },
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/value/event",
+            "map": {
+              "ACCOUNT_DELETED": "banned",
+              "ACCOUNT_OFFBOARDED": "disconnected",
+              "PARTNER_REMOVED": "disconnected",
+              "ACCOUNT_RECONNECTED": "connected",
+              "ACCOUNT_RESTRICTION": "quality",
+              "ACCOUNT_VIOLATION": "quality"
+            }
+          },
+          "time": "^/time",
+          "code": "/value/event",
+          "error": [
+            "/value/restriction_info/0/restriction_type",
+            "/value/violation_info/violation_type",
+            "/value/disconnection_info/reason"
+          ]
+        }
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {
+          "/field": [
+            "account_update",
+            "account_alerts",
+            "account_review_update",
+            "account_settings_update",
+            "business_capability_update",
+            "business_status_update",
+            "calls",
+            "flows",
+            "group_lifecycle_update",
+            "group_participants_update",
+            "group_settings_update",
+            "group_status_update",
+            "history",
+            "message_template_components_update",
+            "message_template_quality_update",
+            "message_template_status_update",
+            "partner_solutions",
+            "payment_configuration_update",
+            "phone_number_name_update",
+            "security",
+            "smb_app_state_sync",
+            "template_category_update",
+            "template_correct_category_detection",
+            "tracking_events"
+          ]
+        },
+        "ignore": "of the account or a template, not of a message"
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -1477,12 +1925,26 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://github.com/evolution-foundation/evolution-api/issues/2229",
     "https://github.com/evolution-foundation/evolution-api/issues/2583",
     "https://github.com/WhiskeySockets/Baileys/issues/2441",
-    "https://github.com/tulir/whatsmeow/issues/1197"
+    "https://github.com/tulir/whatsmeow/issues/1197",
+    "https://github.com/EvolutionAPI/evolution-api/blob/main/src/api/integrations/channel/whatsapp/whatsapp.baileys.service.ts",
+    "https://github.com/EvolutionAPI/evolution-api/blob/main/src/api/integrations/event/webhook/webhook.controller.ts",
+    "https://github.com/EvolutionAPI/evolution-api/blob/main/src/utils/renderStatus.ts",
+    "https://github.com/EvolutionAPI/docs-evolution/pull/22",
+    "https://github.com/evolution-foundation/evolution-api/issues/1872",
+    "https://github.com/EvolutionAPI/evolution-api/issues/1764"
   ],
   "channels": ["WHATSAPP"],
   "options": {"instance": {"required": true, "help": "the instance's name at the gateway"}},
   "secrets": {
-    "apikey": {"required": true, "help": "the instance's own key, better than the gateway's global one"}
+    "apikey": {"required": true, "help": "the instance's own key, better than the gateway's global one"},
+    "webhook_secret": {
+      "use": "receive",
+      "help": "sent as Authorization: Bearer with every call; set it at the instance, in webhook.headers"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{digits}}",
   "operations": {
@@ -1586,7 +2048,278 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   ],
   "idempotency": {"key": "none"},
-  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"},
+  "receive": {
+    "note": "webhookByEvents must be off: it adds to the address. The instance's apikey is in every body, where the gateway is set to show it. An echo of a message sent through the API looks like one of a message sent by hand; only its id tells them apart.",
+    "signature": [
+      {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "international": true,
+    "events": [
+      {
+        "when": {"/event": "messages.upsert"},
+        "events": [
+          {
+            "each": "/data/*",
+            "when": {"/key/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "each": "/data/*",
+            "when": {
+              "/messageType": [
+                "reactionMessage",
+                "encReactionMessage",
+                "protocolMessage",
+                "editedMessage",
+                "pollUpdateMessage",
+                "pinInChatMessage",
+                "keepInChatMessage",
+                "senderKeyDistributionMessage"
+              ]
+            },
+            "ignore": "a reaction, an edit, a vote or a note of the system's"
+          },
+          {
+            "each": "/data/*",
+            "when": {"/key/fromMe": true},
+            "event": "echo",
+            "fields": {
+              "id": "/key/id",
+              "time": "/messageTimestamp",
+              "phone": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "lid": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "text": [
+                "/message/conversation",
+                "/message/extendedTextMessage/text",
+                "/message/imageMessage/caption",
+                "/message/videoMessage/caption",
+                "/message/documentMessage/caption",
+                "/message/documentWithCaptionMessage/message/documentMessage/caption",
+                "/message/buttonsResponseMessage/selectedDisplayText",
+                "/message/templateButtonReplyMessage/selectedDisplayText",
+                "/message/listResponseMessage/title",
+                "/message/ephemeralMessage/message/extendedTextMessage/text",
+                "/message/ephemeralMessage/message/conversation"
+              ],
+              "media": [
+                "/message/mediaUrl",
+                "/message/imageMessage/url",
+                "/message/videoMessage/url",
+                "/message/audioMessage/url",
+                "/message/documentMessage/url",
+                "/message/stickerMessage/url"
+              ],
+              "media_type": [
+                "/message/imageMessage/mimetype",
+                "/message/videoMessage/mimetype",
+                "/message/audioMessage/mimetype",
+                "/message/documentMessage/mimetype",
+                "/message/stickerMessage/mimetype"
+              ]
+            }
+          },
+          {
+            "each": "/data/*",
+            "when": {"/key/id": {"present": true}},
+            "event": "message",
+            "fields": {
+              "id": "/key/id",
+              "time": "/messageTimestamp",
+              "from": "/key/remoteJid",
+              "phone": ["/key/remoteJid", "/key/remoteJidAlt", "/key/senderPn"],
+              "lid": ["/key/remoteJid", "/key/remoteJidAlt", "/key/senderLid"],
+              "name": "/pushName",
+              "text": [
+                "/message/conversation",
+                "/message/extendedTextMessage/text",
+                "/message/imageMessage/caption",
+                "/message/videoMessage/caption",
+                "/message/documentMessage/caption",
+                "/message/documentWithCaptionMessage/message/documentMessage/caption",
+                "/message/buttonsResponseMessage/selectedDisplayText",
+                "/message/templateButtonReplyMessage/selectedDisplayText",
+                "/message/listResponseMessage/title",
+                "/message/ephemeralMessage/message/extendedTextMessage/text",
+                "/message/ephemeralMessage/message/conversation"
+              ],
+              "media": [
+                "/message/mediaUrl",
+                "/message/imageMessage/url",
+                "/message/videoMessage/url",
+                "/message/audioMessage/url",
+                "/message/documentMessage/url",
+                "/message/stickerMessage/url"
+              ],
+              "media_type": [
+                "/message/imageMessage/mimetype",
+                "/message/videoMessage/mimetype",
+                "/message/audioMessage/mimetype",
+                "/message/documentMessage/mimetype",
+                "/message/stickerMessage/mimetype"
+              ],
+              "quotes": ["/contextInfo/stanzaId", "/message/extendedTextMessage/contextInfo/stanzaId"]
+            }
+          }
+        ]
+      },
+      {
+        "when": {"/event": "messages.update"},
+        "events": [
+          {
+            "each": "/data/*",
+            "when": {"/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {"each": "/data/*", "when": {"/fromMe": false}, "ignore": "of a message of theirs"},
+          {
+            "each": "/data/*",
+            "when": {"/status": ["SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "ERROR"]},
+            "event": "receipt",
+            "fields": {
+              "id": ["/keyId", "/key/id"],
+              "phone": "/remoteJid",
+              "lid": "/remoteJid",
+              "state": {
+                "at": "/status",
+                "map": {
+                  "SERVER_ACK": "sent",
+                  "DELIVERY_ACK": "delivered",
+                  "READ": "read",
+                  "PLAYED": "read",
+                  "ERROR": "failed"
+                }
+              }
+            }
+          },
+          {
+            "each": "/data/*",
+            "when": {"/status": ["PENDING", "DELETED", "EDITED"]},
+            "ignore": "a state that changes nothing"
+          }
+        ]
+      },
+      {
+        "when": {"/event": "send.message"},
+        "events": [
+          {
+            "each": "/data",
+            "when": {"/key/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "each": "/data",
+            "when": {"/status": ["SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "ERROR"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/key/id",
+              "time": "/messageTimestamp",
+              "phone": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "lid": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "state": {
+                "at": "/status",
+                "map": {
+                  "SERVER_ACK": "sent",
+                  "DELIVERY_ACK": "delivered",
+                  "READ": "read",
+                  "PLAYED": "read",
+                  "ERROR": "failed"
+                }
+              }
+            }
+          },
+          {
+            "each": "/data",
+            "when": {"/key/id": {"present": true}},
+            "ignore": "what the answer to the request has said already"
+          }
+        ]
+      },
+      {
+        "when": {
+          "/event": "connection.update",
+          "/data/statusReason": 403,
+          "/data/state": ["close", "refused"]
+        },
+        "event": "sender",
+        "fields": {
+          "state": {"value": "banned"},
+          "code": ["/data/statusReason", "/data/disconnectionReasonCode"]
+        }
+      },
+      {
+        "when": {"/event": "connection.update", "/data/state": ["open", "close", "refused"]},
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/data/state",
+            "map": {"open": "connected", "close": "disconnected", "refused": "disconnected"}
+          },
+          "code": "/data/statusReason"
+        }
+      },
+      {"when": {"/event": "connection.update", "/data/state": "connecting"}, "ignore": "on its way"},
+      {
+        "when": {"/event": "status.instance", "/data/disconnectionReasonCode": 403},
+        "event": "sender",
+        "fields": {
+          "state": {"value": "banned"},
+          "time": "/data/disconnectionAt",
+          "code": "/data/disconnectionReasonCode"
+        }
+      },
+      {
+        "when": {"/event": "status.instance", "/data/status": "closed"},
+        "event": "sender",
+        "fields": {
+          "state": {"value": "disconnected"},
+          "time": "/data/disconnectionAt",
+          "code": "/data/disconnectionReasonCode"
+        }
+      },
+      {
+        "when": {"/event": ["logout.instance", "remove.instance"]},
+        "event": "sender",
+        "fields": {"state": {"value": "disconnected"}, "code": "/event"}
+      },
+      {
+        "when": {
+          "/event": [
+            "messages.set",
+            "messages.edited",
+            "messages.delete",
+            "send.message.update",
+            "status.instance",
+            "call",
+            "creds.update",
+            "qrcode.updated",
+            "presence.update",
+            "application.startup"
+          ]
+        },
+        "ignore": "no message, receipt or state of the connection"
+      },
+      {
+        "when": {
+          "/event": {
+            "begins": [
+              "chats.",
+              "contacts.",
+              "groups.",
+              "group-participants.",
+              "labels.",
+              "typebot.",
+              "instance.",
+              "messaging-history."
+            ]
+          }
+        },
+        "ignore": "no message, receipt or state of the connection"
+      }
+    ],
+    "scrub": ["/apikey"]
+  }
 }
 $protocol$, true);
 
@@ -1725,7 +2458,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://docs.gupshup.io/docs/template-messages",
     "https://docs.gupshup.io/reference/sending-text-template.md",
     "https://docs.gupshup.io/docs/error-and-status-messages",
-    "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes",
+    "https://docs.gupshup.io/docs/types-of-payload",
+    "https://docs.gupshup.io/docs/inbound-messages",
+    "https://docs.gupshup.io/docs/user-event",
+    "https://partner-docs.gupshup.io/docs/v3-message-events",
+    "https://partner-docs.gupshup.io/docs/bsuid"
   ],
   "channels": ["WHATSAPP"],
   "options": {
@@ -1733,7 +2471,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "source": {"required": true, "help": "the registered number, digits only"},
     "app": {"required": true, "help": "name of the Gupshup app that has this number"}
   },
-  "secrets": {"apikey": {"required": true, "help": "the account's API key"}},
+  "secrets": {
+    "apikey": {"required": true, "help": "the account's API key"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
+  },
   "address": "{{digits}}",
   "operations": {
     "text": {
@@ -1915,7 +2659,68 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "none"}
+  "idempotency": {"key": "none"},
+  "receive": {
+    "note": "Version 2 of Gupshup's callbacks, which signs nothing. A receipt of more than a week later has lost Gupshup's own id of the message.",
+    "international": true,
+    "events": [
+      {"when": {"/type": "message", "/payload/type": "reaction"}, "ignore": "a reaction"},
+      {
+        "when": {"/type": "message"},
+        "event": "message",
+        "fields": {
+          "id": "/payload/id",
+          "time": "/timestamp",
+          "from": "/payload/source",
+          "phone": ["/payload/sender/phone", "/payload/source"],
+          "user_id": "/payload/sender/userId",
+          "name": "/payload/sender/name",
+          "text": [
+            "/payload/payload/text",
+            "/payload/payload/title",
+            "/payload/payload/caption",
+            "/payload/payload/name"
+          ],
+          "media": "/payload/payload/url",
+          "media_type": "/payload/payload/contentType",
+          "quotes": ["/payload/context/gsId", "/payload/context/id"]
+        }
+      },
+      {
+        "when": {"/type": "message-event", "/payload/type": ["sent", "delivered", "read", "failed"]},
+        "event": "receipt",
+        "fields": {
+          "id": ["/payload/gsId", "/payload/id"],
+          "other_id": "/payload/id",
+          "time": ["/payload/payload/ts", "/timestamp"],
+          "to": "/payload/destination",
+          "phone": "/payload/destination",
+          "user_id": "/payload/userId",
+          "state": "/payload/type",
+          "code": "/payload/payload/code",
+          "error": "/payload/payload/reason"
+        }
+      },
+      {
+        "when": {"/type": "message-event", "/payload/type": ["enqueued", "deleted"]},
+        "ignore": "a state that changes nothing"
+      },
+      {
+        "when": {"/type": "user-event", "/payload/type": "opted-out"},
+        "event": "opt_out",
+        "fields": {"time": "/timestamp", "phone": "/payload/phone"}
+      },
+      {
+        "when": {"/type": "user-event", "/payload/type": "opted-in"},
+        "event": "opt_in",
+        "fields": {"time": "/timestamp", "phone": "/payload/phone"}
+      },
+      {
+        "when": {"/type": ["user-event", "template-event", "account-event", "billing-event"]},
+        "ignore": "of the account, a template or the bill"
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -2094,7 +2899,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://documentation.mailgun.com/docs/mailgun/api-reference/openapi-final/tag/Messages/",
     "https://www.simworkflow.com/integration-operation/mailgun-mydomain-messages-post-31b",
     "https://feedback.mailgun.com/users/921341509-marketsmart",
-    "https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses"
+    "https://documentation.mailgun.com/docs/mailgun/quickstart-guide/responses",
+    "https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http",
+    "https://skills.sh/hookdeck/webhook-skills/mailgun-webhooks",
+    "https://github.com/anymail/django-anymail/blob/main/anymail/webhooks/mailgun.py",
+    "https://github.com/anymail/django-anymail/blob/main/tests/test_mailgun_webhooks.py",
+    "https://github.com/anymail/django-anymail/blob/main/tests/test_mailgun_inbound.py"
   ],
   "channels": ["EMAIL"],
   "options": {
@@ -2108,7 +2918,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "secrets": {
     "api_key": {"required": true, "help": "the domain's sending key, or the account's"},
-    "webhook_secret": {"use": "receive", "help": "the HTTP webhook signing key"}
+    "webhook_secret": {"use": "receive", "help": "the HTTP webhook signing key"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{as_stored}}",
   "operations": {
@@ -2152,7 +2966,152 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain", "note": "known to have sent all the same"}
   ],
-  "idempotency": {"key": "echo:/v:cadence_key"}
+  "idempotency": {"key": "echo:/v:cadence_key"},
+  "receive": {
+    "note": "Events are JSON; what a route forwards is a form, and a multipart one, which is not read, where the mail has attachments. The signature stands in the body and does not cover the rest of it.",
+    "signature": [
+      {
+        "kind": "hmac",
+        "secret": "webhook_secret",
+        "at": ["/signature/signature", "/signature"],
+        "signed": "{timestamp}{id}",
+        "id": ["/signature/token", "/token"],
+        "timestamp": ["/signature/timestamp", "/timestamp"],
+        "window": "9h",
+        "note": "Mailgun tries for eight hours"
+      },
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "body": "either",
+    "events": [
+      {
+        "when": {"/event-data/event": ["accepted", "delivered", "opened", "clicked"]},
+        "event": "receipt",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"],
+          "state": {
+            "at": "/event-data/event",
+            "map": {"accepted": "sent", "delivered": "delivered", "opened": "read", "clicked": "read"}
+          }
+        }
+      },
+      {
+        "when": {
+          "/event-data/event": "failed",
+          "/event-data/severity": "permanent",
+          "/event-data/reason": ["bounce", "suppress-bounce"]
+        },
+        "event": "bounce",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"],
+          "code": "/event-data/delivery-status/code",
+          "error": [
+            "/event-data/delivery-status/message",
+            "/event-data/delivery-status/description",
+            "/event-data/reject/reason"
+          ],
+          "state": {"value": "hard"}
+        }
+      },
+      {
+        "when": {"/event-data/event": "failed", "/event-data/severity": "permanent"},
+        "event": "receipt",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"],
+          "code": "/event-data/delivery-status/code",
+          "error": [
+            "/event-data/delivery-status/message",
+            "/event-data/delivery-status/description",
+            "/event-data/reject/reason"
+          ],
+          "state": {"value": "failed"}
+        }
+      },
+      {
+        "when": {"/event-data/event": "failed", "/event-data/severity": "temporary"},
+        "ignore": "tried again by Mailgun"
+      },
+      {
+        "when": {"/event-data/event": "rejected"},
+        "event": "receipt",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"],
+          "code": "/event-data/delivery-status/code",
+          "error": [
+            "/event-data/delivery-status/message",
+            "/event-data/delivery-status/description",
+            "/event-data/reject/reason"
+          ],
+          "state": {"value": "failed"}
+        }
+      },
+      {
+        "when": {"/event-data/event": "complained"},
+        "event": "complaint",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"]
+        }
+      },
+      {
+        "when": {"/event-data/event": "unsubscribed"},
+        "event": "opt_out",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"]
+        }
+      },
+      {
+        "when": {
+          "/event-data/event": [
+            "stored",
+            "list_member_uploaded",
+            "list_member_upload_error",
+            "list_uploaded"
+          ]
+        },
+        "ignore": "no word of the recipient's"
+      },
+      {
+        "when": {"/sender": {"present": true}, "/recipient": {"present": true}},
+        "event": "message",
+        "auto": [
+          {"/Auto-Submitted": {"begins": "auto-"}},
+          {"/X-Autoreply": {"present": true}},
+          {"/X-Autorespond": {"present": true}},
+          {"/Precedence": {"is": ["auto_reply", "bulk", "junk"]}}
+        ],
+        "fields": {
+          "id": ["/Message-Id", "/message-id", "/token"],
+          "time": "/timestamp",
+          "from": "/from",
+          "to": "/recipient",
+          "email": ["/from", "/sender"],
+          "name": {"at": "/from", "until": "<"},
+          "subject": "/subject",
+          "text": ["/stripped-text", "/body-plain"],
+          "quotes": "/In-Reply-To"
+        }
+      }
+    ],
+    "scrub": ["/signature"]
+  }
 }
 $protocol$, true);
 
@@ -2165,7 +3124,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://unpkg.com/browse/postmark@4.0.7/dist/client/models/message/Message.d.ts",
     "https://gist.github.com/abhijit-hota/27f385c8bf90028adc893bdf91482547",
     "https://postmarkapp.com/support/article/1180-what-does-errorcode-300-mean",
-    "https://rubydoc.info/gems/postmark/Postmark/InactiveRecipientError"
+    "https://rubydoc.info/gems/postmark/Postmark/InactiveRecipientError",
+    "https://postmarkapp.com/email-webhooks",
+    "https://postmarkapp.com/developer/webhooks/inbound-webhook",
+    "https://app.unpkg.com/postmark@4.0.7/files/dist/client/models/webhooks/payload/InboundWebhook.d.ts",
+    "https://app.unpkg.com/postmark@4.0.2/files/dist/client/models/webhooks/Webhook.d.ts",
+    "https://github.com/anymail/django-anymail/blob/main/anymail/webhooks/postmark.py",
+    "https://github.com/anymail/django-anymail/blob/main/tests/test_postmark_webhooks.py"
   ],
   "channels": ["EMAIL"],
   "options": {
@@ -2176,7 +3141,14 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "secrets": {
     "server_token": {"required": true, "help": "the server's API token"},
-    "webhook_secret": {"use": "receive", "help": "the secret that proves that a webhook is the provider's"}
+    "webhook_secret": {
+      "use": "receive",
+      "help": "password of the webhook's HTTP Basic authentication, with any user"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{as_stored}}",
   "operations": {
@@ -2218,7 +3190,199 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "echo:/Metadata/cadence_key"}
+  "idempotency": {"key": "echo:/Metadata/cadence_key"},
+  "receive": {
+    "signature": [
+      {"kind": "basic", "secret": "webhook_secret"},
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "events": [
+      {
+        "when": {"/RecordType": ["Delivery", "Open", "Click"]},
+        "event": "receipt",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": ["/DeliveredAt", "/ReceivedAt"],
+          "email": "/Recipient",
+          "state": {
+            "at": "/RecordType",
+            "map": {"Delivery": "delivered", "Open": "read", "Click": "read"}
+          }
+        }
+      },
+      {
+        "when": {
+          "/RecordType": ["SpamComplaint", "Bounce"],
+          "/Type": ["SpamComplaint", "SpamNotification"]
+        },
+        "event": "complaint",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/BouncedAt",
+          "email": "/Email",
+          "error": "/Details"
+        }
+      },
+      {
+        "when": {"/RecordType": "Bounce", "/Type": "Unsubscribe"},
+        "event": "opt_out",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/BouncedAt",
+          "email": "/Email"
+        }
+      },
+      {
+        "when": {"/RecordType": "Bounce", "/Type": "Subscribe"},
+        "event": "opt_in",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/BouncedAt",
+          "email": "/Email"
+        }
+      },
+      {
+        "when": {"/RecordType": "Bounce", "/Type": ["HardBounce", "BadEmailAddress"]},
+        "event": "bounce",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/BouncedAt",
+          "email": "/Email",
+          "state": {"value": "hard"},
+          "code": "/Type",
+          "error": ["/Details", "/Description"]
+        }
+      },
+      {
+        "when": {
+          "/RecordType": "Bounce",
+          "/Type": ["SoftBounce", "DnsError", "Blocked", "VirusNotification", "DMARCPolicy"]
+        },
+        "event": "bounce",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/BouncedAt",
+          "email": "/Email",
+          "state": {"value": "soft"},
+          "code": "/Type",
+          "error": ["/Details", "/Description"]
+        }
+      },
+      {
+        "when": {
+          "/RecordType": "Bounce",
+          "/Type": [
+            "AutoResponder",
+            "AddressChange",
+            "ChallengeVerification",
+            "Transient",
+            "OpenRelayTest",
+            "InboundError"
+          ]
+        },
+        "ignore": "a machine's answer, or a mail on its way"
+      },
+      {
+        "when": {"/RecordType": "Bounce"},
+        "event": "receipt",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/BouncedAt",
+          "email": "/Email",
+          "state": {"value": "failed"},
+          "code": "/Type",
+          "error": ["/Details", "/Description"]
+        }
+      },
+      {
+        "when": {
+          "/RecordType": "SubscriptionChange",
+          "/SuppressSending": true,
+          "/SuppressionReason": "ManualSuppression"
+        },
+        "event": "opt_out",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/ChangedAt",
+          "email": "/Recipient"
+        }
+      },
+      {
+        "when": {
+          "/RecordType": "SubscriptionChange",
+          "/SuppressSending": true,
+          "/SuppressionReason": "SpamComplaint"
+        },
+        "event": "complaint",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/ChangedAt",
+          "email": "/Recipient"
+        }
+      },
+      {
+        "when": {
+          "/RecordType": "SubscriptionChange",
+          "/SuppressSending": true,
+          "/SuppressionReason": "HardBounce"
+        },
+        "event": "bounce",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/ChangedAt",
+          "email": "/Recipient",
+          "state": {"value": "hard"},
+          "code": "/SuppressionReason"
+        }
+      },
+      {
+        "when": {"/RecordType": "SubscriptionChange", "/SuppressSending": false, "/Origin": "Recipient"},
+        "event": "opt_in",
+        "fields": {
+          "id": "/MessageID",
+          "key": "/Metadata/cadence_key",
+          "time": "/ChangedAt",
+          "email": "/Recipient"
+        }
+      },
+      {
+        "when": {"/RecordType": "SubscriptionChange", "/SuppressSending": false},
+        "ignore": "allowed again by somebody else"
+      },
+      {
+        "when": {"/FromFull": {"present": true}},
+        "event": "message",
+        "auto": [
+          {"/Headers/Name=Auto-Submitted/Value": {"begins": "auto-"}},
+          {"/Headers/Name=X-Autoreply/Value": {"present": true}},
+          {"/Headers/Name=X-Autorespond/Value": {"present": true}},
+          {"/Headers/Name=Precedence/Value": {"is": ["auto_reply", "bulk", "junk"]}}
+        ],
+        "fields": {
+          "id": "/MessageID",
+          "other_id": "/Headers/Name=Message-ID/Value",
+          "time": "/Date",
+          "from": "/FromFull/Email",
+          "to": "/OriginalRecipient",
+          "email": "/FromFull/Email",
+          "name": ["/FromFull/Name", "/FromName"],
+          "subject": "/Subject",
+          "text": ["/StrippedTextReply", "/TextBody"],
+          "quotes": "/Headers/Name=In-Reply-To/Value"
+        }
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -2230,7 +3394,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://resend.com/changelog/custom-email-headers",
     "https://resend.com/docs/dashboard/emails/idempotency-keys",
     "https://resend.com/docs/api-reference/errors.md",
-    "https://resend.com/docs/api-reference/rate-limit"
+    "https://resend.com/docs/api-reference/rate-limit",
+    "https://resend.com/docs/webhooks/event-types",
+    "https://resend.com/docs/webhooks/emails/bounced",
+    "https://resend.com/docs/webhooks/suppressions/added",
+    "https://resend.com/blog/inbound-emails",
+    "https://github.com/anymail/django-anymail/blob/main/tests/test_resend_webhooks.py",
+    "https://docs.svix.com/receiving/verifying-payloads/how"
   ],
   "channels": ["EMAIL"],
   "options": {
@@ -2240,7 +3410,14 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "secrets": {
     "api_key": {"required": true, "help": "API key, re_…"},
-    "webhook_secret": {"use": "receive", "help": "the secret that proves that a webhook is the provider's"}
+    "webhook_secret": {
+      "use": "receive",
+      "help": "the secret that proves that a webhook is the provider's"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{as_stored}}",
   "operations": {
@@ -2298,7 +3475,129 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": "5xx", "class": "uncertain"}
   ],
   "idempotency": {"key": "header:Idempotency-Key", "valid_for": "24h", "conflict": "sent"},
-  "limits": {"max_rate": 2}
+  "limits": {"max_rate": 2},
+  "receive": {
+    "note": "Signed by Svix. A mail that comes in is told without its text, which would have to be asked for; it is an answer all the same.",
+    "signature": [
+      {
+        "kind": "hmac",
+        "secret": "webhook_secret",
+        "encoding": "base64",
+        "at": "header:svix-signature",
+        "prefix": "v1,",
+        "separator": " ",
+        "signed": "{id}.{timestamp}.{body}",
+        "id": "header:svix-id",
+        "timestamp": "header:svix-timestamp",
+        "window": "5min",
+        "secret_prefix": "whsec_",
+        "secret_is_base64": true
+      },
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "events": [
+      {
+        "when": {
+          "/type": ["email.sent", "email.delivered", "email.opened", "email.clicked", "email.failed"]
+        },
+        "event": "receipt",
+        "fields": {
+          "id": "/data/email_id",
+          "time": "/created_at",
+          "to": "/data/to/0",
+          "email": "/data/to/0",
+          "state": {
+            "at": "/type",
+            "map": {
+              "email.sent": "sent",
+              "email.delivered": "delivered",
+              "email.opened": "read",
+              "email.clicked": "read",
+              "email.failed": "failed"
+            }
+          },
+          "error": "/data/failed/reason"
+        }
+      },
+      {
+        "when": {"/type": "email.bounced", "/data/bounce/type": ["Transient", "Undetermined"]},
+        "event": "bounce",
+        "fields": {
+          "id": "/data/email_id",
+          "time": "/created_at",
+          "to": "/data/to/0",
+          "email": "/data/to/0",
+          "state": {"value": "soft"},
+          "code": ["/data/bounce/subType", "/data/bounce/type"],
+          "error": "/data/bounce/message"
+        }
+      },
+      {
+        "when": {"/type": "email.bounced"},
+        "event": "bounce",
+        "fields": {
+          "id": "/data/email_id",
+          "time": "/created_at",
+          "to": "/data/to/0",
+          "email": "/data/to/0",
+          "state": {"value": "hard"},
+          "code": ["/data/bounce/subType", "/data/bounce/type"],
+          "error": "/data/bounce/message"
+        }
+      },
+      {
+        "note": "the address bounced or complained before",
+        "when": {"/type": "email.suppressed"},
+        "event": "bounce",
+        "fields": {
+          "id": "/data/email_id",
+          "time": "/created_at",
+          "to": "/data/to/0",
+          "email": "/data/to/0",
+          "state": {"value": "hard"},
+          "code": "/type",
+          "error": "/data/suppressed/message"
+        }
+      },
+      {
+        "when": {"/type": "email.complained"},
+        "event": "complaint",
+        "fields": {
+          "id": "/data/email_id",
+          "time": "/created_at",
+          "to": "/data/to/0",
+          "email": "/data/to/0"
+        }
+      },
+      {
+        "when": {"/type": "email.received"},
+        "event": "message",
+        "fields": {
+          "id": "/data/email_id",
+          "other_id": "/data/message_id",
+          "time": "/created_at",
+          "from": "/data/from",
+          "to": "/data/to/0",
+          "email": "/data/from",
+          "name": {"at": "/data/from", "until": "<"},
+          "subject": "/data/subject"
+        }
+      },
+      {
+        "when": {"/type": ["contact.updated", "contact.created"], "/data/unsubscribed": true},
+        "event": "opt_out",
+        "fields": {"time": "/created_at", "email": "/data/email"}
+      },
+      {
+        "when": {"/type": ["email.delivery_delayed", "email.scheduled"]},
+        "ignore": "no word of the recipient's"
+      },
+      {
+        "when": {"/type": {"begins": ["contact.", "domain.", "suppression.", "broadcast."]}},
+        "ignore": "no word of the recipient's"
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -2310,7 +3609,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors.md",
     "https://twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/errors",
     "https://support.sendgrid.com/hc/en-us/articles/18322114821403-4XX-API-Errors-and-Troubleshooting-Suggestions",
-    "https://github.com/sendgrid/sendgrid-ruby/pull/489"
+    "https://github.com/sendgrid/sendgrid-ruby/pull/489",
+    "https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event.md",
+    "https://gist.github.com/rndD/bbcde87f397e85b5c95b3e3c7b95cd4a",
+    "https://github.com/anymail/django-anymail/blob/main/anymail/webhooks/sendgrid.py",
+    "https://github.com/anymail/django-anymail/blob/main/tests/test_sendgrid_webhooks.py"
   ],
   "channels": ["EMAIL"],
   "options": {
@@ -2324,7 +3627,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "secrets": {
     "api_key": {"required": true, "help": "API key, SG.…, with the scope mail.send"},
-    "webhook_secret": {"use": "receive", "help": "the verification key of the signed event webhook"}
+    "webhook_secret": {"use": "receive", "help": "the verification key of the signed event webhook"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{as_stored}}",
   "operations": {
@@ -2379,7 +3686,133 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "echo:/custom_args/cadence_key"}
+  "idempotency": {"key": "echo:/custom_args/cadence_key"},
+  "receive": {
+    "note": "The event webhook. What comes in by Inbound Parse is a multipart form, which is not read.",
+    "signature": [
+      {
+        "kind": "ecdsa",
+        "secret": "webhook_secret",
+        "encoding": "base64",
+        "at": "header:X-Twilio-Email-Event-Webhook-Signature",
+        "signed": "{timestamp}{body}",
+        "timestamp": "header:X-Twilio-Email-Event-Webhook-Timestamp"
+      },
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "events": [
+      {
+        "each": "/*",
+        "when": {"/event": "open", "/sg_machine_open": true},
+        "ignore": "opened by a machine"
+      },
+      {
+        "each": "/*",
+        "when": {"/event": ["processed", "delivered", "open", "click"]},
+        "event": "receipt",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email",
+          "state": {
+            "at": "/event",
+            "map": {"processed": "sent", "delivered": "delivered", "open": "read", "click": "read"}
+          }
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "bounce", "/type": ["blocked", "expired"]},
+        "event": "bounce",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email",
+          "state": {"value": "soft"},
+          "code": "/status",
+          "error": "/reason"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "bounce"},
+        "event": "bounce",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email",
+          "state": {"value": "hard"},
+          "code": "/status",
+          "error": "/reason"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "dropped", "/reason": ["Bounced Address", "Invalid"]},
+        "event": "bounce",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email",
+          "state": {"value": "hard"},
+          "code": "/status",
+          "error": "/reason"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "dropped"},
+        "event": "receipt",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email",
+          "state": {"value": "failed"},
+          "code": "/status",
+          "error": ["/reason", "/type"]
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "spamreport"},
+        "event": "complaint",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": ["unsubscribe", "group_unsubscribe"]},
+        "event": "opt_out",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "group_resubscribe"},
+        "event": "opt_in",
+        "fields": {
+          "id": {"at": "/sg_message_id", "until": [".filter", ".recvd"]},
+          "key": "/cadence_key",
+          "time": "/timestamp",
+          "email": "/email"
+        }
+      },
+      {"each": "/*", "when": {"/event": "deferred"}, "ignore": "tried again by SendGrid"}
+    ]
+  }
 }
 $protocol$, true);
 
@@ -2473,7 +3906,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://www.twilio.com/docs/api/errors/21654",
     "https://www.twilio.com/docs/api/errors/63018",
     "https://twilio.com/docs/content/twilio-text",
-    "https://twilio.com/docs/whatsapp/api/error-code-mapping"
+    "https://twilio.com/docs/whatsapp/api/error-code-mapping",
+    "https://www.twilio.com/docs/messaging/guides/webhook-request.md",
+    "https://www.twilio.com/docs/messaging/guides/track-outbound-message-status.md",
+    "https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks.md",
+    "https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out.md",
+    "https://www.twilio.com/docs/messaging/twiml.md",
+    "https://github.com/twilio/twilio-python/blob/main/twilio/request_validator.py"
   ],
   "channels": ["WHATSAPP", "SMS"],
   "options": {
@@ -2485,10 +3924,19 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "alternative": "messaging_service_sid"
     },
     "messaging_service_sid": {"help": "a messaging service, MG…, that chooses the sender"},
-    "status_callback": {"help": "where Twilio tells what became of a message"}
+    "status_callback": {
+      "help": "the webhook's address as Twilio calls it, for receipts and for what comes in: its signatures cover it"
+    }
   },
   "secrets": {
-    "auth_token": {"required": true, "help": "the account's auth token; it also signs Twilio's webhooks"}
+    "auth_token": {
+      "required": true,
+      "help": "the account's auth token; it also signs Twilio's webhooks"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": {"WHATSAPP": "whatsapp:{{e164}}", "SMS": "{{e164}}"},
   "operations": {
@@ -2561,7 +4009,99 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "none"}
+  "idempotency": {"key": "none"},
+  "receive": {
+    "note": "A signature covers the address, so status_callback must be the very one that Twilio calls, and is needed for signatures to be checked. An answer without TwiML is an error there.",
+    "signature": [
+      {
+        "kind": "hmac",
+        "secret": "auth_token",
+        "algorithm": "sha1",
+        "encoding": "base64",
+        "at": "header:X-Twilio-Signature",
+        "signed": "{url}{form_sorted}",
+        "url": "{{option.status_callback}}"
+      },
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "body": "form",
+    "international": true,
+    "events": [
+      {
+        "when": {"/OptOutType": "STOP"},
+        "event": "opt_out",
+        "fields": {
+          "id": "/MessageSid",
+          "from": "/From",
+          "to": "/To",
+          "phone": "/From",
+          "name": "/ProfileName",
+          "text": ["/Body", "/ButtonText"],
+          "channel": {"at": "/From", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"}
+        }
+      },
+      {
+        "when": {"/OptOutType": "START"},
+        "event": "opt_in",
+        "fields": {
+          "id": "/MessageSid",
+          "from": "/From",
+          "to": "/To",
+          "phone": "/From",
+          "name": "/ProfileName",
+          "text": ["/Body", "/ButtonText"],
+          "channel": {"at": "/From", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"}
+        }
+      },
+      {"when": {"/OptOutType": "HELP"}, "ignore": "a question for help, which Twilio answers"},
+      {
+        "when": {"/SmsStatus": "received"},
+        "event": "message",
+        "fields": {
+          "id": "/MessageSid",
+          "from": "/From",
+          "to": "/To",
+          "phone": "/From",
+          "name": "/ProfileName",
+          "text": ["/Body", "/ButtonText"],
+          "channel": {"at": "/From", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"},
+          "media": "/MediaUrl0",
+          "media_type": "/MediaContentType0",
+          "quotes": "/OriginalRepliedMessageSid"
+        }
+      },
+      {
+        "when": {"/MessageStatus": ["sent", "delivered", "read", "undelivered", "failed", "canceled"]},
+        "event": "receipt",
+        "fields": {
+          "id": ["/MessageSid", "/SmsSid"],
+          "to": "/To",
+          "phone": "/To",
+          "state": {
+            "at": ["/MessageStatus", "/SmsStatus"],
+            "map": {
+              "sent": "sent",
+              "delivered": "delivered",
+              "read": "read",
+              "undelivered": "failed",
+              "failed": "failed",
+              "canceled": "failed"
+            }
+          },
+          "code": "/ErrorCode",
+          "error": ["/ErrorMessage", "/ChannelStatusMessage"],
+          "channel": {"at": "/To", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"}
+        }
+      },
+      {
+        "when": {
+          "/MessageStatus": ["accepted", "scheduled", "queued", "sending", "partially_delivered"]
+        },
+        "ignore": "on its way"
+      }
+    ],
+    "answer": {"type": "text/xml", "body": "<Response/>"}
+  }
 }
 $protocol$, true);
 
@@ -2576,13 +4116,24 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://github.com/devlikeapro/waha/issues/1087",
     "https://github.com/devlikeapro/waha/issues/2219",
     "https://github.com/WhiskeySockets/Baileys/issues/2441",
-    "https://github.com/tulir/whatsmeow/issues/1197"
+    "https://github.com/tulir/whatsmeow/issues/1197",
+    "https://waha.devlike.pro/docs/how-to/events",
+    "https://github.com/devlikeapro/waha/blob/core/src/structures/webhooks.dto.ts",
+    "https://github.com/devlikeapro/waha/blob/core/src/structures/enums.dto.ts",
+    "https://github.com/devlikeapro/waha/blob/core/src/core/engines/noweb/session.noweb.core.ts",
+    "https://github.com/devlikeapro/waha/issues/787",
+    "https://github.com/devlikeapro/waha/issues/1608",
+    "https://github.com/devlikeapro/waha/issues/1689"
   ],
   "channels": ["WHATSAPP"],
   "options": {"session": {"default": "default", "help": "name of the session"}},
   "secrets": {
     "api_key": {"help": "the key that WAHA was started with; leave it out only where it has none"},
-    "hmac_key": {"use": "receive", "help": "the key with which WAHA signs its webhooks"}
+    "hmac_key": {"use": "receive", "help": "the key with which WAHA signs its webhooks"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{digits}}@c.us",
   "operations": {
@@ -2668,19 +4219,195 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   ],
   "idempotency": {"key": "none"},
-  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"},
+  "receive": {
+    "note": "The answer to a request names a message by its bare id on some engines, a webhook by one that begins with true_ and the chat: what follows the last _ is told as well.",
+    "signature": [
+      {
+        "kind": "hmac",
+        "secret": "hmac_key",
+        "algorithm": "sha512",
+        "at": "header:X-Webhook-Hmac",
+        "signed": "{body}"
+      },
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "international": true,
+    "events": [
+      {
+        "when": {"/event": ["message", "message.any"]},
+        "events": [
+          {
+            "when": {"/payload/from": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "when": {"/payload/to": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "when": {"/payload/fromMe": true, "/payload/source": "api"},
+            "ignore": "sent through the API"
+          },
+          {
+            "when": {"/payload/fromMe": true},
+            "event": "echo",
+            "fields": {
+              "id": "/payload/id",
+              "other_id": {"at": "/payload/id", "after": "_"},
+              "time": "/payload/timestamp",
+              "phone": [
+                "/payload/_data/key/remoteJid",
+                "/payload/_data/key/remoteJidAlt",
+                "/payload/to",
+                "/payload/from"
+              ],
+              "lid": [
+                "/payload/_data/key/remoteJid",
+                "/payload/_data/key/remoteJidAlt",
+                "/payload/to",
+                "/payload/from"
+              ],
+              "text": "/payload/body",
+              "media": "/payload/media/url",
+              "media_type": "/payload/media/mimetype"
+            }
+          },
+          {
+            "event": "message",
+            "fields": {
+              "id": "/payload/id",
+              "other_id": {"at": "/payload/id", "after": "_"},
+              "time": "/payload/timestamp",
+              "from": "/payload/from",
+              "to": "/me/id",
+              "phone": [
+                "/payload/from",
+                "/payload/_data/key/remoteJid",
+                "/payload/_data/key/remoteJidAlt",
+                "/payload/_data/key/senderPn"
+              ],
+              "lid": [
+                "/payload/from",
+                "/payload/_data/key/remoteJid",
+                "/payload/_data/key/remoteJidAlt",
+                "/payload/_data/key/senderLid"
+              ],
+              "name": ["/payload/_data/pushName", "/payload/_data/notifyName"],
+              "text": "/payload/body",
+              "media": "/payload/media/url",
+              "media_type": "/payload/media/mimetype",
+              "quotes": "/payload/replyTo/id"
+            }
+          }
+        ]
+      },
+      {
+        "when": {"/event": "message.ack"},
+        "events": [
+          {
+            "when": {"/payload/from": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "when": {"/payload/to": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {"when": {"/payload/fromMe": false}, "ignore": "of a message of theirs"},
+          {"when": {"/payload/ack": 0}, "ignore": "on its way"},
+          {
+            "event": "receipt",
+            "fields": {
+              "id": "/payload/id",
+              "other_id": {"at": "/payload/id", "after": "_"},
+              "time": "/timestamp",
+              "phone": ["/payload/to", "/payload/from"],
+              "lid": ["/payload/to", "/payload/from"],
+              "state": {
+                "at": ["/payload/ackName", "/payload/ack"],
+                "map": {
+                  "ERROR": "failed",
+                  "SERVER": "sent",
+                  "DEVICE": "delivered",
+                  "READ": "read",
+                  "PLAYED": "read",
+                  "-1": "failed",
+                  "1": "sent",
+                  "2": "delivered",
+                  "3": "read",
+                  "4": "read"
+                }
+              }
+            }
+          }
+        ]
+      },
+      {
+        "when": {
+          "/event": "session.status",
+          "/payload/status": ["WORKING", "STOPPED", "FAILED", "SCAN_QR_CODE"]
+        },
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/payload/status",
+            "map": {
+              "WORKING": "connected",
+              "STOPPED": "disconnected",
+              "FAILED": "disconnected",
+              "SCAN_QR_CODE": "disconnected"
+            }
+          },
+          "time": "/timestamp",
+          "code": "/payload/status"
+        }
+      },
+      {"when": {"/event": "session.status", "/payload/status": "STARTING"}, "ignore": "on its way"},
+      {
+        "when": {
+          "/event": [
+            "message.reaction",
+            "message.edited",
+            "message.revoked",
+            "message.waiting",
+            "message.ack.group",
+            "state.change",
+            "engine.event",
+            "presence.update"
+          ]
+        },
+        "ignore": "no message, receipt or state of the connection"
+      },
+      {
+        "when": {"/event": {"begins": ["poll.", "group.", "chat.", "call.", "label.", "event."]}},
+        "ignore": "no message, receipt or state of the connection"
+      }
+    ]
+  }
 }
 $protocol$, true);
 
 INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('webhook', $protocol$
 {
   "note": "The user's own endpoint: one JSON object per message. It is the only protocol in which 400, 410, 413 and 422 refuse a message for good, since whoever wrote the endpoint meant it.",
-  "sources": ["https://www.rfc-editor.org/rfc/rfc9110#section-15.5"],
+  "sources": [
+    "https://www.rfc-editor.org/rfc/rfc9110#section-15.5",
+    "https://www.standardwebhooks.com/"
+  ],
   "channels": ["WHATSAPP", "SMS", "EMAIL"],
   "secrets": {
     "bearer_token": {"excludes": "username", "help": "sent as Authorization: Bearer"},
     "username": {"help": "sent as HTTP Basic"},
-    "password": {"help": "sent as HTTP Basic"}
+    "password": {"help": "sent as HTTP Basic"},
+    "webhook_secret": {
+      "use": "receive",
+      "help": "whsec_ and base64: the calls are signed as Standard Webhooks has it"
+    },
+    "webhook_token": {"use": "receive", "help": "the calls have it as Authorization: Bearer"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{as_stored}}",
   "operations": {
@@ -2754,7 +4481,162 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "401, 403, 404 and the like are an operator's to mend: never final"
     }
   ],
-  "idempotency": {"key": "header:Idempotency-Key"}
+  "idempotency": {"key": "header:Idempotency-Key"},
+  "receive": {
+    "note": "Our own simple shape, for whoever forwards what another service tells: one object for an event, or an array of them. docs/inbound.md says what they hold.",
+    "signature": [
+      {
+        "kind": "hmac",
+        "secret": "webhook_secret",
+        "encoding": "base64",
+        "at": "header:webhook-signature",
+        "prefix": "v1,",
+        "separator": " ",
+        "signed": "{id}.{timestamp}.{body}",
+        "id": "header:webhook-id",
+        "timestamp": "header:webhook-timestamp",
+        "window": "5min",
+        "secret_prefix": "whsec_",
+        "secret_is_base64": true
+      },
+      {"kind": "header", "secret": "webhook_token", "at": "header:Authorization", "prefix": "Bearer "},
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "events": [
+      {
+        "each": "/*",
+        "when": {"/event": "message"},
+        "event": "message",
+        "auto": [{"/auto": true}],
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "text": ["/text", "/mensagem"],
+          "media": "/media",
+          "media_type": "/mediaType",
+          "name": ["/name", "/nome"],
+          "subject": "/subject",
+          "quotes": "/quotes"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "echo"},
+        "event": "echo",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "text": ["/text", "/mensagem"],
+          "media": "/media",
+          "media_type": "/mediaType"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "receipt"},
+        "event": "receipt",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "code": "/code",
+          "error": "/error",
+          "state": "/state"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "opt_out"},
+        "event": "opt_out",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "text": ["/text", "/mensagem"]
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "opt_in"},
+        "event": "opt_in",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "text": ["/text", "/mensagem"]
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "bounce"},
+        "event": "bounce",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "code": "/code",
+          "error": "/error",
+          "state": {"at": "/state", "value": "hard"}
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "complaint"},
+        "event": "complaint",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "code": "/code",
+          "error": "/error"
+        }
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "sender"},
+        "event": "sender",
+        "fields": {"state": "/state", "time": "/time", "code": "/code", "error": "/error"}
+      },
+      {
+        "each": "/*",
+        "when": {"/event": "identity"},
+        "event": "identity",
+        "fields": {
+          "id": ["/id", "/messageId"],
+          "key": "/key",
+          "time": "/time",
+          "phone": ["/phone", "/telefone"],
+          "email": "/email",
+          "channel": ["/channel", "/canal"],
+          "old": "/old",
+          "new": "/new"
+        }
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -2771,7 +4653,15 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developers.facebook.com/docs/apps/versions",
     "https://dev.to/wapgrowai_org/whatsapp-cloud-api-rate-limits-in-practice-throughput-pair-rate-messaging-limits-and-error-codes-1i7k",
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/marketing-messages/send-marketing-messages",
-    "https://docs.kapso.ai/api/meta/whatsapp/messages/send-a-marketing-message"
+    "https://docs.kapso.ai/api/meta/whatsapp/messages/send-a-marketing-message",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status/",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system/",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/user_preferences",
+    "https://developers.facebook.com/documentation/business-messaging/whatsapp/changelog/",
+    "https://support.chatarchitect.com/books/meta-whatsapp/page/smb-message-echoes-webhook-reference-developer-documentation",
+    "https://github.com/david-lev/pywa/tree/master/tests/data/updates",
+    "https://whatsappapijs.web.app/types/types.ServerStatusPayload.html"
   ],
   "channels": ["WHATSAPP"],
   "options": {
@@ -2797,12 +4687,19 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   },
   "secrets": {
-    "token": {"required": true, "help": "access token of a system user with whatsapp_business_messaging"},
+    "token": {
+      "required": true,
+      "help": "access token of a system user with whatsapp_business_messaging"
+    },
     "verify_token": {
       "use": "receive",
       "help": "the word that Meta sends when it checks the webhook's address"
     },
-    "app_secret": {"use": "receive", "help": "the app's secret: Meta signs its calls with it"}
+    "app_secret": {"use": "receive", "help": "the app's secret: Meta signs its calls with it"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{e164}}",
   "operations": {
@@ -2989,7 +4886,311 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   ],
   "idempotency": {"key": "echo:/biz_opaque_callback_data"},
-  "limits": {"max_rate": 80}
+  "limits": {"max_rate": 80},
+  "receive": {
+    "verify": {
+      "mode": "hub.mode",
+      "value": "subscribe",
+      "token": "hub.verify_token",
+      "challenge": "hub.challenge",
+      "secret": "verify_token"
+    },
+    "signature": [
+      {
+        "kind": "hmac",
+        "secret": "app_secret",
+        "at": "header:X-Hub-Signature-256",
+        "prefix": "sha256=",
+        "signed": "{body}"
+      },
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "international": true,
+    "events": [
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "messages"},
+        "events": [
+          {
+            "each": "/value/messages/*",
+            "when": {"/group_id": {"present": true}},
+            "ignore": "of a group"
+          },
+          {
+            "each": "/value/messages/*",
+            "when": {"/type": ["reaction", "edit", "revoke"]},
+            "ignore": "a reaction, an edit or a deletion"
+          },
+          {
+            "note": "the new number has a new user id",
+            "each": "/value/messages/*",
+            "when": {
+              "/type": "system",
+              "/system/type": ["user_changed_number", "customer_changed_number"]
+            },
+            "event": "identity",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "phone": ["/from", "/system/customer"],
+              "user_id": "/system/user_id",
+              "old": ["/from", "/system/customer", "/system/previous_user_id"],
+              "new": ["/system/wa_id", "/system/new_wa_id", "/system/user_id"]
+            }
+          },
+          {
+            "each": "/value/messages/*",
+            "when": {"/type": "system", "/system/type": "user_changed_user_id"},
+            "event": "identity",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "old": "/system/previous_user_id",
+              "new": "/system/user_id"
+            }
+          },
+          {
+            "each": "/value/messages/*",
+            "when": {"/type": ["system", "request_welcome"]},
+            "ignore": "a note of the system's, such as that of a new device"
+          },
+          {
+            "each": "/value/messages/*",
+            "event": "message",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "from": "/from",
+              "to": "^/value/metadata/display_phone_number",
+              "phone": ["/from", "^/value/contacts/only/wa_id"],
+              "user_id": ["/from_user_id", "^/value/contacts/only/user_id"],
+              "name": "^/value/contacts/only/profile/name",
+              "text": [
+                "/text/body",
+                "/button/text",
+                "/interactive/button_reply/title",
+                "/interactive/list_reply/title",
+                "/interactive/nfm_reply/body",
+                "/image/caption",
+                "/video/caption",
+                "/document/caption",
+                "/location/name",
+                "/order/text"
+              ],
+              "media": ["/image/id", "/video/id", "/audio/id", "/document/id", "/sticker/id"],
+              "media_type": [
+                "/image/mime_type",
+                "/video/mime_type",
+                "/audio/mime_type",
+                "/document/mime_type",
+                "/sticker/mime_type"
+              ],
+              "quotes": "/context/id",
+              "code": "/errors/0/code",
+              "error": ["/errors/0/error_data/details", "/errors/0/title"]
+            }
+          },
+          {"each": "/value/statuses/*", "when": {"/recipient_type": "group"}, "ignore": "of a group"},
+          {
+            "each": "/value/statuses/*",
+            "when": {"/status": ["sent", "delivered", "read", "played", "failed"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/id",
+              "key": "/biz_opaque_callback_data",
+              "time": "/timestamp",
+              "to": "/recipient_id",
+              "state": {
+                "at": "/status",
+                "map": {
+                  "sent": "sent",
+                  "delivered": "delivered",
+                  "read": "read",
+                  "played": "read",
+                  "failed": "failed"
+                }
+              },
+              "phone": ["/recipient_id", "^/value/contacts/only/wa_id"],
+              "user_id": ["/recipient_user_id", "^/value/contacts/only/user_id"],
+              "code": "/errors/0/code",
+              "error": ["/errors/0/error_data/details", "/errors/0/message", "/errors/0/title"]
+            }
+          },
+          {
+            "each": "/value/statuses/*",
+            "when": {"/status": ["deleted", "warning", "pending"]},
+            "ignore": "a state that changes nothing"
+          }
+        ]
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": ["smb_message_echoes", "message_echoes"]},
+        "events": [
+          {
+            "each": "/value/message_echoes/*",
+            "when": {"/type": ["reaction", "edit", "revoke"]},
+            "ignore": "a reaction, an edit or a deletion"
+          },
+          {
+            "each": "/value/message_echoes/*",
+            "event": "echo",
+            "fields": {
+              "id": "/id",
+              "time": "/timestamp",
+              "from": "/from",
+              "to": "/to",
+              "phone": ["/to", "^/value/contacts/only/wa_id"],
+              "user_id": ["/to_user_id", "^/value/contacts/only/user_id"],
+              "text": [
+                "/text/body",
+                "/button/text",
+                "/interactive/button_reply/title",
+                "/interactive/list_reply/title",
+                "/interactive/nfm_reply/body",
+                "/image/caption",
+                "/video/caption",
+                "/document/caption",
+                "/location/name",
+                "/order/text"
+              ],
+              "media": ["/image/id", "/video/id", "/audio/id", "/document/id", "/sticker/id"],
+              "media_type": [
+                "/image/mime_type",
+                "/video/mime_type",
+                "/audio/mime_type",
+                "/document/mime_type",
+                "/sticker/mime_type"
+              ]
+            }
+          }
+        ]
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "user_preferences"},
+        "events": [
+          {
+            "each": "/value/user_preferences/*",
+            "when": {"/value": "stop"},
+            "event": "opt_out",
+            "fields": {
+              "time": "/timestamp",
+              "phone": ["/wa_id", "^/value/contacts/only/wa_id"],
+              "user_id": ["/user_id", "^/value/contacts/only/user_id"],
+              "text": "/detail",
+              "code": "/category"
+            }
+          },
+          {
+            "each": "/value/user_preferences/*",
+            "when": {"/value": ["resume", "signup"]},
+            "event": "opt_in",
+            "fields": {
+              "time": "/timestamp",
+              "phone": ["/wa_id", "^/value/contacts/only/wa_id"],
+              "user_id": ["/user_id", "^/value/contacts/only/user_id"],
+              "text": "/detail",
+              "code": "/category"
+            }
+          }
+        ]
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "phone_number_quality_update"},
+        "event": "sender",
+        "fields": {
+          "state": {"value": "quality"},
+          "time": "^/time",
+          "code": "/value/event",
+          "text": "/value/current_limit",
+          "to": "/value/display_phone_number"
+        }
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {"/field": "account_update", "/value/ban_info/waba_ban_state": {"present": true}},
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/value/ban_info/waba_ban_state",
+            "map": {"DISABLE": "banned", "SCHEDULE_FOR_DISABLE": "quality", "REINSTATE": "connected"}
+          },
+          "time": "^/time",
+          "code": "/value/ban_info/waba_ban_state",
+          "error": "/value/event"
+        }
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {
+          "/field": "account_update",
+          "/value/event": [
+            "ACCOUNT_DELETED",
+            "ACCOUNT_OFFBOARDED",
+            "PARTNER_REMOVED",
+            "ACCOUNT_RECONNECTED",
+            "ACCOUNT_RESTRICTION",
+            "ACCOUNT_VIOLATION"
+          ]
+        },
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/value/event",
+            "map": {
+              "ACCOUNT_DELETED": "banned",
+              "ACCOUNT_OFFBOARDED": "disconnected",
+              "PARTNER_REMOVED": "disconnected",
+              "ACCOUNT_RECONNECTED": "connected",
+              "ACCOUNT_RESTRICTION": "quality",
+              "ACCOUNT_VIOLATION": "quality"
+            }
+          },
+          "time": "^/time",
+          "code": "/value/event",
+          "error": [
+            "/value/restriction_info/0/restriction_type",
+            "/value/violation_info/violation_type",
+            "/value/disconnection_info/reason"
+          ]
+        }
+      },
+      {
+        "each": "/entry/*/changes/*",
+        "when": {
+          "/field": [
+            "account_update",
+            "account_alerts",
+            "account_review_update",
+            "account_settings_update",
+            "business_capability_update",
+            "business_status_update",
+            "calls",
+            "flows",
+            "group_lifecycle_update",
+            "group_participants_update",
+            "group_settings_update",
+            "group_status_update",
+            "history",
+            "message_template_components_update",
+            "message_template_quality_update",
+            "message_template_status_update",
+            "partner_solutions",
+            "payment_configuration_update",
+            "phone_number_name_update",
+            "security",
+            "smb_app_state_sync",
+            "template_category_update",
+            "template_correct_category_detection",
+            "tracking_events"
+          ]
+        },
+        "ignore": "of the account or a template, not of a message"
+      }
+    ]
+  }
 }
 $protocol$, true);
 
@@ -3002,7 +5203,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developer.z-api.io/message/send-message-text",
     "https://developer.z-api.io/en/webhooks/on-message-send-examples",
     "https://github.com/WhiskeySockets/Baileys/issues/2441",
-    "https://github.com/tulir/whatsmeow/issues/1197"
+    "https://github.com/tulir/whatsmeow/issues/1197",
+    "https://github.com/Z-API/z-api-docs/blob/main/docs/webhooks/on-message-received.md",
+    "https://github.com/Z-API/z-api-docs/blob/main/docs/webhooks/on-whatsapp-message-status-changes.md",
+    "https://developer.z-api.io/en/webhooks/on-whatsapp-disconnected",
+    "https://developer.z-api.io/en/webhooks/on-webhook-connected",
+    "https://developer.z-api.io/en/tips/lid"
   ],
   "channels": ["WHATSAPP"],
   "options": {
@@ -3011,7 +5217,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "secrets": {
     "token": {"required": true, "help": "token of the instance; it is part of the address"},
-    "client_token": {"help": "the account's security token; required once it is switched on in the panel"}
+    "client_token": {
+      "help": "the account's security token; required once it is switched on in the panel"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{digits}}",
   "operations": {
@@ -3089,14 +5301,161 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   ],
   "idempotency": {"key": "none"},
-  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"},
+  "receive": {
+    "note": "Z-API signs nothing and sends no header of ours, so the address is the secret. All of its webhooks can have the same address.",
+    "international": true,
+    "events": [
+      {
+        "when": {"/type": ["ReceivedCallback", "ReceivedCallBack"]},
+        "events": [
+          {"when": {"/isGroup": true}, "ignore": "of a group, a channel, a broadcast or a status"},
+          {"when": {"/isNewsletter": true}, "ignore": "of a group, a channel, a broadcast or a status"},
+          {"when": {"/broadcast": true}, "ignore": "of a group, a channel, a broadcast or a status"},
+          {"when": {"/isStatusReply": true}, "ignore": "of a group, a channel, a broadcast or a status"},
+          {
+            "when": {"/phone": {"ends": ["-group", "@newsletter", "@broadcast", "@g.us"]}},
+            "ignore": "of a group, a channel, a broadcast or a status"
+          },
+          {"when": {"/isEdit": true}, "ignore": "an edit"},
+          {"when": {"/reaction": {"present": true}}, "ignore": "a reaction"},
+          {"when": {"/pinMessage": {"present": true}}, "ignore": "a message pinned"},
+          {"when": {"/waitingMessage": true}, "ignore": "not there yet: it comes again with its text"},
+          {"when": {"/notification": {"present": true}}, "ignore": "a call, or a note of the system's"},
+          {"when": {"/fromMe": true, "/fromApi": true}, "ignore": "sent through the API"},
+          {
+            "when": {"/fromMe": true},
+            "event": "echo",
+            "fields": {
+              "id": "/messageId",
+              "time": "/momment",
+              "phone": "/phone",
+              "lid": ["/chatLid", "/phone"],
+              "text": ["/text/message", "/image/caption", "/video/caption", "/document/caption"],
+              "media": [
+                "/image/imageUrl",
+                "/audio/audioUrl",
+                "/video/videoUrl",
+                "/document/documentUrl",
+                "/sticker/stickerUrl"
+              ]
+            }
+          },
+          {
+            "event": "message",
+            "fields": {
+              "id": "/messageId",
+              "time": "/momment",
+              "from": "/phone",
+              "to": "/connectedPhone",
+              "phone": "/phone",
+              "lid": ["/senderLid", "/chatLid", "/phone"],
+              "name": ["/senderName", "/chatName"],
+              "text": [
+                "/text/message",
+                "/buttonsResponseMessage/message",
+                "/listResponseMessage/message",
+                "/hydratedTemplate/message",
+                "/image/caption",
+                "/video/caption",
+                "/document/caption",
+                "/pollVote/options/0/name",
+                "/location/name"
+              ],
+              "media": [
+                "/image/imageUrl",
+                "/audio/audioUrl",
+                "/video/videoUrl",
+                "/document/documentUrl",
+                "/sticker/stickerUrl"
+              ],
+              "media_type": [
+                "/image/mimeType",
+                "/audio/mimeType",
+                "/video/mimeType",
+                "/document/mimeType",
+                "/sticker/mimeType"
+              ],
+              "quotes": "/referenceMessageId"
+            }
+          }
+        ]
+      },
+      {
+        "when": {"/type": "MessageStatusCallback"},
+        "events": [
+          {"each": "/ids/*", "when": {"^/isGroup": true}, "ignore": "of a group"},
+          {
+            "each": "/ids/*",
+            "when": {"^/status": ["SENT", "RECEIVED", "READ", "PLAYED"]},
+            "event": "receipt",
+            "fields": {
+              "id": ".",
+              "time": "^/momment",
+              "phone": "^/phone",
+              "lid": "^/phone",
+              "state": {
+                "at": "^/status",
+                "map": {"SENT": "sent", "RECEIVED": "delivered", "READ": "read", "PLAYED": "read"}
+              }
+            }
+          },
+          {"each": "/ids/*", "when": {"^/status": "READ_BY_ME"}, "ignore": "of a message of theirs"}
+        ]
+      },
+      {
+        "when": {"/type": "DeliveryCallback", "/error": {"present": true}},
+        "event": "receipt",
+        "fields": {
+          "id": "/messageId",
+          "other_id": "/zaapId",
+          "time": "/momment",
+          "phone": "/phone",
+          "lid": "/phone",
+          "state": {"value": "failed"},
+          "code": "/errorCode",
+          "error": "/error"
+        }
+      },
+      {
+        "when": {"/type": "DeliveryCallback"},
+        "event": "receipt",
+        "fields": {
+          "id": "/messageId",
+          "other_id": "/zaapId",
+          "time": "/momment",
+          "phone": "/phone",
+          "lid": "/phone",
+          "state": {"value": "sent"}
+        }
+      },
+      {
+        "when": {"/type": "DisconnectedCallback"},
+        "event": "sender",
+        "fields": {"state": {"value": "disconnected"}, "time": "/momment", "error": "/error"}
+      },
+      {
+        "when": {"/type": "ConnectedCallback"},
+        "event": "sender",
+        "fields": {"state": {"value": "connected"}, "time": "/momment", "to": "/phone"}
+      },
+      {"when": {"/type": "PresenceChatCallback"}, "ignore": "somebody is typing, or is there"}
+    ]
+  }
 }
 $protocol$, true);
 
 INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('zenvia', $protocol$
 {
   "note": "Zenvia API v2. A 200 means created; what became of the message comes by webhook, with our key as externalId.",
-  "sources": ["https://github.com/zenvia/zenvia-openapi-spec", "https://npmjs.com/package/@zenvia/sdk"],
+  "sources": [
+    "https://github.com/zenvia/zenvia-openapi-spec",
+    "https://npmjs.com/package/@zenvia/sdk",
+    "https://github.com/zenvia/zenvia-openapi-spec/blob/master/spec/components/schemas/events/message-event.ts",
+    "https://github.com/zenvia/zenvia-openapi-spec/blob/master/spec/components/schemas/events/message-status-event.ts",
+    "https://github.com/zenvia/zenvia-openapi-spec/blob/master/spec/components/schemas/events/message-status-base.ts",
+    "https://github.com/zenvia/zenvia-openapi-spec/blob/master/spec/components/schemas/subscription/webhook.ts"
+  ],
   "channels": ["WHATSAPP", "SMS"],
   "options": {
     "url": {"default": "https://api.zenvia.com/v2", "help": "where Zenvia's API is"},
@@ -3105,7 +5464,17 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "help": "the sender's identifier on the Zenvia platform: the WhatsApp sender, or the alias of the SMS account"
     }
   },
-  "secrets": {"token": {"required": true, "help": "API token, from the platform's API console"}},
+  "secrets": {
+    "token": {"required": true, "help": "API token, from the platform's API console"},
+    "webhook_secret": {
+      "use": "receive",
+      "help": "sent as Authorization: Bearer with every call; set it at Zenvia, in the headers of the subscription"
+    },
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
+  },
   "address": "{{digits}}",
   "operations": {
     "text": {
@@ -3169,7 +5538,91 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": "INTERNAL_ERROR", "class": "retry", "note": "documented as one to ask again"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "echo:/externalId"}
+  "idempotency": {"key": "echo:/externalId"},
+  "receive": {
+    "signature": [
+      {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
+      {"kind": "path", "secret": "path_secret"}
+    ],
+    "international": true,
+    "events": [
+      {
+        "when": {"/type": "MESSAGE", "/direction": "OUT"},
+        "event": "echo",
+        "fields": {
+          "id": "/message/id",
+          "key": "/message/externalId",
+          "time": ["/message/timestamp", "/timestamp"],
+          "to": "/message/to",
+          "phone": "/message/to",
+          "text": ["/message/contents/0/text", "/message/contents/0/fileCaption"],
+          "media": "/message/contents/0/fileUrl",
+          "channel": {"at": "/channel", "map": {"whatsapp": "WHATSAPP", "sms": "SMS"}}
+        }
+      },
+      {
+        "when": {"/type": "MESSAGE"},
+        "event": "message",
+        "fields": {
+          "id": "/message/id",
+          "time": ["/message/timestamp", "/timestamp"],
+          "from": "/message/from",
+          "to": "/message/to",
+          "phone": "/message/from",
+          "name": ["/message/visitor/name", "/message/visitor/firstName"],
+          "text": ["/message/contents/0/text", "/message/contents/0/fileCaption"],
+          "media": "/message/contents/0/fileUrl",
+          "media_type": "/message/contents/0/fileMimeType",
+          "quotes": "/message/idRef",
+          "channel": {"at": "/channel", "map": {"whatsapp": "WHATSAPP", "sms": "SMS"}}
+        }
+      },
+      {
+        "when": {"/type": "MESSAGE_STATUS", "/message/direction": "IN"},
+        "ignore": "of a message of theirs"
+      },
+      {
+        "when": {
+          "/type": "MESSAGE_STATUS",
+          "/messageStatus/code": ["SENT", "DELIVERED", "READ", "CLICKED", "REJECTED", "NOT_DELIVERED"]
+        },
+        "event": "receipt",
+        "fields": {
+          "id": ["/message/id", "/messageId"],
+          "key": "/message/externalId",
+          "time": ["/messageStatus/timestamp", "/timestamp"],
+          "to": "/message/to",
+          "phone": "/message/to",
+          "state": {
+            "at": "/messageStatus/code",
+            "map": {
+              "SENT": "sent",
+              "DELIVERED": "delivered",
+              "READ": "read",
+              "CLICKED": "read",
+              "REJECTED": "failed",
+              "NOT_DELIVERED": "failed"
+            }
+          },
+          "code": "/messageStatus/causes/0/channelErrorCode",
+          "error": [
+            "/messageStatus/causes/0/details",
+            "/messageStatus/causes/0/reason",
+            "/messageStatus/description"
+          ],
+          "channel": {"at": "/channel", "map": {"whatsapp": "WHATSAPP", "sms": "SMS"}}
+        }
+      },
+      {
+        "when": {"/type": "MESSAGE_STATUS", "/messageStatus/code": ["ACCEPTED", "VERIFIED", "DELETED"]},
+        "ignore": "a state that changes nothing"
+      },
+      {
+        "when": {"/type": {"begins": ["CONVERSATION_", "CONTACT", "SUPPORT_"]}},
+        "ignore": "of a conversation of Zenvia's own service"
+      }
+    ]
+  }
 }
 $protocol$, true);
 

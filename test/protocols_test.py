@@ -97,6 +97,25 @@ class Refuses(unittest.TestCase):
         self.check("gupshup.json", "operations", "text", "form", "source", value=1)
         self.check("webhook.json", "operations", "text", "headers", "Accept", value={})
 
+    def test_receive(self):
+        self.check("webhook.json", "receive", "event", value=[])
+        self.check("webhook.json", "receive", "events", value=[])
+        self.check("webhook.json", "receive", "body", value="xml")
+        self.check("webhook.json", "receive", "scrub", value=["apikey"])
+        self.check("twilio.json", "receive", "answer", "status", value=404)
+        self.check("whatsapp_cloud.json", "receive", "verify", "tokn", value="x")
+        self.check("mailgun.json", "receive", "signature", 0, "algorithm", value="md5")
+        self.check("mailgun.json", "receive", "signature", 0, "signed", value="{bdoy}")
+        self.check("twilio.json", "receive", "signature", 0, "url", value="{{secret.auth_token}}")
+        self.check("postmark.json", "receive", "signature", 0, "signed", value="{body}")
+        self.check("webhook.json", "receive", "events", 0, "event", value="mesage")
+        self.check("webhook.json", "receive", "events", 0, "ignore", value="both")
+        self.check("webhook.json", "receive", "events", 0, "each", value="x/*")
+        self.check("webhook.json", "receive", "events", 0, "when", "/event", value={"has": "x"})
+        self.check("webhook.json", "receive", "events", 0, "fields", "idd", value="/id")
+        self.check("webhook.json", "receive", "events", 0, "fields", "id", value="id")
+        self.check("webhook.json", "receive", "events", 0, "fields", "id", value={"after": "_"})
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -27,6 +27,51 @@ copy_character(char *to, const char *from, size_t len)
 	return n == 0 ? 1 : n;
 }
 
+/* The code unit of "\\uXXXX"; -1: that is none. */
+static int
+escaped_unit(const char *at, size_t len)
+{
+	int unit = 0;
+
+	if (len < 6 || at[0] != '\\' || at[1] != 'u')
+		return -1;
+	for (int i = 2; i < 6; i++)
+	{
+		if (!isxdigit((unsigned char) at[i]))
+			return -1;
+		unit = unit * 16 + (isdigit((unsigned char) at[i])
+								? at[i] - '0'
+								: tolower((unsigned char) at[i]) - 'a' + 10);
+	}
+	return unit;
+}
+
+/*
+ * Copies an escaped character. Half of a pair (a name that was cut within an
+ * emoji) is no reason for the library to refuse the whole body, and a zero is
+ * nothing that a text of the server's can hold: U+FFFD takes the place of both.
+ */
+static size_t
+copy_escape(char *to, const char *from, size_t len)
+{
+	int unit = escaped_unit(from, len);
+	bool is_high = unit >= 0xD800 && unit < 0xDC00;
+	int next = is_high && len >= 12 ? escaped_unit(from + 6, len - 6) : -1;
+	bool is_pair = next >= 0xDC00 && next < 0xE000;
+	size_t n = is_pair ? 12 : 6;
+
+	if (unit < 0)
+	{
+		*to = '\\';
+		return len > 1 ? 1 + copy_character(to + 1, from + 1, len - 1) : 1;
+	}
+	if (unit == 0 || (unit >= 0xD800 && unit < 0xE000 && !is_pair))
+		memcpy(to, "\\ufffd", n);
+	else
+		memcpy(to, from, n);
+	return n;
+}
+
 /* Up to the end of a number's characters. */
 static size_t
 number_length(const char *text, size_t len)
@@ -77,9 +122,14 @@ make_readable(char *to, const char *from, size_t len)
 			at += digits;
 			continue;
 		}
-		if (in_string && from[at] == '\\' && at + 1 < len)
-			to[n++] = from[at++];
-		else if (from[at] == '"')
+		if (in_string && from[at] == '\\')
+		{
+			copied = copy_escape(to + n, from + at, len - at);
+			n += copied;
+			at += copied;
+			continue;
+		}
+		if (from[at] == '"')
 			in_string = !in_string;
 		copied = copy_character(to + n, from + at, len - at);
 		n += copied;

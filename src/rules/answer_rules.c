@@ -10,8 +10,8 @@
 #include <string.h>
 
 /* A string as it is, any other value as JSON. */
-static const char *
-as_text(Compiler *c, const json_t *value)
+const char *
+compiler_text_of(Compiler *c, const json_t *value)
 {
 	char *text;
 	char *copy;
@@ -60,7 +60,7 @@ compile_matches(Compiler *c, const Path *path, json_t *value, void *to)
 
 		if (json_is_object(element) || json_is_array(element))
 			compiler_problem(c, path, "is neither a single value nor an array of such");
-		matches->list[i].text = as_text(c, element);
+		matches->list[i].text = compiler_text_of(c, element);
 		if (matches->list[i].text[0] == '\0')
 			compiler_problem(c, path, "is an empty text");
 		matches->list[i].is_string = json_is_string(element);

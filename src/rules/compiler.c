@@ -222,8 +222,8 @@ compile_documentation(Compiler *c, const Path *path, json_t *value, void *to)
 /* ---- places in an answer --------------------------------------------------------- */
 
 /* Cuts a JSON pointer (RFC 6901) into its steps. */
-static const char *const *
-cut_pointer(Compiler *c, const char *pointer)
+const char *const *
+compiler_cut_pointer(Compiler *c, const char *pointer)
 {
 	size_t n = 0;
 	char *copy = arena_copy(c->arena, pointer, strlen(pointer));
@@ -243,8 +243,8 @@ cut_pointer(Compiler *c, const char *pointer)
 	return steps;
 }
 
-static bool
-is_pointer(const char *text)
+bool
+compiler_is_pointer(const char *text)
 {
 	if (*text != '/')
 		return false;
@@ -262,8 +262,8 @@ compile_place(Compiler *c, const Path *path, json_t *value, AnswerPlace *to)
 	compile_string(c, path, value, &text);
 	if (strncmp(text, "header:", 7) == 0 && text[7] != '\0')
 		to->header = text + 7;
-	else if (is_pointer(text))
-		to->steps = cut_pointer(c, text);
+	else if (compiler_is_pointer(text))
+		to->steps = compiler_cut_pointer(c, text);
 	else if (*text != '\0')
 		compiler_problem(c, path, "\"%.100s\" is neither a JSON pointer nor \"header:NAME\"", text);
 }

@@ -9,6 +9,7 @@
 
 #include "rules/arena.h"
 #include "rules/definition.h"
+#include "rules/receive.h"
 
 /* Where in the definition: a JSON pointer, as it grows. */
 typedef struct Path
@@ -26,6 +27,7 @@ typedef struct Compiler
 	int problems;
 	unsigned long fields; /* that were named since somebody has set it to 0 */
 	bool in_address;	  /* it has placeholders of its own */
+	int around;			  /* elements around the one whose rule is compiled */
 } Compiler;
 
 /* One member that an object may have, and what is to be done with it. */
@@ -57,6 +59,9 @@ extern void compile_text(Compiler *c, const Path *path, json_t *value, Definitio
 extern BodyNode *compile_node(Compiler *c, const Path *path, json_t *value);
 extern void compile_named_texts(Compiler *c, const Path *path, json_t *value, void *to);
 
+extern const char *compiler_text_of(Compiler *c, const json_t *value);
+extern bool compiler_is_pointer(const char *text);
+extern const char *const *compiler_cut_pointer(Compiler *c, const char *pointer);
 extern bool compiler_knows(const char *const *names, const char *name);
 extern bool compiler_is_channel(const char *name);
 
@@ -77,5 +82,21 @@ extern void compiler_place_key(Compiler *c, const Path *path, json_t *root);
 /* answer_rules.c */
 extern void compile_response(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_classes(Compiler *c, const Path *path, json_t *value, void *to);
+
+/* receive_rules.c */
+extern void compile_receive(Compiler *c, const Path *path, json_t *value, void *to);
+
+/* signature_rules.c */
+extern void compile_signatures(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_verify(Compiler *c, const Path *path, json_t *value, void *to);
+
+/* event_rules.c */
+extern void compile_events(Compiler *c, const Path *path, json_t *value, void *to);
+
+/* received_places.c */
+extern void compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to);
+extern void compile_received_places(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_values(Compiler *c, const Path *path, json_t *value, void *to);
+extern void compile_conditions(Compiler *c, const Path *path, json_t *value, void *to);
 
 #endif

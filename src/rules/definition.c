@@ -32,13 +32,6 @@ compile_transport(Compiler *c, const Path *path, json_t *value, void *to)
 		compiler_problem(c, path, "is neither \"http\" nor \"smtp\"");
 }
 
-static void
-compile_receive(Compiler *c, const Path *path, json_t *value, void *to)
-{
-	(void) to;
-	(void) compile_is_object(c, path, value);
-}
-
 static const Member definition_members[] = {
 	{"note", compile_documentation, 0},
 	{"sources", compile_documentation, 0},
@@ -52,7 +45,7 @@ static const Member definition_members[] = {
 	{"classes", compile_separately, 0},
 	{"idempotency", compile_key, 0},
 	{"limits", compile_limits, offsetof(Definition, limits)},
-	{"receive", compile_receive, 0},
+	{"receive", compile_receive, offsetof(Definition, receive)},
 	{NULL, NULL, 0}};
 
 static void

@@ -214,6 +214,8 @@ typedef struct Definition
 	bool honours_key;		  /* the provider sends a key's message once */
 	long key_valid_s;		  /* for so long; 0: for ever */
 	DefinitionOptions limits; /* defaults of options that every server has */
+
+	struct ReceiveRules *receive; /* its webhook; NULL: it has none */
 } Definition;
 
 /* Told of each problem: where (a JSON pointer), and what is wrong. */

@@ -17,7 +17,9 @@ RUNS=${RUNS:-200000}
 SECONDS_EACH=${SECONDS_EACH:-10}
 FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall -Wextra -Werror
     -D_GNU_SOURCE -DPROTOCOLS="\"$SRC/../protocols\"" -I"$SRC")
-DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer}_rules,domain_limits,template,text}.c)
+DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer,receive,signature,event}_rules,domain_limits}.c
+    rules/{received,received_places,template,text}.c)
+RECEIVE=(rules/{receive_{reader,body,form},received_{path,field,value,time},answer_json}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
 OUTPUT=$BUILD/output
 STATUS=0
@@ -66,7 +68,7 @@ fuzz() {
 
 seeds() {
     local seeds=$BUILD/seeds file
-    mkdir -p "$seeds"/{template,definition,answer,mail}
+    mkdir -p "$seeds"/{template,definition,answer,mail,receive}
     printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$seeds/template/template"
     printf '%s' '{{a|b}}{{c}}{d}}{{' >"$seeds/template/braces"
     cp "$SRC"/../protocols/*.json "$seeds/definition"
@@ -81,10 +83,27 @@ seeds() {
         sed 's/^"\(.*\)"$/"\\"\1\\""/' >"$BUILD/words"
     # what rules look for stands in the definitions
     for file in "$SRC"/../protocols/*.json; do
-        sed -n '/"response"/,$p' "$file" >"$seeds/answer/$(basename "$file")"
+        sed -n '/"response"/,/^  "receive"/p' "$file" >"$seeds/answer/$(basename "$file")"
     done
+    receive_seeds "$seeds/receive"
     printf '%s\0' 'João <a@b.c>' 'x@y.z' 'Olá =?' '.text' '<b>' 'http://x/' >"$seeds/mail/mail"
     printf '550-5.1.1 no\r\n550 5.1.1 such user\r\n' >"$seeds/mail/reply"
+}
+
+# Bodies that the test of the providers has, and each definition's rules before a body.
+receive_seeds() {
+    local n=0 line
+    sed -n "s/^.*TELLS(\"\({.*}\)\",$/\1/p" "$HERE/receive_protocols_test.c" | tr "'" '"' |
+        while IFS= read -r line; do
+            printf '%s' "$line" >"$1/body$((n++))"
+        done
+    for line in "$SRC"/../protocols/*.json; do
+        { sed -n '1,/^  "receive": /d; /^  }$/!p; /^  }$/q' "$line" | sed '1s/^/{/; $s/$/}/'
+            printf '\n\n{"event": "message"}'; } >"$1/$(basename "$line")"
+    done
+    printf '%s\n\n%s' '{"events": [{"each": "/a/*", "when": {"^/b": 1}, "event": "receipt", "fields": {"id": ["/i", "."], "state": "^/s"}}], "scrub": ["/c"]}' \
+        '{"a": [{"i": 1}, "x"], "b": 1, "s": "read", "c": 2}' >"$1/rules"
+    printf '%s' 'MessageSid=SM1&MessageStatus=read&To=%2B5511987654321' >"$1/form"
 }
 
 # Whether every test that lies here is run below.
@@ -106,6 +125,8 @@ run_all() {
     fuzz answer_fuzz answer '-ljansson' "${DEFINITION[@]}" "${answers[@]}" \
         >"$BUILD/answer_fuzz.result" &
     fuzz mail_fuzz mail '' "${MAIL[@]}" >"$BUILD/mail_fuzz.result" &
+    fuzz receive_fuzz receive '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}" \
+        >"$BUILD/receive_fuzz.result" &
     unit mail_test '' "${MAIL[@]}"
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
@@ -118,10 +139,12 @@ run_all() {
     unit definition_test '-ljansson' "${DEFINITION[@]}"
     unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c
     unit answer_reader_test '-ljansson' "${DEFINITION[@]}" "${answers[@]}"
+    unit receive_test '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}"
+    unit receive_protocols_test '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}"
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
     wait
-    for fuzzer in template definition answer mail; do
+    for fuzzer in template definition answer mail receive; do
         cat "$BUILD/${fuzzer}_fuzz.result"
     done
 }

@@ -1,0 +1,107 @@
+/*
+ * receive_rules.c
+ *		A definition's "receive", compiled: the whole of it.
+ */
+#include "rules/compiler.h"
+
+#include <string.h>
+
+static void
+compile_body(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	static const char *const names[] = {"json", "form", "either"};
+	const char *name = json_string_value(value);
+
+	for (int i = 0; i < 3; i++)
+		if (name != NULL && strcmp(names[i], name) == 0)
+		{
+			*(ReceiveBody *) to = (ReceiveBody) i;
+			return;
+		}
+	compiler_problem(c, path, "is none of json, form and either");
+}
+
+static void
+compile_answer_status(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	if (!json_is_integer(value) || json_integer_value(value) < 200 ||
+		json_integer_value(value) > 299)
+		compiler_problem(c, path, "is no status of success");
+	else
+		*(int *) to = json_integer_value(value);
+}
+
+static const Member answer_members[] = {
+	{"status", compile_answer_status, offsetof(ReceiveRules, answer_status)},
+	{"type", compile_string, offsetof(ReceiveRules, answer_type)},
+	{"body", compile_string, offsetof(ReceiveRules, answer_body)},
+	{"note", compile_documentation, 0},
+	{NULL, NULL, 0}};
+
+static void
+compile_answer(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	compile_object(c, path, value, answer_members, to);
+}
+
+static void
+compile_scrub(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	ReceiveRules *rules = to;
+
+	rules->nscrub = compile_count(value);
+	rules->scrub = arena_alloc(c->arena, sizeof(ReceiveSteps) * rules->nscrub);
+	if (rules->nscrub == 0)
+		compiler_problem(c, path, "is an empty array");
+	for (size_t i = 0; i < rules->nscrub; i++)
+		compile_steps(c, path, compile_element(value, i), &rules->scrub[i]);
+}
+
+static const Member receive_members[] = {
+	{"note", compile_documentation, 0},
+	{"verify", compile_verify, offsetof(ReceiveRules, verify)},
+	{"signature", compile_signatures, 0},
+	{"body", compile_body, offsetof(ReceiveRules, body)},
+	{"international", compile_bool, offsetof(ReceiveRules, is_international)},
+	{"events", compile_events, offsetof(ReceiveRules, events)},
+	{"answer", compile_answer, 0},
+	{"scrub", compile_scrub, 0},
+	{NULL, NULL, 0}};
+
+/* Where nobody signs, the address is the secret. */
+static void
+add_path_signature(Compiler *c, const Path *path, ReceiveRules *rules)
+{
+	json_t *signature;
+	bool is_there = false;
+
+	for (size_t i = 0; i < c->d->secrets.n; i++)
+		is_there = is_there || strcmp(c->d->secrets.list[i].name, "path_secret") == 0;
+	if (!is_there)
+	{
+		compiler_problem(c, path, "has no signature, nor has the definition a secret path_secret");
+		return;
+	}
+	signature = json_pack("{s:s, s:s}", "kind", "path", "secret", "path_secret");
+	if (signature != NULL)
+		compile_signatures(c, path, signature, rules);
+	json_decref(signature);
+}
+
+void
+compile_receive(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	ReceiveRules *rules = arena_alloc(c->arena, sizeof(*rules));
+
+	rules->answer_status = 200;
+	rules->answer_type = "text/plain";
+	rules->answer_body = "";
+	compile_object(c, path, value, receive_members, rules);
+	if (!json_is_object(value))
+		return;
+	if (json_object_get(value, "signature") == NULL)
+		add_path_signature(c, path, rules);
+	if (json_object_get(value, "events") == NULL)
+		compiler_problem(c, path, "has no events");
+	*(ReceiveRules **) to = rules;
+}
