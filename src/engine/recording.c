@@ -82,13 +82,34 @@ recording_add(Recording *r, CadenceStep *step)
 	r->steps[r->n++] = step;
 }
 
+/* All that was made of its template, but for the category, which its answer may speak of. */
+static void
+release_texts(CadenceStep *step)
+{
+	const CadenceTemplate *t = step->template;
+
+	for (int i = 0; t != NULL && i < t->ntexts; i++)
+	{
+		MessageField field = t->texts[i].field;
+
+		if (field == FIELD_TEMPLATE_CATEGORY || step->texts[field] == NULL)
+			continue;
+		pfree((char *) step->texts[field]);
+		step->texts[field] = NULL;
+	}
+}
+
+/* What was kept of an earlier attempt stays, but for the message itself. */
 void
 recording_release_message(Recording *r, CadenceStep *step)
 {
 	if (step->message == NULL)
 		return;
 	r->message_bytes -= step->message_len;
-	pfree(step->message);
+	if (step->kept != NULL)
+		pfree(step->message);
+	else
+		release_texts(step);
 	step->message = NULL;
 }
 

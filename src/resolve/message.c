@@ -244,7 +244,7 @@ message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLoo
 	return NULL;
 }
 
-/* A value as it stands in a text of that kind. */
+/* A value as it stands in a text of that kind; a copy, unless that is the value itself. */
 static const char *
 escape_value(const char *value, TemplateEscape escape)
 {
@@ -256,8 +256,9 @@ escape_value(const char *value, TemplateEscape escape)
 		return escape_xml(value);
 	initStringInfo(&json);
 	escape_json(&json, value);
+	/* without its quotes */
 	json.data[json.len - 1] = '\0';
-	return json.data + 1;
+	return memmove(json.data, json.data + 1, json.len - 1);
 }
 
 /* One of a resolved step's texts, in the current memory context. */
@@ -280,6 +281,11 @@ message_render_text(const CadenceStep *step, const CadenceTemplateText *text)
 	rendered = MemoryContextAllocHuge(CurrentMemoryContext, len + 1);
 	template_render(text->parts, text->nparts, values, rendered);
 	rendered[len] = '\0';
+	for (int i = 0; values != step->values && i < step->template->nvalues; i++)
+		if (values[i] != step->values[i])
+			pfree((char *) values[i]);
+	if (values != step->values)
+		pfree((void *) values);
 	return rendered;
 }
 
