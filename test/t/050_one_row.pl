@@ -59,7 +59,7 @@ cancel_rest($node);
 make_company($node, 'fine', $provider->url('ok'));
 make_company($node, 'slow', $provider->url('ok'));
 sql($node, q{
-	CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN NEW; END $$;
+	CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(300); RETURN NEW; END $$;
 	CREATE TRIGGER dawdle BEFORE UPDATE ON lead_cadence_runs FOR EACH ROW
 		WHEN (NEW.empresa = 'slow' AND NEW.claim_id IS NOT NULL) EXECUTE FUNCTION dawdle()});
 enrol($node, 'fine', 20);
