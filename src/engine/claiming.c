@@ -238,6 +238,15 @@ report_refused(ClaimAttempt *attempt)
 	}
 }
 
+/* Cancelled alone, and not by a stop: a trigger of its own takes too long. */
+static bool
+is_of_the_moment(const ErrorData *error)
+{
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !cadence_stop_requested())
+		return false;
+	return sqlstate_is_of_the_moment(error->sqlerrcode);
+}
+
 /*
  * A run that its own table, or something that hangs on it, refuses. What only
  * the moment prevents is looked at again; when that has happened to several, a
@@ -248,12 +257,13 @@ note_refusal(void *arg, int item, const ErrorData *error)
 {
 	ClaimAttempt *attempt = arg;
 	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX - 1;
+	bool passes = is_of_the_moment(error);
 
 	attempt->steps[item] = NULL;
-	if (sqlstate_is_of_the_moment(error->sqlerrcode) &&
+	if (passes &&
 		++attempt->conflicts >= (may_pass ? CONFLICTS_IN_BATCH_MAX : CONFLICTS_IN_LAST_MAX))
 		return false;
-	if (!sqlstate_is_of_the_moment(error->sqlerrcode) || !may_pass)
+	if (!passes || !may_pass)
 		attempt->refused[item] = MemoryContextStrdup(attempt->batch->context, error->message);
 	else if (attempt->look_again < 0)
 		attempt->look_again = item;

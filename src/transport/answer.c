@@ -93,12 +93,15 @@ blank_out(char *text, const char *secret)
 		}
 }
 
+/* Texts of libcurl's may repeat what is no UTF-8. */
 static char *
 keep_text(const CadenceRequest *request, const char *text)
 {
-	char *copy = MemoryContextStrdup(request->context, text);
+	Size size = strlen(text) + 1;
+	char *copy = MemoryContextAlloc(request->context, size);
 	ListCell *cell;
 
+	answer_copy_text(copy, size, text);
 	foreach (cell, request->configuration->hidden)
 		blank_out(copy, lfirst(cell));
 	return copy;

@@ -66,6 +66,7 @@ enrol($node, 'fine', 20);
 enrol($node, 'slow', 1);
 $caller = start_sql($node, "SELECT cadence_run('TEST')");
 poll_until(sub { $provider->count('ok') >= 20 }, 'the others are sent', 90);
+poll_until(sub { !$caller->running }, 'and the execution ends without it');
 $node->stop('immediate');
 $caller->finish;
 
