@@ -106,6 +106,8 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_provider_state', 'new_until', 'until when'),
         ('cadence_provider_state', 'new_reason', 'why, in the provider''s words'),
         ('cadence_provider_state', 'new_stops', 'how often in a row: the wait doubles'),
+        ('cadence_provider_state', 'slow_until', 'until when the provider has asked for less; null: it has not'),
+        ('cadence_provider_state', 'slow_downs', 'how often in a row: each wait is twice the one before'),
 
         ('cadence_conversations', NULL, 'by which server a person was last written to on a channel, where something depends on it'),
         ('cadence_conversations', 'last_sent_at', 'exact where a server has min_gap or quiet_until_reply; else of the first message by that server'),

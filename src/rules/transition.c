@@ -127,9 +127,7 @@ postpone(const TransitionInput *in, int64_t due)
 static int64_t
 unresolved_wait(const TransitionInput *in)
 {
-	int64_t wait = in->same_for < UNRESOLVED_WAIT_MAX ? in->same_for : UNRESOLVED_WAIT_MAX;
-
-	return later(wait, in->retry_unresolved);
+	return later(within(in->same_for, 0, UNRESOLVED_WAIT_MAX), in->retry_unresolved);
 }
 
 /* Nothing is put off for longer by growing waits. */
@@ -139,9 +137,7 @@ unresolved_wait(const TransitionInput *in)
 static int64_t
 put_off_wait(const TransitionInput *in)
 {
-	int64_t half = in->same_for < PUT_OFF_WAIT_MAX / 2 ? in->same_for : PUT_OFF_WAIT_MAX / 2;
-
-	return later(2 * half, in->retry_after);
+	return later(2 * within(in->same_for, 0, PUT_OFF_WAIT_MAX / 2), in->retry_after);
 }
 
 static RunTransition

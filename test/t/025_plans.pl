@@ -26,7 +26,7 @@ my $large = qr/^(?:lead_cadence_runs|lead_contacts|lead_cadence_events|lead_mess
 my @statements = (
 	'looking for due runs', 'taking due runs', 'looking for contacts', 'looking for steps',
 	'noting a claim', 'looking at claimed runs again', 'moving runs on', 'dating reasons', 'writing events', 'writing messages',
-	'looking for uncertain attempts', 'writing uncertain messages', 'completing uncertain messages',
+	'looking for earlier attempts', 'writing uncertain messages', 'completing uncertain messages',
 	'looking for abandoned claims', 'releasing abandoned claims', 'forgetting claims');
 
 my $provider = start_provider();
