@@ -128,7 +128,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp;
 
 COMMENT ON FUNCTION @extschema@.cadence_provider_resume(text) IS
-'lets messages leave by this server again, whether it was paused by hand or stopped by its own failures';
+'lets messages leave by this server again, whether it was paused by hand or stopped by its own failures, and makes due what waits for it';
 
 --
 -- A sender's state goes by its name

@@ -289,8 +289,6 @@ claim_each(void *arg, int first, int n)
 {
 	ClaimAttempt *attempt = arg;
 
-	/* what one run has locked is kept until all are done */
-	limiting_note_conflict(attempt->claiming->limiting);
 	look(attempt);
 	/* what fails with no run at all is no run's fault, and ends the execution */
 	take_some(attempt, 0, 0);
@@ -341,8 +339,13 @@ claiming_claim(Claiming *c, ClaimWanted kind)
 	if (error != NULL && attempt->look.n > 0 &&
 		(!sqlstate_is_conflict(error->sqlerrcode) || c->conflicts >= CONFLICTS_TOGETHER))
 	{
+		TimestampTz impatient_until = c->limiting->impatient_until;
+
 		cadence_xact_arm_timeout();
+		/* what one run has locked is kept until all are done */
+		limiting_note_conflict(c->limiting);
 		error = cadence_try(claim_each, attempt, 0, 0, true);
+		c->limiting->impatient_until = impatient_until;
 	}
 	MemoryContextSwitchTo(old);
 	if (error != NULL)

@@ -298,6 +298,8 @@ teaches(Limiting *l, const CadenceStep *step)
 {
 	const CadenceSenderState *s;
 
+	if (step->has_taught)
+		return false;
 	if (!is_answered(step))
 		return step->has_start && step->outcome == OUTCOME_UNSENT;
 	s = cadence_sender_of(l->states, step->request.provider);

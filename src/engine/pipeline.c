@@ -132,6 +132,7 @@ pipeline_read_clock(Pipeline *p)
 	p->recording.not_before = Min(p->recording.not_before, now + USECS_PER_SEC);
 	p->sender.checked_at = Min(p->sender.checked_at, now);
 	p->claiming.not_before = Min(p->claiming.not_before, now);
+	p->limiting.impatient_until = Min(p->limiting.impatient_until, now);
 	p->claiming.recheck_not_before = Min(p->claiming.recheck_not_before, now);
 	cadence_queue_clock_went_back(&p->sender.queue, now);
 	return true;

@@ -326,11 +326,19 @@ write_lessons(Recording *r)
 
 	if (recording_teaches(r))
 		error = cadence_try(learn, r, 0, r->n, true);
+	/* once: its record may have to be written again */
+	for (int i = 0; i < r->n && error == NULL; i++)
+		r->steps[i]->has_taught = true;
 	if (error == NULL)
 		return;
 	if (sqlstate_is_conflict(error->sqlerrcode))
 		limiting_note_conflict(r->limiting);
+	else
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("what answers say of senders could not be noted: %s", error->message)));
 	FreeErrorData(error);
+	cadence_xact_arm_timeout();
 }
 
 /*

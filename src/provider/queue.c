@@ -212,7 +212,8 @@ cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
-		bool is_full = most_in_flight(p) == 0 || (p->in_flight > 0 && !has_room(queue, p));
+		bool is_full = most_in_flight(p) == 0 ||
+					   (cadence_sender_in_flight(queue->providers, p) > 0 && !has_room(queue, p));
 
 		if (is_full ? now - p->last_progress <= MOVES_WITHIN_US : next_start(p) <= now)
 			n += p->nwaiting;

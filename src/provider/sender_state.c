@@ -375,9 +375,11 @@ add(CadenceSenderStates *states, const List *wanted)
 
 	foreach (cell, wanted)
 	{
-		Datum values[] = {CStringGetTextDatum(((CadenceSenderState *) lfirst(cell))->key)};
+		const CadenceSenderState *s = lfirst(cell);
+		Datum values[] = {CStringGetTextDatum(s->key)};
 
-		statement_execute(&states->add, values, NULL, 0);
+		if (!s->is_locked)
+			statement_execute(&states->add, values, NULL, 0);
 	}
 }
 
@@ -392,13 +394,14 @@ cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait)
 	Statement *statement = wait ? &states->lock : &states->lock_free;
 	ListCell *cell;
 
-	if (wanted == NIL)
-		return;
-	foreach (cell, wanted)
+	foreach (cell, states->list)
 		((CadenceSenderState *) lfirst(cell))->changed =
 			((CadenceSenderState *) lfirst(cell))->is_locked = false;
+	if (wanted == NIL)
+		return;
 	list_sort(wanted, by_key);
-	if (lock(states, wanted, statement) < list_length(wanted))
+	/* a row that somebody has changed and not committed would be waited for */
+	if (lock(states, wanted, statement) < list_length(wanted) && wait)
 	{
 		add(states, wanted);
 		(void) lock(states, wanted, statement);

@@ -354,7 +354,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
 }
 
-/* Whether an uncertain attempt at a run's step keeps what it has sent. */
+/* Whether an attempt at a run's step has left something to the next. */
 static bool
 is_kept(CadenceMover *m, const LockedRun *run)
 {

@@ -292,8 +292,8 @@ record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 
 /*
  * Writes what later runs must know of the answers, inside the caller's
- * transaction; before anything else is locked: who waits for another's mark must
- * hold nothing that the other may want.
+ * transaction; after the states of senders, before anything else is locked: who
+ * waits for another's mark must hold nothing that the other may want.
  */
 void
 cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
@@ -380,6 +380,14 @@ warn_unmoved(const CadenceStep *step, const ErrorData *error)
 					  errhint("It is due again when its lease ends, and then uncertain.")));
 }
 
+/* That a message is held only its event says: the run stays before its step with that, or not. */
+static void
+record_held(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	record_moves(r, steps, n);
+	insert_events(r, steps, n);
+}
+
 /*
  * Writes the pieces of a step that its tables take, each by itself. That the
  * run moves on, or is at least paused, matters most: a message that was sent
@@ -389,7 +397,9 @@ warn_unmoved(const CadenceStep *step, const ErrorData *error)
 static bool
 record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 {
-	ErrorData *error = try_piece(r, step, record_moves);
+	bool is_held = step->outcome == OUTCOME_HELD;
+	ErrorData *error = try_piece(r, step, is_held ? record_held : record_moves);
+	bool is_said = is_held && error == NULL;
 
 	if (error != NULL && !last_chance)
 		return false;
@@ -399,7 +409,8 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 	if (error != NULL)
 		warn_unmoved(step, error);
 	note_problem(step, try_piece(r, step, cadence_record_marks));
-	note_problem(step, try_piece(r, step, insert_events));
+	if (!is_said)
+		note_problem(step, try_piece(r, step, insert_events));
 	note_problem(step, try_piece(r, step, write_messages));
 	step->recorded = true;
 	return true;

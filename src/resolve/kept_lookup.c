@@ -59,7 +59,8 @@ note(const KeptSearch *search, CadenceStep *step)
 	step->kept = search->request;
 	step->held = search->held;
 	step->earlier = search->answers != NULL ? search->answers->data : NULL;
-	if (search->closed_at != 0 && step->heard_at <= search->closed_at)
+	if (search->closed_at != 0 &&
+		(step->heard_at <= search->closed_at || step->heard_at > GetCurrentTimestamp()))
 		step->window_is_open = false;
 }
 

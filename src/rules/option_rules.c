@@ -6,6 +6,7 @@
 #include "rules/domain_limits.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,17 +21,23 @@ const char *const common_option_names[] = {"timeout",		 "connect_timeout",
 										   "breaker_for",	 "domain_limits",
 										   "on_uncertain",	 NULL};
 
-/* Whether a text is written as a date is; the calendar knows which are none. */
+/* A date of the calendar, written as 2028-02-18. */
 static bool
 is_date(const char *text)
 {
 	static const char form[] = "dddd-dd-dd";
+	static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	int year, month, day;
 	size_t i = 0;
 
 	while (form[i] != '\0' &&
 		   (form[i] == 'd' ? isdigit((unsigned char) text[i]) != 0 : text[i] == form[i]))
 		i++;
-	return form[i] == '\0' && text[i] == '\0';
+	if (form[i] != '\0' || text[i] != '\0' || sscanf(text, "%4d-%2d-%2d", &year, &month, &day) != 3)
+		return false;
+	if (year < 1 || month < 1 || month > 12 || day < 1 || day > days[month - 1])
+		return false;
+	return month != 2 || day < 29 || (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
 }
 
 static void

@@ -153,6 +153,14 @@ scrub_each(json_t *value, const ReceiveSteps *path, size_t at)
 	}
 }
 
+/* What follows is every element of an array, and there is one value in its place. */
+static bool
+ends_in_single(json_t *value, const ReceiveSteps *path, size_t at)
+{
+	return at + 2 == path->n && path->list[at + 1].is_every &&
+		   !json_is_array(received_step(value, &path->list[at]));
+}
+
 static void
 scrub_from(json_t *value, const ReceiveSteps *path, size_t at)
 {
@@ -163,7 +171,10 @@ scrub_from(json_t *value, const ReceiveSteps *path, size_t at)
 			scrub_each(value, path, at);
 			return;
 		}
-		if (at + 1 == path->n)
+		/* some send a single one where others send an array */
+		if (path->list[at].is_every && at + 1 < path->n)
+			continue;
+		if (at + 1 == path->n || ends_in_single(value, path, at))
 			blank(value, &path->list[at]);
 		value = received_step(value, &path->list[at]);
 	}

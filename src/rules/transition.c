@@ -140,6 +140,22 @@ put_off_wait(const TransitionInput *in)
 	return later(2 * within(in->same_for, 0, PUT_OFF_WAIT_MAX / 2), in->retry_after);
 }
 
+/* As long as there are attempts. */
+static RunTransition
+try_again(const TransitionInput *in)
+{
+	RunTransition to;
+
+	if (in->max_attempts == 0 || in->attempts < in->max_attempts)
+		return retry(in);
+	to = give_up(in);
+	to.exhausted = true;
+	return to;
+}
+
+/* Sent in another form it is at once, but what does not find that form is a failure. */
+#define AT_ONCE_MAX 5
+
 static RunTransition
 after_attempt(const TransitionInput *in)
 {
@@ -155,18 +171,15 @@ after_attempt(const TransitionInput *in)
 				return give_up(in);
 			/* FALLTHROUGH */
 		case OUTCOME_FAILED:
-			if (in->max_attempts == 0 || in->attempts < in->max_attempts)
-				return retry(in);
-			to = give_up(in);
-			to.exhausted = true;
-			return to;
+			return try_again(in);
 		case OUTCOME_REFUSED:
 			return give_up(in);
 		case OUTCOME_PUT_OFF:
 			return postpone(in, after(in->at, put_off_wait(in)));
 		case OUTCOME_HELD:
-		case OUTCOME_OTHERWISE:
 			return come_back(in);
+		case OUTCOME_OTHERWISE:
+			return in->attempts <= AT_ONCE_MAX ? come_back(in) : try_again(in);
 		case OUTCOME_UNRESOLVED:
 			return postpone(in, after(in->at, unresolved_wait(in)));
 		case OUTCOME_WAITING:

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "base/statement.h"
+#include "provider/options.h"
 #include "provider/provider.h"
 #include "schema/tables.h"
 
@@ -50,7 +51,7 @@ let_go(const CadenceTables *t, Datum server)
 	static const Oid types[] = {TEXTOID};
 	Statement update = STATEMENT(
 		"making due what waits for a sender",
-		psprintf("UPDATE %s SET next_run_at = " NOW ", updated_at = " NOW " WHERE id IN ("
+		psprintf("UPDATE %s SET next_run_at = " NOW ", updated_at = " NOW " WHERE id " EQ " ANY ("
 				 "SELECT r.id FROM %s AS s JOIN %s AS r ON r.next_run_at " GT " " NOW
 				 " AND r.next_run_at " LE " " ROUND_ENDS " JOIN LATERAL "
 				 "(SELECT x.detalhes FROM %s AS x WHERE x.lead_cadence_run_id " EQ " r.id "
@@ -131,6 +132,8 @@ Datum
 cadence_provider_resume(PG_FUNCTION_ARGS)
 {
 	CadenceTables *tables = begin_call(fcinfo);
+	ForeignServer *server = GetForeignServerByName(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	const char *group = cadence_option_get(server->options, "limit_group");
 
 	let_go(tables, PG_GETARG_DATUM(0));
 	set_state(tables, PG_GETARG_DATUM(0),
@@ -140,6 +143,9 @@ cadence_provider_resume(PG_FUNCTION_ARGS)
 			  "waited = 0, new_since = NULL, new_until = NULL, new_reason = NULL, new_stops = 0, "
 			  "slow_until = NULL, slow_downs = 0",
 			  (Datum) 0, false);
+	if (group != NULL)
+		set_state(tables, CStringGetTextDatum(psprintf("limit_group %s", group)),
+				  "next_at = NULL, slow_until = NULL, slow_downs = 0", (Datum) 0, false);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -73,6 +73,99 @@ typedef struct StatusRow
 #define SECOND(time) "pg_catalog.date_trunc('second', " time ")"
 #define WHY(text) "CASE WHEN " text " " NE " '' THEN pg_catalog.concat(': ', " text ") END"
 
+/* clang-format off: it would tear the text apart at each macro */
+
+/*
+ * Who does not send, since when, how many wait, and why in the provider's words;
+ * and which templates are stopped there.
+ */
+static char *
+shut_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"ARRAY(SELECT x.line FROM %s AS s CROSS JOIN LATERAL (VALUES "
+		"(CASE WHEN s.paused_at IS NOT NULL THEN pg_catalog.format("
+		"'server \"%%s\" has been paused since %%s, until cadence_provider_resume(); %%s wait%%s', "
+		"s.server, " SECOND("s.paused_at") ", GREATEST(s.waiting, s.waited), " WHY(
+			"s.pause_reason") ") WHEN s.open_since IS NOT NULL THEN pg_catalog.format("
+							  "'server \"%%s\" has sent nothing since %%s, and is tried again at "
+							  "%%s; %%s wait%%s', "
+							  "s.server, " SECOND("s.open_since") ", " SECOND(
+								  "s.open_until") ", "
+												  "GREATEST(s.waiting, s.waited), " WHY(
+													  "s.open_reason") ") END), "
+																	   "(CASE WHEN s.new_until " GT
+																	   " $1 THEN pg_catalog.format("
+																	   "'server \"%%s\" has "
+																	   "written to nobody first "
+																	   "since %%s, and does again "
+																	   "at %%s%%s', "
+																	   "s.server, " SECOND("s.new_"
+																						   "since") ", " SECOND("s.new_until") ", " WHY(
+																		   "s.new_reason") ") "
+																						   "END)) "
+																						   "AS x "
+																						   "(line) "
+																						   "WHERE "
+																						   "x.line "
+																						   "IS NOT "
+																						   "NULL "
+																						   "ORDER "
+																						   "BY "
+																						   "x.line)"
+																						   " "
+																						   "OPERATO"
+																						   "R(pg_"
+																						   "catalog"
+																						   ".||) "
+																						   "ARRAY("
+																						   "SELECT "
+																						   "pg_"
+																						   "catalog"
+																						   ".format"
+																						   "('"
+																						   "templat"
+																						   "e "
+																						   "\"%%"
+																						   "s\" of "
+																						   "company"
+																						   " "
+																						   "\"%%"
+																						   "s\" "
+																						   "has "
+																						   "been "
+																						   "stopped"
+																						   " at "
+																						   "server "
+																						   "\"%%"
+																						   "s\" "
+																						   "since "
+																						   "%%s, "
+																						   "and is "
+																						   "tried "
+																						   "again "
+																						   "at "
+																						   "%%s%%s'"
+																						   ", "
+																						   "m."
+																						   "codigo,"
+																						   " m."
+																						   "empresa"
+																						   ", "
+																						   "m."
+																						   "servido"
+																						   "r,"
+																						   " " SECOND("m.em") ", " SECOND(
+																							   "m."
+																							   "ten"
+																							   "tar"
+																							   "_e"
+																							   "m") ", " WHY("m.motivo") ") FROM %s AS m ORDER BY m.codigo, m.empresa, m.servidor)",
+		t->sender_states, t->stopped_templates);
+}
+
+/* clang-format on */
+
 /* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
@@ -98,108 +191,15 @@ state_sql(const CadenceTables *t)
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
 		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL)], NULL), "
-		/* who does not send, since when, how many wait, and why in the provider's words */
-		"ARRAY(SELECT x.line FROM %s AS s CROSS JOIN LATERAL (VALUES "
-		"(CASE WHEN s.paused_at IS NOT NULL THEN pg_catalog.format("
-		"'server \"%%s\" has been paused since %%s, until cadence_provider_resume(); %%s wait%%s', "
-		"s.server, " SECOND("s.paused_at") ", GREATEST(s.waiting, s.waited), " WHY(
-			"s.pause_reason") ") "
-							  "WHEN s.open_since IS NOT NULL THEN pg_catalog.format("
-							  "'server \"%%s\" has sent nothing since %%s, and is tried again at "
-							  "%%s; %%s wait%%s', "
-							  "s.server, " SECOND("s.open_since") ", " SECOND(
-								  "s.open_until") ", GREATEST(s.waiting, "
-												  "s.waited), " WHY(
-													  "s.open_reason") ") END), "
-																	   "(CASE WHEN s.new_until " GT
-																	   " $1 THEN pg_catalog.format("
-																	   "'server \"%%s\" has "
-																	   "written to nobody first "
-																	   "since %%s, and does again "
-																	   "at %%s%%s', "
-																	   "s.server, " SECOND(
-																		   "s.new_"
-																		   "since") ", " SECOND("s."
-																								"ne"
-																								"w_"
-																								"un"
-																								"ti"
-																								"l") ", " WHY("s.new_reason") ") "
-																															  "END)) "
-																															  "AS x "
-																															  "(line) "
-																															  "WHERE "
-																															  "x.line "
-																															  "IS NOT "
-																															  "NULL "
-																															  "ORDER "
-																															  "BY "
-																															  "x.line)"
-																															  " "
-																															  /* and
-																																 which
-																																 templates
-																																 are
-																																 stopped
-																																 there
-																															   */
-																															  "OPERATO"
-																															  "R(pg_"
-																															  "catalog"
-																															  ".||) "
-																															  "ARRAY("
-																															  "SELECT "
-																															  "pg_"
-																															  "catalog"
-																															  ".format"
-																															  "('"
-																															  "templat"
-																															  "e "
-																															  "\"%%"
-																															  "s\" of "
-																															  "company"
-																															  " "
-																															  "\"%%"
-																															  "s\" "
-																															  "has "
-																															  "been "
-																															  "stopped"
-																															  " at "
-																															  "server "
-																															  "\"%%"
-																															  "s\" "
-																															  "since "
-																															  "%%s, "
-																															  "and is "
-																															  "tried "
-																															  "again "
-																															  "at "
-																															  "%%s%%s'"
-																															  ", "
-																															  "m."
-																															  "codigo,"
-																															  " m."
-																															  "empresa"
-																															  ", "
-																															  "m."
-																															  "servido"
-																															  "r,"
-																															  " " SECOND("m.em") ", " SECOND(
-																																  "m.tentar_em") ", " WHY("m."
-																																						  "mot"
-																																						  "iv"
-																																						  "o") ") FROM %s AS m "
-																																							   "ORDER BY m.codigo, m.empresa, m.servidor)) "
-																																							   "FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
-																																							   "THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
-																																							   "(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
-																																							   " 'ATIVA' AND r.next_run_at " LE
-																																							   " $1 LIMIT %d) AS y) AS n, "
-																																							   "(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE
-																																							   " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
-																																							   "AS x) AS d",
-		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, t->sender_states,
-		t->stopped_templates, t->runs, COUNT_MAX, t->runs);
+		"%s) FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
+		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
+		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
+		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS y) AS n, "
+		"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
+		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
+		"AS x) AS d",
+		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, shut_sql(t), t->runs,
+		COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */

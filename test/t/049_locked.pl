@@ -36,23 +36,30 @@ set_server($node, 'cadence_runner.enabled', 'on');
 sql($node, "SELECT cadence_pause_worker()");
 ok(poll_until(sub { resident_pid($node) eq '' }), 'the resident worker is paused');
 
-# ---- somebody keeps the state of a sender locked
-make_company($node, 'kept', $provider->url('ok'), max_per_day => 100000);
+# ---- somebody keeps the state of a sender: locked, changed, or made and not committed
+my %kept = (
+	locked => q{SELECT 1 FROM cadence_provider_state WHERE server = 'locked' FOR UPDATE},
+	changed => q{SELECT cadence_provider_pause('changed')},
+	made => q{SELECT cadence_provider_pause('made')});
+
 make_company($node, 'free', $provider->url('ok'));
-enrol($node, 'kept', 60);
-enrol($node, 'free', 10);
-sql($node, q{INSERT INTO cadence_provider_state (server) VALUES ('kept')});
-my $locker = start_sql($node, q{BEGIN; SELECT 1 FROM cadence_provider_state WHERE server = 'kept' FOR UPDATE;
-	SELECT pg_sleep(600)});
-ok(poll_until(sub { sql($node, q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND wait_event = 'PgSleep'}) }),
-	'a state is locked');
-is(execute($node)->{summary}{success}, 10, 'the others are sent');
-is(requests_of('kept'), 0, 'nothing leaves by a sender whose limits are not known');
-is(sql($node, q{SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'kept' AND status = 'ATIVA' AND attempts = 0 AND claim_id IS NULL}),
-	60, 'what waits for it has used no attempt');
-sql($node, q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
-make_all_due($node);
-is(execute($node)->{summary}{success}, 60, 'then they are');
+for my $name (sort keys %kept)
+{
+	make_company($node, $name, $provider->url('ok'), max_per_day => 100000);
+	enrol($node, $name, 60);
+	enrol($node, 'free', 10);
+	sql($node, "INSERT INTO cadence_provider_state (server) VALUES ('$name')") unless $name eq 'made';
+	my $locker = start_sql($node, "BEGIN; $kept{$name}; SELECT pg_sleep(600)");
+	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND wait_event = 'PgSleep'}) },
+		"a sender's state is kept: $name");
+	is(execute($node)->{summary}{success}, 10, 'the others are sent');
+	is(requests_of($name), 0, 'nothing leaves by a sender whose limits are not known');
+	is(sql($node, qq{SELECT count(*) FROM lead_cadence_runs WHERE empresa = '$name' AND status = 'ATIVA' AND attempts = 0 AND claim_id IS NULL}),
+		60, 'what waits for it has used no attempt');
+	sql($node, q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
+	make_all_due($node);
+	is(execute($node)->{summary}{success}, 60, 'until it is let go');
+}
 
 # ---- one row that is refused does not throw away what was learned
 sql($node, q{SELECT cadence_protocol_define('polite', '{"channels": ["WHATSAPP"],
