@@ -62,7 +62,7 @@ get_source() {
 build_postgres() {
     local tree
     quietly in_workspace postgresql ./configure --prefix="$1" --enable-cassert --enable-debug \
-        --enable-tap-tests --without-readline --without-icu \
+        --enable-tap-tests --without-readline --with-icu \
         CFLAGS="-O1 $SANITIZER" LDFLAGS="$SANITIZER" || return
     for tree in . src/test/isolation contrib/auto_explain contrib/citext contrib/dblink; do
         quietly in_workspace "postgresql/$tree" nice make -s -j"$(nproc)" all || return
@@ -74,7 +74,7 @@ main() {
     local postgres=${SANITIZED:-} reports status=0
     # A leak is what a process leaves at its end; a server's processes leave most of it.
     export ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:verify_asan_link_order=0
-    need_postgres dpkg-dev bison flex perl zlib1g-dev libipc-run-perl
+    need_postgres dpkg-dev bison flex perl zlib1g-dev libicu-dev pkg-config libipc-run-perl
     make_workspace
     postgres=${postgres:-$WORKSPACE/sanitized}
     if [[ ! -x $postgres/bin/pg_config ]]; then
