@@ -262,7 +262,7 @@ wants_permits(Limiting *l, CadenceProvider *p)
 
 	return p->configuration->max_in_flight_is_own && p->nwaiting > 0 &&
 		   s->permits < p->configuration->max_in_flight &&
-		   cadence_sender_in_flight(cadence_providers_list(l->providers), p) >= s->permits;
+		   cadence_sender_in_flight(p) >= s->permits;
 }
 
 /* Steps that wait since others had the permits, or that could use more of them. */

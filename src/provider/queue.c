@@ -90,8 +90,7 @@ has_room(const CadenceQueue *queue, const CadenceProvider *p)
 	int few = Max(queue->capacity / (4 * Max(n, 1)), 1);
 	int reserve = Min(queue->capacity / 4, (n - 1) * few);
 
-	if (cadence_sender_in_flight(queue->providers, p) >= most_in_flight(p) ||
-		queue->in_flight >= queue->capacity)
+	if (cadence_sender_in_flight(p) >= most_in_flight(p) || queue->in_flight >= queue->capacity)
 		return false;
 	return p->in_flight < few || queue->in_flight < queue->capacity - reserve;
 }
@@ -122,8 +121,11 @@ take_from(CadenceQueue *queue, CadenceProvider *p)
 }
 
 static void
-note_start(CadenceQueue *queue, CadenceProvider *p, TimestampTz now)
+note_start(CadenceQueue *queue, CadenceProvider *p, CadenceRequest *request, TimestampTz now)
 {
+	request->limits = p->limits_state;
+	if (request->limits != NULL)
+		request->limits->in_flight++;
 	queue->in_flight++;
 	p->in_flight++;
 	p->last_progress = now;
@@ -142,12 +144,14 @@ cadence_queue_pop(CadenceQueue *queue, TimestampTz now)
 	for (int i = 0; i < n && queue->waiting > 0; i++)
 	{
 		CadenceProvider *p = list_nth(queue->providers, (queue->turn + i) % n);
+		CadenceRequest *request;
 
 		if (p->nwaiting == 0 || !may_start(queue, p, now))
 			continue;
 		queue->turn = (queue->turn + i + 1) % n;
-		note_start(queue, p, now);
-		return take_from(queue, p);
+		request = take_from(queue, p);
+		note_start(queue, p, request, now);
+		return request;
 	}
 	return NULL;
 }
@@ -174,6 +178,8 @@ cadence_queue_pop_any(CadenceQueue *queue)
 void
 cadence_queue_finished(CadenceQueue *queue, CadenceRequest *request)
 {
+	if (request->limits != NULL)
+		request->limits->in_flight--;
 	queue->in_flight--;
 	request->provider->in_flight--;
 	request->provider->last_progress = GetCurrentTimestamp();
@@ -212,8 +218,8 @@ cadence_queue_ready(const CadenceQueue *queue, TimestampTz now)
 	foreach (cell, queue->providers)
 	{
 		const CadenceProvider *p = lfirst(cell);
-		bool is_full = most_in_flight(p) == 0 ||
-					   (cadence_sender_in_flight(queue->providers, p) > 0 && !has_room(queue, p));
+		bool is_full =
+			most_in_flight(p) == 0 || (cadence_sender_in_flight(p) > 0 && !has_room(queue, p));
 
 		if (is_full ? now - p->last_progress <= MOVES_WITHIN_US : next_start(p) <= now)
 			n += p->nwaiting;

@@ -43,6 +43,7 @@ typedef struct CadenceRequest
 {
 	dlist_node node;					  /* in its provider's queue, or in the transport */
 	struct CadenceProvider *provider;	  /* NULL: none was chosen */
+	struct CadenceSenderState *limits;	  /* by which it counts as in flight; NULL: it does not */
 	CadenceConfiguration *configuration;  /* of the provider, held by the context */
 	MemoryContext context;				  /* where the answer's texts go */
 	bool is_probe;						  /* its sender is shut, and this is to see whether still */

@@ -200,21 +200,9 @@ cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p)
 
 /* Under way in this process, of all whose limits are the same. */
 int
-cadence_sender_in_flight(const List *providers, const CadenceProvider *p)
+cadence_sender_in_flight(const CadenceProvider *p)
 {
-	int n = 0;
-	ListCell *cell;
-
-	if (p->limits_state == p->sender_state)
-		return p->in_flight;
-	foreach (cell, providers)
-	{
-		const CadenceProvider *other = lfirst(cell);
-
-		if (other->limits_state == p->limits_state)
-			n += other->in_flight;
-	}
-	return n;
+	return p->limits_state != NULL ? p->limits_state->in_flight : p->in_flight;
 }
 
 /* Nothing of them is under way or waits in this process. */

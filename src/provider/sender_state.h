@@ -29,6 +29,7 @@ typedef struct CadenceSenderState
 	LimitUse plan;
 
 	/* of the senders whose limits these are, together */
+	int in_flight;
 	int permits; /* so many may be under way in this process */
 	bool permits_are_new;
 	pg_uuid_t permits_of; /* the claim that has them */
@@ -69,7 +70,7 @@ extern CadenceSenderState *cadence_sender_of(CadenceSenderStates *states, Cadenc
 extern CadenceSenderState *cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p);
 extern LimitRules cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s,
 									  TimestampTz now);
-extern int cadence_sender_in_flight(const List *providers, const CadenceProvider *p);
+extern int cadence_sender_in_flight(const CadenceProvider *p);
 extern bool cadence_sender_is_idle(const List *providers, const CadenceProvider *p);
 extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);
 extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);

@@ -153,7 +153,10 @@ try_again(const TransitionInput *in)
 	return to;
 }
 
-/* Sent in another form it is at once, but what does not find that form is a failure. */
+/*
+ * It is sent in another form at once. What comes to the same end again and again
+ * does not find that form: it waits as a failure does.
+ */
 #define AT_ONCE_MAX 5
 
 static RunTransition
@@ -179,7 +182,9 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_HELD:
 			return come_back(in);
 		case OUTCOME_OTHERWISE:
-			return in->attempts <= AT_ONCE_MAX ? come_back(in) : try_again(in);
+			if (in->attempts <= AT_ONCE_MAX)
+				return come_back(in);
+			return in->attempts <= in->max_attempts ? retry(in) : try_again(in);
 		case OUTCOME_UNRESOLVED:
 			return postpone(in, after(in->at, unresolved_wait(in)));
 		case OUTCOME_WAITING:

@@ -263,20 +263,29 @@ put_off_for_long(void)
 	}
 }
 
-/* In another form at once: this attempt counts, and is not the last one whatever max_attempts is.
- */
+/* In another form at once: this attempt counts, and is not the last one at max_attempts, either. */
 static void
 otherwise(void)
 {
 	TransitionInput in = input(OUTCOME_OTHERWISE);
+	RunTransition to;
 
 	in.retry_factor = 2;
 	in.jitter = 1;
 	in.hold = true;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW, .attempts = 3);
-	in.attempts = in.max_attempts;
 	in.retry_after = MINUTE;
-	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + MINUTE, .attempts = 20);
+	in.attempts = 5;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + MINUTE, .attempts = 5);
+	/* the form is not found: no loop of requests */
+	in.attempts = in.max_attempts;
+	to = cadence_transition(&in);
+	CHECK_INT(to.status, RUN_ACTIVE);
+	CHECK(to.next_due > NOW + MINUTE);
+	in.attempts++;
+	to = cadence_transition(&in);
+	CHECK_INT(to.status, RUN_PAUSED);
+	CHECK(to.exhausted);
 }
 
 /* An attempt before it that was never recorded stays uncertain. */
