@@ -83,7 +83,8 @@ find_sql(const CadenceTables *t, bool in_query)
 		"d.begun AND EXISTS (SELECT FROM %s AS x WHERE x.cadence_id " EQ " d.cadence_id "
 		"AND x.ordem " LT " d.ordem AND %s) "
 		"FROM " ROWSET_NAME " AS d "
-		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s) AS c ON true "
+		/* the limit keeps it a look-up for each, however small the table was at first */
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s LIMIT 1) AS c ON true "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE " MAY_BE_WRITTEN " AND %s%s) AS l "
 		"ON true",
 		t->steps, same_channel, t->conversations, same_person, t->conversations, same_person,
@@ -105,11 +106,12 @@ write_sql(const CadenceTables *t)
 static char *
 settle_sql(const CadenceTables *t)
 {
-	return psprintf("UPDATE %s AS x SET server = d.server, last_sent_at = d.last_sent_at, "
-					"last_key = d.last_key FROM " ROWSET_NAME " AS d "
-					"WHERE %s AND x.last_key " EQ " d.own_key "
-					"AND x.last_sent_at " EQ " d.reserved_at",
-					t->conversations, same_person);
+	return psprintf("UPDATE %s AS c SET server = d.server, last_sent_at = d.last_sent_at, "
+					"last_key = d.last_key FROM " ROWSET_NAME " AS d CROSS JOIN LATERAL "
+					"(SELECT x.ctid FROM %s AS x WHERE %s AND x.last_key " EQ " d.own_key "
+					"AND x.last_sent_at " EQ " d.reserved_at FOR NO KEY UPDATE) AS f "
+					"WHERE c.ctid " EQ " f.ctid",
+					t->conversations, t->conversations, same_person);
 }
 
 /* In the current memory context. in_query: for one look in somebody's query, without a lock. */

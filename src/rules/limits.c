@@ -185,6 +185,13 @@ is_last(const LimitUse *state, int64_t at)
 	return n < windows[WINDOW_MINUTE].slots;
 }
 
+/* Whether all starts are as far from each other: then the last one is known by its time alone. */
+static bool
+is_even(const LimitRules *rules, int64_t wait)
+{
+	return rules->gap_min == rules->gap_max || wait >= rules->gap_max;
+}
+
 /*
  * Takes back a start that was given out and not used. Its time is free again
  * where nobody was given a later one: so the last go first.
@@ -203,7 +210,8 @@ limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_n
 			state->slots[w][i]--;
 	}
 	/* the windows go on from the last one that was given out: what was before is known no more */
-	if (longest > 0 && at <= state->next_at && state->next_at - at <= longest && is_last(state, at))
+	if (longest > 0 && at <= state->next_at && state->next_at - at <= longest &&
+		(is_even(rules, wait) || is_last(state, at)))
 		state->next_at = at;
 }
 

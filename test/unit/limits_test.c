@@ -189,6 +189,20 @@ older_given_back(void)
 	CHECK_INT(use.slots[WINDOW_HOUR][1], 9);
 }
 
+/* A worker that stops gives back all that it has not started, minutes of it. */
+static void
+all_given_back(void)
+{
+	LimitRules rules = {.rate = 1};
+	LimitUse use = {0};
+
+	for (int i = 0; i < 300; i++)
+		limits_take(&rules, &use, START + i * SECOND, false, 0);
+	for (int i = 299; i > 0; i--)
+		limits_give_back(&rules, &use, START + i * SECOND, false);
+	CHECK_INT(limits_next(&rules, &use, START, false), START + SECOND);
+}
+
 /* Its time is not free while a later one has its own. */
 static void
 time_given_back(void)
@@ -337,6 +351,7 @@ main(void)
 	RUN_GROUP("limits: given back", given_back);
 	RUN_GROUP("limits: an older start is given back", older_given_back);
 	RUN_GROUP("limits: whose time is given back", time_given_back);
+	RUN_GROUP("limits: all that has not started is given back", all_given_back);
 	RUN_GROUP("limits: times that are none", beyond_time);
 	RUN_GROUP("limits: the provider has asked to wait", asked_to_wait);
 	RUN_GROUP("limits: as text", as_text);
