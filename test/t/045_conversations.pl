@@ -297,20 +297,19 @@ is($result->{summary}{success}, 3 - $refused, 'a conversation that its table ref
 is_deeply(outcomes($node, 'guarded_too'), { FALHA_ENVIO => 3 }, 'one that it does not let go of keeps no record');
 is(scalar(grep { $_->{server} } conversations_of('guarded_too')), $stays, 'the others are given back');
 
-# ---- each is looked up by its key, also where the table was analyzed while it was empty
+# ---- each is looked up by its key, also in an execution that has begun with none
 make_company($node, 'grown', $provider->url('ok'), min_gap => '1h', max_new_per_day => 100000);
+set_server($node, 'cadence_runner.batch_size', 50);
 sql($node, q{DROP TRIGGER refuse_one ON cadence_conversations; DROP TRIGGER refuse_back ON cadence_conversations;
-	TRUNCATE cadence_conversations; VACUUM ANALYZE cadence_conversations;
-	ALTER TABLE cadence_conversations SET (autovacuum_enabled = off);
-	INSERT INTO cadence_conversations (empresa, lead_id, canal, server, last_sent_at)
-	SELECT 'grown', 'other-' || i, 'WHATSAPP', 'grown', now() - interval '1 day' FROM generate_series(1, 5000) AS i});
-enrol($node, 'grown', 200);
+	TRUNCATE cadence_conversations});
+sql($node, 'VACUUM ANALYZE cadence_conversations');
+enrol($node, 'grown', 2000);
 my $statistics = q{SELECT sum(idx_scan) AS scans, sum(idx_tup_read) AS reads FROM pg_stat_user_indexes
 	WHERE relname = 'cadence_conversations'};
 my ($before) = sql_rows($node, $statistics);
 my $after;
-is(execute($node)->{summary}{success}, 200, 'among many conversations');
+is(execute($node)->{summary}{success}, 2000, 'among many conversations');
 poll_until(sub { ($after) = sql_rows($node, $statistics); $after->{scans} > $before->{scans} }, 'the look-ups are counted');
-cmp_ok($after->{reads} - $before->{reads}, '<', 5000, 'nobody reads all of them');
+cmp_ok($after->{reads} - $before->{reads}, '<', 40000, 'nobody reads all of them each time');
 
 done_testing();
