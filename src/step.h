@@ -180,7 +180,7 @@ typedef struct CadenceStep
 	int64 breaker_wait_us; /* 0: the sender's own */
 
 	/* its record */
-	bool has_taught;			  /* its sender's state knows what it has said */
+	bool has_taught;		/* its sender's state knows what it has said */
 	TimestampTz same_since; /* unresolved, or put off, for the same reason; 0: that is new */
 	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */

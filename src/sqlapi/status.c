@@ -73,12 +73,12 @@ typedef struct StatusRow
 #define SECOND(time) "pg_catalog.date_trunc('second', " time ")"
 #define WHY(text) "CASE WHEN " text " " NE " '' THEN pg_catalog.concat(': ', " text ") END"
 
-/* clang-format off: it would tear the text apart at each macro */
-
 /*
  * Who does not send, since when, how many wait, and why in the provider's words;
- * and which templates are stopped there.
+ * and which templates are stopped there. The formatter would tear the text apart
+ * at each macro.
  */
+/* clang-format off */
 static char *
 shut_sql(const CadenceTables *t)
 {
@@ -86,84 +86,21 @@ shut_sql(const CadenceTables *t)
 		"ARRAY(SELECT x.line FROM %s AS s CROSS JOIN LATERAL (VALUES "
 		"(CASE WHEN s.paused_at IS NOT NULL THEN pg_catalog.format("
 		"'server \"%%s\" has been paused since %%s, until cadence_provider_resume(); %%s wait%%s', "
-		"s.server, " SECOND("s.paused_at") ", GREATEST(s.waiting, s.waited), " WHY(
-			"s.pause_reason") ") WHEN s.open_since IS NOT NULL THEN pg_catalog.format("
-							  "'server \"%%s\" has sent nothing since %%s, and is tried again at "
-							  "%%s; %%s wait%%s', "
-							  "s.server, " SECOND("s.open_since") ", " SECOND(
-								  "s.open_until") ", "
-												  "GREATEST(s.waiting, s.waited), " WHY(
-													  "s.open_reason") ") END), "
-																	   "(CASE WHEN s.new_until " GT
-																	   " $1 THEN pg_catalog.format("
-																	   "'server \"%%s\" has "
-																	   "written to nobody first "
-																	   "since %%s, and does again "
-																	   "at %%s%%s', "
-																	   "s.server, " SECOND("s.new_"
-																						   "since") ", " SECOND("s.new_until") ", " WHY(
-																		   "s.new_reason") ") "
-																						   "END)) "
-																						   "AS x "
-																						   "(line) "
-																						   "WHERE "
-																						   "x.line "
-																						   "IS NOT "
-																						   "NULL "
-																						   "ORDER "
-																						   "BY "
-																						   "x.line)"
-																						   " "
-																						   "OPERATO"
-																						   "R(pg_"
-																						   "catalog"
-																						   ".||) "
-																						   "ARRAY("
-																						   "SELECT "
-																						   "pg_"
-																						   "catalog"
-																						   ".format"
-																						   "('"
-																						   "templat"
-																						   "e "
-																						   "\"%%"
-																						   "s\" of "
-																						   "company"
-																						   " "
-																						   "\"%%"
-																						   "s\" "
-																						   "has "
-																						   "been "
-																						   "stopped"
-																						   " at "
-																						   "server "
-																						   "\"%%"
-																						   "s\" "
-																						   "since "
-																						   "%%s, "
-																						   "and is "
-																						   "tried "
-																						   "again "
-																						   "at "
-																						   "%%s%%s'"
-																						   ", "
-																						   "m."
-																						   "codigo,"
-																						   " m."
-																						   "empresa"
-																						   ", "
-																						   "m."
-																						   "servido"
-																						   "r,"
-																						   " " SECOND("m.em") ", " SECOND(
-																							   "m."
-																							   "ten"
-																							   "tar"
-																							   "_e"
-																							   "m") ", " WHY("m.motivo") ") FROM %s AS m ORDER BY m.codigo, m.empresa, m.servidor)",
+		"s.server, " SECOND("s.paused_at") ", GREATEST(s.waiting, s.waited), "
+		WHY("s.pause_reason") ") WHEN s.open_since IS NOT NULL THEN pg_catalog.format("
+		"'server \"%%s\" has sent nothing since %%s, and is tried again at %%s; %%s wait%%s', "
+		"s.server, " SECOND("s.open_since") ", " SECOND("s.open_until") ", "
+		"GREATEST(s.waiting, s.waited), " WHY("s.open_reason") ") END), "
+		"(CASE WHEN s.new_until " GT " $1 THEN pg_catalog.format("
+		"'server \"%%s\" has written to nobody first since %%s, and does again at %%s%%s', "
+		"s.server, " SECOND("s.new_since") ", " SECOND("s.new_until") ", "
+		WHY("s.new_reason") ") END)) AS x (line) WHERE x.line IS NOT NULL ORDER BY x.line) "
+		"OPERATOR(pg_catalog.||) ARRAY(SELECT pg_catalog.format('template \"%%s\" of company "
+		"\"%%s\" has been stopped at server \"%%s\" since %%s, and is tried again at %%s%%s', "
+		"m.codigo, m.empresa, m.servidor, " SECOND("m.em") ", " SECOND("m.tentar_em") ", "
+		WHY("m.motivo") ") FROM %s AS m ORDER BY m.codigo, m.empresa, m.servidor)",
 		t->sender_states, t->stopped_templates);
 }
-
 /* clang-format on */
 
 /* From STATUS_TABLES to STATUS_WARNINGS. */
