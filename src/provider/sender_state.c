@@ -169,6 +169,13 @@ cadence_sender_state(CadenceSenderStates *states, const char *key)
 	return state;
 }
 
+/* The key of the state that the servers of a group share. */
+char *
+cadence_limit_group_key(const char *group)
+{
+	return psprintf("limit_group %s", group);
+}
+
 /* By name once: many senders have many names. */
 static void
 find_states(CadenceSenderStates *states, CadenceProvider *p)
@@ -179,7 +186,7 @@ find_states(CadenceSenderStates *states, CadenceProvider *p)
 		return;
 	p->sender_state = p->limits_state = cadence_sender_state(states, c->name);
 	if (c->limit_group != NULL)
-		p->limits_state = cadence_sender_state(states, psprintf("limit_group %s", c->limit_group));
+		p->limits_state = cadence_sender_state(states, cadence_limit_group_key(c->limit_group));
 }
 
 /* What is known of a sender alone: its breaker, and whom it may write to. */

@@ -71,6 +71,7 @@ extern CadenceSenderState *cadence_limits_of(CadenceSenderStates *states, Cadenc
 extern LimitRules cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s,
 									  TimestampTz now);
 extern int cadence_sender_in_flight(const CadenceProvider *p);
+extern char *cadence_limit_group_key(const char *group);
 extern bool cadence_sender_is_idle(const List *providers, const CadenceProvider *p);
 extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);
 extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);

@@ -27,7 +27,7 @@ copy_character(char *to, const char *from, size_t len)
 	return n == 0 ? 1 : n;
 }
 
-/* The code unit of "\\uXXXX"; -1: that is none. */
+/* The code unit of an escape of four hexadecimal digits; -1: that is none. */
 static int
 escaped_unit(const char *at, size_t len)
 {

@@ -14,12 +14,13 @@
 #include "base/statement.h"
 #include "provider/options.h"
 #include "provider/provider.h"
+#include "provider/sender_state.h"
 #include "schema/tables.h"
 
 PG_FUNCTION_INFO_V1(cadence_provider_pause);
 PG_FUNCTION_INFO_V1(cadence_provider_resume);
 
-static void
+static ForeignServer *
 require_server(const char *name)
 {
 	ForeignServer *server = GetForeignServerByName(name, true);
@@ -32,6 +33,7 @@ require_server(const char *name)
 						errdetail("Names that begin with \"limit_group \" or \"domain \" are those "
 								  "of limits that servers share, or have for a domain."),
 						errhint("ALTER SERVER ... RENAME TO gives it another.")));
+	return server;
 }
 
 /* Whoever is put off while a sender is shut comes back at the end of its round, or soon after. A
@@ -86,7 +88,7 @@ set_state(const CadenceTables *tables, Datum server, const char *assignments, Da
 
 /* The tables, connected to SPI; the server is one of ours. */
 static CadenceTables *
-begin_call(FunctionCallInfo fcinfo)
+begin_call(FunctionCallInfo fcinfo, ForeignServer **server)
 {
 	CadenceTables *tables;
 
@@ -94,7 +96,7 @@ begin_call(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("server must not be null")));
 	tables = cadence_tables_load(cadence_extension_schema());
-	require_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	*server = require_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
 	return tables;
@@ -111,7 +113,8 @@ begin_call(FunctionCallInfo fcinfo)
 Datum
 cadence_provider_pause(PG_FUNCTION_ARGS)
 {
-	CadenceTables *tables = begin_call(fcinfo);
+	ForeignServer *server;
+	CadenceTables *tables = begin_call(fcinfo, &server);
 	Datum reason = PG_ARGISNULL(1) ? CStringGetTextDatum("") : PG_GETARG_DATUM(1);
 
 	set_state(tables, PG_GETARG_DATUM(0),
@@ -131,8 +134,8 @@ cadence_provider_pause(PG_FUNCTION_ARGS)
 Datum
 cadence_provider_resume(PG_FUNCTION_ARGS)
 {
-	CadenceTables *tables = begin_call(fcinfo);
-	ForeignServer *server = GetForeignServerByName(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	ForeignServer *server;
+	CadenceTables *tables = begin_call(fcinfo, &server);
 	const char *group = cadence_option_get(server->options, "limit_group");
 
 	let_go(tables, PG_GETARG_DATUM(0));
@@ -144,7 +147,7 @@ cadence_provider_resume(PG_FUNCTION_ARGS)
 			  "slow_until = NULL, slow_downs = 0",
 			  (Datum) 0, false);
 	if (group != NULL)
-		set_state(tables, CStringGetTextDatum(psprintf("limit_group %s", group)),
+		set_state(tables, CStringGetTextDatum(cadence_limit_group_key(group)),
 				  "next_at = NULL, slow_until = NULL, slow_downs = 0", (Datum) 0, false);
 	SPI_finish();
 	PG_RETURN_VOID();

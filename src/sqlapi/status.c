@@ -179,15 +179,36 @@ read_or_refuse(void *row, int first, int n)
 	read_as_owner(cadence_tables_load(schema), row);
 }
 
-/* A server's option whose value its provider takes no longer from a day on: both are said. */
-static void
-add_end(JsonObject *json, ForeignServer *server)
+/* The last server's protocol, which is the next one's most often. */
+typedef struct Spoken
 {
-	const char *protocol = cadence_option_get(server->options, "protocol");
-	List *found = cadence_protocols_read(protocol != NULL ? protocol : CADENCE_PROTOCOL_DEFAULT);
-	Definition *d =
+	const char *protocol; /* NULL: none yet */
+	Definition *definition;
+} Spoken;
+
+/* NULL: nobody has defined it. */
+static const Definition *
+definition_of(Spoken *spoken, const char *protocol)
+{
+	List *found;
+
+	if (protocol == NULL)
+		protocol = CADENCE_PROTOCOL_DEFAULT;
+	if (spoken->protocol != NULL && strcmp(spoken->protocol, protocol) == 0)
+		return spoken->definition;
+	found = cadence_protocols_read(protocol);
+	spoken->protocol = protocol;
+	spoken->definition =
 		found != NIL ? cadence_protocol_compile(((CadenceProtocol *) linitial(found))->definition)
 					 : NULL;
+	return spoken->definition;
+}
+
+/* A server's option whose value its provider takes no longer from a day on: both are said. */
+static void
+add_end(JsonObject *json, ForeignServer *server, Spoken *spoken)
+{
+	const Definition *d = definition_of(spoken, cadence_option_get(server->options, "protocol"));
 
 	for (size_t i = 0; d != NULL && i < d->options.n; i++)
 	{
@@ -206,7 +227,7 @@ add_end(JsonObject *json, ForeignServer *server)
 }
 
 static Datum
-provider_json(ForeignServer *server)
+provider_json(ForeignServer *server, Spoken *spoken)
 {
 	JsonObject json = json_begin();
 	CadenceProviderStats stats;
@@ -214,7 +235,7 @@ provider_json(ForeignServer *server)
 	json_add_text(&json, "server", server->servername);
 	json_add_text(&json, "canal", cadence_option_get(server->options, "canal"));
 	json_add_text(&json, "empresa", cadence_option_get(server->options, "empresa"));
-	add_end(&json, server);
+	add_end(&json, server, spoken);
 	if (cadence_provider_stats_read(server->serverid, &stats))
 	{
 		json_add_int(&json, "in_flight", stats.in_flight);
@@ -233,6 +254,7 @@ static char *
 providers_json(void)
 {
 	List *objects = NIL;
+	Spoken spoken = {0};
 	ListCell *cell;
 	Jsonb *all;
 
@@ -242,7 +264,7 @@ providers_json(void)
 
 		/* it may have been dropped since */
 		if (server != NULL)
-			objects = lappend(objects, DatumGetPointer(provider_json(server)));
+			objects = lappend(objects, DatumGetPointer(provider_json(server, &spoken)));
 	}
 	all = DatumGetJsonbP(json_array(objects));
 	return JsonbToCString(NULL, &all->root, VARSIZE(all));
