@@ -74,6 +74,22 @@ ok(state_of('busy')->{waits}, 'all know that the provider asks for less, though 
 sql($node, q{ALTER TABLE lead_cadence_events DROP CONSTRAINT refuse});
 cancel_rest($node);
 
+# ---- a record that has to be written again teaches nothing again
+make_company($node, 'asks', $provider->url('retryafter/600'), protocol => 'polite');
+enrol($node, 'asks', 1);
+my $events = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_events IN SHARE MODE; SELECT pg_sleep(600)');
+poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND relation = 'lead_cadence_events'::regclass AND granted}) },
+	'no event can be written');
+my $recording = start_sql($node, q{SELECT cadence_run('TEST')});
+poll_until(sub { state_of('asks')->{slow_until} }, 'what was learned is known before the record is written');
+my $learned = state_of('asks')->{slow_until};
+my $waits = q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_cadence_events'::regclass AND NOT granted};
+poll_until(sub { sql($node, $waits) == $_ }, $_ ? 'the record waits' : 'and is given up for a while') for 1, 0, 1;
+sql($node, q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
+is($recording->finish, 0, 'the execution ends well') or diag($recording->error);
+is(state_of('asks')->{slow_until}, $learned, 'the pause is as long as it was');
+cancel_rest($node);
+
 # ---- what was forbidden while a claim took its time is not sent
 make_company($node, 'late', $provider->url('ok'));
 enrol($node, 'late', 4);
