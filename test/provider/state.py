@@ -96,7 +96,7 @@ class Provider:
     def control(self, request):
         """Answers the paths that a test asks about the others."""
         if request.name == "__count":
-            return 200, {"total": self.total, "by_behaviour": self.by_behaviour,
+            return 200, {"total": self.total, "by_behaviour": self.by_behaviour, "concurrent": self.serving,
                          "max_concurrent": self.max_serving, "connections": self.connections}
         if request.name == "__journal" and self.in_memory:
             return 200, self.journal
