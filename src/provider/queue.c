@@ -258,7 +258,9 @@ is_blocked(const CadenceProvider *p, TimestampTz now)
 
 /*
  * Notes since when providers are blocked; to be called whenever requests could
- * have started.
+ * have started. Where all that may be under way is, whoever waits waits for the
+ * others, not for its own provider: a look past it would find nothing that could
+ * start.
  */
 void
 cadence_queue_note_blocked(CadenceQueue *queue, TimestampTz now)
@@ -274,7 +276,7 @@ cadence_queue_note_blocked(CadenceQueue *queue, TimestampTz now)
 			queue->freed += is_blocked(p, now) ? 1 : 0;
 			p->blocked_since = 0;
 		}
-		else if (p->blocked_since == 0)
+		else if (p->blocked_since == 0 && queue->in_flight < queue->capacity)
 			p->blocked_since = now;
 	}
 }
