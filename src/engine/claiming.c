@@ -19,6 +19,14 @@
 /* Waiting steps, in batches: a provider that is blocked must not fill the memory. */
 #define WAITING_BATCHES_MAX 10
 
+/*
+ * One step that waits keeps the memory of all that were claimed with it: so much
+ * may be kept, beside the few batches without which nothing would be sent while
+ * the next is claimed. Past a provider that is blocked, half as much again.
+ */
+#define BATCH_BYTES_MAX ((Size) 16 * 1024 * 1024)
+#define BATCHES_MIN 2
+
 /* How often a claim meets a lock (a second each time) before each run is tried for itself. */
 #define CONFLICTS_TOGETHER 2
 
@@ -111,6 +119,14 @@ claiming_check_sending(const CadenceTables *tables)
 
 /* ---- when --------------------------------------------------------------------------- */
 
+/* Whether there is room for whatever is due. */
+static bool
+has_room(const Claiming *c)
+{
+	return c->sender->queue.waiting <= cadence_batch_size * (WAITING_BATCHES_MAX - 1) &&
+		   recording_has_memory(c->recording, BATCH_BYTES_MAX, BATCHES_MIN);
+}
+
 /*
  * What is to be claimed now. Before the queue runs dry, but not without end for
  * a provider that is blocked: what is due to the others is then looked for past
@@ -126,9 +142,10 @@ claiming_wants(const Claiming *c)
 
 	if (c->ended[CADENCE_LOOK_ALL] || c->recording->blocked || now < c->not_before)
 		return CLAIM_NOTHING;
-	if (queue->waiting <= most && cadence_queue_ready(queue, now) < low_water)
+	if (has_room(c) && cadence_queue_ready(queue, now) < low_water)
 		return CLAIM_ALL;
-	if ((c->ended[CADENCE_LOOK_BYPASS] && c->freed == queue->freed) || queue->waiting > most * 2)
+	if ((c->ended[CADENCE_LOOK_BYPASS] && c->freed == queue->freed) || queue->waiting > most * 2 ||
+		!recording_has_memory(c->recording, BATCH_BYTES_MAX / 2 * 3, BATCHES_MIN))
 		return CLAIM_NOTHING;
 	return cadence_queue_wants_bypass(queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
 }
@@ -137,7 +154,7 @@ claiming_wants(const Claiming *c)
 bool
 claiming_is_full(const Claiming *c)
 {
-	return c->sender->queue.waiting > cadence_batch_size * (WAITING_BATCHES_MAX - 1);
+	return !has_room(c);
 }
 
 /* How long until there is something to claim, as far as is known, at most so long. */

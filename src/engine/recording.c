@@ -32,6 +32,7 @@ recording_init(Recording *r, MemoryContext context, Limiting *limiting)
 {
 	memset(r, 0, sizeof(*r));
 	r->context = context;
+	r->batches = AllocSetContextCreate(context, "cadence_runner batches", ALLOCSET_SMALL_SIZES);
 	r->limiting = limiting;
 	r->next_due = DT_NOEND;
 }
@@ -45,15 +46,26 @@ recording_prepare(Recording *r, const CadenceTables *tables)
 
 /* ---- steps and their memory ------------------------------------------------------- */
 
+/* Doubled without end, they would leave a third of a batch's memory unused. */
+#define BLOCK_MAX (64 * 1024)
+
 CadenceBatch *
 recording_new_batch(Recording *r)
 {
 	MemoryContext context =
-		AllocSetContextCreate(r->context, "cadence_runner batch", ALLOCSET_DEFAULT_SIZES);
+		AllocSetContextCreate(r->batches, "cadence_runner batch", ALLOCSET_DEFAULT_MINSIZE,
+							  ALLOCSET_DEFAULT_INITSIZE, BLOCK_MAX);
 	CadenceBatch *batch = MemoryContextAllocZero(context, sizeof(*batch));
 
 	batch->context = context;
 	return batch;
+}
+
+static void
+end_batch(Recording *r, CadenceBatch *batch)
+{
+	r->nbatches--;
+	MemoryContextDelete(batch->context);
 }
 
 /* Its steps are claimed: so many are to be recorded from here on. */
@@ -62,8 +74,16 @@ recording_begin_batch(Recording *r, CadenceBatch *batch, int nsteps)
 {
 	batch->live = nsteps;
 	r->live += nsteps;
+	r->nbatches++;
 	if (nsteps == 0)
-		MemoryContextDelete(batch->context);
+		end_batch(r, batch);
+}
+
+/* Whether all batches take less than that, or are fewer than least. */
+bool
+recording_has_memory(const Recording *r, Size most, int least)
+{
+	return r->nbatches < least || MemoryContextMemAllocated(r->batches, true) < most;
 }
 
 /* A step has ended. */
@@ -121,7 +141,7 @@ release_step(Recording *r, CadenceStep *step)
 	recording_release_message(r, step);
 	r->live--;
 	if (--batch->live == 0)
-		MemoryContextDelete(batch->context);
+		end_batch(r, batch);
 }
 
 /* Whether nothing more is to be sent before something is recorded. */

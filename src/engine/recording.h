@@ -27,7 +27,9 @@ typedef struct Recording
 	CadenceStep **steps;
 	int n;
 	int capacity;
-	int live; /* steps of this pipeline that are not recorded yet, wherever they are */
+	int live;			   /* steps of this pipeline that are not recorded yet, wherever they are */
+	MemoryContext batches; /* that these are of; each has its own below */
+	int nbatches;
 	TimestampTz since;
 	TimestampTz not_before;
 	bool blocked; /* by a locked table: nothing more is taken or sent meanwhile */
@@ -39,6 +41,7 @@ extern void recording_init(Recording *recording, MemoryContext context, Limiting
 extern void recording_prepare(Recording *recording, const CadenceTables *tables);
 extern CadenceBatch *recording_new_batch(Recording *recording);
 extern void recording_begin_batch(Recording *recording, CadenceBatch *batch, int nsteps);
+extern bool recording_has_memory(const Recording *recording, Size most, int least);
 extern void recording_add(Recording *recording, CadenceStep *step);
 extern void recording_release_message(Recording *recording, CadenceStep *step);
 extern bool recording_is_full(const Recording *recording);
