@@ -81,8 +81,8 @@ for my $case (
 }
 
 # a pace that the lease does not allow: given back in time, and never taken for interrupted
-begin_again(60, max_rate => 2, on_uncertain => 'hold', timeout => '500ms');
-set_server($node, 'cadence_runner.request_timeout', '500ms');
+begin_again(60, max_rate => 2, on_uncertain => 'hold', timeout => '2s');
+set_server($node, 'cadence_runner.request_timeout', '2s');
 set_server($node, 'cadence_runner.lease', '10s');
 is(execute($node)->{summary}{errors}, 0, 'a slow pace makes no errors');
 is(sql($node, $claimed), 0, 'no claim outlives its execution');

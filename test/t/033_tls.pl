@@ -99,7 +99,7 @@ subtest 'a large message' => sub {
 
 # A provider that shakes hands and then reads nothing: from there on bytes may have left.
 subtest 'nobody reads' => sub {
-	make_server($node, 'stuck', $good->tls_url('hang'), empresa => 'stuck', timeout => '500ms');
+	make_server($node, 'stuck', $good->tls_url('hang'), empresa => 'stuck', timeout => '5s');
 	make_cadence($node, 'stuck', 'stuck', [ 'WHATSAPP', 0, 'x' ]);
 	enrol($node, 'stuck', 2);
 	execute($node);

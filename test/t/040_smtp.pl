@@ -233,7 +233,7 @@ my %answers = (
 	dotspam => [ 'PLAIN', 'dot:554:5.7.26', {}, { outcome => 'PROVEDOR_PARADO', status => 'ATIVA', arrived => 1 } ],
 	dot354 => [ 'PLAIN', 'dot:354', {}, {%uncertain} ],
 	dotclose => [ 'PLAIN', 'dot:close', {}, { %uncertain, reason => qr/ended before/ } ],
-	dothang => [ 'PLAIN', 'dot:hang', { timeout => '1s' }, { %uncertain, reason => qr/in time/ } ],
+	dothang => [ 'PLAIN', 'dot:hang', { timeout => '5s' }, { %uncertain, reason => qr/in time/ } ],
 	dotagain => [ 'PLAIN', 'dot:close', { on_uncertain => 'retry' },
 		{ %uncertain, status => 'ATIVA', wait => $RETRY } ],
 	banner => [ 'BANNER', 'ok', {}, { outcome => 'RECUSADO', status => 'PAUSADA', http => 554 } ],

@@ -306,7 +306,7 @@ sql($node, 'VACUUM ANALYZE cadence_conversations');
 enrol($node, 'grown', 2000);
 my $statistics = q{SELECT sum(idx_scan) AS scans, sum(idx_tup_read) AS reads FROM pg_stat_user_indexes
 	WHERE relname = 'cadence_conversations'};
-my ($before) = sql_rows($node, $statistics);
+($before) = sql_rows($node, $statistics);
 my $after;
 is(execute($node)->{summary}{success}, 2000, 'among many conversations');
 poll_until(sub { ($after) = sql_rows($node, $statistics); $after->{scans} > $before->{scans} }, 'the look-ups are counted');
