@@ -17,7 +17,7 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 TRANSPORT_RULES = $(patsubst %,src/rules/%.c,answer_reader mail mail_reply)
 
 # What every process that calls our functions loads. It must not need libcurl.
-CORE_DIRS = base schema provider claim resolve record engine server sqlapi
+CORE_DIRS = base schema provider claim resolve record engine server inbound sqlapi
 CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
             $(filter-out $(TRANSPORT_RULES),$(wildcard src/rules/*.c))
 OBJS      = $(CORE_SRC:.c=.o)

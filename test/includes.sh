@@ -24,7 +24,8 @@ resolve base rules schema provider
 record base rules schema provider
 engine base rules schema provider transport claim resolve record
 server base rules schema provider transport claim resolve record engine
-sqlapi base rules schema provider transport claim resolve record engine server
+inbound base rules schema provider claim resolve record
+sqlapi base rules schema provider transport claim resolve record engine server inbound
 END
     grep -ln '"step.h"' base/* rules/* schema/* provider/* | sed 's/^/step.h not from: /'
     grep -lE '"(postgres|utils/|catalog/|executor/)' rules/* | sed 's/^/PostgreSQL in rules: /'
