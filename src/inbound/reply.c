@@ -240,12 +240,14 @@ from_stranger(const InboundEvent *e)
 
 /* Who is known otherwise may write from a number that its contact does not have. */
 static void
-learn(const InboundEvent *e, const InboundPersons *people)
+learn(const InboundEvent *e, const InboundPersons *people, bool is_quoting)
 {
+	bool is_known_otherwise = is_quoting || inbound_field(e, RECEIVED_LID) != NULL ||
+							  inbound_field(e, RECEIVED_USER_ID) != NULL;
 	InboundPersons here = *people;
 
 	inbound_learn(e, &people->list[0]);
-	if (e->phone[0] != '\0' && !inbound_find_address(e, &here))
+	if (is_known_otherwise && e->phone[0] != '\0' && !inbound_find_address(e, &here))
 		(void) inbound_learn_as(e, &people->list[0], "phone", e->phone);
 }
 
@@ -271,7 +273,7 @@ inbound_message(InboundEvent *e)
 		return from_stranger(e);
 	if (!write_message(e, &people.list[0], true, is_quoting ? &quoted : NULL, &id))
 		return INBOUND_REPEATED;
-	learn(e, &people);
+	learn(e, &people, is_quoting);
 	if (e->event->is_auto)
 		return INBOUND_DONE;
 	stop.answer = &id;
