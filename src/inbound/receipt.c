@@ -204,6 +204,8 @@ inbound_receipt(InboundEvent *e)
 	InboundMessage message;
 	ReceivedState state = e->event->state;
 
+	if (state < STATE_SENT || state > STATE_FAILED)
+		return INBOUND_NOTHING;
 	if (!inbound_find_sent(e, &message))
 		return INBOUND_UNMATCHED;
 	/* who got our message is told by names that we may not know yet */

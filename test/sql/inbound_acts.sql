@@ -192,6 +192,35 @@ SELECT cadence_delivery('regress_zap', NULL, 'read');
 SELECT cadence_delivery('regress_zap', 'x', 'eaten');
 SELECT cadence_delivery('nobody', 'x', 'read');
 
+-- an adopted installation: enums that lack our words, a number in a column of its own, an id that
+-- nothing keeps from being there twice, and a trigger that names its table without a schema
+DROP VIEW events, answers, messages;
+ALTER TABLE lead_cadence_events DROP CONSTRAINT lead_cadence_events_tipo_evento_check;
+CREATE TYPE tipo AS ENUM ('AGENDADO', 'DISPARADO', 'ERRO');
+CREATE TYPE estado AS ENUM ('ENVIADO', 'RESPONDIDO');
+CREATE TYPE companies AS ENUM ('BLUE', 'GOLD');
+TRUNCATE lead_cadence_events, lead_messages;
+ALTER TABLE lead_cadence_events ALTER tipo_evento TYPE tipo USING tipo_evento::tipo;
+ALTER TABLE lead_messages ALTER estado TYPE estado USING estado::estado, ALTER estado SET NOT NULL, ALTER empresa TYPE companies USING empresa::companies,
+    ALTER lead_id DROP NOT NULL, DROP CONSTRAINT lead_messages_pkey;
+ALTER TABLE lead_contacts ADD telefone_e164 text, ALTER empresa TYPE companies USING empresa::companies;
+UPDATE lead_contacts SET telefone_e164 = '+5548999990000' WHERE lead_id = 'bia';
+CREATE FUNCTION count_answers() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE lead_contacts SET nome = 'answered' WHERE lead_id = new.lead_id; RETURN new; END $$;
+CREATE TRIGGER count_answers AFTER INSERT ON lead_messages FOR EACH ROW EXECUTE FUNCTION count_answers();
+SELECT cadence_create_tables();
+SELECT indexname FROM pg_indexes WHERE schemaname = 'cadence' AND indexname IN ('lead_contacts_e164_idx', 'lead_messages_id_idx') ORDER BY 1;
+DELETE FROM lead_cadence_runs;
+SELECT run(1, 'bia', 'BLUE', 1, 1);
+SELECT cadence_inbound('+554899990000', 'a', 'd1', server => 'regress_zap') AS e164, cadence_inbound('+554899990000', 'a', 'd1', server => 'regress_zap') AS again, cadence_inbound('+5531987651111', 'b', 'd2', server => 'regress_zap') AS other_number,
+    cadence_inbound('+351912345678', 'c', 'd3', server => 'regress_zap') AS stranger, cadence_inbound('+351912345678', 'c', 'd3', server => 'regress_zap') AS stranger_again;
+SELECT lead_id, empresa, conteudo, estado FROM lead_messages ORDER BY conteudo;
+SELECT tipo_evento, detalhes ->> 'codigo' AS codigo FROM lead_cadence_events;
+SELECT * FROM runs;
+SELECT lead_id, nome FROM lead_contacts WHERE nome IS NOT NULL;
+INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, whatsapp_message_id) VALUES ('bia', 'BLUE', 'WHATSAPP', 'OUTBOUND', 'RESPONDIDO', 'out.5');
+SELECT cadence_delivery('regress_zap', 'out.5', 'delivered'), cadence_delivery('regress_zap', 'out.5', 'delivered'), cadence_delivery('regress_zap', 'out.5', 'read'), cadence_delivery('regress_zap', 'out.5', 'failed');
+SELECT estado, entregue_em IS NOT NULL AS entregue, lido_em IS NOT NULL AS lido FROM lead_messages WHERE direcao = 'OUTBOUND';
+
 -- of a million contacts none is read that has not the number, or the mailbox
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT FROM lead_contacts WHERE "right"(regexp_replace(telefone::text, '[^0-9]', '', 'g'), 8) = '87654321';
