@@ -344,6 +344,19 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
 
+        -- what webhooks have told that could not be understood or stored
+        ('cadence_rejected', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_rejected', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_rejected', 'empresa', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_rejected', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'codigo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'evento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'elemento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'corpo', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'tentativas', 'int', 'integer', '1', true, NULL),
+        ('cadence_rejected', 'tentado_em', 'time', 'timestamptz', NULL, false, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -382,6 +395,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
         ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
         ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
+        ('cadence_rejected', 'PRIMARY KEY (id)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -486,6 +500,15 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
         ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
 
+        ('cadence_rejected', NULL, 'what a webhook has told that could not be understood or stored: cadence_rejected_retry() tries it again'),
+        ('cadence_rejected', 'server', 'whose webhook was called'),
+        ('cadence_rejected', 'motivo', 'why it was not taken'),
+        ('cadence_rejected', 'codigo', 'SQLSTATE, where that was an error'),
+        ('cadence_rejected', 'evento', 'what was read of it; null: it was not understood'),
+        ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
+        ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
+        ('cadence_rejected', 'tentativas', 'how often it was tried'),
+
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);
 
@@ -580,7 +603,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
-                        'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
+                        'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses', 'cadence_rejected',
                         'cadence_stopped_templates')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
@@ -593,7 +616,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('lead_cadence_events', 'contact_opt_outs', 'cadence_dead_addresses')
         THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -641,7 +664,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     UNION ALL
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
-    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
+    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state', 'cadence_rejected',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
@@ -679,6 +702,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- what an uncertain attempt has left is found by its key
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
+        -- what is tried again, and what is removed, the oldest first
+        ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
@@ -1055,6 +1080,23 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
 'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+
+--
+-- What comes back: webhooks
+--
+
+CREATE FUNCTION @extschema@.cadence_receive(server text, method text, headers jsonb, query text, body bytea,
+    path_secret text DEFAULT NULL, OUT status int, OUT headers jsonb, OUT body text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_receive(text, text, jsonb, text, bytea, text) IS
+'takes a provider''s call of a server''s webhook as it came, checks who calls, acts upon what it tells, and says what to answer; the right to execute it is all that its caller needs';
+
+CREATE FUNCTION @extschema@.cadence_rejected_retry(server text DEFAULT NULL) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rejected_retry(text) IS
+'tries what is in cadence_rejected again, or what came from that server only; how many events were taken, which are gone from there';
 
 --
 -- pg_cron

@@ -23,6 +23,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
         ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
         ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
+        ('cadence_rejected', 'PRIMARY KEY (id)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -126,6 +127,15 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
         ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
         ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
+
+        ('cadence_rejected', NULL, 'what a webhook has told that could not be understood or stored: cadence_rejected_retry() tries it again'),
+        ('cadence_rejected', 'server', 'whose webhook was called'),
+        ('cadence_rejected', 'motivo', 'why it was not taken'),
+        ('cadence_rejected', 'codigo', 'SQLSTATE, where that was an error'),
+        ('cadence_rejected', 'evento', 'what was read of it; null: it was not understood'),
+        ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
+        ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
+        ('cadence_rejected', 'tentativas', 'how often it was tried'),
 
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);

@@ -87,7 +87,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM present p
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
-                        'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
+                        'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses', 'cadence_rejected',
                         'cadence_stopped_templates')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
@@ -100,7 +100,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('lead_cadence_events', 'contact_opt_outs', 'cadence_dead_addresses')
         THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -148,7 +148,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     UNION ALL
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
-    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
+    WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state', 'cadence_rejected',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i

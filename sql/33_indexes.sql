@@ -14,6 +14,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- what an uncertain attempt has left is found by its key
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
+        -- what is tried again, and what is removed, the oldest first
+        ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 15
+#define CADENCE_TABLE_COUNT 16
 
 typedef struct CadenceTables
 {
@@ -40,6 +40,7 @@ typedef struct CadenceTables
 	char *opt_outs;
 	char *dead_addresses;
 	char *stopped_templates;
+	char *rejected;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

@@ -62,7 +62,7 @@ SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_liste
 GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE ON lead_messages TO regress_cadence_crm;
 GRANT SELECT, INSERT ON lead_cadence_events, contact_opt_outs, cadence_dead_addresses TO regress_cadence_crm;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims, cadence_stopped_templates TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims, cadence_stopped_templates, cadence_rejected TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE ON cadence_provider_state, cadence_conversations TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$
