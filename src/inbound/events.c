@@ -45,6 +45,26 @@ ends_all(const ErrorData *error)
 	return sqlstate_is_of_the_moment(error->sqlerrcode) && !sqlstate_is_conflict(error->sqlerrcode);
 }
 
+/* A message of nobody's is kept among the others where their table has room for it. */
+static bool
+keeps_strangers(const InboundSender *from)
+{
+	const CadenceTables *t = from->tables;
+	bool keeps = false;
+
+	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+	{
+		TupleDesc columns = t->columns[i];
+
+		if (strcmp(cadence_table_list[i].name, "lead_messages") != 0)
+			continue;
+		for (int k = 0; k < columns->natts; k++)
+			keeps = keeps || (strcmp(NameStr(TupleDescAttr(columns, k)->attname), "lead_id") == 0 &&
+							  !TupleDescAttr(columns, k)->attnotnull);
+	}
+	return keeps && from->empresa != NULL;
+}
+
 /*
  * Acts upon an event, or says why not, in the current memory context. What is not
  * the event's fault is raised.
@@ -69,7 +89,7 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 		ThrowErrorData(error);
 	if (error != NULL)
 		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
-	if (a.result == INBOUND_UNMATCHED && event->kind == RECEIVED_MESSAGE)
+	if (a.result == INBOUND_UNMATCHED && event->kind == RECEIVED_MESSAGE && !keeps_strangers(from))
 		return (InboundOutcome){.refused = "nobody is known by what it names"};
 	return (InboundOutcome){0};
 }
