@@ -23,7 +23,7 @@ CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
 OBJS      = $(CORE_SRC:.c=.o)
 # Up to 15 a library's own names are seen by others, and theirs by it: it keeps to its own.
 OWN_NAMES  = -Wl,-Bsymbolic
-SHLIB_LINK = -ljansson $(OWN_NAMES)
+SHLIB_LINK = -ljansson -lcrypto $(OWN_NAMES)
 
 # The transport, which only a sending worker loads. From 16 on a library shows others nothing but
 # what is marked, so what both need is in both.

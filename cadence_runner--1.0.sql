@@ -410,6 +410,18 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
 
+        -- what webhooks have told that could not be understood or stored
+        ('cadence_rejected', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_rejected', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_rejected', 'empresa', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_rejected', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'codigo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'evento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'elemento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'corpo', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'tentativas', 'int', 'integer', '1', true, NULL),
+        ('cadence_rejected', 'tentado_em', 'time', 'timestamptz', NULL, false, NULL),
         -- by what a person is known beside a contact's number and mailbox, as far as that was heard
         ('lead_identities', 'lead_id', 'text', 'text', NULL, true, NULL),
         ('lead_identities', 'empresa', 'text', 'text', NULL, true, NULL),
@@ -462,6 +474,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
         ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
         ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
+        ('cadence_rejected', 'PRIMARY KEY (id)'),
         -- in this order, since of a server for all companies only the value is known
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
@@ -570,6 +583,14 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
         ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
 
+        ('cadence_rejected', NULL, 'what a webhook has told that could not be understood or stored: cadence_rejected_retry() tries it again'),
+        ('cadence_rejected', 'server', 'whose webhook was called'),
+        ('cadence_rejected', 'motivo', 'why it was not taken'),
+        ('cadence_rejected', 'codigo', 'SQLSTATE, where that was an error'),
+        ('cadence_rejected', 'evento', 'what was read of it; null: it was not understood'),
+        ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
+        ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
+        ('cadence_rejected', 'tentativas', 'how often it was tried'),
         ('lead_identities', NULL, 'by what a lead of a company is known beside its contact: learned from what comes back'),
         ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
@@ -677,7 +698,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -689,7 +710,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -739,7 +760,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_arming')
+                        'cadence_rejected', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -776,6 +797,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- what an uncertain attempt has left is found by its key
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
+        -- what is tried again, and what is removed, the oldest first
+        ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
         -- a receipt, or an answer that quotes, names a message by its provider's id
         ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
          ARRAY['whatsapp_message_id']),
@@ -1174,6 +1197,23 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
 'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+
+--
+-- What comes back: webhooks
+--
+
+CREATE FUNCTION @extschema@.cadence_receive(server text, method text, headers jsonb, query text, body bytea,
+    path_secret text DEFAULT NULL, OUT status int, OUT headers jsonb, OUT body text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_receive(text, text, jsonb, text, bytea, text) IS
+'takes a provider''s call of a server''s webhook as it came, checks who calls, acts upon what it tells, and says what to answer; the right to execute it is all that its caller needs';
+
+CREATE FUNCTION @extschema@.cadence_rejected_retry(server text DEFAULT NULL) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rejected_retry(text) IS
+'tries what is in cadence_rejected again, or what came from that server only; how many events were taken, which are gone from there';
 
 --
 -- What comes back, as told by whoever has read it

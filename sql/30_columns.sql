@@ -185,6 +185,18 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
 
+        -- what webhooks have told that could not be understood or stored
+        ('cadence_rejected', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_rejected', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_rejected', 'empresa', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_rejected', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'codigo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'evento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'elemento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'corpo', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'tentativas', 'int', 'integer', '1', true, NULL),
+        ('cadence_rejected', 'tentado_em', 'time', 'timestamptz', NULL, false, NULL),
         -- by what a person is known beside a contact's number and mailbox, as far as that was heard
         ('lead_identities', 'lead_id', 'text', 'text', NULL, true, NULL),
         ('lead_identities', 'empresa', 'text', 'text', NULL, true, NULL),

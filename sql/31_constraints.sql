@@ -23,6 +23,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
         ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
         ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
+        ('cadence_rejected', 'PRIMARY KEY (id)'),
         -- in this order, since of a server for all companies only the value is known
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
@@ -131,6 +132,14 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
         ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
 
+        ('cadence_rejected', NULL, 'what a webhook has told that could not be understood or stored: cadence_rejected_retry() tries it again'),
+        ('cadence_rejected', 'server', 'whose webhook was called'),
+        ('cadence_rejected', 'motivo', 'why it was not taken'),
+        ('cadence_rejected', 'codigo', 'SQLSTATE, where that was an error'),
+        ('cadence_rejected', 'evento', 'what was read of it; null: it was not understood'),
+        ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
+        ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
+        ('cadence_rejected', 'tentativas', 'how often it was tried'),
         ('lead_identities', NULL, 'by what a lead of a company is known beside its contact: learned from what comes back'),
         ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),

@@ -14,6 +14,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- what an uncertain attempt has left is found by its key
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
+        -- what is tried again, and what is removed, the oldest first
+        ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
         -- a receipt, or an answer that quotes, names a message by its provider's id
         ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
          ARRAY['whatsapp_message_id']),

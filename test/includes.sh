@@ -30,6 +30,9 @@ END
     grep -ln '"step.h"' base/* rules/* schema/* provider/* | sed 's/^/step.h not from: /'
     grep -lE '"(postgres|utils/|catalog/|executor/)' rules/* | sed 's/^/PostgreSQL in rules: /'
     grep -l "curl/curl.h" -r --include="*.[ch]" . | sed 1d | sed 's/^/libcurl in a second file: /'
+    grep -l 'openssl/' -r . | sed 1d | sed 's/^/libcrypto in a second file: /'
+    # that name is the server's function's, which the linker takes
+    grep -n '= json_object()' -r . | sed 's/^/the server'"'"'s json_object(): /'
     grep -l 'jansson.h' -r . | grep -vE '^\./(rules|inbound)/' | sed 's/^/jansson not from: /'
     grep -l 'executor/spi.h' -r rules transport server | sed 's/^/SPI not from: /'
 } | { ! grep . ; }

@@ -72,6 +72,9 @@ const CadenceTable cadence_table_list[] = {
 	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em"},
 	{"cadence_stopped_templates", FIELD(stopped_templates), true,
 	 "t:codigo t:empresa t:canal t:servidor t:versao t:motivo z:em z:tentar_em i:tentativas"},
+	{"cadence_rejected", FIELD(rejected), true,
+	 "u:id t:server t:empresa z:em t:motivo t:codigo j:evento j:elemento j:corpo i:tentativas "
+	 "z:tentado_em"},
 	{"lead_identities", FIELD(identities), true,
 	 "t:lead_id t:empresa t:kind t:value t:source z:created_at"},
 	{"cadence_opt_out_words", FIELD(opt_out_words), false, "t:word b:opts_in b:all_channels"},

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 17
+#define CADENCE_TABLE_COUNT 18
 
 typedef struct CadenceTables
 {
@@ -40,6 +40,7 @@ typedef struct CadenceTables
 	char *opt_outs;
 	char *dead_addresses;
 	char *stopped_templates;
+	char *rejected;
 	char *identities;
 	char *opt_out_words;
 	char *arming;
