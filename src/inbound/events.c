@@ -11,8 +11,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "base/transaction.h"
 #include "inbound/events.h"
@@ -49,18 +53,14 @@ ends_all(const ErrorData *error)
 static bool
 keeps_strangers(const InboundSender *from)
 {
-	const CadenceTables *t = from->tables;
+	HeapTuple tuple =
+		SearchSysCacheAttName(get_relname_relid("lead_messages", from->tables->schema), "lead_id");
 	bool keeps = false;
 
-	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+	if (HeapTupleIsValid(tuple))
 	{
-		TupleDesc columns = t->columns[i];
-
-		if (strcmp(cadence_table_list[i].name, "lead_messages") != 0)
-			continue;
-		for (int k = 0; k < columns->natts; k++)
-			keeps = keeps || (strcmp(NameStr(TupleDescAttr(columns, k)->attname), "lead_id") == 0 &&
-							  !TupleDescAttr(columns, k)->attnotnull);
+		keeps = !((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+		ReleaseSysCache(tuple);
 	}
 	return keeps && from->empresa != NULL;
 }
