@@ -160,14 +160,20 @@ take_or_reject(void *arg, const ReceivedEvent *event)
 	return true;
 }
 
-/* An operator's wish is raised; anything else is said to whoever runs the server. */
+/*
+ * An operator's wish is raised; anything else is said to whoever runs the server, but
+ * for what a trigger or a constraint says of a row, which may repeat what came.
+ */
 static void
 say_why(ErrorData *error)
 {
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		ReThrowError(error);
 	ereport(WARNING, (errcode(error->sqlerrcode),
-					  errmsg("a webhook's call could not be stored: %s", error->message)));
+					  errmsg("a webhook's call could not be stored: %s",
+							 sqlstate_is_of_the_moment(error->sqlerrcode)
+								 ? error->message
+								 : psprintf("error %s", unpack_sql_state(error->sqlerrcode)))));
 }
 
 /* Takes all that a call tells; false: nothing can be stored now. */
