@@ -7,7 +7,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -108,19 +107,10 @@ source_of(const InboundSender *from)
 	return from->source != NULL ? from->source : GetUserNameFromId(GetUserId(), false);
 }
 
-/* Triggers of adopted tables name their tables without a schema, as in a worker's session. */
-static void
-use_tables_schema(const CadenceTables *t)
-{
-	char *path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(t->schema_name));
-
-	(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-							 0, false);
-}
-
 /*
  * Does what an event says, in the caller's transaction, as the owner of the
- * tables, which the caller has become. Outside an SPI connection.
+ * tables, which the caller has become by cadence_inbound_begin(). Outside an SPI
+ * connection.
  *
  * Errors: whatever the tables, or what hangs on them, refuse; 55P03 and 40P01 where
  * somebody holds a row: the same may succeed a moment later.
@@ -128,14 +118,12 @@ use_tables_schema(const CadenceTables *t)
 InboundResult
 cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event)
 {
-	int level = NewGUCNestLevel();
 	InboundEvent e = {.from = from, .event = event};
 	InboundResult result;
 
 	Assert(event->kind < RECEIVED_KINDS);
 	if (kinds[event->kind] == NULL)
 		return INBOUND_NOTHING;
-	use_tables_schema(from->tables);
 	e.acts = acts_of(from->tables);
 	e.canal = channel_of(from, event);
 	e.source = source_of(from);
@@ -145,6 +133,5 @@ cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event)
 	inbound_read_phone(&e);
 	result = kinds[event->kind](&e);
 	SPI_finish();
-	AtEOXact_GUC(false, level);
 	return result;
 }

@@ -241,7 +241,7 @@ inbound_bounce(InboundEvent *e)
 InboundResult
 inbound_complaint(InboundEvent *e)
 {
-	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal, .motivo = "reclamação de spam"};
+	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal};
 	InboundPersons people = {.n = 0};
 	InboundMessage message;
 	bool is_of_message;
@@ -249,6 +249,7 @@ inbound_complaint(InboundEvent *e)
 
 	if (!find_people(e, &message, &is_of_message, &people))
 		return INBOUND_UNMATCHED;
+	stop.motivo = problem_of(e)[0] != '\0' ? problem_of(e) : "complaint";
 	is_new = inbound_opt_out(e, &people, &stop, NULL);
 	if (is_of_message && inbound_note_receipt(e, &message, STATE_DELIVERED))
 		is_new = true;

@@ -15,7 +15,7 @@
 #include "utils/formatting.h"
 #include "utils/timestamp.h"
 
-#include "inbound/act.h"
+#include "inbound/sender.h"
 #include "provider/options.h"
 #include "provider/provider.h"
 #include "record/opt_outs.h"
@@ -143,7 +143,7 @@ tables_of(FunctionCallInfo fcinfo)
 static Datum
 act(const InboundSender *from, const ReceivedEvent *event)
 {
-	CadenceCaller caller = cadence_owner_begin(from->tables->owner);
+	CadenceCaller caller = cadence_inbound_begin(from->tables);
 	InboundResult result = cadence_inbound_act(from, event);
 
 	cadence_owner_end(caller);
