@@ -17,13 +17,13 @@ PGFILEDESC = "cadence_runner - sales cadences inside PostgreSQL"
 TRANSPORT_RULES = $(patsubst %,src/rules/%.c,answer_reader mail mail_reply)
 
 # What every process that calls our functions loads. It must not need libcurl.
-CORE_DIRS = base schema provider claim resolve record engine server sqlapi
+CORE_DIRS = base schema provider claim resolve record engine server inbound sqlapi
 CORE_SRC  = src/cadence_runner.c $(wildcard $(CORE_DIRS:%=src/%/*.c)) \
             $(filter-out $(TRANSPORT_RULES),$(wildcard src/rules/*.c))
 OBJS      = $(CORE_SRC:.c=.o)
 # Up to 15 a library's own names are seen by others, and theirs by it: it keeps to its own.
 OWN_NAMES  = -Wl,-Bsymbolic
-SHLIB_LINK = -ljansson $(OWN_NAMES)
+SHLIB_LINK = -ljansson -lcrypto $(OWN_NAMES)
 
 # The transport, which only a sending worker loads. From 16 on a library shows others nothing but
 # what is marked, so what both need is in both.

@@ -159,6 +159,71 @@ COMMENT ON EVENT TRIGGER cadence_server_dropped IS
 COMMENT ON EVENT TRIGGER cadence_server_renamed IS
 'a server that is renamed keeps its row of cadence_provider_state';
 --
+-- Words by which people say that they want no more
+--
+
+CREATE VIEW @extschema@.cadence_first_words AS
+    SELECT v.word, v.language, v.opts_in, v.all_channels
+    FROM (VALUES
+        ('SAIR', 'pt', false, false),
+        ('PARAR', 'pt', false, false),
+        ('PARE', 'pt', false, false),
+        ('CANCELAR', 'pt', false, false),
+        ('CANCELAR INSCRICAO', 'pt', false, false),
+        ('DESCADASTRAR', 'pt', false, false),
+        ('DESCADASTRE', 'pt', false, false),
+        ('DESINSCREVER', 'pt', false, false),
+        ('REMOVER', 'pt', false, false),
+        ('ME REMOVA', 'pt', false, false),
+        ('SAIR DA LISTA', 'pt', false, false),
+        ('NAO QUERO MAIS', 'pt', false, false),
+        ('NAO QUERO RECEBER', 'pt', false, false),
+        ('NAO QUERO MAIS RECEBER', 'pt', false, false),
+        ('NAO QUERO RECEBER MENSAGENS', 'pt', false, false),
+        ('NAO QUERO MAIS RECEBER MENSAGENS', 'pt', false, false),
+        ('PARE DE ME MANDAR MENSAGEM', 'pt', false, false),
+        ('PARE DE ME MANDAR MENSAGENS', 'pt', false, false),
+        ('SAIR DE TUDO', 'pt', false, true),
+        ('PARAR TUDO', 'pt', false, true),
+        ('CANCELAR TUDO', 'pt', false, true),
+        ('STOP', 'en', false, false),
+        ('QUIT', 'en', false, false),
+        ('END', 'en', false, false),
+        ('CANCEL', 'en', false, false),
+        ('REVOKE', 'en', false, false),
+        ('REMOVE', 'en', false, false),
+        ('REMOVE ME', 'en', false, false),
+        ('UNSUBSCRIBE', 'en', false, false),
+        ('OPTOUT', 'en', false, false),
+        ('OPT OUT', 'en', false, false),
+        ('STOPALL', 'en', false, true),
+        ('STOP ALL', 'en', false, true),
+        ('UNSUBSCRIBE ALL', 'en', false, true),
+        ('BAJA', 'es', false, false),
+        ('DAR DE BAJA', 'es', false, false),
+        ('DARME DE BAJA', 'es', false, false),
+        ('DETENER', 'es', false, false),
+        ('NO QUIERO RECIBIR', 'es', false, false),
+        ('NO QUIERO RECIBIR MAS', 'es', false, false),
+        ('NO QUIERO RECIBIR MENSAJES', 'es', false, false),
+        ('NO QUIERO RECIBIR MAS MENSAJES', 'es', false, false),
+        ('BAJA TOTAL', 'es', false, true),
+        ('VOLTAR', 'pt', true, false),
+        ('INSCREVER', 'pt', true, false),
+        ('QUERO RECEBER', 'pt', true, false),
+        ('VOLTAR A RECEBER', 'pt', true, false),
+        ('START', 'en', true, false),
+        ('UNSTOP', 'en', true, false),
+        ('SUBSCRIBE', 'en', true, false),
+        ('OPT IN', 'en', true, false),
+        ('ALTA', 'es', true, false),
+        ('SUSCRIBIR', 'es', true, false),
+        ('QUIERO RECIBIR', 'es', true, false)
+    ) AS v(word, language, opts_in, all_channels);
+
+COMMENT ON VIEW @extschema@.cadence_first_words IS
+'what cadence_create_tables() puts into the table cadence_opt_out_words when it creates it';
+--
 -- Tables
 --
 
@@ -261,6 +326,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_messages', 'template_codigo', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'whatsapp_message_id', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'email_message_id', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'sms_message_id', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('lead_messages', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -344,6 +410,32 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
 
+        -- what webhooks have told that could not be understood or stored
+        ('cadence_rejected', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_rejected', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_rejected', 'empresa', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_rejected', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'codigo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'evento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'elemento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'corpo', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'tentativas', 'int', 'integer', '1', true, NULL),
+        ('cadence_rejected', 'tentado_em', 'time', 'timestamptz', NULL, false, NULL),
+        -- by what a person is known beside a contact's number and mailbox, as far as that was heard
+        ('lead_identities', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'kind', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'value', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'source', 'text', 'text', NULL, false, NULL),
+        ('lead_identities', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- which answers say that somebody wants no more, or wants again
+        ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),
+        ('cadence_opt_out_words', 'language', 'text', 'text', NULL, false, NULL),
+        ('cadence_opt_out_words', 'opts_in', 'bool', 'boolean', 'false', true, NULL),
+        ('cadence_opt_out_words', 'all_channels', 'bool', 'boolean', 'false', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -382,6 +474,11 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
         ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
         ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
+        ('cadence_rejected', 'PRIMARY KEY (id)'),
+        -- in this order, since of a server for all companies only the value is known
+        ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
+            'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
+        ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -402,7 +499,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_steps', 'offset_minutos', 'minutes since the step before was sent; of the first, since start_at of cadence_enroll()'),
         ('cadence_steps', 'canal', 'WHATSAPP, SMS or EMAIL'),
         ('cadence_steps', 'template_codigo', 'codigo of the message_templates row of the run''s company'),
-        ('cadence_steps', 'parar_se_responder', 'kept, and not acted upon yet: call cadence_cancel() when somebody answers'),
+        ('cadence_steps', 'parar_se_responder', 'true: whoever answers before it is sent ends the run'),
 
         ('lead_contacts', NULL, 'a lead in a company; every column is a placeholder of templates'),
         ('lead_contacts', 'telefone', 'in any usual spelling; without a country''s code it is of the company''s pais'),
@@ -430,7 +527,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('lead_messages', NULL, 'a message that was sent, or came in'),
         ('lead_messages', 'direcao', 'OUTBOUND; INBOUND: what a lead has written, by whoever receives it'),
-        ('lead_messages', 'estado', 'ENVIADO; INCERTO: it may have been sent'),
+        ('lead_messages', 'estado', 'ENVIADO, ENTREGUE, LIDO or ERRO, as its provider has last said; INCERTO: it may have been sent'),
         ('lead_messages', 'recebido_em', 'of what came in: it opens WhatsApp''s 24 hours'),
 
         ('cadence_empresas', NULL, 'a company''s name in messages, and its country; a row is optional'),
@@ -485,6 +582,24 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
         ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
         ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
+
+        ('cadence_rejected', NULL, 'what a webhook has told that could not be understood or stored: cadence_rejected_retry() tries it again'),
+        ('cadence_rejected', 'server', 'whose webhook was called'),
+        ('cadence_rejected', 'motivo', 'why it was not taken'),
+        ('cadence_rejected', 'codigo', 'SQLSTATE, where that was an error'),
+        ('cadence_rejected', 'evento', 'what was read of it; null: it was not understood'),
+        ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
+        ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
+        ('cadence_rejected', 'tentativas', 'how often it was tried'),
+        ('lead_identities', NULL, 'by what a lead of a company is known beside its contact: learned from what comes back'),
+        ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
+        ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
+        ('lead_identities', 'source', 'the server, or the role, that has said so'),
+
+        ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
+        ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
+        ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
+        ('cadence_opt_out_words', 'all_channels', 'true: on every channel, not only the one on which it was said'),
 
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);
@@ -564,15 +679,17 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                       WHERE i.indrelid = f.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indnkeyatts = 1 AND i.indkey[0] = f.attnum)
     UNION ALL
-    SELECT format('%s has no primary key or unique constraint on (empresa, lead_id, canal)', p.relname)
+    SELECT format('%s has no primary key or unique constraint on (%s)', p.relname, array_to_string(u.columns, ', '))
     FROM present p
-    WHERE p.relname = 'cadence_conversations'
-      AND NOT EXISTS (SELECT FROM pg_index i
+    JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
+                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[])) AS u(relname, columns)
+      ON u.relname = p.relname
+    WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indexprs IS NULL AND i.indnkeyatts = 3
                         AND (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
                              WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:2]))
-                            = ARRAY['canal', 'empresa', 'lead_id']::name[])
+                            = (SELECT array_agg(k ORDER BY k) FROM unnest(u.columns) AS k))
     UNION ALL
     -- a column of the application that our inserts do not fill
     SELECT format('%s.%s is NOT NULL without a default, and cadence_runner does not write it',
@@ -581,7 +698,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -591,11 +708,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
-        WHEN p.relname IN ('lead_cadence_events', 'contact_opt_outs', 'cadence_dead_addresses')
-        THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -642,7 +759,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
-                        'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'cadence_arming')
+                        'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
+                        'cadence_rejected', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -679,6 +797,22 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- what an uncertain attempt has left is found by its key
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
+        -- what is tried again, and what is removed, the oldest first
+        ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
+        -- a receipt, or an answer that quotes, names a message by its provider's id
+        ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
+         ARRAY['whatsapp_message_id']),
+        ('lead_messages', 'lead_messages_email_idx', '(email_message_id) WHERE email_message_id IS NOT NULL',
+         ARRAY['email_message_id']),
+        ('lead_messages', 'lead_messages_sms_idx', '(sms_message_id) WHERE sms_message_id IS NOT NULL',
+         ARRAY['sms_message_id']),
+        -- who has this number, however it was typed: its last eight digits, which Brazil's ninth does not change
+        ('lead_contacts', 'lead_contacts_phone_idx',
+         '("right"(regexp_replace(telefone::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
+        ('lead_contacts', 'lead_contacts_e164_idx',
+         '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
+        -- and who has this mailbox
+        ('lead_contacts', 'lead_contacts_email_idx', '(lower(email::text))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
@@ -697,6 +831,10 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.table_name
           AND a.attname = ANY (v.served_by))
+      AND (v.index_name <> 'lead_contacts_e164_idx' OR EXISTS (
+        SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_contacts'
+          AND a.attname = 'telefone_e164' AND a.attnum > 0 AND NOT a.attisdropped))
       AND NOT (v.index_name = 'lead_cadence_runs_lead_idx' AND EXISTS (
         SELECT FROM pg_catalog.pg_class c
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_cadence_runs_active_idx'));
@@ -810,6 +948,10 @@ BEGIN
             EXECUTE format('CREATE UNIQUE INDEX lead_cadence_runs_active_idx ON %s%I (lead_id, empresa, cadence_id) WHERE status = ''ATIVA''',
                            prefix, item.table_name);
         END IF;
+        IF item.table_name = 'cadence_opt_out_words' THEN
+            INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
+            SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
+        END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
             SELECT c.column_name, c.comment FROM @extschema@.cadence_table_comments c WHERE c.table_name = item.table_name
@@ -892,7 +1034,7 @@ COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
-    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments TO PUBLIC;
+    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments, @extschema@.cadence_first_words TO PUBLIC;
 
 CREATE FUNCTION @extschema@.cadence_wake() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -1055,6 +1197,44 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
 'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+
+--
+-- What comes back: webhooks
+--
+
+CREATE FUNCTION @extschema@.cadence_receive(server text, method text, headers jsonb, query text, body bytea,
+    path_secret text DEFAULT NULL, OUT status int, OUT headers jsonb, OUT body text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_receive(text, text, jsonb, text, bytea, text) IS
+'takes a provider''s call of a server''s webhook as it came, checks who calls, acts upon what it tells, and says what to answer; the right to execute it is all that its caller needs';
+
+CREATE FUNCTION @extschema@.cadence_rejected_retry(server text DEFAULT NULL) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rejected_retry(text) IS
+'tries what is in cadence_rejected again, or what came from that server only; how many events were taken, which are gone from there';
+
+--
+-- What comes back, as told by whoever has read it
+--
+
+CREATE FUNCTION @extschema@.cadence_inbound(sender text, message text, message_id text DEFAULT NULL,
+    received_at timestamptz DEFAULT NULL, server text DEFAULT NULL, empresa text DEFAULT NULL,
+    canal text DEFAULT NULL, name text DEFAULT NULL, quotes text DEFAULT NULL, automatic boolean DEFAULT false)
+RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_inbound(text, text, text, timestamptz, text, text, text, text, text, boolean) IS
+'a person has written to us: stores it, and stops what an answer or an opt-out stops. sender: a number, a mailbox, a LID or a user id; to a server, or to a company by a channel. Returns done, repeated or unmatched';
+
+CREATE FUNCTION @extschema@.cadence_delivery(server text, message_id text, state text,
+    at timestamptz DEFAULT NULL, code text DEFAULT NULL, error text DEFAULT NULL, key text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_delivery(text, text, text, timestamptz, text, text, text) IS
+'what became of a message of ours: sent, delivered, read or failed. It is known by its provider''s id, or by our key. Returns done, repeated or unmatched';
 
 --
 -- pg_cron

@@ -101,6 +101,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_messages', 'template_codigo', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'whatsapp_message_id', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'email_message_id', 'text', 'text', NULL, false, NULL),
+        ('lead_messages', 'sms_message_id', 'text', 'text', NULL, false, NULL),
         ('lead_messages', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('lead_messages', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -183,6 +184,32 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_stopped_templates', 'em', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadence_stopped_templates', 'tentar_em', 'time', 'timestamptz', NULL, true, NULL),
         ('cadence_stopped_templates', 'tentativas', 'int', 'integer', '1', true, NULL),
+
+        -- what webhooks have told that could not be understood or stored
+        ('cadence_rejected', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_rejected', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_rejected', 'empresa', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_rejected', 'motivo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'codigo', 'text', 'text', NULL, false, NULL),
+        ('cadence_rejected', 'evento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'elemento', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'corpo', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_rejected', 'tentativas', 'int', 'integer', '1', true, NULL),
+        ('cadence_rejected', 'tentado_em', 'time', 'timestamptz', NULL, false, NULL),
+        -- by what a person is known beside a contact's number and mailbox, as far as that was heard
+        ('lead_identities', 'lead_id', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'kind', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'value', 'text', 'text', NULL, true, NULL),
+        ('lead_identities', 'source', 'text', 'text', NULL, false, NULL),
+        ('lead_identities', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- which answers say that somebody wants no more, or wants again
+        ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),
+        ('cadence_opt_out_words', 'language', 'text', 'text', NULL, false, NULL),
+        ('cadence_opt_out_words', 'opts_in', 'bool', 'boolean', 'false', true, NULL),
+        ('cadence_opt_out_words', 'all_channels', 'bool', 'boolean', 'false', true, NULL),
 
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),

@@ -23,6 +23,11 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('contact_opt_outs', 'PRIMARY KEY (id), UNIQUE NULLS NOT DISTINCT (lead_id, empresa, canal, categoria)'),
         ('cadence_dead_addresses', 'PRIMARY KEY (endereco, canal, empresa)'),
         ('cadence_stopped_templates', 'PRIMARY KEY (codigo, empresa, canal, servidor)'),
+        ('cadence_rejected', 'PRIMARY KEY (id)'),
+        -- in this order, since of a server for all companies only the value is known
+        ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
+            'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
+        ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -43,7 +48,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_steps', 'offset_minutos', 'minutes since the step before was sent; of the first, since start_at of cadence_enroll()'),
         ('cadence_steps', 'canal', 'WHATSAPP, SMS or EMAIL'),
         ('cadence_steps', 'template_codigo', 'codigo of the message_templates row of the run''s company'),
-        ('cadence_steps', 'parar_se_responder', 'kept, and not acted upon yet: call cadence_cancel() when somebody answers'),
+        ('cadence_steps', 'parar_se_responder', 'true: whoever answers before it is sent ends the run'),
 
         ('lead_contacts', NULL, 'a lead in a company; every column is a placeholder of templates'),
         ('lead_contacts', 'telefone', 'in any usual spelling; without a country''s code it is of the company''s pais'),
@@ -71,7 +76,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('lead_messages', NULL, 'a message that was sent, or came in'),
         ('lead_messages', 'direcao', 'OUTBOUND; INBOUND: what a lead has written, by whoever receives it'),
-        ('lead_messages', 'estado', 'ENVIADO; INCERTO: it may have been sent'),
+        ('lead_messages', 'estado', 'ENVIADO, ENTREGUE, LIDO or ERRO, as its provider has last said; INCERTO: it may have been sent'),
         ('lead_messages', 'recebido_em', 'of what came in: it opens WhatsApp''s 24 hours'),
 
         ('cadence_empresas', NULL, 'a company''s name in messages, and its country; a row is optional'),
@@ -126,6 +131,24 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
         ('cadence_stopped_templates', 'tentar_em', 'when one message tries it for all that wait'),
         ('cadence_stopped_templates', 'tentativas', 'how often that was in vain'),
+
+        ('cadence_rejected', NULL, 'what a webhook has told that could not be understood or stored: cadence_rejected_retry() tries it again'),
+        ('cadence_rejected', 'server', 'whose webhook was called'),
+        ('cadence_rejected', 'motivo', 'why it was not taken'),
+        ('cadence_rejected', 'codigo', 'SQLSTATE, where that was an error'),
+        ('cadence_rejected', 'evento', 'what was read of it; null: it was not understood'),
+        ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
+        ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
+        ('cadence_rejected', 'tentativas', 'how often it was tried'),
+        ('lead_identities', NULL, 'by what a lead of a company is known beside its contact: learned from what comes back'),
+        ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
+        ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
+        ('lead_identities', 'source', 'the server, or the role, that has said so'),
+
+        ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
+        ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
+        ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
+        ('cadence_opt_out_words', 'all_channels', 'true: on every channel, not only the one on which it was said'),
 
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);

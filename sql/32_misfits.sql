@@ -71,15 +71,17 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                       WHERE i.indrelid = f.relation AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indnkeyatts = 1 AND i.indkey[0] = f.attnum)
     UNION ALL
-    SELECT format('%s has no primary key or unique constraint on (empresa, lead_id, canal)', p.relname)
+    SELECT format('%s has no primary key or unique constraint on (%s)', p.relname, array_to_string(u.columns, ', '))
     FROM present p
-    WHERE p.relname = 'cadence_conversations'
-      AND NOT EXISTS (SELECT FROM pg_index i
+    JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
+                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[])) AS u(relname, columns)
+      ON u.relname = p.relname
+    WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                         AND i.indexprs IS NULL AND i.indnkeyatts = 3
                         AND (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
                              WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:2]))
-                            = ARRAY['canal', 'empresa', 'lead_id']::name[])
+                            = (SELECT array_agg(k ORDER BY k) FROM unnest(u.columns) AS k))
     UNION ALL
     -- a column of the application that our inserts do not fill
     SELECT format('%s.%s is NOT NULL without a default, and cadence_runner does not write it',
@@ -88,7 +90,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -98,11 +100,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
-        WHEN p.relname IN ('lead_cadence_events', 'contact_opt_outs', 'cadence_dead_addresses')
-        THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates')
+        WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -149,7 +151,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s is published, and has no replica identity by which its rows could be updated', m.member::regclass)
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
-                        'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'cadence_arming')
+                        'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
+                        'cadence_rejected', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -14,6 +14,22 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_inbound_idx', '(lead_id, recebido_em) WHERE recebido_em IS NOT NULL', NULL),
         -- what an uncertain attempt has left is found by its key
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
+        -- what is tried again, and what is removed, the oldest first
+        ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
+        -- a receipt, or an answer that quotes, names a message by its provider's id
+        ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
+         ARRAY['whatsapp_message_id']),
+        ('lead_messages', 'lead_messages_email_idx', '(email_message_id) WHERE email_message_id IS NOT NULL',
+         ARRAY['email_message_id']),
+        ('lead_messages', 'lead_messages_sms_idx', '(sms_message_id) WHERE sms_message_id IS NOT NULL',
+         ARRAY['sms_message_id']),
+        -- who has this number, however it was typed: its last eight digits, which Brazil's ninth does not change
+        ('lead_contacts', 'lead_contacts_phone_idx',
+         '("right"(regexp_replace(telefone::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
+        ('lead_contacts', 'lead_contacts_e164_idx',
+         '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
+        -- and who has this mailbox
+        ('lead_contacts', 'lead_contacts_email_idx', '(lower(email::text))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
@@ -32,6 +48,10 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = v.table_name
           AND a.attname = ANY (v.served_by))
+      AND (v.index_name <> 'lead_contacts_e164_idx' OR EXISTS (
+        SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_contacts'
+          AND a.attname = 'telefone_e164' AND a.attnum > 0 AND NOT a.attisdropped))
       AND NOT (v.index_name = 'lead_cadence_runs_lead_idx' AND EXISTS (
         SELECT FROM pg_catalog.pg_class c
         WHERE c.relnamespace = '@extschema@'::pg_catalog.regnamespace AND c.relname = 'lead_cadence_runs_active_idx'));

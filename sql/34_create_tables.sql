@@ -104,6 +104,10 @@ BEGIN
             EXECUTE format('CREATE UNIQUE INDEX lead_cadence_runs_active_idx ON %s%I (lead_id, empresa, cadence_id) WHERE status = ''ATIVA''',
                            prefix, item.table_name);
         END IF;
+        IF item.table_name = 'cadence_opt_out_words' THEN
+            INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
+            SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
+        END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
             SELECT c.column_name, c.comment FROM @extschema@.cadence_table_comments c WHERE c.table_name = item.table_name
@@ -186,5 +190,5 @@ COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
-    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments TO PUBLIC;
+    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments, @extschema@.cadence_first_words TO PUBLIC;
 

@@ -24,11 +24,15 @@ resolve base rules schema provider
 record base rules schema provider
 engine base rules schema provider transport claim resolve record
 server base rules schema provider transport claim resolve record engine
-sqlapi base rules schema provider transport claim resolve record engine server
+inbound base rules schema provider claim resolve record
+sqlapi base rules schema provider transport claim resolve record engine server inbound
 END
     grep -ln '"step.h"' base/* rules/* schema/* provider/* | sed 's/^/step.h not from: /'
     grep -lE '"(postgres|utils/|catalog/|executor/)' rules/* | sed 's/^/PostgreSQL in rules: /'
     grep -l "curl/curl.h" -r --include="*.[ch]" . | sed 1d | sed 's/^/libcurl in a second file: /'
+    grep -l 'openssl/' -r . | sed 1d | sed 's/^/libcrypto in a second file: /'
+    # that name is the server's function's, which the linker takes
+    grep -n '= json_object()' -r . | sed 's/^/the server'"'"'s json_object(): /'
     grep -l 'jansson.h' -r . | grep -vE '^\./(rules|inbound)/' | sed 's/^/jansson not from: /'
     grep -l 'executor/spi.h' -r rules transport server | sed 's/^/SPI not from: /'
 } | { ! grep . ; }

@@ -14,7 +14,8 @@ typedef enum CadenceLockKind
 	CADENCE_LOCK_EXECUTION = 0xCADE, /* callers begin one after the other */
 	CADENCE_LOCK_CLAIMANT,			 /* its holder lives, and so do its claims */
 	CADENCE_LOCK_ENROLMENT,			 /* who makes runs of a cadence active */
-	CADENCE_LOCK_TABLES				 /* who makes the tables */
+	CADENCE_LOCK_TABLES,			 /* who makes the tables */
+	CADENCE_LOCK_MESSAGE /* who writes a message that came in, where no index guards it */
 } CadenceLockKind;
 
 extern bool cadence_lock_try(CadenceLockKind kind, uint64 key, bool session);

@@ -64,28 +64,36 @@ cadence_uuid_v7(pg_uuid_t *uuid)
 	set_version(uuid, 7);
 }
 
+/* A name-based UUID (version 5): the same name in one namespace has always the same. */
+void
+cadence_uuid_v5(const pg_uuid_t *space, const char *name, pg_uuid_t *uuid)
+{
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA1);
+	uint8 digest[SHA1_DIGEST_LENGTH];
+
+	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, space->data, UUID_LEN) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) name, strlen(name)) < 0 ||
+		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a name-based UUID")));
+	pg_cryptohash_free(ctx);
+	memcpy(uuid->data, digest, UUID_LEN);
+	set_version(uuid, 5);
+}
+
 /*
- * The idempotency key of a step: the name-based UUID (version 5) of the step's
- * ordem, as decimal text, in the namespace of the run's id. The same for every
- * attempt, for ever, and anybody can compute it again.
+ * The idempotency key of a step: the name-based UUID of the step's ordem, as
+ * decimal text, in the namespace of the run's id. The same for every attempt, for
+ * ever, and anybody can compute it again.
  */
 void
 cadence_idempotency_key(const pg_uuid_t *run_id, int step_ordem, pg_uuid_t *key)
 {
-	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA1);
-	uint8 digest[SHA1_DIGEST_LENGTH];
 	char name[16];
 
 	snprintf(name, sizeof(name), "%d", step_ordem);
-	if (ctx == NULL || pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, run_id->data, UUID_LEN) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) name, strlen(name)) < 0 ||
-		pg_cryptohash_final(ctx, digest, sizeof(digest)) < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute an idempotency key")));
-	pg_cryptohash_free(ctx);
-	memcpy(key->data, digest, UUID_LEN);
-	set_version(key, 5);
+	cadence_uuid_v5(run_id, name, key);
 }
 
 /* text must have room for UUID_TEXT_SIZE bytes. */

@@ -1,6 +1,6 @@
 /*
  * uuid.h
- *		The UUIDs that we make: time-ordered ids and idempotency keys.
+ *		The UUIDs that we make: time-ordered ids, and such as a name always has.
  */
 #ifndef CADENCE_UUID_H
 #define CADENCE_UUID_H
@@ -13,6 +13,7 @@
 
 extern void cadence_random_bytes(uint8 *to, size_t len);
 extern void cadence_uuid_v7(pg_uuid_t *uuid);
+extern void cadence_uuid_v5(const pg_uuid_t *space, const char *name, pg_uuid_t *uuid);
 extern void cadence_idempotency_key(const pg_uuid_t *run_id, int step_ordem, pg_uuid_t *key);
 extern void cadence_uuid_text(const pg_uuid_t *uuid, char *text);
 

@@ -24,26 +24,7 @@ open_breaker(CadenceSenderState *s, const CadenceConfiguration *c, const char *w
 
 	if (wait <= 0)
 		wait = Min(((int64) c->breaker_for * 1000) << Min(s->openings, 10), OPEN_MOST_US);
-	if (s->open_since == 0)
-		s->open_since = now;
-	s->open_until = now + wait;
-	s->opened_at = now;
-	s->openings++;
-	cadence_sender_state_keep(s, &s->open_reason, why != NULL ? why : "");
-	s->changed = true;
-}
-
-static void
-close_breaker(CadenceSenderState *s)
-{
-	if (s->open_since == 0)
-		return;
-	s->open_since = s->open_until = 0;
-	s->openings = s->waiting = s->waited = 0;
-	s->round_until = 0;
-	cadence_sender_state_keep(s, &s->open_reason, NULL);
-	s->history.n = 0;
-	s->changed = true;
+	cadence_sender_open_breaker(s, why, wait, now);
 }
 
 /* What was under way when the breaker opened is no news. */
@@ -202,7 +183,7 @@ learn(CadenceSenderState *s, const CadenceStep *step, TimestampTz now)
 		s->changed = true;
 	why = step->breaker == BREAKER_OPENS ? step->breaker_reason : charge(&s->history, step);
 	if (step->breaker == BREAKER_CLOSES)
-		close_breaker(s);
+		(void) cadence_sender_close_breaker(s);
 	else if (why != NULL)
 		open_breaker(s, c, why, step->breaker_wait_us, now);
 }

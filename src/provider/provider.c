@@ -38,23 +38,26 @@ struct CadenceProviders
 	MemoryContext context;
 	Oid owner;
 	List *list;
+	uint64 generation; /* of the catalogs, when they were read; 0: never */
 	MemoryContextCallback cleanup;
 };
 
-static bool catalog_changed = true;
+/* Another with each change; what was read of an older one is outdated. */
+static uint64 catalog_generation = 1;
 static Oid protocols_table;
 
 static void
 note_catalog_change(Datum arg, int cacheid, uint32 hashvalue)
 {
-	catalog_changed = true;
+	catalog_generation++;
 }
 
 /* A protocol has been defined anew: whoever does that says so (see sqlapi/protocols.c). */
 static void
 note_table_change(Datum arg, Oid relid)
 {
-	catalog_changed = catalog_changed || relid == InvalidOid || relid == protocols_table;
+	if (relid == InvalidOid || relid == protocols_table)
+		catalog_generation++;
 }
 
 static void
@@ -94,7 +97,6 @@ cadence_providers_create(Oid owner)
 	providers->cleanup.func = let_go_of_all;
 	providers->cleanup.arg = providers;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &providers->cleanup);
-	catalog_changed = true;
 	follow_catalogs();
 	return providers;
 }
@@ -143,21 +145,30 @@ add(CadenceProviders *providers, CadenceConfiguration *configuration)
 	return p;
 }
 
+/* NULL: it does not count. */
+static CadenceConfiguration *
+read_configuration(Oid owner, Oid id)
+{
+	ForeignServer *server = GetForeignServerExtended(id, FSV_MISSING_OK);
+	List *options;
+
+	if (server == NULL || cadence_server_usage(id, owner) != ACLCHECK_OK ||
+		!cadence_gate_trusts(owner, server->owner))
+		return NULL;
+	if (!get_mapping(owner, id, &options))
+		(void) get_mapping(InvalidOid, id, &options);
+	return cadence_configuration_read(server, options);
+}
+
 /* An error on the way leaves the provider as it was. */
 static void
 read_server(CadenceProviders *providers, Oid id)
 {
-	ForeignServer *server = GetForeignServerExtended(id, FSV_MISSING_OK);
 	CadenceProvider *p = find(providers, id);
-	CadenceConfiguration *configuration;
-	List *options;
+	CadenceConfiguration *configuration = read_configuration(providers->owner, id);
 
-	if (server == NULL || cadence_server_usage(id, providers->owner) != ACLCHECK_OK ||
-		!cadence_gate_trusts(providers->owner, server->owner))
+	if (configuration == NULL)
 		return;
-	if (!get_mapping(providers->owner, id, &options))
-		(void) get_mapping(InvalidOid, id, &options);
-	configuration = cadence_configuration_read(server, options);
 	if (p == NULL)
 		p = add(providers, configuration);
 	else
@@ -217,7 +228,7 @@ read_servers(CadenceProviders *providers)
 void
 cadence_providers_expire(void)
 {
-	catalog_changed = true;
+	catalog_generation++;
 }
 
 static bool
@@ -239,25 +250,106 @@ is_outdated(const CadenceProviders *providers)
  * Reads the servers again if a catalog or a secret's file has changed. Needs a
  * transaction.
  *
- * The flag is cleared first: a change that arrives while we read is one more.
+ * A change that arrives while we read is one more, and after an error all of it
+ * is read again.
  */
 void
 cadence_providers_refresh(CadenceProviders *providers)
 {
-	if (!catalog_changed && !is_outdated(providers))
+	uint64 generation = catalog_generation;
+
+	if (providers->generation == generation && !is_outdated(providers))
 		return;
-	catalog_changed = false;
-	PG_TRY();
-	{
-		read_servers(providers);
-	}
-	PG_CATCH();
-	{
-		catalog_changed = true;
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	providers->generation = 0;
+	read_servers(providers);
+	providers->generation = generation;
 }
+
+/* ---- one of them, by its name --------------------------------------------------------- */
+
+/* What was read for webhooks, in this session: most come to the same few servers. */
+static List *named;
+static Oid named_owner;
+static uint64 named_generation;
+
+static void
+forget_named(void)
+{
+	while (named != NIL)
+	{
+		CadenceConfiguration *c = linitial(named);
+
+		named = list_delete_first(named);
+		cadence_configuration_release(c);
+	}
+}
+
+static CadenceConfiguration *
+find_named(Oid server)
+{
+	ListCell *cell;
+
+	foreach (cell, named)
+	{
+		CadenceConfiguration *c = lfirst(cell);
+
+		if (c->server != server)
+			continue;
+		if (!cadence_configuration_is_outdated(c))
+			return c;
+		named = foreach_delete_current(named, cell);
+		cadence_configuration_release(c);
+	}
+	return NULL;
+}
+
+static CadenceConfiguration *
+add_named(Oid owner, Oid server, uint64 generation)
+{
+	CadenceConfiguration *c = read_configuration(owner, server);
+	MemoryContext old;
+
+	if (c == NULL)
+		return NULL;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	named = lappend(named, c);
+	MemoryContextSwitchTo(old);
+	named_owner = owner;
+	named_generation = generation;
+	return c;
+}
+
+/*
+ * What the server of that name says, where it counts for the tables' owner; NULL:
+ * it does not, or there is none. Held by the current memory context. The others
+ * are not read.
+ */
+CadenceConfiguration *
+cadence_provider_named(Oid owner, const char *name)
+{
+	uint64 generation;
+	Oid server;
+	CadenceConfiguration *c;
+
+	follow_catalogs();
+	server = get_foreign_server_oid(name, true);
+	generation = catalog_generation;
+	if (!OidIsValid(server) || cadence_is_no_sender(name))
+		return NULL;
+	if (named_owner != owner || named_generation != generation)
+		forget_named();
+	c = find_named(server);
+	if (c == NULL && list_member_oid(cadence_provider_servers(), server))
+	{
+		protocols_table = cadence_protocols_table();
+		c = add_named(owner, server, generation);
+	}
+	if (c != NULL)
+		cadence_configuration_hold_in(c, CurrentMemoryContext);
+	return c;
+}
+
+/* ---- what is known of all ------------------------------------------------------------- */
 
 List *
 cadence_providers_list(const CadenceProviders *providers)

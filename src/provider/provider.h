@@ -48,6 +48,7 @@ extern CadenceProviders *cadence_providers_create(Oid owner);
 extern void cadence_providers_refresh(CadenceProviders *providers);
 extern void cadence_providers_expire(void);
 extern List *cadence_provider_servers(void);
+extern CadenceConfiguration *cadence_provider_named(Oid owner, const char *name);
 extern List *cadence_providers_list(const CadenceProviders *providers);
 extern void cadence_request_assign(CadenceRequest *request, CadenceProvider *provider,
 								   MemoryContext context);

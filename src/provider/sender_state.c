@@ -270,6 +270,34 @@ cadence_sender_state_keep(CadenceSenderState *s, char **text, const char *to)
 	*text = copy;
 }
 
+/* It is shut until then, and one message tries it afterwards; its state is locked. */
+void
+cadence_sender_open_breaker(CadenceSenderState *s, const char *why, int64 wait_us, TimestampTz now)
+{
+	if (s->open_since == 0)
+		s->open_since = now;
+	s->open_until = now + wait_us;
+	s->opened_at = now;
+	s->openings++;
+	cadence_sender_state_keep(s, &s->open_reason, why != NULL ? why : "");
+	s->changed = true;
+}
+
+/* False: it was not shut. */
+bool
+cadence_sender_close_breaker(CadenceSenderState *s)
+{
+	if (s->open_since == 0)
+		return false;
+	s->open_since = s->open_until = 0;
+	s->openings = s->waiting = s->waited = 0;
+	s->round_until = 0;
+	cadence_sender_state_keep(s, &s->open_reason, NULL);
+	s->history.n = 0;
+	s->changed = true;
+	return true;
+}
+
 static CadenceSenderState *
 take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 {

@@ -75,6 +75,9 @@ extern char *cadence_limit_group_key(const char *group);
 extern bool cadence_sender_is_idle(const List *providers, const CadenceProvider *p);
 extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);
 extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, const char *to);
+extern void cadence_sender_open_breaker(CadenceSenderState *state, const char *why, int64 wait_us,
+										TimestampTz now);
+extern bool cadence_sender_close_breaker(CadenceSenderState *state);
 extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait);
 extern void cadence_sender_states_save(CadenceSenderStates *states);
 extern int cadence_sender_permits(CadenceSenderStates *states, const char *key,

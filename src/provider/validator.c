@@ -54,6 +54,16 @@ check_secret_file(const char *name, const char *value)
 		refuse_value(name, value, "A secret's file is named by its absolute path.");
 }
 
+/* Not with its value, which is a secret. */
+static void
+refuse_short(const char *name, size_t min_length)
+{
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					errmsg("option \"%s\" must have %zu characters or more", name, min_length),
+					errhint("Whoever knows the webhook's address may call it: openssl rand -hex 32 "
+							"makes a secret that nobody guesses.")));
+}
+
 /* One of a protocol's own, of any of these; false: it is none. */
 static bool
 check_own(Oid catalog, List *definitions, const char *name, const char *value)
@@ -72,6 +82,8 @@ check_own(Oid catalog, List *definitions, const char *name, const char *value)
 			continue;
 		if (from_file)
 			check_secret_file(name, value);
+		else if (strlen(value) < own->min_length)
+			refuse_short(name, own->min_length);
 		else if (own->values != NULL && !cadence_option_is_one_of(value, own->values))
 			refuse_value(name, value, psprintf("One of: %s.", cadence_protocol_words(own->values)));
 		return true;

@@ -35,21 +35,21 @@ static const RowsetColumn columns[] = {
 	{"id", UUIDOID},	   {"lead_id", TEXTOID},  {"empresa", TEXTOID},
 	{"canal", TEXTOID},	   {"conteudo", TEXTOID}, {"run_id", UUIDOID},
 	{"ordem", INT4OID},	   {"template", TEXTOID}, {"enviado_em", TIMESTAMPTZOID},
-	{"whatsapp", TEXTOID}, {"email", TEXTOID},	  {"erro", TEXTOID}};
+	{"whatsapp", TEXTOID}, {"email", TEXTOID},	  {"sms", TEXTOID},
+	{"erro", TEXTOID}};
 
 static const Oid settle_types[] = {UUIDOID, UUIDOID, TIMESTAMPTZOID};
 
 static char *
 insert_sql(const CadenceTables *t, const char *estado, const char *where)
 {
-	return psprintf(
-		"INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
-		"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
-		"email_message_id, erro_detalhe, created_at, updated_at) "
-		"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
-		"'%s', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, d.erro, " NOW
-		", " NOW " FROM " ROWSET_NAME " AS d%s",
-		t->messages, t->message_empresa_type, t->message_canal_type, estado, where);
+	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, direcao, conteudo, estado, "
+					"run_id, enviado_em, step_ordem, template_codigo, whatsapp_message_id, "
+					"email_message_id, sms_message_id, erro_detalhe, created_at, updated_at) "
+					"SELECT d.id, d.lead_id, d.empresa::%s, d.canal::%s, 'OUTBOUND', d.conteudo, "
+					"'%s', d.run_id, d.enviado_em, d.ordem, d.template, d.whatsapp, d.email, "
+					"d.sms, d.erro, " NOW ", " NOW " FROM " ROWSET_NAME " AS d%s",
+					t->messages, t->message_empresa_type, t->message_canal_type, estado, where);
 }
 
 static char *
@@ -57,8 +57,8 @@ complete_sql(const CadenceTables *t)
 {
 	return psprintf("UPDATE %s AS m SET estado = 'ENVIADO', conteudo = d.conteudo, "
 					"enviado_em = d.enviado_em, whatsapp_message_id = d.whatsapp, "
-					"email_message_id = d.email, erro_detalhe = d.erro, updated_at = " NOW
-					" FROM " ROWSET_NAME " AS d "
+					"email_message_id = d.email, sms_message_id = d.sms, erro_detalhe = d.erro, "
+					"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
 					"WHERE m.id " EQ " d.id AND m.run_id " EQ " d.run_id RETURNING d.id",
 					t->messages);
 }
@@ -132,6 +132,7 @@ put_row(Rowset *rows, const CadenceStep *step, bool under_key)
 	bool is_sent = cadence_was_accepted(step);
 	bool is_whatsapp = pg_strcasecmp(step->canal, "WHATSAPP") == 0;
 	bool is_email = pg_strcasecmp(step->canal, "EMAIL") == 0;
+	bool is_sms = pg_strcasecmp(step->canal, "SMS") == 0;
 	pg_uuid_t id;
 
 	if (under_key)
@@ -149,6 +150,7 @@ put_row(Rowset *rows, const CadenceStep *step, bool under_key)
 	rowset_put_if(rows, is_sent, TimestampTzGetDatum(step->answer.at));
 	rowset_put_text(rows, is_sent && is_whatsapp ? step->answer.message_id : NULL);
 	rowset_put_text(rows, is_sent && is_email ? step->answer.message_id : NULL);
+	rowset_put_text(rows, is_sent && is_sms ? step->answer.message_id : NULL);
 	rowset_put_text(rows, step->outcome == OUTCOME_HELD ? HELD : NULL);
 }
 

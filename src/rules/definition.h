@@ -123,9 +123,11 @@ typedef struct DefinitionOption
 	const char *alternative;   /* instead of which it is required; NULL: none */
 	const char *excludes;	   /* that can not be given beside it; NULL: none */
 	const char *const *values; /* NULL: any; else NULL at its end */
+	size_t min_length;		   /* of a secret that stands in an address; 0: any */
 	OptionEnd *ends;
 	size_t nends;
 	bool required;
+	bool is_previous; /* a secret that was, while another is rotated */
 } DefinitionOption;
 
 typedef struct DefinitionOptions

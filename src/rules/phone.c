@@ -146,3 +146,42 @@ phone_e164(const char *stored, const char *country, char *e164)
 		return write_number(e164, "", digits);
 	return write_number(e164, code, without_trunk(digits, code));
 }
+
+/* The digits by which it is looked for: a ninth digit in Brazil does not change them. */
+const char *
+phone_tail(const char *e164)
+{
+	return e164 + strlen(e164) - PHONE_TAIL;
+}
+
+/* "+55", the area, and eight digits of a mobile number: those of a landline begin with 2 to 5. */
+#define BRAZILIAN_LEN 13
+
+/*
+ * The same number with Brazil's ninth digit where it has none, and without it where
+ * it has one, in E.164: WhatsApp knows accounts that are older than the digit
+ * without it. False: there is no other.
+ */
+bool
+phone_other(const char *e164, char *other)
+{
+	size_t len = strlen(e164);
+	bool has_ninth = len == BRAZILIAN_LEN + 1 && e164[5] == '9';
+	const char *number = e164 + (has_ninth ? 6 : 5);
+
+	if (strncmp(e164, "+55", 3) != 0 || (len != BRAZILIAN_LEN && !has_ninth) || number[0] < '6')
+		return false;
+	memcpy(other, e164, 5);
+	strcpy(other + 5, has_ninth ? "" : "9");
+	strcat(other, number);
+	return true;
+}
+
+/* Both in E.164. */
+bool
+phone_is_same(const char *a, const char *b)
+{
+	char other[PHONE_E164_SIZE];
+
+	return strcmp(a, b) == 0 || (phone_other(a, other) && strcmp(other, b) == 0);
+}

@@ -239,7 +239,8 @@ typedef struct ReceiveSignature
 {
 	SignatureKind kind;
 	int secret;
-	int user; /* of SIGNATURE_BASIC: whose secret is the name; -1: any name */
+	int previous; /* the secret that was, while it is rotated: NAME_previous */
+	int user;	  /* of SIGNATURE_BASIC: whose secret is the name; -1: any name */
 	SignatureHash hash;
 	SignatureEncoding encoding;
 	AnswerPlaces at;	   /* headers, or pointers into the body */
@@ -263,6 +264,7 @@ typedef struct ReceiveVerify
 	const char *token;
 	const char *challenge; /* answered with, if 1 to 64 of [A-Za-z0-9_-] */
 	int secret;			   /* what the token must be */
+	int previous;		   /* or was, while it is rotated */
 } ReceiveVerify;
 
 typedef enum ReceiveBody

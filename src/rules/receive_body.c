@@ -39,7 +39,8 @@ form_json(const char *body, size_t len)
 
 	if (!form_read(body, len, &form))
 		return NULL;
-	object = json_object();
+	/* not by json_object(), which is the name of a function of the server's, too */
+	object = json_pack("{}");
 	for (size_t i = 0; i < form.n; i++)
 	{
 		FormField *field = &form.fields[i];

@@ -4,6 +4,7 @@
  */
 #include "rules/compiler.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -68,6 +69,57 @@ static const Member receive_members[] = {
 	{"scrub", compile_scrub, 0},
 	{NULL, NULL, 0}};
 
+/* ---- secrets that are rotated ------------------------------------------------------- */
+
+/* The number of NAME_previous among Values, which is a secret beside NAME from here on. */
+static int
+add_previous(Compiler *c, const Path *path, int secret, size_t min_length)
+{
+	DefinitionOptions *secrets = &c->d->secrets;
+	int first = (int) (FIELD_COUNT + c->d->options.n);
+	DefinitionOption *list;
+	char name[80];
+
+	if (secret == 0)
+		return 0;
+	if (secrets->list[secret - first].min_length < min_length)
+		secrets->list[secret - first].min_length = min_length;
+	snprintf(name, sizeof(name), "%.60s_previous", secrets->list[secret - first].name);
+	for (size_t i = 0; i < secrets->n; i++)
+		if (strcmp(secrets->list[i].name, name) == 0)
+		{
+			if (!secrets->list[i].is_previous)
+				compiler_problem(c, path,
+								 "has the secret \"%.60s\", which is one that was, while \"%.60s\" "
+								 "is rotated",
+								 name, secrets->list[secret - first].name);
+			return first + (int) i;
+		}
+	list = arena_alloc(c->arena, sizeof(DefinitionOption) * (secrets->n + 1));
+	memcpy(list, secrets->list, sizeof(DefinitionOption) * secrets->n);
+	list[secrets->n] = (DefinitionOption){.name = arena_copy(c->arena, name, strlen(name)),
+										  .min_length = min_length,
+										  .is_previous = true};
+	secrets->list = list;
+	return first + (int) secrets->n++;
+}
+
+/* Each secret of a caller's may be two for a while. */
+static void
+add_all_previous(Compiler *c, const Path *path, ReceiveRules *rules)
+{
+	for (size_t i = 0; i < rules->nsignatures; i++)
+	{
+		ReceiveSignature *s = &rules->signatures[i];
+
+		s->previous =
+			add_previous(c, path, s->secret, s->kind == SIGNATURE_PATH ? PATH_SECRET_MIN : 0);
+	}
+	rules->verify.previous = add_previous(c, path, rules->verify.secret, 0);
+}
+
+/* ---- the whole ---------------------------------------------------------------------- */
+
 /* Where nobody signs, the address is the secret. */
 static void
 add_path_signature(Compiler *c, const Path *path, ReceiveRules *rules)
@@ -103,5 +155,6 @@ compile_receive(Compiler *c, const Path *path, json_t *value, void *to)
 		add_path_signature(c, path, rules);
 	if (json_object_get(value, "events") == NULL)
 		compiler_problem(c, path, "has no events");
+	add_all_previous(c, path, rules);
 	*(ReceiveRules **) to = rules;
 }

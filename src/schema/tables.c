@@ -53,8 +53,8 @@ const CadenceTable cadence_table_list[] = {
 	 "z:created_at"},
 	{"lead_messages", FIELD(messages), true,
 	 "u:id t:lead_id w:empresa w:canal w:direcao t:conteudo w:estado z:enviado_em u:run_id "
-	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id "
-	 "t:erro_detalhe z:created_at"},
+	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id t:sms_message_id "
+	 "z:entregue_em z:lido_em z:recebido_em t:erro_detalhe z:created_at"},
 	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome t:pais"},
 	{"cadence_runner_logs", FIELD(logs), true,
 	 "u:id z:executed_at i:steps_executed i:errors i:runs_touched i:duration_ms j:details "
@@ -72,6 +72,12 @@ const CadenceTable cadence_table_list[] = {
 	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em"},
 	{"cadence_stopped_templates", FIELD(stopped_templates), true,
 	 "t:codigo t:empresa t:canal t:servidor t:versao t:motivo z:em z:tentar_em i:tentativas"},
+	{"cadence_rejected", FIELD(rejected), true,
+	 "u:id t:server t:empresa z:em t:motivo t:codigo j:evento j:elemento j:corpo i:tentativas "
+	 "z:tentado_em"},
+	{"lead_identities", FIELD(identities), true,
+	 "t:lead_id t:empresa t:kind t:value t:source z:created_at"},
+	{"cadence_opt_out_words", FIELD(opt_out_words), false, "t:word b:opts_in b:all_channels"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */
@@ -227,7 +233,11 @@ cadence_tables_load(Oid schema)
 	t->event_type_type = type_name(t, "lead_cadence_events", "tipo_evento");
 	t->message_empresa_type = type_name(t, "lead_messages", "empresa");
 	t->message_canal_type = type_name(t, "lead_messages", "canal");
+	t->event_knows_reply = has_word(t, "lead_cadence_events", "tipo_evento", "RESPOSTA_DETECTADA");
 	t->message_knows_uncertain = has_word(t, "lead_messages", "estado", "INCERTO");
+	t->message_knows_delivered = has_word(t, "lead_messages", "estado", "ENTREGUE");
+	t->message_knows_read = has_word(t, "lead_messages", "estado", "LIDO");
+	t->message_knows_failed = has_word(t, "lead_messages", "estado", "ERRO");
 	t->log_trigger_type = type_name(t, "cadence_runner_logs", "trigger_source");
 	t->log_knows_worker = has_word(t, "cadence_runner_logs", "trigger_source", "WORKER");
 	cadence_gate_open(t);

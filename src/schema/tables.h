@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 15
+#define CADENCE_TABLE_COUNT 18
 
 typedef struct CadenceTables
 {
@@ -40,14 +40,21 @@ typedef struct CadenceTables
 	char *opt_outs;
 	char *dead_addresses;
 	char *stopped_templates;
+	char *rejected;
+	char *identities;
+	char *opt_out_words;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */
 	char *run_status_type;
 	char *event_type_type;
+	bool event_knows_reply; /* false: that is an enum without RESPOSTA_DETECTADA */
 	char *message_empresa_type;
 	char *message_canal_type;
 	bool message_knows_uncertain; /* false: its estado is an enum without INCERTO */
+	bool message_knows_delivered; /* likewise ENTREGUE, */
+	bool message_knows_read;	  /* LIDO */
+	bool message_knows_failed;	  /* and ERRO */
 	char *log_trigger_type;
 	bool log_knows_worker; /* false: that is an enum without WORKER */
 } CadenceTables;

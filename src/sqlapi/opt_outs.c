@@ -13,34 +13,32 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 
 #include "base/row.h"
 #include "base/statement.h"
 #include "base/transaction.h"
+#include "record/opt_outs.h"
 #include "schema/marks.h"
 
 PG_FUNCTION_INFO_V1(cadence_opt_out);
 PG_FUNCTION_INFO_V1(cadence_opt_in);
 
-static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL"};
-
 /* One that is misspelt would forbid nothing. NULL: all channels. */
-static char *
+static const char *
 channel_arg(FunctionCallInfo fcinfo, int n)
 {
 	char *given;
-	char *canal;
+	const char *canal;
 
 	if (PG_ARGISNULL(n))
 		return NULL;
 	given = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	canal = asc_toupper(given, strlen(given));
-	for (size_t i = 0; i < lengthof(channels); i++)
-		if (strcmp(channels[i], canal) == 0)
-			return canal;
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is no channel", given),
-					errhint("Channels are WHATSAPP, SMS and EMAIL; null means all of them.")));
+	canal = cadence_channel_named(given);
+	if (canal == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" is no channel", given),
+				 errhint("Channels are WHATSAPP, SMS and EMAIL; null means all of them.")));
+	return canal;
 }
 
 static void
@@ -120,51 +118,19 @@ warn_of_stranger(const CadenceTables *t, Datum lead_id, Datum empresa)
 Datum
 cadence_opt_out(PG_FUNCTION_ARGS)
 {
-	static const Oid types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	char *canal = channel_arg(fcinfo, 2);
+	const char *canal = channel_arg(fcinfo, 2);
 	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
-	Statement insert =
-		STATEMENT("noting an opt-out",
-				  psprintf("INSERT INTO %s (id, lead_id, empresa, canal, motivo, origem, em) "
-						   "VALUES (pg_catalog.gen_random_uuid(), $1, $2, $3, $4, $5, " NOW ") "
-						   "ON CONFLICT DO NOTHING",
-						   t->opt_outs),
-				  types, SPI_OK_INSERT);
-	Datum values[] = {PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0),
-					  PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1),
-					  canal != NULL ? CStringGetTextDatum(canal) : (Datum) 0,
-					  PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3),
-					  CStringGetTextDatum(GetUserNameFromId(GetUserId(), false))};
-	const char nulls[] = {' ', ' ', canal != NULL ? ' ' : 'n', PG_ARGISNULL(3) ? 'n' : ' ', ' '};
+	OptOut said = {.canal = canal, .origem = GetUserNameFromId(GetUserId(), false)};
 
 	require_person(fcinfo);
+	said.lead_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	said.empresa = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	said.motivo = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	connect_spi();
-	statement_execute(&insert, values, nulls, 0);
+	(void) cadence_opt_outs_add(cadence_opt_outs_create(t), &said);
 	SPI_finish();
-	warn_of_stranger(t, values[0], values[1]);
+	warn_of_stranger(t, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
 	PG_RETURN_VOID();
-}
-
-/* Who was out of all channels, and is in by one again, stays out of the others. */
-static char *
-opt_in_sql(const CadenceTables *t)
-{
-	return psprintf(
-		"WITH gone AS (DELETE FROM %s AS o WHERE %s AND ($3 IS NULL OR o.canal IS NULL "
-		"OR " MARK_WORD(
-			"o.canal") " " EQ " $3) "
-					   "RETURNING o.lead_id, o.empresa, o.canal, o.categoria, o.motivo, o.origem, "
-					   "o.em), "
-					   "others AS (INSERT INTO %s (id, lead_id, empresa, canal, categoria, motivo, "
-					   "origem, em) "
-					   "SELECT pg_catalog.gen_random_uuid(), g.lead_id, g.empresa, c.canal, "
-					   "g.categoria, "
-					   "g.motivo, g.origem, g.em FROM gone AS g CROSS JOIN (VALUES "
-					   "('%s'::pg_catalog.text), "
-					   "('%s'), ('%s')) AS c(canal) WHERE g.canal IS NULL AND c.canal " NE " $3 "
-					   "ON CONFLICT DO NOTHING) SELECT pg_catalog.count(*) FROM gone",
-		t->opt_outs, cadence_opt_out_is_of(t, "o", "$1", "$2"), t->opt_outs, channels[0],
-		channels[1], channels[2]);
 }
 
 /*
@@ -177,20 +143,16 @@ opt_in_sql(const CadenceTables *t)
 Datum
 cadence_opt_in(PG_FUNCTION_ARGS)
 {
-	static const Oid types[] = {TEXTOID, TEXTOID, TEXTOID};
-	char *canal = channel_arg(fcinfo, 2);
+	const char *canal = channel_arg(fcinfo, 2);
 	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
-	Statement delete = STATEMENT("taking opt-outs back", opt_in_sql(t), types, SPI_OK_SELECT);
-	Datum values[] = {PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0),
-					  PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1),
-					  canal != NULL ? CStringGetTextDatum(canal) : (Datum) 0};
-	bool isnull;
+	OptOut said = {.canal = canal};
 	int64 n;
 
 	require_person(fcinfo);
+	said.lead_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	said.empresa = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	connect_spi();
-	statement_execute(&delete, values, canal != NULL ? NULL : "  n", 0);
-	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	n = cadence_opt_outs_remove(cadence_opt_outs_create(t), &said);
 	SPI_finish();
 	PG_RETURN_BOOL(n > 0);
 }

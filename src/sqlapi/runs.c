@@ -29,6 +29,7 @@
 #include "record/event.h"
 #include "record/message_rows.h"
 #include "record/move.h"
+#include "record/settle.h"
 #include "schema/key.h"
 
 PG_FUNCTION_INFO_V1(cadence_enroll);
@@ -400,16 +401,12 @@ static RunTransition
 act_on_run(FunctionCallInfo fcinfo, RunCalls *calls, RunAct act, LockedRun *run)
 {
 	RunTransition to;
-	TimestampTz at = GetCurrentTransactionStartTimestamp();
 
 	if (PG_ARGISNULL(0) || !cadence_run_lock(calls->mover, PG_GETARG_UUID_P(0), run))
 		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
 						errmsg("run %s does not exist",
 							   PG_ARGISNULL(0) ? "null" : uuid_text(PG_GETARG_UUID_P(0)))));
-	/* the next step counts from the attempt, not from the decision */
-	if (act == ACT_SETTLE_SENT && run->has_attempt)
-		at = run->attempted_at;
-	to = cadence_run_transition(run, act, at);
+	to = cadence_run_transition(run, act, cadence_settle_time(run, act == ACT_SETTLE_SENT));
 	if (to.refusal != REFUSAL_NONE)
 		refuse(run, act, to.refusal);
 	move_run(calls, run, &to);
@@ -447,18 +444,6 @@ cadence_resume(PG_FUNCTION_ARGS)
 	return end_call();
 }
 
-/* An event about the step that the run stands before. */
-static CadenceEvent
-event_of(const LockedRun *run, const char *type, Datum details)
-{
-	return (CadenceEvent){.run_id = &run->id,
-						  .has_ordem = run->has_ordem,
-						  .ordem = run->ordem,
-						  .template_codigo = run->template_codigo,
-						  .type = type,
-						  .detalhes = details};
-}
-
 /*
  * cadence_cancel(run uuid, motivo text): for good.
  *
@@ -473,7 +458,7 @@ cadence_cancel(PG_FUNCTION_ARGS)
 	CadenceEvent event;
 
 	(void) act_on_run(fcinfo, calls, ACT_CANCEL, &run);
-	event = event_of(&run, "ERRO", event_cancelled_details(motivo));
+	event = cadence_run_event(&run, "ERRO", event_cancelled_details(motivo));
 	cadence_events_write(calls->events, &event, 1);
 	return end_call();
 }
@@ -494,27 +479,10 @@ cadence_settle(PG_FUNCTION_ARGS)
 	bool sent = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
 	LockedRun run;
 	RunTransition to;
-	CadenceEvent events[2];
-	int n = 1;
 
 	if (PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("sent must not be null")));
 	to = act_on_run(fcinfo, calls, sent ? ACT_SETTLE_SENT : ACT_SETTLE_UNSENT, &run);
-	cadence_message_row_settle(calls->messages, &run.id, run.ordem, sent,
-							   run.has_attempt ? run.attempted_at
-											   : GetCurrentTransactionStartTimestamp());
-	if (!sent)
-		events[0] = event_of(&run, "AGENDADO", event_scheduled_details(to.next_due, "NAO_ENVIADO"));
-	else
-		events[0] = event_of(&run, "DISPARADO",
-							 event_settled_details(run.has_attempt ? &run.attempt : NULL));
-	if (sent && to.has_due)
-		events[n++] = (CadenceEvent){.run_id = &run.id,
-									 .has_ordem = true,
-									 .ordem = run.next_ordem,
-									 .template_codigo = run.next_template,
-									 .type = "AGENDADO",
-									 .detalhes = event_scheduled_details(to.next_due, NULL)};
-	cadence_events_write(calls->events, events, n);
+	cadence_settle_write(calls->events, calls->messages, &run, &to, sent);
 	return end_call();
 }

@@ -44,10 +44,20 @@ sub while_waiting
 	return;
 }
 
+# Everybody writes to us at once.
+sub answer
+{
+	my ($text) = @_;
+	return q{UPDATE lead_contacts SET telefone = '+5511' || (960000000 + substr(lead_id, 6)::int);
+		SELECT cadence_inbound(telefone, } . literal($text) . q{, lead_id, server => 'slow') FROM lead_contacts};
+}
+
 for my $case (
 	[ 'opted out', 'UPDATE lead_contacts SET opt_out = true, updated_at = now()', 'CANCELADA' ],
 	[ 'opted out of the channel', q{SELECT cadence_opt_out(lead_id, empresa, 'whatsapp') FROM lead_contacts}, 'CANCELADA' ],
 	[ 'cancelled', q{SELECT cadence_cancel(id, 'x') FROM lead_cadence_runs}, 'CANCELADA' ],
+	[ 'answered', answer('Sim'), 'CANCELADA' ],
+	[ 'answered with a word', answer('SAIR'), 'CANCELADA' ],
 	[ 'paused', 'SELECT cadence_pause(id) FROM lead_cadence_runs', 'PAUSADA' ],
 	[ 'of an inactive cadence', 'UPDATE cadences SET ativo = false', 'ATIVA' ],
 	[ 'without its server', 'REVOKE USAGE ON FOREIGN SERVER slow FROM PUBLIC; DROP SERVER slow CASCADE', 'ATIVA' ])

@@ -148,6 +148,39 @@ lengths(void)
 	NUMBER("1234567890123456", "PT", NULL);
 }
 
+static void
+check_other(const char *e164, const char *expected, int line)
+{
+	char other[PHONE_E164_SIZE];
+
+	check_text(phone_other(e164, other) ? other : NULL, expected, __FILE__, line, e164);
+}
+
+#define OTHER(e164, expected) check_other(e164, expected, __LINE__)
+
+static void
+ninth_digit(void)
+{
+	OTHER("+5511987654321", "+551187654321");
+	OTHER("+551187654321", "+5511987654321");
+	OTHER("+555196543210", "+5551996543210");
+	/* a landline, and a mobile number that never was without it */
+	OTHER("+551133334444", NULL);
+	OTHER("+5511933334444", NULL);
+	OTHER("+351912345678", NULL);
+	OTHER("+12125550123", NULL);
+	OTHER("+5598765432", NULL);
+	OTHER("+55", NULL);
+	CHECK(phone_is_same("+5511987654321", "+551187654321"));
+	CHECK(phone_is_same("+551187654321", "+5511987654321"));
+	CHECK(phone_is_same("+12125550123", "+12125550123"));
+	CHECK(!phone_is_same("+5511987654321", "+5521987654321"));
+	CHECK(!phone_is_same("+5511933334444", "+551133334444"));
+	check_text(phone_tail("+5511987654321"), phone_tail("+551187654321"), __FILE__, __LINE__,
+			   "tail");
+	check_text(phone_tail("+12345678"), "12345678", __FILE__, __LINE__, "tail");
+}
+
 int
 main(void)
 {
@@ -158,5 +191,6 @@ main(void)
 	RUN_GROUP("phone: what is none", none);
 	RUN_GROUP("phone: other countries", other_countries);
 	RUN_GROUP("phone: lengths", lengths);
+	RUN_GROUP("phone: Brazil's ninth digit", ninth_digit);
 	return check_result();
 }

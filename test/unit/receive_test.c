@@ -154,6 +154,35 @@ signatures(void)
 	definition_free(d);
 }
 
+/* Each secret that proves a call has one beside it that was. */
+static void
+rotated_secrets(void)
+{
+	Definition *d = compile_protocol("whatsapp_cloud");
+	const ReceiveRules *rules = d->receive;
+	const int first = (int) (FIELD_COUNT + d->options.n);
+
+	CHECK_INT(rules->signatures[0].previous, number_of(d, "secret.app_secret_previous"));
+	CHECK_INT(rules->signatures[1].previous, number_of(d, "secret.path_secret_previous"));
+	CHECK_INT(rules->verify.previous, number_of(d, "secret.verify_token_previous"));
+	CHECK_INT(rules->signatures[0].secret, number_of(d, "secret.app_secret"));
+	CHECK_INT(d->secrets.list[rules->signatures[1].secret - first].min_length, PATH_SECRET_MIN);
+	CHECK_INT(d->secrets.list[rules->signatures[1].previous - first].min_length, PATH_SECRET_MIN);
+	CHECK_INT(d->secrets.list[rules->signatures[0].previous - first].min_length, 0);
+	CHECK(!d->secrets.list[rules->signatures[0].previous - first].required);
+	definition_free(d);
+	d = compile_literal(SIGNED("[{'kind':'header','secret':'s','at':'header:A'},{'kind':'basic',"
+							   "'secret':'s'},{'kind':'path','secret':'s'}]"));
+	CHECK_INT(d->secrets.n, 4);
+	CHECK_INT(d->receive->signatures[2].previous, d->receive->signatures[0].previous);
+	CHECK_INT(d->secrets.list[0].min_length, PATH_SECRET_MIN);
+	definition_free(d);
+	PROBLEM("{'channels':['SMS'],'secrets':{'s':{},'s_previous':{}},'operations':{'text':{'url':"
+			"'{{option.url}}'}},'receive':{'signature':{'kind':'path','secret':'s'},'events':["
+			"{'ignore':'x'}]}}",
+			"has the secret \"s_previous\", which is one that was, while \"s\" is rotated");
+}
+
 static void
 shipped_ones(void)
 {
@@ -654,6 +683,7 @@ main(void)
 	RUN_GROUP("receive: problems of rules", problems_of_rules);
 	RUN_GROUP("receive: problems of signatures", problems_of_signatures);
 	RUN_GROUP("receive: signatures", signatures);
+	RUN_GROUP("receive: secrets that are rotated", rotated_secrets);
 	RUN_GROUP("receive: shipped ones", shipped_ones);
 	RUN_GROUP("receive: paths", paths);
 	RUN_GROUP("receive: conditions", conditions);

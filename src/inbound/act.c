@@ -1,0 +1,137 @@
+/*
+ * act.c
+ *		One event of a provider's webhook, and what it does.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "inbound/acts.h"
+
+const char *const cadence_inbound_results[] = {[INBOUND_DONE] = "done",
+											   [INBOUND_REPEATED] = "repeated",
+											   [INBOUND_UNMATCHED] = "unmatched",
+											   [INBOUND_NOTHING] = "nothing"};
+
+static InboundResult (*const kinds[RECEIVED_KINDS])(InboundEvent *e) = {
+	[RECEIVED_MESSAGE] = inbound_message,	  [RECEIVED_ECHO] = inbound_echo,
+	[RECEIVED_RECEIPT] = inbound_receipt,	  [RECEIVED_OPT_OUT] = inbound_wish,
+	[RECEIVED_OPT_IN] = inbound_wish,		  [RECEIVED_BOUNCE] = inbound_bounce,
+	[RECEIVED_COMPLAINT] = inbound_complaint, [RECEIVED_SENDER] = inbound_sender_news,
+	[RECEIVED_IDENTITY] = inbound_identity};
+
+/* ---- the statements ------------------------------------------------------------------ */
+
+/* Those of the tables that were used last. */
+static InboundActs *acts;
+
+static void
+forget_acts(void *arg)
+{
+	if (acts == arg)
+		acts = NULL;
+}
+
+/* Whoever keeps the tables keeps the plans: a thousand receipts a second are not planned each. */
+static InboundActs *
+acts_of(const CadenceTables *t)
+{
+	MemoryContext old;
+	MemoryContextCallback *callback;
+	InboundActs *made;
+
+	if (acts != NULL && acts->tables == t)
+		return acts;
+	old = MemoryContextSwitchTo(GetMemoryChunkContext((void *) t));
+	made = palloc0(sizeof(*made));
+	made->tables = t;
+	made->mover = cadence_mover_create(t);
+	made->events = cadence_events_create(t);
+	made->messages = cadence_message_rows_create(t);
+	made->opt_outs = cadence_opt_outs_create(t);
+	made->senders = cadence_sender_states_create(t, false);
+	made->people = inbound_people_create(t);
+	made->sent = inbound_sent_create(t);
+	made->replies = inbound_replies_create(t);
+	made->wishes = inbound_wishes_create(t);
+	made->receipts = inbound_receipts_create(t);
+	made->failures = inbound_failures_create(t);
+	made->stops = inbound_stops_create(t);
+	callback = palloc(sizeof(*callback));
+	*callback = (MemoryContextCallback){.func = forget_acts, .arg = made};
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	MemoryContextSwitchTo(old);
+	return acts = made;
+}
+
+/* ---- one event ----------------------------------------------------------------------- */
+
+#define UNIX_EPOCH_US ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+/* Nobody has written in the future, whatever a provider's clock says. */
+static TimestampTz
+time_of(const ReceivedEvent *event)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64 at;
+
+	if (!event->has_time || pg_sub_s64_overflow(event->time_us, UNIX_EPOCH_US, &at) ||
+		!IS_VALID_TIMESTAMP(at))
+		return now;
+	return Min(at, now);
+}
+
+static const char *
+channel_of(const InboundSender *from, const ReceivedEvent *event)
+{
+	const char *told = event->fields[RECEIVED_CHANNEL];
+	const char *canal = told != NULL ? cadence_channel_named(told) : NULL;
+
+	if (canal == NULL && from->canal != NULL)
+		canal = cadence_channel_named(from->canal);
+	if (canal == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("it is not known of which channel the event is")));
+	return canal;
+}
+
+static const char *
+source_of(const InboundSender *from)
+{
+	if (from->server_name != NULL)
+		return from->server_name;
+	return from->source != NULL ? from->source : GetUserNameFromId(GetUserId(), false);
+}
+
+/*
+ * Does what an event says, in the caller's transaction, as the owner of the
+ * tables, which the caller has become by cadence_inbound_begin(). Outside an SPI
+ * connection.
+ *
+ * Errors: whatever the tables, or what hangs on them, refuse; 55P03 and 40P01 where
+ * somebody holds a row: the same may succeed a moment later.
+ */
+InboundResult
+cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event)
+{
+	InboundEvent e = {.from = from, .event = event};
+	InboundResult result;
+
+	Assert(event->kind < RECEIVED_KINDS);
+	if (kinds[event->kind] == NULL)
+		return INBOUND_NOTHING;
+	e.acts = acts_of(from->tables);
+	e.canal = channel_of(from, event);
+	e.source = source_of(from);
+	e.at = time_of(event);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	inbound_read_phone(&e);
+	result = kinds[event->kind](&e);
+	SPI_finish();
+	return result;
+}

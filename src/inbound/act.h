@@ -1,0 +1,37 @@
+/*
+ * act.h
+ *		What an event of a provider's webhook does.
+ */
+#ifndef CADENCE_ACT_H
+#define CADENCE_ACT_H
+
+#include "postgres.h"
+
+#include "rules/received.h"
+#include "schema/tables.h"
+
+/* Whose webhook was called. */
+typedef struct InboundSender
+{
+	Oid server;				 /* InvalidOid: none, it is a caller's own word */
+	const char *server_name; /* NULL: none */
+	const char *empresa;	 /* whose server it is; NULL: of any company */
+	const char *canal;
+	const CadenceTables *tables;
+	bool is_international; /* its numbers come with their country, with or without "+" */
+	const char *source;	   /* who says so, where it is no server; NULL: the tables' owner */
+} InboundSender;
+
+typedef enum InboundResult
+{
+	INBOUND_DONE,
+	INBOUND_REPEATED,  /* it was told before, or says nothing new */
+	INBOUND_UNMATCHED, /* of nobody, or of no message, that is known here */
+	INBOUND_NOTHING	   /* it is nothing for us */
+} InboundResult;
+
+extern const char *const cadence_inbound_results[]; /* their names */
+
+extern InboundResult cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * digest.c
+ *		HMAC of what is signed, and comparing without telling how far it fits.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+#include <limits.h>
+
+#include "common/base64.h"
+#include "common/cryptohash.h"
+#include "common/hmac.h"
+#include "common/sha1.h"
+#include "common/sha2.h"
+
+#include "inbound/digest.h"
+
+static const struct
+{
+	pg_cryptohash_type type;
+	size_t len;
+} hashes[SIGNATURE_HASHES] = {[HASH_SHA256] = {PG_SHA256, PG_SHA256_DIGEST_LENGTH},
+							  [HASH_SHA1] = {PG_SHA1, SHA1_DIGEST_LENGTH},
+							  [HASH_SHA512] = {PG_SHA512, PG_SHA512_DIGEST_LENGTH}};
+
+/* In a time that depends on the length alone. */
+bool
+cadence_bytes_equal(const void *a, const void *b, size_t len)
+{
+	const volatile uint8 *x = a;
+	const volatile uint8 *y = b;
+	uint8 differs = 0;
+
+	for (size_t i = 0; i < len; i++)
+		differs |= x[i] ^ y[i];
+	return differs == 0;
+}
+
+/* In a time that depends on what was given alone, of which nothing is ours. */
+bool
+cadence_secret_is(const char *given, const char *secret)
+{
+	size_t len = strlen(given);
+	size_t secret_len = strlen(secret);
+	volatile uint8 differs = len != secret_len || len == 0;
+
+	for (size_t i = 0; i < len && secret_len > 0; i++)
+		differs |= (uint8) given[i] ^ (uint8) secret[i % secret_len];
+	return differs == 0;
+}
+
+static int
+hex_value(char c)
+{
+	if (isdigit((unsigned char) c))
+		return c - '0';
+	return isxdigit((unsigned char) c) ? tolower((unsigned char) c) - 'a' + 10 : -1;
+}
+
+static int
+decode_hex(const char *text, size_t len, uint8 *to, size_t size)
+{
+	if (len % 2 != 0 || len / 2 > size)
+		return -1;
+	for (size_t i = 0; i < len; i += 2)
+	{
+		int high = hex_value(text[i]);
+		int low = hex_value(text[i + 1]);
+
+		if (high < 0 || low < 0)
+			return -1;
+		to[i / 2] = high << 4 | low;
+	}
+	return len / 2;
+}
+
+/* How many bytes a text stands for; -1: it is no such text, or of too many. */
+int
+cadence_bytes_decode(SignatureEncoding encoding, const char *text, size_t len, uint8 *to,
+					 size_t size)
+{
+	if (encoding == ENCODING_HEX)
+		return decode_hex(text, len, to, size);
+	if (len > INT_MAX / 2)
+		return -1;
+	return pg_b64_decode(text, len, (void *) to, size);
+}
+
+/* Returns the digest's length. */
+int
+cadence_hmac(SignatureHash hash, const uint8 *key, size_t key_len, const SignedMessage *message,
+			 uint8 *to)
+{
+	pg_hmac_ctx *context = pg_hmac_create(hashes[hash].type);
+	bool failed = context == NULL || pg_hmac_init(context, key, key_len) < 0;
+
+	for (int i = 0; i < message->n && !failed; i++)
+		failed = pg_hmac_update(context, message->parts[i].at, message->parts[i].len) < 0;
+	failed = failed || pg_hmac_final(context, to, hashes[hash].len) < 0;
+	if (context != NULL)
+		pg_hmac_free(context);
+	/* of the algorithm, which a policy may forbid; never of what came */
+	if (failed)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+						errmsg("could not compute the HMAC of a webhook's call")));
+	return hashes[hash].len;
+}

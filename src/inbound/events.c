@@ -1,0 +1,199 @@
+/*
+ * events.c
+ *		What a call tells, event by event.
+ *
+ * Each is a subtransaction: what one row or one trigger refuses stops nothing but
+ * that event. Only what has nothing to do with it ends the call: a cancel, a
+ * shutdown, a disk that is full.
+ *
+ * No error leaves the callback of receive_read(), which holds memory that nobody
+ * would free: it is kept, and raised when that has returned.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "base/transaction.h"
+#include "inbound/events.h"
+#include "rules/receive_reader.h"
+
+/* A lock that somebody has is waited for as long as lock_timeout says, so often. */
+#define TRIES 2
+
+/* ---- one event -------------------------------------------------------------------------- */
+
+typedef struct Act
+{
+	const InboundSender *from;
+	const ReceivedEvent *event;
+	InboundResult result;
+} Act;
+
+static void
+act(void *arg, int first, int n)
+{
+	Act *a = arg;
+
+	a->result = cadence_inbound_act(a->from, a->event);
+}
+
+/* Not the event's fault, and the next would meet it as well. */
+static bool
+ends_all(const ErrorData *error)
+{
+	return sqlstate_is_of_the_moment(error->sqlerrcode) && !sqlstate_is_conflict(error->sqlerrcode);
+}
+
+/* A message of nobody's is kept among the others where their table has room for it. */
+static bool
+keeps_strangers(const InboundSender *from)
+{
+	HeapTuple tuple =
+		SearchSysCacheAttName(get_relname_relid("lead_messages", from->tables->schema), "lead_id");
+	bool keeps = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		keeps = !((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+		ReleaseSysCache(tuple);
+	}
+	return keeps && from->empresa != NULL;
+}
+
+/*
+ * Acts upon an event, or says why not, in the current memory context. What is not
+ * the event's fault is raised.
+ */
+InboundOutcome
+cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
+{
+	Act a = {.from = from, .event = event};
+	ErrorData *error = NULL;
+
+	if (event->kind == RECEIVED_UNKNOWN)
+		return (InboundOutcome){.refused = event->reason};
+	if (event->kind == RECEIVED_IGNORED)
+		return (InboundOutcome){0};
+	for (int i = 0; i < TRIES; i++)
+	{
+		error = cadence_try(act, &a, 0, 1, false);
+		if (error == NULL || !sqlstate_is_conflict(error->sqlerrcode))
+			break;
+	}
+	if (error != NULL && ends_all(error))
+		ThrowErrorData(error);
+	if (error != NULL)
+		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
+	if (a.result == INBOUND_UNMATCHED && event->kind == RECEIVED_MESSAGE && !keeps_strangers(from))
+		return (InboundOutcome){.refused = "nobody is known by what it names"};
+	return (InboundOutcome){0};
+}
+
+/* ---- all of them ------------------------------------------------------------------------ */
+
+typedef struct Guarded
+{
+	ReceiveCallback take;
+	void *arg;
+	MemoryContext scratch; /* of one event */
+	ErrorData *error;
+} Guarded;
+
+static bool
+take_guarded(void *arg, const ReceivedEvent *event)
+{
+	Guarded *g = arg;
+	MemoryContext outer = CurrentMemoryContext;
+	volatile bool go_on = false;
+
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(g->scratch);
+		CHECK_FOR_INTERRUPTS();
+		go_on = g->take(g->arg, event);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(outer);
+		g->error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	MemoryContextReset(g->scratch);
+	return go_on && g->error == NULL;
+}
+
+/*
+ * receive_read() with a callback that may raise errors: the first ends it, and is
+ * returned. The callback works in a memory context that is reset after each event.
+ */
+ErrorData *
+cadence_events_read(const ReceiveRules *rules, json_t *body, ReceiveCallback take, void *arg)
+{
+	Guarded g = {.take = take,
+				 .arg = arg,
+				 .scratch = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner event",
+												  ALLOCSET_DEFAULT_SIZES)};
+
+	(void) receive_read(rules, body, take_guarded, &g);
+	MemoryContextDelete(g.scratch);
+	return g.error;
+}
+
+static bool
+take_or_reject(void *arg, const ReceivedEvent *event)
+{
+	InboundRejections *rejections = arg;
+	InboundOutcome outcome = cadence_event_take(rejections->from, event);
+	ErrorData *error = NULL;
+
+	if (outcome.refused != NULL)
+		error = cadence_reject(rejections, event, outcome.refused, outcome.sqlstate);
+	if (error != NULL)
+		ThrowErrorData(error);
+	return true;
+}
+
+/*
+ * An operator's wish is raised; anything else is said to whoever runs the server, but
+ * for what a trigger or a constraint says of a row, which may repeat what came.
+ */
+static void
+say_why(ErrorData *error)
+{
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("a webhook's call could not be stored: %s",
+							 sqlstate_is_of_the_moment(error->sqlerrcode)
+								 ? error->message
+								 : psprintf("error %s", unpack_sql_state(error->sqlerrcode)))));
+}
+
+/* Takes all that a call tells; false: nothing can be stored now. */
+bool
+cadence_events_take(InboundCall *call, const InboundSender *from)
+{
+	InboundRejections *rejections = cadence_rejections_begin(from, call);
+	json_t *body = cadence_call_json(call);
+	ErrorData *error;
+
+	if (body == NULL)
+		error = cadence_reject_body(rejections, call->problem);
+	else
+	{
+		receive_scrub(call->rules, body);
+		error = cadence_events_read(call->rules, body, take_or_reject, rejections);
+	}
+	if (error == NULL)
+		cadence_rejections_end(rejections);
+	else
+		say_why(error);
+	return error == NULL;
+}

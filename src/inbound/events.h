@@ -1,0 +1,23 @@
+/*
+ * events.h
+ *		What a call tells, event by event.
+ */
+#ifndef CADENCE_EVENTS_H
+#define CADENCE_EVENTS_H
+
+#include "inbound/act.h"
+#include "inbound/rejected.h"
+
+/* What has become of an event. */
+typedef struct InboundOutcome
+{
+	const char *refused; /* why; NULL: it was taken */
+	int sqlstate;		 /* 0: it was not an error */
+} InboundOutcome;
+
+extern InboundOutcome cadence_event_take(const InboundSender *from, const ReceivedEvent *event);
+extern ErrorData *cadence_events_read(const ReceiveRules *rules, struct json_t *body,
+									  ReceiveCallback take, void *arg);
+extern bool cadence_events_take(InboundCall *call, const InboundSender *from);
+
+#endif

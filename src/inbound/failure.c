@@ -1,0 +1,257 @@
+/*
+ * failure.c
+ *		What comes back as failed after its provider had accepted it.
+ *
+ * What that says about the person, the address or the sender is remembered as if it
+ * had been the answer, by the protocol's own rules. The run has gone on, and is not
+ * moved back.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "base/json.h"
+#include "base/row.h"
+#include "inbound/acts.h"
+#include "provider/options.h"
+#include "rules/address_key.h"
+#include "rules/late_class.h"
+#include "schema/key.h"
+
+struct InboundFailures
+{
+	Statement address;
+	Statement dead;
+};
+
+enum
+{
+	ADDRESS_TELEFONE = 1,
+	ADDRESS_EMAIL,
+	ADDRESS_PAIS
+};
+
+static const Oid person_types[] = {TEXTOID, TEXTOID};
+static const Oid dead_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+
+/* As a step's recipient is chosen. */
+static char *
+address_sql(const CadenceTables *t)
+{
+	Oid contacts = get_relname_relid("lead_contacts", t->schema);
+	bool has_e164 = get_attnum(contacts, "telefone_e164") != InvalidAttrNumber;
+
+	return psprintf("SELECT %sx.telefone::pg_catalog.text%s, x.email::pg_catalog.text, "
+					"(SELECT c.pais::pg_catalog.text FROM %s AS c WHERE %s LIMIT 1) "
+					"FROM %s AS x WHERE %s AND %s ORDER BY x.updated_at DESC NULLS LAST, x.id DESC",
+					has_e164 ? "COALESCE(NULLIF(x.telefone_e164::pg_catalog.text, ''), " : "",
+					has_e164 ? ")" : "", t->empresas,
+					cadence_key_is(t, "cadence_empresas", "c", "empresa", "x.empresa"), t->contacts,
+					cadence_key_is(t, "lead_contacts", "x", "lead_id", "$1"),
+					cadence_key_is(t, "lead_contacts", "x", "empresa", "$2"));
+}
+
+/* In the current memory context. */
+struct InboundFailures *
+inbound_failures_create(const CadenceTables *t)
+{
+	struct InboundFailures *f = palloc0(sizeof(*f));
+
+	f->address = STATEMENT("looking for an address", address_sql(t), person_types, SPI_OK_SELECT);
+	f->dead = STATEMENT("noting a dead address",
+						psprintf("INSERT INTO %s (endereco, canal, empresa, motivo, servidor, em) "
+								 "VALUES ($1, $2, $3, $4, $5, " NOW ") ON CONFLICT DO NOTHING",
+								 t->dead_addresses),
+						dead_types, SPI_OK_INSERT);
+	return f;
+}
+
+/* ---- dead addresses ------------------------------------------------------------------ */
+
+static const char *
+problem_of(const InboundEvent *e)
+{
+	const char *error = inbound_field(e, RECEIVED_ERROR);
+	const char *code = inbound_field(e, RECEIVED_CODE);
+
+	return error != NULL ? error : code != NULL ? code : "";
+}
+
+static bool
+note_dead(const InboundEvent *e, const char *stored, const char *pais, const char *empresa)
+{
+	char key[ADDRESS_KEY_SIZE];
+	Datum values[lengthof(dead_types)];
+
+	address_key(stored, strcmp(e->canal, "EMAIL") == 0, pais, key);
+	values[0] = CStringGetTextDatum(key);
+	values[1] = CStringGetTextDatum(e->canal);
+	values[2] = CStringGetTextDatum(empresa);
+	values[3] = CStringGetTextDatum(problem_of(e));
+	values[4] = CStringGetTextDatum(e->source);
+	statement_execute(&e->acts->failures->dead, values, NULL, 0);
+	return SPI_processed > 0;
+}
+
+/*
+ * The address that a person's messages go to, as the contact has it: a provider may
+ * write a number without the ninth digit. False: it has none, or was noted before.
+ */
+static bool
+note_dead_of(const InboundEvent *e, const InboundPerson *person)
+{
+	Datum values[] = {CStringGetTextDatum(person->lead_id), CStringGetTextDatum(person->empresa)};
+	char *stored = NULL;
+	char *pais = NULL;
+
+	statement_execute(&e->acts->failures->address, values, NULL, 1);
+	if (SPI_processed > 0)
+	{
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		HeapTuple row = SPI_tuptable->vals[0];
+		bool is_email = strcmp(e->canal, "EMAIL") == 0;
+
+		stored = row_text(desc, row, is_email ? ADDRESS_EMAIL : ADDRESS_TELEFONE, ROW_KEY_MAX);
+		pais = row_text(desc, row, ADDRESS_PAIS, ROW_KEY_MAX);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return stored != NULL && stored[0] != '\0' && note_dead(e, stored, pais, person->empresa);
+}
+
+/* ---- late failures ------------------------------------------------------------------- */
+
+/* The current one of a server; NULL: it has none that can be used. */
+static Definition *
+definition_of(Oid oid)
+{
+	ForeignServer *server = OidIsValid(oid) ? GetForeignServerExtended(oid, FSV_MISSING_OK) : NULL;
+	const char *name = server != NULL ? cadence_option_get(server->options, "protocol") : NULL;
+	List *protocols = NIL;
+
+	if (server != NULL)
+		protocols = cadence_protocols_read(name != NULL ? name : CADENCE_PROTOCOL_DEFAULT);
+	if (protocols == NIL)
+		return NULL;
+	return cadence_protocol_compile(((CadenceProtocol *) linitial(protocols))->definition);
+}
+
+/* CLASS_COUNT: nobody knows. Few messages fail: what is compiled goes with its context. */
+static CadenceClass
+class_of(const InboundEvent *e)
+{
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "cadence_runner late failure", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Definition *definition = definition_of(e->from->server);
+	CadenceClass class = CLASS_COUNT;
+
+	if (definition != NULL)
+		class = late_class(definition, e->canal, inbound_field(e, RECEIVED_CODE),
+						   inbound_field(e, RECEIVED_ERROR));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return class;
+}
+
+/* "tardio": it says nothing of what the run does now. */
+static void
+write_event(const InboundEvent *e, const InboundMessage *message, CadenceClass class)
+{
+	JsonObject details = json_begin();
+	CadenceEvent event = {
+		.run_id = &message->run_id, .has_ordem = true, .ordem = message->ordem, .type = "ERRO"};
+
+	if (!message->has_step)
+		return;
+	json_add_text(&details, "codigo",
+				  class != CLASS_COUNT && cadence_classes[class].code != NULL
+					  ? cadence_classes[class].code
+					  : "FALHA_ENVIO");
+	json_add_text(&details, "erro", problem_of(e));
+	json_add_text(&details, "canal", e->canal);
+	json_add_text_if(&details, "provedor", e->from->server_name);
+	json_add_text_if(&details, "message_id", inbound_field(e, RECEIVED_ID));
+	json_add_bool(&details, "tardio", true);
+	event.detalhes = json_end(&details);
+	cadence_events_write(e->acts->events, &event, 1);
+}
+
+/* A message that was accepted has failed. */
+void
+inbound_late_failure(InboundEvent *e, const InboundMessage *message)
+{
+	CadenceClass class = class_of(e);
+	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal, .motivo = problem_of(e)};
+	InboundPersons people = {.list = {message->person}, .n = 1};
+	bool has_person = message->person.lead_id != NULL && message->person.empresa != NULL;
+
+	if (class == CLASS_STOPPED)
+		inbound_shut_sender(e, problem_of(e));
+	else if (class == CLASS_OPTED_OUT && has_person)
+		(void) inbound_opt_out(e, &people, &stop, NULL);
+	else if (class == CLASS_DEAD_ADDRESS && has_person)
+		(void) note_dead_of(e, &message->person);
+	write_event(e, message, class);
+}
+
+/* ---- mails --------------------------------------------------------------------------- */
+
+/* Whose mail it was, and of which message; false: that is not known. */
+static bool
+find_people(const InboundEvent *e, InboundMessage *message, bool *is_of_message,
+			InboundPersons *people)
+{
+	*is_of_message = inbound_find_sent(e, message);
+	if (*is_of_message && message->person.lead_id != NULL && message->person.empresa != NULL)
+		people->list[people->n++] = message->person;
+	(void) inbound_find_address(e, people);
+	return *is_of_message || people->n > 0;
+}
+
+/* A mailbox that does not exist, or did not take a mail this time. */
+InboundResult
+inbound_bounce(InboundEvent *e)
+{
+	const char *email = inbound_field(e, RECEIVED_EMAIL);
+	InboundPersons people = {.n = 0};
+	InboundMessage message;
+	bool is_of_message;
+	bool is_new = false;
+
+	if (!find_people(e, &message, &is_of_message, &people))
+		return INBOUND_UNMATCHED;
+	for (int i = 0; i < people.n && e->event->state == STATE_HARD; i++)
+		if (email != NULL ? note_dead(e, email, NULL, people.list[i].empresa)
+						  : note_dead_of(e, &people.list[i]))
+			is_new = true;
+	if (is_of_message && inbound_note_receipt(e, &message, STATE_FAILED))
+	{
+		write_event(e, &message, e->event->state == STATE_HARD ? CLASS_DEAD_ADDRESS : CLASS_RETRY);
+		is_new = true;
+	}
+	return is_new ? INBOUND_DONE : INBOUND_REPEATED;
+}
+
+/* It was delivered, and called spam: no more mails. */
+InboundResult
+inbound_complaint(InboundEvent *e)
+{
+	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal};
+	InboundPersons people = {.n = 0};
+	InboundMessage message;
+	bool is_of_message;
+	bool is_new;
+
+	if (!find_people(e, &message, &is_of_message, &people))
+		return INBOUND_UNMATCHED;
+	stop.motivo = problem_of(e)[0] != '\0' ? problem_of(e) : "complaint";
+	is_new = inbound_opt_out(e, &people, &stop, NULL);
+	if (is_of_message && inbound_note_receipt(e, &message, STATE_DELIVERED))
+		is_new = true;
+	return is_new ? INBOUND_DONE : INBOUND_REPEATED;
+}

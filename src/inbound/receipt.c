@@ -1,0 +1,219 @@
+/*
+ * receipt.c
+ *		What became of a message of ours, as its provider tells.
+ *
+ * A state goes forward only: what comes in any order, or twice, comes to the same. A
+ * message that was read was delivered, and one that was delivered had not failed. An
+ * attempt of which nobody knew is settled by it, as by cadence_settle(), under its
+ * run's lock; a run that has gone on stays where it is.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "inbound/acts.h"
+#include "record/settle.h"
+
+struct InboundReceipts
+{
+	Statement note[STATE_FAILED + 1];
+};
+
+static const Oid note_types[] = {UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+
+/* ---- statements ---------------------------------------------------------------------- */
+
+/* From these a state goes on to another; "" stands for none. */
+static char *
+comes_from(const char *states)
+{
+	return psprintf("COALESCE(m.estado::pg_catalog.text, '') " EQ " ANY ('{\"\",%s}'::"
+					"pg_catalog.text[])",
+					states);
+}
+
+/* An adopted column may lack the word: then the time alone says it. */
+static char *
+state_sql(const char *from, const char *state, bool known)
+{
+	if (!known)
+		return pstrdup("");
+	return psprintf("estado = CASE WHEN %s THEN '%s' ELSE m.estado END, ", from, state);
+}
+
+#define NO_FAILURE                                                                \
+	"erro_detalhe = CASE WHEN m.estado::pg_catalog.text " EQ " 'ERRO' THEN NULL " \
+	"ELSE m.erro_detalhe END, "
+
+/* What was found by our key alone gets its provider's id now. */
+#define IDS                                                       \
+	"whatsapp_message_id = COALESCE(m.whatsapp_message_id, $4), " \
+	"email_message_id = COALESCE(m.email_message_id, $5), "       \
+	"sms_message_id = COALESCE(m.sms_message_id, $6), updated_at = " NOW
+#define LACKS_ID                                          \
+	"($4 IS NOT NULL AND m.whatsapp_message_id IS NULL) " \
+	"OR ($5 IS NOT NULL AND m.email_message_id IS NULL) " \
+	"OR ($6 IS NOT NULL AND m.sms_message_id IS NULL)"
+
+static char *
+note_sql(const CadenceTables *t, const char *set, const char *changes)
+{
+	return psprintf("UPDATE %s AS m SET %s " IDS " WHERE m.id " EQ " $1 AND (%s OR " LACKS_ID ")",
+					t->messages, set, changes);
+}
+
+static char *
+sent_sql(const CadenceTables *t)
+{
+	char *from = comes_from("INCERTO");
+
+	return note_sql(
+		t,
+		psprintf("%senviado_em = COALESCE(m.enviado_em, $2), ", state_sql(from, "ENVIADO", true)),
+		psprintf("%s OR m.enviado_em IS NULL", from));
+}
+
+static char *
+delivered_sql(const CadenceTables *t)
+{
+	bool known = t->message_knows_delivered;
+	char *from = comes_from("INCERTO,ENVIADO,ERRO");
+
+	return note_sql(t,
+					psprintf("%s" NO_FAILURE "entregue_em = COALESCE(m.entregue_em, $2), ",
+							 state_sql(from, "ENTREGUE", known)),
+					psprintf("%s m.entregue_em IS NULL", known ? psprintf("%s OR", from) : ""));
+}
+
+static char *
+read_sql(const CadenceTables *t)
+{
+	bool known = t->message_knows_read;
+	char *from = comes_from("INCERTO,ENVIADO,ERRO,ENTREGUE");
+
+	return note_sql(t,
+					psprintf("%s" NO_FAILURE "entregue_em = COALESCE(m.entregue_em, $2), "
+							 "lido_em = COALESCE(m.lido_em, $2), ",
+							 state_sql(from, "LIDO", known)),
+					psprintf("%s m.lido_em IS NULL", known ? psprintf("%s OR", from) : ""));
+}
+
+static char *
+failed_sql(const CadenceTables *t)
+{
+	char *from = psprintf("(%s AND m.entregue_em IS NULL AND m.lido_em IS NULL%s)",
+						  comes_from("INCERTO,ENVIADO"),
+						  t->message_knows_failed ? "" : " AND m.erro_detalhe IS NULL");
+
+	return note_sql(t,
+					psprintf("%serro_detalhe = CASE WHEN %s THEN $3 ELSE m.erro_detalhe END, ",
+							 state_sql(from, "ERRO", t->message_knows_failed), from),
+					from);
+}
+
+/* In the current memory context. */
+struct InboundReceipts *
+inbound_receipts_create(const CadenceTables *t)
+{
+	struct InboundReceipts *r = palloc0(sizeof(*r));
+
+	r->note[STATE_SENT] =
+		STATEMENT("noting that a message was sent", sent_sql(t), note_types, SPI_OK_UPDATE);
+	r->note[STATE_DELIVERED] = STATEMENT("noting that a message was delivered", delivered_sql(t),
+										 note_types, SPI_OK_UPDATE);
+	r->note[STATE_READ] =
+		STATEMENT("noting that a message was read", read_sql(t), note_types, SPI_OK_UPDATE);
+	r->note[STATE_FAILED] =
+		STATEMENT("noting that a message has failed", failed_sql(t), note_types, SPI_OK_UPDATE);
+	return r;
+}
+
+/* ---- settling ------------------------------------------------------------------------ */
+
+/*
+ * The run stands before the step of that attempt still, and nobody works on it.
+ * False: it is left as it is.
+ */
+static bool
+settle(const InboundEvent *e, const InboundMessage *message, bool sent)
+{
+	LockedRun run;
+	RunTransition to;
+
+	if (!message->has_step || !cadence_run_lock(e->acts->mover, &message->run_id, &run) ||
+		!run.has_ordem || run.ordem != message->ordem)
+		return false;
+	to = cadence_run_transition(&run, sent ? ACT_SETTLE_SENT : ACT_SETTLE_UNSENT,
+								cadence_settle_time(&run, sent));
+	if (to.refusal != REFUSAL_NONE)
+		return false;
+	cadence_run_move(e->acts->mover, &run, &to);
+	cadence_settle_write(e->acts->events, e->acts->messages, &run, &to, sent);
+	return true;
+}
+
+/* ---- noting -------------------------------------------------------------------------- */
+
+static const char *
+problem_of(const InboundEvent *e)
+{
+	const char *code = inbound_field(e, RECEIVED_CODE);
+	const char *error = inbound_field(e, RECEIVED_ERROR);
+
+	if (code != NULL && error != NULL)
+		return psprintf("%s: %s", code, error);
+	return code != NULL ? code : error != NULL ? error : "";
+}
+
+static void
+put_id(const InboundEvent *e, Datum *values, char *nulls)
+{
+	static const char *const canals[] = {"WHATSAPP", "EMAIL", "SMS"};
+	const char *id = inbound_field(e, RECEIVED_ID);
+
+	for (int i = 0; i < 3; i++)
+	{
+		bool is_here = id != NULL && strcmp(canals[i], e->canal) == 0;
+
+		values[3 + i] = is_here ? CStringGetTextDatum(id) : (Datum) 0;
+		nulls[3 + i] = is_here ? ' ' : 'n';
+	}
+}
+
+/* Takes what an event tells of a message; false: that says nothing new. */
+bool
+inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState state)
+{
+	Datum values[lengthof(note_types)] = {UUIDPGetDatum(&message->id), TimestampTzGetDatum(e->at),
+										  CStringGetTextDatum(problem_of(e))};
+	char nulls[] = "      ";
+	bool settled = message->is_open && settle(e, message, state != STATE_FAILED);
+
+	put_id(e, values, nulls);
+	statement_execute(&e->acts->receipts->note[state], values, nulls, 0);
+	return SPI_processed > 0 || settled;
+}
+
+InboundResult
+inbound_receipt(InboundEvent *e)
+{
+	InboundMessage message;
+	ReceivedState state = e->event->state;
+
+	if (state < STATE_SENT || state > STATE_FAILED)
+		return INBOUND_NOTHING;
+	if (!inbound_find_sent(e, &message))
+		return INBOUND_UNMATCHED;
+	/* who got our message is told by names that we may not know yet */
+	if (message.person.lead_id != NULL && message.person.empresa != NULL)
+		inbound_learn(e, &message.person);
+	if (!inbound_note_receipt(e, &message, state))
+		return INBOUND_REPEATED;
+	if (state == STATE_FAILED)
+		inbound_late_failure(e, &message);
+	return INBOUND_DONE;
+}

@@ -1,0 +1,212 @@
+/*
+ * wish.c
+ *		Who wants no more messages, and who wants them again: as an answer says, or
+ *		a provider that has asked.
+ *
+ * What is noted counts for whoever has the address, in that company: a message that
+ * is forbidden to one lead would reach the same person as another.
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+#include "base/row.h"
+#include "inbound/acts.h"
+#include "rules/opt_out_word.h"
+
+/* So many words are compared, with answers of so many bytes. */
+#define WORDS_MAX 1000
+#define ANSWER_MAX 400
+
+struct InboundWishes
+{
+	Statement words;
+};
+
+enum
+{
+	WORD_TEXT = 1,
+	WORD_OPTS_IN,
+	WORD_ALL_CHANNELS
+};
+
+typedef struct Wish
+{
+	bool opts_in;
+	bool all_channels;
+} Wish;
+
+/* In the current memory context. */
+struct InboundWishes *
+inbound_wishes_create(const CadenceTables *t)
+{
+	struct InboundWishes *w = palloc0(sizeof(*w));
+
+	w->words = (Statement){
+		.what = "reading the words of opt-outs",
+		.sql = psprintf("SELECT w.word::pg_catalog.text, w.opts_in, w.all_channels FROM %s AS w "
+						"ORDER BY w.word",
+						t->opt_out_words),
+		.expected = SPI_OK_SELECT,
+		.context = CurrentMemoryContext};
+	return w;
+}
+
+/* ---- words --------------------------------------------------------------------------- */
+
+static bool
+is_word(int row, const char *said)
+{
+	char *text = row_text(SPI_tuptable->tupdesc, SPI_tuptable->vals[row], WORD_TEXT, ROW_KEY_MAX);
+	char word[OPT_OUT_WORD_SIZE];
+
+	return text != NULL && opt_out_word(text, word) && strcmp(word, said) == 0;
+}
+
+/* Whether a whole text is one of the words. */
+static bool
+says_wish(const InboundEvent *e, const char *text, Wish *wish)
+{
+	char said[OPT_OUT_WORD_SIZE];
+	bool found = false;
+
+	if (text == NULL || strlen(text) > ANSWER_MAX || !opt_out_word(text, said))
+		return false;
+	statement_execute(&e->acts->wishes->words, NULL, NULL, WORDS_MAX);
+	for (int i = 0; i < (int) SPI_processed && !found; i++)
+	{
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		HeapTuple row = SPI_tuptable->vals[i];
+
+		found = is_word(i, said);
+		wish->opts_in = row_true(desc, row, WORD_OPTS_IN);
+		wish->all_channels = row_true(desc, row, WORD_ALL_CHANNELS);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* ---- acts ---------------------------------------------------------------------------- */
+
+static bool
+note_opt_outs(const InboundEvent *e, const InboundPersons *people, const InboundStop *stop,
+			  const char *categoria)
+{
+	bool is_new = false;
+
+	for (int i = 0; i < people->n; i++)
+	{
+		OptOut said = {.lead_id = people->list[i].lead_id,
+					   .empresa = people->list[i].empresa,
+					   .canal = stop->canal,
+					   .categoria = categoria,
+					   .motivo = stop->motivo,
+					   .origem = e->source};
+
+		if (cadence_opt_outs_add(e->acts->opt_outs, &said))
+			is_new = true;
+	}
+	return is_new;
+}
+
+/*
+ * Notes that people want no more, and stops what would use the channel. Of one
+ * category only, what comes to its step is looked at there. False: it was known, and
+ * stops nothing.
+ */
+bool
+inbound_opt_out(const InboundEvent *e, const InboundPersons *people, const InboundStop *stop,
+				const char *categoria)
+{
+	bool is_new = note_opt_outs(e, people, stop, categoria);
+
+	for (int i = 0; i < people->n && categoria == NULL; i++)
+		if (inbound_stop_runs(e, &people->list[i], stop) > 0)
+			is_new = true;
+	return is_new;
+}
+
+static bool
+take_back(const InboundEvent *e, const InboundPersons *people, const char *canal,
+		  const char *categoria)
+{
+	int64 n = 0;
+
+	for (int i = 0; i < people->n; i++)
+	{
+		OptOut said = {.lead_id = people->list[i].lead_id,
+					   .empresa = people->list[i].empresa,
+					   .canal = canal,
+					   .categoria = categoria};
+
+		n += cadence_opt_outs_remove(e->acts->opt_outs, &said);
+	}
+	return n > 0;
+}
+
+/*
+ * Does what an answer wants that is one of the words; false: it is none. It is an
+ * answer, too: its opt-outs are noted before the first run is locked.
+ */
+bool
+inbound_hear_wish(InboundEvent *e, const InboundPersons *people, const pg_uuid_t *answer)
+{
+	InboundStop reply = {.reason = STOP_REPLY, .answer = answer};
+	InboundStop stop = {.reason = STOP_WISH, .answer = answer};
+	InboundPersons all = *people;
+	Wish wish;
+
+	stop.motivo = inbound_field(e, RECEIVED_TEXT);
+	if (!says_wish(e, stop.motivo, &wish))
+	{
+		stop.motivo = inbound_field(e, RECEIVED_SUBJECT);
+		if (!says_wish(e, stop.motivo, &wish))
+			return false;
+	}
+	stop.canal = wish.all_channels ? NULL : e->canal;
+	(void) inbound_find_address(e, &all);
+	if (wish.opts_in)
+		(void) take_back(e, &all, stop.canal, NULL);
+	else
+		(void) note_opt_outs(e, &all, &stop, NULL);
+	for (int i = 0; i < people->n; i++)
+		(void) inbound_stop_runs(e, &people->list[i], &reply);
+	for (int i = 0; i < all.n && !wish.opts_in; i++)
+		(void) inbound_stop_runs(e, &all.list[i], &stop);
+	return true;
+}
+
+/* Meta's switch is one for offers alone; what else was asked for still goes. */
+static const char *
+category_of(const InboundEvent *e)
+{
+	const char *code = inbound_field(e, RECEIVED_CODE);
+
+	return code != NULL && pg_strncasecmp(code, "marketing", strlen("marketing")) == 0 ? "MARKETING"
+																					   : NULL;
+}
+
+/* What a provider tells that has asked the person. */
+InboundResult
+inbound_wish(InboundEvent *e)
+{
+	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal};
+	InboundPersons people = {.n = 0};
+	InboundMessage sent;
+	bool is_new;
+
+	if (inbound_find_sent(e, &sent) && sent.person.lead_id != NULL && sent.person.empresa != NULL)
+		people.list[people.n++] = sent.person;
+	else
+		inbound_find_people(e, &people);
+	(void) inbound_find_address(e, &people);
+	if (people.n == 0)
+		return INBOUND_UNMATCHED;
+	inbound_learn(e, &people.list[0]);
+	stop.motivo = inbound_field(e, RECEIVED_TEXT);
+	if (e->event->kind == RECEIVED_OPT_OUT)
+		is_new = inbound_opt_out(e, &people, &stop, category_of(e));
+	else
+		is_new = take_back(e, &people, e->canal, category_of(e));
+	return is_new ? INBOUND_DONE : INBOUND_REPEATED;
+}

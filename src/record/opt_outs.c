@@ -1,0 +1,129 @@
+/*
+ * opt_outs.c
+ *		Who does not want to be written to, as somebody has said.
+ *
+ * One writer for an operator's word, a person's answer and a provider's webhook.
+ * What an execution's own answers say is written in bulk, by mark.c.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "base/row.h"
+#include "base/statement.h"
+#include "record/opt_outs.h"
+#include "schema/marks.h"
+
+static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL"};
+
+struct CadenceOptOuts
+{
+	Statement add;
+	Statement remove;
+};
+
+static const Oid add_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+static const Oid remove_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+
+/* A channel in any case; NULL: there is none of that name. */
+const char *
+cadence_channel_named(const char *name)
+{
+	for (size_t i = 0; i < lengthof(channels); i++)
+		if (pg_strcasecmp(channels[i], name) == 0)
+			return channels[i];
+	return NULL;
+}
+
+static char *
+add_sql(const CadenceTables *t)
+{
+	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, categoria, motivo, origem, em) "
+					"VALUES (pg_catalog.gen_random_uuid(), $1, $2, $3, $4, $5, $6, " NOW ") "
+					"ON CONFLICT DO NOTHING",
+					t->opt_outs);
+}
+
+/* Who was out of all channels, and is in by one again, stays out of the others. */
+static char *
+remove_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"WITH gone AS (DELETE FROM %s AS o WHERE %s AND ($3 IS NULL OR o.canal IS NULL "
+		"OR " MARK_WORD(
+			"o.canal") " " EQ
+					   " $3) AND ($4 IS NULL OR " MARK_WORD("o.categoria") " " EQ " " MARK_WORD(
+						   "$4") ") "
+								 "RETURNING o.lead_id, o.empresa, o.canal, o.categoria, o.motivo, "
+								 "o.origem, o.em), "
+								 "others AS (INSERT INTO %s (id, lead_id, empresa, canal, "
+								 "categoria, motivo, origem, em) "
+								 "SELECT pg_catalog.gen_random_uuid(), g.lead_id, g.empresa, "
+								 "c.canal, g.categoria, g.motivo, g.origem, g.em "
+								 "FROM gone AS g CROSS JOIN (VALUES ('%s'::pg_catalog.text), "
+								 "('%s'), ('%s')) AS c(canal) "
+								 "WHERE g.canal IS NULL AND c.canal " NE " $3 "
+								 "ON CONFLICT DO NOTHING) "
+								 "SELECT pg_catalog.count(*) FROM gone",
+		t->opt_outs, cadence_opt_out_is_of(t, "o", "$1", "$2"), t->opt_outs, channels[0],
+		channels[1], channels[2]);
+}
+
+/* In the current memory context. */
+CadenceOptOuts *
+cadence_opt_outs_create(const CadenceTables *t)
+{
+	CadenceOptOuts *o = palloc0(sizeof(*o));
+
+	o->add = STATEMENT("noting an opt-out", add_sql(t), add_types, SPI_OK_INSERT);
+	o->remove = STATEMENT("taking opt-outs back", remove_sql(t), remove_types, SPI_OK_SELECT);
+	return o;
+}
+
+static void
+put(Datum *values, char *nulls, int n, const char *text)
+{
+	values[n] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
+	nulls[n] = text != NULL ? ' ' : 'n';
+}
+
+/* Inside an SPI connection. What has been said before stays as it was said: then false. */
+bool
+cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
+{
+	Datum values[lengthof(add_types)];
+	char nulls[lengthof(add_types)];
+
+	put(values, nulls, 0, said->lead_id);
+	put(values, nulls, 1, said->empresa);
+	put(values, nulls, 2, said->canal);
+	put(values, nulls, 3, said->categoria);
+	put(values, nulls, 4, said->motivo);
+	put(values, nulls, 5, said->origem);
+	statement_execute(&o->add, values, nulls, 0);
+	return SPI_processed > 0;
+}
+
+/*
+ * Takes back what was said of that channel, or of all, and of that category, or
+ * of everything; how many rows. Inside an SPI connection.
+ */
+int64
+cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
+{
+	Datum values[lengthof(remove_types)];
+	char nulls[lengthof(remove_types)];
+	bool isnull;
+	int64 n;
+
+	put(values, nulls, 0, said->lead_id);
+	put(values, nulls, 1, said->empresa);
+	put(values, nulls, 2, said->canal);
+	put(values, nulls, 3, said->categoria);
+	statement_execute(&o->remove, values, nulls, 0);
+	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_freetuptable(SPI_tuptable);
+	return n;
+}

@@ -1,0 +1,104 @@
+/*
+ * opt_out_word.c
+ *		Answers that are a word, as words are compared: in capital letters, without
+ *		accents, punctuation and pictures, with one blank between two.
+ *
+ * The whole answer has to be one: "quero sair do plano atual" is no opt-out.
+ */
+#include "rules/opt_out_word.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* U+00C0 to U+00FF without what is above and below the letter; blank: no letter. */
+static const char latin[] = "AAAAAAACEEEEIIIIDNOOOOO OUUUUYTS"
+							"AAAAAAACEEEEIIIIDNOOOOO OUUUUYTY";
+
+/* A code point of well-formed UTF-8; 0 at the end, and for what is none. */
+static unsigned
+next_point(const char **text)
+{
+	const unsigned char *at = (const unsigned char *) *text;
+	int more = at[0] < 0x80 ? 0 : at[0] < 0xE0 ? 1 : at[0] < 0xF0 ? 2 : 3;
+	unsigned point = more == 0 ? at[0] : at[0] & (0x3F >> more);
+
+	if (at[0] == '\0')
+		return 0;
+	for (int i = 1; i <= more; i++)
+	{
+		if ((at[i] & 0xC0) != 0x80)
+			return 0;
+		point = point << 6 | (at[i] & 0x3F);
+	}
+	*text += more + 1;
+	return point;
+}
+
+/* What stands between and beside words, pictures too. */
+static bool
+is_between(unsigned point)
+{
+	return point < 0xC0 || (point >= 0x2000 && point < 0x2C00) ||
+		   (point >= 0x3000 && point < 0x3040) || (point >= 0xFE00 && point < 0xFE70) ||
+		   point >= 0x1F000;
+}
+
+/* Marks that follow their letter, and what is not seen. */
+static bool
+is_nothing(unsigned point)
+{
+	return (point >= 0x300 && point < 0x370) || point == 0xAD || point == 0xFEFF ||
+		   (point >= 0x200B && point < 0x2010);
+}
+
+/* A letter or digit of a word; blank: something between; 0: a letter that no word has. */
+static char
+plain(unsigned point)
+{
+	if (point < 0x80)
+	{
+		char c = (char) point;
+
+		if (c >= 'a' && c <= 'z')
+			return (char) (c - 'a' + 'A');
+		return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : ' ';
+	}
+	if (point >= 0xC0 && point <= 0xFF)
+		return latin[point - 0xC0];
+	return is_between(point) ? ' ' : '\0';
+}
+
+/*
+ * Writes an answer as words are compared into a buffer of OPT_OUT_WORD_SIZE; false
+ * when it is too long for one, empty, or has letters of other alphabets.
+ */
+bool
+opt_out_word(const char *text, char *word)
+{
+	size_t n = 0;
+	bool blank = false;
+
+	while (*text != '\0')
+	{
+		unsigned point = next_point(&text);
+		char c = is_nothing(point) ? ' ' : plain(point);
+
+		if (point == 0 || c == '\0')
+			return false;
+		if (is_nothing(point))
+			continue;
+		if (c == ' ')
+		{
+			blank = n > 0;
+			continue;
+		}
+		if (n + 2 >= OPT_OUT_WORD_SIZE)
+			return false;
+		if (blank)
+			word[n++] = ' ';
+		blank = false;
+		word[n++] = c;
+	}
+	word[n] = '\0';
+	return n > 0;
+}
