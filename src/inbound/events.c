@@ -11,8 +11,13 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_attribute.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "base/transaction.h"
 #include "inbound/events.h"
@@ -30,12 +35,15 @@ typedef struct Act
 	InboundResult result;
 } Act;
 
+/* What triggers set does not reach the next event. */
 static void
 act(void *arg, int first, int n)
 {
 	Act *a = arg;
+	int level = NewGUCNestLevel();
 
 	a->result = cadence_inbound_act(a->from, a->event);
+	AtEOXact_GUC(false, level);
 }
 
 /* Not the event's fault, and the next would meet it as well. */
@@ -49,18 +57,14 @@ ends_all(const ErrorData *error)
 static bool
 keeps_strangers(const InboundSender *from)
 {
-	const CadenceTables *t = from->tables;
+	HeapTuple tuple =
+		SearchSysCacheAttName(get_relname_relid("lead_messages", from->tables->schema), "lead_id");
 	bool keeps = false;
 
-	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+	if (HeapTupleIsValid(tuple))
 	{
-		TupleDesc columns = t->columns[i];
-
-		if (strcmp(cadence_table_list[i].name, "lead_messages") != 0)
-			continue;
-		for (int k = 0; k < columns->natts; k++)
-			keeps = keeps || (strcmp(NameStr(TupleDescAttr(columns, k)->attname), "lead_id") == 0 &&
-							  !TupleDescAttr(columns, k)->attnotnull);
+		keeps = !((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+		ReleaseSysCache(tuple);
 	}
 	return keeps && from->empresa != NULL;
 }
@@ -160,14 +164,20 @@ take_or_reject(void *arg, const ReceivedEvent *event)
 	return true;
 }
 
-/* An operator's wish is raised; anything else is said to whoever runs the server. */
+/*
+ * An operator's wish is raised; anything else is said to whoever runs the server, but
+ * for what a trigger or a constraint says of a row, which may repeat what came.
+ */
 static void
 say_why(ErrorData *error)
 {
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		ReThrowError(error);
 	ereport(WARNING, (errcode(error->sqlerrcode),
-					  errmsg("a webhook's call could not be stored: %s", error->message)));
+					  errmsg("a webhook's call could not be stored: %s",
+							 sqlstate_is_of_the_moment(error->sqlerrcode)
+								 ? error->message
+								 : psprintf("error %s", unpack_sql_state(error->sqlerrcode)))));
 }
 
 /* Takes all that a call tells; false: nothing can be stored now. */
