@@ -14,6 +14,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_attribute.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -34,12 +35,15 @@ typedef struct Act
 	InboundResult result;
 } Act;
 
+/* What triggers set does not reach the next event. */
 static void
 act(void *arg, int first, int n)
 {
 	Act *a = arg;
+	int level = NewGUCNestLevel();
 
 	a->result = cadence_inbound_act(a->from, a->event);
+	AtEOXact_GUC(false, level);
 }
 
 /* Not the event's fault, and the next would meet it as well. */

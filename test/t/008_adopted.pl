@@ -177,6 +177,7 @@ is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status = 'CONCLUIDA'
 sql($node, q{
 	ALTER TABLE lead_messages ALTER direcao TYPE text;
 	ALTER TABLE lead_cadence_runs ALTER lead_id TYPE int USING 1;
+	DROP INDEX lead_contacts_phone_idx;
 	ALTER TABLE lead_contacts ALTER telefone TYPE bigint USING 1;
 });
 like(sql_error($node, $create), qr/ERROR:  42804: .*lead_contacts\.telefone.*bigint/s, 'what does not fit is said');

@@ -75,6 +75,15 @@ is(sql($node, 'SELECT cadence_rejected_retry()'), 1, 'and then it is taken');
 is(sql($node, "SELECT string_agg(conteudo, ' ' ORDER BY recebido_em, conteudo) FROM lead_messages WHERE direcao = 'INBOUND'"), 'Quero isto', '... as it was told');
 is(rejected(), '', '... and gone');
 
+# what a trigger sets reaches neither the next event nor the caller
+sql($node, q{CREATE TABLE seen (path text); GRANT ALL ON seen TO PUBLIC;
+	CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO public.seen VALUES (current_setting('search_path')); SET search_path = eve, public; SET lock_timeout = 0; RETURN NEW; END $$;
+	CREATE TRIGGER leave BEFORE INSERT ON lead_messages FOR EACH ROW EXECUTE FUNCTION leave()});
+is(told(map { { event => 'message', id => "set-$_", phone => $phone[0], text => 'x' } } 1 .. 2), 200, 'two events whose trigger sets something');
+is(sql($node, "SELECT string_agg(DISTINCT path, ';') FROM seen"), 'pg_catalog, public, pg_temp', '... which is undone each time');
+sql($node, q{DROP TRIGGER leave ON lead_messages; DELETE FROM lead_messages WHERE conteudo = 'x'});
+
 # somebody else's deferred trigger does not run with the owner's rights
 sql($node, q{CREATE SCHEMA eve; GRANT ALL ON SCHEMA eve TO hook;
 	SET ROLE hook;
