@@ -6,6 +6,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
         -- what waits for an operator
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
+        -- a person's, when somebody answers whose message may have arrived
+        ('lead_cadence_runs', 'lead_cadence_runs_held_idx', '(lead_id) WHERE status = ''PAUSADA''', ARRAY['lead_id']),
         -- runs that were paused or cancelled while their message was under way
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already? Our own table has a unique index for that
@@ -29,7 +31,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_contacts', 'lead_contacts_e164_idx',
          '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         -- and who has this mailbox
-        ('lead_contacts', 'lead_contacts_email_idx', '(lower(email::text))', NULL),
+        ('lead_contacts', 'lead_contacts_email_idx', '("left"(lower(email::text), 320))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them

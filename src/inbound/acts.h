@@ -44,7 +44,7 @@ typedef struct InboundPerson
 	char *empresa;
 } InboundPerson;
 
-#define PEOPLE_MAX 20
+#define PEOPLE_MAX 100
 
 typedef struct InboundPersons
 {

@@ -53,6 +53,24 @@ ends_all(const ErrorData *error)
 	return sqlstate_is_of_the_moment(error->sqlerrcode) && !sqlstate_is_conflict(error->sqlerrcode);
 }
 
+/* What must not get lost, since it says whom not to write to, or who can not be. */
+static bool
+has_to_be_kept(const ReceivedEvent *event)
+{
+	switch (event->kind)
+	{
+		case RECEIVED_OPT_OUT:
+		case RECEIVED_COMPLAINT:
+		case RECEIVED_BOUNCE:
+		case RECEIVED_IDENTITY:
+			return true;
+		case RECEIVED_RECEIPT:
+			return event->state == STATE_FAILED;
+		default:
+			return false;
+	}
+}
+
 /* A message of nobody's is kept among the others where their table has room for it. */
 static bool
 keeps_strangers(const InboundSender *from)
@@ -93,7 +111,8 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 		ThrowErrorData(error);
 	if (error != NULL)
 		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
-	if (a.result == INBOUND_UNMATCHED && event->kind == RECEIVED_MESSAGE && !keeps_strangers(from))
+	if (a.result == INBOUND_UNMATCHED &&
+		(has_to_be_kept(event) || (event->kind == RECEIVED_MESSAGE && !keeps_strangers(from))))
 		return (InboundOutcome){.refused = "nobody is known by what it names"};
 	return (InboundOutcome){0};
 }
@@ -150,6 +169,16 @@ cadence_events_read(const ReceiveRules *rules, json_t *body, ReceiveCallback tak
 	return g.error;
 }
 
+/* So many events of a call wait for a lock in vain. */
+#define CONFLICTS_MAX 3
+
+/* So many of a call are kept: what its provider makes up fills no disk. */
+#define REJECTED_MAX 1000
+
+/*
+ * What a lock is in the way of is not rejected, since nobody would try it again: the
+ * provider tells it once more, and what was taken of the call by then is not new.
+ */
 static bool
 take_or_reject(void *arg, const ReceivedEvent *event)
 {
@@ -157,7 +186,11 @@ take_or_reject(void *arg, const ReceivedEvent *event)
 	InboundOutcome outcome = cadence_event_take(rejections->from, event);
 	ErrorData *error = NULL;
 
-	if (outcome.refused != NULL)
+	if (outcome.refused != NULL && sqlstate_is_conflict(outcome.sqlstate))
+		return ++rejections->conflicts < CONFLICTS_MAX;
+	if (outcome.refused != NULL && rejections->n >= REJECTED_MAX)
+		rejections->dropped++;
+	else if (outcome.refused != NULL)
 		error = cadence_reject(rejections, event, outcome.refused, outcome.sqlstate);
 	if (error != NULL)
 		ThrowErrorData(error);
@@ -195,9 +228,12 @@ cadence_events_take(InboundCall *call, const InboundSender *from)
 		receive_scrub(call->rules, body);
 		error = cadence_events_read(call->rules, body, take_or_reject, rejections);
 	}
+	if (error == NULL && rejections->dropped > 0)
+		error = cadence_reject_body(
+			rejections, psprintf(INT64_FORMAT " more events are not kept", rejections->dropped));
 	if (error == NULL)
 		cadence_rejections_end(rejections);
 	else
 		say_why(error);
-	return error == NULL;
+	return error == NULL && rejections->conflicts == 0;
 }

@@ -104,8 +104,9 @@ by_phone_sql(const CadenceTables *t)
 static char *
 by_email_sql(const CadenceTables *t)
 {
-	char *found = psprintf("SELECT k.* FROM %s AS k WHERE pg_catalog.lower("
-						   "k.email::pg_catalog.text) " EQ " pg_catalog.lower($1) AND %s",
+	char *found = psprintf("SELECT k.* FROM %s AS k WHERE pg_catalog.\"left\"("
+						   "pg_catalog.lower(k.email::pg_catalog.text), 320) " EQ
+						   " pg_catalog.lower($1) AND %s",
 						   t->contacts, company_is(t, "k", "$2"));
 
 	return contacts_sql(t, found, "telefone");
@@ -300,7 +301,10 @@ inbound_find_address(const InboundEvent *e, InboundPersons *found)
 	return is_known;
 }
 
-/* Whose an event is that quotes no message of ours: the first of them is the most likely. */
+/*
+ * Whose an event is that quotes no message of ours: the first of them is the most
+ * likely. Leads that share a number are all found, whatever else one is known by.
+ */
 void
 inbound_find_people(const InboundEvent *e, InboundPersons *found)
 {
@@ -313,8 +317,7 @@ inbound_find_people(const InboundEvent *e, InboundPersons *found)
 	if (found->n == 0 && lid != NULL)
 		inbound_find_identity(e, "wa_lid", lid, found);
 	forget_several_companies(e, found);
-	if (found->n == 0)
-		(void) inbound_find_address(e, found);
+	(void) inbound_find_address(e, found);
 }
 
 /* ---- learning ------------------------------------------------------------------------ */

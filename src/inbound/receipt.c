@@ -134,6 +134,14 @@ inbound_receipts_create(const CadenceTables *t)
 
 /* ---- settling ------------------------------------------------------------------------ */
 
+/* Paused by somebody who wanted it so, not held since nobody knew what has been told now. */
+static bool
+is_paused(const LockedRun *run)
+{
+	return run->in.status == RUN_PAUSED &&
+		   !(run->has_attempt && json_get_true(&DatumGetJsonbP(run->attempt)->root, "permanente"));
+}
+
 /*
  * The run stands before the step of that attempt still, and nobody works on it.
  * False: it is left as it is.
@@ -145,7 +153,7 @@ settle(const InboundEvent *e, const InboundMessage *message, bool sent)
 	RunTransition to;
 
 	if (!message->has_step || !cadence_run_lock(e->acts->mover, &message->run_id, &run) ||
-		!run.has_ordem || run.ordem != message->ordem)
+		!run.has_ordem || run.ordem != message->ordem || is_paused(&run))
 		return false;
 	to = cadence_run_transition(&run, sent ? ACT_SETTLE_SENT : ACT_SETTLE_UNSENT,
 								cadence_settle_time(&run, sent));

@@ -81,13 +81,14 @@ static char *
 kept_text(const InboundRejections *r)
 {
 	size_t len = Min(r->call->body_len, BODY_MAX);
-	char *text = pnstrdup(r->call->body, len);
+	char *text = palloc(len + 1);
 	StringInfoData json;
 
 	if (r->call->rules->nscrub > 0 ||
 		holds_secret(r->call->configuration, r->call->body, r->call->body_len))
 		return NULL;
 	memcpy(text, r->call->body, len);
+	text[len] = '\0';
 	for (size_t i = 0; i < len;)
 	{
 		size_t n = text[i] != '\0' ? text_character(text + i, len - i) : 0;

@@ -19,6 +19,8 @@ typedef struct InboundRejections
 	char *body;			 /* the whole call as JSON, if it is short; NULL: not yet, or not */
 	bool body_was_taken; /* of which it was found out */
 	int64 n;
+	int64 dropped; /* so many more were not kept */
+	int conflicts; /* so many events met a lock */
 } InboundRejections;
 
 extern InboundRejections *cadence_rejections_begin(const InboundSender *from, InboundCall *call);

@@ -191,6 +191,9 @@ put_ids(const InboundEvent *e, Datum *values, char *nulls)
 			strcmp(canals[i], e->canal) == 0 ? inbound_field(e, RECEIVED_ID) : NULL);
 }
 
+/* So many locks are held at most, however many messages one transaction brings. */
+#define MESSAGE_LOCKS 256
+
 /*
  * Writes a message's row, of a person whose lead may be unknown; false: it was told
  * before. Who tells the same at this moment waits here for what becomes of us.
@@ -206,7 +209,8 @@ write_message(const InboundEvent *e, const InboundPerson *person, bool comes_in,
 	memset(nulls, ' ', sizeof(nulls));
 	message_id(e, person->empresa, comes_in, id);
 	if (!r->is_guarded)
-		cadence_lock_hold(CADENCE_LOCK_MESSAGE, hash_bytes_extended(id->data, UUID_LEN, 0));
+		cadence_lock_hold(CADENCE_LOCK_MESSAGE,
+						  hash_bytes_extended(id->data, UUID_LEN, 0) % MESSAGE_LOCKS);
 	if (is_there(e, id))
 		return false;
 	values[0] = UUIDPGetDatum(id);
@@ -220,7 +224,8 @@ write_message(const InboundEvent *e, const InboundPerson *person, bool comes_in,
 	values[7] = quoted != NULL ? Int32GetDatum(quoted->ordem) : (Datum) 0;
 	put_ids(e, values, nulls);
 	statement_execute(comes_in ? &r->insert_in : &r->insert_out, values, nulls, 0);
-	return SPI_processed > 0;
+	/* another's row of the same message, or a trigger, may have kept ours out */
+	return SPI_processed > 0 || !is_there(e, id);
 }
 
 /* ---- a person's ------------------------------------------------------------------------ */
@@ -266,7 +271,10 @@ inbound_message(InboundEvent *e)
 	pg_uuid_t id;
 
 	if (is_quoting)
+	{
 		people.list[people.n++] = quoted.person;
+		(void) inbound_find_address(e, &people);
+	}
 	else
 		inbound_find_people(e, &people);
 	if (people.n == 0)

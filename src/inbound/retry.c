@@ -33,6 +33,7 @@ typedef struct RejectedEvent
 {
 	pg_uuid_t id;
 	char *server;
+	char *empresa;
 	char *event; /* as it was read; NULL: it was not */
 	char *body;	 /* the whole call, or the element where it is that; NULL: not kept */
 } RejectedEvent;
@@ -62,8 +63,9 @@ begin_retry(const CadenceTables *t)
 	r->look = STATEMENT(
 		"looking for rejected events",
 		psprintf("SELECT x.id, x.server, x.evento::pg_catalog.text, "
-				 "COALESCE(x.corpo, x.elemento)::pg_catalog.text FROM %s AS x "
-				 "WHERE ($1 IS NULL OR x.server " EQ " $1) AND (x.tentado_em IS NULL OR "
+				 "COALESCE(x.corpo, x.elemento)::pg_catalog.text, x.empresa FROM %s AS x "
+				 "WHERE x.id IS NOT NULL AND ($1 IS NULL OR x.server " EQ
+				 " $1) AND (x.tentado_em IS NULL OR "
 				 "x.tentado_em " LT " $2) ORDER BY x.em, x.id LIMIT %d FOR UPDATE SKIP LOCKED",
 				 t->rejected, ROWS_MAX),
 		look_types, SPI_OK_SELECT);
@@ -111,6 +113,7 @@ look(Retry *r, RejectedEvent *rows)
 		rows[i].server = row_text(desc, tuple, 2, ROW_KEY_MAX);
 		rows[i].event = row_text(desc, tuple, 3, ROW_TEXT_MAX);
 		rows[i].body = row_text(desc, tuple, 4, ROW_TEXT_MAX);
+		rows[i].empresa = row_text(desc, tuple, 5, ROW_KEY_MAX);
 	}
 	SPI_finish();
 	MemoryContextSwitchTo(context);
@@ -181,6 +184,9 @@ try_again(const CadenceTables *tables, const RejectedEvent *row)
 
 	if (c == NULL)
 		return (InboundOutcome){.refused = "its server is gone, or has no webhook"};
+	if (from->empresa == NULL || row->empresa == NULL ? from->empresa != row->empresa
+													  : strcmp(from->empresa, row->empresa) != 0)
+		return (InboundOutcome){.refused = "its server is another company's now"};
 	if (row->event == NULL)
 		return read_again(c, from, row->body);
 	if (!cadence_event_from_json(cadence_json_load(row->event), &event))

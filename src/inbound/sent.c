@@ -75,7 +75,7 @@ find_sql(const CadenceTables *t, const char *where)
 		"WHERE x.lead_cadence_run_id " EQ " m.run_id AND x.step_ordem " EQ " m.step_ordem "
 		"AND x.detalhes " JSON_TEXT " 'provedor' IS NOT NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
-		"WHERE %s AND m.direcao " EQ " 'OUTBOUND' AND ($2 IS NULL OR %s) "
+		"WHERE %s AND m.id IS NOT NULL AND m.direcao " EQ " 'OUTBOUND' AND ($2 IS NULL OR %s) "
 		"ORDER BY m.created_at DESC LIMIT 1",
 		t->messages, t->events, where, cadence_key_is(t, "lead_messages", "m", "empresa", "$2"));
 }

@@ -61,14 +61,17 @@ struct InboundStops *
 inbound_stops_create(const CadenceTables *t)
 {
 	struct InboundStops *s = palloc0(sizeof(*s));
+	char *is_theirs = psprintf("%s AND %s AND r.id IS NOT NULL",
+							   cadence_key_is(t, "lead_cadence_runs", "r", "lead_id", "$1"),
+							   cadence_key_is(t, "lead_cadence_runs", "r", "empresa", "$2"));
 
-	s->find =
-		STATEMENT("looking for a person's runs",
-				  psprintf("SELECT r.id FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND %s AND %s "
-						   "ORDER BY r.id",
-						   t->runs, cadence_key_is(t, "lead_cadence_runs", "r", "lead_id", "$1"),
-						   cadence_key_is(t, "lead_cadence_runs", "r", "empresa", "$2")),
-				  person_types, SPI_OK_SELECT);
+	/* each state has an index of its own */
+	s->find = STATEMENT("looking for a person's runs",
+						psprintf("SELECT p.id FROM (SELECT r.id FROM %s AS r WHERE r.status " EQ
+								 " 'ATIVA' AND %s UNION ALL SELECT r.id FROM %s AS r WHERE "
+								 "r.status " EQ " 'PAUSADA' AND %s) AS p ORDER BY p.id",
+								 t->runs, is_theirs, t->runs, is_theirs),
+						person_types, SPI_OK_SELECT);
 	s->read = STATEMENT(
 		"looking at what is to come in a run",
 		psprintf("SELECT " NEXT_STOPS("1") ", " NEXT_STOPS(
@@ -183,11 +186,15 @@ write_event(const InboundEvent *e, const LockedRun *run, const InboundStop *stop
 
 /* ---- runs ---------------------------------------------------------------------------- */
 
-/* False: it is not active any more. */
+/*
+ * False: nothing can leave by it. One that is held since nobody knows whether its
+ * message arrived goes on when that is known.
+ */
 static bool
 lock_active(const InboundEvent *e, const pg_uuid_t *id, LockedRun *run)
 {
-	return cadence_run_lock(e->acts->mover, id, run) && run->in.status == RUN_ACTIVE;
+	return cadence_run_lock(e->acts->mover, id, run) &&
+		   (run->in.status == RUN_ACTIVE || (run->in.status == RUN_PAUSED && run->in.uncertain));
 }
 
 static bool

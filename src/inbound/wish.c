@@ -101,7 +101,8 @@ note_opt_outs(const InboundEvent *e, const InboundPersons *people, const Inbound
 					   .canal = stop->canal,
 					   .categoria = categoria,
 					   .motivo = stop->motivo,
-					   .origem = e->source};
+					   .origem = e->source,
+					   .at = e->at};
 
 		if (cadence_opt_outs_add(e->acts->opt_outs, &said))
 			is_new = true;
@@ -137,7 +138,8 @@ take_back(const InboundEvent *e, const InboundPersons *people, const char *canal
 		OptOut said = {.lead_id = people->list[i].lead_id,
 					   .empresa = people->list[i].empresa,
 					   .canal = canal,
-					   .categoria = categoria};
+					   .categoria = categoria,
+					   .at = e->at};
 
 		n += cadence_opt_outs_remove(e->acts->opt_outs, &said);
 	}

@@ -125,7 +125,7 @@ static char *
 lock_sql(const CadenceTables *t, bool guarded)
 {
 	return psprintf("SELECT CASE WHEN %s AND r.status " EQ " 'PAUSADA' THEN " CADENCE_KEY(
-						"r.cadence_id") " END FROM %s AS r WHERE r.id " EQ " $1 FOR UPDATE",
+						"r.cadence_id") " END FROM %s AS r WHERE r.id " EQ " $1 FOR NO KEY UPDATE",
 					guarded ? "false" : "true", t->runs);
 }
 

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "base/row.h"
 #include "base/statement.h"
@@ -24,8 +25,9 @@ struct CadenceOptOuts
 	Statement remove;
 };
 
-static const Oid add_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-static const Oid remove_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+static const Oid add_types[] = {TEXTOID, TEXTOID, TEXTOID,		 TEXTOID,
+								TEXTOID, TEXTOID, TIMESTAMPTZOID};
+static const Oid remove_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID};
 
 /* A channel in any case; NULL: there is none of that name. */
 const char *
@@ -40,10 +42,11 @@ cadence_channel_named(const char *name)
 static char *
 add_sql(const CadenceTables *t)
 {
-	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, categoria, motivo, origem, em) "
-					"VALUES (pg_catalog.gen_random_uuid(), $1, $2, $3, $4, $5, $6, " NOW ") "
-					"ON CONFLICT DO NOTHING",
-					t->opt_outs);
+	return psprintf(
+		"INSERT INTO %s (id, lead_id, empresa, canal, categoria, motivo, origem, em) "
+		"VALUES (pg_catalog.gen_random_uuid(), $1, $2, $3, $4, $5, $6, COALESCE($7, " NOW ")) "
+		"ON CONFLICT DO NOTHING",
+		t->opt_outs);
 }
 
 /* Who was out of all channels, and is in by one again, stays out of the others. */
@@ -55,7 +58,7 @@ remove_sql(const CadenceTables *t)
 		"OR " MARK_WORD(
 			"o.canal") " " EQ
 					   " $3) AND ($4 IS NULL OR " MARK_WORD("o.categoria") " " EQ " " MARK_WORD(
-						   "$4") ") "
+						   "$4") ") AND ($5 IS NULL OR o.em " LE " $5) "
 								 "RETURNING o.lead_id, o.empresa, o.canal, o.categoria, o.motivo, "
 								 "o.origem, o.em), "
 								 "others AS (INSERT INTO %s (id, lead_id, empresa, canal, "
@@ -89,6 +92,13 @@ put(Datum *values, char *nulls, int n, const char *text)
 	nulls[n] = text != NULL ? ' ' : 'n';
 }
 
+static void
+put_time(Datum *values, char *nulls, int n, TimestampTz at)
+{
+	values[n] = TimestampTzGetDatum(at);
+	nulls[n] = at != 0 ? ' ' : 'n';
+}
+
 /* Inside an SPI connection. What has been said before stays as it was said: then false. */
 bool
 cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
@@ -102,13 +112,15 @@ cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
 	put(values, nulls, 3, said->categoria);
 	put(values, nulls, 4, said->motivo);
 	put(values, nulls, 5, said->origem);
+	put_time(values, nulls, 6, said->at);
 	statement_execute(&o->add, values, nulls, 0);
 	return SPI_processed > 0;
 }
 
 /*
  * Takes back what was said of that channel, or of all, and of that category, or
- * of everything; how many rows. Inside an SPI connection.
+ * of everything, but nothing that was said later; how many rows. Inside an SPI
+ * connection.
  */
 int64
 cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
@@ -122,6 +134,7 @@ cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
 	put(values, nulls, 1, said->empresa);
 	put(values, nulls, 2, said->canal);
 	put(values, nulls, 3, said->categoria);
+	put_time(values, nulls, 4, said->at);
 	statement_execute(&o->remove, values, nulls, 0);
 	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);

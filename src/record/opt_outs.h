@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "schema/tables.h"
 
 /* An opt-out that is said, or taken back. */
@@ -19,6 +21,7 @@ typedef struct OptOut
 	const char *categoria; /* only approved templates of that; NULL: everything */
 	const char *motivo;	   /* NULL: none */
 	const char *origem;	   /* the server, or the role, that has said so */
+	TimestampTz at;		   /* when it was said, which may be told late; 0: now */
 } OptOut;
 
 typedef struct CadenceOptOuts CadenceOptOuts;

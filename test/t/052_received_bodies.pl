@@ -56,7 +56,7 @@ my %bearer = (headers => { Authorization => "Bearer $SECRET" });
 
 # ---- what can not be read ----------------------------------------------------------------
 
-for my $body ('', '{', 'null', '"x"', '1', '{"a": }', "\xFF\xFE", '<xml/>', "{'a': 1}", '[' x 100_000, '{"a":' x 3000, "\0\0")
+for my $body ('', '{', 'null', '"x"', '1', '{"a": }', "\xFF\xFE", '<xml/>', "{'a': 1}", '[' x 100_000, '{"a":' x 3000, "\0\0", "\0" . 'A' x 9000)
 {
 	my $what = length $body > 20 ? substr($body, 0, 6) . '...' : $body =~ s/[^ -~]/?/gr;
 	my ($status, @rows) = left_by('gupshup', $body);
@@ -130,15 +130,19 @@ for my $case (
 }
 is(scalar(grep { $_->{motivo} =~ /^the body would take too much memory/ } rejected()), 4, 'what would take more was not read');
 
-# each of a hundred thousand is one, in one call that is no longer than that
+# each of twenty thousand is one, in one call that is no longer than that
+sql($node, q{CREATE SERVER tranca FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:9');
+	INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('tranca', 'ACME', '+5511900001111')});
+sql($node, "CREATE USER MAPPING FOR PUBLIC SERVER tranca OPTIONS (path_secret '$SECRET')");
 forget();
 {
-	my $each = q(string_agg('{"tipo":"x","n":"' || i || '"}', ','));
-	my ($status, $more) = peak('zapi', "convert_to('[' || (SELECT $each FROM generate_series(1, 100000) i) || ']', 'UTF8')");
+	my $each = q(string_agg('{"event":"x","n":"' || i || '"}', ','));
+	my ($status, $more) = peak('tranca', "convert_to('[' || (SELECT $each FROM generate_series(1, 20000) i) || ']', 'UTF8')");
 
-	is($status, 200, 'a hundred thousand elements');
+	is($status, 200, 'twenty thousand elements');
 	cmp_ok($more, '<', 150, "... take their memory and no more: $more");
-	is(sql($node, 'SELECT count(*) FROM cadence_rejected'), sql($node, 'SELECT count(*) FROM cadence_rejected'), '... and are counted');
+	is(sql($node, q{SELECT count(*), count(*) FILTER (WHERE motivo ~ '^19000 more events are not kept') FROM cadence_rejected}),
+		'1002|1', '... of which a thousand are kept, and the others counted');
 }
 
 # ---- secrets -------------------------------------------------------------------------------
@@ -217,6 +221,27 @@ like(
 	is(receive($node, 'zapi', %good, body => '{"sonda": 1}', before => 'SET client_min_messages = error;'), 503, 'that is not waited for');
 	$holder->kill;
 	sql($node, 'SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = $$cadence_rejected$$::regclass');
+}
+
+# ---- what a lock is in the way of --------------------------------------------------------------
+
+forget();
+{
+	my $many = join ',', map { qq({"event": "message", "id": "tr-$_", "phone": "+5511900001111", "text": "Oi"}) } 1 .. 50;
+
+	my $holder = start_sql($node, 'BEGIN; LOCK lead_messages IN SHARE MODE; SELECT pg_sleep(600)');
+
+	$holder->pid;
+	ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'lead_messages'::regclass AND mode = 'ShareLock' AND granted"),
+		'somebody holds the table of messages');
+	my $since = time();
+	is(receive($node, 'tranca', %good, body => "[$many]"), 503, 'what a lock is in the way of is to be told again');
+	cmp_ok(time() - $since, '<', 60, '... and fifty events do not wait for it one after the other');
+	is(scalar(rejected()), 0, '... and nothing is kept where nobody would try it');
+	sql($node, 'SELECT pg_terminate_backend(' . $holder->pid . ')');
+	$holder->finish;
+	is(receive($node, 'tranca', %good, body => "[$many]"), 200, 'told again');
+	is(sql($node, "SELECT count(*) FROM lead_messages WHERE lead_id = 'tranca'"), 50, '... it is taken');
 }
 
 # ---- old ones ----------------------------------------------------------------------------------
