@@ -24,7 +24,7 @@
  * may be kept, beside the few batches without which nothing would be sent while
  * the next is claimed. Past a provider that is blocked, half as much again.
  */
-#define BATCH_BYTES_MAX ((Size) 16 * 1024 * 1024)
+#define BATCH_BYTES_MAX ((Size) 14 * 1024 * 1024)
 #define BATCHES_MIN 2
 
 /* How often a claim meets a lock (a second each time) before each run is tried for itself. */
