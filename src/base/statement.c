@@ -58,6 +58,14 @@ execute_plan(const Statement *statement, Datum *values, const char *nulls, int l
 	return SPI_execute_plan(statement->plan, values, nulls, statement->in_query, limit);
 }
 
+/* One of a statement's arguments; NULL: null. */
+void
+statement_put_text(Datum *values, char *nulls, int n, const char *text)
+{
+	values[n] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
+	nulls[n] = text != NULL ? ' ' : 'n';
+}
+
 /*
  * Runs a statement inside an SPI connection, for at most limit rows if that is
  * not 0. The rows are in SPI_tuptable; whoever reads a column as of a type has

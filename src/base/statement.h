@@ -82,6 +82,7 @@ typedef struct Rowset
 	bool nulls[ROWSET_COLUMNS_MAX];
 } Rowset;
 
+extern void statement_put_text(Datum *values, char *nulls, int n, const char *text);
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
 
 extern void rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *columns,

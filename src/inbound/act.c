@@ -36,7 +36,7 @@ forget_acts(void *arg)
 		acts = NULL;
 }
 
-/* Whoever keeps the tables keeps the plans: a thousand receipts a second are not planned each. */
+/* Whoever keeps the tables keeps the plans: the events of one call are not planned each. */
 static InboundActs *
 acts_of(const CadenceTables *t)
 {
@@ -69,8 +69,6 @@ acts_of(const CadenceTables *t)
 }
 
 /* ---- one event ----------------------------------------------------------------------- */
-
-#define UNIX_EPOCH_US ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* Nobody has written in the future, whatever a provider's clock says. */
 static TimestampTz

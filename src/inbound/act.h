@@ -7,8 +7,13 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "rules/received.h"
 #include "schema/tables.h"
+
+/* Between an event's times, which count from 1970, and PostgreSQL's. */
+#define UNIX_EPOCH_US ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
 /* Whose webhook was called. */
 typedef struct InboundSender

@@ -57,8 +57,7 @@ typedef struct InboundMessage
 {
 	pg_uuid_t id;
 	InboundPerson person; /* texts may be NULL */
-	char *estado;
-	bool is_open; /* uncertain, or held for review */
+	bool is_open;		  /* uncertain, or held for review */
 	bool has_step;
 	pg_uuid_t run_id;
 	int ordem;
@@ -82,6 +81,16 @@ inbound_field(const InboundEvent *e, ReceivedField field)
 	return e->event->fields[field];
 }
 
+/* Why something has failed, as its provider says. */
+static inline const char *
+inbound_reason(const InboundEvent *e, const char *otherwise)
+{
+	const char *error = inbound_field(e, RECEIVED_ERROR);
+	const char *code = inbound_field(e, RECEIVED_CODE);
+
+	return error != NULL ? error : code != NULL ? code : otherwise;
+}
+
 /* ---- person.c ------------------------------------------------------------------------ */
 
 extern struct InboundPeople *inbound_people_create(const CadenceTables *tables);
@@ -98,7 +107,7 @@ extern void inbound_find_identity(const InboundEvent *e, const char *kind, const
 /* ---- sent.c -------------------------------------------------------------------------- */
 
 extern struct InboundSent *inbound_sent_create(const CadenceTables *tables);
-extern const char *inbound_id_column(const char *canal);
+extern void inbound_put_id(const InboundEvent *e, Datum *values, char *nulls, int first);
 extern bool inbound_find_sent(const InboundEvent *e, InboundMessage *found);
 extern bool inbound_find_quoted(const InboundEvent *e, InboundMessage *found);
 

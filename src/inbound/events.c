@@ -11,13 +11,10 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_attribute.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 
 #include "base/transaction.h"
 #include "inbound/events.h"
@@ -75,16 +72,9 @@ has_to_be_kept(const ReceivedEvent *event)
 static bool
 keeps_strangers(const InboundSender *from)
 {
-	HeapTuple tuple =
-		SearchSysCacheAttName(get_relname_relid("lead_messages", from->tables->schema), "lead_id");
-	bool keeps = false;
+	Oid messages = get_relname_relid("lead_messages", from->tables->schema);
 
-	if (HeapTupleIsValid(tuple))
-	{
-		keeps = !((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-		ReleaseSysCache(tuple);
-	}
-	return keeps && from->empresa != NULL;
+	return from->empresa != NULL && !cadence_column_is_required(messages, "lead_id");
 }
 
 /*
@@ -235,5 +225,9 @@ cadence_events_take(InboundCall *call, const InboundSender *from)
 		cadence_rejections_end(rejections);
 	else
 		say_why(error);
+	if (error == NULL && rejections->conflicts > 0)
+		ereport(WARNING,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("a webhook's call could not be stored whole: a lock is in the way")));
 	return error == NULL && rejections->conflicts == 0;
 }

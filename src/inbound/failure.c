@@ -43,8 +43,7 @@ static const Oid dead_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 static char *
 address_sql(const CadenceTables *t)
 {
-	Oid contacts = get_relname_relid("lead_contacts", t->schema);
-	bool has_e164 = get_attnum(contacts, "telefone_e164") != InvalidAttrNumber;
+	bool has_e164 = cadence_contacts_have_e164(t);
 
 	return psprintf("SELECT %sx.telefone::pg_catalog.text%s, x.email::pg_catalog.text, "
 					"(SELECT c.pais::pg_catalog.text FROM %s AS c WHERE %s LIMIT 1) "
@@ -73,15 +72,6 @@ inbound_failures_create(const CadenceTables *t)
 
 /* ---- dead addresses ------------------------------------------------------------------ */
 
-static const char *
-problem_of(const InboundEvent *e)
-{
-	const char *error = inbound_field(e, RECEIVED_ERROR);
-	const char *code = inbound_field(e, RECEIVED_CODE);
-
-	return error != NULL ? error : code != NULL ? code : "";
-}
-
 static bool
 note_dead(const InboundEvent *e, const char *stored, const char *pais, const char *empresa)
 {
@@ -92,7 +82,7 @@ note_dead(const InboundEvent *e, const char *stored, const char *pais, const cha
 	values[0] = CStringGetTextDatum(key);
 	values[1] = CStringGetTextDatum(e->canal);
 	values[2] = CStringGetTextDatum(empresa);
-	values[3] = CStringGetTextDatum(problem_of(e));
+	values[3] = CStringGetTextDatum(inbound_reason(e, ""));
 	values[4] = CStringGetTextDatum(e->source);
 	statement_execute(&e->acts->failures->dead, values, NULL, 0);
 	return SPI_processed > 0;
@@ -172,7 +162,7 @@ write_event(const InboundEvent *e, const InboundMessage *message, CadenceClass c
 				  class != CLASS_COUNT && cadence_classes[class].code != NULL
 					  ? cadence_classes[class].code
 					  : "FALHA_ENVIO");
-	json_add_text(&details, "erro", problem_of(e));
+	json_add_text(&details, "erro", inbound_reason(e, ""));
 	json_add_text(&details, "canal", e->canal);
 	json_add_text_if(&details, "provedor", e->from->server_name);
 	json_add_text_if(&details, "message_id", inbound_field(e, RECEIVED_ID));
@@ -186,12 +176,12 @@ void
 inbound_late_failure(InboundEvent *e, const InboundMessage *message)
 {
 	CadenceClass class = class_of(e);
-	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal, .motivo = problem_of(e)};
+	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal, .motivo = inbound_reason(e, "")};
 	InboundPersons people = {.list = {message->person}, .n = 1};
 	bool has_person = message->person.lead_id != NULL && message->person.empresa != NULL;
 
 	if (class == CLASS_STOPPED)
-		inbound_shut_sender(e, problem_of(e));
+		inbound_shut_sender(e, inbound_reason(e, ""));
 	else if (class == CLASS_OPTED_OUT && has_person)
 		(void) inbound_opt_out(e, &people, &stop, NULL);
 	else if (class == CLASS_DEAD_ADDRESS && has_person)
@@ -249,7 +239,7 @@ inbound_complaint(InboundEvent *e)
 
 	if (!find_people(e, &message, &is_of_message, &people))
 		return INBOUND_UNMATCHED;
-	stop.motivo = problem_of(e)[0] != '\0' ? problem_of(e) : "complaint";
+	stop.motivo = inbound_reason(e, "complaint");
 	is_new = inbound_opt_out(e, &people, &stop, NULL);
 	if (is_of_message && inbound_note_receipt(e, &message, STATE_DELIVERED))
 		is_new = true;

@@ -55,14 +55,6 @@ static const Oid learn_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	"pg_catalog.\"right\"(pg_catalog.regexp_replace(" column "::pg_catalog.text, " \
 	"'[^0-9]'::pg_catalog.text, ''::pg_catalog.text, 'g'::pg_catalog.text), 8)"
 
-static bool
-has_e164(const CadenceTables *t)
-{
-	Oid contacts = get_relname_relid("lead_contacts", t->schema);
-
-	return get_attnum(contacts, "telefone_e164") != InvalidAttrNumber;
-}
-
 static char *
 company_is(const CadenceTables *t, const char *alias, const char *value)
 {
@@ -94,11 +86,11 @@ by_phone_sql(const CadenceTables *t)
 						   t->contacts, where);
 
 	/* who has both is found twice, which makes no difference */
-	if (has_e164(t))
+	if (cadence_contacts_have_e164(t))
 		found = psprintf("%s UNION ALL SELECT k.* FROM %s AS k WHERE " TAIL(
 							 "k.telefone_e164") " " EQ " $1 AND %s",
 						 found, t->contacts, where);
-	return contacts_sql(t, found, has_e164(t) ? "telefone_e164" : "telefone");
+	return contacts_sql(t, found, cadence_contacts_have_e164(t) ? "telefone_e164" : "telefone");
 }
 
 static char *

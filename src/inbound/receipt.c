@@ -167,7 +167,7 @@ settle(const InboundEvent *e, const InboundMessage *message, bool sent)
 /* ---- noting -------------------------------------------------------------------------- */
 
 static const char *
-problem_of(const InboundEvent *e)
+code_and_error(const InboundEvent *e)
 {
 	const char *code = inbound_field(e, RECEIVED_CODE);
 	const char *error = inbound_field(e, RECEIVED_ERROR);
@@ -177,31 +177,16 @@ problem_of(const InboundEvent *e)
 	return code != NULL ? code : error != NULL ? error : "";
 }
 
-static void
-put_id(const InboundEvent *e, Datum *values, char *nulls)
-{
-	static const char *const canals[] = {"WHATSAPP", "EMAIL", "SMS"};
-	const char *id = inbound_field(e, RECEIVED_ID);
-
-	for (int i = 0; i < 3; i++)
-	{
-		bool is_here = id != NULL && strcmp(canals[i], e->canal) == 0;
-
-		values[3 + i] = is_here ? CStringGetTextDatum(id) : (Datum) 0;
-		nulls[3 + i] = is_here ? ' ' : 'n';
-	}
-}
-
 /* Takes what an event tells of a message; false: that says nothing new. */
 bool
 inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState state)
 {
 	Datum values[lengthof(note_types)] = {UUIDPGetDatum(&message->id), TimestampTzGetDatum(e->at),
-										  CStringGetTextDatum(problem_of(e))};
+										  CStringGetTextDatum(code_and_error(e))};
 	char nulls[] = "      ";
 	bool settled = message->is_open && settle(e, message, state != STATE_FAILED);
 
-	put_id(e, values, nulls);
+	inbound_put_id(e, values, nulls, 3);
 	statement_execute(&e->acts->receipts->note[state], values, nulls, 0);
 	return SPI_processed > 0 || settled;
 }

@@ -155,13 +155,6 @@ typedef struct RejectedRow
 } RejectedRow;
 
 static void
-put(Datum *values, char *nulls, int i, const char *text)
-{
-	nulls[i] = text != NULL ? ' ' : 'n';
-	values[i] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
-}
-
-static void
 insert_row(void *arg, int first, int n)
 {
 	RejectedRow *row = arg;
@@ -173,13 +166,14 @@ insert_row(void *arg, int first, int n)
 	cadence_uuid_v7(&id);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-	put(values, nulls, 1, from->server_name);
-	put(values, nulls, 2, from->empresa);
-	put(values, nulls, 3, row->reason);
-	put(values, nulls, 4, row->sqlstate != 0 ? unpack_sql_state(row->sqlstate) : NULL);
-	put(values, nulls, 5, row->event);
-	put(values, nulls, 6, row->element);
-	put(values, nulls, 7, row->body);
+	statement_put_text(values, nulls, 1, from->server_name);
+	statement_put_text(values, nulls, 2, from->empresa);
+	statement_put_text(values, nulls, 3, row->reason);
+	statement_put_text(values, nulls, 4,
+					   row->sqlstate != 0 ? unpack_sql_state(row->sqlstate) : NULL);
+	statement_put_text(values, nulls, 5, row->event);
+	statement_put_text(values, nulls, 6, row->element);
+	statement_put_text(values, nulls, 7, row->body);
 	statement_execute(&row->rejections->insert, values, nulls, 0);
 	SPI_finish();
 }

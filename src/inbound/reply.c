@@ -68,17 +68,6 @@ is_unique(Oid relation, const char *name)
 	return found;
 }
 
-static bool
-is_required(Oid relation, const char *name)
-{
-	HeapTuple tuple = SearchSysCacheAttName(relation, name);
-	bool required = HeapTupleIsValid(tuple) && ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	return required;
-}
-
 static char *
 insert_sql(const CadenceTables *t, const char *direcao, const char *time, const char *estado)
 {
@@ -94,7 +83,7 @@ insert_sql(const CadenceTables *t, const char *direcao, const char *time, const 
 static const char *
 state_of_answers(const CadenceTables *t, Oid messages)
 {
-	if (!is_required(messages, "estado"))
+	if (!cadence_column_is_required(messages, "estado"))
 		return "NULL";
 	return t->message_knows_delivered ? "'ENTREGUE'" : "'ENVIADO'";
 }
@@ -107,7 +96,7 @@ inbound_replies_create(const CadenceTables *t)
 	Oid messages = get_relname_relid("lead_messages", t->schema);
 
 	r->is_guarded = is_unique(messages, "id");
-	r->takes_strangers = !is_required(messages, "lead_id");
+	r->takes_strangers = !cadence_column_is_required(messages, "lead_id");
 	r->find = STATEMENT("looking for a message that was told before",
 						psprintf("SELECT 1 FROM %s AS m WHERE m.id " EQ " $1", t->messages),
 						find_types, SPI_OK_SELECT);
@@ -173,24 +162,6 @@ is_there(const InboundEvent *e, const pg_uuid_t *id)
 	return found;
 }
 
-static void
-put(Datum *values, char *nulls, int n, const char *text)
-{
-	values[n] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
-	nulls[n] = text != NULL ? ' ' : 'n';
-}
-
-/* Where its provider's id goes. */
-static void
-put_ids(const InboundEvent *e, Datum *values, char *nulls)
-{
-	static const char *const canals[] = {"WHATSAPP", "EMAIL", "SMS"};
-
-	for (int i = 0; i < 3; i++)
-		put(values, nulls, 8 + i,
-			strcmp(canals[i], e->canal) == 0 ? inbound_field(e, RECEIVED_ID) : NULL);
-}
-
 /* So many locks are held at most, however many messages one transaction brings. */
 #define MESSAGE_LOCKS 256
 
@@ -214,15 +185,15 @@ write_message(const InboundEvent *e, const InboundPerson *person, bool comes_in,
 	if (is_there(e, id))
 		return false;
 	values[0] = UUIDPGetDatum(id);
-	put(values, nulls, 1, person->lead_id);
-	put(values, nulls, 2, person->empresa);
-	put(values, nulls, 3, e->canal);
-	put(values, nulls, 4, content_of(e));
+	statement_put_text(values, nulls, 1, person->lead_id);
+	statement_put_text(values, nulls, 2, person->empresa);
+	statement_put_text(values, nulls, 3, e->canal);
+	statement_put_text(values, nulls, 4, content_of(e));
 	values[5] = TimestampTzGetDatum(e->at);
 	nulls[6] = nulls[7] = quoted != NULL && quoted->has_step ? ' ' : 'n';
 	values[6] = quoted != NULL ? UUIDPGetDatum(&quoted->run_id) : (Datum) 0;
 	values[7] = quoted != NULL ? Int32GetDatum(quoted->ordem) : (Datum) 0;
-	put_ids(e, values, nulls);
+	inbound_put_id(e, values, nulls, 8);
 	statement_execute(comes_in ? &r->insert_in : &r->insert_out, values, nulls, 0);
 	/* another's row of the same message, or a trigger, may have kept ours out */
 	return SPI_processed > 0 || !is_there(e, id);

@@ -65,15 +65,6 @@ open_again(const InboundEvent *e)
 	return is_new;
 }
 
-static const char *
-reason_of(const InboundEvent *e, const char *otherwise)
-{
-	const char *error = inbound_field(e, RECEIVED_ERROR);
-	const char *code = inbound_field(e, RECEIVED_CODE);
-
-	return error != NULL ? error : code != NULL ? code : otherwise;
-}
-
 InboundResult
 inbound_sender_news(InboundEvent *e)
 {
@@ -85,11 +76,11 @@ inbound_sender_news(InboundEvent *e)
 			is_new = open_again(e);
 			break;
 		case STATE_DISCONNECTED:
-			is_new = shut(e, reason_of(e, "disconnected"),
+			is_new = shut(e, inbound_reason(e, "disconnected"),
 						  cadence_classes[CLASS_STOPPED].wait_s * USECS_PER_SEC);
 			break;
 		case STATE_BANNED:
-			is_new = shut(e, reason_of(e, "banned"), BANNED_WAIT_US);
+			is_new = shut(e, inbound_reason(e, "banned"), BANNED_WAIT_US);
 			break;
 		default:
 			return INBOUND_NOTHING;

@@ -36,7 +36,6 @@ enum
 	SENT_ID = 1,
 	SENT_LEAD,
 	SENT_EMPRESA,
-	SENT_ESTADO,
 	SENT_IS_OPEN,
 	SENT_RUN,
 	SENT_ORDEM,
@@ -56,11 +55,13 @@ canal_number(const char *canal)
 	return i;
 }
 
-/* Where a message's row has its provider's id. */
-const char *
-inbound_id_column(const char *canal)
+/* Where a message's row has its provider's id: one of three arguments, from the first on. */
+void
+inbound_put_id(const InboundEvent *e, Datum *values, char *nulls, int first)
 {
-	return id_columns[canal_number(canal)];
+	for (int i = 0; i < (int) lengthof(canals); i++)
+		statement_put_text(values, nulls, first + i,
+						   i == canal_number(e->canal) ? inbound_field(e, RECEIVED_ID) : NULL);
 }
 
 static char *
@@ -68,7 +69,7 @@ find_sql(const CadenceTables *t, const char *where)
 {
 	return psprintf(
 		"SELECT m.id, m.lead_id::pg_catalog.text, m.empresa::pg_catalog.text, "
-		"m.estado::pg_catalog.text, (m.estado::pg_catalog.text " EQ " 'INCERTO' "
+		"(m.estado::pg_catalog.text " EQ " 'INCERTO' "
 		"OR m.erro_detalhe::pg_catalog.text " EQ " 'RETIDO') IS TRUE, "
 		"m.run_id, m.step_ordem::int4, e.server FROM %s AS m LEFT JOIN LATERAL "
 		"(SELECT x.detalhes " JSON_TEXT " 'provedor' AS server FROM %s AS x "
@@ -118,7 +119,6 @@ read_found(const InboundEvent *e, InboundMessage *found)
 	found->id = *DatumGetUUIDP(SPI_getbinval(row, desc, SENT_ID, &isnull));
 	found->person.lead_id = row_text(desc, row, SENT_LEAD, ROW_KEY_MAX);
 	found->person.empresa = row_text(desc, row, SENT_EMPRESA, ROW_KEY_MAX);
-	found->estado = row_text(desc, row, SENT_ESTADO, ROW_KEY_MAX);
 	found->is_open = row_true(desc, row, SENT_IS_OPEN);
 	run = SPI_getbinval(row, desc, SENT_RUN, &isnull);
 	found->has_step = !isnull && !row_is_null(desc, row, SENT_ORDEM);

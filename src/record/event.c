@@ -67,15 +67,9 @@ enum
 static char *
 value_or(Oid events, const char *column, const char *value, const char *otherwise)
 {
-	HeapTuple tuple = SearchSysCacheAttName(events, column);
-	bool is_required = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		is_required = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-		ReleaseSysCache(tuple);
-	}
-	return is_required ? psprintf("COALESCE(%s, %s)", value, otherwise) : pstrdup(value);
+	if (!cadence_column_is_required(events, column))
+		return pstrdup(value);
+	return psprintf("COALESCE(%s, %s)", value, otherwise);
 }
 
 static char *

@@ -86,13 +86,6 @@ cadence_opt_outs_create(const CadenceTables *t)
 }
 
 static void
-put(Datum *values, char *nulls, int n, const char *text)
-{
-	values[n] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
-	nulls[n] = text != NULL ? ' ' : 'n';
-}
-
-static void
 put_time(Datum *values, char *nulls, int n, TimestampTz at)
 {
 	values[n] = TimestampTzGetDatum(at);
@@ -106,12 +99,12 @@ cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
 	Datum values[lengthof(add_types)];
 	char nulls[lengthof(add_types)];
 
-	put(values, nulls, 0, said->lead_id);
-	put(values, nulls, 1, said->empresa);
-	put(values, nulls, 2, said->canal);
-	put(values, nulls, 3, said->categoria);
-	put(values, nulls, 4, said->motivo);
-	put(values, nulls, 5, said->origem);
+	statement_put_text(values, nulls, 0, said->lead_id);
+	statement_put_text(values, nulls, 1, said->empresa);
+	statement_put_text(values, nulls, 2, said->canal);
+	statement_put_text(values, nulls, 3, said->categoria);
+	statement_put_text(values, nulls, 4, said->motivo);
+	statement_put_text(values, nulls, 5, said->origem);
 	put_time(values, nulls, 6, said->at);
 	statement_execute(&o->add, values, nulls, 0);
 	return SPI_processed > 0;
@@ -130,10 +123,10 @@ cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
 	bool isnull;
 	int64 n;
 
-	put(values, nulls, 0, said->lead_id);
-	put(values, nulls, 1, said->empresa);
-	put(values, nulls, 2, said->canal);
-	put(values, nulls, 3, said->categoria);
+	statement_put_text(values, nulls, 0, said->lead_id);
+	statement_put_text(values, nulls, 1, said->empresa);
+	statement_put_text(values, nulls, 2, said->canal);
+	statement_put_text(values, nulls, 3, said->categoria);
 	put_time(values, nulls, 4, said->at);
 	statement_execute(&o->remove, values, nulls, 0);
 	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));

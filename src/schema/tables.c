@@ -282,6 +282,28 @@ cadence_relation_owner(Oid relation)
 	return cadence_catalog_oid(RELOID, relation, Anum_pg_class_relowner);
 }
 
+/* Whether a column, if it is there, forbids null: an adopted one may. */
+bool
+cadence_column_is_required(Oid relation, const char *column)
+{
+	HeapTuple tuple = SearchSysCacheAttName(relation, column);
+	bool is_required =
+		HeapTupleIsValid(tuple) && ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return is_required;
+}
+
+/* Whether contacts have numbers in E.164 beside those that somebody has typed. */
+bool
+cadence_contacts_have_e164(const CadenceTables *tables)
+{
+	Oid contacts = get_relname_relid("lead_contacts", tables->schema);
+
+	return get_attnum(contacts, "telefone_e164") != InvalidAttrNumber;
+}
+
 /*
  * Before 17 the server lets no background worker connect as a role that may
  * not log in; said here, since the server's own message names no way out.

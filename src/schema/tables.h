@@ -83,6 +83,8 @@ extern CadenceTables *cadence_tables_load(Oid schema);
 extern const char *cadence_tables_missing(Oid schema);
 extern Oid cadence_catalog_oid(int cache, Oid object, AttrNumber column);
 extern Oid cadence_relation_owner(Oid relation);
+extern bool cadence_column_is_required(Oid relation, const char *column);
+extern bool cadence_contacts_have_e164(const CadenceTables *tables);
 
 extern void cadence_owner_check_connect(Oid owner);
 extern CadenceCaller cadence_owner_begin(Oid owner);

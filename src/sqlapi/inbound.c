@@ -49,8 +49,6 @@ enum
 	DELIVERY_KEY
 };
 
-#define UNIX_EPOCH_US ((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
 /* ---- arguments ----------------------------------------------------------------------- */
 
 /* NULL: it was not given, or is empty. */

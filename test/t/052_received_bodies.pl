@@ -238,6 +238,7 @@ forget();
 	is(receive($node, 'tranca', %good, body => "[$many]"), 503, 'what a lock is in the way of is to be told again');
 	cmp_ok(time() - $since, '<', 60, '... and fifty events do not wait for it one after the other');
 	is(scalar(rejected()), 0, '... and nothing is kept where nobody would try it');
+	like(log_since($node), qr/WARNING:  a webhook's call could not be stored whole: a lock is in the way/, '... and the log says why');
 	sql($node, 'SELECT pg_terminate_backend(' . $holder->pid . ')');
 	$holder->finish;
 	is(receive($node, 'tranca', %good, body => "[$many]"), 200, 'told again');
