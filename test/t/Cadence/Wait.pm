@@ -7,6 +7,7 @@ use warnings;
 use utf8;
 
 use Exporter qw(import);
+use List::Util qw(max min);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep time);
@@ -19,13 +20,22 @@ my $TIMEOUT = $PostgreSQL::Test::Utils::timeout_default;
 sub poll_until
 {
 	my ($condition, $what, $seconds) = @_;
-	my $until = time() + ($seconds // $TIMEOUT);
+	my $since = time();
+	my $until = $since + ($seconds // $TIMEOUT);
 	my $met;
 
-	usleep(20_000) until ($met = $condition->()) || time() > $until;
+	# A look mostly starts a psql, so what takes its time is looked at less and less often.
+	usleep(pause(time() - $since)) until ($met = $condition->()) || time() > $until;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	ok($met, $what) if defined $what;
 	return $met;
+}
+
+# Microseconds until the next look, after so many seconds: a twentieth of those, from 20 to 200 ms.
+sub pause
+{
+	my ($waited) = @_;
+	return 1e6 * max(0.02, min(0.2, $waited / 20));
 }
 
 1;
