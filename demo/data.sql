@@ -21,13 +21,15 @@ CREATE SERVER tokeniza_whatsapp FOREIGN DATA WRAPPER cadence_provider
     OPTIONS (canal 'WHATSAPP', empresa 'TOKENIZA', protocol 'evolution', url :'evolution_url',
              instance 'vendas', gap '0s', max_in_flight '100', max_new_per_day '1000000',
              warm_up '1000000..1000000/1d');
-CREATE USER MAPPING FOR crm SERVER tokeniza_whatsapp OPTIONS (apikey 'evolution-key');
+CREATE USER MAPPING FOR crm SERVER tokeniza_whatsapp
+    OPTIONS (apikey 'evolution-key', webhook_secret 'evolution-calls');
 
 CREATE SERVER blue_whatsapp FOREIGN DATA WRAPPER cadence_provider
     OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'whatsapp_cloud', url :'meta_url',
              phone_number_id '106540352242922', gap '0s', max_in_flight '100',
              max_new_per_day '1000000');
-CREATE USER MAPPING FOR crm SERVER blue_whatsapp OPTIONS (token 'meta-token');
+CREATE USER MAPPING FOR crm SERVER blue_whatsapp
+    OPTIONS (token 'meta-token', app_secret 'meta-calls');
 
 -- Without TLS only because it is on this machine.
 CREATE SERVER tokeniza_email FOREIGN DATA WRAPPER cadence_provider

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # The main job on a throwaway cluster: four cadences, a dozen people (or yours), stand-ins for two
-# WhatsApp APIs and a mail server that show each message as it arrives, one execution, and what the
-# database knows afterwards.
+# WhatsApp APIs and a mail server that show each message as it arrives, one execution, what comes
+# back from people and providers, and what the database knows afterwards.
 #
 #   demo/run.sh [--leads FILE.csv] [--keep]
 #
@@ -19,6 +19,7 @@ KEEP=""
 STEP=0
 MESSAGES_IN_FULL=100
 HAS_WRITTEN=5585900000011               # Larissa, in contacts.sql
+TIMELOCKED=5511900000013                # Bruno, in stranger.sql
 END_OF_MESSAGES='-- end of messages --'
 
 step() {
@@ -109,7 +110,8 @@ mail_server_ready() {
 load_data() {
     local provider
     step "Starting an Evolution API, a Cloud API and a mail server on loopback; loading the cadences"
-    start_provider messages.log --pretty --no-journal --has-written "$HAS_WRITTEN" ${COLOUR:+--colour}
+    start_provider messages.log --pretty --no-journal --has-written "$HAS_WRITTEN" \
+        --timelocked "$TIMELOCKED" ${COLOUR:+--colour}
     start_mail_server messages.log
     provider=http://127.0.0.1:$PROVIDER_PORT
     sql -v evolution_url="$provider/evolution" -v meta_url="$provider/meta" \
@@ -157,6 +159,22 @@ execute() {
     cat "$answer"
 }
 
+# The calls of the providers' webhooks, by a role that may do nothing else.
+receive() {
+    local answer=$WORKSPACE/tmp/answer
+    step "What comes back: one answers, one says SAIR, one has read, and a number is braked"
+    sql -At -f "$WORKSPACE/source/demo/sent.sql" |
+        "$PYTHON" -B "$WORKSPACE/source/demo/webhooks.py" >"$WORKSPACE/tmp/webhooks.tsv"
+    as_user psql -X -q -d demo -U hooks -f "$WORKSPACE/source/demo/webhooks.sql" \
+        <"$WORKSPACE/tmp/webhooks.tsv"
+    interruptible sql -f "$WORKSPACE/source/demo/stranger.sql" >"$answer" || {
+        tail -n 20 "$WORKSPACE/demo.log" >&2
+        die "the execution failed"
+    }
+    cat "$answer"
+    sql -f "$WORKSPACE/source/demo/received.sql"
+}
+
 report() {
     step "What the database knows now"
     sql -f "$WORKSPACE/source/demo/report.sql"
@@ -193,6 +211,7 @@ main() {
     load_data
     enrol
     execute
+    [[ -n $LEADS ]] || receive
     report
     if [[ -n $KEEP ]]; then
         keep

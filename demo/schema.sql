@@ -20,5 +20,9 @@ WHERE e.extname = 'cadence_runner' AND p.proname LIKE 'cadence\_%'
   AND p.prorettype <> 'trigger'::regtype
 \gexec
 
+-- Whoever passes on the providers' calls has this one right.
+CREATE ROLE hooks LOGIN;
+GRANT EXECUTE ON FUNCTION cadence_receive(text, text, jsonb, text, bytea, text) TO hooks;
+
 SET SESSION AUTHORIZATION crm;
 SELECT cadence_create_tables() \g /dev/null

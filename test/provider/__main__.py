@@ -10,7 +10,7 @@ behaviour it needs:
 
 Two stand for real APIs and take only what those would, at the address that a server's url would be:
 
-    evolution   the Evolution API
+    evolution   the Evolution API; --timelocked names those whom its number may not write to first
     meta        the Cloud API of Meta; --has-written names those who may be sent free text
 
 And chaos, which is a random one of the others for each request (--seed repeats the sequence). The journal
@@ -54,6 +54,8 @@ def parse_options():
     parser.add_argument("--colour", action="store_true", help="colour although not on a terminal")
     parser.add_argument("--has-written", metavar="DIGITS", action="append", default=[],
                         help="a person who has written within the last 24 hours")
+    parser.add_argument("--timelocked", metavar="DIGITS", action="append", default=[],
+                        help="a stranger to whom WhatsApp lets no new chat be opened now")
     parser.add_argument("--postmaster", metavar="FILE",
                         help="the postmaster.pid of the server that /__arm is about")
     return parser.parse_args()

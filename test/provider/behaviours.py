@@ -280,6 +280,8 @@ def evolution(conn, request, *path):
         evolution_error(conn, 404, ["Cannot %s /%s" % (request.method, "/".join(path))])
     elif problem := evolution_problem(body):
         evolution_error(conn, 400, [problem])
+    elif body["number"] in conn.provider.timelocked:
+        evolution_error(conn, 400, ["Error: 463: NackCallerReachoutTimelocked"])
     else:
         conn.answer(201, {"key": {"remoteJid": body["number"] + "@s.whatsapp.net", "fromMe": True,
                                   "id": "3EB0%016X" % conn.provider.next_id()},

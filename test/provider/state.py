@@ -27,6 +27,7 @@ class Provider:
         self.is_calm = False
         self.postmaster = options.postmaster
         self.has_written = options.has_written
+        self.timelocked = options.timelocked
         self.armed = None           # the point at which the server will be killed
         self.reset()
 
