@@ -164,9 +164,9 @@ receive() {
     local answer=$WORKSPACE/tmp/answer
     step "What comes back: one answers, one says SAIR, one has read, and a number is braked"
     sql -At -f "$WORKSPACE/source/demo/sent.sql" |
-        "$PYTHON" -B "$WORKSPACE/source/demo/webhooks.py" >"$WORKSPACE/tmp/webhooks.tsv"
+        "$PYTHON" -B "$WORKSPACE/source/demo/webhooks.py" >"$WORKSPACE/tmp/webhooks.csv"
     as_user psql -X -q -d demo -U hooks -f "$WORKSPACE/source/demo/webhooks.sql" \
-        <"$WORKSPACE/tmp/webhooks.tsv"
+        <"$WORKSPACE/tmp/webhooks.csv"
     interruptible sql -f "$WORKSPACE/source/demo/stranger.sql" >"$answer" || {
         tail -n 20 "$WORKSPACE/demo.log" >&2
         die "the execution failed"
