@@ -133,7 +133,7 @@ for my $name (sort keys %answers)
 	is($details->{http_status}, $expected->{http}, "$name: status in the event") if $expected->{http};
 	like($details->{message_id}, $expected->{message_id}, "$name: message id")
 	  if $expected->{message_id};
-	cmp_ok(abs($run->{due} - $event->{at} - $expected->{wait}), '<', 5, "$name: next attempt")
+	cmp_ok(abs($run->{due} - $event->{at} - $expected->{wait}), '<', 25, "$name: next attempt")
 	  if $expected->{wait};
 	cmp_ok($details->{duracao_ms} // 0, '<', 400, "$name: at once") if $expected->{quick};
 }
@@ -141,7 +141,7 @@ is($provider->count('ok'), 1, 'a redirect is not followed');
 my $bad = grep { $_->[2]{status} ne 'CONCLUIDA' } values %answers;
 is($result->{summary}{errors}, $bad, 'the summary counts the failures');
 is($result->{summary}{success}, keys(%answers) - $bad, 'and what was sent');
-cmp_ok($took, '<', 15, 'all of them share the waiting');
+cmp_ok($took, '<', 45, 'all of them share the waiting');
 
 # Fails for each place in which a piece of a secret is found.
 sub is_hidden

@@ -216,7 +216,7 @@ sub problem
 		sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
 			SELECT 'nobody', 'ok', id, 1, now() FROM cadences WHERE codigo = 'ok'});
 		within($SOON, 'the worker ends', sub { resident_pid($node) eq '' });
-		poll_until(sub { scalar(my @l = problem_lines($node, 'postgres', $offset)) }, 'the supervisor says so', 10);
+		poll_until(sub { scalar(my @l = problem_lines($node, 'postgres', $offset)) }, 'the supervisor says so', $SOON);
 		my $row = eval { status($node) } // {};
 		is($row->{worker_pid}, undef, 'the status has no worker');
 		like($row->{problem}, $says, 'the status says why');

@@ -116,15 +116,15 @@ is($provider->count, 60, 'it has sent nothing');
 
 my $old = sql($primary, $resident);
 $primary->kill9;
-ok(poll_until(sub { !kill 0, $old }, undef, 10), 'the worker of a primary that was killed goes with it');
+ok(poll_until(sub { !kill 0, $old }, undef, 30), 'the worker of a primary that was killed goes with it');
 $standby->promote;
-ok(poll_until(sub { sql($standby, "SELECT count(*) FROM $uncertain") >= 40 }, undef, 10),
+ok(poll_until(sub { sql($standby, "SELECT count(*) FROM $uncertain") >= 40 }, undef, 30),
 	'within ten seconds its worker has said of all that was under way that it may have been sent')
   or diag(sql($standby, 'SELECT status, claim_id, next_run_at, now() FROM lead_cadence_runs
 		WHERE claim_id IS NOT NULL LIMIT 3'));
 # the next try shall be answered
 sql($standby, q{ALTER SERVER hang OPTIONS (SET url '} . $provider->url('ok') . q{')});
-ok(poll_until(sub { sql($standby, "SELECT count(*) FROM $uncertain") == 45 }, undef, 10),
+ok(poll_until(sub { sql($standby, "SELECT count(*) FROM $uncertain") == 45 }, undef, 30),
 	'however long the lease was');
 is(sql($standby, q{SELECT status, claim_id IS NULL, count(*) FROM lead_cadence_runs
 		WHERE empresa = 'hold' GROUP BY 1, 2}),
@@ -132,7 +132,7 @@ is(sql($standby, q{SELECT status, claim_id IS NULL, count(*) FROM lead_cadence_r
 ok(poll_until(sub { sql($standby, q{SELECT count(*) FROM lead_cadence_runs
 		WHERE empresa = 'hang' AND status = 'CONCLUIDA'}) == 20 }, undef, 20), 'the rest is sent again');
 sql($standby, q{UPDATE lead_cadence_runs SET next_run_at = now() WHERE status = 'ATIVA'});
-ok(poll_until(sub { $provider->count('ok') == 15 + 20 + 1 }, undef, 10), 'and what falls due is sent');
+ok(poll_until(sub { $provider->count('ok') == 15 + 20 + 1 }, undef, 30), 'and what falls due is sent');
 is(sql($standby, q{SELECT count(*) FROM cadence_runner_logs WHERE trigger_source NOT IN ('WORKER')}), 0,
 	'without anybody calling');
 is_deeply([ unexplained_duplicates($standby, $provider) ], [],

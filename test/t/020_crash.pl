@@ -23,7 +23,7 @@ my $RUNS = 8;
 my $BATCH = 3;
 
 # What an execution needs to see of a dead server or worker, far below any time-out of a request.
-my $SOON = 10;
+my $SOON = 20;
 
 # More than any one read of the provider takes, so that its first read is only a part.
 my $BIG = 'x' x 300_000;

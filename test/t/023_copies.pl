@@ -122,7 +122,7 @@ check_copy($other, 'restored', 'a restored dump', 'They were armed for the clust
 check_copy($other, 'custom', 'pg_restore', 'They were armed for the cluster', $other_log);
 my $before = $provider->count;
 enrol_there($other, 'restored');
-ok(poll_until(sub { $provider->count == $before + 1 }, undef, 5), 'its triggers wake the worker');
+ok(poll_until(sub { $provider->count == $before + 1 }, undef, 30), 'its triggers wake the worker');
 
 # One more due run of the first lead.
 sub enrol_there
@@ -172,7 +172,7 @@ check_copy($cold, 'postgres', 'a copy of the data directory', 'This data directo
 $cold->restart;
 $before = $provider->count;
 enrol_there($cold, 'postgres');
-ok(poll_until(sub { $provider->count == $before + 1 }, undef, 5), 'it serves after a restart, too');
+ok(poll_until(sub { $provider->count == $before + 1 }, undef, 30), 'it serves after a restart, too');
 
 # ---- the original goes on ----------------------------------------------------------------------
 
@@ -276,7 +276,7 @@ SKIP:
 	ok(poll_until(sub { $provider->count == $sent + 1 }), 'it serves');
 	sql($main, q{ALTER EXTENSION cadence_runner UPDATE TO '1.1'});
 	enrol_there($main, 'postgres');
-	ok(poll_until(sub { wake($main); log_since($main, $main_log) =~ does_not_run('postgres', 'is version 1\.0') }, undef, 5),
+	ok(poll_until(sub { wake($main); log_since($main, $main_log) =~ does_not_run('postgres', 'is version 1\.0') }, undef, 30),
 		'an extension of another version than the library ends the worker');
 	is($provider->count, $sent + 1, 'nothing more is sent');
 	like(sql_error($main, q{SELECT cadence_run('TEST')}),
@@ -287,8 +287,8 @@ SKIP:
 	is(times_said($main, does_not_run('postgres', 'version'), $main_log), 1, 'and said once');
 	is(times_said($main, qr/(WARNING|ERROR|FATAL|PANIC):  /, $look), 0, 'without any noise');
 	sql($main, q{ALTER EXTENSION cadence_runner UPDATE TO '1.0'});
-	ok(poll_until(sub { left($main, 'postgres') == 0 }, undef, 5), 'it is back when the versions fit again');
-	ok(poll_until(sub { $provider->count >= $sent + 2 }, undef, 5), 'and sends');
+	ok(poll_until(sub { left($main, 'postgres') == 0 }, undef, 30), 'it is back when the versions fit again');
+	ok(poll_until(sub { $provider->count >= $sent + 2 }, undef, 30), 'and sends');
 }
 
 # ---- pg_upgrade --------------------------------------------------------------------------------
