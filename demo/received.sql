@@ -6,16 +6,17 @@
 \pset null ''
 
 \echo 'What became of their runs:'
-SELECT r.lead_id AS lead, c.primeiro_nome AS contact, r.status,
-       e.tipo_evento AS event,
-       coalesce(e.detalhes ->> 'codigo', e.detalhes ->> 'motivo') AS why,
+SELECT r.lead_id AS lead, c.primeiro_nome AS contact, r.status, e.events,
        CASE WHEN r.status = 'ATIVA'
             THEN to_char(justify_hours(r.next_run_at - now() + interval '30 seconds'),
                          'DD"d" HH24"h" MI"min"') END AS "due in"
 FROM lead_cadence_runs AS r
 JOIN lead_contacts AS c ON c.lead_id = r.lead_id AND c.empresa = r.empresa
-JOIN LATERAL (SELECT * FROM lead_cadence_events AS e WHERE e.lead_cadence_run_id = r.id
-              ORDER BY e.id DESC LIMIT 1) AS e ON true
+CROSS JOIN LATERAL (
+    SELECT string_agg(concat_ws(' ', e.tipo_evento, e.detalhes ->> 'codigo'), ', '
+                      ORDER BY e.created_at, e.tipo_evento) AS events
+    FROM lead_cadence_events AS e
+    WHERE e.lead_cadence_run_id = r.id AND e.tipo_evento NOT IN ('DISPARADO', 'AGENDADO')) AS e
 WHERE r.lead_id IN ('lead-001', 'lead-005', 'lead-011', 'lead-013')
 ORDER BY r.lead_id;
 
