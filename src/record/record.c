@@ -380,9 +380,8 @@ warn_unmoved(const CadenceStep *step, const ErrorData *error)
 					  errhint("It is due again when its lease ends, and then uncertain.")));
 }
 
-/* That a message is held only its event says: the run stays before its step with that, or not. */
 static void
-record_held(CadenceRecorder *r, CadenceStep **steps, int n)
+record_moves_and_events(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	record_moves(r, steps, n);
 	insert_events(r, steps, n);
@@ -392,18 +391,21 @@ record_held(CadenceRecorder *r, CadenceStep **steps, int n)
  * Writes the pieces of a step that its tables take, each by itself. That the
  * run moves on, or is at least paused, matters most: a message that was sent
  * must not be sent again. Unless it is the last chance, a run that can not be
- * moved on is left for later; then the answer is false.
+ * moved on, or not with its events, is left for later; then the answer is false.
  */
 static bool
 record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 {
-	bool is_held = step->outcome == OUTCOME_HELD;
-	ErrorData *error = try_piece(r, step, is_held ? record_held : record_moves);
-	bool is_said = is_held && error == NULL;
+	ErrorData *error = try_piece(r, step, record_moves_and_events);
+	bool is_said = error == NULL;
 
 	if (error != NULL && !last_chance)
 		return false;
 	note_problem(step, error);
+	/* that a message is held only its event says: the run stays before its step with that, or not
+	 */
+	if (error != NULL && step->outcome != OUTCOME_HELD)
+		error = try_piece(r, step, record_moves);
 	if (error != NULL)
 		error = try_piece(r, step, record_pauses);
 	if (error != NULL)
@@ -425,9 +427,10 @@ refused_alone(void *arg, int item, const ErrorData *error)
 	bool last_chance = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
 					   GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
 
-	/* cancelled alone, and not by a stop: a trigger of its own takes too long */
+	/* cancelled alone, and not by a stop: a trigger of its own takes too long; a full disk is
+	 * nobody's */
 	if (last_chance || error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		++step->refusals >= REFUSALS_MAX)
+		(error->sqlerrcode != ERRCODE_DISK_FULL && ++step->refusals >= REFUSALS_MAX))
 	{
 		note_problem(step, error);
 		if (record_in_pieces(retry->recorder, step, last_chance))

@@ -90,6 +90,37 @@ is($recording->finish, 0, 'the execution ends well') or diag($recording->error);
 is(state_of('asks')->{slow_until}, $learned, 'the pause is as long as it was');
 cancel_rest($node);
 
+# ---- what the moment prevents, however often, is recorded whole when it has passed
+make_company($node, 'patient', $provider->url('ok'));
+for my $case ([ 'no room', 'lead_messages', 'disk_full' ], [ 'no lock', 'lead_cadence_events', 'lock_not_available' ])
+{
+	my ($what, $table, $condition) = @$case;
+	my $recorded = sub {
+		return sql($node, q{SELECT count(*) FROM lead_messages AS m JOIN lead_cadence_events AS e ON e.lead_cadence_run_id = m.run_id
+			WHERE m.empresa = 'patient' AND e.tipo_evento = 'DISPARADO' AND NOT e.detalhes ? 'registro'});
+	};
+
+	enrol($node, 'patient', 2);
+	my $before = $recorded->();
+	sql($node, qq{
+		CREATE TABLE moment (); CREATE SEQUENCE tries;
+		CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS \$\$
+		BEGIN
+			IF nextval('public.tries') > 0 AND to_regclass('public.moment') IS NOT NULL THEN
+				RAISE $condition USING MESSAGE = 'not now';
+			END IF;
+			RETURN NEW;
+		END\$\$;
+		CREATE TRIGGER not_now BEFORE INSERT ON $table FOR EACH ROW EXECUTE FUNCTION not_now()});
+	my $recording = start_sql($node, q{SELECT cadence_run('TEST')});
+	# the batch, its halves, and each step in pieces: more often than a step is tried before that
+	poll_until(sub { sql($node, 'SELECT last_value FROM tries') >= 30 }, "$what for a long time");
+	sql($node, 'DROP TABLE moment');
+	is($recording->finish, 0, "$what: the execution ends well") or diag($recording->error);
+	is($recorded->() - $before, 2, "$what: both are recorded whole");
+	sql($node, qq{DROP TRIGGER not_now ON $table; DROP FUNCTION not_now; DROP SEQUENCE tries});
+}
+
 # ---- what was forbidden while a claim took its time is not sent
 make_company($node, 'late', $provider->url('ok'));
 enrol($node, 'late', 4);
