@@ -27,7 +27,7 @@ typedef struct InboundActs
 	CadenceEvents *events;
 	CadenceMessageRows *messages;
 	CadenceOptOuts *opt_outs;
-	CadenceSenderStates *senders;
+	CadenceSenderStates *senders; /* none of them: an event begins with its own */
 	struct InboundPeople *people;
 	struct InboundSent *sent;
 	struct InboundReplies *replies;
