@@ -30,6 +30,13 @@ lock_state(const InboundEvent *e, CadenceSenderStates *states)
 	return s;
 }
 
+/* For whoever may shut it later, when other rows are locked. */
+void
+inbound_lock_sender(const InboundEvent *e)
+{
+	(void) lock_state(e, cadence_sender_states_begin(e->acts->senders));
+}
+
 /* True: it was not known. */
 static bool
 shut(const InboundEvent *e, const char *why, int64 wait_us)
