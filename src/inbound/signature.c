@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "common/base64.h"
 #include "utils/timestamp.h"
 
 #include "inbound/digest.h"
