@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# The benchmark: the table of eighteen rows, where a step's time goes, and how throughput changes with
+# The benchmark: the table of twenty rows, where a step's time goes, and how throughput changes with
 # what is in the tables and in the settings. What the figures mean is in bench/README.md.
 #
 #   bench/run.sh                the whole table
@@ -18,12 +18,12 @@ set -euo pipefail
 BENCH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=test/lib.sh
 source "$BENCH/../test/lib.sh"
-for part in sink database contenders measure rows_speed grown rows_grown rows_quiet rows_providers profile growth; do
+for part in sink database contenders measure rows_speed grown rows_grown rows_quiet rows_providers rows_inbound profile growth; do
     # shellcheck source=/dev/null
     source "$BENCH/lib/$part.sh"
 done
 
-ALL_ROWS=(1 11 2 3 10 13 14 16 17 18 15 5 6 9 7 12 4 8)
+ALL_ROWS=(1 11 2 3 10 13 14 16 17 18 15 19 5 6 20 9 7 12 4 8)
 
 # size NAME FULL QUICK: unless the environment says otherwise.
 size() {
@@ -74,6 +74,13 @@ sizes() {
     size SERVERS_STEPS 100000 6000
     # row 18
     size PROTOCOL_STEPS 102000 3400
+    # row 19
+    size RECEIPT_STEPS 60000 6000
+    size RECEIPT_CALLS 20000 2000
+    size RECEIPT_RATE 1000 1000
+    size RECEIPT_SECONDS 15 5
+    # row 20
+    size PEOPLE 1000000 20000
     # profile
     size PROFILE_STEPS 100000 10000
     # growth
@@ -96,7 +103,7 @@ check_arguments() {
         row)
             [[ $# -gt 1 ]] || usage
             for row in "${@:2}"; do
-                [[ $row =~ ^([1-9]|1[0-8])$ ]] || usage
+                [[ $row =~ ^([1-9]|1[0-9]|20)$ ]] || usage
             done
             ;;
         *) usage ;;

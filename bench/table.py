@@ -185,6 +185,19 @@ def lines_of_providers(s):
     yield Line(18, "every protocol in use: a worker's peak", scaled(s.median(18, "memory.peak"), 1 / 1024),
                "MB", "<", 64)
     yield Line(18, "and its growth", scaled(s.median(18, "memory.growth"), 1 / 1024), "MB", "", None)
+    yield Line(19, "a receipt: CPU of its call", s.median(19, "cpu.receipt"), "us", "", None)
+    yield Line(19, "receipts beside an execution that sends", s.median(19, "rate.receipts"), "/s", ">=",
+               0.99 * int(s.sizes.get("RECEIPT_RATE", 0)))
+    for name, target in (("p50", None), ("p99", 50), ("longest", None)):
+        yield Line(19, "and a call, " + name, s.median(19, "receipt." + name), "ms", "<" if target else "", target)
+    yield Line(19, "steps meanwhile", s.median(19, "rate.beside"), "steps/s", "", None)
+    yield Line(19, "without receipts", s.median(19, "rate.base"), "steps/s", "", None)
+    for kind, title in (("phone", "number"), ("email", "mailbox"), ("wa_lid", "LID"), ("wa_user_id", "user id")):
+        yield Line(20, "an answer of one of %s people, by %s" % (s.size("PEOPLE"), title),
+                   s.median(20, "find." + kind), "ms", "<", 2)
+    for name, title in (("message", "an answer of 4 MB"), ("nothing", "4 MB that nobody can read")):
+        yield Line(20, title, s.median(20, "body." + name), "ms", "<", 200)
+        yield Line(20, title + ": memory", scaled(s.median(20, "memory." + name), 1 / 1024), "MB", "<", 64)
 
 
 def lines_of_servers(s, many):

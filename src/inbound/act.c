@@ -40,13 +40,16 @@ forget_acts(void *arg)
 static InboundActs *
 acts_of(const CadenceTables *t)
 {
+	MemoryContext context;
 	MemoryContext old;
 	MemoryContextCallback *callback;
 	InboundActs *made;
 
 	if (acts != NULL && acts->tables == t)
 		return acts;
-	old = MemoryContextSwitchTo(GetMemoryChunkContext((void *) t));
+	context =
+		AllocSetContextCreate(CurrentMemoryContext, "cadence_runner acts", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
 	made = palloc0(sizeof(*made));
 	made->tables = t;
 	made->mover = cadence_mover_create(t);
@@ -63,8 +66,10 @@ acts_of(const CadenceTables *t)
 	made->stops = inbound_stops_create(t);
 	callback = palloc(sizeof(*callback));
 	*callback = (MemoryContextCallback){.func = forget_acts, .arg = made};
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	MemoryContextRegisterResetCallback(context, callback);
 	MemoryContextSwitchTo(old);
+	/* an error on the way has left nothing behind */
+	MemoryContextSetParent(context, GetMemoryChunkContext((void *) t));
 	return acts = made;
 }
 

@@ -23,6 +23,7 @@ typedef struct InboundSender
 	const char *empresa;	 /* whose server it is; NULL: of any company */
 	const char *canal;
 	const CadenceTables *tables;
+	const struct Definition *definition; /* of its protocol; NULL: it was not read */
 	bool is_international; /* its numbers come with their country, with or without "+" */
 	const char *source;	   /* who says so, where it is no server; NULL: the tables' owner */
 } InboundSender;

@@ -27,7 +27,7 @@ typedef struct InboundActs
 	CadenceEvents *events;
 	CadenceMessageRows *messages;
 	CadenceOptOuts *opt_outs;
-	CadenceSenderStates *senders;
+	CadenceSenderStates *senders; /* none of them: an event begins with its own */
 	struct InboundPeople *people;
 	struct InboundSent *sent;
 	struct InboundReplies *replies;
@@ -152,11 +152,13 @@ extern InboundResult inbound_receipt(InboundEvent *e);
 extern bool inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState state);
 
 extern struct InboundFailures *inbound_failures_create(const CadenceTables *tables);
+extern void inbound_expect_failure(const InboundEvent *e);
 extern void inbound_late_failure(InboundEvent *e, const InboundMessage *message);
 extern InboundResult inbound_bounce(InboundEvent *e);
 extern InboundResult inbound_complaint(InboundEvent *e);
 
 extern InboundResult inbound_sender_news(InboundEvent *e);
+extern void inbound_lock_sender(const InboundEvent *e);
 extern void inbound_shut_sender(const InboundEvent *e, const char *why);
 extern InboundResult inbound_identity(InboundEvent *e);
 

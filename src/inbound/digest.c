@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
 #include <limits.h>
 
 #include "common/base64.h"
@@ -14,6 +13,7 @@
 #include "common/sha2.h"
 
 #include "inbound/digest.h"
+#include "rules/signature_text.h"
 
 static const struct
 {
@@ -49,38 +49,13 @@ cadence_secret_is(const char *given, const char *secret)
 	return differs == 0;
 }
 
-static int
-hex_value(char c)
-{
-	if (isdigit((unsigned char) c))
-		return c - '0';
-	return isxdigit((unsigned char) c) ? tolower((unsigned char) c) - 'a' + 10 : -1;
-}
-
-static int
-decode_hex(const char *text, size_t len, uint8 *to, size_t size)
-{
-	if (len % 2 != 0 || len / 2 > size)
-		return -1;
-	for (size_t i = 0; i < len; i += 2)
-	{
-		int high = hex_value(text[i]);
-		int low = hex_value(text[i + 1]);
-
-		if (high < 0 || low < 0)
-			return -1;
-		to[i / 2] = high << 4 | low;
-	}
-	return len / 2;
-}
-
 /* How many bytes a text stands for; -1: it is no such text, or of too many. */
 int
 cadence_bytes_decode(SignatureEncoding encoding, const char *text, size_t len, uint8 *to,
 					 size_t size)
 {
 	if (encoding == ENCODING_HEX)
-		return decode_hex(text, len, to, size);
+		return hex_decode(text, len, to, size);
 	if (len > INT_MAX / 2)
 		return -1;
 	return pg_b64_decode(text, len, (void *) to, size);

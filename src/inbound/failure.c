@@ -130,14 +130,15 @@ definition_of(Oid oid)
 	return cadence_protocol_compile(((CadenceProtocol *) linitial(protocols))->definition);
 }
 
-/* CLASS_COUNT: nobody knows. Few messages fail: what is compiled goes with its context. */
+/* CLASS_COUNT: nobody knows. What is compiled for one failure goes with its context. */
 static CadenceClass
 class_of(const InboundEvent *e)
 {
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "cadence_runner late failure", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Definition *definition = definition_of(e->from->server);
+	const Definition *definition =
+		e->from->definition != NULL ? e->from->definition : definition_of(e->from->server);
 	CadenceClass class = CLASS_COUNT;
 
 	if (definition != NULL)
@@ -169,6 +170,14 @@ write_event(const InboundEvent *e, const InboundMessage *message, CadenceClass c
 	json_add_bool(&details, "tardio", true);
 	event.detalhes = json_end(&details);
 	cadence_events_write(e->acts->events, &event, 1);
+}
+
+/* Before its message is locked: states of senders are, before anything else. */
+void
+inbound_expect_failure(const InboundEvent *e)
+{
+	if (class_of(e) == CLASS_STOPPED)
+		inbound_lock_sender(e);
 }
 
 /* A message that was accepted has failed. */

@@ -201,6 +201,8 @@ inbound_receipt(InboundEvent *e)
 		return INBOUND_NOTHING;
 	if (!inbound_find_sent(e, &message))
 		return INBOUND_UNMATCHED;
+	if (state == STATE_FAILED)
+		inbound_expect_failure(e);
 	/* who got our message is told by names that we may not know yet */
 	if (message.person.lead_id != NULL && message.person.empresa != NULL)
 		inbound_learn(e, &message.person);

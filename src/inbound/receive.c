@@ -211,7 +211,7 @@ answer_row(FunctionCallInfo fcinfo, const Answer *answer)
 Datum
 cadence_receive(PG_FUNCTION_ARGS)
 {
-	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
+	const CadenceTables *tables = cadence_tables_cached();
 	CadenceCaller caller = cadence_inbound_begin(tables);
 	Answer answer = answer_call(fcinfo, tables);
 

@@ -294,11 +294,11 @@ inbound_echo(InboundEvent *e)
 	inbound_find_people(e, &people);
 	if (people.n == 0)
 		return INBOUND_UNMATCHED;
+	inbound_learn(e, &people.list[0]);
 	if (is_sending_to_any(e, &people))
 		return INBOUND_NOTHING;
 	if (!write_message(e, &people.list[0], false, NULL, &id))
 		return INBOUND_REPEATED;
-	inbound_learn(e, &people.list[0]);
 	stop.answer = &id;
 	for (int i = 0; i < people.n; i++)
 		(void) inbound_stop_runs(e, &people.list[i], &stop);

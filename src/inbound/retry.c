@@ -62,7 +62,7 @@ begin_retry(const CadenceTables *t)
 	r->tables = t;
 	r->look = STATEMENT(
 		"looking for rejected events",
-		psprintf("SELECT x.id, x.server, x.evento::pg_catalog.text, "
+		psprintf("SELECT x.id::pg_catalog.uuid, x.server, x.evento::pg_catalog.text, "
 				 "COALESCE(x.corpo, x.elemento)::pg_catalog.text, x.empresa FROM %s AS x "
 				 "WHERE x.id IS NOT NULL AND ($1 IS NULL OR x.server " EQ
 				 " $1) AND (x.tentado_em IS NULL OR "
@@ -224,7 +224,7 @@ try_rows(Retry *r, RejectedEvent *rows, int n)
 Datum
 cadence_rejected_retry(PG_FUNCTION_ARGS)
 {
-	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
+	const CadenceTables *tables = cadence_tables_cached();
 	CadenceCaller caller = cadence_inbound_begin(tables);
 	Retry *r = begin_retry(tables);
 	int64 taken = 0;

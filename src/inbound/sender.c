@@ -52,6 +52,7 @@ cadence_inbound_sender(const CadenceTables *tables, const CadenceConfiguration *
 	sender->empresa = c->empresa;
 	sender->canal = c->canal;
 	sender->tables = tables;
+	sender->definition = c->definition;
 	sender->is_international = c->definition->receive->is_international;
 	return sender;
 }

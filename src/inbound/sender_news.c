@@ -19,29 +19,37 @@
 
 /* Its state, locked; NULL: no server is meant. */
 static CadenceSenderState *
-lock_state(const InboundEvent *e)
+lock_state(const InboundEvent *e, CadenceSenderStates *states)
 {
 	CadenceSenderState *s;
 
 	if (e->from->server_name == NULL)
 		return NULL;
-	s = cadence_sender_state(e->acts->senders, e->from->server_name);
-	cadence_sender_states_lock(e->acts->senders, list_make1(s), true);
+	s = cadence_sender_state(states, e->from->server_name);
+	cadence_sender_states_lock(states, list_make1(s), true);
 	return s;
+}
+
+/* For whoever may shut it later, when other rows are locked. */
+void
+inbound_lock_sender(const InboundEvent *e)
+{
+	(void) lock_state(e, cadence_sender_states_begin(e->acts->senders));
 }
 
 /* True: it was not known. */
 static bool
 shut(const InboundEvent *e, const char *why, int64 wait_us)
 {
-	CadenceSenderState *s = lock_state(e);
+	CadenceSenderStates *states = cadence_sender_states_begin(e->acts->senders);
+	CadenceSenderState *s = lock_state(e, states);
 	bool was_open;
 
 	if (s == NULL)
 		return false;
 	was_open = s->open_since != 0;
 	cadence_sender_open_breaker(s, why, wait_us, GetCurrentTimestamp());
-	cadence_sender_states_save(e->acts->senders);
+	cadence_sender_states_save(states);
 	return !was_open;
 }
 
@@ -55,13 +63,14 @@ inbound_shut_sender(const InboundEvent *e, const char *why)
 static bool
 open_again(const InboundEvent *e)
 {
-	CadenceSenderState *s = lock_state(e);
+	CadenceSenderStates *states = cadence_sender_states_begin(e->acts->senders);
+	CadenceSenderState *s = lock_state(e, states);
 	bool is_new;
 
 	if (s == NULL || s->open_since == 0)
 		return false;
 	is_new = cadence_sender_close_breaker(s);
-	cadence_sender_states_save(e->acts->senders);
+	cadence_sender_states_save(states);
 	return is_new;
 }
 

@@ -68,10 +68,11 @@ static char *
 find_sql(const CadenceTables *t, const char *where)
 {
 	return psprintf(
-		"SELECT m.id, m.lead_id::pg_catalog.text, m.empresa::pg_catalog.text, "
+		"SELECT m.id::pg_catalog.uuid, m.lead_id::pg_catalog.text, m.empresa::pg_catalog.text, "
 		"(m.estado::pg_catalog.text " EQ " 'INCERTO' "
 		"OR m.erro_detalhe::pg_catalog.text " EQ " 'RETIDO') IS TRUE, "
-		"m.run_id, m.step_ordem::int4, e.server FROM %s AS m LEFT JOIN LATERAL "
+		"m.run_id::pg_catalog.uuid, m.step_ordem::pg_catalog.int4, e.server FROM %s AS m LEFT JOIN "
+		"LATERAL "
 		"(SELECT x.detalhes " JSON_TEXT " 'provedor' AS server FROM %s AS x "
 		"WHERE x.lead_cadence_run_id " EQ " m.run_id AND x.step_ordem " EQ " m.step_ordem "
 		"AND x.detalhes " JSON_TEXT " 'provedor' IS NOT NULL "

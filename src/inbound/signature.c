@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "common/base64.h"
 #include "utils/timestamp.h"
 
 #include "inbound/digest.h"
@@ -17,10 +16,10 @@
 #include "rules/receive_form.h"
 #include "rules/receive_reader.h"
 #include "rules/request_builder.h"
+#include "rules/signature_text.h"
 
 /* Of a header with signatures, of an id, of a timestamp. */
 #define SIGNATURE_TEXT_MAX 4096
-#define SIGNATURES_MAX 16
 
 /* ---- secrets ------------------------------------------------------------------------- */
 
@@ -103,46 +102,17 @@ text_at(InboundCall *call, const AnswerPlaces *places, char *to, size_t size)
 	return receive_text_at(places, body_for(call, places), cadence_call_header, call, to, size);
 }
 
-static int
-compare_slices(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int order = memcmp(a, b, Min(a_len, b_len));
-
-	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
-}
-
-static int
-by_name_and_value(const void *a, const void *b)
-{
-	const FormField *x = a;
-	const FormField *y = b;
-	int order = compare_slices(x->name, x->name_len, y->name, y->name_len);
-
-	return order != 0 ? order : compare_slices(x->value, x->value_len, y->value, y->value_len);
-}
-
-/* Names and values, by name; what stands there twice counts once. Nothing where it is no form. */
+/* Nothing where it is no form. */
 static SignedBytes
 sorted_form(const InboundCall *call)
 {
 	char *text = palloc(call->body_len + 1);
-	size_t n = 0;
+	size_t n;
 	Form form;
 
 	if (!form_read(call->body, call->body_len, &form))
 		return (SignedBytes){NULL, 0};
-	qsort(form.fields, form.n, sizeof(FormField), by_name_and_value);
-	for (size_t i = 0; i < form.n; i++)
-	{
-		const FormField *field = &form.fields[i];
-
-		if (i > 0 && by_name_and_value(field, field - 1) == 0)
-			continue;
-		memcpy(text + n, field->name, field->name_len);
-		n += field->name_len;
-		memcpy(text + n, field->value, field->value_len);
-		n += field->value_len;
-	}
+	n = form_sorted(&form, text);
 	form_free(&form);
 	return (SignedBytes){text, n};
 }
@@ -168,16 +138,10 @@ is_recent(const ReceiveSignature *s, const char *timestamp)
 {
 	int64 now = GetCurrentTimestamp() / USECS_PER_SEC +
 				(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
-	int64 then = 0;
-	size_t len = strspn(timestamp, "0123456789");
+	int64 then;
 
-	if (s->window_s == 0)
-		return true;
-	if (len == 0 || len > 12 || timestamp[len] != '\0')
-		return false;
-	for (; *timestamp != '\0'; timestamp++)
-		then = then * 10 + (*timestamp - '0');
-	return Abs(now - then) <= s->window_s;
+	return s->window_s == 0 ||
+		   (signature_timestamp(timestamp, &then) && Abs(now - then) <= s->window_s);
 }
 
 /* False: something is missing, or it is too old. */
@@ -251,21 +215,16 @@ is_made_by(const ReceiveSignature *s, const char *secret, const SignedMessage *m
 	return is_equal;
 }
 
-/* One of those that stand in the header; a prefix that it lacks is another version's. */
+/* One of those that stand in the header. */
 static bool
 is_made_by_either(const InboundCall *call, const ReceiveSignature *s, const SignedMessage *message,
-				  const char *text, size_t text_len)
+				  Slice text)
 {
 	const int secrets[] = {s->secret, s->previous};
-	size_t prefix = strlen(s->prefix);
 	uint8 signature[SIGNATURE_TEXT_MAX];
 	bool is_good = false;
-	int len;
+	int len = cadence_bytes_decode(s->encoding, text.at, text.len, signature, sizeof(signature));
 
-	if (text_len < prefix || strncmp(text, s->prefix, prefix) != 0)
-		return false;
-	len = cadence_bytes_decode(s->encoding, text + prefix, text_len - prefix, signature,
-							   sizeof(signature));
 	for (size_t i = 0; i < lengthof(secrets) && len > 0; i++)
 		if (secret_of(call, secrets[i]) != NULL)
 			is_good |= is_made_by(s, secret_of(call, secrets[i]), message, signature, len);
@@ -277,20 +236,16 @@ digest_is_good(InboundCall *call, const ReceiveSignature *s)
 {
 	char given[SIGNATURE_TEXT_MAX];
 	SignedTexts *texts = palloc0(sizeof(*texts));
+	Slice signatures[SIGNATURES_MAX];
 	SignedMessage message;
 	bool is_good = false;
-	const char *at = given;
+	size_t n;
 
 	if (!text_at(call, &s->at, given, sizeof(given)) || !make_message(call, s, texts, &message))
 		return false;
-	for (int i = 0; i < SIGNATURES_MAX && *at != '\0'; i++)
-	{
-		const char *end = s->separator[0] != '\0' ? strstr(at, s->separator) : NULL;
-		size_t len = end != NULL ? end - at : strlen(at);
-
-		is_good |= is_made_by_either(call, s, &message, at, len);
-		at += end != NULL ? len + strlen(s->separator) : len;
-	}
+	n = signature_list(given, s->separator, s->prefix, signatures);
+	for (size_t i = 0; i < n; i++)
+		is_good |= is_made_by_either(call, s, &message, signatures[i]);
 	return is_good;
 }
 
@@ -308,37 +263,25 @@ header_is_good(InboundCall *call, const ReceiveSignature *s)
 		   cadence_either_secret_is(call, given + prefix, s->secret, s->previous);
 }
 
-/* NULL, or the header's "user:password". */
-static char *
-basic_credentials(InboundCall *call)
-{
-	const char *header = cadence_call_header(call, "Authorization");
-	char *plain = palloc(SIGNATURE_TEXT_MAX);
-	int len;
-
-	if (header == NULL || pg_strncasecmp(header, "Basic ", 6) != 0)
-		return NULL;
-	header += 6;
-	len = cadence_bytes_decode(ENCODING_BASE64, header, strlen(header), (uint8 *) plain,
-							   SIGNATURE_TEXT_MAX - 1);
-	if (len < 0)
-		return NULL;
-	plain[len] = '\0';
-	return strlen(plain) == (size_t) len ? plain : NULL;
-}
-
 static bool
 basic_is_good(InboundCall *call, const ReceiveSignature *s)
 {
-	char *user = basic_credentials(call);
-	char *password = user != NULL ? strchr(user, ':') : NULL;
+	const char *header = cadence_call_header(call, "Authorization");
 	const char *expected = secret_of(call, s->user);
+	char *plain = palloc(SIGNATURE_TEXT_MAX);
+	char *user;
+	char *password;
+	Slice token;
 	bool is_user;
 	bool is_password;
+	int len;
 
-	if (password == NULL)
+	if (header == NULL || !basic_token(header, &token))
 		return false;
-	*password++ = '\0';
+	len = cadence_bytes_decode(ENCODING_BASE64, token.at, token.len, (uint8 *) plain,
+							   SIGNATURE_TEXT_MAX - 1);
+	if (len < 0 || !basic_credentials(plain, len, &user, &password))
+		return false;
 	is_user = s->user < 0 || (expected != NULL && cadence_secret_is(user, expected));
 	is_password = cadence_either_secret_is(call, password, s->secret, s->previous);
 	return is_user & is_password;

@@ -66,12 +66,13 @@ inbound_stops_create(const CadenceTables *t)
 							   cadence_key_is(t, "lead_cadence_runs", "r", "empresa", "$2"));
 
 	/* each state has an index of its own */
-	s->find = STATEMENT("looking for a person's runs",
-						psprintf("SELECT p.id FROM (SELECT r.id FROM %s AS r WHERE r.status " EQ
-								 " 'ATIVA' AND %s UNION ALL SELECT r.id FROM %s AS r WHERE "
-								 "r.status " EQ " 'PAUSADA' AND %s) AS p ORDER BY p.id",
-								 t->runs, is_theirs, t->runs, is_theirs),
-						person_types, SPI_OK_SELECT);
+	s->find = STATEMENT(
+		"looking for a person's runs",
+		psprintf("SELECT p.id::pg_catalog.uuid FROM (SELECT r.id FROM %s AS r WHERE r.status " EQ
+				 " 'ATIVA' AND %s UNION ALL SELECT r.id FROM %s AS r WHERE "
+				 "r.status " EQ " 'PAUSADA' AND %s) AS p ORDER BY p.id",
+				 t->runs, is_theirs, t->runs, is_theirs),
+		person_types, SPI_OK_SELECT);
 	s->read = STATEMENT(
 		"looking at what is to come in a run",
 		psprintf("SELECT " NEXT_STOPS("1") ", " NEXT_STOPS(

@@ -20,10 +20,8 @@
 #include "base/statement.h"
 #include "provider/sender_state.h"
 
-struct CadenceSenderStates
+typedef struct SenderStatements
 {
-	MemoryContext context;
-	List *list;
 	Statement read;
 	Statement add;
 	Statement lock;
@@ -31,6 +29,13 @@ struct CadenceSenderStates
 	Statement save;
 	Statement others;
 	Statement note_permits;
+} SenderStatements;
+
+struct CadenceSenderStates
+{
+	MemoryContext context;
+	List *list;
+	SenderStatements *statements;
 };
 
 enum
@@ -111,33 +116,35 @@ CadenceSenderStates *
 cadence_sender_states_create(const CadenceTables *t, bool in_query)
 {
 	CadenceSenderStates *s = palloc0(sizeof(*s));
+	SenderStatements *p = palloc0(sizeof(*p));
 	const char *table = t->sender_states;
 
 	s->context = CurrentMemoryContext;
-	s->read = (Statement){.what = "reading the senders' states",
+	s->statements = p;
+	p->read = (Statement){.what = "reading the senders' states",
 						  .sql = psprintf("SELECT " STATE_COLUMNS " FROM %s", table),
 						  .expected = SPI_OK_SELECT,
 						  .context = CurrentMemoryContext};
-	s->add =
+	p->add =
 		STATEMENT("noting a sender",
 				  psprintf("INSERT INTO %s (server) VALUES ($1) ON CONFLICT DO NOTHING", table),
 				  key_types, SPI_OK_INSERT);
-	s->lock = ROWS_STATEMENT("locking senders' states", lock_sql(table, ""), SPI_OK_SELECT);
-	s->lock_free = ROWS_STATEMENT("locking senders' states that nobody has",
+	p->lock = ROWS_STATEMENT("locking senders' states", lock_sql(table, ""), SPI_OK_SELECT);
+	p->lock_free = ROWS_STATEMENT("locking senders' states that nobody has",
 								  lock_sql(table, " SKIP LOCKED"), SPI_OK_SELECT);
-	s->lock.latest = s->lock_free.latest = true;
-	s->save = ROWS_STATEMENT("saving senders' states",
+	p->lock.latest = p->lock_free.latest = true;
+	p->save = ROWS_STATEMENT("saving senders' states",
 							 psprintf("UPDATE %s AS s SET " SAVED_COLUMNS " FROM " ROWSET_NAME
 									  " AS d WHERE s.server " EQ " d.key",
 									  table),
 							 SPI_OK_UPDATE);
-	s->others = STATEMENT("looking for others' permits",
+	p->others = STATEMENT("looking for others' permits",
 						  psprintf("SELECT COALESCE(pg_catalog.sum((permits " JSON_TEXT
 								   " $1)::pg_catalog.int4), 0)::pg_catalog.int4 FROM %s "
 								   "WHERE claim_id " LT " $2 OR claim_id " GT " $3",
 								   t->claims),
 						  others_types, SPI_OK_SELECT);
-	s->note_permits = STATEMENT(
+	p->note_permits = STATEMENT(
 		"noting permits",
 		/* an earlier claim of this worker has them no more */
 		psprintf("UPDATE %s SET permits = (COALESCE(permits, '{}'::pg_catalog.jsonb) "
@@ -147,6 +154,20 @@ cadence_sender_states_create(const CadenceTables *t, bool in_query)
 				 "WHERE claim_id " GE " $4 AND claim_id " LE " $5",
 				 t->claims),
 		permits_types, SPI_OK_UPDATE);
+	return s;
+}
+
+/*
+ * In the current memory context: another set that knows nothing yet, with the
+ * statements of one that lives longer. What is known of a transaction goes with it.
+ */
+CadenceSenderStates *
+cadence_sender_states_begin(const CadenceSenderStates *kept)
+{
+	CadenceSenderStates *s = palloc0(sizeof(*s));
+
+	s->context = CurrentMemoryContext;
+	s->statements = kept->statements;
 	return s;
 }
 
@@ -360,7 +381,7 @@ cadence_sender_states_read(CadenceSenderStates *states)
 		s->has_plan = s->changed = s->is_locked = false;
 		s->ngiven_people = 0;
 	}
-	statement_execute(&states->read, NULL, NULL, 0);
+	statement_execute(&states->statements->read, NULL, NULL, 0);
 	take_rows(states, false);
 }
 
@@ -402,7 +423,7 @@ add(CadenceSenderStates *states, const List *wanted)
 		Datum values[] = {CStringGetTextDatum(s->key)};
 
 		if (!s->is_locked)
-			statement_execute(&states->add, values, NULL, 0);
+			statement_execute(&states->statements->add, values, NULL, 0);
 	}
 }
 
@@ -414,7 +435,7 @@ add(CadenceSenderStates *states, const List *wanted)
 void
 cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait)
 {
-	Statement *statement = wait ? &states->lock : &states->lock_free;
+	Statement *statement = wait ? &states->statements->lock : &states->statements->lock_free;
 	ListCell *cell;
 
 	foreach (cell, states->list)
@@ -484,7 +505,7 @@ cadence_sender_states_save(CadenceSenderStates *states)
 		s->changed = false;
 	}
 	if (rows.n > 0)
-		statement_execute(&states->save, NULL, NULL, 0);
+		statement_execute(&states->statements->save, NULL, NULL, 0);
 	rowset_end(&rows);
 }
 
@@ -515,7 +536,7 @@ cadence_sender_permits(CadenceSenderStates *states, const char *key, const pg_uu
 	{
 		Datum values[] = {CStringGetTextDatum(key), UUIDPGetDatum(&first), UUIDPGetDatum(&last)};
 
-		statement_execute(&states->others, values, NULL, 0);
+		statement_execute(&states->statements->others, values, NULL, 0);
 		permits = most - row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1, 0);
 		SPI_freetuptable(SPI_tuptable);
 		permits = Max(Min(permits, wanted), 0);
@@ -524,7 +545,7 @@ cadence_sender_permits(CadenceSenderStates *states, const char *key, const pg_uu
 		Datum values[] = {CStringGetTextDatum(key), Int32GetDatum(permits), UUIDPGetDatum(claim_id),
 						  UUIDPGetDatum(&first), UUIDPGetDatum(&last)};
 
-		statement_execute(&states->note_permits, values, NULL, 0);
+		statement_execute(&states->statements->note_permits, values, NULL, 0);
 	}
 	return permits;
 }

@@ -51,6 +51,23 @@ is_nothing(unsigned point)
 		   (point >= 0x200B && point < 0x2010);
 }
 
+/* Letters and digits that are ASCII's, drawn in another way: what phones call fonts. */
+static unsigned
+undrawn(unsigned point)
+{
+	if (point >= 0xFF01 && point <= 0xFF5E)
+		return point - 0xFF01 + '!';
+	if (point >= 0x1D400 && point <= 0x1D6A3)
+	{
+		unsigned letter = (point - 0x1D400) % 52;
+
+		return letter < 26 ? 'A' + letter : 'a' + letter - 26;
+	}
+	if (point >= 0x1D7CE && point <= 0x1D7FF)
+		return '0' + (point - 0x1D7CE) % 10;
+	return point;
+}
+
 /* A letter or digit of a word; blank: something between; 0: a letter that no word has. */
 static char
 plain(unsigned point)
@@ -80,7 +97,7 @@ opt_out_word(const char *text, char *word)
 
 	while (*text != '\0')
 	{
-		unsigned point = next_point(&text);
+		unsigned point = undrawn(next_point(&text));
 		char c = is_nothing(point) ? ' ' : plain(point);
 
 		if (point == 0 || c == '\0')

@@ -91,6 +91,49 @@ form_read(const char *body, size_t len, Form *form)
 	return true;
 }
 
+static int
+compare(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
+}
+
+static int
+by_name_and_value(const void *a, const void *b)
+{
+	const FormField *x = a;
+	const FormField *y = b;
+	int order = compare(x->name, x->name_len, y->name, y->name_len);
+
+	return order != 0 ? order : compare(x->value, x->value_len, y->value, y->value_len);
+}
+
+/*
+ * Names and values, by name, in a buffer of the form's length; what stands there
+ * twice counts once. How long it is. The fields are in that order then.
+ */
+size_t
+form_sorted(Form *form, char *to)
+{
+	size_t n = 0;
+
+	if (form->n > 0)
+		qsort(form->fields, form->n, sizeof(FormField), by_name_and_value);
+	for (size_t i = 0; i < form->n; i++)
+	{
+		const FormField *field = &form->fields[i];
+
+		if (i > 0 && by_name_and_value(field, field - 1) == 0)
+			continue;
+		memcpy(to + n, field->name, field->name_len);
+		n += field->name_len;
+		memcpy(to + n, field->value, field->value_len);
+		n += field->value_len;
+	}
+	return n;
+}
+
 void
 form_free(Form *form)
 {

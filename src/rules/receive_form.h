@@ -28,6 +28,7 @@ typedef struct Form
 } Form;
 
 extern bool form_read(const char *body, size_t len, Form *form);
+extern size_t form_sorted(Form *form, char *to);
 extern void form_free(Form *form);
 
 #endif

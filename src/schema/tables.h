@@ -86,6 +86,9 @@ extern Oid cadence_relation_owner(Oid relation);
 extern bool cadence_column_is_required(Oid relation, const char *column);
 extern bool cadence_contacts_have_e164(const CadenceTables *tables);
 
+/* tables_cache.c */
+extern const CadenceTables *cadence_tables_cached(void);
+
 extern void cadence_owner_check_connect(Oid owner);
 extern CadenceCaller cadence_owner_begin(Oid owner);
 extern void cadence_owner_end(CadenceCaller caller);

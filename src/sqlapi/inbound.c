@@ -126,18 +126,6 @@ set_company(InboundSender *from, const char *empresa, const char *canal)
 	from->canal = canal;
 }
 
-/* The tables, kept for the query that the call is a part of. */
-static const CadenceTables *
-tables_of(FunctionCallInfo fcinfo)
-{
-	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-
-	if (fcinfo->flinfo->fn_extra == NULL)
-		fcinfo->flinfo->fn_extra = cadence_tables_load(cadence_extension_schema());
-	MemoryContextSwitchTo(old);
-	return fcinfo->flinfo->fn_extra;
-}
-
 static Datum
 act(const InboundSender *from, const ReceivedEvent *event)
 {
@@ -161,7 +149,7 @@ act(const InboundSender *from, const ReceivedEvent *event)
 Datum
 cadence_inbound(PG_FUNCTION_ARGS)
 {
-	InboundSender from = {.tables = tables_of(fcinfo),
+	InboundSender from = {.tables = cadence_tables_cached(),
 						  .source = GetUserNameFromId(GetUserId(), false)};
 	ReceivedEvent event = {.kind = RECEIVED_MESSAGE};
 	const char *sender = word_arg(fcinfo, INBOUND_SENDER, "sender");
@@ -195,7 +183,7 @@ cadence_inbound(PG_FUNCTION_ARGS)
 Datum
 cadence_delivery(PG_FUNCTION_ARGS)
 {
-	InboundSender from = {.tables = tables_of(fcinfo)};
+	InboundSender from = {.tables = cadence_tables_cached()};
 	ReceivedEvent event = {.kind = RECEIVED_RECEIPT};
 	const char *server = word_arg(fcinfo, DELIVERY_SERVER, "server");
 	const char *state = word_arg(fcinfo, DELIVERY_STATE, "state");

@@ -49,6 +49,16 @@ between(void)
 }
 
 static void
+fonts(void)
+{
+	WORD("\xef\xbc\xb3\xef\xbc\xa1\xef\xbc\xa9\xef\xbc\xb2", "SAIR");
+	WORD("\xef\xbd\x93\xef\xbd\x81\xef\xbd\x89\xef\xbd\x92\xef\xbc\x81\xe3\x80\x80", "SAIR");
+	WORD("\xf0\x9d\x90\x92\xf0\x9d\x90\xa9 \xf0\x9d\x9f\x90", "SP 2");
+	WORD("\xf0\x9d\x9a\xa3", "Z");
+	WORD("\xf0\x9d\x9a\xa4", NULL);
+}
+
+static void
 none(void)
 {
 	char text[OPT_OUT_WORD_SIZE + 1];
@@ -71,6 +81,7 @@ main(void)
 {
 	RUN_GROUP("opt-out words: case, accents and punctuation", words);
 	RUN_GROUP("opt-out words: what stands beside them", between);
+	RUN_GROUP("opt-out words: letters that are drawn in another way", fonts);
 	RUN_GROUP("opt-out words: what is none", none);
 	return check_result();
 }

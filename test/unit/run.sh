@@ -20,6 +20,7 @@ FLAGS=(-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Wall
 DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer,receive,signature,event}_rules,domain_limits}.c
     rules/{received,received_places,template,text}.c)
 RECEIVE=(rules/{receive_{reader,body,form},received_{path,field,value,time},answer_json}.c)
+FIELDS=(rules/{receive_form,signature_text,received_value,received_time,phone,opt_out_word,text}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
 OUTPUT=$BUILD/output
 STATUS=0
@@ -68,7 +69,7 @@ fuzz() {
 
 seeds() {
     local seeds=$BUILD/seeds file
-    mkdir -p "$seeds"/{template,definition,answer,mail,receive}
+    mkdir -p "$seeds"/{template,definition,answer,mail,receive,received}
     printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$seeds/template/template"
     printf '%s' '{{a|b}}{{c}}{d}}{{' >"$seeds/template/braces"
     cp "$SRC"/../protocols/*.json "$seeds/definition"
@@ -86,6 +87,7 @@ seeds() {
         sed -n '/"response"/,/^  "receive"/p' "$file" >"$seeds/answer/$(basename "$file")"
     done
     receive_seeds "$seeds/receive"
+    received_seeds "$seeds/received"
     printf '%s\0' 'João <a@b.c>' 'x@y.z' 'Olá =?' '.text' '<b>' 'http://x/' >"$seeds/mail/mail"
     printf '550-5.1.1 no\r\n550 5.1.1 such user\r\n' >"$seeds/mail/reply"
 }
@@ -103,7 +105,41 @@ receive_seeds() {
     done
     printf '%s\n\n%s' '{"events": [{"each": "/a/*", "when": {"^/b": 1}, "event": "receipt", "fields": {"id": ["/i", "."], "state": "^/s"}}], "scrub": ["/c"]}' \
         '{"a": [{"i": 1}, "x"], "b": 1, "s": "read", "c": 2}' >"$1/rules"
+    printf '%s\n\n%s' '{"events": [{"each": "/a/*/b/*", "when": {"/h/n=X/v": {"begins": "a"}}, "event": "message", "fields": {"id": ["/o/only/i", "$/i"], "phone": "^/p", "text": "^^/t"}}]}' \
+        '{"a": [{"p": 5511987654321, "b": [{"h": [{"n": "Y"}, {"n": "X", "v": "ab"}], "o": [{"i": 12345678901234567890}]}]}], "t": "\ud83d\ude00 \u00e9", "i": 1.5}' >"$1/steps"
+    printf '%s' '{"event": "message", "id": 1e3, "phone": 5511987654321, "text": "a\u0000b \ud83d \udc00", "time": 1764450000123}' >"$1/surrogates"
+    printf '[%.0s' {1..3000} >"$1/deep"
+    printf '{"a":%.0s' {1..1000} >"$1/nested"
     printf '%s' 'MessageSid=SM1&MessageStatus=read&To=%2B5511987654321' >"$1/form"
+}
+
+# What providers send beside bodies and in their fields, as their definitions and tests have it.
+received_seeds() {
+    local n=0 line
+    while IFS= read -r line; do
+        printf '%s' "$line" >"$1/text$((n++))"
+    done <<'END'
+MessageSid=SM1&MessageStatus=read&To=%2B5511987654321&From=whatsapp%3A%2B15005550006&Body=Ol%C3%A1+%00&Body=x
+hub.mode=subscribe&hub.verify_token=palavra&hub.challenge=1158201444
+&=&a&=b&a=%&%zz=1&a=1
+v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4= v1a,AAAA v1,
+sha256=7d38cdd689735b008b3c702edd92eea23791c5f6, sha256=00ff
+Basic YW55OnNlY3JldA==
+any:secret:with:colons
+1764450000
++55 (0)11 98765-4321
+0 15 11 3333-4444
+5511987654321@s.whatsapp.net
+whatsapp:+5511987654321
+98765432101234:12@lid
+"Ana" <Ana.B+x@Example.com>
+2026-05-01T12:00:00.123-03:00
+Mon, 17 Jul 2023 11:11:22 -0700
+1764450000.25
+Não quero mais, receber! 🙏
+ＳＡＩＲ
+s​a­ir️ … PARAR
+END
 }
 
 # Whether every test that lies here is run below.
@@ -127,6 +163,7 @@ run_all() {
     fuzz mail_fuzz mail '' "${MAIL[@]}" >"$BUILD/mail_fuzz.result" &
     fuzz receive_fuzz receive '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}" \
         >"$BUILD/receive_fuzz.result" &
+    fuzz received_fuzz received '' "${FIELDS[@]}" >"$BUILD/received_fuzz.result" &
     unit mail_test '' "${MAIL[@]}"
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
@@ -146,7 +183,7 @@ run_all() {
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
     wait
-    for fuzzer in template definition answer mail receive; do
+    for fuzzer in template definition answer mail receive received; do
         cat "$BUILD/${fuzzer}_fuzz.result"
     done
 }
