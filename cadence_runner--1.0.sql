@@ -436,6 +436,19 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_opt_out_words', 'opts_in', 'bool', 'boolean', 'false', true, NULL),
         ('cadence_opt_out_words', 'all_channels', 'bool', 'boolean', 'false', true, NULL),
 
+        -- whom nobody may write to, or a company may not; addresses are hashes by a key of this database
+        ('cadence_blocklist', 'kind', 'text', 'text', NULL, true, NULL),
+        ('cadence_blocklist', 'value_hash', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_blocklist', 'empresa', 'text', 'text', '''''', true, NULL),
+        ('cadence_blocklist', 'reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_blocklist', 'source', 'text', 'text', NULL, false, NULL),
+        ('cadence_blocklist', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- it is a row like any other, since it has to go wherever what was made with it goes
+        ('cadence_keys', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_keys', 'key', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_keys', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -479,6 +492,9 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
+        -- in this order, since the hash alone tells almost all entries apart
+        ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
+        ('cadence_keys', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -601,6 +617,15 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
         ('cadence_opt_out_words', 'all_channels', 'true: on every channel, not only the one on which it was said'),
 
+        ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
+        ('cadence_blocklist', 'kind', 'phone or email'),
+        ('cadence_blocklist', 'value_hash', 'the first 16 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case'),
+        ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
+        ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
+
+        ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
+        ('cadence_keys', 'name', 'what it is for'),
+
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);
 
@@ -658,6 +683,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN 'bool' THEN b.oid = 'bool'::regtype
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
         WHEN 'jsonb' THEN b.oid = 'jsonb'::regtype
+        WHEN 'bytes' THEN b.oid = 'bytea'::regtype
     END
     UNION ALL
     SELECT format('%s.%s is an enum without %s', f.table_name, f.column_name, quote_literal(l.label))
@@ -682,13 +708,15 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s has no primary key or unique constraint on (%s)', p.relname, array_to_string(u.columns, ', '))
     FROM present p
     JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
-                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[])) AS u(relname, columns)
+                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
+                 ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
+                 ('cadence_keys', ARRAY['name']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                        AND i.indexprs IS NULL AND i.indnkeyatts = 3
+                        AND i.indexprs IS NULL AND i.indnkeyatts = cardinality(u.columns)
                         AND (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
-                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:2]))
+                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:cardinality(u.columns) - 1]))
                             = (SELECT array_agg(k ORDER BY k) FROM unnest(u.columns) AS k))
     UNION ALL
     -- a column of the application that our inserts do not fill
@@ -698,7 +726,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -708,7 +736,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
         WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
+        WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
@@ -760,7 +788,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_rejected', 'cadence_arming')
+                        'cadence_rejected', 'cadence_blocklist', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -953,6 +981,12 @@ BEGIN
         IF item.table_name = 'cadence_opt_out_words' THEN
             INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
             SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
+        END IF;
+        -- gen_random_uuid() is made of strong random bits, 122 of them
+        IF item.table_name = 'cadence_keys' THEN
+            INSERT INTO @extschema@.cadence_keys (name, key)
+            SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+            FROM (VALUES ('blocklist')) AS k(name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
@@ -1200,6 +1234,26 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
 'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
 
+
+CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEFAULT NULL, source text DEFAULT NULL,
+    country text DEFAULT NULL, empresa text DEFAULT NULL) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_block(text, text, text, text, text, text) IS
+'puts a number (kind phone) or a mailbox (email) on the blocklist: from then on a company does not write to it, or nobody where empresa is null. country: of a number without its country''s code, BR if it is left out. false: it was there';
+
+CREATE FUNCTION @extschema@.cadence_block_many(kind text, addresses text[], reason text DEFAULT NULL, source text DEFAULT NULL,
+    country text DEFAULT NULL, empresa text DEFAULT NULL, OUT added bigint, OUT known bigint, OUT refused bigint, OUT refused_at int[])
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_block_many(text, text[], text, text, text, text) IS
+'the same for many: how many were put there, were there or came twice, and can be no address, with the places of the first of those';
+
+CREATE FUNCTION @extschema@.cadence_unblock(kind text, value text, country text DEFAULT NULL, empresa text DEFAULT NULL) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
+'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
 --
 -- What comes back: webhooks
 --

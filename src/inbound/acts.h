@@ -13,6 +13,7 @@
 #include "base/statement.h"
 #include "inbound/act.h"
 #include "provider/sender_state.h"
+#include "record/blocks.h"
 #include "record/event.h"
 #include "record/message_rows.h"
 #include "record/move.h"
@@ -27,6 +28,7 @@ typedef struct InboundActs
 	CadenceEvents *events;
 	CadenceMessageRows *messages;
 	CadenceOptOuts *opt_outs;
+	CadenceBlocks *blocks;
 	CadenceSenderStates *senders;
 	struct InboundPeople *people;
 	struct InboundSent *sent;
@@ -143,6 +145,8 @@ extern InboundResult inbound_echo(InboundEvent *e);
 extern struct InboundWishes *inbound_wishes_create(const CadenceTables *tables);
 extern bool inbound_hear_wish(InboundEvent *e, const InboundPersons *people,
 							  const pg_uuid_t *answer);
+extern void inbound_hear_stranger(const InboundEvent *e);
+extern InboundResult inbound_block(const InboundEvent *e, const char *reason);
 extern InboundResult inbound_wish(InboundEvent *e);
 extern bool inbound_opt_out(const InboundEvent *e, const InboundPersons *people,
 							const InboundStop *stop, const char *categoria);

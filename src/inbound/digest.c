@@ -9,7 +9,6 @@
 
 #include "common/base64.h"
 #include "common/cryptohash.h"
-#include "common/hmac.h"
 #include "common/sha1.h"
 #include "common/sha2.h"
 
@@ -91,17 +90,6 @@ int
 cadence_hmac(SignatureHash hash, const uint8 *key, size_t key_len, const SignedMessage *message,
 			 uint8 *to)
 {
-	pg_hmac_ctx *context = pg_hmac_create(hashes[hash].type);
-	bool failed = context == NULL || pg_hmac_init(context, key, key_len) < 0;
-
-	for (int i = 0; i < message->n && !failed; i++)
-		failed = pg_hmac_update(context, message->parts[i].at, message->parts[i].len) < 0;
-	failed = failed || pg_hmac_final(context, to, hashes[hash].len) < 0;
-	if (context != NULL)
-		pg_hmac_free(context);
-	/* of the algorithm, which a policy may forbid; never of what came */
-	if (failed)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("could not compute the HMAC of a webhook's call")));
+	cadence_hmac_of(hashes[hash].type, key, key_len, message, to, hashes[hash].len);
 	return hashes[hash].len;
 }

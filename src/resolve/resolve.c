@@ -176,6 +176,17 @@ opted_out(CadenceStep *step, const char *of, char *motivo)
 	return false;
 }
 
+/* Nobody writes to that address, whoever has it. */
+static bool
+blocked(CadenceStep *step, char *reason)
+{
+	(void) unresolved(step, "BLOQUEADO",
+					  pstrdup("the address is on the blocklist: the run is cancelled"));
+	step->outcome = OUTCOME_OPTED_OUT;
+	step->opt_out_motivo = reason;
+	return false;
+}
+
 /* As the provider's own answer would be. What was interrupted is settled first. */
 static bool
 dead_address(CadenceStep *step, const PersonMarks *marks)
@@ -200,6 +211,8 @@ resolve_person(CadenceStep *step, const PersonMarks *marks)
 		return step->outcome == OUTCOME_PENDING;
 	if (marks->has_opted_out && !marks->of_category)
 		return opted_out(step, step->canal, marks->motivo);
+	if (marks->is_blocked)
+		return blocked(step, marks->blocked_reason);
 	if (step->outcome == OUTCOME_PENDING && marks->is_dead)
 		return dead_address(step, marks);
 	return step->outcome == OUTCOME_PENDING;
