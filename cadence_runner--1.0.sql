@@ -986,7 +986,7 @@ BEGIN
         IF item.table_name = 'cadence_keys' THEN
             INSERT INTO @extschema@.cadence_keys (name, key)
             SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
-            FROM (VALUES ('blocklist')) AS k(name);
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
@@ -1254,6 +1254,20 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
 'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
+
+CREATE FUNCTION @extschema@.cadence_unsubscribe_url(run uuid, canal text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_unsubscribe_url(uuid, text) IS
+'the link by which the person of a run unsubscribes from a channel, or that of its next step: what {{unsubscribe_url}} is in messages';
+
+CREATE FUNCTION @extschema@.cadence_unsubscribe(token text, one_click boolean DEFAULT false,
+    OUT status int, OUT headers jsonb, OUT body text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_unsubscribe(text, boolean) IS
+'what the link to unsubscribe leads to: a page that asks, or with one_click, for a POST, the opt-out, and what to answer; the right to execute it is all that its caller needs';
 --
 -- What comes back: webhooks
 --
@@ -1466,7 +1480,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "subject": "{{subject}}",
         "textContent": "{{message}}",
         "htmlContent": "{{html}}",
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     }
   },
@@ -3174,7 +3188,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "text": "{{message}}",
         "html": "{{html}}",
         "h:Reply-To": "{{option.reply_to}}",
-        "h:List-Unsubscribe": "<{{unsubscribe_url}}>"
+        "h:List-Unsubscribe": "<{{unsubscribe_url}}>",
+        "h:List-Unsubscribe-Post": "{{unsubscribe_post}}"
       }
     }
   },
@@ -3669,7 +3684,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "subject": "{{subject}}",
         "text": "{{message}}",
         "html": "{{html}}",
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     }
   },
@@ -3882,7 +3897,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "reply_to": {"email": "{{option.reply_to}}"},
         "subject": "{{subject}}",
         "content": [{"type": "text/plain", "value": "{{message}}"}],
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     },
     "email.html": {
@@ -3897,7 +3912,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
           {"type": "text/plain", "value": "{{message}}"},
           {"type": "text/html", "value": "{{html}}"}
         ],
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     }
   },

@@ -112,7 +112,7 @@ BEGIN
         IF item.table_name = 'cadence_keys' THEN
             INSERT INTO @extschema@.cadence_keys (name, key)
             SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
-            FROM (VALUES ('blocklist')) AS k(name);
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN

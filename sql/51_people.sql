@@ -37,3 +37,17 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
 'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
+
+CREATE FUNCTION @extschema@.cadence_unsubscribe_url(run uuid, canal text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_unsubscribe_url(uuid, text) IS
+'the link by which the person of a run unsubscribes from a channel, or that of its next step: what {{unsubscribe_url}} is in messages';
+
+CREATE FUNCTION @extschema@.cadence_unsubscribe(token text, one_click boolean DEFAULT false,
+    OUT status int, OUT headers jsonb, OUT body text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_unsubscribe(text, boolean) IS
+'what the link to unsubscribe leads to: a page that asks, or with one_click, for a POST, the opt-out, and what to answer; the right to execute it is all that its caller needs';

@@ -1,6 +1,6 @@
 /*
  * hmac.h
- *		HMAC, by PostgreSQL's own.
+ *		HMAC, by PostgreSQL's own, and comparing without telling how far it fits.
  */
 #ifndef CADENCE_HMAC_H
 #define CADENCE_HMAC_H
@@ -22,6 +22,7 @@ typedef struct SignedMessage
 	int n;
 } SignedMessage;
 
+extern bool cadence_bytes_equal(const void *a, const void *b, size_t len);
 extern void cadence_hmac_of(pg_cryptohash_type type, const uint8 *key, size_t key_len,
 							const SignedMessage *message, uint8 *to, size_t len);
 

@@ -93,6 +93,11 @@ inbound_reason(const InboundEvent *e, const char *otherwise)
 	return error != NULL ? error : code != NULL ? code : otherwise;
 }
 
+/* ---- act.c --------------------------------------------------------------------------- */
+
+extern void inbound_event_begin(InboundEvent *e, const InboundSender *from,
+								const ReceivedEvent *event);
+
 /* ---- person.c ------------------------------------------------------------------------ */
 
 extern struct InboundPeople *inbound_people_create(const CadenceTables *tables);
@@ -156,6 +161,7 @@ extern InboundResult inbound_receipt(InboundEvent *e);
 extern bool inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState state);
 
 extern struct InboundFailures *inbound_failures_create(const CadenceTables *tables);
+extern char *inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pais);
 extern void inbound_late_failure(InboundEvent *e, const InboundMessage *message);
 extern InboundResult inbound_bounce(InboundEvent *e);
 extern InboundResult inbound_complaint(InboundEvent *e);

@@ -22,19 +22,6 @@ static const struct
 							  [HASH_SHA1] = {PG_SHA1, SHA1_DIGEST_LENGTH},
 							  [HASH_SHA512] = {PG_SHA512, PG_SHA512_DIGEST_LENGTH}};
 
-/* In a time that depends on the length alone. */
-bool
-cadence_bytes_equal(const void *a, const void *b, size_t len)
-{
-	const volatile uint8 *x = a;
-	const volatile uint8 *y = b;
-	uint8 differs = 0;
-
-	for (size_t i = 0; i < len; i++)
-		differs |= x[i] ^ y[i];
-	return differs == 0;
-}
-
 /* In a time that depends on what was given alone, of which nothing is ours. */
 bool
 cadence_secret_is(const char *given, const char *secret)

@@ -1,6 +1,6 @@
 /*
  * digest.h
- *		The HMAC of what is signed, and comparing without telling how far it fits.
+ *		What is signed: its bytes, its HMAC, and secrets that are given.
  */
 #ifndef CADENCE_DIGEST_H
 #define CADENCE_DIGEST_H
@@ -13,7 +13,6 @@
 /* 64 bytes of SHA-512 are the longest. */
 #define DIGEST_MAX 64
 
-extern bool cadence_bytes_equal(const void *a, const void *b, size_t len);
 extern bool cadence_secret_is(const char *given, const char *secret);
 extern int cadence_bytes_decode(SignatureEncoding encoding, const char *text, size_t len, uint8 *to,
 								size_t size);
