@@ -56,6 +56,7 @@ for my $case (
 	[ 'opted out', 'UPDATE lead_contacts SET opt_out = true, updated_at = now()', 'CANCELADA' ],
 	[ 'opted out of the channel', q{SELECT cadence_opt_out(lead_id, empresa, 'whatsapp') FROM lead_contacts}, 'CANCELADA' ],
 	[ 'blocked', q{SELECT cadence_block_many('phone', array_agg(telefone), empresa => 'slow') FROM lead_contacts}, 'CANCELADA' ],
+	[ 'erased', q{SELECT cadence_erase(lead_id, empresa) FROM lead_cadence_runs}, 'CANCELADA' ],
 	[ 'cancelled', q{SELECT cadence_cancel(id, 'x') FROM lead_cadence_runs}, 'CANCELADA' ],
 	[ 'answered', answer('Sim'), 'CANCELADA' ],
 	[ 'answered with a word', answer('SAIR'), 'CANCELADA' ],
