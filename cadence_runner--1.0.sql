@@ -436,6 +436,19 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_opt_out_words', 'opts_in', 'bool', 'boolean', 'false', true, NULL),
         ('cadence_opt_out_words', 'all_channels', 'bool', 'boolean', 'false', true, NULL),
 
+        -- whom nobody may write to, or a company may not; addresses are hashes by a key of this database
+        ('cadence_blocklist', 'kind', 'text', 'text', NULL, true, NULL),
+        ('cadence_blocklist', 'value_hash', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_blocklist', 'empresa', 'text', 'text', '''''', true, NULL),
+        ('cadence_blocklist', 'reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_blocklist', 'source', 'text', 'text', NULL, false, NULL),
+        ('cadence_blocklist', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- it is a row like any other, since it has to go wherever what was made with it goes
+        ('cadence_keys', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_keys', 'key', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_keys', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -479,6 +492,9 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
+        -- in this order, since the hash alone tells almost all entries apart
+        ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
+        ('cadence_keys', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -601,6 +617,15 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
         ('cadence_opt_out_words', 'all_channels', 'true: on every channel, not only the one on which it was said'),
 
+        ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
+        ('cadence_blocklist', 'kind', 'phone or email'),
+        ('cadence_blocklist', 'value_hash', 'the first 16 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case'),
+        ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
+        ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
+
+        ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
+        ('cadence_keys', 'name', 'what it is for'),
+
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);
 
@@ -658,6 +683,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN 'bool' THEN b.oid = 'bool'::regtype
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
         WHEN 'jsonb' THEN b.oid = 'jsonb'::regtype
+        WHEN 'bytes' THEN b.oid = 'bytea'::regtype
     END
     UNION ALL
     SELECT format('%s.%s is an enum without %s', f.table_name, f.column_name, quote_literal(l.label))
@@ -682,13 +708,15 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s has no primary key or unique constraint on (%s)', p.relname, array_to_string(u.columns, ', '))
     FROM present p
     JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
-                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[])) AS u(relname, columns)
+                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
+                 ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
+                 ('cadence_keys', ARRAY['name']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                        AND i.indexprs IS NULL AND i.indnkeyatts = 3
+                        AND i.indexprs IS NULL AND i.indnkeyatts = cardinality(u.columns)
                         AND (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
-                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:2]))
+                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:cardinality(u.columns) - 1]))
                             = (SELECT array_agg(k ORDER BY k) FROM unnest(u.columns) AS k))
     UNION ALL
     -- a column of the application that our inserts do not fill
@@ -698,7 +726,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -708,7 +736,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
         WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
+        WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
@@ -760,7 +788,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_rejected', 'cadence_arming')
+                        'cadence_rejected', 'cadence_blocklist', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -953,6 +981,12 @@ BEGIN
         IF item.table_name = 'cadence_opt_out_words' THEN
             INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
             SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
+        END IF;
+        -- gen_random_uuid() is made of strong random bits, 122 of them
+        IF item.table_name = 'cadence_keys' THEN
+            INSERT INTO @extschema@.cadence_keys (name, key)
+            SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
@@ -1200,6 +1234,40 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
 'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
 
+
+CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEFAULT NULL, source text DEFAULT NULL,
+    country text DEFAULT NULL, empresa text DEFAULT NULL) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_block(text, text, text, text, text, text) IS
+'puts a number (kind phone) or a mailbox (email) on the blocklist: from then on a company does not write to it, or nobody where empresa is null. country: of a number without its country''s code, BR if it is left out. false: it was there';
+
+CREATE FUNCTION @extschema@.cadence_block_many(kind text, addresses text[], reason text DEFAULT NULL, source text DEFAULT NULL,
+    country text DEFAULT NULL, empresa text DEFAULT NULL, OUT added bigint, OUT known bigint, OUT refused bigint, OUT refused_at int[])
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_block_many(text, text[], text, text, text, text) IS
+'the same for many: how many were put there, were there or came twice, and can be no address, with the places of the first of those';
+
+CREATE FUNCTION @extschema@.cadence_unblock(kind text, value text, country text DEFAULT NULL, empresa text DEFAULT NULL) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
+'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
+
+CREATE FUNCTION @extschema@.cadence_unsubscribe_url(run uuid, canal text DEFAULT NULL) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_unsubscribe_url(uuid, text) IS
+'the link by which the person of a run unsubscribes from a channel, or that of its next step: what {{unsubscribe_url}} is in messages';
+
+CREATE FUNCTION @extschema@.cadence_unsubscribe(token text, one_click boolean DEFAULT false,
+    OUT status int, OUT headers jsonb, OUT body text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_unsubscribe(text, boolean) IS
+'what the link to unsubscribe leads to: a page that asks, or with one_click, for a POST, the opt-out, and what to answer; the right to execute it is all that its caller needs';
 --
 -- What comes back: webhooks
 --
@@ -1238,6 +1306,184 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_delivery(text, text, text, timestamptz, text, text, text) IS
 'what became of a message of ours: sent, delivered, read or failed. It is known by its provider''s id, or by our key. Returns done, repeated or unmatched';
 
+--
+-- People: who wants to be forgotten
+--
+
+-- With the caller's rights, who is the tables' owner, or has what it needs of it; a policy that would
+-- hide rows is an error, and not nothing. Keys are compared as text, whatever adopted columns are.
+CREATE FUNCTION @extschema@.cadence_erase(lead_id text, empresa text,
+    OUT table_name text, OUT done text, OUT n bigint) RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET row_security = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    -- what of an event says nothing of the person
+    kept constant text[] := ARRAY['codigo', 'canal', 'provedor', 'tentativa', 'chave', 'http_status', 'duracao_ms', 'resposta', 'decidido',
+                                  'por', 'next_run_at', 'proxima_tentativa', 'permanente', 'tentativas_esgotadas', 'tardio'];
+    contacts jsonb[];
+    phones text[];
+    mails text[];
+    names text[];
+    tails text[];
+    runs uuid[];
+    pais text;
+    item record;
+    counts record;
+BEGIN
+    IF $1 IS NULL OR $2 IS NULL THEN
+        RAISE EXCEPTION 'lead_id and empresa must not be null' USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+
+    -- first of all, so that nothing starts: as cadence_cancel() does
+    n := 0;
+    FOR item IN
+        SELECT r.id FROM @extschema@.lead_cadence_runs r
+        WHERE r.lead_id::text OPERATOR(pg_catalog.=) $1 AND r.empresa::text OPERATOR(pg_catalog.=) $2
+          AND r.status::text OPERATOR(pg_catalog.=) ANY (ARRAY['ATIVA', 'PAUSADA'])
+        ORDER BY r.id FOR UPDATE
+    LOOP
+        PERFORM @extschema@.cadence_cancel(item.id, 'erased');
+        n := n OPERATOR(pg_catalog.+) 1;
+    END LOOP;
+    table_name := 'lead_cadence_runs'; done := 'cancelled'; RETURN NEXT;
+    runs := ARRAY(SELECT r.id FROM @extschema@.lead_cadence_runs r
+                  WHERE r.lead_id::text OPERATOR(pg_catalog.=) $1 AND r.empresa::text OPERATOR(pg_catalog.=) $2);
+    -- their messages are recorded when they have ended, texts and all
+    SELECT count(*) INTO n FROM @extschema@.lead_cadence_runs r
+    WHERE r.id OPERATOR(pg_catalog.=) ANY (runs) AND r.claim_id IS NOT NULL;
+    done := 'under way: call again'; RETURN NEXT;
+
+    -- by what the person is known
+    contacts := ARRAY(SELECT to_jsonb(k) FROM @extschema@.lead_contacts k
+                      WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2);
+    phones := ARRAY(SELECT DISTINCT v.phone FROM (
+        SELECT c OPERATOR(pg_catalog.->>) k.name AS phone FROM unnest(contacts) AS c, (VALUES ('telefone'), ('telefone_e164')) AS k(name)
+        UNION ALL
+        SELECT i.value::text FROM @extschema@.lead_identities i
+        WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2 AND i.kind::text OPERATOR(pg_catalog.=) 'phone') AS v
+        WHERE v.phone OPERATOR(pg_catalog.<>) '' ORDER BY 1);
+    mails := ARRAY(SELECT DISTINCT lower(v.mail) FROM (
+        SELECT c OPERATOR(pg_catalog.->>) 'email' AS mail FROM unnest(contacts) AS c
+        UNION ALL
+        SELECT i.value::text FROM @extschema@.lead_identities i
+        WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2 AND i.kind::text OPERATOR(pg_catalog.=) 'email') AS v
+        WHERE v.mail OPERATOR(pg_catalog.<>) '' ORDER BY 1);
+    names := ARRAY(SELECT i.value::text FROM @extschema@.lead_identities i
+                   WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2
+                     AND i.kind::text OPERATOR(pg_catalog.=) ANY (ARRAY['wa_lid', 'wa_user_id']));
+    -- Brazil's ninth digit does not change the last eight
+    tails := ARRAY(SELECT DISTINCT "right"(regexp_replace(p, '[^0-9]', '', 'g'), 8) FROM unnest(phones) AS p
+                   WHERE length(regexp_replace(p, '[^0-9]', '', 'g')) OPERATOR(pg_catalog.>=) 8);
+
+    -- nobody of that company writes to them again, under whatever lead they come back
+    SELECT c.pais::text INTO pais FROM @extschema@.cadence_empresas c WHERE c.empresa::text OPERATOR(pg_catalog.=) $2;
+    table_name := 'cadence_blocklist'; done := 'added';
+    BEGIN
+        SELECT p.added OPERATOR(pg_catalog.+) m.added AS added INTO counts
+        FROM @extschema@.cadence_block_many('phone', phones, 'erased', NULL, pais, $2) AS p,
+             @extschema@.cadence_block_many('email', mails, 'erased', NULL, NULL, $2) AS m;
+    EXCEPTION WHEN invalid_parameter_value THEN
+        -- of a country that is not known numbers count as Brazil's, as when they are written to
+        SELECT p.added OPERATOR(pg_catalog.+) m.added AS added INTO counts
+        FROM @extschema@.cadence_block_many('phone', phones, 'erased', NULL, NULL, $2) AS p,
+             @extschema@.cadence_block_many('email', mails, 'erased', NULL, NULL, $2) AS m;
+    END;
+    n := counts.added; RETURN NEXT;
+    INSERT INTO @extschema@.contact_opt_outs (lead_id, empresa, motivo, origem) VALUES ($1, $2, 'erased', current_user) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'contact_opt_outs'; RETURN NEXT;
+    -- what the person has said
+    UPDATE @extschema@.contact_opt_outs AS o SET motivo = NULL
+    WHERE o.lead_id OPERATOR(pg_catalog.=) $1 AND o.empresa OPERATOR(pg_catalog.=) $2 AND o.motivo OPERATOR(pg_catalog.<>) 'erased';
+    GET DIAGNOSTICS n = ROW_COUNT;
+    done := 'blanked'; RETURN NEXT;
+
+    -- the contact goes, or, where something of the application hangs on it, all that it says
+    table_name := 'lead_contacts'; done := 'deleted';
+    BEGIN
+        DELETE FROM @extschema@.lead_contacts AS k
+        WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2;
+        GET DIAGNOSTICS n = ROW_COUNT;
+    EXCEPTION WHEN integrity_constraint_violation OR insufficient_privilege OR raise_exception THEN
+        EXECUTE (SELECT format('UPDATE @extschema@.lead_contacts AS k SET opt_out = true%s WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2',
+                               string_agg(format(', %I = %s', a.attname, CASE WHEN a.attnotnull THEN '''''' ELSE 'NULL' END), '' ORDER BY a.attnum))
+                 FROM pg_attribute a JOIN pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+                 WHERE a.attrelid OPERATOR(pg_catalog.=) '@extschema@.lead_contacts'::regclass::oid
+                   AND a.attnum OPERATOR(pg_catalog.>) 0::int2 AND NOT a.attisdropped
+                   AND a.attgenerated OPERATOR(pg_catalog.=) ''::"char" AND a.attidentity OPERATOR(pg_catalog.=) ''::"char"
+                   AND a.attname::text OPERATOR(pg_catalog.<>) ALL (ARRAY['id', 'lead_id', 'empresa', 'opt_out', 'opt_out_em', 'created_at', 'updated_at'])
+                   AND (NOT a.attnotnull OR t.typcategory OPERATOR(pg_catalog.=) 'S'::"char")) USING $1, $2;
+        GET DIAGNOSTICS n = ROW_COUNT;
+        done := 'blanked';
+    END;
+    RETURN NEXT;
+
+    DELETE FROM @extschema@.lead_identities AS i WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'lead_identities'; done := 'deleted'; RETURN NEXT;
+    DELETE FROM @extschema@.cadence_conversations AS c WHERE c.lead_id::text OPERATOR(pg_catalog.=) $1 AND c.empresa::text OPERATOR(pg_catalog.=) $2;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'cadence_conversations'; RETURN NEXT;
+    DELETE FROM @extschema@.cadence_dead_addresses AS d
+    WHERE d.empresa::text OPERATOR(pg_catalog.=) $2
+      AND CASE WHEN d.canal::text OPERATOR(pg_catalog.=) 'EMAIL' THEN d.endereco::text OPERATOR(pg_catalog.=) ANY (mails)
+               ELSE "right"(regexp_replace(d.endereco::text, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (tails) END;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'cadence_dead_addresses'; RETURN NEXT;
+
+    -- that there was a message stays, for the counts; WhatsApp's ids have the number in them
+    UPDATE @extschema@.lead_messages AS m SET conteudo = '', erro_detalhe = NULL, whatsapp_message_id = NULL, email_message_id = NULL, sms_message_id = NULL
+    WHERE m.lead_id::text OPERATOR(pg_catalog.=) $1 AND m.empresa::text OPERATOR(pg_catalog.=) $2
+      AND (m.conteudo::text OPERATOR(pg_catalog.<>) '' OR m.erro_detalhe IS NOT NULL OR m.whatsapp_message_id IS NOT NULL
+           OR m.email_message_id IS NOT NULL OR m.sms_message_id IS NOT NULL);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'lead_messages'; done := 'blanked'; RETURN NEXT;
+    UPDATE @extschema@.lead_cadence_events AS e
+    SET detalhes = coalesce((SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(e.detalhes) AS d
+                             WHERE d.key OPERATOR(pg_catalog.=) ANY (kept)), '{}'::jsonb)
+    WHERE e.lead_cadence_run_id OPERATOR(pg_catalog.=) ANY (runs) AND jsonb_typeof(e.detalhes) OPERATOR(pg_catalog.=) 'object'
+      AND (e.detalhes OPERATOR(pg_catalog.-) kept) OPERATOR(pg_catalog.<>) '{}'::jsonb;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'lead_cadence_events'; RETURN NEXT;
+    UPDATE @extschema@.lead_cadence_runs AS r SET classification_snapshot = NULL
+    WHERE r.id OPERATOR(pg_catalog.=) ANY (runs) AND r.classification_snapshot IS NOT NULL;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'lead_cadence_runs'; RETURN NEXT;
+    UPDATE @extschema@.cadence_runner_logs AS l
+    SET details = jsonb_set(l.details, '{results}', (
+        SELECT jsonb_agg(CASE WHEN r.value OPERATOR(pg_catalog.->>) 'runId' OPERATOR(pg_catalog.=) ANY (runs::text[])
+                              THEN r.value OPERATOR(pg_catalog.-) ARRAY['mensagem', 'erro'] ELSE r.value END ORDER BY r.ordinality)
+        FROM jsonb_array_elements(l.details OPERATOR(pg_catalog.->) 'results') WITH ORDINALITY AS r))
+    WHERE l.details OPERATOR(pg_catalog.@>) jsonb_build_object('results', jsonb_build_array(jsonb_build_object('leadId', $1)))
+      AND EXISTS (SELECT FROM jsonb_array_elements(l.details OPERATOR(pg_catalog.->) 'results') AS r
+                  WHERE r.value OPERATOR(pg_catalog.->>) 'runId' OPERATOR(pg_catalog.=) ANY (runs::text[])
+                    AND (jsonb_exists(r.value, 'mensagem') OR jsonb_exists(r.value, 'erro')));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'cadence_runner_logs'; RETURN NEXT;
+
+    -- what was rejected of them goes; a whole call that names them beside others goes from the others' rows
+    DELETE FROM @extschema@.cadence_rejected AS j
+    WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
+      AND jsonb_typeof(j.evento) OPERATOR(pg_catalog.=) 'object'
+      AND EXISTS (SELECT FROM jsonb_each_text(j.evento) AS f
+                  WHERE f.key OPERATOR(pg_catalog.=) ANY (ARRAY['phone', 'email', 'lid', 'user_id', 'from', 'old', 'new'])
+                    AND ("right"(regexp_replace(f.value, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (tails)
+                         OR lower(f.value) OPERATOR(pg_catalog.=) ANY (mails) OR f.value OPERATOR(pg_catalog.=) ANY (names)));
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'cadence_rejected'; done := 'deleted'; RETURN NEXT;
+    UPDATE @extschema@.cadence_rejected AS j SET elemento = NULL, corpo = NULL
+    WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
+      AND EXISTS (SELECT FROM unnest(tails OPERATOR(pg_catalog.||) mails OPERATOR(pg_catalog.||) names) AS v
+                  WHERE strpos(lower(concat(j.elemento::text, j.corpo::text)), lower(v)) OPERATOR(pg_catalog.>) 0);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    done := 'blanked'; RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_erase(text, text) IS
+'forgets a lead of a company: cancels its runs, deletes the contact and what it is known by, blanks texts, keeps counts, and puts its addresses on the company''s blocklist; says what it has done';
 --
 -- pg_cron
 --
@@ -1412,7 +1658,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "subject": "{{subject}}",
         "textContent": "{{message}}",
         "htmlContent": "{{html}}",
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     }
   },
@@ -3120,7 +3366,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "text": "{{message}}",
         "html": "{{html}}",
         "h:Reply-To": "{{option.reply_to}}",
-        "h:List-Unsubscribe": "<{{unsubscribe_url}}>"
+        "h:List-Unsubscribe": "<{{unsubscribe_url}}>",
+        "h:List-Unsubscribe-Post": "{{unsubscribe_post}}"
       }
     }
   },
@@ -3615,7 +3862,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "subject": "{{subject}}",
         "text": "{{message}}",
         "html": "{{html}}",
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     }
   },
@@ -3828,7 +4075,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "reply_to": {"email": "{{option.reply_to}}"},
         "subject": "{{subject}}",
         "content": [{"type": "text/plain", "value": "{{message}}"}],
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     },
     "email.html": {
@@ -3843,7 +4090,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
           {"type": "text/plain", "value": "{{message}}"},
           {"type": "text/html", "value": "{{html}}"}
         ],
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>"}
+        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
       }
     }
   },

@@ -211,6 +211,19 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_opt_out_words', 'opts_in', 'bool', 'boolean', 'false', true, NULL),
         ('cadence_opt_out_words', 'all_channels', 'bool', 'boolean', 'false', true, NULL),
 
+        -- whom nobody may write to, or a company may not; addresses are hashes by a key of this database
+        ('cadence_blocklist', 'kind', 'text', 'text', NULL, true, NULL),
+        ('cadence_blocklist', 'value_hash', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_blocklist', 'empresa', 'text', 'text', '''''', true, NULL),
+        ('cadence_blocklist', 'reason', 'text', 'text', NULL, false, NULL),
+        ('cadence_blocklist', 'source', 'text', 'text', NULL, false, NULL),
+        ('cadence_blocklist', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- it is a row like any other, since it has to go wherever what was made with it goes
+        ('cadence_keys', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_keys', 'key', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_keys', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),

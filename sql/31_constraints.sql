@@ -28,6 +28,9 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
+        -- in this order, since the hash alone tells almost all entries apart
+        ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
+        ('cadence_keys', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -149,6 +152,15 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
         ('cadence_opt_out_words', 'all_channels', 'true: on every channel, not only the one on which it was said'),
+
+        ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
+        ('cadence_blocklist', 'kind', 'phone or email'),
+        ('cadence_blocklist', 'value_hash', 'the first 16 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case'),
+        ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
+        ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
+
+        ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
+        ('cadence_keys', 'name', 'what it is for'),
 
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);

@@ -50,6 +50,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN 'bool' THEN b.oid = 'bool'::regtype
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
         WHEN 'jsonb' THEN b.oid = 'jsonb'::regtype
+        WHEN 'bytes' THEN b.oid = 'bytea'::regtype
     END
     UNION ALL
     SELECT format('%s.%s is an enum without %s', f.table_name, f.column_name, quote_literal(l.label))
@@ -74,13 +75,15 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s has no primary key or unique constraint on (%s)', p.relname, array_to_string(u.columns, ', '))
     FROM present p
     JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
-                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[])) AS u(relname, columns)
+                 ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
+                 ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
+                 ('cadence_keys', ARRAY['name']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                        AND i.indexprs IS NULL AND i.indnkeyatts = 3
+                        AND i.indexprs IS NULL AND i.indnkeyatts = cardinality(u.columns)
                         AND (SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
-                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:2]))
+                             WHERE a.attrelid = p.oid AND a.attnum = ANY (i.indkey[0:cardinality(u.columns) - 1]))
                             = (SELECT array_agg(k ORDER BY k) FROM unnest(u.columns) AS k))
     UNION ALL
     -- a column of the application that our inserts do not fill
@@ -90,7 +93,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -100,7 +103,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
         WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
-        WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
+        WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
@@ -152,7 +155,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_rejected', 'cadence_arming')
+                        'cadence_rejected', 'cadence_blocklist', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -108,6 +108,12 @@ BEGIN
             INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
             SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
         END IF;
+        -- gen_random_uuid() is made of strong random bits, 122 of them
+        IF item.table_name = 'cadence_keys' THEN
+            INSERT INTO @extschema@.cadence_keys (name, key)
+            SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
+        END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
             SELECT c.column_name, c.comment FROM @extschema@.cadence_table_comments c WHERE c.table_name = item.table_name

@@ -138,12 +138,13 @@ typedef struct CadenceStep
 	char *recipient;   /* as it is stored */
 	char *pais;		   /* whose numbers are meant where they do not say; NULL: Brazil's */
 	const CadenceTemplate *template;
-	const char **values;  /* as many as the template has */
-	size_t message_len;	  /* of all its texts together */
-	bool has_start;		  /* its sender's limits have counted it */
-	bool window_is_open;  /* the person has written in the last 24 hours */
-	bool is_first_touch;  /* nobody has written to its person, as far as that is tracked */
-	TimestampTz heard_at; /* when the last time was, where that was asked; 0: never */
+	const char **values;   /* as many as the template has */
+	char *unsubscribe_url; /* of a mail, or where its template names it; NULL: none */
+	size_t message_len;	   /* of all its texts together */
+	bool has_start;		   /* its sender's limits have counted it */
+	bool window_is_open;   /* the person has written in the last 24 hours */
+	bool is_first_touch;   /* nobody has written to its person, as far as that is tracked */
+	TimestampTz heard_at;  /* when the last time was, where that was asked; 0: never */
 
 	const CadencePool *pool;		   /* who may serve it */
 	CadenceConversation *conversation; /* NULL: nobody asks whom it belongs to */

@@ -35,6 +35,7 @@ bool cadence_enabled = true;
 char *cadence_databases = "";
 char *cadence_allowed_hosts = "";
 char *cadence_hidden_columns = "";
+char *cadence_unsubscribe_base = "";
 
 typedef struct IntSetting
 {
@@ -120,6 +121,24 @@ check_columns(char **value, void **extra, GucSource source)
 	return check_names(*value, MaxHeapAttributeNumber);
 }
 
+/* Where links to unsubscribe begin: it goes into headers and pages as it is. */
+#define UNSUBSCRIBE_BASE_MAX 300
+
+static bool
+check_unsubscribe_base(char **value, void **extra, GucSource source)
+{
+	const char *url = *value;
+	bool ok = strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
+
+	for (const char *at = url; *at != '\0' && ok; at++)
+		ok = *at > ' ' && *at < 0x7F && strchr("<>\"\\", *at) == NULL;
+	ok = (ok && strlen(url) <= UNSUBSCRIBE_BASE_MAX) || url[0] == '\0';
+	if (!ok)
+		GUC_check_errdetail("It is an address that begins with https://, of at most %d bytes.",
+							UNSUBSCRIBE_BASE_MAX);
+	return ok;
+}
+
 void
 cadence_define_settings(void)
 {
@@ -154,5 +173,9 @@ cadence_define_settings(void)
 		"cadence_runner.hidden_columns", "Columns of the contact that no placeholder may show.",
 		"A template that names one is unresolved. Names as in SQL, separated by commas.",
 		&cadence_hidden_columns, "", PGC_SUSET, GUC_LIST_INPUT, check_columns, NULL, NULL);
+	DefineCustomStringVariable("cadence_runner.unsubscribe_url",
+							   "The address that links to unsubscribe begin with; a token follows.",
+							   "Empty: messages have no such link.", &cadence_unsubscribe_base, "",
+							   PGC_SUSET, 0, check_unsubscribe_base, NULL, NULL);
 	MarkGUCPrefixReserved("cadence_runner");
 }

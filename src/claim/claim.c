@@ -25,6 +25,8 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "claim/claim.h"
+#include "rules/address_key.h"
+#include "schema/blocklist.h"
 #include "schema/key.h"
 #include "schema/marks.h"
 
@@ -62,6 +64,7 @@ struct CadenceClaims
 	Statement recheck;
 	Statement next_due;
 	Statement held;
+	CadenceBlocklist *blocklist;
 	int batch_size;
 	TimestampTz began_at;  /* where the way through what is due began */
 	TimestampTz due_until; /* and where it ends */
@@ -210,6 +213,7 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_UPDATE_RETURNING);
 	claims->recheck =
 		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
+	claims->blocklist = cadence_blocklist_create(t, false);
 	claims->next_due =
 		STATEMENT("looking for the next due run",
 				  psprintf("SELECT r.next_run_at::timestamptz FROM %s AS r WHERE r.status " EQ
@@ -461,10 +465,32 @@ cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id)
 		(RefusedRun){.id = *run_id, .until = GetCurrentTimestamp() + REFUSED_WAIT_US};
 }
 
+/* Those whose address has come to the blocklist meanwhile. */
+static void
+recheck_blocked(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
+{
+	BlocklistLookup *lookups = palloc0(sizeof(*lookups) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		lookups[i].empresa = steps[i]->empresa;
+		lookups[i].is_email = pg_strcasecmp(steps[i]->canal, "EMAIL") == 0;
+		if (!valid[i] || !address_one(steps[i]->recipient, lookups[i].is_email, steps[i]->pais,
+									  lookups[i].address))
+			lookups[i].address[0] = '\0';
+	}
+	(void) cadence_blocklist_find(claims->blocklist, lookups, n);
+	for (int i = 0; i < n; i++)
+		if (lookups[i].is_blocked)
+			valid[i] = false;
+	pfree(lookups);
+}
+
 /*
  * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, a contact may have opted out, an approved template may
- * have been stopped, while they waited for their provider.
+ * paused or cancelled, a contact may have opted out, its address may have been
+ * blocked, an approved template may have been stopped, while they waited for their
+ * provider.
  */
 void
 cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
@@ -493,6 +519,8 @@ cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull))] = true;
 	SPI_freetuptable(SPI_tuptable);
 	rowset_end(&rows);
+	if (cadence_blocklist_begin(claims->blocklist))
+		recheck_blocked(claims, steps, n, valid);
 }
 
 /*

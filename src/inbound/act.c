@@ -56,6 +56,7 @@ acts_of(const CadenceTables *t)
 	made->events = cadence_events_create(t);
 	made->messages = cadence_message_rows_create(t);
 	made->opt_outs = cadence_opt_outs_create(t);
+	made->blocks = cadence_blocks_create(t);
 	made->senders = cadence_sender_states_create(t, false);
 	made->people = inbound_people_create(t);
 	made->sent = inbound_sent_create(t);
@@ -110,6 +111,19 @@ source_of(const InboundSender *from)
 	return from->source != NULL ? from->source : GetUserNameFromId(GetUserId(), false);
 }
 
+/* Opens an SPI connection, which the caller closes. */
+void
+inbound_event_begin(InboundEvent *e, const InboundSender *from, const ReceivedEvent *event)
+{
+	*e = (InboundEvent){.from = from, .event = event};
+	e->acts = acts_of(from->tables);
+	e->canal = channel_of(from, event);
+	e->source = source_of(from);
+	e->at = time_of(event);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+}
+
 /*
  * Does what an event says, in the caller's transaction, as the owner of the
  * tables, which the caller has become by cadence_inbound_begin(). Outside an SPI
@@ -121,18 +135,13 @@ source_of(const InboundSender *from)
 InboundResult
 cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event)
 {
-	InboundEvent e = {.from = from, .event = event};
+	InboundEvent e;
 	InboundResult result;
 
 	Assert(event->kind < RECEIVED_KINDS);
 	if (kinds[event->kind] == NULL)
 		return INBOUND_NOTHING;
-	e.acts = acts_of(from->tables);
-	e.canal = channel_of(from, event);
-	e.source = source_of(from);
-	e.at = time_of(event);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	inbound_event_begin(&e, from, event);
 	inbound_read_phone(&e);
 	result = kinds[event->kind](&e);
 	SPI_finish();

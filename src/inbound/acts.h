@@ -13,6 +13,7 @@
 #include "base/statement.h"
 #include "inbound/act.h"
 #include "provider/sender_state.h"
+#include "record/blocks.h"
 #include "record/event.h"
 #include "record/message_rows.h"
 #include "record/move.h"
@@ -27,6 +28,7 @@ typedef struct InboundActs
 	CadenceEvents *events;
 	CadenceMessageRows *messages;
 	CadenceOptOuts *opt_outs;
+	CadenceBlocks *blocks;
 	CadenceSenderStates *senders; /* none of them: an event begins with its own */
 	struct InboundPeople *people;
 	struct InboundSent *sent;
@@ -91,6 +93,11 @@ inbound_reason(const InboundEvent *e, const char *otherwise)
 	return error != NULL ? error : code != NULL ? code : otherwise;
 }
 
+/* ---- act.c --------------------------------------------------------------------------- */
+
+extern void inbound_event_begin(InboundEvent *e, const InboundSender *from,
+								const ReceivedEvent *event);
+
 /* ---- person.c ------------------------------------------------------------------------ */
 
 extern struct InboundPeople *inbound_people_create(const CadenceTables *tables);
@@ -143,6 +150,8 @@ extern InboundResult inbound_echo(InboundEvent *e);
 extern struct InboundWishes *inbound_wishes_create(const CadenceTables *tables);
 extern bool inbound_hear_wish(InboundEvent *e, const InboundPersons *people,
 							  const pg_uuid_t *answer);
+extern void inbound_hear_stranger(const InboundEvent *e);
+extern InboundResult inbound_block(const InboundEvent *e, const char *reason);
 extern InboundResult inbound_wish(InboundEvent *e);
 extern bool inbound_opt_out(const InboundEvent *e, const InboundPersons *people,
 							const InboundStop *stop, const char *categoria);
@@ -153,6 +162,7 @@ extern bool inbound_note_receipt(InboundEvent *e, InboundMessage *message, Recei
 
 extern struct InboundFailures *inbound_failures_create(const CadenceTables *tables);
 extern void inbound_expect_failure(const InboundEvent *e);
+extern char *inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pais);
 extern void inbound_late_failure(InboundEvent *e, const InboundMessage *message);
 extern InboundResult inbound_bounce(InboundEvent *e);
 extern InboundResult inbound_complaint(InboundEvent *e);

@@ -8,7 +8,6 @@
 
 #include "common/base64.h"
 #include "common/cryptohash.h"
-#include "common/hmac.h"
 #include "common/sha1.h"
 #include "common/sha2.h"
 
@@ -22,19 +21,6 @@ static const struct
 } hashes[SIGNATURE_HASHES] = {[HASH_SHA256] = {PG_SHA256, PG_SHA256_DIGEST_LENGTH},
 							  [HASH_SHA1] = {PG_SHA1, SHA1_DIGEST_LENGTH},
 							  [HASH_SHA512] = {PG_SHA512, PG_SHA512_DIGEST_LENGTH}};
-
-/* In a time that depends on the length alone. */
-bool
-cadence_bytes_equal(const void *a, const void *b, size_t len)
-{
-	const volatile uint8 *x = a;
-	const volatile uint8 *y = b;
-	uint8 differs = 0;
-
-	for (size_t i = 0; i < len; i++)
-		differs |= x[i] ^ y[i];
-	return differs == 0;
-}
 
 /* In a time that depends on what was given alone, of which nothing is ours. */
 bool
@@ -66,17 +52,6 @@ int
 cadence_hmac(SignatureHash hash, const uint8 *key, size_t key_len, const SignedMessage *message,
 			 uint8 *to)
 {
-	pg_hmac_ctx *context = pg_hmac_create(hashes[hash].type);
-	bool failed = context == NULL || pg_hmac_init(context, key, key_len) < 0;
-
-	for (int i = 0; i < message->n && !failed; i++)
-		failed = pg_hmac_update(context, message->parts[i].at, message->parts[i].len) < 0;
-	failed = failed || pg_hmac_final(context, to, hashes[hash].len) < 0;
-	if (context != NULL)
-		pg_hmac_free(context);
-	/* of the algorithm, which a policy may forbid; never of what came */
-	if (failed)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
-						errmsg("could not compute the HMAC of a webhook's call")));
+	cadence_hmac_of(hashes[hash].type, key, key_len, message, to, hashes[hash].len);
 	return hashes[hash].len;
 }

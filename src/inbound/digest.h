@@ -1,31 +1,18 @@
 /*
  * digest.h
- *		What is signed, its HMAC, and comparing without telling how far it fits.
+ *		What is signed: its bytes, its HMAC, and secrets that are given.
  */
 #ifndef CADENCE_DIGEST_H
 #define CADENCE_DIGEST_H
 
 #include "postgres.h"
 
+#include "base/hmac.h"
 #include "rules/receive.h"
 
 /* 64 bytes of SHA-512 are the longest. */
 #define DIGEST_MAX 64
 
-typedef struct SignedBytes
-{
-	const void *at;
-	size_t len;
-} SignedBytes;
-
-/* One after the other they are what is signed. */
-typedef struct SignedMessage
-{
-	SignedBytes *parts;
-	int n;
-} SignedMessage;
-
-extern bool cadence_bytes_equal(const void *a, const void *b, size_t len);
 extern bool cadence_secret_is(const char *given, const char *secret);
 extern int cadence_bytes_decode(SignatureEncoding encoding, const char *text, size_t len, uint8 *to,
 								size_t size);

@@ -88,17 +88,14 @@ note_dead(const InboundEvent *e, const char *stored, const char *pais, const cha
 	return SPI_processed > 0;
 }
 
-/*
- * The address that a person's messages go to, as the contact has it: a provider may
- * write a number without the ninth digit. False: it has none, or was noted before.
- */
-static bool
-note_dead_of(const InboundEvent *e, const InboundPerson *person)
+/* The address that a person's messages go to, as the contact has it; NULL: it has none. */
+char *
+inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pais)
 {
 	Datum values[] = {CStringGetTextDatum(person->lead_id), CStringGetTextDatum(person->empresa)};
 	char *stored = NULL;
-	char *pais = NULL;
 
+	*pais = NULL;
 	statement_execute(&e->acts->failures->address, values, NULL, 1);
 	if (SPI_processed > 0)
 	{
@@ -107,10 +104,23 @@ note_dead_of(const InboundEvent *e, const InboundPerson *person)
 		bool is_email = strcmp(e->canal, "EMAIL") == 0;
 
 		stored = row_text(desc, row, is_email ? ADDRESS_EMAIL : ADDRESS_TELEFONE, ROW_KEY_MAX);
-		pais = row_text(desc, row, ADDRESS_PAIS, ROW_KEY_MAX);
+		*pais = row_text(desc, row, ADDRESS_PAIS, ROW_KEY_MAX);
 	}
 	SPI_freetuptable(SPI_tuptable);
-	return stored != NULL && stored[0] != '\0' && note_dead(e, stored, pais, person->empresa);
+	return stored != NULL && stored[0] != '\0' ? stored : NULL;
+}
+
+/*
+ * As the contact has it: a provider may write a number without the ninth digit. False:
+ * there is none, or it was noted before.
+ */
+static bool
+note_dead_of(const InboundEvent *e, const InboundPerson *person)
+{
+	char *pais;
+	char *stored = inbound_address_of(e, person, &pais);
+
+	return stored != NULL && note_dead(e, stored, pais, person->empresa);
 }
 
 /* ---- late failures ------------------------------------------------------------------- */
@@ -247,9 +257,10 @@ inbound_complaint(InboundEvent *e)
 	bool is_new;
 
 	if (!find_people(e, &message, &is_of_message, &people))
-		return INBOUND_UNMATCHED;
+		return inbound_block(e, "complaint");
 	stop.motivo = inbound_reason(e, "complaint");
-	is_new = inbound_opt_out(e, &people, &stop, NULL);
+	is_new = people.n > 0 ? inbound_opt_out(e, &people, &stop, NULL)
+						  : inbound_block(e, "complaint") == INBOUND_DONE;
 	if (is_of_message && inbound_note_receipt(e, &message, STATE_DELIVERED))
 		is_new = true;
 	return is_new ? INBOUND_DONE : INBOUND_REPEATED;

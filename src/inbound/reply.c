@@ -211,6 +211,8 @@ from_stranger(const InboundEvent *e)
 	if (e->acts->replies->takes_strangers && nobody.empresa != NULL &&
 		!write_message(e, &nobody, true, NULL, &id))
 		return INBOUND_REPEATED;
+	if (!e->event->is_auto)
+		inbound_hear_stranger(e);
 	return INBOUND_UNMATCHED;
 }
 

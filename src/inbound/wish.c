@@ -4,7 +4,8 @@
  *		a provider that has asked.
  *
  * What is noted counts for whoever has the address, in that company: a message that
- * is forbidden to one lead would reach the same person as another.
+ * is forbidden to one lead would reach the same person as another. Of an address that
+ * is nobody's it is noted in the blocklist: somebody may have it later.
  */
 #include "postgres.h"
 
@@ -86,6 +87,95 @@ says_wish(const InboundEvent *e, const char *text, Wish *wish)
 	return found;
 }
 
+/* The same of a message: its text, or a mail's subject. */
+static bool
+message_says_wish(const InboundEvent *e, Wish *wish, const char **said)
+{
+	static const ReceivedField fields[] = {RECEIVED_TEXT, RECEIVED_SUBJECT};
+
+	for (size_t i = 0; i < lengthof(fields); i++)
+	{
+		*said = inbound_field(e, fields[i]);
+		if (says_wish(e, *said, wish))
+			return true;
+	}
+	return false;
+}
+
+/* ---- strangers ----------------------------------------------------------------------- */
+
+/* The event's addresses, a number and a mailbox; "" and NULL where it names none. */
+static const char *
+address_of(const InboundEvent *e, bool is_email)
+{
+	const char *phone = e->phone[0] != '\0' ? e->phone : NULL;
+
+	return is_email ? inbound_field(e, RECEIVED_EMAIL) : phone;
+}
+
+/*
+ * The company does not write to an address that wants no more, whoever comes to have
+ * it; nobody does where the server is of any company.
+ */
+InboundResult
+inbound_block(const InboundEvent *e, const char *reason)
+{
+	InboundResult result = INBOUND_UNMATCHED;
+
+	for (int is_email = 0; is_email <= 1; is_email++)
+	{
+		const char *address = address_of(e, is_email);
+		Block block = {.is_email = is_email,
+					   .empresa = e->from->empresa,
+					   .reason = reason,
+					   .source = e->source,
+					   .at = e->at};
+		BlockCounts counts;
+
+		if (address == NULL)
+			continue;
+		counts = cadence_blocks_add_one(e->acts->blocks, &block, address);
+		if (counts.added > 0)
+			result = INBOUND_DONE;
+		else if (counts.known > 0 && result == INBOUND_UNMATCHED)
+			result = INBOUND_REPEATED;
+	}
+	return result;
+}
+
+/* But for what another has said of it. */
+static bool
+unblock(const InboundEvent *e)
+{
+	bool found = false;
+
+	for (int is_email = 0; is_email <= 1; is_email++)
+	{
+		const char *address = address_of(e, is_email);
+		Block block = {
+			.is_email = is_email, .empresa = e->from->empresa, .source = e->source, .at = e->at};
+
+		if (address != NULL && cadence_blocks_remove(e->acts->blocks, &block, address))
+			found = true;
+	}
+	return found;
+}
+
+/* A message of nobody's that is one of the words. */
+void
+inbound_hear_stranger(const InboundEvent *e)
+{
+	const char *said;
+	Wish wish;
+
+	if (!message_says_wish(e, &wish, &said))
+		return;
+	if (wish.opts_in)
+		(void) unblock(e);
+	else
+		(void) inbound_block(e, "opt-out");
+}
+
 /* ---- acts ---------------------------------------------------------------------------- */
 
 static bool
@@ -158,17 +248,15 @@ inbound_hear_wish(InboundEvent *e, const InboundPersons *people, const pg_uuid_t
 	InboundPersons all = *people;
 	Wish wish;
 
-	stop.motivo = inbound_field(e, RECEIVED_TEXT);
-	if (!says_wish(e, stop.motivo, &wish))
-	{
-		stop.motivo = inbound_field(e, RECEIVED_SUBJECT);
-		if (!says_wish(e, stop.motivo, &wish))
-			return false;
-	}
+	if (!message_says_wish(e, &wish, &stop.motivo))
+		return false;
 	stop.canal = wish.all_channels ? NULL : e->canal;
 	(void) inbound_find_address(e, &all);
 	if (wish.opts_in)
+	{
 		(void) take_back(e, &all, stop.canal, NULL);
+		(void) unblock(e);
+	}
 	else
 		(void) note_opt_outs(e, &all, &stop, NULL);
 	for (int i = 0; i < people->n; i++)
@@ -194,21 +282,23 @@ inbound_wish(InboundEvent *e)
 {
 	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal};
 	InboundPersons people = {.n = 0};
+	bool opts_in = e->event->kind == RECEIVED_OPT_IN;
+	bool is_new = opts_in && unblock(e);
 	InboundMessage sent;
-	bool is_new;
 
 	if (inbound_find_sent(e, &sent) && sent.person.lead_id != NULL && sent.person.empresa != NULL)
 		people.list[people.n++] = sent.person;
 	else
 		inbound_find_people(e, &people);
 	(void) inbound_find_address(e, &people);
+	if (people.n == 0 && opts_in)
+		return is_new ? INBOUND_DONE : INBOUND_UNMATCHED;
 	if (people.n == 0)
-		return INBOUND_UNMATCHED;
+		return inbound_block(e, "opt-out");
 	inbound_learn(e, &people.list[0]);
 	stop.motivo = inbound_field(e, RECEIVED_TEXT);
-	if (e->event->kind == RECEIVED_OPT_OUT)
-		is_new = inbound_opt_out(e, &people, &stop, category_of(e));
-	else
-		is_new = take_back(e, &people, e->canal, category_of(e));
+	if (opts_in ? take_back(e, &people, e->canal, category_of(e))
+				: inbound_opt_out(e, &people, &stop, category_of(e)))
+		is_new = true;
 	return is_new ? INBOUND_DONE : INBOUND_REPEATED;
 }

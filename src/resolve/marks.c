@@ -21,6 +21,7 @@
 #include "provider/provider.h"
 #include "resolve/marks.h"
 #include "rules/address_key.h"
+#include "schema/blocklist.h"
 #include "schema/key.h"
 #include "schema/marks.h"
 
@@ -35,6 +36,7 @@ struct CadenceMarks
 	Statement people;
 	Statement templates;
 	Statement probe;
+	CadenceBlocklist *blocklist;
 	bool any_templates; /* as the last look has found */
 };
 
@@ -137,6 +139,7 @@ cadence_marks_create(const CadenceTables *t, bool in_query)
 		ROWS_STATEMENT("looking for stopped templates", templates_sql(t), SPI_OK_SELECT);
 	marks->probe =
 		ROWS_STATEMENT("trying stopped templates", probe_sql(t), SPI_OK_UPDATE_RETURNING);
+	marks->blocklist = cadence_blocklist_create(t, in_query);
 	marks->any.in_query = marks->people.in_query = marks->templates.in_query = in_query;
 	return marks;
 }
@@ -199,6 +202,38 @@ find_people(CadenceMarks *marks, CadenceStep **steps, int n, PersonMarks *found)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* As an address for the blocklist, which has one for all spellings. */
+static void
+put_lookup(BlocklistLookup *lookup, const CadenceStep *step)
+{
+	StaticAssertStmt(sizeof(lookup->address) >= ADDRESS_ONE_SIZE, "an address has to fit");
+	lookup->empresa = step->empresa;
+	lookup->is_email = step->canal != NULL && pg_strcasecmp(step->canal, "EMAIL") == 0;
+	if (step->recipient == NULL ||
+		!address_one(step->recipient, lookup->is_email, step->pais, lookup->address))
+		lookup->address[0] = '\0';
+}
+
+/* Notes whom nobody may write to. *found is made where it is not there and somebody is. */
+static void
+find_blocked(CadenceMarks *marks, CadenceStep **steps, int n, PersonMarks **found)
+{
+	BlocklistLookup *lookups = palloc0(sizeof(*lookups) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		if (is_for_somebody(steps[i]))
+			put_lookup(&lookups[i], steps[i]);
+	if (cadence_blocklist_find(marks->blocklist, lookups, n) > 0 && *found == NULL)
+		*found = palloc0(sizeof(**found) * n);
+	for (int i = 0; i < n; i++)
+		if (lookups[i].is_blocked)
+		{
+			(*found)[i].is_blocked = true;
+			(*found)[i].blocked_reason = lookups[i].reason;
+		}
+	pfree(lookups);
+}
+
 /*
  * What is remembered of the people that steps are for, inside an SPI connection,
  * for each step; NULL: nothing of anybody.
@@ -218,6 +253,8 @@ cadence_marks_of_people(CadenceMarks *marks, CadenceStep **steps, int n)
 		found = palloc0(sizeof(*found) * Max(n, 1));
 		find_people(marks, steps, n, found);
 	}
+	if (cadence_blocklist_begin(marks->blocklist))
+		find_blocked(marks, steps, n, &found);
 	return found;
 }
 

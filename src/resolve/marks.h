@@ -19,6 +19,8 @@ typedef struct PersonMarks
 	bool is_dead; /* the address, on the step's channel */
 	char *dead_motivo;
 	char *dead_server; /* that has said so */
+	bool is_blocked;   /* the address, for everybody */
+	char *blocked_reason;
 } PersonMarks;
 
 typedef struct CadenceMarks CadenceMarks;

@@ -15,6 +15,7 @@
 #include "utils/xml.h"
 
 #include "base/row.h"
+#include "base/settings.h"
 #include "resolve/message.h"
 
 /* Where a placeholder's value comes from, if not from a column of the contact. */
@@ -23,9 +24,12 @@ enum
 	SOURCE_PRIMEIRO_NOME = -1,
 	SOURCE_LEAD_NOME = -2,
 	SOURCE_EMPRESA = -3,
-	SOURCE_UNKNOWN = -4,
-	SOURCE_SPECIALS = 4 /* so many of the above */
+	SOURCE_UNSUBSCRIBE_URL = -4,
+	SOURCE_UNKNOWN = -5,
+	SOURCE_SPECIALS = 5 /* so many of the above */
 };
+
+#define UNSUBSCRIBE_URL "unsubscribe_url"
 
 /* A hidden column is as good as none. */
 static int
@@ -38,6 +42,8 @@ find_source(const ContactColumns *c, const TemplatePart *part)
 
 	if (template_name_is(part, "empresa"))
 		return SOURCE_EMPRESA;
+	if (template_name_is(part, UNSUBSCRIBE_URL) && cadence_unsubscribe_base[0] != '\0')
+		return SOURCE_UNSUBSCRIBE_URL;
 	if (contact_hides(c, name, len))
 		return SOURCE_UNKNOWN;
 	if (is_lead_nome)
@@ -67,6 +73,9 @@ unknown_placeholder(const ContactColumns *c, const TemplatePart *part)
 {
 	int len = pg_mbcliplen(part->name, part->name_len, NAMEDATALEN);
 
+	if (template_name_is(part, UNSUBSCRIBE_URL))
+		return "placeholder \"" UNSUBSCRIBE_URL "\" needs the setting "
+			   "cadence_runner.unsubscribe_url";
 	return psprintf("%s placeholder \"%.*s\"",
 					contact_hides(c, part->name, part->name_len) ? "hidden" : "unknown", len,
 					part->name);
@@ -150,6 +159,16 @@ message_template(const ContactColumns *c, CadenceStepLookup *lookup)
 	return lookup->template;
 }
 
+/* Whether any of its texts has the link to unsubscribe. */
+bool
+message_names_link(const CadenceTemplate *t)
+{
+	for (int i = 0; i < t->nvalues; i++)
+		if (t->sources[i] == SOURCE_UNSUBSCRIBE_URL)
+			return true;
+	return false;
+}
+
 static bool
 first_name(const ContactColumns *c, HeapTuple row, char **value)
 {
@@ -188,6 +207,9 @@ read_value(const ContactColumns *c, HeapTuple row, const CadenceStep *step,
 			*value = template_value_is_empty(lookup->empresa_nome) ? step->empresa
 																   : lookup->empresa_nome;
 			return true;
+		case SOURCE_UNSUBSCRIBE_URL:
+			*value = step->unsubscribe_url;
+			return true;
 		default:
 			return row_read_text(c->desc, row, source, ROW_FIELD_MAX, value);
 	}
@@ -198,7 +220,8 @@ static void
 give_back(const CadenceTemplate *t, CadenceStep *step)
 {
 	for (int i = 0; i < t->nvalues; i++)
-		if (t->sources[i] != SOURCE_EMPRESA && step->values[i] != NULL)
+		if (t->sources[i] != SOURCE_EMPRESA && t->sources[i] != SOURCE_UNSUBSCRIBE_URL &&
+			step->values[i] != NULL)
 			pfree((char *) step->values[i]);
 	step->outcome = OUTCOME_UNSENT;
 }
@@ -215,6 +238,9 @@ message_read_values(const ContactColumns *c, HeapTuple row, const CadenceStepLoo
 	const CadenceTemplate *t = step->template;
 	size_t bytes = 0;
 
+	if (message_names_link(t) && step->unsubscribe_url == NULL)
+		return psprintf("template \"%s\" has a link to unsubscribe, which would be too long",
+						step->template_codigo);
 	step->values = palloc(sizeof(char *) * Max(t->nvalues, 1));
 	for (int i = 0; i < t->nvalues; i++)
 	{

@@ -13,6 +13,7 @@
 #include "resolve/step_lookup.h"
 #include "step.h"
 
+extern bool message_names_link(const CadenceTemplate *t);
 extern const CadenceTemplate *message_template(const ContactColumns *columns,
 											   CadenceStepLookup *lookup);
 extern char *message_read_values(const ContactColumns *columns, HeapTuple row,

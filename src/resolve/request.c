@@ -359,6 +359,8 @@ make_texts(CadenceStep *step)
 		texts[FIELD_AS_STORED] = step->recipient;
 		texts[FIELD_TEMPLATE_CODE] = step->template_codigo;
 		texts[FIELD_CHANNEL] = step->canal;
+		if (pg_strcasecmp(step->canal, "EMAIL") == 0)
+			texts[FIELD_UNSUBSCRIBE_URL] = step->unsubscribe_url;
 	}
 	step->texts = texts;
 	step->message = (char *) texts[FIELD_MESSAGE];
@@ -395,6 +397,8 @@ step_request_make(CadenceStep *step)
 	fields[FIELD_LEAD_ID] = step->lead_id;
 	fields[FIELD_EMPRESA] = step->empresa;
 	fields[FIELD_STEP] = psprintf("%d", step->ordem);
+	if (fields[FIELD_UNSUBSCRIBE_URL] != NULL)
+		fields[FIELD_UNSUBSCRIBE_POST] = "List-Unsubscribe=One-Click";
 	name_media(fields);
 	if (takes_subjects(request))
 		split_subject(step, fields);

@@ -18,6 +18,7 @@
 #include "resolve/contact.h"
 #include "resolve/heard.h"
 #include "resolve/kept_lookup.h"
+#include "resolve/link.h"
 #include "resolve/marks.h"
 #include "resolve/message.h"
 #include "resolve/request.h"
@@ -33,6 +34,7 @@ struct CadenceResolver
 	CadenceHeard *heard;
 	CadenceMarks *marks;
 	CadenceKeptLookup *kept;
+	CadenceLinks *links;
 	ContactColumns contact; /* of the steps under way */
 };
 
@@ -51,6 +53,7 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 	r->heard = cadence_heard_create(tables, in_query);
 	r->marks = cadence_marks_create(tables, in_query);
 	r->kept = cadence_kept_lookup_create(tables, in_query);
+	r->links = cadence_links_create(tables, in_query);
 	return r;
 }
 
@@ -176,6 +179,17 @@ opted_out(CadenceStep *step, const char *of, char *motivo)
 	return false;
 }
 
+/* Nobody writes to that address, whoever has it. */
+static bool
+blocked(CadenceStep *step, char *reason)
+{
+	(void) unresolved(step, "BLOQUEADO",
+					  pstrdup("the address is on the blocklist: the run is cancelled"));
+	step->outcome = OUTCOME_OPTED_OUT;
+	step->opt_out_motivo = reason;
+	return false;
+}
+
 /* As the provider's own answer would be. What was interrupted is settled first. */
 static bool
 dead_address(CadenceStep *step, const PersonMarks *marks)
@@ -200,15 +214,25 @@ resolve_person(CadenceStep *step, const PersonMarks *marks)
 		return step->outcome == OUTCOME_PENDING;
 	if (marks->has_opted_out && !marks->of_category)
 		return opted_out(step, step->canal, marks->motivo);
+	if (marks->is_blocked)
+		return blocked(step, marks->blocked_reason);
 	if (step->outcome == OUTCOME_PENDING && marks->is_dead)
 		return dead_address(step, marks);
 	return step->outcome == OUTCOME_PENDING;
 }
 
+/* Of a mail it is a header, whatever its text says. */
 static bool
-resolve_template(const ContactColumns *c, HeapTuple row, CadenceStepLookup *found,
+wants_link(const CadenceStep *step)
+{
+	return pg_strcasecmp(step->canal, "EMAIL") == 0 || message_names_link(step->template);
+}
+
+static bool
+resolve_template(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found,
 				 CadenceStep *step)
 {
+	const ContactColumns *c = &r->contact;
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
 	char *problem;
 
@@ -221,6 +245,8 @@ resolve_template(const ContactColumns *c, HeapTuple row, CadenceStepLookup *foun
 	if (step->template->problem != NULL)
 		return unresolved(step, "TEMPLATE_INVALIDO",
 						  psprintf("template \"%s\": %s", codigo, step->template->problem));
+	if (wants_link(step))
+		cadence_link_make(r->links, step);
 	problem = message_read_values(c, row, found, step);
 	if (problem != NULL)
 		return unresolved(step, "TEMPLATE_INVALIDO", problem);
@@ -428,7 +454,7 @@ resolve_message(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *foun
 				const PersonMarks *marks, CadenceStep *step)
 {
 	if (!resolve_person(step, marks) || !resolve_template_is_active(found, step) ||
-		(step->kept == NULL && !resolve_template(&r->contact, row, found, step)))
+		(step->kept == NULL && !resolve_template(r, row, found, step)))
 		return;
 	step->marks = marks;
 	step->template_version = step->categoria != NULL ? found->template_version : NULL;

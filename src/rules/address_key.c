@@ -8,8 +8,11 @@
 #include "rules/address_key.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "rules/mailbox.h"
 #include "rules/phone.h"
+#include "rules/text.h"
 
 static char
 lower(char c)
@@ -29,4 +32,44 @@ address_key(const char *stored, bool is_email, const char *country, char *key)
 	snprintf(key, ADDRESS_KEY_SIZE, "%s", stored);
 	for (char *at = key; is_email && *at != '\0'; at++)
 		*at = lower(*at);
+}
+
+/* Of a mailbox, with or without a name, the address in lower case. */
+static bool
+mailbox_one(const char *stored, char *one)
+{
+	const char *end = stored + strlen(stored);
+	char text[ADDRESS_KEY_SIZE];
+	Mailbox mailbox;
+
+	text_trim(&stored, &end);
+	if (end - stored >= ADDRESS_KEY_SIZE)
+		return false;
+	memcpy(text, stored, end - stored);
+	text[end - stored] = '\0';
+	if (!mailbox_read(text, &mailbox))
+		return false;
+	for (size_t i = 0; i < mailbox.address_len; i++)
+		one[i] = lower(mailbox.address[i]);
+	one[mailbox.address_len] = '\0';
+	return true;
+}
+
+/*
+ * Writes an address so that all spellings of it are one, into a buffer of
+ * ADDRESS_ONE_SIZE: a number in E.164, Brazil's mobile ones with the ninth digit; a
+ * mailbox in lower case. False: it can be none.
+ */
+bool
+address_one(const char *stored, bool is_email, const char *country, char *one)
+{
+	char other[PHONE_E164_SIZE];
+
+	if (is_email)
+		return mailbox_one(stored, one);
+	if (!phone_e164(stored, country, one))
+		return false;
+	if (phone_other(one, other) && strlen(other) > strlen(one))
+		strcpy(one, other);
+	return true;
 }

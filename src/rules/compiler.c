@@ -306,6 +306,7 @@ const char *const message_field_names[FIELD_COUNT] = {
 	[FIELD_TEMPLATE_COMPONENTS] = "template.components",
 	[FIELD_TEMPLATE_VARIABLES] = "template.variables",
 	[FIELD_UNSUBSCRIBE_URL] = "unsubscribe_url",
+	[FIELD_UNSUBSCRIBE_POST] = "unsubscribe_post",
 	[FIELD_E164] = "e164",
 	[FIELD_DIGITS] = "digits",
 	[FIELD_AS_STORED] = "as_stored"};

@@ -39,6 +39,7 @@ typedef enum MessageField
 	FIELD_TEMPLATE_COMPONENTS,
 	FIELD_TEMPLATE_VARIABLES,
 	FIELD_UNSUBSCRIBE_URL,
+	FIELD_UNSUBSCRIBE_POST, /* what RFC 8058 has stand beside it */
 	/* of an address only */
 	FIELD_E164,
 	FIELD_DIGITS,

@@ -27,13 +27,28 @@ static const struct
 			 {"VE", "58"},	{"MX", "52"},  {"ES", "34"}, {"IT", "39"}, {"FR", "33"},  {"DE", "49"},
 			 {"GB", "44"},	{"AO", "244"}, {"MZ", "258"}};
 
+/* NULL: it is none of them. */
+static const char *
+known_code(const char *country)
+{
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (strcasecmp(codes[i].country, country) == 0)
+			return codes[i].code;
+	return NULL;
+}
+
 static const char *
 code_of(const char *country)
 {
-	for (size_t i = 0; country != NULL && i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (strcasecmp(codes[i].country, country) == 0)
-			return codes[i].code;
-	return codes[0].code;
+	const char *code = country != NULL ? known_code(country) : NULL;
+
+	return code != NULL ? code : codes[0].code;
+}
+
+bool
+phone_knows_country(const char *country)
+{
+	return known_code(country) != NULL;
 }
 
 /* The length in bytes of what people put between digits; 0: it is something else. */

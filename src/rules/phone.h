@@ -13,6 +13,7 @@
 /* So many digits at the end of a number tell it well enough to look for it. */
 #define PHONE_TAIL 8
 
+extern bool phone_knows_country(const char *country);
 extern bool phone_e164(const char *stored, const char *country, char *e164);
 extern const char *phone_tail(const char *e164);
 extern bool phone_other(const char *e164, char *other);

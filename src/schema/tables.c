@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(cadence_lock_tables);
 /*
  * kinds: the columns that our statements read or write as one type. w: text or
  * an enum, t: text, u: uuid, i: a whole number, b: boolean, z: timestamptz,
- * j: jsonb. cadence_misfits says the same of those that are to be adopted.
+ * j: jsonb, y: bytea. cadence_misfits says the same of those that are to be adopted.
  */
 const CadenceTable cadence_table_list[] = {
 	{"cadences", FIELD(cadences), false, "u:id w:empresa t:codigo b:ativo"},
@@ -78,6 +78,9 @@ const CadenceTable cadence_table_list[] = {
 	{"lead_identities", FIELD(identities), true,
 	 "t:lead_id t:empresa t:kind t:value t:source z:created_at"},
 	{"cadence_opt_out_words", FIELD(opt_out_words), false, "t:word b:opts_in b:all_channels"},
+	{"cadence_blocklist", FIELD(blocklist), true,
+	 "t:kind y:value_hash t:empresa t:reason t:source z:created_at"},
+	{"cadence_keys", FIELD(keys), false, "t:name y:key"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

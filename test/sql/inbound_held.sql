@@ -78,17 +78,26 @@ SELECT lead_id, canal FROM contact_opt_outs;
 DROP INDEX once;
 
 -- of nobody who is known, what must not get lost is kept, and taken once somebody is
-SELECT tell('[{"event": "opt_out", "phone": "+5521955550000"}, {"event": "receipt", "id": "soon", "state": "failed"}, {"event": "receipt", "id": "later", "state": "delivered"}]');
-INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('new', 'BLUE', '21955550000');
+SELECT tell('[{"event": "bounce", "email": "new@example.com", "channel": "EMAIL"}, {"event": "receipt", "id": "soon", "state": "failed"}, {"event": "receipt", "id": "later", "state": "delivered"}]');
+INSERT INTO lead_contacts (lead_id, empresa, email) VALUES ('new', 'BLUE', 'new@example.com');
 SELECT cadence_rejected_retry();
-SELECT lead_id, canal FROM contact_opt_outs ORDER BY 1;
+SELECT endereco, canal FROM cadence_dead_addresses;
 -- but not for another company
-DELETE FROM contact_opt_outs;
-SELECT tell('{"event": "opt_out", "phone": "+5521955551111"}');
+SELECT tell('{"event": "bounce", "email": "other@example.com", "channel": "EMAIL"}');
 ALTER SERVER regress_zap OPTIONS (SET empresa 'GOLD');
-INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('other', 'GOLD', '21955551111');
+INSERT INTO lead_contacts (lead_id, empresa, email) VALUES ('other', 'GOLD', 'other@example.com');
 SELECT cadence_rejected_retry();
 SELECT motivo FROM cadence_rejected ORDER BY em;
+-- an opt-out or a complaint of nobody is in the blocklist, until the same server takes it back
+ALTER SERVER regress_zap OPTIONS (SET empresa 'BLUE');
+TRUNCATE cadence_rejected;
+SELECT tell('[{"event": "opt_out", "phone": "+5521955551111"}, {"event": "opt_out", "phone": "+5521988882222"}, {"event": "complaint", "email": "Zoe@example.com", "channel": "EMAIL"}, {"event": "opt_out", "id": "unknown"}]');
+SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind, reason;
+SELECT cadence_block('email', 'zoe@example.com', empresa => 'BLUE') AS new;
+SELECT tell('[{"event": "opt_in", "phone": "+5521955551111", "time": "2026-01-01T00:00:00Z"}]');
+SELECT count(*) FROM cadence_blocklist;
+SELECT tell('[{"event": "opt_in", "phone": "+5521955551111"}, {"event": "opt_in", "phone": "+552188882222"}]');
+SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind, reason;
 
 RESET search_path;
 DROP SERVER regress_zap CASCADE;

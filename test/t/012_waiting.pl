@@ -24,10 +24,11 @@ sub begin_again
 	my ($n, %options) = @_;
 	my $milliseconds = delete $options{milliseconds} // 400;
 
-	sql($node, 'TRUNCATE lead_cadence_runs, lead_contacts, contact_opt_outs, cadence_runner_logs CASCADE;
+	sql($node, 'TRUNCATE lead_cadence_runs, lead_contacts, contact_opt_outs, cadence_blocklist, cadence_runner_logs CASCADE;
 		DELETE FROM cadences; DELETE FROM message_templates; DROP SERVER IF EXISTS slow CASCADE');
 	make_company($node, 'slow', $provider->url("slow/$milliseconds"), max_in_flight => 2, %options);
 	enrol($node, 'slow', $n);
+	sql($node, q{UPDATE lead_contacts SET telefone = '+5511' || (960000000 + substr(lead_id, 6)::int)});
 	$provider->forget;
 	return;
 }
@@ -48,13 +49,14 @@ sub while_waiting
 sub answer
 {
 	my ($text) = @_;
-	return q{UPDATE lead_contacts SET telefone = '+5511' || (960000000 + substr(lead_id, 6)::int);
-		SELECT cadence_inbound(telefone, } . literal($text) . q{, lead_id, server => 'slow') FROM lead_contacts};
+	return q{SELECT cadence_inbound(telefone, } . literal($text) . q{, lead_id, server => 'slow') FROM lead_contacts};
 }
 
 for my $case (
 	[ 'opted out', 'UPDATE lead_contacts SET opt_out = true, updated_at = now()', 'CANCELADA' ],
 	[ 'opted out of the channel', q{SELECT cadence_opt_out(lead_id, empresa, 'whatsapp') FROM lead_contacts}, 'CANCELADA' ],
+	[ 'blocked', q{SELECT cadence_block_many('phone', array_agg(telefone), empresa => 'slow') FROM lead_contacts}, 'CANCELADA' ],
+	[ 'erased', q{SELECT cadence_erase(lead_id, empresa) FROM lead_cadence_runs}, 'CANCELADA' ],
 	[ 'cancelled', q{SELECT cadence_cancel(id, 'x') FROM lead_cadence_runs}, 'CANCELADA' ],
 	[ 'answered', answer('Sim'), 'CANCELADA' ],
 	[ 'answered with a word', answer('SAIR'), 'CANCELADA' ],

@@ -202,7 +202,7 @@ sub check_subscriber
 	sql($other, "CREATE DATABASE $database TEMPLATE template0", 'postgres');
 	install($other, $database);
 	# its rows are the publisher's, which come with the others
-	sql($other, 'TRUNCATE cadence_opt_out_words', $database);
+	sql($other, 'TRUNCATE cadence_opt_out_words, cadence_keys', $database);
 	sql($other, q{CREATE SERVER ok FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url '}
 		  . $provider->url('ok') . q{')}, $database);
 	$other->poll_query_until($database, q{SELECT worker_state = 'sleeping' FROM cadence_runner_status()

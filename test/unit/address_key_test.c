@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "rules/mailbox.h"
 
 static void
 check_key(const char *stored, bool is_email, const char *country, const char *expected, int line)
@@ -59,11 +60,54 @@ long_ones(void)
 	CHECK(strlen(key) == ADDRESS_KEY_SIZE - 1 && key[0] == 'A');
 }
 
+static void
+check_one(const char *stored, bool is_email, const char *expected, int line)
+{
+	char one[ADDRESS_ONE_SIZE];
+
+	memset(one, 0x55, sizeof(one));
+	check_text(address_one(stored, is_email, "BR", one) ? one : NULL, expected, __FILE__, line,
+			   stored);
+}
+
+#define ONE_NUMBER(stored, expected) check_one(stored, false, expected, __LINE__)
+#define ONE_MAILBOX(stored, expected) check_one(stored, true, expected, __LINE__)
+
+/* All spellings are one, and what can be no address is none. */
+static void
+one_address(void)
+{
+	char longest[MAILBOX_ADDRESS_MAX + 3];
+
+	ONE_NUMBER("(11) 98765-4321", "+5511987654321");
+	ONE_NUMBER("+551187654321", "+5511987654321");
+	ONE_NUMBER("11 3765-4321", "+551137654321");
+	ONE_NUMBER("+14155550100", "+14155550100");
+	ONE_NUMBER("11 1", NULL);
+	ONE_NUMBER("", NULL);
+	ONE_NUMBER("ana@example.com", NULL);
+	ONE_MAILBOX(" Ana <Ana+Tag@Example.COM>\r\n", "ana+tag@example.com");
+	ONE_MAILBOX("\xe2\x80\x8b"
+				"ana@example.com",
+				"ana@example.com");
+	ONE_MAILBOX("11987654321", NULL);
+	ONE_MAILBOX("", NULL);
+	ONE_MAILBOX("a@b c", NULL);
+	memset(longest, 'a', sizeof(longest));
+	longest[1] = '@';
+	longest[MAILBOX_ADDRESS_MAX] = '\0';
+	ONE_MAILBOX(longest, longest);
+	longest[MAILBOX_ADDRESS_MAX] = 'a';
+	longest[MAILBOX_ADDRESS_MAX + 1] = '\0';
+	ONE_MAILBOX(longest, NULL);
+}
+
 int
 main(void)
 {
 	RUN_GROUP("numbers in E.164", numbers);
 	RUN_GROUP("mailboxes in lower case", mailboxes);
 	RUN_GROUP("long addresses", long_ones);
+	RUN_GROUP("all spellings are one", one_address);
 	return check_result();
 }

@@ -1,0 +1,49 @@
+/*
+ * blocks.h
+ *		Whom nobody may write to, or a company may not, as somebody has said: rows of
+ *cadence_blocklist.
+ */
+#ifndef CADENCE_BLOCKS_H
+#define CADENCE_BLOCKS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "schema/tables.h"
+
+/* What is said of addresses of one kind. */
+typedef struct Block
+{
+	bool is_email;
+	const char *empresa; /* whose list; NULL: everybody's */
+	const char *country; /* of numbers that do not say it; NULL: Brazil */
+	const char *reason;	 /* NULL: none */
+	const char *source;	 /* NULL, where it is taken back: anybody */
+	TimestampTz at;		 /* 0: now */
+} Block;
+
+/* What has become of many. */
+#define BLOCKS_REFUSED_MAX 10
+
+typedef struct BlockCounts
+{
+	int64 added;
+	int64 known; /* before, or by another spelling among them */
+	int64 refused;
+	int32 refused_at[BLOCKS_REFUSED_MAX]; /* the first of these, from 1 on */
+} BlockCounts;
+
+/* One of many addresses; NULL: null. May raise errors. */
+typedef const char *(*BlockReader)(void *arg);
+
+typedef struct CadenceBlocks CadenceBlocks;
+
+extern CadenceBlocks *cadence_blocks_create(const CadenceTables *tables);
+extern BlockCounts cadence_blocks_add(CadenceBlocks *blocks, const Block *block, BlockReader next,
+									  void *arg, int64 n);
+extern BlockCounts cadence_blocks_add_one(CadenceBlocks *blocks, const Block *block,
+										  const char *address);
+extern bool cadence_blocks_remove(CadenceBlocks *blocks, const Block *block, const char *address);
+
+#endif
