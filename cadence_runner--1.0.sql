@@ -399,6 +399,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_dead_addresses', 'motivo', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'servidor', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_dead_addresses', 'devolucoes', 'int', 'integer', NULL, false, NULL),
 
         ('cadence_stopped_templates', 'codigo', 'text', 'text', NULL, true, NULL),
         ('cadence_stopped_templates', 'empresa', 'text', 'text', NULL, true, NULL),
@@ -577,6 +578,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_dead_addresses', NULL, 'an address that does not exist on a channel, as a provider has said; delete the row to try again'),
         ('cadence_dead_addresses', 'endereco', 'a number in E.164 where it can be one, or a mailbox in lower case'),
         ('cadence_dead_addresses', 'motivo', 'in the provider''s words'),
+        ('cadence_dead_addresses', 'devolucoes', 'of a mailbox that did not take mails: how many in a row; below 5 it is not dead yet. Null: it does not exist'),
 
         ('cadence_stopped_templates', NULL, 'an approved template that a server''s provider has stopped; delete the row to try at once'),
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
@@ -707,10 +709,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname = 'lead_cadence_events' THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
+                           'cadence_dead_addresses')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -760,7 +763,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_rejected', 'cadence_arming')
+                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -801,6 +804,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
         -- what is tried again, and what is removed, the oldest first
         ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
+        -- a mail has arrived: is its mailbox one whose refusals are counted?
+        ('cadence_dead_addresses', 'cadence_dead_addresses_soft_idx', '(endereco) WHERE devolucoes IS NOT NULL', NULL),
         -- a receipt, or an answer that quotes, names a message by its provider's id
         ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
          ARRAY['whatsapp_message_id']),
@@ -1059,7 +1064,9 @@ CREATE FUNCTION @extschema@.cadence_runner_status(
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
     OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,
-    OUT uncertain bigint, OUT next_due timestamptz, OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
+    OUT uncertain bigint, OUT next_due timestamptz,
+    OUT rejected bigint, OUT last_rejected timestamptz, OUT unmatched bigint,
+    OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_runner_status() IS

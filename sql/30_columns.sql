@@ -174,6 +174,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_dead_addresses', 'motivo', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'servidor', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_dead_addresses', 'devolucoes', 'int', 'integer', NULL, false, NULL),
 
         ('cadence_stopped_templates', 'codigo', 'text', 'text', NULL, true, NULL),
         ('cadence_stopped_templates', 'empresa', 'text', 'text', NULL, true, NULL),

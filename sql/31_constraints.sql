@@ -126,6 +126,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_dead_addresses', NULL, 'an address that does not exist on a channel, as a provider has said; delete the row to try again'),
         ('cadence_dead_addresses', 'endereco', 'a number in E.164 where it can be one, or a mailbox in lower case'),
         ('cadence_dead_addresses', 'motivo', 'in the provider''s words'),
+        ('cadence_dead_addresses', 'devolucoes', 'of a mailbox that did not take mails: how many in a row; below 5 it is not dead yet. Null: it does not exist'),
 
         ('cadence_stopped_templates', NULL, 'an approved template that a server''s provider has stopped; delete the row to try at once'),
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),

@@ -99,10 +99,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname = 'lead_cadence_events' THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
+                           'cadence_dead_addresses')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -152,7 +153,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_rejected', 'cadence_arming')
+                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -18,6 +18,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
         -- what is tried again, and what is removed, the oldest first
         ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
+        -- a mail has arrived: is its mailbox one whose refusals are counted?
+        ('cadence_dead_addresses', 'cadence_dead_addresses_soft_idx', '(endereco) WHERE devolucoes IS NOT NULL', NULL),
         -- a receipt, or an answer that quotes, names a message by its provider's id
         ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
          ARRAY['whatsapp_message_id']),

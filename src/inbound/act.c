@@ -5,12 +5,14 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "inbound/acts.h"
+#include "provider/options.h"
 
 const char *const cadence_inbound_results[] = {[INBOUND_DONE] = "done",
 											   [INBOUND_REPEATED] = "repeated",
@@ -60,6 +62,7 @@ acts_of(const CadenceTables *t)
 	made->wishes = inbound_wishes_create(t);
 	made->receipts = inbound_receipts_create(t);
 	made->failures = inbound_failures_create(t);
+	made->resends = inbound_resends_create(t);
 	made->stops = inbound_stops_create(t);
 	callback = palloc(sizeof(*callback));
 	*callback = (MemoryContextCallback){.func = forget_acts, .arg = made};
@@ -103,6 +106,18 @@ source_of(const InboundSender *from)
 	if (from->server_name != NULL)
 		return from->server_name;
 	return from->source != NULL ? from->source : GetUserNameFromId(GetUserId(), false);
+}
+
+/* What the server's option is; false where no server is meant. */
+bool
+inbound_server_says(const InboundEvent *e, const char *option, const char *word)
+{
+	ForeignServer *server = OidIsValid(e->from->server)
+								? GetForeignServerExtended(e->from->server, FSV_MISSING_OK)
+								: NULL;
+	const char *value = server != NULL ? cadence_option_get(server->options, option) : NULL;
+
+	return value != NULL && pg_strcasecmp(value, word) == 0;
 }
 
 /*

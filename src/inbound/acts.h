@@ -34,6 +34,7 @@ typedef struct InboundActs
 	struct InboundWishes *wishes;
 	struct InboundReceipts *receipts;
 	struct InboundFailures *failures;
+	struct InboundResends *resends;
 	struct InboundStops *stops;
 } InboundActs;
 
@@ -91,6 +92,10 @@ inbound_reason(const InboundEvent *e, const char *otherwise)
 	return error != NULL ? error : code != NULL ? code : otherwise;
 }
 
+/* ---- act.c ----------------------------------------------------------------------------- */
+
+extern bool inbound_server_says(const InboundEvent *e, const char *option, const char *word);
+
 /* ---- person.c ------------------------------------------------------------------------ */
 
 extern struct InboundPeople *inbound_people_create(const CadenceTables *tables);
@@ -101,7 +106,7 @@ extern void inbound_learn(const InboundEvent *e, const InboundPerson *person);
 extern bool inbound_learn_as(const InboundEvent *e, const InboundPerson *person, const char *kind,
 							 const char *value);
 extern bool inbound_read_number(const InboundEvent *e, const char *told, char *e164);
-extern void inbound_find_identity(const InboundEvent *e, const char *kind, const char *value,
+extern void inbound_find_identity(const InboundEvent *e, const char *kind, const char *told,
 								  InboundPersons *found);
 
 /* ---- sent.c -------------------------------------------------------------------------- */
@@ -153,8 +158,12 @@ extern bool inbound_note_receipt(InboundEvent *e, InboundMessage *message, Recei
 
 extern struct InboundFailures *inbound_failures_create(const CadenceTables *tables);
 extern void inbound_late_failure(InboundEvent *e, const InboundMessage *message);
+extern void inbound_mail_arrived(const InboundEvent *e, const InboundMessage *message);
 extern InboundResult inbound_bounce(InboundEvent *e);
 extern InboundResult inbound_complaint(InboundEvent *e);
+
+extern struct InboundResends *inbound_resends_create(const CadenceTables *tables);
+extern void inbound_resend(const InboundEvent *e, const InboundMessage *message);
 
 extern InboundResult inbound_sender_news(InboundEvent *e);
 extern void inbound_shut_sender(const InboundEvent *e, const char *why);

@@ -299,6 +299,8 @@ inbound_echo(InboundEvent *e)
 	if (!write_message(e, &people.list[0], false, NULL, &id))
 		return INBOUND_REPEATED;
 	inbound_learn(e, &people.list[0]);
+	if (inbound_server_says(e, "on_echo", "ignore"))
+		return INBOUND_DONE;
 	stop.answer = &id;
 	for (int i = 0; i < people.n; i++)
 		(void) inbound_stop_runs(e, &people.list[i], &stop);

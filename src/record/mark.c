@@ -72,12 +72,28 @@ opt_outs_sql(const CadenceTables *t)
 static char *
 dead_sql(const CadenceTables *t)
 {
-	return psprintf("INSERT INTO %s (endereco, canal, empresa, motivo, servidor, em) "
-					"SELECT d.endereco, " MARK_WORD(
-						"d.canal") ", d.empresa, d.motivo, "
-								   "d.servidor, " NOW " FROM " ROWSET_NAME " AS d "
-								   "ORDER BY d.endereco, d.empresa ON CONFLICT DO NOTHING",
-					t->dead_addresses);
+	/* one that refused mails for a while is counted there */
+	return psprintf(
+		"INSERT INTO %s AS a (endereco, canal, empresa, motivo, servidor, em) "
+		"SELECT DISTINCT ON (d.endereco, d.empresa, " MARK_WORD(
+			"d.canal") ") d.endereco, " MARK_WORD("d.canal") ", d.empresa, d.motivo, "
+															 "d.servidor, " NOW " FROM " ROWSET_NAME
+															 " AS d "
+															 "ORDER BY d.endereco, "
+															 "d.empresa, " MARK_WORD(
+																 "d.canal") " ON CONFLICT "
+																			"(endereco, canal, "
+																			"empresa) "
+																			"DO UPDATE SET "
+																			"devolucoes = NULL, "
+																			"motivo = "
+																			"EXCLUDED.motivo, "
+																			"servidor = "
+																			"EXCLUDED.servidor, "
+																			"em = EXCLUDED.em "
+																			"WHERE a.devolucoes IS "
+																			"NOT NULL",
+		t->dead_addresses);
 }
 
 /* What a template's mark waits for the first time, and at most; each time twice as long. */

@@ -175,10 +175,12 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 	LockedRun run;
 	RunTransition to;
 
-	if (!step->lost || step->outcome != OUTCOME_SENT || step->held != NULL ||
+	if (!step->lost || !cadence_was_accepted(step) || step->held != NULL ||
 		!cadence_run_lock(r->mover, &step->run_id, &run) || run.ordem != step->ordem ||
 		!is_held(step, &run))
 		return;
+	run.in.outcome = step->outcome;
+	run.in.retry_after = step->answer.retry_after_us;
 	to = cadence_run_transition(&run, ACT_LATE_ANSWER, step->answer.at);
 	if (to.refusal != REFUSAL_NONE)
 		return;
@@ -190,7 +192,9 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 							  ? MemoryContextStrdup(step->batch->context, run.next_template)
 							  : NULL;
 	step->lost = false;
-	step->late = step->as_decided = true;
+	step->as_decided = true;
+	/* that a message is held is what its last event says */
+	step->late = step->outcome == OUTCOME_SENT;
 }
 
 /*

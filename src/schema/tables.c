@@ -69,7 +69,7 @@ const CadenceTable cadence_table_list[] = {
 	{"contact_opt_outs", FIELD(opt_outs), true,
 	 "u:id t:lead_id t:empresa t:canal t:categoria t:motivo t:origem z:em"},
 	{"cadence_dead_addresses", FIELD(dead_addresses), true,
-	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em"},
+	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em i:devolucoes"},
 	{"cadence_stopped_templates", FIELD(stopped_templates), true,
 	 "t:codigo t:empresa t:canal t:servidor t:versao t:motivo z:em z:tentar_em i:tentativas"},
 	{"cadence_rejected", FIELD(rejected), true,
