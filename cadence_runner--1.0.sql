@@ -431,6 +431,22 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_identities', 'source', 'text', 'text', NULL, false, NULL),
         ('lead_identities', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
 
+        -- news for other tools, until they are delivered, and for a while after
+        ('cadence_outbox', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_outbox', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_outbox', 'evento', 'text', 'text', NULL, true, NULL),
+        ('cadence_outbox', 'run_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_outbox', 'lead_id', 'text', 'text', NULL, false, NULL),
+        ('cadence_outbox', 'corpo', 'jsonb', 'jsonb', NULL, true, NULL),
+        ('cadence_outbox', 'status', 'text', 'text', '''PENDENTE''', true, NULL),
+        ('cadence_outbox', 'next_run_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_outbox', 'attempts', 'int', 'integer', '0', true, NULL),
+        ('cadence_outbox', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_outbox', 'entregue_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_outbox', 'erro', 'text', 'text', NULL, false, NULL),
+        ('cadence_outbox', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_outbox', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- which answers say that somebody wants no more, or wants again
         ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),
         ('cadence_opt_out_words', 'language', 'text', 'text', NULL, false, NULL),
@@ -479,6 +495,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since of a server for all companies only the value is known
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
+        ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
@@ -598,6 +615,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
         ('lead_identities', 'source', 'the server, or the role, that has said so'),
 
+        ('cadence_outbox', NULL, 'news for other tools: written where a server with canal EVENTOS serves the company, and delivered to it'),
+        ('cadence_outbox', 'evento', 'reply, opt_out, opt_in, finished or failed'),
+        ('cadence_outbox', 'corpo', 'what is sent'),
+        ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
+        ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
+        ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
+
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
@@ -700,7 +724,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_outbox')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -713,7 +737,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname = 'contact_opt_outs' THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
-                           'cadence_dead_addresses')
+                           'cadence_dead_addresses', 'cadence_outbox')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -763,7 +787,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_arming')
+                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_outbox', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -806,6 +830,10 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
         -- a mail has arrived: is its mailbox one whose refusals are counted?
         ('cadence_dead_addresses', 'cadence_dead_addresses_soft_idx', '(endereco) WHERE devolucoes IS NOT NULL', NULL),
+        -- news that are due, those that wait for somebody, and those that are done with, the oldest first
+        ('cadence_outbox', 'cadence_outbox_due_idx', '(next_run_at, id) WHERE status = ''PENDENTE''', NULL),
+        ('cadence_outbox', 'cadence_outbox_stopped_idx', '(id) WHERE status = ''PARADA''', NULL),
+        ('cadence_outbox', 'cadence_outbox_done_idx', '(updated_at) WHERE status <> ''PENDENTE''', NULL),
         -- a receipt, or an answer that quotes, names a message by its provider's id
         ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
          ARRAY['whatsapp_message_id']),
@@ -1004,7 +1032,7 @@ BEGIN
     -- commits that make a run due, or arm the tables, wake the resident worker
     FOR item IN
         SELECT v.table_name, v.event FROM (VALUES
-            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
+            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_outbox', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
                             AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)
@@ -4585,7 +4613,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://www.rfc-editor.org/rfc/rfc9110#section-15.5",
     "https://www.standardwebhooks.com/"
   ],
-  "channels": ["WHATSAPP", "SMS", "EMAIL"],
+  "channels": ["WHATSAPP", "SMS", "EMAIL", "EVENTOS"],
   "secrets": {
     "bearer_token": {"excludes": "username", "help": "sent as Authorization: Bearer"},
     "username": {"help": "sent as HTTP Basic"},
@@ -4641,6 +4669,17 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "canal": "{{channel}}"
       },
       "order": ["leadId", "email", "mensagem", "empresa", "runId", "stepOrdem", "templateCodigo", "canal"]
+    },
+    "event": {
+      "note": "News of cadence_outbox: docs/outbox.md says what they hold.",
+      "url": "{{option.url}}",
+      "headers": {
+        "Content-Type": "application/json; charset=utf-8",
+        "Accept": "application/json",
+        "Authorization": "Bearer {{secret.bearer_token}}"
+      },
+      "basic": ["{{secret.username}}", "{{secret.password}}"],
+      "json": "{{event}}"
     }
   },
   "response": {

@@ -27,6 +27,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since of a server for all companies only the value is known
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
+        ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
@@ -145,6 +146,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
         ('lead_identities', 'source', 'the server, or the role, that has said so'),
+
+        ('cadence_outbox', NULL, 'news for other tools: written where a server with canal EVENTOS serves the company, and delivered to it'),
+        ('cadence_outbox', 'evento', 'reply, opt_out, opt_in, finished or failed'),
+        ('cadence_outbox', 'corpo', 'what is sent'),
+        ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
+        ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
+        ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),

@@ -55,6 +55,7 @@ acts_of(const CadenceTables *t)
 	made->events = cadence_events_create(t);
 	made->messages = cadence_message_rows_create(t);
 	made->opt_outs = cadence_opt_outs_create(t);
+	made->outbox = cadence_outbox_create(t);
 	made->senders = cadence_sender_states_create(t, false);
 	made->people = inbound_people_create(t);
 	made->sent = inbound_sent_create(t);

@@ -17,6 +17,7 @@
 #include "record/message_rows.h"
 #include "record/move.h"
 #include "record/opt_outs.h"
+#include "record/outbox.h"
 #include "rules/phone.h"
 
 /* Made once for a CadenceTables, with which they go. */
@@ -27,6 +28,7 @@ typedef struct InboundActs
 	CadenceEvents *events;
 	CadenceMessageRows *messages;
 	CadenceOptOuts *opt_outs;
+	CadenceOutbox *outbox;
 	CadenceSenderStates *senders;
 	struct InboundPeople *people;
 	struct InboundSent *sent;

@@ -30,6 +30,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/move.h"
+#include "record/outbox.h"
 #include "schema/key.h"
 
 struct CadenceMover
@@ -39,6 +40,7 @@ struct CadenceMover
 	Statement lock;
 	Statement look;
 	Statement sent;
+	CadenceOutbox *outbox;
 };
 
 /* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
@@ -179,6 +181,7 @@ cadence_mover_create(const CadenceTables *t)
 						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
 								 kept_events_sql(t, "$1", "$2")),
 						step_types, SPI_OK_SELECT);
+	m->outbox = cadence_outbox_create(t);
 	m->look.latest = m->sent.latest = true;
 	return m;
 }
@@ -319,6 +322,8 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("a trigger or a rule has kept run %s from being changed",
 						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->id))))));
+	if (to->status == RUN_DONE)
+		cadence_outbox_finished(m->outbox, &run->id);
 }
 
 /* ---- a locked run ----------------------------------------------------------------- */

@@ -33,6 +33,7 @@
 #include "record/mark.h"
 #include "record/message_rows.h"
 #include "record/move.h"
+#include "record/outbox.h"
 #include "record/record.h"
 
 /* What the moment prevents is tried as a whole until so shortly before the lease's end. */
@@ -56,6 +57,7 @@ struct CadenceRecorder
 	CadenceEvents *events;
 	CadenceMarker *marker;
 	CadenceMessageRows *messages;
+	CadenceOutbox *outbox;
 };
 
 typedef void (*RecordPiece)(CadenceRecorder *r, CadenceStep **steps, int n);
@@ -80,6 +82,7 @@ cadence_recorder_create(const CadenceTables *t)
 	r->events = cadence_events_create(t);
 	r->marker = cadence_marker_create(t);
 	r->messages = cadence_message_rows_create(t);
+	r->outbox = cadence_outbox_create(t);
 	return r;
 }
 
@@ -279,6 +282,34 @@ write_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 	cadence_message_rows_write(r->messages, steps, n);
 }
 
+/* What the moves are news of. */
+static void
+write_news(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	cadence_outbox_steps(r->outbox, steps, n);
+}
+
+/* Those that are a run's, or news; how many. */
+static int
+only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
+{
+	int nsome = 0;
+
+	for (int i = 0; i < n; i++)
+		if (steps[i]->is_news == is_news)
+			some[nsome++] = steps[i];
+	return nsome;
+}
+
+/* Of news there is nothing else to record. */
+static void
+record_deliveries(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+		steps[i]->transition = decide(steps[i], ACT_ATTEMPT);
+	cadence_outbox_settle(r->outbox, steps, n);
+}
+
 /* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
 static void
 record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
@@ -302,7 +333,10 @@ record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	cadence_marks_write(r->marker, steps, n);
+	CadenceStep **runs = palloc(sizeof(*runs) * Max(n, 1));
+
+	cadence_marks_write(r->marker, runs, only(steps, n, false, runs));
+	pfree(runs);
 }
 
 /*
@@ -313,9 +347,15 @@ cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	record_moves(r, steps, n);
-	insert_events(r, steps, n);
-	write_messages(r, steps, n);
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	int nruns = only(steps, n, false, some);
+
+	record_moves(r, some, nruns);
+	insert_events(r, some, nruns);
+	write_messages(r, some, nruns);
+	write_news(r, some, nruns);
+	record_deliveries(r, some, only(steps, n, true, some));
+	pfree(some);
 }
 
 static void
@@ -333,13 +373,18 @@ record_whole(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	for (int i = 0; i < n; i++)
-		if (cadence_was_accepted(steps[i]) && steps[i]->record_problem == NULL)
-			steps[i]->record_problem = "the message row could not be written before the stop";
-		else if (cadence_marks_any(steps[i]) && steps[i]->record_problem == NULL)
-			steps[i]->record_problem = "what it says could not be remembered before the stop";
-	record_moves(r, steps, n);
-	insert_events(r, steps, n);
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	int nruns = only(steps, n, false, some);
+
+	for (int i = 0; i < nruns; i++)
+		if (cadence_was_accepted(some[i]) && some[i]->record_problem == NULL)
+			some[i]->record_problem = "the message row could not be written before the stop";
+		else if (cadence_marks_any(some[i]) && some[i]->record_problem == NULL)
+			some[i]->record_problem = "what it says could not be remembered before the stop";
+	record_moves(r, some, nruns);
+	insert_events(r, some, nruns);
+	write_news(r, some, nruns);
+	record_deliveries(r, some, only(steps, n, true, some));
 }
 
 /* ---- where that was refused --------------------------------------------------------- */
@@ -392,6 +437,21 @@ record_held(CadenceRecorder *r, CadenceStep **steps, int n)
 	insert_events(r, steps, n);
 }
 
+/* A row that can not be settled is due again when its lease ends, and then uncertain. */
+static bool
+record_delivery(CadenceRecorder *r, CadenceStep *step, bool last_chance)
+{
+	ErrorData *error = try_piece(r, step, record_deliveries);
+
+	if (error != NULL && !last_chance)
+		return false;
+	if (error != NULL)
+		ereport(WARNING, (errcode(error->sqlerrcode), errmsg("news %s could not be settled: %s",
+															 step->run_id_text, error->message)));
+	step->recorded = true;
+	return true;
+}
+
 /*
  * Writes the pieces of a step that its tables take, each by itself. That the
  * run moves on, or is at least paused, matters most: a message that was sent
@@ -402,9 +462,13 @@ static bool
 record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 {
 	bool is_held = step->outcome == OUTCOME_HELD;
-	ErrorData *error = try_piece(r, step, is_held ? record_held : record_moves);
-	bool is_said = is_held && error == NULL;
+	ErrorData *error;
+	bool is_said;
 
+	if (step->is_news)
+		return record_delivery(r, step, last_chance);
+	error = try_piece(r, step, is_held ? record_held : record_moves);
+	is_said = is_held && error == NULL;
 	if (error != NULL && !last_chance)
 		return false;
 	note_problem(step, error);
@@ -416,6 +480,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 	if (!is_said)
 		note_problem(step, try_piece(r, step, insert_events));
 	note_problem(step, try_piece(r, step, write_messages));
+	note_problem(step, try_piece(r, step, write_news));
 	step->recorded = true;
 	return true;
 }

@@ -39,6 +39,7 @@ typedef enum MessageField
 	FIELD_TEMPLATE_COMPONENTS,
 	FIELD_TEMPLATE_VARIABLES,
 	FIELD_UNSUBSCRIBE_URL,
+	FIELD_EVENT, /* news for other tools, as JSON */
 	/* of an address only */
 	FIELD_E164,
 	FIELD_DIGITS,

@@ -78,6 +78,9 @@ const CadenceTable cadence_table_list[] = {
 	{"lead_identities", FIELD(identities), true,
 	 "t:lead_id t:empresa t:kind t:value t:source z:created_at"},
 	{"cadence_opt_out_words", FIELD(opt_out_words), false, "t:word b:opts_in b:all_channels"},
+	{"cadence_outbox", FIELD(outbox), true,
+	 "u:id t:empresa t:evento u:run_id t:lead_id j:corpo t:status z:next_run_at i:attempts "
+	 "u:claim_id z:entregue_em t:erro z:created_at z:updated_at"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 18
+#define CADENCE_TABLE_COUNT 19
 
 typedef struct CadenceTables
 {
@@ -43,6 +43,7 @@ typedef struct CadenceTables
 	char *rejected;
 	char *identities;
 	char *opt_out_words;
+	char *outbox;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

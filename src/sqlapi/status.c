@@ -142,6 +142,19 @@ rejected_lately_sql(const CadenceTables *t)
 		t->rejected, t->rejected, COUNT_MAX);
 }
 
+/* A warning, where news were given up. */
+static char *
+stopped_news_sql(const CadenceTables *t)
+{
+	return psprintf("(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
+					"'%%s news for other tools could not be delivered, and are not tried again "
+					"(cadence_outbox, status PARADA); the last: %%s', pg_catalog.count(*), "
+					"(SELECT o.erro FROM %s AS o WHERE o.status " EQ " 'PARADA' "
+					"ORDER BY o.id DESC LIMIT 1)) END FROM (SELECT FROM %s AS o WHERE o.status " EQ
+					" 'PARADA' LIMIT %d) AS y)",
+					t->outbox, t->outbox, COUNT_MAX);
+}
+
 /* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
@@ -166,7 +179,7 @@ state_sql(const CadenceTables *t)
 		"(SELECT CASE WHEN l.executed_at " GE " $3 THEN "
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
-		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL), %s], NULL), "
+		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL), %s, %s], NULL), "
 		"%s) FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
@@ -175,7 +188,7 @@ state_sql(const CadenceTables *t)
 		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
 		"AS x) AS d",
 		t->runs, t->claims, t->runs, t->events, t->runs, rejected_sql(t), t->runs, t->logs,
-		rejected_lately_sql(t), shut_sql(t), t->runs, COUNT_MAX, t->runs);
+		rejected_lately_sql(t), stopped_news_sql(t), shut_sql(t), t->runs, COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */
