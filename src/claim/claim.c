@@ -38,6 +38,10 @@
 /* Such a run is tried again after this time. */
 #define REFUSED_WAIT_US (5 * 60 * USECS_PER_SEC)
 
+/* So many news are taken at once, and what is longer was not written by us. */
+#define NEWS_BATCH_MAX 100
+#define NEWS_MAX (512 * 1024)
+
 /* So many runs that others hold are reported at most. */
 #define HELD_MAX 10000
 
@@ -239,6 +243,12 @@ held_sql(const CadenceTables *t)
 					t->runs, HELD_MAX, t->runs, HELD_MAX);
 }
 
+static int
+size_of(const CadenceClaims *claims, CadenceLookKind kind)
+{
+	return kind == CADENCE_LOOK_NEWS ? Min(claims->batch_size, NEWS_BATCH_MAX) : claims->batch_size;
+}
+
 static void
 create_statements(CadenceClaims *claims, const CadenceTables *t)
 {
@@ -247,8 +257,9 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 	claims->look[CADENCE_LOOK_BYPASS] =
 		STATEMENT("looking for due runs", look_sql(t, claims->batch_size, past_blocked_sql(t)),
 				  look_types, SPI_OK_SELECT);
-	claims->look[CADENCE_LOOK_NEWS] = STATEMENT(
-		"looking for news", look_news_sql(t, claims->batch_size), look_types, SPI_OK_SELECT);
+	claims->look[CADENCE_LOOK_NEWS] =
+		STATEMENT("looking for news", look_news_sql(t, size_of(claims, CADENCE_LOOK_NEWS)),
+				  look_types, SPI_OK_SELECT);
 	claims->take =
 		STATEMENT("taking due runs", take_sql(t->runs), take_types, SPI_OK_UPDATE_RETURNING);
 	claims->take_news =
@@ -371,9 +382,6 @@ read_runs(CadenceStep ***steps)
 	return n;
 }
 
-/* What is longer was not written by us. */
-#define NEWS_MAX (4 * 1024 * 1024)
-
 static void
 read_news(CadenceStep *step, HeapTuple row, TupleDesc desc)
 {
@@ -413,7 +421,7 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	for (int i = 0; i < look->n && kind == CADENCE_LOOK_NEWS; i++)
 		read_news(look->runs[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	SPI_freetuptable(SPI_tuptable);
-	look->last = look->n < claims->batch_size;
+	look->last = look->n < size_of(claims, kind);
 	rowset_end(&refused);
 	if (kind == CADENCE_LOOK_BYPASS)
 		rowset_end(&past);

@@ -22,6 +22,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/clip.h"
 #include "base/json.h"
 #include "base/lock.h"
 #include "inbound/acts.h"
@@ -228,6 +229,9 @@ learn(const InboundEvent *e, const InboundPersons *people, bool is_quoting)
 		(void) inbound_learn_as(e, &people->list[0], "phone", e->phone);
 }
 
+/* So much of a text is told; its row has the rest. */
+#define NEWS_TEXT_MAX (64 * 1024)
+
 /* For other tools: who has answered, and what. */
 static void
 write_news(const InboundEvent *e, const InboundPerson *person, const pg_uuid_t *run_id,
@@ -235,6 +239,7 @@ write_news(const InboundEvent *e, const InboundPerson *person, const pg_uuid_t *
 {
 	CadenceNews news = {
 		.event = "reply", .empresa = person->empresa, .lead_id = person->lead_id, .run_id = run_id};
+	const char *text = content_of(e);
 	char message[UUID_TEXT_SIZE];
 	JsonObject details;
 
@@ -243,7 +248,7 @@ write_news(const InboundEvent *e, const InboundPerson *person, const pg_uuid_t *
 	cadence_uuid_text(id, message);
 	details = json_begin();
 	json_add_text(&details, "canal", e->canal);
-	json_add_text(&details, "texto", content_of(e));
+	json_add_text(&details, "texto", pnstrdup(text, cadence_text_fits(text, NEWS_TEXT_MAX)));
 	json_add_text(&details, "mensagem", message);
 	json_add_text_if(&details, "provedor", e->from->server_name);
 	news.details = json_end(&details);

@@ -25,6 +25,13 @@ request_of(const CadenceStep *step)
 	return kept;
 }
 
+/* A company that is too long for one is NULL. */
+static bool
+is_same(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
 /*
  * Resolves news as far as their providers, as cadence_resolve() does steps of runs.
  * In the current memory context.
@@ -37,7 +44,7 @@ cadence_news_resolve(const CadenceProviders *providers, CadenceStep **steps, int
 		CadenceStep *step = steps[i];
 
 		step->canal = CADENCE_NEWS_CHANNEL;
-		step->pool = i > 0 && strcmp(steps[i - 1]->empresa, step->empresa) == 0
+		step->pool = i > 0 && is_same(steps[i - 1]->empresa, step->empresa)
 						 ? steps[i - 1]->pool
 						 : cadence_pool_of(providers, CADENCE_NEWS_CHANNEL, step->empresa);
 		step->recipient = "";

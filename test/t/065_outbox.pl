@@ -154,6 +154,16 @@ is(sql($node, q{SELECT string_agg(DISTINCT status, ',') FROM lead_cadence_runs})
 is($provider->count, 3, 'and nothing is sent twice');
 sql($node, q{ALTER TABLE cadence_outbox DROP CONSTRAINT never});
 
+# Rows that nobody of ours has written stop nothing but themselves; many are all told.
+begin_again();
+sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT repeat('x', 2000), 'odd', '{"event": "odd"}';
+	INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'huge', jsonb_build_object('event', repeat('x', 600000));
+	INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'many', '{"event": "many"}' FROM generate_series(1, 250)});
+execute($node);
+is(sql($node, q{SELECT string_agg(DISTINCT evento || ' ' || status || coalesce(' ' || split_part(erro, ':', 1), ''), ', ') FROM cadence_outbox}),
+	'huge PARADA CORPO_INVALIDO, many ENTREGUE, odd ENTREGUE', 'what can be told is told');
+is(counts(), 'many 250 odd 1', 'once');
+
 # Old ones go, with the log.
 begin_again();
 sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo, status, updated_at) SELECT 'zap', 'old', '{}', s, now() - interval '91 days' FROM unnest('{ENTREGUE,PENDENTE,PARADA}'::text[]) AS s;
