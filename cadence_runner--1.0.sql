@@ -399,6 +399,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_dead_addresses', 'motivo', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'servidor', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_dead_addresses', 'devolucoes', 'int', 'integer', NULL, false, NULL),
 
         ('cadence_stopped_templates', 'codigo', 'text', 'text', NULL, true, NULL),
         ('cadence_stopped_templates', 'empresa', 'text', 'text', NULL, true, NULL),
@@ -429,6 +430,22 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_identities', 'value', 'text', 'text', NULL, true, NULL),
         ('lead_identities', 'source', 'text', 'text', NULL, false, NULL),
         ('lead_identities', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- news for other tools, until they are delivered, and for a while after
+        ('cadence_outbox', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_outbox', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_outbox', 'evento', 'text', 'text', NULL, true, NULL),
+        ('cadence_outbox', 'run_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_outbox', 'lead_id', 'text', 'text', NULL, false, NULL),
+        ('cadence_outbox', 'corpo', 'jsonb', 'jsonb', NULL, true, NULL),
+        ('cadence_outbox', 'status', 'text', 'text', '''PENDENTE''', true, NULL),
+        ('cadence_outbox', 'next_run_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_outbox', 'attempts', 'int', 'integer', '0', true, NULL),
+        ('cadence_outbox', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_outbox', 'entregue_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_outbox', 'erro', 'text', 'text', NULL, false, NULL),
+        ('cadence_outbox', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_outbox', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
         -- which answers say that somebody wants no more, or wants again
         ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),
@@ -491,6 +508,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since of a server for all companies only the value is known
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
+        ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
@@ -593,6 +611,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_dead_addresses', NULL, 'an address that does not exist on a channel, as a provider has said; delete the row to try again'),
         ('cadence_dead_addresses', 'endereco', 'a number in E.164 where it can be one, or a mailbox in lower case'),
         ('cadence_dead_addresses', 'motivo', 'in the provider''s words'),
+        ('cadence_dead_addresses', 'devolucoes', 'of a mailbox that did not take mails: how many in a row; below 5 it is not dead yet. Null: it does not exist'),
 
         ('cadence_stopped_templates', NULL, 'an approved template that a server''s provider has stopped; delete the row to try at once'),
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
@@ -611,6 +630,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
         ('lead_identities', 'source', 'the server, or the role, that has said so'),
+
+        ('cadence_outbox', NULL, 'news for other tools: written where a server with canal EVENTOS serves the company, and delivered to it'),
+        ('cadence_outbox', 'evento', 'reply, opt_out, opt_in, finished or failed'),
+        ('cadence_outbox', 'corpo', 'what is sent'),
+        ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
+        ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
+        ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
@@ -726,7 +752,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -735,10 +761,11 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                   p.relname, pg_get_userbyid(r.relowner), w.privilege)
     FROM runs_owner r CROSS JOIN present p
     CROSS JOIN unnest(CASE
-        WHEN p.relname IN ('lead_cadence_events', 'cadence_dead_addresses') THEN ARRAY['SELECT', 'INSERT']
+        WHEN p.relname = 'lead_cadence_events' THEN ARRAY['SELECT', 'INSERT']
         WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
-        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected')
+        WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
+                           'cadence_dead_addresses', 'cadence_outbox')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
@@ -788,7 +815,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_rejected', 'cadence_blocklist', 'cadence_arming')
+                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -829,6 +856,12 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
         -- what is tried again, and what is removed, the oldest first
         ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
+        -- a mail has arrived: is its mailbox one whose refusals are counted?
+        ('cadence_dead_addresses', 'cadence_dead_addresses_soft_idx', '(endereco) WHERE devolucoes IS NOT NULL', NULL),
+        -- news that are due, those that wait for somebody, and those that are done with, the oldest first
+        ('cadence_outbox', 'cadence_outbox_due_idx', '(next_run_at, id) WHERE status = ''PENDENTE''', NULL),
+        ('cadence_outbox', 'cadence_outbox_stopped_idx', '(id) WHERE status = ''PARADA''', NULL),
+        ('cadence_outbox', 'cadence_outbox_done_idx', '(updated_at) WHERE status <> ''PENDENTE''', NULL),
         -- a receipt, or an answer that quotes, names a message by its provider's id
         ('lead_messages', 'lead_messages_whatsapp_idx', '(whatsapp_message_id) WHERE whatsapp_message_id IS NOT NULL',
          ARRAY['whatsapp_message_id']),
@@ -1033,7 +1066,7 @@ BEGIN
     -- commits that make a run due, or arm the tables, wake the resident worker
     FOR item IN
         SELECT v.table_name, v.event FROM (VALUES
-            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
+            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_outbox', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
                             AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)
@@ -1093,7 +1126,9 @@ CREATE FUNCTION @extschema@.cadence_runner_status(
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
     OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,
-    OUT uncertain bigint, OUT next_due timestamptz, OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
+    OUT uncertain bigint, OUT next_due timestamptz,
+    OUT rejected bigint, OUT last_rejected timestamptz, OUT unmatched bigint,
+    OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_runner_status() IS
@@ -1463,6 +1498,10 @@ BEGIN
     GET DIAGNOSTICS n = ROW_COUNT;
     table_name := 'cadence_runner_logs'; RETURN NEXT;
 
+    DELETE FROM @extschema@.cadence_outbox AS b WHERE b.lead_id::text OPERATOR(pg_catalog.=) $1 AND b.empresa::text OPERATOR(pg_catalog.=) $2;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'cadence_outbox'; done := 'deleted'; RETURN NEXT;
+
     -- what was rejected of them goes; a whole call that names them beside others goes from the others' rows
     DELETE FROM @extschema@.cadence_rejected AS j
     WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
@@ -1472,7 +1511,7 @@ BEGIN
                     AND ("right"(regexp_replace(f.value, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (tails)
                          OR lower(f.value) OPERATOR(pg_catalog.=) ANY (mails) OR f.value OPERATOR(pg_catalog.=) ANY (names)));
     GET DIAGNOSTICS n = ROW_COUNT;
-    table_name := 'cadence_rejected'; done := 'deleted'; RETURN NEXT;
+    table_name := 'cadence_rejected'; RETURN NEXT;
     UPDATE @extschema@.cadence_rejected AS j SET elemento = NULL, corpo = NULL
     WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
       AND EXISTS (SELECT FROM unnest(tails OPERATOR(pg_catalog.||) mails OPERATOR(pg_catalog.||) names) AS v
@@ -4825,7 +4864,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://www.rfc-editor.org/rfc/rfc9110#section-15.5",
     "https://www.standardwebhooks.com/"
   ],
-  "channels": ["WHATSAPP", "SMS", "EMAIL"],
+  "channels": ["WHATSAPP", "SMS", "EMAIL", "EVENTOS"],
   "secrets": {
     "bearer_token": {"excludes": "username", "help": "sent as Authorization: Bearer"},
     "username": {"help": "sent as HTTP Basic"},
@@ -4881,6 +4920,17 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "canal": "{{channel}}"
       },
       "order": ["leadId", "email", "mensagem", "empresa", "runId", "stepOrdem", "templateCodigo", "canal"]
+    },
+    "event": {
+      "note": "News of cadence_outbox: docs/outbox.md says what they hold.",
+      "url": "{{option.url}}",
+      "headers": {
+        "Content-Type": "application/json; charset=utf-8",
+        "Accept": "application/json",
+        "Authorization": "Bearer {{secret.bearer_token}}"
+      },
+      "basic": ["{{secret.username}}", "{{secret.password}}"],
+      "json": "{{event}}"
     }
   },
   "response": {

@@ -174,6 +174,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_dead_addresses', 'motivo', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'servidor', 'text', 'text', NULL, false, NULL),
         ('cadence_dead_addresses', 'em', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_dead_addresses', 'devolucoes', 'int', 'integer', NULL, false, NULL),
 
         ('cadence_stopped_templates', 'codigo', 'text', 'text', NULL, true, NULL),
         ('cadence_stopped_templates', 'empresa', 'text', 'text', NULL, true, NULL),
@@ -204,6 +205,22 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_identities', 'value', 'text', 'text', NULL, true, NULL),
         ('lead_identities', 'source', 'text', 'text', NULL, false, NULL),
         ('lead_identities', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- news for other tools, until they are delivered, and for a while after
+        ('cadence_outbox', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_outbox', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_outbox', 'evento', 'text', 'text', NULL, true, NULL),
+        ('cadence_outbox', 'run_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_outbox', 'lead_id', 'text', 'text', NULL, false, NULL),
+        ('cadence_outbox', 'corpo', 'jsonb', 'jsonb', NULL, true, NULL),
+        ('cadence_outbox', 'status', 'text', 'text', '''PENDENTE''', true, NULL),
+        ('cadence_outbox', 'next_run_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_outbox', 'attempts', 'int', 'integer', '0', true, NULL),
+        ('cadence_outbox', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_outbox', 'entregue_em', 'time', 'timestamptz', NULL, false, NULL),
+        ('cadence_outbox', 'erro', 'text', 'text', NULL, false, NULL),
+        ('cadence_outbox', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_outbox', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
         -- which answers say that somebody wants no more, or wants again
         ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),

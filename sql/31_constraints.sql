@@ -27,6 +27,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since of a server for all companies only the value is known
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
+        ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
@@ -129,6 +130,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_dead_addresses', NULL, 'an address that does not exist on a channel, as a provider has said; delete the row to try again'),
         ('cadence_dead_addresses', 'endereco', 'a number in E.164 where it can be one, or a mailbox in lower case'),
         ('cadence_dead_addresses', 'motivo', 'in the provider''s words'),
+        ('cadence_dead_addresses', 'devolucoes', 'of a mailbox that did not take mails: how many in a row; below 5 it is not dead yet. Null: it does not exist'),
 
         ('cadence_stopped_templates', NULL, 'an approved template that a server''s provider has stopped; delete the row to try at once'),
         ('cadence_stopped_templates', 'versao', 'of the row of message_templates: one that is edited is another'),
@@ -147,6 +149,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
         ('lead_identities', 'source', 'the server, or the role, that has said so'),
+
+        ('cadence_outbox', NULL, 'news for other tools: written where a server with canal EVENTOS serves the company, and delivered to it'),
+        ('cadence_outbox', 'evento', 'reply, opt_out, opt_in, finished or failed'),
+        ('cadence_outbox', 'corpo', 'what is sent'),
+        ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
+        ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
+        ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),

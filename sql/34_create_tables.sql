@@ -159,7 +159,7 @@ BEGIN
     -- commits that make a run due, or arm the tables, wake the resident worker
     FOR item IN
         SELECT v.table_name, v.event FROM (VALUES
-            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
+            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_outbox', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
                             AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)

@@ -7,7 +7,9 @@ CREATE FUNCTION @extschema@.cadence_runner_status(
     OUT worker_seen_at timestamptz, OUT problem text, OUT last_execution timestamptz,
     OUT in_flight bigint, OUT waiting bigint, OUT next_look timestamptz,
     OUT due_now bigint, OUT oldest_due timestamptz, OUT lag interval, OUT claimed bigint,
-    OUT uncertain bigint, OUT next_due timestamptz, OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
+    OUT uncertain bigint, OUT next_due timestamptz,
+    OUT rejected bigint, OUT last_rejected timestamptz, OUT unmatched bigint,
+    OUT warnings text[], OUT providers jsonb) RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_runner_status() IS

@@ -155,6 +155,10 @@ BEGIN
     GET DIAGNOSTICS n = ROW_COUNT;
     table_name := 'cadence_runner_logs'; RETURN NEXT;
 
+    DELETE FROM @extschema@.cadence_outbox AS b WHERE b.lead_id::text OPERATOR(pg_catalog.=) $1 AND b.empresa::text OPERATOR(pg_catalog.=) $2;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'cadence_outbox'; done := 'deleted'; RETURN NEXT;
+
     -- what was rejected of them goes; a whole call that names them beside others goes from the others' rows
     DELETE FROM @extschema@.cadence_rejected AS j
     WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
@@ -164,7 +168,7 @@ BEGIN
                     AND ("right"(regexp_replace(f.value, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (tails)
                          OR lower(f.value) OPERATOR(pg_catalog.=) ANY (mails) OR f.value OPERATOR(pg_catalog.=) ANY (names)));
     GET DIAGNOSTICS n = ROW_COUNT;
-    table_name := 'cadence_rejected'; done := 'deleted'; RETURN NEXT;
+    table_name := 'cadence_rejected'; RETURN NEXT;
     UPDATE @extschema@.cadence_rejected AS j SET elemento = NULL, corpo = NULL
     WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
       AND EXISTS (SELECT FROM unnest(tails OPERATOR(pg_catalog.||) mails OPERATOR(pg_catalog.||) names) AS v

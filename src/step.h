@@ -121,6 +121,11 @@ typedef struct CadenceStep
 
 	bool has_begun; /* it has had a step */
 
+	/* it is no run's, but a row of cadence_outbox: news, under run_id, due as a run's step is */
+	bool is_news;
+	char *news;
+	TimestampTz news_since;
+
 	/* the step */
 	bool has_step;
 	int ordem;

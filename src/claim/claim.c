@@ -40,6 +40,10 @@
 /* Such a run is tried again after this time. */
 #define REFUSED_WAIT_US (5 * 60 * USECS_PER_SEC)
 
+/* So many news are taken at once, and what is longer was not written by us. */
+#define NEWS_BATCH_MAX 100
+#define NEWS_MAX (512 * 1024)
+
 /* So many runs that others hold are reported at most. */
 #define HELD_MAX 10000
 
@@ -58,17 +62,21 @@ typedef struct RefusedRun
 
 struct CadenceClaims
 {
-	Statement look[CADENCE_LOOK_BYPASS + 1];
-	Cursor cursor[CADENCE_LOOK_BYPASS + 1];
+	Statement look[CADENCE_LOOK_KINDS];
+	Cursor cursor[CADENCE_LOOK_KINDS];
 	Statement take;
+	Statement take_news;
 	Statement recheck;
+	Statement recheck_news;
 	Statement next_due;
+	Statement next_news;
 	Statement held;
 	CadenceBlocklist *blocklist;
 	int batch_size;
-	TimestampTz began_at;  /* where the way through what is due began */
-	TimestampTz due_until; /* and where it ends */
-	char *bypassed;		   /* what the last bypass went past; NULL: there was none */
+	TimestampTz began_at;	   /* where the way through what is due began */
+	TimestampTz news_began_at; /* and through news */
+	TimestampTz due_until;	   /* and where it ends */
+	char *bypassed;			   /* what the last bypass went past; NULL: there was none */
 	MemoryContext context;
 	RefusedRun refused[REFUSED_MAX];
 	int nrefused; /* so many there were; the last of them are remembered */
@@ -86,7 +94,9 @@ enum
 	RUN_CADENCE_ID,
 	RUN_NEXT_STEP_ORDEM,
 	RUN_HAS_BEGUN,
-	RUN_INTERRUPTED
+	RUN_INTERRUPTED,
+	RUN_NEWS,
+	RUN_NEWS_SINCE
 };
 
 /* What taking runs returns. */
@@ -150,8 +160,24 @@ look_sql(const CadenceTables *t, int batch_size, const char *condition)
 					t->runs, condition, batch_size);
 }
 
+/*
+ * News have the columns of a run, as far as they have them. A lead is who may fail
+ * without its provider's fault: each is its own.
+ */
 static char *
-take_sql(const CadenceTables *t)
+look_news_sql(const CadenceTables *t, int batch_size)
+{
+	return psprintf(
+		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.id::text, r.empresa::text, "
+		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::text, "
+		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
+		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
+		" ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
+		t->outbox, batch_size);
+}
+
+static char *
+take_sql(const char *relation)
 {
 	return psprintf(
 		"UPDATE %s AS u SET next_run_at = $1, claim_id = $2, "
@@ -159,7 +185,7 @@ take_sql(const CadenceTables *t)
 		"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
 		"WHERE u.ctid " EQ " d.ctid_seen AND u.id " EQ
 		" d.id RETURNING d.n, u.ctid, u.next_run_at::timestamptz, " CLAMPED_INT("u.attempts"),
-		t->runs);
+		relation);
 }
 
 static char *
@@ -186,6 +212,24 @@ recheck_sql(const CadenceTables *t)
 					cadence_opt_out_forbids("o", "d.canal", "d.categoria"), t->stopped_templates);
 }
 
+static char *
+recheck_news_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT d.n FROM " ROWSET_NAME " AS d, %s AS r WHERE r.id " EQ " d.id "
+					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
+					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE AND r.status " EQ " 'PENDENTE'",
+					t->outbox);
+}
+
+static char *
+next_due_sql(const char *relation, const char *status)
+{
+	return psprintf("SELECT r.next_run_at::timestamptz FROM %s AS r WHERE r.status " EQ
+					" '%s' AND r.next_run_at " GE " $1 AND " NOT_REFUSED
+					" ORDER BY r.next_run_at, r.id LIMIT 1",
+					relation, status);
+}
+
 /* Due, and neither taken by this execution nor free for it. */
 static char *
 held_sql(const CadenceTables *t)
@@ -202,6 +246,12 @@ held_sql(const CadenceTables *t)
 					t->runs, HELD_MAX, t->runs, HELD_MAX);
 }
 
+static int
+size_of(const CadenceClaims *claims, CadenceLookKind kind)
+{
+	return kind == CADENCE_LOOK_NEWS ? Min(claims->batch_size, NEWS_BATCH_MAX) : claims->batch_size;
+}
+
 static void
 create_statements(CadenceClaims *claims, const CadenceTables *t)
 {
@@ -210,17 +260,22 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 	claims->look[CADENCE_LOOK_BYPASS] =
 		STATEMENT("looking for due runs", look_sql(t, claims->batch_size, past_blocked_sql(t)),
 				  look_types, SPI_OK_SELECT);
-	claims->take = STATEMENT("taking due runs", take_sql(t), take_types, SPI_OK_UPDATE_RETURNING);
+	claims->look[CADENCE_LOOK_NEWS] =
+		STATEMENT("looking for news", look_news_sql(t, size_of(claims, CADENCE_LOOK_NEWS)),
+				  look_types, SPI_OK_SELECT);
+	claims->take =
+		STATEMENT("taking due runs", take_sql(t->runs), take_types, SPI_OK_UPDATE_RETURNING);
+	claims->take_news =
+		STATEMENT("taking news", take_sql(t->outbox), take_types, SPI_OK_UPDATE_RETURNING);
+	claims->recheck_news =
+		ROWS_STATEMENT("looking at news again", recheck_news_sql(t), SPI_OK_SELECT);
 	claims->recheck =
 		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
 	claims->blocklist = cadence_blocklist_create(t, false);
-	claims->next_due =
-		STATEMENT("looking for the next due run",
-				  psprintf("SELECT r.next_run_at::timestamptz FROM %s AS r WHERE r.status " EQ
-						   " 'ATIVA' AND r.next_run_at " GE " $1 AND " NOT_REFUSED
-						   " ORDER BY r.next_run_at, r.id LIMIT 1",
-						   t->runs),
-				  time_types, SPI_OK_SELECT);
+	claims->next_due = STATEMENT("looking for the next due run", next_due_sql(t->runs, "ATIVA"),
+								 time_types, SPI_OK_SELECT);
+	claims->next_news = STATEMENT("looking for the next news", next_due_sql(t->outbox, "PENDENTE"),
+								  time_types, SPI_OK_SELECT);
 	claims->held =
 		STATEMENT("looking for runs that others hold", held_sql(t), time_types, SPI_OK_SELECT);
 }
@@ -331,6 +386,14 @@ read_runs(CadenceStep ***steps)
 	return n;
 }
 
+static void
+read_news(CadenceStep *step, HeapTuple row, TupleDesc desc)
+{
+	step->is_news = true;
+	step->news = row_text(desc, row, RUN_NEWS, NEWS_MAX);
+	step->news_since = row_time(desc, row, RUN_NEWS_SINCE, 0);
+}
+
 /*
  * Looks at the next due runs and locks those that are free, inside the caller's
  * transaction. blocked says what a bypass goes past.
@@ -359,8 +422,10 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	for (int i = 0; i < look->n; i++)
 		look->runs[i]->interrupted = DatumGetBool(
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, RUN_INTERRUPTED, &isnull));
+	for (int i = 0; i < look->n && kind == CADENCE_LOOK_NEWS; i++)
+		read_news(look->runs[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 	SPI_freetuptable(SPI_tuptable);
-	look->last = look->n < claims->batch_size;
+	look->last = look->n < size_of(claims, kind);
 	rowset_end(&refused);
 	if (kind == CADENCE_LOOK_BYPASS)
 		rowset_end(&past);
@@ -389,27 +454,39 @@ cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full)
 		for (int kind = 0; kind < (int) lengthof(claims->cursor); kind++)
 			claims->cursor[kind] = (Cursor){.due = DT_NOBEGIN};
 	claims->began_at = claims->cursor[CADENCE_LOOK_ALL].due;
+	claims->news_began_at = claims->cursor[CADENCE_LOOK_NEWS].due;
 }
 
-/*
- * When the first run is due that is still in the table, of those that the way
- * through it has met or will: in the past, where others hold it. DT_NOEND where
- * there is none.
- */
-TimestampTz
-cadence_claims_next_due(CadenceClaims *claims)
+static TimestampTz
+next_of(CadenceClaims *claims, Statement *look, TimestampTz from)
 {
-	Datum values[] = {TimestampTzGetDatum(claims->began_at)};
+	Datum values[] = {TimestampTzGetDatum(from)};
 	TimestampTz next = DT_NOEND;
-	Rowset refused;
 	bool isnull;
 
-	begin_refused(claims, &refused);
-	statement_execute(&claims->next_due, values, NULL, 1);
+	statement_execute(look, values, NULL, 1);
 	if (SPI_processed > 0)
 		next = DatumGetTimestampTz(
 			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+	return next;
+}
+
+/*
+ * When the first run is due that is still in the table, of those that the way
+ * through it has met or will, or news are, where somebody hears them: in the past,
+ * where others hold it. DT_NOEND where there is none.
+ */
+TimestampTz
+cadence_claims_next_due(CadenceClaims *claims, bool with_news)
+{
+	TimestampTz next;
+	Rowset refused;
+
+	begin_refused(claims, &refused);
+	next = next_of(claims, &claims->next_due, claims->began_at);
+	if (with_news)
+		next = Min(next, next_of(claims, &claims->next_news, claims->news_began_at));
 	rowset_end(&refused);
 	return next;
 }
@@ -436,7 +513,8 @@ cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *claimant, cons
 		rowset_put_datum(&rows, PointerGetDatum(&look->runs[i]->seen));
 		rowset_put_int(&rows, i);
 	}
-	statement_execute(&claims->take, values, NULL, 0);
+	statement_execute(look->kind == CADENCE_LOOK_NEWS ? &claims->take_news : &claims->take, values,
+					  NULL, 0);
 	rowset_end(&rows);
 	for (uint64 k = 0; k < SPI_processed; k++)
 	{
@@ -475,8 +553,9 @@ recheck_blocked(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
 	{
 		lookups[i].empresa = steps[i]->empresa;
 		lookups[i].is_email = pg_strcasecmp(steps[i]->canal, "EMAIL") == 0;
-		if (!valid[i] || !address_one(steps[i]->recipient, lookups[i].is_email, steps[i]->pais,
-									  lookups[i].address))
+		if (!valid[i] || steps[i]->is_news ||
+			!address_one(steps[i]->recipient, lookups[i].is_email, steps[i]->pais,
+						 lookups[i].address))
 			lookups[i].address[0] = '\0';
 	}
 	(void) cadence_blocklist_find(claims->blocklist, lookups, n);
@@ -486,22 +565,17 @@ recheck_blocked(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
 	pfree(lookups);
 }
 
-/*
- * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, a contact may have opted out, its address may have been
- * blocked, an approved template may have been stopped, while they waited for their
- * provider.
- */
-void
-cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
+static void
+recheck(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 {
 	Rowset rows;
 	bool isnull;
 
-	memset(valid, 0, n * sizeof(bool));
 	rowset_begin(&rows, recheck_columns, lengthof(recheck_columns));
 	for (int i = 0; i < n; i++)
 	{
+		if (steps[i]->is_news != is_news)
+			continue;
 		rowset_put_int(&rows, i);
 		rowset_put_uuid(&rows, &steps[i]->run_id);
 		rowset_put_uuid(&rows, &steps[i]->claim_id);
@@ -513,16 +587,34 @@ cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *
 		rowset_put_text(&rows, steps[i]->request.configuration->name);
 		rowset_put_text(&rows, steps[i]->is_template_probe ? NULL : steps[i]->template_version);
 	}
-	statement_execute(&claims->recheck, NULL, NULL, 0);
+	if (rows.n == 0)
+	{
+		rowset_end(&rows);
+		return;
+	}
+	statement_execute(look, NULL, NULL, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		valid[DatumGetInt32(
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull))] = true;
 	SPI_freetuptable(SPI_tuptable);
 	rowset_end(&rows);
+}
+
+/*
+ * Says of claimed steps whether they may still be sent: a run may have been
+ * paused or cancelled, a contact may have opted out, its address may have been
+ * blocked, an approved template may have been stopped, while they waited for their
+ * provider.
+ */
+void
+cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
+{
+	memset(valid, 0, n * sizeof(bool));
+	recheck(&claims->recheck, steps, n, false, valid);
+	recheck(&claims->recheck_news, steps, n, true, valid);
 	if (cadence_blocklist_begin(claims->blocklist))
 		recheck_blocked(claims, steps, n, valid);
 }
-
 /*
  * Runs that are due and held by somebody else, when this execution has taken
  * what was free: how many, and, in the current memory context, which.

@@ -22,9 +22,12 @@ typedef struct CadenceClaims CadenceClaims;
 
 typedef enum CadenceLookKind
 {
-	CADENCE_LOOK_ALL,	/* what is due, oldest first */
-	CADENCE_LOOK_BYPASS /* the same, past those whose provider is blocked */
+	CADENCE_LOOK_ALL,	 /* what is due, oldest first */
+	CADENCE_LOOK_BYPASS, /* the same, past those whose provider is blocked */
+	CADENCE_LOOK_NEWS	 /* of cadence_outbox */
 } CadenceLookKind;
+
+#define CADENCE_LOOK_KINDS (CADENCE_LOOK_NEWS + 1)
 
 /* What one look has found, in due order. In the memory context that it was made in. */
 typedef struct CadenceLook
@@ -64,7 +67,7 @@ extern void cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *cl
 extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id);
 extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n);
 extern void cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full);
-extern TimestampTz cadence_claims_next_due(CadenceClaims *claims);
+extern TimestampTz cadence_claims_next_due(CadenceClaims *claims, bool with_news);
 extern void cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
 extern int cadence_claims_held(CadenceClaims *claims, CadenceStep ***runs);
 

@@ -59,6 +59,7 @@ typedef struct Search
 	TimestampTz due;
 	AbandonedRun *runs;
 	int n;
+	int nnews;
 } Search;
 
 static const Oid insert_types[] = {UUIDOID, TIMESTAMPTZOID};
@@ -148,6 +149,15 @@ cadence_claimant_create(const CadenceTables *t)
 								t->runs),
 					   SPI_OK_SELECT);
 	c->release = STATEMENT("releasing abandoned claims", release_sql(t), time_types, SPI_OK_INSERT);
+	c->release_news = STATEMENT(
+		"releasing abandoned claims of news",
+		psprintf("UPDATE %s AS o SET next_run_at = $1, updated_at = " NOW " WHERE o.id " EQ
+				 " ANY (ARRAY(SELECT x.id FROM " DEAD_CLAIMS " AS c, LATERAL (SELECT r.id FROM %s "
+				 "AS r WHERE r.status " EQ " 'PENDENTE' AND r.next_run_at " GE " c.lease_end "
+				 "AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ " c.claim_id) IS TRUE "
+				 "FOR UPDATE SKIP LOCKED) AS x))",
+				 t->outbox, t->outbox),
+		time_types, SPI_OK_UPDATE);
 	/* of which no run is left: none will have them again; after its lease a claim is nobody's */
 	c->forget =
 		STATEMENT("forgetting claims",
@@ -305,6 +315,28 @@ release_some(void *arg, int first, int n)
 	rowset_end(&rows);
 }
 
+static void
+release_some_news(void *arg, int first, int n)
+{
+	Search *s = arg;
+	Datum values[] = {TimestampTzGetDatum(s->due)};
+
+	statement_execute(&s->claimant->release_news, values, NULL, 0);
+	s->nnews = SPI_processed;
+}
+
+/* News of the claims of the dead; how many. Where that is refused their leases end by time. */
+static int
+release_news(Search *s)
+{
+	ErrorData *error = cadence_try(release_some_news, s, 0, 0, true);
+
+	if (error != NULL)
+		ereport(DEBUG1, (errcode(error->sqlerrcode),
+						 errmsg("abandoned news could not be released: %s", error->message)));
+	return error == NULL ? s->nnews : 0;
+}
+
 /* Its lease ends by time. */
 static bool
 note_refusal(void *arg, int item, const ErrorData *error)
@@ -335,6 +367,8 @@ cadence_abandoned_release(CadenceClaimant *c, TimestampTz due)
 		find_runs(&s);
 	if (s.n > 0)
 		(void) cadence_divide(release_some, note_refusal, &s, 0, s.n);
+	if (claims.n > 0)
+		s.n += release_news(&s);
 	if (claims.n > 0)
 		statement_execute(&c->forget, values, NULL, 0);
 	rowset_end(&claims);

@@ -25,6 +25,7 @@ typedef struct CadenceClaimant
 	Statement find;
 	Statement find_runs;
 	Statement release;
+	Statement release_news;
 	Statement forget;
 } CadenceClaimant;
 

@@ -58,8 +58,9 @@ struct ClaimAttempt
 	CadenceStep **steps;  /* as many as the look has runs; NULL: not taken */
 	const char **refused; /* by run: why it can not be claimed; NULL: it can */
 	TimestampTz looked_at;
-	int conflicts;	/* so many runs were refused by what may pass */
-	int look_again; /* the first of them; -1: there is none */
+	bool hears_news; /* somebody does */
+	int conflicts;	 /* so many runs were refused by what may pass */
+	int look_again;	 /* the first of them; -1: there is none */
 };
 
 void
@@ -91,7 +92,14 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 bool
 claiming_has_ended(const Claiming *c)
 {
-	return c->ended[CADENCE_LOOK_ALL];
+	return c->ended[CADENCE_LOOK_ALL] && c->ended[CADENCE_LOOK_NEWS];
+}
+
+/* Nothing more is to be claimed for the moment. */
+void
+claiming_end_looks(Claiming *c)
+{
+	c->ended[CADENCE_LOOK_ALL] = c->ended[CADENCE_LOOK_NEWS] = true;
 }
 
 /* From here on, what is due at due_until counts; see cadence_claims_restart(). */
@@ -99,7 +107,8 @@ void
 claiming_restart(Claiming *c, TimestampTz due_until, bool full)
 {
 	cadence_claims_restart(c->claims, due_until, full);
-	c->ended[CADENCE_LOOK_ALL] = c->ended[CADENCE_LOOK_BYPASS] = false;
+	memset(c->ended, 0, sizeof(c->ended));
+	c->has_looked = false;
 	c->next_due = DT_NOEND;
 	c->found = 0;
 }
@@ -128,6 +137,30 @@ has_room(const Claiming *c)
 }
 
 /*
+ * Whether news are to be looked for: where somebody hears them, which the look at runs
+ * has read, and by turns with that. Those of a server that does not take them fill
+ * no more than a batch.
+ */
+static bool
+wants_news(const Claiming *c)
+{
+	int waiting = 0;
+
+	if (c->ended[CADENCE_LOOK_NEWS] || !has_room(c) ||
+		(c->last == CADENCE_LOOK_NEWS && !c->ended[CADENCE_LOOK_ALL]))
+		return false;
+	for (int i = 0; i < list_length(c->sender->queue.providers); i++)
+	{
+		const CadenceProvider *p = list_nth(c->sender->queue.providers, i);
+		const char *canal = p->configuration->canal;
+
+		if (canal != NULL && pg_strcasecmp(canal, CADENCE_NEWS_CHANNEL) == 0)
+			waiting += p->nwaiting;
+	}
+	return waiting < cadence_batch_size;
+}
+
+/*
  * What is to be claimed now. Before the queue runs dry, but not without end for
  * a provider that is blocked: what is due to the others is then looked for past
  * its steps.
@@ -140,7 +173,11 @@ claiming_wants(const Claiming *c)
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 	int low_water = Min(Max(c->sender->max_in_flight, cadence_batch_size / 2), most);
 
-	if (c->ended[CADENCE_LOOK_ALL] || c->recording->blocked || now < c->not_before)
+	if (c->recording->blocked || now < c->not_before)
+		return CLAIM_NOTHING;
+	if (c->has_looked && wants_news(c))
+		return CLAIM_NEWS;
+	if (c->ended[CADENCE_LOOK_ALL])
 		return CLAIM_NOTHING;
 	if (has_room(c) && cadence_queue_ready(queue, now) < low_water)
 		return CLAIM_ALL;
@@ -165,7 +202,7 @@ claiming_wait_ms(const Claiming *c, int at_most_ms)
 
 	if (claiming_wants(c) != CLAIM_NOTHING)
 		return 0;
-	if (!c->ended[CADENCE_LOOK_ALL] && c->not_before > now)
+	if (!claiming_has_ended(c) && c->not_before > now)
 		at_most_ms = (int) Min((c->not_before - now + 999) / 1000, at_most_ms);
 	if (c->sender->queue.waiting > 0)
 		at_most_ms = Min(at_most_ms, RECHECK_US / 1000);
@@ -194,6 +231,7 @@ look(ClaimAttempt *attempt)
 
 	cadence_providers_refresh(c->providers);
 	c->sender->queue.providers = cadence_providers_list(c->providers);
+	attempt->hears_news = cadence_news_companies(c->tables->owner) != NIL;
 	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
 		(void) cadence_queue_blocked(&c->sender->queue, GetCurrentTimestamp(), &blocked);
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
@@ -203,7 +241,7 @@ look(ClaimAttempt *attempt)
 	if (attempt->look.n > 0)
 		cadence_claimant_begin(c->claimant, lease_us(c));
 	if (attempt->look.last && c->ahead)
-		c->next_due = cadence_claims_next_due(c->claims);
+		c->next_due = cadence_claims_next_due(c->claims, attempt->hears_news);
 }
 
 /* Takes and resolves a part of what was looked at. */
@@ -409,6 +447,9 @@ claiming_accept(Claiming *c)
 		cadence_claimant_committed(c->claimant);
 	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
 	c->ended[attempt->look.kind] = attempt->look.last && !again;
+	c->ended[CADENCE_LOOK_NEWS] = c->ended[CADENCE_LOOK_NEWS] || !attempt->hears_news;
+	c->last = attempt->look.kind;
+	c->has_looked = true;
 	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
 		c->freed = c->sender->queue.freed;
 	c->more = c->more || !attempt->look.last;
@@ -514,7 +555,7 @@ claiming_release_abandoned(Claiming *c, TimestampTz due)
 	released = cadence_abandoned_release(c->claimant, due);
 	cadence_xact_commit();
 	if (released)
-		c->ended[CADENCE_LOOK_ALL] = false;
+		c->ended[CADENCE_LOOK_ALL] = c->ended[CADENCE_LOOK_NEWS] = false;
 }
 
 /*

@@ -35,9 +35,12 @@ typedef struct Claiming
 	CadenceConversations *conversations;
 	ClaimAttempt *attempt; /* under way; NULL: there is none, or it has failed */
 	TimestampTz recheck_not_before;
-	bool patient;  /* goes on after any number of conflicts */
-	bool ahead;	   /* asks when the next run is due, where there is none */
-	bool ended[2]; /* by kind of look: nothing due and free was left behind the last one */
+	bool patient;					/* goes on after any number of conflicts */
+	bool ahead;						/* asks when the next run is due, where there is none */
+	bool ended[CADENCE_LOOK_KINDS]; /* by kind of look: nothing due and free was left behind the
+									   last one */
+	CadenceLookKind last;			/* kind of look */
+	bool has_looked;				/* since the way through what is due began */
 	int freed;	   /* of the queue, as of the last bypass: what is free since is behind it */
 	bool more;	   /* the first look has found a whole batch: there may be more than one */
 	int conflicts; /* claims that met a lock, one after the other */
@@ -50,7 +53,8 @@ typedef enum ClaimWanted
 {
 	CLAIM_NOTHING = -1,
 	CLAIM_ALL = CADENCE_LOOK_ALL,
-	CLAIM_BYPASS = CADENCE_LOOK_BYPASS
+	CLAIM_BYPASS = CADENCE_LOOK_BYPASS,
+	CLAIM_NEWS = CADENCE_LOOK_NEWS
 } ClaimWanted;
 
 extern void claiming_init(Claiming *claiming, Sender *sender, Recording *recording,
@@ -68,6 +72,7 @@ extern bool claiming_recheck(Claiming *claiming);
 extern void claiming_release_abandoned(Claiming *claiming, TimestampTz due);
 extern void claiming_report_held(Claiming *claiming);
 extern void claiming_check_sending(const CadenceTables *tables);
+extern void claiming_end_looks(Claiming *claiming);
 extern void claiming_restart(Claiming *claiming, TimestampTz due_until, bool full);
 
 #endif

@@ -219,8 +219,8 @@ result_message(const CadenceStep *step)
 }
 
 /*
- * A step that was given back is due as before: it does not count. What is made
- * for the report goes with the step's batch.
+ * A step that was given back is due as before: it does not count, nor do news. What
+ * is made for the report goes with the step's batch.
  */
 static void
 report_step(Recording *r, const CadenceStep *step)
@@ -231,7 +231,7 @@ report_step(Recording *r, const CadenceStep *step)
 							.step_ordem = step->has_step ? &step->ordem : NULL,
 							.template_codigo = step->template_codigo};
 
-	if (step->outcome != OUTCOME_UNSENT)
+	if (step->outcome != OUTCOME_UNSENT && !step->is_news)
 	{
 		result.status = result_status(step);
 		result.message = result_message(step);

@@ -5,12 +5,14 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "inbound/acts.h"
+#include "provider/options.h"
 
 const char *const cadence_inbound_results[] = {[INBOUND_DONE] = "done",
 											   [INBOUND_REPEATED] = "repeated",
@@ -57,6 +59,7 @@ acts_of(const CadenceTables *t)
 	made->messages = cadence_message_rows_create(t);
 	made->opt_outs = cadence_opt_outs_create(t);
 	made->blocks = cadence_blocks_create(t);
+	made->outbox = cadence_outbox_create(t);
 	made->senders = cadence_sender_states_create(t, false);
 	made->people = inbound_people_create(t);
 	made->sent = inbound_sent_create(t);
@@ -64,6 +67,7 @@ acts_of(const CadenceTables *t)
 	made->wishes = inbound_wishes_create(t);
 	made->receipts = inbound_receipts_create(t);
 	made->failures = inbound_failures_create(t);
+	made->resends = inbound_resends_create(t);
 	made->stops = inbound_stops_create(t);
 	callback = palloc(sizeof(*callback));
 	*callback = (MemoryContextCallback){.func = forget_acts, .arg = made};
@@ -122,6 +126,18 @@ inbound_event_begin(InboundEvent *e, const InboundSender *from, const ReceivedEv
 	e->at = time_of(event);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+}
+
+/* What the server's option is; false where no server is meant. */
+bool
+inbound_server_says(const InboundEvent *e, const char *option, const char *word)
+{
+	ForeignServer *server = OidIsValid(e->from->server)
+								? GetForeignServerExtended(e->from->server, FSV_MISSING_OK)
+								: NULL;
+	const char *value = server != NULL ? cadence_option_get(server->options, option) : NULL;
+
+	return value != NULL && pg_strcasecmp(value, word) == 0;
 }
 
 /*

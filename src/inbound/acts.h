@@ -18,6 +18,7 @@
 #include "record/message_rows.h"
 #include "record/move.h"
 #include "record/opt_outs.h"
+#include "record/outbox.h"
 #include "rules/phone.h"
 
 /* Made once for a CadenceTables, with which they go. */
@@ -29,6 +30,7 @@ typedef struct InboundActs
 	CadenceMessageRows *messages;
 	CadenceOptOuts *opt_outs;
 	CadenceBlocks *blocks;
+	CadenceOutbox *outbox;
 	CadenceSenderStates *senders; /* none of them: an event begins with its own */
 	struct InboundPeople *people;
 	struct InboundSent *sent;
@@ -36,6 +38,7 @@ typedef struct InboundActs
 	struct InboundWishes *wishes;
 	struct InboundReceipts *receipts;
 	struct InboundFailures *failures;
+	struct InboundResends *resends;
 	struct InboundStops *stops;
 } InboundActs;
 
@@ -97,6 +100,7 @@ inbound_reason(const InboundEvent *e, const char *otherwise)
 
 extern void inbound_event_begin(InboundEvent *e, const InboundSender *from,
 								const ReceivedEvent *event);
+extern bool inbound_server_says(const InboundEvent *e, const char *option, const char *word);
 
 /* ---- person.c ------------------------------------------------------------------------ */
 
@@ -108,7 +112,7 @@ extern void inbound_learn(const InboundEvent *e, const InboundPerson *person);
 extern bool inbound_learn_as(const InboundEvent *e, const InboundPerson *person, const char *kind,
 							 const char *value);
 extern bool inbound_read_number(const InboundEvent *e, const char *told, char *e164);
-extern void inbound_find_identity(const InboundEvent *e, const char *kind, const char *value,
+extern void inbound_find_identity(const InboundEvent *e, const char *kind, const char *told,
 								  InboundPersons *found);
 
 /* ---- sent.c -------------------------------------------------------------------------- */
@@ -164,8 +168,12 @@ extern struct InboundFailures *inbound_failures_create(const CadenceTables *tabl
 extern void inbound_expect_failure(const InboundEvent *e);
 extern char *inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pais);
 extern void inbound_late_failure(InboundEvent *e, const InboundMessage *message);
+extern void inbound_mail_arrived(const InboundEvent *e, const InboundMessage *message);
 extern InboundResult inbound_bounce(InboundEvent *e);
 extern InboundResult inbound_complaint(InboundEvent *e);
+
+extern struct InboundResends *inbound_resends_create(const CadenceTables *tables);
+extern void inbound_resend(const InboundEvent *e, const InboundMessage *message);
 
 extern InboundResult inbound_sender_news(InboundEvent *e);
 extern void inbound_lock_sender(const InboundEvent *e);

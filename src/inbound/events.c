@@ -103,7 +103,7 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
 	if (a.result == INBOUND_UNMATCHED &&
 		(has_to_be_kept(event) || (event->kind == RECEIVED_MESSAGE && !keeps_strangers(from))))
-		return (InboundOutcome){.refused = "nobody is known by what it names"};
+		return (InboundOutcome){.refused = CADENCE_UNMATCHED};
 	return (InboundOutcome){0};
 }
 

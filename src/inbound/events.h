@@ -8,6 +8,9 @@
 #include "inbound/act.h"
 #include "inbound/rejected.h"
 
+/* Why an event is kept in cadence_rejected that is of nobody. */
+#define CADENCE_UNMATCHED "nobody is known by what it names"
+
 /* What has become of an event. */
 typedef struct InboundOutcome
 {

@@ -3,8 +3,8 @@
  *		What comes back as failed after its provider had accepted it.
  *
  * What that says about the person, the address or the sender is remembered as if it
- * had been the answer, by the protocol's own rules. The run has gone on, and is not
- * moved back.
+ * had been the answer, by the protocol's own rules. The run has gone on, and stays
+ * where it is, unless the server's on_late_failure has its step sent again: once.
  */
 #include "postgres.h"
 
@@ -27,6 +27,9 @@ struct InboundFailures
 {
 	Statement address;
 	Statement dead;
+	Statement soft;	   /* counts a mail that was refused for the moment */
+	Statement counted; /* whether any are */
+	Statement alive;   /* it takes mails again */
 };
 
 enum
@@ -37,6 +40,8 @@ enum
 };
 
 static const Oid person_types[] = {TEXTOID, TEXTOID};
+static const Oid company_types[] = {TEXTOID};
+static const Oid alive_types[] = {TEXTOID, TEXTOID, TEXTOID};
 static const Oid dead_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 
 /* As a step's recipient is chosen. */
@@ -55,6 +60,18 @@ address_sql(const CadenceTables *t)
 					cadence_key_is(t, "lead_contacts", "x", "empresa", "$2"));
 }
 
+/* first, more: refusals in a row of a mailbox that may take the next mail; NULL: it is dead. */
+static char *
+dead_sql(const CadenceTables *t, const char *first, const char *more)
+{
+	return psprintf("INSERT INTO %s AS a (endereco, canal, empresa, motivo, servidor, em, "
+					"devolucoes) VALUES ($1, $2, $3, $4, $5, " NOW ", %s) "
+					"ON CONFLICT (endereco, canal, empresa) DO UPDATE SET devolucoes = %s, "
+					"motivo = EXCLUDED.motivo, servidor = EXCLUDED.servidor, em = EXCLUDED.em "
+					"WHERE a.devolucoes IS NOT NULL",
+					t->dead_addresses, first, more);
+}
+
 /* In the current memory context. */
 struct InboundFailures *
 inbound_failures_create(const CadenceTables *t)
@@ -62,37 +79,40 @@ inbound_failures_create(const CadenceTables *t)
 	struct InboundFailures *f = palloc0(sizeof(*f));
 
 	f->address = STATEMENT("looking for an address", address_sql(t), person_types, SPI_OK_SELECT);
-	f->dead = STATEMENT("noting a dead address",
-						psprintf("INSERT INTO %s (endereco, canal, empresa, motivo, servidor, em) "
-								 "VALUES ($1, $2, $3, $4, $5, " NOW ") ON CONFLICT DO NOTHING",
-								 t->dead_addresses),
-						dead_types, SPI_OK_INSERT);
+	f->dead =
+		STATEMENT("noting a dead address", dead_sql(t, "NULL", "NULL"), dead_types, SPI_OK_INSERT);
+	f->soft = STATEMENT("counting what a mailbox has refused",
+						dead_sql(t, "1", "a.devolucoes OPERATOR(pg_catalog.+) 1"), dead_types,
+						SPI_OK_INSERT);
+	f->counted =
+		STATEMENT("looking for mailboxes that have refused mails",
+				  psprintf("SELECT 1 FROM %s AS a WHERE a.devolucoes IS NOT NULL AND a.empresa " EQ
+						   " $1 LIMIT 1",
+						   t->dead_addresses),
+				  company_types, SPI_OK_SELECT);
+	f->alive = STATEMENT("forgetting what a mailbox has refused",
+						 psprintf("DELETE FROM %s AS a WHERE a.endereco " EQ " $1 AND a.canal " EQ
+								  " $2 AND a.empresa " EQ " $3 AND a.devolucoes IS NOT NULL",
+								  t->dead_addresses),
+						 alive_types, SPI_OK_DELETE);
 	return f;
 }
 
 /* ---- dead addresses ------------------------------------------------------------------ */
 
-static bool
-note_dead(const InboundEvent *e, const char *stored, const char *pais, const char *empresa)
+/* An address as it is kept. */
+typedef struct FailedAddress
 {
 	char key[ADDRESS_KEY_SIZE];
-	Datum values[lengthof(dead_types)];
-
-	address_key(stored, strcmp(e->canal, "EMAIL") == 0, pais, key);
-	values[0] = CStringGetTextDatum(key);
-	values[1] = CStringGetTextDatum(e->canal);
-	values[2] = CStringGetTextDatum(empresa);
-	values[3] = CStringGetTextDatum(inbound_reason(e, ""));
-	values[4] = CStringGetTextDatum(e->source);
-	statement_execute(&e->acts->failures->dead, values, NULL, 0);
-	return SPI_processed > 0;
-}
+	const char *empresa;
+} FailedAddress;
 
 /* The address that a person's messages go to, as the contact has it; NULL: it has none. */
 char *
 inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pais)
 {
 	Datum values[] = {CStringGetTextDatum(person->lead_id), CStringGetTextDatum(person->empresa)};
+	bool is_email = strcmp(e->canal, "EMAIL") == 0;
 	char *stored = NULL;
 
 	*pais = NULL;
@@ -101,7 +121,6 @@ inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pa
 	{
 		TupleDesc desc = SPI_tuptable->tupdesc;
 		HeapTuple row = SPI_tuptable->vals[0];
-		bool is_email = strcmp(e->canal, "EMAIL") == 0;
 
 		stored = row_text(desc, row, is_email ? ADDRESS_EMAIL : ADDRESS_TELEFONE, ROW_KEY_MAX);
 		*pais = row_text(desc, row, ADDRESS_PAIS, ROW_KEY_MAX);
@@ -110,17 +129,72 @@ inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pa
 	return stored != NULL && stored[0] != '\0' ? stored : NULL;
 }
 
-/*
- * As the contact has it: a provider may write a number without the ninth digit. False:
- * there is none, or it was noted before.
- */
+/* The same as a key; false: it has none. */
 static bool
-note_dead_of(const InboundEvent *e, const InboundPerson *person)
+address_of(const InboundEvent *e, const InboundPerson *person, FailedAddress *address)
 {
 	char *pais;
 	char *stored = inbound_address_of(e, person, &pais);
 
-	return stored != NULL && note_dead(e, stored, pais, person->empresa);
+	if (stored == NULL)
+		return false;
+	address_key(stored, strcmp(e->canal, "EMAIL") == 0, pais, address->key);
+	address->empresa = person->empresa;
+	return true;
+}
+
+/* The mailbox that an event names, else the person's. */
+static bool
+mailbox_of(const InboundEvent *e, const InboundPerson *person, FailedAddress *address)
+{
+	const char *email = inbound_field(e, RECEIVED_EMAIL);
+
+	if (email == NULL)
+		return address_of(e, person, address);
+	address_key(email, true, NULL, address->key);
+	address->empresa = person->empresa;
+	return true;
+}
+
+/* False: it was noted before. */
+static bool
+note_failed(const InboundEvent *e, Statement *note, const FailedAddress *address)
+{
+	Datum values[] = {CStringGetTextDatum(address->key), CStringGetTextDatum(e->canal),
+					  CStringGetTextDatum(address->empresa),
+					  CStringGetTextDatum(inbound_reason(e, "")), CStringGetTextDatum(e->source)};
+
+	statement_execute(note, values, NULL, 0);
+	return SPI_processed > 0;
+}
+
+static bool
+any_counted(const InboundEvent *e, const char *empresa)
+{
+	Datum values[] = {CStringGetTextDatum(empresa)};
+	bool found;
+
+	statement_execute(&e->acts->failures->counted, values, NULL, 1);
+	found = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return found;
+}
+
+/* A mail has arrived: what its mailbox has refused before is not in a row with what follows. */
+void
+inbound_mail_arrived(const InboundEvent *e, const InboundMessage *message)
+{
+	const InboundPerson *person = &message->person;
+	FailedAddress address;
+	Datum values[lengthof(alive_types)];
+
+	if (strcmp(e->canal, "EMAIL") != 0 || person->lead_id == NULL || person->empresa == NULL ||
+		!any_counted(e, person->empresa) || !mailbox_of(e, person, &address))
+		return;
+	values[0] = CStringGetTextDatum(address.key);
+	values[1] = CStringGetTextDatum(e->canal);
+	values[2] = CStringGetTextDatum(address.empresa);
+	statement_execute(&e->acts->failures->alive, values, NULL, 0);
 }
 
 /* ---- late failures ------------------------------------------------------------------- */
@@ -198,14 +272,17 @@ inbound_late_failure(InboundEvent *e, const InboundMessage *message)
 	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal, .motivo = inbound_reason(e, "")};
 	InboundPersons people = {.list = {message->person}, .n = 1};
 	bool has_person = message->person.lead_id != NULL && message->person.empresa != NULL;
+	FailedAddress address;
 
 	if (class == CLASS_STOPPED)
 		inbound_shut_sender(e, inbound_reason(e, ""));
 	else if (class == CLASS_OPTED_OUT && has_person)
 		(void) inbound_opt_out(e, &people, &stop, NULL);
-	else if (class == CLASS_DEAD_ADDRESS && has_person)
-		(void) note_dead_of(e, &message->person);
+	else if (class == CLASS_DEAD_ADDRESS && has_person && address_of(e, &message->person, &address))
+		(void) note_failed(e, &e->acts->failures->dead, &address);
 	write_event(e, message, class);
+	if (class == CLASS_RETRY)
+		inbound_resend(e, message);
 }
 
 /* ---- mails --------------------------------------------------------------------------- */
@@ -222,25 +299,41 @@ find_people(const InboundEvent *e, InboundMessage *message, bool *is_of_message,
 	return *is_of_message || people->n > 0;
 }
 
+/* Each mail counts once, however often it is told. */
+static void
+count_refusal(const InboundEvent *e, const InboundMessage *message)
+{
+	FailedAddress address;
+
+	if (message->person.lead_id != NULL && message->person.empresa != NULL &&
+		mailbox_of(e, &message->person, &address))
+		(void) note_failed(e, &e->acts->failures->soft, &address);
+}
+
 /* A mailbox that does not exist, or did not take a mail this time. */
 InboundResult
 inbound_bounce(InboundEvent *e)
 {
-	const char *email = inbound_field(e, RECEIVED_EMAIL);
+	bool is_hard = e->event->state == STATE_HARD;
 	InboundPersons people = {.n = 0};
+	FailedAddress address;
 	InboundMessage message;
 	bool is_of_message;
 	bool is_new = false;
 
 	if (!find_people(e, &message, &is_of_message, &people))
 		return INBOUND_UNMATCHED;
-	for (int i = 0; i < people.n && e->event->state == STATE_HARD; i++)
-		if (email != NULL ? note_dead(e, email, NULL, people.list[i].empresa)
-						  : note_dead_of(e, &people.list[i]))
+	for (int i = 0; i < people.n && is_hard; i++)
+		if (mailbox_of(e, &people.list[i], &address) &&
+			note_failed(e, &e->acts->failures->dead, &address))
 			is_new = true;
 	if (is_of_message && inbound_note_receipt(e, &message, STATE_FAILED))
 	{
-		write_event(e, &message, e->event->state == STATE_HARD ? CLASS_DEAD_ADDRESS : CLASS_RETRY);
+		if (!is_hard)
+			count_refusal(e, &message);
+		write_event(e, &message, is_hard ? CLASS_DEAD_ADDRESS : CLASS_RETRY);
+		if (!is_hard)
+			inbound_resend(e, &message);
 		is_new = true;
 	}
 	return is_new ? INBOUND_DONE : INBOUND_REPEATED;

@@ -16,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/lsyscache.h"
 
 #include "base/row.h"
@@ -246,11 +247,19 @@ find_contacts(const InboundEvent *e, Statement *find, const char *key, InboundPe
 	SPI_freetuptable(SPI_tuptable);
 }
 
+/* As it is kept, and compared: mailboxes are the same in any case. */
+static const char *
+as_kept(const char *kind, const char *value)
+{
+	return strcmp(kind, "email") == 0 ? asc_tolower(value, strlen(value)) : value;
+}
+
 void
-inbound_find_identity(const InboundEvent *e, const char *kind, const char *value,
+inbound_find_identity(const InboundEvent *e, const char *kind, const char *told,
 					  InboundPersons *found)
 {
 	const char *empresa = e->from->empresa;
+	const char *value = as_kept(kind, told);
 	char other[PHONE_E164_SIZE];
 	bool has_other = strcmp(kind, "phone") == 0 && phone_other(value, other);
 	Datum values[] = {CStringGetTextDatum(value), CStringGetTextDatum(has_other ? other : value),
@@ -320,7 +329,7 @@ inbound_learn_as(const InboundEvent *e, const InboundPerson *person, const char 
 				 const char *value)
 {
 	Datum values[] = {CStringGetTextDatum(person->lead_id), CStringGetTextDatum(person->empresa),
-					  CStringGetTextDatum(kind), CStringGetTextDatum(value),
+					  CStringGetTextDatum(kind), CStringGetTextDatum(as_kept(kind, value)),
 					  CStringGetTextDatum(e->source)};
 
 	statement_execute(&e->acts->people->learn, values, NULL, 0);

@@ -184,11 +184,15 @@ inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState sta
 	Datum values[lengthof(note_types)] = {UUIDPGetDatum(&message->id), TimestampTzGetDatum(e->at),
 										  CStringGetTextDatum(code_and_error(e))};
 	char nulls[] = "      ";
+	bool is_new;
 	bool settled = message->is_open && settle(e, message, state != STATE_FAILED);
 
 	inbound_put_id(e, values, nulls, 3);
 	statement_execute(&e->acts->receipts->note[state], values, nulls, 0);
-	return SPI_processed > 0 || settled;
+	is_new = SPI_processed > 0 || settled;
+	if (is_new && (state == STATE_DELIVERED || state == STATE_READ))
+		inbound_mail_arrived(e, message);
+	return is_new;
 }
 
 InboundResult

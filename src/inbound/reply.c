@@ -22,6 +22,8 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/clip.h"
+#include "base/json.h"
 #include "base/lock.h"
 #include "inbound/acts.h"
 
@@ -229,6 +231,32 @@ learn(const InboundEvent *e, const InboundPersons *people, bool is_quoting)
 		(void) inbound_learn_as(e, &people->list[0], "phone", e->phone);
 }
 
+/* So much of a text is told; its row has the rest. */
+#define NEWS_TEXT_MAX (64 * 1024)
+
+/* For other tools: who has answered, and what. */
+static void
+write_news(const InboundEvent *e, const InboundPerson *person, const pg_uuid_t *run_id,
+		   const pg_uuid_t *id)
+{
+	CadenceNews news = {
+		.event = "reply", .empresa = person->empresa, .lead_id = person->lead_id, .run_id = run_id};
+	const char *text = content_of(e);
+	char message[UUID_TEXT_SIZE];
+	JsonObject details;
+
+	if (!cadence_outbox_is_heard(e->acts->outbox))
+		return;
+	cadence_uuid_text(id, message);
+	details = json_begin();
+	json_add_text(&details, "canal", e->canal);
+	json_add_text(&details, "texto", pnstrdup(text, cadence_text_fits(text, NEWS_TEXT_MAX)));
+	json_add_text(&details, "mensagem", message);
+	json_add_text_if(&details, "provedor", e->from->server_name);
+	news.details = json_end(&details);
+	cadence_outbox_write(e->acts->outbox, &news, 1);
+}
+
 /*
  * An answer: its row, and whoever has answered gets no more where the next step
  * says so. A machine's is kept, and stops nothing.
@@ -258,10 +286,10 @@ inbound_message(InboundEvent *e)
 	if (e->event->is_auto)
 		return INBOUND_DONE;
 	stop.answer = &id;
-	if (inbound_hear_wish(e, &people, &id))
-		return INBOUND_DONE;
-	for (int i = 0; i < people.n; i++)
-		(void) inbound_stop_runs(e, &people.list[i], &stop);
+	if (!inbound_hear_wish(e, &people, &id))
+		for (int i = 0; i < people.n; i++)
+			(void) inbound_stop_runs(e, &people.list[i], &stop);
+	write_news(e, &people.list[0], is_quoting && quoted.has_step ? &quoted.run_id : NULL, &id);
 	return INBOUND_DONE;
 }
 
@@ -301,6 +329,8 @@ inbound_echo(InboundEvent *e)
 		return INBOUND_NOTHING;
 	if (!write_message(e, &people.list[0], false, NULL, &id))
 		return INBOUND_REPEATED;
+	if (inbound_server_says(e, "on_echo", "ignore"))
+		return INBOUND_DONE;
 	stop.answer = &id;
 	for (int i = 0; i < people.n; i++)
 		(void) inbound_stop_runs(e, &people.list[i], &stop);

@@ -199,6 +199,8 @@ const char *
 cadence_option_expected(const Definition *d, const OptionRule *rule, const char *value)
 {
 	static const char *const policies[] = {"retry", "hold", NULL};
+	static const char *const echoes[] = {"pause", "ignore", NULL};
+	static const char *const late[] = {"keep", "resend", NULL};
 	bool flag;
 
 	switch (rule->kind)
@@ -207,6 +209,10 @@ cadence_option_expected(const Definition *d, const OptionRule *rule, const char 
 			return expect_word(value, d->channels);
 		case OPTION_UNCERTAIN:
 			return expect_word(value, policies);
+		case OPTION_ECHO:
+			return expect_word(value, echoes);
+		case OPTION_LATE:
+			return expect_word(value, late);
 		case OPTION_HOST:
 			return expect_host(value);
 		case OPTION_DURATION:

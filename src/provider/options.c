@@ -36,6 +36,8 @@ static const OptionRule common[] = {
 	{"breaker_after", ForeignServerRelationId, OPTION_COUNT, 0, SENDER_HISTORY_MAX},
 	{"breaker_for", ForeignServerRelationId, OPTION_DURATION, 1000, 1800000},
 	{"on_uncertain", ForeignServerRelationId, OPTION_UNCERTAIN, 0, 0},
+	{"on_echo", ForeignServerRelationId, OPTION_ECHO, 0, 0},
+	{"on_late_failure", ForeignServerRelationId, OPTION_LATE, 0, 0},
 	{"record_message", ForeignServerRelationId, OPTION_BOOL, 0, 0},
 	{"host", UserMappingRelationId, OPTION_HOST, 0, 0},
 	{NULL, InvalidOid, OPTION_NAME, 0, 0}};

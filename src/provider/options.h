@@ -23,6 +23,8 @@ typedef enum OptionKind
 	OPTION_COUNT,
 	OPTION_RATE,
 	OPTION_UNCERTAIN, /* retry or hold */
+	OPTION_ECHO,	  /* pause or ignore */
+	OPTION_LATE,	  /* keep or resend */
 	OPTION_BOOL,
 	OPTION_GAP,		/* a duration, or two: '30s..60s' */
 	OPTION_WARM_UP, /* '20..200/30d' */

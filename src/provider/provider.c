@@ -30,6 +30,7 @@
 #include "utils/syscache.h"
 
 #include "base/compat.h"
+#include "provider/options.h"
 #include "provider/provider.h"
 #include "schema/tables.h"
 
@@ -347,6 +348,57 @@ cadence_provider_named(Oid owner, const char *name)
 	if (c != NULL)
 		cadence_configuration_hold_in(c, CurrentMemoryContext);
 	return c;
+}
+
+/* ---- who hears news --------------------------------------------------------------------- */
+
+static List *listeners; /* companies; "": all */
+static Oid listeners_owner;
+static uint64 listeners_generation;
+
+static void
+add_listener(Oid owner, Oid id)
+{
+	ForeignServer *server = GetForeignServerExtended(id, FSV_MISSING_OK);
+	const char *canal = server != NULL ? cadence_option_get(server->options, "canal") : NULL;
+	const char *empresa = server != NULL ? cadence_option_get(server->options, "empresa") : NULL;
+	MemoryContext old;
+
+	if (canal == NULL || pg_strcasecmp(canal, CADENCE_NEWS_CHANNEL) != 0 ||
+		cadence_server_usage(id, owner) != ACLCHECK_OK ||
+		!cadence_gate_trusts(owner, server->owner))
+		return;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	listeners = lappend(listeners, pstrdup(empresa != NULL ? empresa : ""));
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The companies of which somebody wants to hear news: who has a server for them
+ * that counts for the tables' owner; an empty text stands for all. Valid until a
+ * catalog changes. Needs a transaction.
+ */
+List *
+cadence_news_companies(Oid owner)
+{
+	uint64 generation;
+	List *servers;
+	ListCell *cell;
+
+	follow_catalogs();
+	generation = catalog_generation;
+	if (listeners_owner == owner && listeners_generation == generation)
+		return listeners;
+	listeners_generation = 0;
+	servers = cadence_provider_servers();
+	list_free_deep(listeners);
+	listeners = NIL;
+	foreach (cell, servers)
+		add_listener(owner, lfirst_oid(cell));
+	list_free(servers);
+	listeners_owner = owner;
+	listeners_generation = generation;
+	return listeners;
 }
 
 /* ---- what is known of all ------------------------------------------------------------- */

@@ -16,6 +16,9 @@
 #include "provider/request.h"
 #include "rules/sender_history.h"
 
+/* The channel of servers to which news go, and no messages. */
+#define CADENCE_NEWS_CHANNEL "EVENTOS"
+
 typedef struct CadenceProvider
 {
 	Oid server;
@@ -49,6 +52,7 @@ extern void cadence_providers_refresh(CadenceProviders *providers);
 extern void cadence_providers_expire(void);
 extern List *cadence_provider_servers(void);
 extern CadenceConfiguration *cadence_provider_named(Oid owner, const char *name);
+extern List *cadence_news_companies(Oid owner);
 extern List *cadence_providers_list(const CadenceProviders *providers);
 extern void cadence_request_assign(CadenceRequest *request, CadenceProvider *provider,
 								   MemoryContext context);

@@ -13,10 +13,13 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 
+#include "base/json.h"
+#include "base/row.h"
 #include "base/statement.h"
 #include "base/uuid.h"
 #include "provider/provider.h"
 #include "record/mark.h"
+#include "record/outbox.h"
 #include "rules/address_key.h"
 #include "schema/marks.h"
 
@@ -65,19 +68,37 @@ opt_outs_sql(const CadenceTables *t)
 	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, categoria, motivo, origem, em) "
 					"SELECT d.id, d.lead_id, d.empresa, " MARK_WORD("d.canal") ", " MARK_WORD(
 						"d.categoria") ", d.motivo, d.servidor, " NOW " FROM " ROWSET_NAME " AS d "
-									   "ORDER BY d.lead_id, d.empresa ON CONFLICT DO NOTHING",
+									   "ORDER BY d.lead_id, d.empresa ON CONFLICT DO NOTHING "
+									   "RETURNING lead_id, empresa, canal, categoria, motivo, "
+									   "origem",
 					t->opt_outs);
 }
 
 static char *
 dead_sql(const CadenceTables *t)
 {
-	return psprintf("INSERT INTO %s (endereco, canal, empresa, motivo, servidor, em) "
-					"SELECT d.endereco, " MARK_WORD(
-						"d.canal") ", d.empresa, d.motivo, "
-								   "d.servidor, " NOW " FROM " ROWSET_NAME " AS d "
-								   "ORDER BY d.endereco, d.empresa ON CONFLICT DO NOTHING",
-					t->dead_addresses);
+	/* one that refused mails for a while is counted there */
+	return psprintf(
+		"INSERT INTO %s AS a (endereco, canal, empresa, motivo, servidor, em) "
+		"SELECT DISTINCT ON (d.endereco, d.empresa, " MARK_WORD(
+			"d.canal") ") d.endereco, " MARK_WORD("d.canal") ", d.empresa, d.motivo, "
+															 "d.servidor, " NOW " FROM " ROWSET_NAME
+															 " AS d "
+															 "ORDER BY d.endereco, "
+															 "d.empresa, " MARK_WORD(
+																 "d.canal") " ON CONFLICT "
+																			"(endereco, canal, "
+																			"empresa) "
+																			"DO UPDATE SET "
+																			"devolucoes = NULL, "
+																			"motivo = "
+																			"EXCLUDED.motivo, "
+																			"servidor = "
+																			"EXCLUDED.servidor, "
+																			"em = EXCLUDED.em "
+																			"WHERE a.devolucoes IS "
+																			"NOT NULL",
+		t->dead_addresses);
 }
 
 /* What a template's mark waits for the first time, and at most; each time twice as long. */
@@ -131,7 +152,7 @@ static const struct
 	bool (*is_of)(const CadenceStep *step);
 	char *(*sql)(const CadenceTables *tables);
 	int expected;
-} kinds[] = {{"writing opt-outs", says_opted_out, opt_outs_sql, SPI_OK_INSERT},
+} kinds[] = {{"writing opt-outs", says_opted_out, opt_outs_sql, SPI_OK_INSERT_RETURNING},
 			 {"writing dead addresses", says_dead, dead_sql, SPI_OK_INSERT},
 			 {"putting a template off", says_stopped, stopped_again_sql, SPI_OK_UPDATE},
 			 {"marking a template", says_stopped, stopped_sql, SPI_OK_INSERT},
@@ -140,6 +161,7 @@ static const struct
 struct CadenceMarker
 {
 	Statement statements[lengthof(kinds)];
+	CadenceOutbox *outbox;
 };
 
 /* In the current memory context. */
@@ -148,6 +170,7 @@ cadence_marker_create(const CadenceTables *t)
 {
 	CadenceMarker *marker = palloc0(sizeof(*marker));
 
+	marker->outbox = cadence_outbox_create(t);
 	for (size_t i = 0; i < lengthof(kinds); i++)
 		marker->statements[i] = ROWS_STATEMENT(kinds[i].what, kinds[i].sql(t), kinds[i].expected);
 	return marker;
@@ -178,6 +201,32 @@ put_mark(Rowset *rows, const CadenceStep *step)
 		rows, step->answer.wait_is_own ? (int32) (step->answer.retry_after_us / USECS_PER_SEC) : 0);
 }
 
+/* The opt-outs that the last statement has added. */
+static void
+write_news(CadenceOutbox *outbox)
+{
+	static const char *const names[] = {"canal", "categoria", "motivo", "origem"};
+	SPITupleTable *added = SPI_tuptable;
+	int n = cadence_outbox_is_heard(outbox) ? (int) SPI_processed : 0;
+	CadenceNews *list = palloc0(sizeof(*list) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		JsonObject details = json_begin();
+
+		list[i].event = "opt_out";
+		list[i].lead_id = row_text(added->tupdesc, added->vals[i], 1, ROW_KEY_MAX);
+		list[i].empresa = row_text(added->tupdesc, added->vals[i], 2, ROW_KEY_MAX);
+		for (int k = 0; k < (int) lengthof(names); k++)
+			json_add_text_if(&details, names[k],
+							 row_text(added->tupdesc, added->vals[i], k + 3, ROW_FIELD_MAX));
+		list[i].details = json_end(&details);
+	}
+	SPI_freetuptable(added);
+	cadence_outbox_write(outbox, list, n);
+	pfree(list);
+}
+
 static void
 write_kind(CadenceMarker *marker, size_t kind, CadenceStep **steps, int n)
 {
@@ -190,6 +239,8 @@ write_kind(CadenceMarker *marker, size_t kind, CadenceStep **steps, int n)
 	if (rows.n > 0)
 		statement_execute(&marker->statements[kind], NULL, NULL, 0);
 	rowset_end(&rows);
+	if (rows.n > 0 && kinds[kind].expected == SPI_OK_INSERT_RETURNING)
+		write_news(marker->outbox);
 }
 
 /* Whether a step's answer says something that later runs must know. */

@@ -55,9 +55,13 @@ insert_sql(const CadenceTables *t, const char *estado, const char *where)
 static char *
 complete_sql(const CadenceTables *t)
 {
-	return psprintf("UPDATE %s AS m SET estado = 'ENVIADO', conteudo = d.conteudo, "
-					"enviado_em = d.enviado_em, whatsapp_message_id = d.whatsapp, "
-					"email_message_id = d.email, sms_message_id = d.sms, erro_detalhe = d.erro, "
+	/* a receipt may have come first: a state goes forward only */
+	return psprintf("UPDATE %s AS m SET estado = CASE WHEN m.estado::text " EQ " 'ENTREGUE' "
+					"OR m.estado::text " EQ " 'LIDO' THEN m.estado ELSE 'ENVIADO' END, "
+					"conteudo = d.conteudo, enviado_em = COALESCE(m.enviado_em, d.enviado_em), "
+					"whatsapp_message_id = COALESCE(d.whatsapp, m.whatsapp_message_id), "
+					"email_message_id = COALESCE(d.email, m.email_message_id), "
+					"sms_message_id = COALESCE(d.sms, m.sms_message_id), erro_detalhe = d.erro, "
 					"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
 					"WHERE m.id " EQ " d.id AND m.run_id " EQ " d.run_id RETURNING d.id",
 					t->messages);

@@ -30,6 +30,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/move.h"
+#include "record/outbox.h"
 #include "schema/key.h"
 
 struct CadenceMover
@@ -39,6 +40,7 @@ struct CadenceMover
 	Statement lock;
 	Statement look;
 	Statement sent;
+	CadenceOutbox *outbox;
 };
 
 /* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
@@ -89,7 +91,8 @@ enum
 	LOOK_UNCERTAIN,
 	LOOK_ATTEMPT,
 	LOOK_ATTEMPTED_AT,
-	LOOK_OTHER_ACTIVE
+	LOOK_OTHER_ACTIVE,
+	LOOK_LAST_ORDEM
 };
 
 static const Oid run_types[] = {UUIDOID};
@@ -124,8 +127,9 @@ move_sql(const CadenceTables *t, const char *where)
 static char *
 lock_sql(const CadenceTables *t, bool guarded)
 {
-	return psprintf("SELECT CASE WHEN %s AND r.status " EQ " 'PAUSADA' THEN " CADENCE_KEY(
-						"r.cadence_id") " END FROM %s AS r WHERE r.id " EQ " $1 FOR NO KEY UPDATE",
+	return psprintf("SELECT CASE WHEN %s AND r.status " NE
+					" 'ATIVA' THEN " CADENCE_KEY("r.cadence_id") " END FROM %s AS r WHERE r.id " EQ
+																 " $1 FOR NO KEY UPDATE",
 					guarded ? "false" : "true", t->runs);
 }
 
@@ -145,8 +149,8 @@ look_sql(const CadenceTables *t)
 		"OR e.detalhes " JSON_TEXT " 'codigo' " EQ " 'RETIDO') IS TRUE, "
 		"e.detalhes::jsonb, e.created_at::timestamptz, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
-		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id) "
-		"FROM %s AS r "
+		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id), "
+		"r.last_step_ordem::int4 FROM %s AS r "
 		"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
 		"ORDER BY x.ordem LIMIT 1) AS s ON true "
@@ -177,6 +181,7 @@ cadence_mover_create(const CadenceTables *t)
 						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
 								 kept_events_sql(t, "$1", "$2")),
 						step_types, SPI_OK_SELECT);
+	m->outbox = cadence_outbox_create(t);
 	m->look.latest = m->sent.latest = true;
 	return m;
 }
@@ -317,6 +322,8 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
 				 errmsg("a trigger or a rule has kept run %s from being changed",
 						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->id))))));
+	if (to->status == RUN_DONE)
+		cadence_outbox_finished(m->outbox, &run->id);
 }
 
 /* ---- a locked run ----------------------------------------------------------------- */
@@ -330,6 +337,8 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	run->lead_id = row_text(desc, row, LOOK_LEAD_ID, ROW_KEY_MAX);
 	run->has_ordem = !row_is_null(desc, row, LOOK_ORDEM);
 	run->ordem = row_int(desc, row, LOOK_ORDEM, 0);
+	run->has_last = !row_is_null(desc, row, LOOK_LAST_ORDEM);
+	run->last_ordem = row_int(desc, row, LOOK_LAST_ORDEM, 0);
 	run->template_codigo = row_text(desc, row, LOOK_TEMPLATE, ROW_KEY_MAX);
 	run->next_ordem = row_int(desc, row, LOOK_NEXT_ORDEM, 0);
 	run->next_template = row_text(desc, row, LOOK_NEXT_TEMPLATE, ROW_KEY_MAX);

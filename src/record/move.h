@@ -22,6 +22,8 @@ typedef struct LockedRun
 	char *lead_id;
 	bool has_ordem;
 	int ordem; /* next_step_ordem */
+	bool has_last;
+	int last_ordem; /* of the step that was sent last */
 
 	char *template_codigo; /* of its step; NULL: there is none */
 	int next_ordem;

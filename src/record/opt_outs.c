@@ -12,9 +12,11 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/opt_outs.h"
+#include "record/outbox.h"
 #include "schema/marks.h"
 
 static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL"};
@@ -23,6 +25,7 @@ struct CadenceOptOuts
 {
 	Statement add;
 	Statement remove;
+	CadenceOutbox *outbox;
 };
 
 static const Oid add_types[] = {TEXTOID, TEXTOID, TEXTOID,		 TEXTOID,
@@ -81,6 +84,7 @@ cadence_opt_outs_create(const CadenceTables *t)
 	CadenceOptOuts *o = palloc0(sizeof(*o));
 
 	o->add = STATEMENT("noting an opt-out", add_sql(t), add_types, SPI_OK_INSERT);
+	o->outbox = cadence_outbox_create(t);
 	o->remove = STATEMENT("taking opt-outs back", remove_sql(t), remove_types, SPI_OK_SELECT);
 	return o;
 }
@@ -90,6 +94,23 @@ put_time(Datum *values, char *nulls, int n, TimestampTz at)
 {
 	values[n] = TimestampTzGetDatum(at);
 	nulls[n] = at != 0 ? ' ' : 'n';
+}
+
+static void
+write_news(CadenceOutbox *outbox, const char *event, const OptOut *said)
+{
+	JsonObject details;
+	CadenceNews news = {.event = event, .empresa = said->empresa, .lead_id = said->lead_id};
+
+	if (!cadence_outbox_is_heard(outbox))
+		return;
+	details = json_begin();
+	json_add_text_if(&details, "canal", said->canal);
+	json_add_text_if(&details, "categoria", said->categoria);
+	json_add_text_if(&details, "motivo", said->motivo);
+	json_add_text_if(&details, "origem", said->origem);
+	news.details = json_end(&details);
+	cadence_outbox_write(outbox, &news, 1);
 }
 
 /* Inside an SPI connection. What has been said before stays as it was said: then false. */
@@ -107,7 +128,10 @@ cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
 	statement_put_text(values, nulls, 5, said->origem);
 	put_time(values, nulls, 6, said->at);
 	statement_execute(&o->add, values, nulls, 0);
-	return SPI_processed > 0;
+	if (SPI_processed == 0)
+		return false;
+	write_news(o->outbox, "opt_out", said);
+	return true;
 }
 
 /*
@@ -131,5 +155,7 @@ cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
 	statement_execute(&o->remove, values, nulls, 0);
 	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+	if (n > 0)
+		write_news(o->outbox, "opt_in", said);
 	return n;
 }

@@ -33,6 +33,7 @@
 #include "record/mark.h"
 #include "record/message_rows.h"
 #include "record/move.h"
+#include "record/outbox.h"
 #include "record/record.h"
 
 /* What the moment prevents is tried as a whole until so shortly before the lease's end. */
@@ -41,7 +42,8 @@
 /* So many steps that wait for a lock in vain are enough for one transaction. */
 #define UNSETTLED_MAX 3
 
-/* What only this step meets so many times is its own, though it looks like the server's. */
+/* What only this step meets so many times is its own, though it looks like the server's; no full
+ * disk is. */
 #define REFUSALS_MAX 3
 
 /* A trigger that takes longer has its row tried alone. */
@@ -56,6 +58,7 @@ struct CadenceRecorder
 	CadenceEvents *events;
 	CadenceMarker *marker;
 	CadenceMessageRows *messages;
+	CadenceOutbox *outbox;
 };
 
 typedef void (*RecordPiece)(CadenceRecorder *r, CadenceStep **steps, int n);
@@ -80,6 +83,7 @@ cadence_recorder_create(const CadenceTables *t)
 	r->events = cadence_events_create(t);
 	r->marker = cadence_marker_create(t);
 	r->messages = cadence_message_rows_create(t);
+	r->outbox = cadence_outbox_create(t);
 	return r;
 }
 
@@ -175,10 +179,12 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 	LockedRun run;
 	RunTransition to;
 
-	if (!step->lost || step->outcome != OUTCOME_SENT || step->held != NULL ||
+	if (!step->lost || !cadence_was_accepted(step) || step->held != NULL ||
 		!cadence_run_lock(r->mover, &step->run_id, &run) || run.ordem != step->ordem ||
 		!is_held(step, &run))
 		return;
+	run.in.outcome = step->outcome;
+	run.in.retry_after = step->answer.retry_after_us;
 	to = cadence_run_transition(&run, ACT_LATE_ANSWER, step->answer.at);
 	if (to.refusal != REFUSAL_NONE)
 		return;
@@ -190,7 +196,9 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 							  ? MemoryContextStrdup(step->batch->context, run.next_template)
 							  : NULL;
 	step->lost = false;
-	step->late = step->as_decided = true;
+	step->as_decided = true;
+	/* that a message is held is what its last event says */
+	step->late = step->outcome == OUTCOME_SENT;
 }
 
 /*
@@ -275,6 +283,34 @@ write_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 	cadence_message_rows_write(r->messages, steps, n);
 }
 
+/* What the moves are news of. */
+static void
+write_news(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	cadence_outbox_steps(r->outbox, steps, n);
+}
+
+/* Those that are a run's, or news; how many. */
+static int
+only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
+{
+	int nsome = 0;
+
+	for (int i = 0; i < n; i++)
+		if (steps[i]->is_news == is_news)
+			some[nsome++] = steps[i];
+	return nsome;
+}
+
+/* Of news there is nothing else to record. */
+static void
+record_deliveries(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+		steps[i]->transition = decide(steps[i], ACT_ATTEMPT);
+	cadence_outbox_settle(r->outbox, steps, n);
+}
+
 /* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
 static void
 record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
@@ -298,7 +334,10 @@ record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	cadence_marks_write(r->marker, steps, n);
+	CadenceStep **runs = palloc(sizeof(*runs) * Max(n, 1));
+
+	cadence_marks_write(r->marker, runs, only(steps, n, false, runs));
+	pfree(runs);
 }
 
 /*
@@ -309,9 +348,15 @@ cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	record_moves(r, steps, n);
-	insert_events(r, steps, n);
-	write_messages(r, steps, n);
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	int nruns = only(steps, n, false, some);
+
+	record_moves(r, some, nruns);
+	insert_events(r, some, nruns);
+	write_messages(r, some, nruns);
+	write_news(r, some, nruns);
+	record_deliveries(r, some, only(steps, n, true, some));
+	pfree(some);
 }
 
 static void
@@ -329,13 +374,18 @@ record_whole(CadenceRecorder *r, CadenceStep **steps, int n)
 void
 cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 {
-	for (int i = 0; i < n; i++)
-		if (cadence_was_accepted(steps[i]) && steps[i]->record_problem == NULL)
-			steps[i]->record_problem = "the message row could not be written before the stop";
-		else if (cadence_marks_any(steps[i]) && steps[i]->record_problem == NULL)
-			steps[i]->record_problem = "what it says could not be remembered before the stop";
-	record_moves(r, steps, n);
-	insert_events(r, steps, n);
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	int nruns = only(steps, n, false, some);
+
+	for (int i = 0; i < nruns; i++)
+		if (cadence_was_accepted(some[i]) && some[i]->record_problem == NULL)
+			some[i]->record_problem = "the message row could not be written before the stop";
+		else if (cadence_marks_any(some[i]) && some[i]->record_problem == NULL)
+			some[i]->record_problem = "what it says could not be remembered before the stop";
+	record_moves(r, some, nruns);
+	insert_events(r, some, nruns);
+	write_news(r, some, nruns);
+	record_deliveries(r, some, only(steps, n, true, some));
 }
 
 /* ---- where that was refused --------------------------------------------------------- */
@@ -387,6 +437,21 @@ record_moves_and_events(CadenceRecorder *r, CadenceStep **steps, int n)
 	insert_events(r, steps, n);
 }
 
+/* A row that can not be settled is due again when its lease ends, and then uncertain. */
+static bool
+record_delivery(CadenceRecorder *r, CadenceStep *step, bool last_chance)
+{
+	ErrorData *error = try_piece(r, step, record_deliveries);
+
+	if (error != NULL && !last_chance)
+		return false;
+	if (error != NULL)
+		ereport(WARNING, (errcode(error->sqlerrcode), errmsg("news %s could not be settled: %s",
+															 step->run_id_text, error->message)));
+	step->recorded = true;
+	return true;
+}
+
 /*
  * Writes the pieces of a step that its tables take, each by itself. That the
  * run moves on, or is at least paused, matters most: a message that was sent
@@ -396,14 +461,17 @@ record_moves_and_events(CadenceRecorder *r, CadenceStep **steps, int n)
 static bool
 record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 {
-	ErrorData *error = try_piece(r, step, record_moves_and_events);
-	bool is_said = error == NULL;
+	ErrorData *error;
+	bool is_said;
 
+	if (step->is_news)
+		return record_delivery(r, step, last_chance);
+	error = try_piece(r, step, record_moves_and_events);
+	is_said = error == NULL;
 	if (error != NULL && !last_chance)
 		return false;
 	note_problem(step, error);
-	/* that a message is held only its event says: the run stays before its step with that, or not
-	 */
+	/* only its event says that a message is held: its run stays before the step with that */
 	if (error != NULL && step->outcome != OUTCOME_HELD)
 		error = try_piece(r, step, record_moves);
 	if (error != NULL)
@@ -414,6 +482,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 	if (!is_said)
 		note_problem(step, try_piece(r, step, insert_events));
 	note_problem(step, try_piece(r, step, write_messages));
+	note_problem(step, try_piece(r, step, write_news));
 	step->recorded = true;
 	return true;
 }
@@ -427,8 +496,7 @@ refused_alone(void *arg, int item, const ErrorData *error)
 	bool last_chance = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
 					   GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
 
-	/* cancelled alone, and not by a stop: a trigger of its own takes too long; a full disk is
-	 * nobody's */
+	/* cancelled alone, and not by a stop: a trigger of its own takes too long */
 	if (last_chance || error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 		(error->sqlerrcode != ERRCODE_DISK_FULL && ++step->refusals >= REFUSALS_MAX))
 	{

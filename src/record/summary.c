@@ -20,6 +20,7 @@
 #include "base/settings.h"
 #include "base/statement.h"
 #include "base/uuid.h"
+#include "record/outbox.h"
 #include "record/summary.h"
 
 #define RESULTS_MAX_BYTES (400 * 1024)
@@ -264,8 +265,8 @@ cadence_log_write(const CadenceTables *t, CadenceSummary *summary)
 }
 
 /*
- * Removes rows older than cadence_runner.log_retention, the oldest first; true
- * when there may be more of them.
+ * Removes rows older than cadence_runner.log_retention, and news that were done with
+ * before that, the oldest first; true when there may be more of them.
  */
 bool
 cadence_log_prune(const CadenceTables *t)
@@ -280,8 +281,11 @@ cadence_log_prune(const CadenceTables *t)
 	Datum values[] = {
 		TimestampTzGetDatum(GetCurrentTimestamp() - cadence_log_retention * USECS_PER_MINUTE)};
 
+	bool more;
+
 	if (cadence_log_retention == 0)
 		return false;
 	statement_execute(&prune, values, NULL, 0);
-	return SPI_processed == PRUNE_ROWS;
+	more = SPI_processed == PRUNE_ROWS;
+	return cadence_outbox_prune(t, DatumGetTimestampTz(values[0]), PRUNE_ROWS) || more;
 }

@@ -93,8 +93,9 @@ people_sql(const CadenceTables *t)
 					"LEFT JOIN LATERAL (SELECT COALESCE(x.motivo::text, '') AS motivo, "
 					"COALESCE(x.servidor::text, '?') AS servidor "
 					"FROM %s AS x WHERE x.endereco " EQ " d.endereco AND x.canal " EQ
-					" " MARK_WORD("d.canal") " AND %s LIMIT 1) AS a ON true "
-											 "WHERE o.motivo IS NOT NULL OR a.motivo IS NOT NULL",
+					" " MARK_WORD("d.canal") " AND " MARK_IS_DEAD(
+						"x") " AND %s LIMIT 1) AS a ON true "
+							 "WHERE o.motivo IS NOT NULL OR a.motivo IS NOT NULL",
 					t->opt_outs, cadence_opt_out_is_of(t, "x", "d.lead_id", "d.empresa"),
 					cadence_opt_out_forbids("x", "d.canal", "d.categoria"), t->dead_addresses,
 					cadence_key_is(t, "lead_contacts", "x", "empresa", "d.empresa"));

@@ -21,6 +21,7 @@
 #include "resolve/link.h"
 #include "resolve/marks.h"
 #include "resolve/message.h"
+#include "resolve/news.h"
 #include "resolve/request.h"
 #include "resolve/resolve.h"
 #include "resolve/step_lookup.h"
@@ -337,7 +338,10 @@ hold(CadenceStep *step, char *why)
 static void
 set_idempotency_key(CadenceStep *step)
 {
-	cadence_idempotency_key(&step->run_id, step->ordem, &step->key);
+	if (step->is_news)
+		step->key = step->run_id;
+	else
+		cadence_idempotency_key(&step->run_id, step->ordem, &step->key);
 	cadence_uuid_text(&step->key, step->key_text);
 }
 
@@ -500,6 +504,12 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	SPITupleTable *contacts;
 	const PersonMarks *marks;
 
+	/* a look finds either */
+	if (n > 0 && steps[0]->is_news)
+	{
+		cadence_news_resolve(r->providers, steps, n);
+		return;
+	}
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
@@ -529,7 +539,8 @@ cadence_resolve_providers(CadenceResolver *r, CadenceSenderStates *states, Caden
 
 		if (step->outcome != OUTCOME_PENDING)
 			continue;
-		if (!(step->kept != NULL ? resolve_kept_provider(step) : resolve_provider(states, step)) ||
+		if (!(step->kept != NULL && !step->is_news ? resolve_kept_provider(step)
+												   : resolve_provider(states, step)) ||
 			!resolve_category(step))
 			continue;
 		set_idempotency_key(step);

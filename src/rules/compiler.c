@@ -307,6 +307,7 @@ const char *const message_field_names[FIELD_COUNT] = {
 	[FIELD_TEMPLATE_VARIABLES] = "template.variables",
 	[FIELD_UNSUBSCRIBE_URL] = "unsubscribe_url",
 	[FIELD_UNSUBSCRIBE_POST] = "unsubscribe_post",
+	[FIELD_EVENT] = "event",
 	[FIELD_E164] = "e164",
 	[FIELD_DIGITS] = "digits",
 	[FIELD_AS_STORED] = "as_stored"};
@@ -434,7 +435,7 @@ compiler_knows(const char *const *names, const char *name)
 bool
 compiler_is_channel(const char *name)
 {
-	static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL", NULL};
+	static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL", "EVENTOS", NULL};
 
 	return compiler_knows(channels, name);
 }

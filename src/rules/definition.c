@@ -58,11 +58,13 @@ check_channels(Compiler *c, const Path *path)
 	for (const char *const *channel = c->d->channels; channel != NULL && *channel != NULL;
 		 channel++)
 	{
-		const char *usual = strcmp(*channel, "EMAIL") == 0 ? "email" : "text";
+		const char *usual = strcmp(*channel, "EMAIL") == 0	   ? "email"
+							: strcmp(*channel, "EVENTOS") == 0 ? "event"
+															   : "text";
 
 		if (!compiler_is_channel(*channel))
-			compiler_problem(c, &at, "has \"%.40s\", which is none of WHATSAPP, SMS, EMAIL",
-							 *channel);
+			compiler_problem(
+				c, &at, "has \"%.40s\", which is none of WHATSAPP, SMS, EMAIL, EVENTOS", *channel);
 		else if (!c->d->is_smtp && definition_operation(c->d, usual, *channel, NULL) == NULL &&
 				 definition_operation(c->d, "template", *channel, NULL) == NULL)
 			compiler_problem(c, path, "has no operation \"%s\" for channel %s", usual, *channel);

@@ -40,6 +40,7 @@ typedef enum MessageField
 	FIELD_TEMPLATE_VARIABLES,
 	FIELD_UNSUBSCRIBE_URL,
 	FIELD_UNSUBSCRIBE_POST, /* what RFC 8058 has stand beside it */
+	FIELD_EVENT,			/* news for other tools, as JSON */
 	/* of an address only */
 	FIELD_E164,
 	FIELD_DIGITS,

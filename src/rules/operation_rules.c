@@ -287,7 +287,7 @@ is_operation_name(const char *name)
 {
 	static const char *const names[] = {
 		"text",		   "template",	  "template.marketing", "email",		  "email.html", "media",
-		"media.image", "media.audio", "media.video",		"media.document", NULL};
+		"media.image", "media.audio", "media.video",		"media.document", "event",		NULL};
 	size_t len = strcspn(name, "@");
 
 	for (int i = 0; names[i] != NULL; i++)
@@ -316,7 +316,7 @@ compile_operations(Compiler *c, const Path *path, json_t *value, void *to)
 			compiler_problem(c, &at,
 							 "is no operation: text, template, template.marketing, email, "
 							 "email.html, media, media.image, media.audio, media.video, "
-							 "media.document, each also with @CHANNEL");
+							 "media.document, event, each also with @CHANNEL");
 		c->fields = 0;
 		compile_object(c, &at, member, operation_members, op);
 		op->fields = c->fields;
@@ -347,7 +347,8 @@ compile_address(Compiler *c, const Path *path, json_t *value, void *to)
 								  FIELD_COUNT + c->d->options.n + c->d->secrets.n))
 			compiler_problem(c, path, "is no text, or names a secret: addresses are logged");
 		else if (texts->list[i].name[0] != '\0' && !compiler_is_channel(texts->list[i].name))
-			compiler_problem(c, path, "is for \"%.40s\", which is none of WHATSAPP, SMS, EMAIL",
+			compiler_problem(c, path,
+							 "is for \"%.40s\", which is none of WHATSAPP, SMS, EMAIL, EVENTOS",
 							 texts->list[i].name);
 	c->in_address = false;
 }

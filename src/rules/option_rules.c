@@ -133,7 +133,8 @@ compiler_check_alternatives(Compiler *c, const Path *path, const DefinitionOptio
 void
 compiler_check_names(Compiler *c, const Path *path, const DefinitionOptions *options)
 {
-	static const char *const others[] = {"canal", "empresa", "protocol", "record_message", NULL};
+	static const char *const others[] = {"canal",			"empresa",		  "protocol", "on_echo",
+										 "on_late_failure", "record_message", NULL};
 
 	for (size_t i = 0; i < options->n; i++)
 	{

@@ -118,7 +118,7 @@ static bool
 is_json_field(int value)
 {
 	return value == FIELD_STEP || value == FIELD_TEMPLATE_COMPONENTS ||
-		   value == FIELD_TEMPLATE_VARIABLES;
+		   value == FIELD_TEMPLATE_VARIABLES || value == FIELD_EVENT;
 }
 
 /*

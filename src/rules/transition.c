@@ -238,11 +238,23 @@ cancel(const TransitionInput *in)
 	return to;
 }
 
+/* An answer that came late may be that the message is held for review: it was not lost. */
+static bool
+is_held_after_all(const TransitionInput *in)
+{
+	return in->act == ACT_LATE_ANSWER && in->outcome == OUTCOME_HELD;
+}
+
 static RunTransition
 settle(const TransitionInput *in)
 {
 	RunTransition to = in->act == ACT_SETTLE_UNSENT ? keep(in, RUN_ACTIVE) : advance(in);
 
+	if (is_held_after_all(in))
+	{
+		to = come_back(in);
+		to.attempts = in->attempts > 0 ? in->attempts : 1;
+	}
 	if (in->act == ACT_SETTLE_UNSENT)
 	{
 		to.has_due = true;
@@ -251,6 +263,17 @@ settle(const TransitionInput *in)
 	to.claim = CLAIM_ENDS;
 	to.decided = true;
 	return to;
+}
+
+/* Back to the step before, with all its attempts, at the given time. */
+static RunTransition
+resend(const TransitionInput *in)
+{
+	return (RunTransition){.status = RUN_ACTIVE,
+						   .decided = true,
+						   .advance = true,
+						   .has_due = true,
+						   .next_due = in->at};
 }
 
 static RunTransition
@@ -275,6 +298,8 @@ without_refusal(const TransitionInput *in)
 		case ACT_SETTLE_SENT:
 		case ACT_SETTLE_UNSENT:
 			return settle(in);
+		case ACT_RESEND:
+			return resend(in);
 		case ACT_ATTEMPT:
 			break;
 	}
@@ -295,6 +320,8 @@ may_be(RunAct act, RunStatus status)
 		case ACT_SETTLE_SENT:
 		case ACT_SETTLE_UNSENT:
 			return status == RUN_ACTIVE || status == RUN_PAUSED;
+		case ACT_RESEND:
+			return status == RUN_ACTIVE || status == RUN_DONE;
 		case ACT_ATTEMPT:
 		case ACT_UNWRITABLE:
 			break;
@@ -310,11 +337,14 @@ refusal(const TransitionInput *in, RunStatus wanted)
 
 	if (!may_be(in->act, in->status))
 		return REFUSAL_STATUS;
-	if (settles && in->claimed)
+	if ((settles || in->act == ACT_RESEND) && in->claimed)
+		return REFUSAL_UNDER_WAY;
+	/* the step after it may have been sent */
+	if (in->act == ACT_RESEND && (in->uncertain || in->kept))
 		return REFUSAL_UNDER_WAY;
 	if (settles && !in->uncertain)
 		return REFUSAL_CERTAIN;
-	if (in->status == RUN_PAUSED && wanted == RUN_ACTIVE && in->other_active)
+	if (in->status != RUN_ACTIVE && wanted == RUN_ACTIVE && in->other_active)
 		return REFUSAL_OTHER_ACTIVE;
 	return REFUSAL_NONE;
 }

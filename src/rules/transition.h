@@ -41,14 +41,16 @@ typedef enum RunAct
 {
 	ACT_ATTEMPT,	 /* its claimed step has an outcome */
 	ACT_UNWRITABLE,	 /* it has, but its tables refuse what that leads to */
-	ACT_LATE_ANSWER, /* "sent", after its claim was lost */
+	ACT_LATE_ANSWER, /* "sent", or "held for review", after its claim was lost */
 
 	/* an operator's */
 	ACT_PAUSE,
 	ACT_RESUME,
 	ACT_CANCEL,
-	ACT_SETTLE_SENT,  /* an attempt that was uncertain, or held for review, was sent after all */
-	ACT_SETTLE_UNSENT /* or was not */
+	ACT_SETTLE_SENT,   /* an attempt that was uncertain, or held for review, was sent after all */
+	ACT_SETTLE_UNSENT, /* or was not */
+
+	ACT_RESEND /* what it has sent last has failed: back to that step, which is its next one then */
 } RunAct;
 
 /* Why an act leaves a run as it is. */

@@ -20,6 +20,12 @@
 	m ".codigo " EQ " d.codigo AND " m ".empresa " EQ " d.empresa AND " m ".canal " EQ \
 	  " " MARK_WORD("d.canal") " AND " m ".servidor " EQ " d.servidor"
 
+/* A mailbox that has refused so many mails in a row, each for the moment, counts as dead. */
+#define SOFT_BOUNCES "5"
+
+/* That a row of cadence_dead_addresses, known by that alias, says more than that it is counted. */
+#define MARK_IS_DEAD(a) "COALESCE(" a ".devolucoes, " SOFT_BOUNCES ") " GE " " SOFT_BOUNCES
+
 extern char *cadence_opt_out_is_of(const CadenceTables *tables, const char *alias,
 								   const char *lead_id, const char *empresa);
 extern char *cadence_opt_out_forbids(const char *alias, const char *canal, const char *categoria);

@@ -69,7 +69,7 @@ const CadenceTable cadence_table_list[] = {
 	{"contact_opt_outs", FIELD(opt_outs), true,
 	 "u:id t:lead_id t:empresa t:canal t:categoria t:motivo t:origem z:em"},
 	{"cadence_dead_addresses", FIELD(dead_addresses), true,
-	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em"},
+	 "t:endereco t:canal t:empresa t:motivo t:servidor z:em i:devolucoes"},
 	{"cadence_stopped_templates", FIELD(stopped_templates), true,
 	 "t:codigo t:empresa t:canal t:servidor t:versao t:motivo z:em z:tentar_em i:tentativas"},
 	{"cadence_rejected", FIELD(rejected), true,
@@ -81,6 +81,9 @@ const CadenceTable cadence_table_list[] = {
 	{"cadence_blocklist", FIELD(blocklist), true,
 	 "t:kind y:value_hash t:empresa t:reason t:source z:created_at"},
 	{"cadence_keys", FIELD(keys), false, "t:name y:key"},
+	{"cadence_outbox", FIELD(outbox), true,
+	 "u:id t:empresa t:evento u:run_id t:lead_id j:corpo t:status z:next_run_at i:attempts "
+	 "u:claim_id z:entregue_em t:erro z:created_at z:updated_at"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 20
+#define CADENCE_TABLE_COUNT 21
 
 typedef struct CadenceTables
 {
@@ -45,6 +45,7 @@ typedef struct CadenceTables
 	char *opt_out_words;
 	char *blocklist;
 	char *keys;
+	char *outbox;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

@@ -257,7 +257,7 @@ follow_switch(Service *s)
 	s->disabled = !cadence_enabled;
 	look_at_once(s);
 	if (s->disabled)
-		s->pipeline.claiming.ended[CADENCE_LOOK_ALL] = true;
+		claiming_end_looks(&s->pipeline.claiming);
 }
 
 /* ---- waiting --------------------------------------------------------------------------- */
@@ -351,7 +351,7 @@ prepare(Service *s)
 	create_claims(s);
 	p->claiming.patient = true;
 	p->claiming.ahead = registry_number() == 0;
-	p->claiming.ended[CADENCE_LOOK_ALL] = true;
+	claiming_end_looks(&p->claiming);
 	s->next_prune = s->now + LOG_US;
 	s->retry_abandoned = DT_NOEND;
 	look_at_once(s);

@@ -24,6 +24,7 @@
 #include "base/settings.h"
 #include "base/statement.h"
 #include "base/transaction.h"
+#include "inbound/events.h"
 #include "provider/options.h"
 #include "provider/protocol.h"
 #include "provider/provider.h"
@@ -55,7 +56,7 @@ enum
 	STATUS_WAITING,
 	STATUS_NEXT_LOOK,
 	STATUS_TABLES,						 /* due_now and the columns after it: what the tables say */
-	STATUS_WARNINGS = STATUS_TABLES + 6, /* the last of them */
+	STATUS_WARNINGS = STATUS_TABLES + 9, /* the last of them */
 	STATUS_PROVIDERS,
 	STATUS_COLUMNS
 };
@@ -103,6 +104,57 @@ shut_sql(const CadenceTables *t)
 }
 /* clang-format on */
 
+/*
+ * What webhooks have told that was not taken: how much, since when, and how many
+ * messages in a day were of nobody who is known, wherever they are kept. Counted
+ * from the newest, by an index, and no further than that.
+ */
+static char *
+rejected_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS x LIMIT %d) AS y), "
+		"(SELECT x.em FROM %s AS x ORDER BY x.em DESC, x.id DESC LIMIT 1), "
+		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS m WHERE m.lead_id IS NULL "
+		"AND m.recebido_em " GE
+		" ($1 OPERATOR(pg_catalog.-) interval '1 day') LIMIT %d) AS y) OPERATOR(pg_catalog.+) "
+		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS x WHERE x.em " GE
+		" ($1 OPERATOR(pg_catalog.-) interval '1 day') "
+		"AND x.motivo " EQ " '" CADENCE_UNMATCHED "' LIMIT %d) AS y), ",
+		t->rejected, COUNT_MAX, t->rejected, t->messages, COUNT_MAX, t->rejected, COUNT_MAX);
+}
+
+/* A warning, where there was something in the last hour. What it says may be a person's. */
+static char *
+rejected_lately_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
+		"'%%s answers or receipts could not be taken in the last hour, the last at %%s from server "
+		"\"%%s\": look at cadence_rejected, and call cadence_rejected_retry()', "
+		"pg_catalog.count(*), " SECOND(
+			"pg_catalog.max(y.em)") ", "
+									"(SELECT x.server FROM %s AS x ORDER BY x.em DESC, x.id DESC "
+									"LIMIT 1)) END "
+									"FROM (SELECT x.em FROM %s AS x WHERE x.em " GE
+									" ($1 OPERATOR(pg_catalog.-) interval '1 hour') LIMIT %d) AS "
+									"y)",
+		t->rejected, t->rejected, COUNT_MAX);
+}
+
+/* A warning, where news were given up. */
+static char *
+stopped_news_sql(const CadenceTables *t)
+{
+	return psprintf("(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
+					"'%%s news for other tools could not be delivered, and are not tried again "
+					"(cadence_outbox, status PARADA); the last: %%s', pg_catalog.count(*), "
+					"(SELECT o.erro FROM %s AS o WHERE o.status " EQ " 'PARADA' "
+					"ORDER BY o.id DESC LIMIT 1)) END FROM (SELECT FROM %s AS o WHERE o.status " EQ
+					" 'PARADA' LIMIT %d) AS y)",
+					t->outbox, t->outbox, COUNT_MAX);
+}
+
 /* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
@@ -120,14 +172,14 @@ state_sql(const CadenceTables *t)
 		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
 		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
-		"pg_catalog.array_cat(pg_catalog.array_remove(ARRAY[$2, "
+		"%spg_catalog.array_cat(pg_catalog.array_remove(ARRAY[$2, "
 		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
 		"'active without next_run_at, so never due: %%s', pg_catalog.count(*)) END "
 		"FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND r.next_run_at IS NULL), "
 		"(SELECT CASE WHEN l.executed_at " GE " $3 THEN "
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
-		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL)], NULL), "
+		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL), %s, %s], NULL), "
 		"%s) FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
@@ -135,8 +187,8 @@ state_sql(const CadenceTables *t)
 		"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
 		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
 		"AS x) AS d",
-		t->runs, t->claims, t->runs, t->events, t->runs, t->runs, t->logs, shut_sql(t), t->runs,
-		COUNT_MAX, t->runs);
+		t->runs, t->claims, t->runs, t->events, t->runs, rejected_sql(t), t->runs, t->logs,
+		rejected_lately_sql(t), stopped_news_sql(t), shut_sql(t), t->runs, COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */

@@ -535,6 +535,22 @@ templates(void)
 	request_free(&request);
 }
 
+/* News stand in the body as they are. */
+static void
+news(void)
+{
+	BuiltRequest request;
+
+	use(compile_protocol("webhook"));
+	set("option.url", "https://hub.example/x");
+	set("key", "k");
+	set("event", "{\"event\": \"reply\", \"details\": {\"texto\": \"\\\"}\"}}");
+	request = build("event", "EVENTOS");
+	CHECK_TEXT(request.url, "https://hub.example/x");
+	CHECK_TEXT(request.body, "{\"event\": \"reply\", \"details\": {\"texto\": \"\\\"}\"}}");
+	request_free(&request);
+}
+
 /* With all that a message can bring, and with no more than must be: whole requests. */
 static void
 shipped_operations(void)
@@ -548,6 +564,7 @@ shipped_operations(void)
 		set("step", "1");
 		set("template.components", "[]");
 		set("template.variables", "{}");
+		set("event", "{}");
 		for (size_t k = 0; k < definition->noperations; k++)
 		{
 			BuiltRequest request;
@@ -582,6 +599,7 @@ main(void)
 	RUN_GROUP("request: how a recipient is written", addresses);
 	RUN_GROUP("request: mail with and without html", mail_with_and_without_html);
 	RUN_GROUP("request: approved templates", templates);
+	RUN_GROUP("request: news", news);
 	RUN_GROUP("request: all operations of protocols/", shipped_operations);
 	definition_free(definition);
 	return check_result();

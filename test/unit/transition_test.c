@@ -42,6 +42,52 @@ check_transition(const TransitionInput *in, const RunTransition *expected, int l
 
 #define BECOMES(in, ...) check_transition(&(in), &(RunTransition){__VA_ARGS__}, __LINE__)
 
+/* An answer that came too late: the message is held for review, and was not lost. */
+static void
+late_and_held(void)
+{
+	TransitionInput in = input(OUTCOME_HELD);
+
+	in.act = ACT_LATE_ANSWER;
+	in.status = RUN_PAUSED;
+	in.uncertain = true;
+	in.retry_after = 60 * MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
+			.attempts = 3);
+	in.attempts = 0;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
+			.attempts = 1);
+}
+
+/* What has failed late goes again, unless something was sent, or may have been, since. */
+static void
+sent_again(void)
+{
+	TransitionInput in = input(OUTCOME_PENDING);
+
+	in.act = ACT_RESEND;
+	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true, .next_due = NOW,
+			.attempts = 0);
+	in.status = RUN_DONE;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
+	in.other_active = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_OTHER_ACTIVE);
+	in.other_active = false;
+	in.status = RUN_PAUSED;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.status = RUN_CANCELLED;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.status = RUN_ACTIVE;
+	in.claimed = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
+	in.claimed = false;
+	in.uncertain = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
+	in.uncertain = false;
+	in.kept = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
+}
+
 static void
 sent_with_next(void)
 {
@@ -474,6 +520,8 @@ main(void)
 	RUN_GROUP("transition: sent, a next step is scheduled", sent_with_next);
 	RUN_GROUP("transition: sent with the last attempt", sent_at_the_limit);
 	RUN_GROUP("transition: held for review", held);
+	RUN_GROUP("transition: held for review, as a late answer says", late_and_held);
+	RUN_GROUP("transition: sent again after a late failure", sent_again);
 	RUN_GROUP("transition: sent, it was the last step", sent_last);
 	RUN_GROUP("transition: no step was left", no_step);
 	RUN_GROUP("transition: unresolved", unresolved);
