@@ -34,8 +34,12 @@ LONG=(
     024_clock
     025_plans
     030_soak
+    031_connections
     041_limits
     042_same_again
+    044_marks
+    045_conversations
+    056_answers
 )
 
 # Why a test may be skipped.

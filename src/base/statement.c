@@ -18,6 +18,14 @@
 /* What a batch's messages may take (see MESSAGE_BYTES_MAX in recording.c) stays in memory. */
 #define ROWSET_MEMORY_KB (64 * 1024)
 
+static StatementGuard statement_guard;
+
+void
+statement_set_guard(StatementGuard guard)
+{
+	statement_guard = guard;
+}
+
 static void
 free_plan(void *plan)
 {
@@ -33,9 +41,10 @@ prepare(Statement *statement)
 {
 	/* its name is what logs, statistics and tests know it by */
 	char *sql = psprintf("/* cadence_runner: %s */ %s", statement->what, statement->sql);
+	MemoryContextCallback *callback =
+		statement->in_query ? NULL : MemoryContextAlloc(statement->context, sizeof(*callback));
 	SPIPlanPtr plan = SPI_prepare_cursor(sql, statement->nargs, (Oid *) statement->types,
 										 CURSOR_OPT_GENERIC_PLAN);
-	MemoryContextCallback *callback;
 
 	if (plan == NULL || (!statement->in_query && SPI_keepplan(plan) != 0))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
@@ -44,7 +53,6 @@ prepare(Statement *statement)
 	statement->plan = plan;
 	if (statement->in_query)
 		return;
-	callback = MemoryContextAlloc(statement->context, sizeof(*callback));
 	*callback = (MemoryContextCallback){.func = free_plan, .arg = plan};
 	MemoryContextRegisterResetCallback(statement->context, callback);
 }
@@ -84,6 +92,8 @@ statement_execute(Statement *statement, Datum *values, const char *nulls, int li
 
 	if (statement->plan == NULL)
 		prepare(statement);
+	if (statement_guard != NULL)
+		statement_guard(statement->plan);
 	level = MyBackendType == B_BG_WORKER ? NewGUCNestLevel() : 0;
 	rc = execute_plan(statement, values, nulls, limit);
 	if (level > 0)

@@ -82,6 +82,10 @@ typedef struct Rowset
 	bool nulls[ROWSET_COLUMNS_MAX];
 } Rowset;
 
+/* Is shown the SPI plan of each statement before it is executed; set by what loads tables. */
+typedef void (*StatementGuard)(void *plan);
+
+extern void statement_set_guard(StatementGuard guard);
 extern void statement_put_text(Datum *values, char *nulls, int n, const char *text);
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
 

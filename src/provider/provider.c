@@ -64,8 +64,8 @@ note_table_change(Datum arg, Oid relid)
 static void
 follow_catalogs(void)
 {
-	static const int caches[] = {FOREIGNSERVEROID, FOREIGNDATAWRAPPEROID, USERMAPPINGOID, AUTHOID,
-								 AUTHMEMMEMROLE};
+	static const int caches[] = {FOREIGNSERVEROID, FOREIGNDATAWRAPPEROID, USERMAPPINGOID,
+								 AUTHOID,		   AUTHMEMMEMROLE,		  DATABASEOID};
 	static bool registered = false;
 
 	for (size_t i = 0; i < lengthof(caches) && !registered; i++)

@@ -63,11 +63,17 @@ enum
 	STATE_LAST_ANSWERS
 };
 
-#define STATE_COLUMNS                                                                            \
-	"server::text, next_at, last_at, used::text, first_used_at, open_since, open_until, "        \
-	"open_reason::text, openings, paused_at, pause_reason::text, round_until, waiting, waited, " \
-	"new_since, new_until, new_reason::text, new_stops, slow_until, slow_downs, "                \
-	"last_answers::text"
+/* Each as of the type that it is read as: a plan follows ALTER TABLE. */
+#define TIME_OF(column) column "::pg_catalog.timestamptz, "
+#define NUMBER_OF(column) column "::pg_catalog.int4, "
+/* clang-format off */
+#define STATE_COLUMNS \
+	"server::text, " TIME_OF("next_at") TIME_OF("last_at") "used::text, " TIME_OF("first_used_at") \
+	TIME_OF("open_since") TIME_OF("open_until") "open_reason::text, " NUMBER_OF("openings") \
+	TIME_OF("paused_at") "pause_reason::text, " TIME_OF("round_until") NUMBER_OF("waiting") \
+	NUMBER_OF("waited") TIME_OF("new_since") TIME_OF("new_until") "new_reason::text, " \
+	NUMBER_OF("new_stops") TIME_OF("slow_until") NUMBER_OF("slow_downs") "last_answers::text"
+/* clang-format on */
 
 static const Oid key_types[] = {TEXTOID};
 

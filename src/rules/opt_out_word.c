@@ -51,6 +51,12 @@ is_nothing(unsigned point)
 		   (point >= 0x200B && point < 0x2010);
 }
 
+/*
+ * From U+2100 on the letters that were there before the other fonts' came, each where those have
+ * a gap. Source: Unicode's Letterlike Symbols.
+ */
+static const char letterlike[] = "  C       gHHHh IILl N   PQRRR      Z   Z   BC eEF Mo";
+
 /* Letters and digits that are ASCII's, drawn in another way: what phones call fonts. */
 static unsigned
 undrawn(unsigned point)
@@ -63,6 +69,13 @@ undrawn(unsigned point)
 
 		return letter < 26 ? 'A' + letter : 'a' + letter - 26;
 	}
+	if (point >= 0x2100 && point < 0x2100 + sizeof(letterlike) - 1 &&
+		letterlike[point - 0x2100] != ' ')
+		return (unsigned char) letterlike[point - 0x2100];
+	if (point >= 0x24B6 && point <= 0x24E9)
+		return point < 0x24D0 ? point - 0x24B6 + 'A' : point - 0x24D0 + 'a';
+	if (point >= 0x1F130 && point <= 0x1F189)
+		return 'A' + (point - 0x1F130) % 32;
 	if (point >= 0x1D7CE && point <= 0x1D7FF)
 		return '0' + (point - 0x1D7CE) % 10;
 	return point;

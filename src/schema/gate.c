@@ -9,9 +9,8 @@
  * its type would be read as what it is no more.
  *
  * All of it is looked at when the tables are loaded, and again in each of the
- * transactions of a worker, which keeps them: the locks of its statements are
- * taken first where nobody is in the way, so that nothing changes between the
- * look and the statement. Everything is read from the catalogs, where nobody's
+ * transactions of a worker, which keeps them; guard.c sees to it that nothing
+ * changes between the look and the statement. Everything is read from the catalogs, where nobody's
  * function, policy or right has a say.
  */
 #include "postgres.h"
@@ -249,6 +248,15 @@ check_same_columns(Oid relation, TupleDesc known)
 	}
 }
 
+/* One of the tables again, which is locked now. */
+void
+cadence_gate_look(const CadenceTables *t, int i)
+{
+	check_same_table(t, i);
+	check_same_columns(t->oids[i], t->columns[i]);
+	(void) check_table(t, i);
+}
+
 /*
  * The tables of a worker, in each of its transactions: it has connected as the
  * owner that it found at its start, and going on after the tables have changed
@@ -259,12 +267,7 @@ cadence_gate_check(const CadenceTables *t)
 {
 	Oid owner;
 
-	/* those that are only read must not wait for an index that is being made; one that
-	 * somebody has locked is its statement's to wait for, which may do without it */
-	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
-		(void) ConditionalLockRelationOid(
-			t->oids[i], cadence_table_list[i].is_written ? RowExclusiveLock : AccessShareLock);
-	AcceptInvalidationMessages();
+	cadence_guard_lock(t, true);
 	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
 		check_same_table(t, i);
 	owner = cadence_relation_owner(t->runs_oid);
@@ -273,8 +276,5 @@ cadence_gate_check(const CadenceTables *t)
 						errmsg("the owner of table %s has changed during the execution", t->runs),
 						errhint("Start a new execution: it connects as the new owner.")));
 	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
-	{
-		check_same_columns(t->oids[i], t->columns[i]);
-		(void) check_table(t, i);
-	}
+		cadence_gate_look(t, i);
 }

@@ -227,6 +227,8 @@ cadence_tables_load(Oid schema)
 		*(char **) ((char *) t + table->field) =
 			quote_qualified_identifier(t->schema_name, table->name);
 	}
+	t->guard = cadence_guard_create(t);
+	cadence_guard_lock(t, false);
 	t->arming_oid = find_table(t, "cadence_arming");
 	t->runs_oid = find_table(t, "lead_cadence_runs");
 	t->owner = cadence_relation_owner(t->runs_oid);
@@ -351,6 +353,10 @@ cadence_owner_begin(Oid owner)
 		/* every statement of ours has its index: see init_session() */
 		{"enable_seqscan", "off"},
 		{"enable_bitmapscan", "off"},
+		/* plans that are kept must not depend on whoever called first */
+		{"enable_indexscan", "on"},
+		{"enable_nestloop", "on"},
+		{"plan_cache_mode", "auto"},
 		/* what a disabled scan is said to cost would have it compiled */
 		{"jit", "off"}};
 	CadenceCaller caller = {.guc_level = NewGUCNestLevel()};

@@ -14,6 +14,9 @@
 
 #define CADENCE_TABLE_COUNT 21
 
+/* see guard.c */
+typedef struct CadenceGuard CadenceGuard;
+
 typedef struct CadenceTables
 {
 	Oid schema;
@@ -22,6 +25,7 @@ typedef struct CadenceTables
 	TupleDesc columns[CADENCE_TABLE_COUNT]; /* of these, as the gate found them */
 	Oid arming_oid;
 	Oid owner; /* of the runs */
+	CadenceGuard *guard;
 	char *schema_name;
 
 	/* qualified and quoted */
@@ -100,6 +104,11 @@ extern void cadence_owner_end(CadenceCaller caller);
 extern bool cadence_gate_trusts(Oid owner, Oid role);
 extern void cadence_gate_open(CadenceTables *tables);
 extern void cadence_gate_check(const CadenceTables *tables);
+extern void cadence_gate_look(const CadenceTables *tables, int table);
+
+/* guard.c */
+extern CadenceGuard *cadence_guard_create(const CadenceTables *tables);
+extern void cadence_guard_lock(const CadenceTables *tables, bool writing);
 
 /* arming.c */
 extern void cadence_arming_preload(void);

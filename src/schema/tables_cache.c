@@ -5,10 +5,9 @@
  * What cadence_tables_load() has found and the gate has let through stays true
  * until a catalog changes. Any change of a relation drops it, since a partition, an
  * index or a trigger counts as much as a table of ours; and so does one of what
- * decides whose they are, or how they are read: types, functions, roles, schemas,
- * words of enums, collations, operators. Then all of it is looked at anew, every
- * column's type with it. A transaction's own changes count at once, and count again
- * when it is undone.
+ * decides whose they are, or how they are read: types, functions, roles, whose the database is,
+ *schemas, words of enums, collations, operators. Then all of it is looked at anew, every column's
+ *type with it. A transaction's own changes count at once, and count again when it is undone.
  *
  * Whoever has the tables keeps them until its memory context goes: a trigger may
  * change a table and call us again, and the call that it has interrupted goes on with
@@ -50,7 +49,7 @@ note_relation_change(Datum arg, Oid relid)
 static void
 follow_catalogs(void)
 {
-	static const int caches[] = {TYPEOID,	   PROCOID,		   AUTHOID, AUTHMEMMEMROLE,
+	static const int caches[] = {TYPEOID,	   PROCOID,		   AUTHOID, AUTHMEMMEMROLE, DATABASEOID,
 								 NAMESPACEOID, ENUMTYPOIDNAME, COLLOID, OPEROID};
 	static bool registered = false;
 
@@ -128,11 +127,19 @@ cadence_tables_cached(void)
 	Oid schema = cadence_extension_schema();
 
 	follow_catalogs();
+	if (latest != NULL && latest->tables->schema == schema)
+		cadence_guard_lock(latest->tables, true);
 	AcceptInvalidationMessages();
 	if (latest != NULL && (latest->generation != generation || latest->tables->schema != schema))
 		drop_latest();
 	if (latest == NULL)
+	{
 		latest = load(schema);
+		cadence_guard_lock(latest->tables, true);
+		/* what came between */
+		for (int i = 0; latest->generation != generation && i < CADENCE_TABLE_COUNT; i++)
+			cadence_gate_look(latest->tables, i);
+	}
 	hold(latest);
 	return latest->tables;
 }

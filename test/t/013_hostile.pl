@@ -49,6 +49,37 @@ sql($node, "SELECT cadence_pause('$run'), cadence_resume('$run')");
 sql($node, "SELECT cadence_cancel('$run', 'x')");
 is(sql($node, $evil_is), 'f', 'an operator in the schema is never run');
 
+# who may create a trigger, and no more, does so while a statement of ours waits for her to commit
+sql($node, q{
+	GRANT TRIGGER ON lead_messages TO evil;
+	SET ROLE evil;
+	CREATE FUNCTION lurk() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN new; END$$});
+my $lurk = q{BEGIN; SET LOCAL ROLE evil;
+	CREATE TRIGGER lurk BEFORE INSERT OR UPDATE ON lead_messages FOR EACH ROW EXECUTE FUNCTION lurk();
+	DO $$BEGIN
+		FOR i IN 1 .. 5000 LOOP
+			EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 'lead_messages'::regclass AND NOT granted);
+			PERFORM pg_sleep(0.01);
+		END LOOP;
+	END$$; COMMIT};
+my %waits = (
+	'a webhook' => sub { return sql_error($node, q{SELECT cadence_delivery('ok', 'm-1', 'read')}) },
+	'an execution' => sub { enrol($node, 'ok', 1); return sql_error($node, q{SELECT cadence_run('TEST')}) });
+for my $who (sort keys %waits)
+{
+	my $lurker = start_sql($node, $lurk);
+	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_messages'::regclass
+		AND mode = 'ShareRowExclusiveLock' AND granted}) }, "$who comes when she has begun");
+	my $said = $waits{$who}->();
+	is($lurker->finish, 0, 'and waits for her') or diag($lurker->error);
+	is(sql($node, q{SELECT count(*) FROM pg_trigger WHERE tgname = 'lurk'}), 1, 'she has committed');
+	is(sql($node, $evil_is), 'f', 'her trigger is not run') or diag($said);
+	sql($node, 'DROP TRIGGER lurk ON lead_messages');
+	execute($node);
+}
+sql($node, 'REVOKE TRIGGER ON lead_messages FROM evil');
+
 # a table of somebody else is neither adopted nor written to: its triggers would run as the owner
 sql($node, 'ALTER TABLE lead_messages OWNER TO evil; GRANT ALL ON lead_messages TO PUBLIC');
 like(sql_error($node, 'SELECT cadence_create_tables()'), qr/ERROR:  42501: .*do not all belong to role/, 'not adopted');
@@ -57,10 +88,11 @@ sql($node, q{
 	CREATE FUNCTION rise() RETURNS trigger LANGUAGE plpgsql AS
 		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN new; END$$;
 	CREATE TRIGGER rise BEFORE INSERT ON lead_messages FOR EACH ROW EXECUTE FUNCTION rise()});
+my $sent = $provider->count;
 enrol($node, 'ok', 1);
 like(sql_error($node, "SELECT cadence_run('TEST')"), qr/ERROR:  42501: .*does not belong.*HINT:/s, 'not written to');
 is(sql($node, $evil_is), 'f', 'nor are its triggers run');
-is($provider->count, 3, 'and nothing was sent');
+is($provider->count, $sent, 'and nothing was sent');
 
 # what we create is not handed out by default privileges
 $node->safe_psql('postgres', 'CREATE DATABASE other');

@@ -84,8 +84,9 @@ subtest 'a commit wakes it' => sub {
 
 	sql($node, q{INSERT INTO lead_contacts (lead_id, empresa, nome, telefone)
 		VALUES ('soon', 'ok', 'Lead', '+5511900000001')});
-	sql($node, q{SELECT cadence_enroll('soon', 'ok', now() + interval '1 second')});
-	my $due = sql($node, q{SELECT extract(epoch FROM next_run_at) FROM lead_cadence_runs WHERE lead_id = 'soon'});
+	# by the time of another statement it may be claimed, and due when its lease ends
+	my $due = sql($node, q{SELECT extract(epoch FROM now() + interval '1 second')
+		FROM cadence_enroll('soon', 'ok', now() + interval '1 second')});
 	sent_within($provider, 6, $due, $SOON, 'a start in a second');
 	my ($last) = sort { $b <=> $a } map { $_->{t} } $provider->journal;
 	# the provider's clock reads microseconds, as the server's does
@@ -139,16 +140,25 @@ subtest 'an idle worker leaves no trace' => sub {
 	sql($node, 'VACUUM');    # or a reader prunes pages, which is in the WAL
 	sql($node, 'CHECKPOINT');
 	wait_for_round($node);
-	my $rows = sql($node, 'SELECT count(*) FROM cadence_runner_logs');
-	my $from = sql($node, 'SELECT pg_current_wal_insert_lsn()');
-	my $since = time();
+	my ($rows, $from, $rounds, $wal, $rows_after);
 
-	# looks for claims of the dead, every five seconds at most, are among these
-	my $rounds = 0;
-	wait_for_round($node) && $rounds++ while time() < $since + 6;
+	# a minute after those five were sent a row of the log tells of them: that is not what this is about
+	for my $try (1 .. 3)
+	{
+		$rows = sql($node, 'SELECT count(*) FROM cadence_runner_logs');
+		$from = sql($node, 'SELECT pg_current_wal_insert_lsn()');
+		my $since = time();
+
+		# looks for claims of the dead, every five seconds at most, are among these
+		$rounds = 0;
+		wait_for_round($node) && $rounds++ while time() < $since + 6;
+		$wal = sql($node, "SELECT pg_current_wal_insert_lsn() - '$from'");
+		$rows_after = sql($node, 'SELECT count(*) FROM cadence_runner_logs');
+		last if $rows_after == $rows;
+	}
 	cmp_ok($rounds, '>', 1, 'after some looks in six seconds');
-	is(sql($node, "SELECT pg_current_wal_insert_lsn() - '$from'"), 0, 'nothing is in the WAL');
-	is(sql($node, 'SELECT count(*) FROM cadence_runner_logs'), $rows, 'and no row in the log');
+	is($wal, 0, 'nothing is in the WAL');
+	is($rows_after, $rows, 'and no row in the log');
 	is(sql($node, "SELECT state FROM pg_stat_activity WHERE backend_type = 'cadence_runner resident'"),
 		'idle', 'its session is idle');
 };

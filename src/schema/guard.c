@@ -1,0 +1,147 @@
+/*
+ * guard.c
+ *		Nothing changes between the look at a table and the statement that uses it.
+ *
+ * The locks of statements are taken before the look, where nobody is in the way.
+ * Where somebody is, whoever waits would find what that one has made meanwhile: a
+ * trigger of hers, which would run with the owner's rights. So a statement that uses
+ * such a table waits for the lock here, and the table is looked at again before the
+ * statement is executed. One that uses others does not wait.
+ *
+ * Reading fires nothing: until a statement writes there, a table is locked as a
+ * reader locks it, who waits for no index that is being made.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "lib/ilist.h"
+#include "storage/lmgr.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+
+#include "base/statement.h"
+#include "schema/tables.h"
+
+/* Of tables that are in use; in their own memory context. */
+struct CadenceGuard
+{
+	dlist_node node;
+	const CadenceTables *tables;
+	uint32 open; /* bits of oids: what is not locked as its statements need it */
+};
+
+StaticAssertDecl(CADENCE_TABLE_COUNT <= 32, "a bit for each table");
+
+static dlist_head guards = DLIST_STATIC_INIT(guards);
+
+static LOCKMODE
+mode_of(int i, bool writing)
+{
+	return writing && cadence_table_list[i].is_written ? RowExclusiveLock : AccessShareLock;
+}
+
+/* ---- before a statement --------------------------------------------------------------- */
+
+static bool
+is_writing(const CachedPlanSource *source)
+{
+	ListCell *cell;
+
+	foreach (cell, source->query_list)
+	{
+		const Query *query = lfirst_node(Query, cell);
+
+		if (query->commandType != CMD_SELECT || query->hasModifyingCTE)
+			return true;
+	}
+	return false;
+}
+
+static void
+guard_source(const CadenceGuard *guard, const CachedPlanSource *source)
+{
+	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+	{
+		Oid oid = guard->tables->oids[i];
+
+		if ((guard->open & (1U << i)) == 0 || !list_member_oid(source->relationOids, oid))
+			continue;
+		LockRelationOid(oid, mode_of(i, is_writing(source)));
+		cadence_gate_look(guard->tables, i);
+	}
+}
+
+static void
+guard_statement(void *plan)
+{
+	dlist_iter iter;
+	ListCell *cell;
+
+	dlist_foreach(iter, &guards)
+	{
+		const CadenceGuard *guard = dlist_container(CadenceGuard, node, iter.cur);
+
+		if (guard->open != 0)
+			foreach (cell, SPI_plan_get_plan_sources(plan))
+				guard_source(guard, lfirst(cell));
+	}
+}
+
+/* ---- which are open ------------------------------------------------------------------- */
+
+/* Its locks are gone. */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	dlist_iter iter;
+
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		dlist_foreach(iter, &guards) dlist_container(CadenceGuard, node, iter.cur)->open = 0;
+}
+
+static void
+forget(void *arg)
+{
+	dlist_delete(&((CadenceGuard *) arg)->node);
+}
+
+/* For tables that are being loaded, until the current memory context goes. */
+CadenceGuard *
+cadence_guard_create(const CadenceTables *t)
+{
+	static bool registered = false;
+	CadenceGuard *guard = palloc0(sizeof(*guard));
+	MemoryContextCallback *callback = palloc(sizeof(*callback));
+
+	if (!registered)
+	{
+		RegisterXactCallback(end_transaction, NULL);
+		statement_set_guard(guard_statement);
+		registered = true;
+	}
+	guard->tables = t;
+	dlist_push_head(&guards, &guard->node);
+	*callback = (MemoryContextCallback){.func = forget, .arg = guard};
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	return guard;
+}
+
+/*
+ * Locks the tables for the rest of the transaction where nobody is in the way, as the
+ * statements of whoever writes to them do, or of whoever mostly reads; what has changed
+ * before that is known afterwards.
+ */
+void
+cadence_guard_lock(const CadenceTables *t, bool writing)
+{
+	CadenceGuard *guard = t->guard;
+
+	guard->open = 0;
+	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+		if (!ConditionalLockRelationOid(t->oids[i], mode_of(i, writing)) ||
+			(!writing && cadence_table_list[i].is_written))
+			guard->open |= 1U << i;
+	AcceptInvalidationMessages();
+}
