@@ -5,6 +5,7 @@
  *
  * Once for a step, whatever becomes of that, and only if nothing was sent since, and
  * nobody has answered. Whether it may still be sent is then looked at as for any step.
+ * What arrives after all is not sent again.
  */
 #include "postgres.h"
 
@@ -21,13 +22,25 @@
 #include "schema/key.h"
 
 #define RESENT "REENVIADO"
+#define ARRIVED "ENTREGUE"
 
 struct InboundResends
 {
 	Statement is_over;
+	Statement is_due; /* the step before which a run stands, and was sent before */
 };
 
 static const Oid types[] = {UUIDOID, INT4OID, UUIDOID};
+
+/* That it is to be sent again, once. */
+static char *
+resent_sql(const CadenceTables *t)
+{
+	return psprintf("EXISTS (SELECT FROM %s AS e WHERE e.lead_cadence_run_id " EQ " $1 "
+					"AND e.step_ordem " EQ " $2 AND e.detalhes " JSON_TEXT " 'decidido' " EQ
+					" '" RESENT "')",
+					t->events);
+}
 
 /* In the current memory context. */
 struct InboundResends *
@@ -37,40 +50,45 @@ inbound_resends_create(const CadenceTables *t)
 
 	r->is_over = STATEMENT(
 		"looking whether a message is to be sent again",
-		psprintf("SELECT EXISTS (SELECT FROM %s AS e WHERE e.lead_cadence_run_id " EQ " $1 "
-				 "AND e.step_ordem " EQ " $2 AND e.detalhes " JSON_TEXT " 'decidido' " EQ
-				 " '" RESENT "') OR EXISTS (SELECT FROM %s AS o, %s AS m WHERE o.id " EQ " $3 "
+		psprintf("SELECT %s OR EXISTS (SELECT FROM %s AS o, %s AS m WHERE o.id " EQ " $3 "
 				 "AND %s AND %s AND m.recebido_em " GE " COALESCE(o.enviado_em, o.created_at))",
-				 t->events, t->messages, t->messages,
+				 resent_sql(t), t->messages, t->messages,
 				 cadence_key_is(t, "lead_messages", "m", "lead_id", "o.lead_id"),
 				 cadence_key_is(t, "lead_messages", "m", "empresa", "o.empresa")),
 		types, SPI_OK_SELECT);
-	r->is_over.latest = true;
+	r->is_due = STATEMENT("looking whether a message that has arrived is to be sent again",
+						  psprintf("SELECT EXISTS (SELECT FROM %s AS r WHERE r.id " EQ " $1 "
+								   "AND r.next_step_ordem " EQ " $2 AND r.last_step_ordem " EQ
+								   " $2 AND r.claim_id IS NULL) AND %s",
+								   t->runs, resent_sql(t)),
+						  types, SPI_OK_SELECT);
+	r->is_due.nargs--;
+	r->is_over.latest = r->is_due.latest = true;
 	return r;
 }
 
-/* It was sent again before, or its person has written since. */
 static bool
-is_over(const InboundEvent *e, const InboundMessage *message)
+says(Statement *look, const InboundMessage *message)
 {
 	Datum values[] = {UUIDPGetDatum(&message->run_id), Int32GetDatum(message->ordem),
 					  UUIDPGetDatum(&message->id)};
-	bool over;
+	bool is_so;
 
-	statement_execute(&e->acts->resends->is_over, values, NULL, 1);
-	over = row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
+	statement_execute(look, values, NULL, 1);
+	is_so = row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
 	SPI_freetuptable(SPI_tuptable);
-	return over;
+	return is_so;
 }
 
 static void
-write_event(const InboundEvent *e, const InboundMessage *message, TimestampTz due)
+write_event(const InboundEvent *e, const LockedRun *run, TimestampTz due, const char *decision)
 {
-	CadenceEvent event = {.run_id = &message->run_id,
+	CadenceEvent event = {.run_id = &run->id,
 						  .has_ordem = true,
-						  .ordem = message->ordem,
+						  .ordem = run->next_ordem,
+						  .template_codigo = run->next_template,
 						  .type = "AGENDADO",
-						  .detalhes = event_scheduled_details(due, RESENT)};
+						  .detalhes = event_scheduled_details(due, decision)};
 
 	cadence_events_write(e->acts->events, &event, 1);
 }
@@ -84,7 +102,7 @@ inbound_resend(const InboundEvent *e, const InboundMessage *message)
 
 	if (!message->has_step || !inbound_server_says(e, "on_late_failure", "resend") ||
 		!cadence_run_lock(e->acts->mover, &message->run_id, &run) || !run.has_last ||
-		run.last_ordem != message->ordem || is_over(e, message))
+		run.last_ordem != message->ordem || says(&e->acts->resends->is_over, message))
 		return;
 	to = cadence_run_transition(&run, ACT_RESEND,
 								GetCurrentTransactionStartTimestamp() +
@@ -93,6 +111,30 @@ inbound_resend(const InboundEvent *e, const InboundMessage *message)
 		return;
 	run.has_ordem = run.in.has_next = true;
 	run.ordem = run.next_ordem = message->ordem;
+	run.next_template = NULL;
 	cadence_run_move(e->acts->mover, &run, &to);
-	write_event(e, message, to.next_due);
+	write_event(e, &run, to.next_due, RESENT);
+}
+
+/*
+ * A message has arrived, whatever was told of it before. Looked at without a lock
+ * first, since nearly none is to be sent again; but after its row was written, which
+ * waits for whoever says that it has failed. What is under way is not stopped.
+ */
+void
+inbound_not_again(const InboundEvent *e, const InboundMessage *message)
+{
+	LockedRun run;
+	RunTransition to;
+
+	if (!message->has_step || !says(&e->acts->resends->is_due, message) ||
+		!cadence_run_lock(e->acts->mover, &message->run_id, &run) || !run.has_ordem ||
+		run.ordem != message->ordem || !run.has_last || run.last_ordem != message->ordem)
+		return;
+	to = cadence_run_transition(&run, ACT_ARRIVED, GetCurrentTransactionStartTimestamp());
+	if (to.refusal != REFUSAL_NONE)
+		return;
+	cadence_run_move(e->acts->mover, &run, &to);
+	if (to.has_due)
+		write_event(e, &run, to.next_due, ARRIVED);
 }

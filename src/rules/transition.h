@@ -50,7 +50,9 @@ typedef enum RunAct
 	ACT_SETTLE_SENT,   /* an attempt that was uncertain, or held for review, was sent after all */
 	ACT_SETTLE_UNSENT, /* or was not */
 
-	ACT_RESEND /* what it has sent last has failed: back to that step, which is its next one then */
+	ACT_RESEND, /* what it has sent last has failed: back to that step, which is its next one then
+				 */
+	ACT_ARRIVED /* that has not failed after all: past it again, unless it was sent meanwhile */
 } RunAct;
 
 /* Why an act leaves a run as it is. */

@@ -62,7 +62,40 @@ INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, whatsapp_me
 UPDATE lead_cadence_runs SET next_step_ordem = 2, next_run_at = now() + interval '1 day';
 SELECT fail('out.2');
 SELECT * FROM run;
--- the last step's as well
+-- not if it arrives after all: the run goes on as if it had not failed
+CREATE FUNCTION arrive(state text DEFAULT 'delivered') RETURNS text LANGUAGE sql AS $$ SELECT cadence_delivery('regress_zap', 'out.1', state) $$;
+SELECT late('ATIVA', 1, 2);
+UPDATE cadence_steps SET offset_minutos = 90 WHERE ordem = 2;
+SELECT fail(), arrive(), fail(), arrive();
+SELECT * FROM run;
+SELECT late('ATIVA', 1, 2);
+SELECT arrive(), fail();
+SELECT * FROM run;
+-- whatever has become of the second attempt, if it was not sent for certain, and nobody is at it
+SELECT late('ATIVA', 1, 2);
+SELECT fail();
+UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), attempts = 1;
+SELECT arrive();
+SELECT status, next, attempts FROM run;
+UPDATE lead_cadence_runs SET claim_id = NULL, status = 'PAUSADA';
+SELECT arrive('read');
+SELECT status, last, next, attempts, minutes FROM run;
+SELECT late('ATIVA', 1, 2);
+SELECT fail();
+UPDATE lead_cadence_runs SET attempts = 1;
+INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes) VALUES ('a0000000-0000-0000-0000-000000000001', 1, 'ERRO', '{"codigo": "INCERTO", "provedor": "regress_zap"}');
+SELECT arrive();
+SELECT status, next, attempts FROM run;
+-- nor is one that somebody has sent back by hand moved on
+SELECT late('ATIVA', 1, 1);
+SELECT arrive();
+SELECT status, next FROM run;
+-- nor is the last step's sent again
+SELECT late('CONCLUIDA', 2, NULL);
+UPDATE lead_messages SET step_ordem = 2;
+SELECT fail(), arrive();
+SELECT * FROM run;
+-- what was the last step's and fails is, as well
 SELECT late('CONCLUIDA', 1, NULL);
 SELECT fail();
 SELECT * FROM run;
