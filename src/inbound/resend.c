@@ -3,9 +3,9 @@
  *		A message that was accepted has failed, and may be sent again: where the
  *		server's on_late_failure says so, its step is the run's next one once more.
  *
- * Once for a step, whatever becomes of that, and only if nothing was sent since, and
- * nobody has answered. Whether it may still be sent is then looked at as for any step.
- * What arrives after all is not sent again.
+ * Once for a step, whatever becomes of that, and only if nothing was sent since, by
+ * hand neither, and nobody has answered. Whether it may still be sent is then looked at as for any
+ *step. What arrives after all is not sent again.
  */
 #include "postgres.h"
 
@@ -30,7 +30,7 @@ struct InboundResends
 	Statement is_due; /* the step before which a run stands, and was sent before */
 };
 
-static const Oid types[] = {UUIDOID, INT4OID, UUIDOID};
+static const Oid types[] = {UUIDOID, INT4OID, UUIDOID, BOOLOID};
 
 /* That it is to be sent again, once. */
 static char *
@@ -51,7 +51,10 @@ inbound_resends_create(const CadenceTables *t)
 	r->is_over = STATEMENT(
 		"looking whether a message is to be sent again",
 		psprintf("SELECT %s OR EXISTS (SELECT FROM %s AS o, %s AS m WHERE o.id " EQ " $3 "
-				 "AND %s AND %s AND m.recebido_em " GE " COALESCE(o.enviado_em, o.created_at))",
+				 "AND %s AND %s AND (m.recebido_em " GE " COALESCE(o.enviado_em, o.created_at) "
+				 "OR ($4 AND m.run_id IS NULL AND m.direcao " EQ " 'OUTBOUND' "
+				 "AND COALESCE(m.enviado_em, m.created_at) " GE
+				 " COALESCE(o.enviado_em, o.created_at))))",
 				 resent_sql(t), t->messages, t->messages,
 				 cadence_key_is(t, "lead_messages", "m", "lead_id", "o.lead_id"),
 				 cadence_key_is(t, "lead_messages", "m", "empresa", "o.empresa")),
@@ -62,16 +65,17 @@ inbound_resends_create(const CadenceTables *t)
 								   " $2 AND r.claim_id IS NULL) AND %s",
 								   t->runs, resent_sql(t)),
 						  types, SPI_OK_SELECT);
-	r->is_due.nargs--;
+	r->is_due.nargs = 2;
 	r->is_over.latest = r->is_due.latest = true;
 	return r;
 }
 
 static bool
-says(Statement *look, const InboundMessage *message)
+says(const InboundEvent *e, Statement *look, const InboundMessage *message)
 {
 	Datum values[] = {UUIDPGetDatum(&message->run_id), Int32GetDatum(message->ordem),
-					  UUIDPGetDatum(&message->id)};
+					  UUIDPGetDatum(&message->id),
+					  BoolGetDatum(!inbound_server_says(e, "on_echo", "ignore"))};
 	bool is_so;
 
 	statement_execute(look, values, NULL, 1);
@@ -102,7 +106,7 @@ inbound_resend(const InboundEvent *e, const InboundMessage *message)
 
 	if (!message->has_step || !inbound_server_says(e, "on_late_failure", "resend") ||
 		!cadence_run_lock(e->acts->mover, &message->run_id, &run) || !run.has_last ||
-		run.last_ordem != message->ordem || says(&e->acts->resends->is_over, message))
+		run.last_ordem != message->ordem || says(e, &e->acts->resends->is_over, message))
 		return;
 	to = cadence_run_transition(&run, ACT_RESEND,
 								GetCurrentTransactionStartTimestamp() +
@@ -127,7 +131,7 @@ inbound_not_again(const InboundEvent *e, const InboundMessage *message)
 	LockedRun run;
 	RunTransition to;
 
-	if (!message->has_step || !says(&e->acts->resends->is_due, message) ||
+	if (!message->has_step || !says(e, &e->acts->resends->is_due, message) ||
 		!cadence_run_lock(e->acts->mover, &message->run_id, &run) || !run.has_ordem ||
 		run.ordem != message->ordem || !run.has_last || run.last_ordem != message->ordem)
 		return;

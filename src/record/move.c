@@ -353,6 +353,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	}
 	in->status = status_of(run->status_text);
 	in->interrupted = row_true(desc, row, LOOK_INTERRUPTED);
+	in->has_step = run->has_ordem;
 	in->claimed = row_true(desc, row, LOOK_CLAIMED) && !in->interrupted;
 	in->has_due = !row_is_null(desc, row, LOOK_DUE);
 	in->due = row_time(desc, row, LOOK_DUE, 0);

@@ -353,6 +353,9 @@ refusal(const TransitionInput *in, RunStatus wanted)
 
 	if (!may_be(in->act, in->status))
 		return REFUSAL_STATUS;
+	/* somebody has ended it before its last step: its lead is won, or lost */
+	if (in->act == ACT_RESEND && in->status == RUN_DONE && in->has_step)
+		return REFUSAL_STATUS;
 	if ((settles || is_late) && in->claimed)
 		return REFUSAL_UNDER_WAY;
 	/* the step that it stands before may have been sent */

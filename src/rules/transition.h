@@ -73,6 +73,7 @@ typedef struct TransitionInput
 
 	/* the run: status and what follows it need not be known of ACT_ATTEMPT */
 	RunStatus status;
+	bool has_step;	   /* it stands before one: who has ended it so was not us */
 	bool claimed;	   /* somebody is working on it, or has left it so */
 	bool uncertain;	   /* of the last attempt at its step nobody knows yet what becomes */
 	bool kept;		   /* an earlier one has left something to the next */

@@ -118,6 +118,30 @@ SELECT status, next FROM run;
 SELECT late('PAUSADA', 1, 2);
 SELECT fail();
 SELECT status, next FROM run;
+-- nor one that somebody has ended before its last step
+SELECT late('CONCLUIDA', 1, 2);
+SELECT fail();
+SELECT status, last, next FROM run;
+-- nor where somebody has written by hand since, unless the server says that this does not count
+CREATE FUNCTION by_hand(age interval) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, enviado_em) VALUES ('ana', 'BLUE', 'EMAIL', 'OUTBOUND', 'ENVIADO', now() - age) $$;
+ALTER SERVER regress_zap OPTIONS (SET on_echo 'pause');
+SELECT late('CONCLUIDA', 1, NULL), by_hand('30 s');
+SELECT fail();
+SELECT status, next FROM run;
+SELECT late('CONCLUIDA', 1, NULL), by_hand('1 h');
+SELECT fail();
+SELECT status, next FROM run;
+ALTER SERVER regress_zap OPTIONS (SET on_echo 'ignore');
+SELECT late('CONCLUIDA', 1, NULL), by_hand('30 s');
+SELECT fail();
+SELECT status, next FROM run;
+-- who answers before it is sent again has answered what was sent: the step after it counts
+UPDATE cadence_steps SET parar_se_responder = false WHERE ordem = 1;
+SELECT late('ATIVA', 1, 2);
+SELECT fail(), cadence_inbound('+5511987654321', 'Sim', 'in.2', server => 'regress_zap');
+SELECT * FROM run;
+UPDATE cadence_steps SET parar_se_responder = true WHERE ordem = 1;
 -- nor where the server does not say so
 ALTER SERVER regress_zap OPTIONS (SET on_late_failure 'keep');
 SELECT late('ATIVA', 1, 2);

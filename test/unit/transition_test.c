@@ -73,6 +73,10 @@ sent_again(void)
 	in.other_active = true;
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_OTHER_ACTIVE);
 	in.other_active = false;
+	in.has_step = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.status = RUN_ACTIVE;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
 	in.status = RUN_PAUSED;
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
 	in.status = RUN_CANCELLED;
