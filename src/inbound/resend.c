@@ -17,6 +17,7 @@
 
 #include "base/row.h"
 #include "base/settings.h"
+#include "base/transaction.h"
 #include "inbound/acts.h"
 #include "record/settle.h"
 #include "schema/key.h"
@@ -97,15 +98,22 @@ write_event(const InboundEvent *e, const LockedRun *run, TimestampTz due, const 
 	cadence_events_write(e->acts->events, &event, 1);
 }
 
-/* A run that waits for somebody, or has ended otherwise, stays as it is. */
-void
-inbound_resend(const InboundEvent *e, const InboundMessage *message)
+typedef struct Resending
 {
+	const InboundEvent *e;
+	const InboundMessage *message;
+} Resending;
+
+/* A run that waits for somebody, or has ended otherwise, stays as it is. */
+static void
+resend(void *arg, int first, int n)
+{
+	const InboundEvent *e = ((Resending *) arg)->e;
+	const InboundMessage *message = ((Resending *) arg)->message;
 	LockedRun run;
 	RunTransition to;
 
-	if (!message->has_step || !inbound_server_says(e, "on_late_failure", "resend") ||
-		!cadence_run_lock(e->acts->mover, &message->run_id, &run) || !run.has_last ||
+	if (!cadence_run_lock(e->acts->mover, &message->run_id, &run) || !run.has_last ||
 		run.last_ordem != message->ordem || says(e, &e->acts->resends->is_over, message))
 		return;
 	to = cadence_run_transition(&run, ACT_RESEND,
@@ -118,6 +126,23 @@ inbound_resend(const InboundEvent *e, const InboundMessage *message)
 	run.next_template = NULL;
 	cadence_run_move(e->acts->mover, &run, &to);
 	write_event(e, &run, to.next_due, RESENT);
+}
+
+/*
+ * Somebody else may have made the lead active in that cadence since we looked, as the
+ * index knows: then it is not sent again, but that it has failed is not undone.
+ */
+void
+inbound_resend(const InboundEvent *e, const InboundMessage *message)
+{
+	Resending resending = {e, message};
+	ErrorData *error;
+
+	if (!message->has_step || !inbound_server_says(e, "on_late_failure", "resend"))
+		return;
+	error = cadence_try(resend, &resending, 0, 1, false);
+	if (error != NULL && !cadence_is_active_twice(error))
+		ThrowErrorData(error);
 }
 
 /*

@@ -204,12 +204,10 @@ cadence_active_is_guarded(const CadenceTables *t)
 	return guarded;
 }
 
-/* Whether the error being caught is that index's. */
+/* Whether an error is that index's. */
 bool
-cadence_is_active_twice(void)
+cadence_is_active_twice(const ErrorData *error)
 {
-	ErrorData *error = CopyErrorData();
-
 	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->constraint_name != NULL &&
 		   strcmp(error->constraint_name, ACTIVE_INDEX) == 0;
 }

@@ -118,6 +118,23 @@ SELECT status, next FROM run;
 SELECT late('PAUSADA', 1, 2);
 SELECT fail();
 SELECT status, next FROM run;
+-- nor if another becomes active at that moment: what is known of the failure is kept
+CREATE FUNCTION enrol() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO cadence.lead_cadence_runs (id, lead_id, empresa, cadence_id, next_step_ordem, next_run_at) VALUES ('a0000000-0000-0000-0000-000000000003', NEW.lead_id, NEW.empresa, NEW.cadence_id, 1, now());
+    RETURN NEW; END $$;
+CREATE TRIGGER enrol BEFORE UPDATE ON lead_cadence_runs FOR EACH ROW WHEN (OLD.status = 'CONCLUIDA') EXECUTE FUNCTION enrol();
+SELECT late('CONCLUIDA', 1, NULL);
+SELECT fail();
+SELECT status, next, events FROM run;
+SELECT estado, erro_detalhe FROM lead_messages;
+DROP TRIGGER enrol ON lead_cadence_runs;
+-- but what else is refused is the event's error
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation USING MESSAGE = 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON lead_cadence_runs FOR EACH ROW EXECUTE FUNCTION refuse();
+SELECT late('CONCLUIDA', 1, NULL);
+SELECT fail();
+SELECT estado, erro_detalhe FROM lead_messages;
+DROP TRIGGER refuse ON lead_cadence_runs;
 -- nor one that somebody has ended before its last step
 SELECT late('CONCLUIDA', 1, 2);
 SELECT fail();
