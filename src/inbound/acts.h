@@ -174,6 +174,7 @@ extern InboundResult inbound_complaint(InboundEvent *e);
 
 extern struct InboundResends *inbound_resends_create(const CadenceTables *tables);
 extern void inbound_resend(const InboundEvent *e, const InboundMessage *message);
+extern void inbound_not_again(const InboundEvent *e, const InboundMessage *message);
 
 extern InboundResult inbound_sender_news(InboundEvent *e);
 extern void inbound_lock_sender(const InboundEvent *e);

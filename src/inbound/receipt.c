@@ -191,7 +191,10 @@ inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState sta
 	statement_execute(&e->acts->receipts->note[state], values, nulls, 0);
 	is_new = SPI_processed > 0 || settled;
 	if (is_new && (state == STATE_DELIVERED || state == STATE_READ))
+	{
 		inbound_mail_arrived(e, message);
+		inbound_not_again(e, message);
+	}
 	return is_new;
 }
 

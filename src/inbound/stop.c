@@ -122,15 +122,23 @@ read_rest(const InboundEvent *e, const pg_uuid_t *run, const char *canal)
 	return rest;
 }
 
-/* What is under way may be sent by now: then the answer is to that, and before the step after it.
+/*
+ * What is under way may be sent by now, and what is to be sent again was: then the
+ * answer is to that, and before the step after it.
  */
+static bool
+may_be_answered(const LockedRun *run)
+{
+	return run->in.claimed || (run->has_ordem && run->has_last && run->ordem == run->last_ordem);
+}
+
 static bool
 ends(const LockedRun *run, const Rest *rest, const InboundStop *stop)
 {
 	switch (stop->reason)
 	{
 		case STOP_REPLY:
-			return run->in.claimed ? rest->stops_after : rest->stops;
+			return may_be_answered(run) ? rest->stops_after : rest->stops;
 		case STOP_WISH:
 			return rest->uses_canal;
 		case STOP_BY_HAND:

@@ -52,16 +52,24 @@ insert_sql(const CadenceTables *t, const char *estado, const char *where)
 					t->messages, t->message_empresa_type, t->message_canal_type, estado, where);
 }
 
+/* What was accepted was told as failed before its answer was recorded. */
+#define HAS_FAILED                                                                         \
+	"(m.estado::text " EQ " 'ERRO' AND (m.whatsapp_message_id::text " EQ                   \
+	" d.whatsapp OR m.email_message_id::text " EQ " d.email OR m.sms_message_id::text " EQ \
+	" d.sms))"
+
 static char *
 complete_sql(const CadenceTables *t)
 {
 	/* a receipt may have come first: a state goes forward only */
 	return psprintf("UPDATE %s AS m SET estado = CASE WHEN m.estado::text " EQ " 'ENTREGUE' "
-					"OR m.estado::text " EQ " 'LIDO' THEN m.estado ELSE 'ENVIADO' END, "
+					"OR m.estado::text " EQ " 'LIDO' OR " HAS_FAILED
+					" THEN m.estado ELSE 'ENVIADO' END, "
 					"conteudo = d.conteudo, enviado_em = COALESCE(m.enviado_em, d.enviado_em), "
 					"whatsapp_message_id = COALESCE(d.whatsapp, m.whatsapp_message_id), "
 					"email_message_id = COALESCE(d.email, m.email_message_id), "
-					"sms_message_id = COALESCE(d.sms, m.sms_message_id), erro_detalhe = d.erro, "
+					"sms_message_id = COALESCE(d.sms, m.sms_message_id), erro_detalhe = "
+					"CASE WHEN " HAS_FAILED " THEN m.erro_detalhe ELSE d.erro END, "
 					"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
 					"WHERE m.id " EQ " d.id AND m.run_id " EQ " d.run_id RETURNING d.id",
 					t->messages);

@@ -204,12 +204,10 @@ cadence_active_is_guarded(const CadenceTables *t)
 	return guarded;
 }
 
-/* Whether the error being caught is that index's. */
+/* Whether an error is that index's. */
 bool
-cadence_is_active_twice(void)
+cadence_is_active_twice(const ErrorData *error)
 {
-	ErrorData *error = CopyErrorData();
-
 	return error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->constraint_name != NULL &&
 		   strcmp(error->constraint_name, ACTIVE_INDEX) == 0;
 }
@@ -353,6 +351,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	}
 	in->status = status_of(run->status_text);
 	in->interrupted = row_true(desc, row, LOOK_INTERRUPTED);
+	in->has_step = run->has_ordem;
 	in->claimed = row_true(desc, row, LOOK_CLAIMED) && !in->interrupted;
 	in->has_due = !row_is_null(desc, row, LOOK_DUE);
 	in->due = row_time(desc, row, LOOK_DUE, 0);

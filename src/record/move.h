@@ -39,7 +39,7 @@ typedef struct LockedRun
 #define CADENCE_KEY(id) "pg_catalog.hashtextextended(" id "::text, 0::int8)"
 
 extern bool cadence_active_is_guarded(const CadenceTables *tables);
-extern bool cadence_is_active_twice(void);
+extern bool cadence_is_active_twice(const ErrorData *error);
 extern CadenceMover *cadence_mover_create(const CadenceTables *tables);
 extern bool cadence_run_lock(CadenceMover *mover, const pg_uuid_t *id, LockedRun *run);
 extern RunTransition cadence_run_transition(const LockedRun *run, RunAct act, TimestampTz at);

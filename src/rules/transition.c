@@ -276,6 +276,18 @@ resend(const TransitionInput *in)
 						   .next_due = in->at};
 }
 
+/* Past that step again; a pause is somebody's wish, and goes on. */
+static RunTransition
+arrived(const TransitionInput *in)
+{
+	RunTransition to = advance(in);
+
+	if (in->status == RUN_PAUSED)
+		to.status = RUN_PAUSED;
+	to.decided = true;
+	return to;
+}
+
 static RunTransition
 without_refusal(const TransitionInput *in)
 {
@@ -300,6 +312,8 @@ without_refusal(const TransitionInput *in)
 			return settle(in);
 		case ACT_RESEND:
 			return resend(in);
+		case ACT_ARRIVED:
+			return arrived(in);
 		case ACT_ATTEMPT:
 			break;
 	}
@@ -319,6 +333,7 @@ may_be(RunAct act, RunStatus status)
 		case ACT_CANCEL:
 		case ACT_SETTLE_SENT:
 		case ACT_SETTLE_UNSENT:
+		case ACT_ARRIVED:
 			return status == RUN_ACTIVE || status == RUN_PAUSED;
 		case ACT_RESEND:
 			return status == RUN_ACTIVE || status == RUN_DONE;
@@ -334,13 +349,17 @@ refusal(const TransitionInput *in, RunStatus wanted)
 {
 	bool settles =
 		in->act == ACT_LATE_ANSWER || in->act == ACT_SETTLE_SENT || in->act == ACT_SETTLE_UNSENT;
+	bool is_late = in->act == ACT_RESEND || in->act == ACT_ARRIVED;
 
 	if (!may_be(in->act, in->status))
 		return REFUSAL_STATUS;
-	if ((settles || in->act == ACT_RESEND) && in->claimed)
+	/* somebody has ended it before its last step: its lead is won, or lost */
+	if (in->act == ACT_RESEND && in->status == RUN_DONE && in->has_step)
+		return REFUSAL_STATUS;
+	if ((settles || is_late) && in->claimed)
 		return REFUSAL_UNDER_WAY;
-	/* the step after it may have been sent */
-	if (in->act == ACT_RESEND && (in->uncertain || in->kept))
+	/* the step that it stands before may have been sent */
+	if (is_late && (in->uncertain || in->kept))
 		return REFUSAL_UNDER_WAY;
 	if (settles && !in->uncertain)
 		return REFUSAL_CERTAIN;

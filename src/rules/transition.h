@@ -50,7 +50,9 @@ typedef enum RunAct
 	ACT_SETTLE_SENT,   /* an attempt that was uncertain, or held for review, was sent after all */
 	ACT_SETTLE_UNSENT, /* or was not */
 
-	ACT_RESEND /* what it has sent last has failed: back to that step, which is its next one then */
+	ACT_RESEND, /* what it has sent last has failed: back to that step, which is its next one then
+				 */
+	ACT_ARRIVED /* that has not failed after all: past it again, unless it was sent meanwhile */
 } RunAct;
 
 /* Why an act leaves a run as it is. */
@@ -71,6 +73,7 @@ typedef struct TransitionInput
 
 	/* the run: status and what follows it need not be known of ACT_ATTEMPT */
 	RunStatus status;
+	bool has_step;	   /* it stands before one: who has ended it so was not us */
 	bool claimed;	   /* somebody is working on it, or has left it so */
 	bool uncertain;	   /* of the last attempt at its step nobody knows yet what becomes */
 	bool kept;		   /* an earlier one has left something to the next */

@@ -242,7 +242,7 @@ insert_run(RunCalls *calls, const Enrolment *e, Datum *values, const char *nulls
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		if (!cadence_is_active_twice())
+		if (!cadence_is_active_twice(CopyErrorData()))
 			PG_RE_THROW();
 		FlushErrorState();
 		refuse_active(e->lead_id, e->codigo);
@@ -388,7 +388,7 @@ move_run(RunCalls *calls, const LockedRun *run, const RunTransition *to)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		if (!cadence_is_active_twice())
+		if (!cadence_is_active_twice(CopyErrorData()))
 			PG_RE_THROW();
 		FlushErrorState();
 		refuse_other_active(run->lead_id);

@@ -62,7 +62,40 @@ INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, whatsapp_me
 UPDATE lead_cadence_runs SET next_step_ordem = 2, next_run_at = now() + interval '1 day';
 SELECT fail('out.2');
 SELECT * FROM run;
--- the last step's as well
+-- not if it arrives after all: the run goes on as if it had not failed
+CREATE FUNCTION arrive(state text DEFAULT 'delivered') RETURNS text LANGUAGE sql AS $$ SELECT cadence_delivery('regress_zap', 'out.1', state) $$;
+SELECT late('ATIVA', 1, 2);
+UPDATE cadence_steps SET offset_minutos = 90 WHERE ordem = 2;
+SELECT fail(), arrive(), fail(), arrive();
+SELECT * FROM run;
+SELECT late('ATIVA', 1, 2);
+SELECT arrive(), fail();
+SELECT * FROM run;
+-- whatever has become of the second attempt, if it was not sent for certain, and nobody is at it
+SELECT late('ATIVA', 1, 2);
+SELECT fail();
+UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), attempts = 1;
+SELECT arrive();
+SELECT status, next, attempts FROM run;
+UPDATE lead_cadence_runs SET claim_id = NULL, status = 'PAUSADA';
+SELECT arrive('read');
+SELECT status, last, next, attempts, minutes FROM run;
+SELECT late('ATIVA', 1, 2);
+SELECT fail();
+UPDATE lead_cadence_runs SET attempts = 1;
+INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes) VALUES ('a0000000-0000-0000-0000-000000000001', 1, 'ERRO', '{"codigo": "INCERTO", "provedor": "regress_zap"}');
+SELECT arrive();
+SELECT status, next, attempts FROM run;
+-- nor is one that somebody has sent back by hand moved on
+SELECT late('ATIVA', 1, 1);
+SELECT arrive();
+SELECT status, next FROM run;
+-- nor is the last step's sent again
+SELECT late('CONCLUIDA', 2, NULL);
+UPDATE lead_messages SET step_ordem = 2;
+SELECT fail(), arrive();
+SELECT * FROM run;
+-- what was the last step's and fails is, as well
 SELECT late('CONCLUIDA', 1, NULL);
 SELECT fail();
 SELECT * FROM run;
@@ -85,6 +118,47 @@ SELECT status, next FROM run;
 SELECT late('PAUSADA', 1, 2);
 SELECT fail();
 SELECT status, next FROM run;
+-- nor if another becomes active at that moment: what is known of the failure is kept
+CREATE FUNCTION enrol() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO cadence.lead_cadence_runs (id, lead_id, empresa, cadence_id, next_step_ordem, next_run_at) VALUES ('a0000000-0000-0000-0000-000000000003', NEW.lead_id, NEW.empresa, NEW.cadence_id, 1, now());
+    RETURN NEW; END $$;
+CREATE TRIGGER enrol BEFORE UPDATE ON lead_cadence_runs FOR EACH ROW WHEN (OLD.status = 'CONCLUIDA') EXECUTE FUNCTION enrol();
+SELECT late('CONCLUIDA', 1, NULL);
+SELECT fail();
+SELECT status, next, events FROM run;
+SELECT estado, erro_detalhe FROM lead_messages;
+DROP TRIGGER enrol ON lead_cadence_runs;
+-- but what else is refused is the event's error
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation USING MESSAGE = 'not this one'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON lead_cadence_runs FOR EACH ROW EXECUTE FUNCTION refuse();
+SELECT late('CONCLUIDA', 1, NULL);
+SELECT fail();
+SELECT estado, erro_detalhe FROM lead_messages;
+DROP TRIGGER refuse ON lead_cadence_runs;
+-- nor one that somebody has ended before its last step
+SELECT late('CONCLUIDA', 1, 2);
+SELECT fail();
+SELECT status, last, next FROM run;
+-- nor where somebody has written by hand since, unless the server says that this does not count
+CREATE FUNCTION by_hand(age interval) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, enviado_em) VALUES ('ana', 'BLUE', 'EMAIL', 'OUTBOUND', 'ENVIADO', now() - age) $$;
+ALTER SERVER regress_zap OPTIONS (SET on_echo 'pause');
+SELECT late('CONCLUIDA', 1, NULL), by_hand('30 s');
+SELECT fail();
+SELECT status, next FROM run;
+SELECT late('CONCLUIDA', 1, NULL), by_hand('1 h');
+SELECT fail();
+SELECT status, next FROM run;
+ALTER SERVER regress_zap OPTIONS (SET on_echo 'ignore');
+SELECT late('CONCLUIDA', 1, NULL), by_hand('30 s');
+SELECT fail();
+SELECT status, next FROM run;
+-- who answers before it is sent again has answered what was sent: the step after it counts
+UPDATE cadence_steps SET parar_se_responder = false WHERE ordem = 1;
+SELECT late('ATIVA', 1, 2);
+SELECT fail(), cadence_inbound('+5511987654321', 'Sim', 'in.2', server => 'regress_zap');
+SELECT * FROM run;
+UPDATE cadence_steps SET parar_se_responder = true WHERE ordem = 1;
 -- nor where the server does not say so
 ALTER SERVER regress_zap OPTIONS (SET on_late_failure 'keep');
 SELECT late('ATIVA', 1, 2);

@@ -57,6 +57,37 @@ is($caller->finish, 0, 'then the answer comes');
 is(run(), 'ATIVA 2 f', 'the run goes on');
 is(message(), 'ENTREGUE t out.1', 'and the message is still delivered');
 
+# That it has failed is known before the answer is recorded: it stays so.
+start_over($node, $provider);
+answering('reset');
+enrol($node, 'zap', 1);
+execute($node);
+is(message(), 'INCERTO f', 'nobody knows');
+answering('gate/200/' . '%7B%22id%22%3A%22out.3%22%7D');
+make_all_due($node);
+$caller = start_sql($node, q{SELECT cadence_run('TEST')});
+ok(poll_until(sub { $provider->count('gate') == 1 }), 'it is sent again');
+is(sql($node, q{SELECT cadence_delivery('zap', 'out.3', 'failed', error => 'broken', key => id::text) FROM lead_messages}), 'done', 'and has failed');
+is(message(), 'ERRO f out.3 broken', 'as its row says');
+$provider->ask('POST', '__open');
+is($caller->finish, 0, 'then the answer comes');
+is(run(), 'ATIVA 2 f', 'the run goes on');
+is(message(), 'ERRO f out.3 broken', 'and the message has failed still');
+
+# What has failed was an earlier attempt's: the one that is accepted counts.
+start_over($node, $provider);
+answering('reset');
+enrol($node, 'zap', 1);
+execute($node);
+answering('gate/200/' . '%7B%22id%22%3A%22out.5%22%7D');
+make_all_due($node);
+$caller = start_sql($node, q{SELECT cadence_run('TEST')});
+ok(poll_until(sub { $provider->count('gate') == 1 }), 'another is sent again');
+is(sql($node, q{SELECT cadence_delivery('zap', 'out.4', 'failed', error => 'broken', key => id::text) FROM lead_messages}), 'done', 'the first has failed');
+$provider->ask('POST', '__open');
+is($caller->finish, 0, 'then the answer comes');
+is(message(), 'ENVIADO f out.5', 'of the second');
+
 # An answer that the message is held for review comes after the run was given up as uncertain.
 start_over($node, $provider);
 sql($node, q{ALTER SERVER zap OPTIONS (SET on_uncertain 'hold')});

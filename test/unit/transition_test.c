@@ -73,9 +73,47 @@ sent_again(void)
 	in.other_active = true;
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_OTHER_ACTIVE);
 	in.other_active = false;
+	in.has_step = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.status = RUN_ACTIVE;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
 	in.status = RUN_PAUSED;
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
 	in.status = RUN_CANCELLED;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.status = RUN_ACTIVE;
+	in.claimed = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
+	in.claimed = false;
+	in.uncertain = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
+	in.uncertain = false;
+	in.kept = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
+}
+
+/* What was to go again has arrived after all: as after it was sent, unless it may have been again.
+ */
+static void
+not_sent_again(void)
+{
+	TransitionInput in = input(OUTCOME_PENDING);
+
+	in.act = ACT_ARRIVED;
+	BECOMES(in, .status = RUN_DONE, .advance = true);
+	in.has_next = true;
+	in.next_offset = 60;
+	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
+			.next_due = NOW + 60 * MINUTE);
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
+	CHECK_INT(cadence_transition(&in).decided, true);
+	in.status = RUN_PAUSED;
+	BECOMES(in, .status = RUN_PAUSED, .advance = true, .has_due = true,
+			.next_due = NOW + 60 * MINUTE);
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
+	in.status = RUN_CANCELLED;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.status = RUN_DONE;
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
 	in.status = RUN_ACTIVE;
 	in.claimed = true;
@@ -522,6 +560,7 @@ main(void)
 	RUN_GROUP("transition: held for review", held);
 	RUN_GROUP("transition: held for review, as a late answer says", late_and_held);
 	RUN_GROUP("transition: sent again after a late failure", sent_again);
+	RUN_GROUP("transition: not sent again, since it has arrived", not_sent_again);
 	RUN_GROUP("transition: sent, it was the last step", sent_last);
 	RUN_GROUP("transition: no step was left", no_step);
 	RUN_GROUP("transition: unresolved", unresolved);
