@@ -645,7 +645,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
         ('cadence_blocklist', 'kind', 'phone or email'),
-        ('cadence_blocklist', 'value_hash', 'the first 16 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case'),
+        ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case, and 4 that tell which key has made it'),
         ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
         ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
 
@@ -911,6 +911,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_lock_tables() IS
 'part of cadence_create_tables(): whoever makes the tables waits for another who does';
 
+CREATE FUNCTION @extschema@.cadence_make_keys() RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_make_keys() IS
+'part of cadence_create_tables(): makes each secret key that is missing, but none beside a blocklist whose own is lost';
+
 -- A function of another that fits a call better than ours, or as well, would run with the rights of
 -- whoever calls. A superuser needs no such way.
 CREATE VIEW @extschema@.cadence_planted(problem) AS
@@ -1015,11 +1021,12 @@ BEGIN
             INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
             SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
         END IF;
-        -- gen_random_uuid() is made of strong random bits, 122 of them
+        -- gen_random_uuid() is made of strong random bits, 122 of them. A lost key is not made again beside what it has made
         IF item.table_name = 'cadence_keys' THEN
             INSERT INTO @extschema@.cadence_keys (name, key)
             SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
-            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name)
+            WHERE k.name <> 'blocklist' OR NOT EXISTS (SELECT FROM @extschema@.cadence_blocklist);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
@@ -1062,6 +1069,11 @@ BEGIN
         EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
         RAISE NOTICE 'created index %', item.index_name;
     END LOOP;
+
+    -- keys that a dump has left out
+    IF has_function_privilege(prefix || 'cadence_make_keys()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_make_keys();
+    END IF;
 
     -- commits that make a run due, or arm the tables, wake the resident worker
     FOR item IN
@@ -1267,7 +1279,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
-'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null, and the mailbox from the blocklist where the link to unsubscribe has put it there; false: there was nothing. What was cancelled stays so';
 
 
 CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEFAULT NULL, source text DEFAULT NULL,
@@ -1275,7 +1287,7 @@ CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEF
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_block(text, text, text, text, text, text) IS
-'puts a number (kind phone) or a mailbox (email) on the blocklist: from then on a company does not write to it, or nobody where empresa is null. country: of a number without its country''s code, BR if it is left out. false: it was there';
+'puts a number (kind phone) or a mailbox (email) on the blocklist: a company does not write to it any more, or nobody where empresa is null; what waits to be sent is looked up again each second. country: of a number without its country''s code, BR if it is left out. false: it was there';
 
 CREATE FUNCTION @extschema@.cadence_block_many(kind text, addresses text[], reason text DEFAULT NULL, source text DEFAULT NULL,
     country text DEFAULT NULL, empresa text DEFAULT NULL, OUT added bigint, OUT known bigint, OUT refused bigint, OUT refused_at int[])
@@ -1288,7 +1300,7 @@ CREATE FUNCTION @extschema@.cadence_unblock(kind text, value text, country text 
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
-'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
+'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there. What can be no address is an error';
 
 CREATE FUNCTION @extschema@.cadence_unsubscribe_url(run uuid, canal text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
