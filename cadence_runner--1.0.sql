@@ -645,7 +645,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
         ('cadence_blocklist', 'kind', 'phone or email'),
-        ('cadence_blocklist', 'value_hash', 'the first 16 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case'),
+        ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case, and 4 that tell which key has made it'),
         ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
         ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
 
@@ -911,6 +911,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_lock_tables() IS
 'part of cadence_create_tables(): whoever makes the tables waits for another who does';
 
+CREATE FUNCTION @extschema@.cadence_make_keys() RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_make_keys() IS
+'part of cadence_create_tables(): makes each secret key that is missing, but none beside a blocklist whose own is lost';
+
 -- A function of another that fits a call better than ours, or as well, would run with the rights of
 -- whoever calls. A superuser needs no such way.
 CREATE VIEW @extschema@.cadence_planted(problem) AS
@@ -1015,11 +1021,12 @@ BEGIN
             INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
             SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
         END IF;
-        -- gen_random_uuid() is made of strong random bits, 122 of them
+        -- gen_random_uuid() is made of strong random bits, 122 of them. A lost key is not made again beside what it has made
         IF item.table_name = 'cadence_keys' THEN
             INSERT INTO @extschema@.cadence_keys (name, key)
             SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
-            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name)
+            WHERE k.name <> 'blocklist' OR NOT EXISTS (SELECT FROM @extschema@.cadence_blocklist);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
@@ -1062,6 +1069,11 @@ BEGIN
         EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
         RAISE NOTICE 'created index %', item.index_name;
     END LOOP;
+
+    -- keys that a dump has left out
+    IF has_function_privilege(prefix || 'cadence_make_keys()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_make_keys();
+    END IF;
 
     -- commits that make a run due, or arm the tables, wake the resident worker
     FOR item IN
@@ -1267,7 +1279,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
-'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null, and the mailbox from the blocklist where the link to unsubscribe has put it there; false: there was nothing. What was cancelled stays so';
 
 
 CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEFAULT NULL, source text DEFAULT NULL,
@@ -1275,7 +1287,7 @@ CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEF
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_block(text, text, text, text, text, text) IS
-'puts a number (kind phone) or a mailbox (email) on the blocklist: from then on a company does not write to it, or nobody where empresa is null. country: of a number without its country''s code, BR if it is left out. false: it was there';
+'puts a number (kind phone) or a mailbox (email) on the blocklist: a company does not write to it any more, or nobody where empresa is null; what waits to be sent is looked up again each second. country: of a number without its country''s code, BR if it is left out. false: it was there';
 
 CREATE FUNCTION @extschema@.cadence_block_many(kind text, addresses text[], reason text DEFAULT NULL, source text DEFAULT NULL,
     country text DEFAULT NULL, empresa text DEFAULT NULL, OUT added bigint, OUT known bigint, OUT refused bigint, OUT refused_at int[])
@@ -1288,7 +1300,7 @@ CREATE FUNCTION @extschema@.cadence_unblock(kind text, value text, country text 
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
-'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
+'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there. What can be no address is an error';
 
 CREATE FUNCTION @extschema@.cadence_unsubscribe_url(run uuid, canal text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1361,22 +1373,38 @@ DECLARE
     phones text[];
     mails text[];
     names text[];
-    tails text[];
+    numbers text[];
+    is_shared boolean;
     runs uuid[];
-    pais text;
+    countries text[];
+    spelling text;
     item record;
     counts record;
+    refused bigint := 0;
 BEGIN
     IF $1 IS NULL OR $2 IS NULL THEN
         RAISE EXCEPTION 'lead_id and empresa must not be null' USING ERRCODE = 'null_value_not_allowed';
     END IF;
 
-    -- first of all, so that nothing starts: as cadence_cancel() does
+    IF NOT EXISTS (SELECT FROM @extschema@.lead_contacts k WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2)
+       AND NOT EXISTS (SELECT FROM @extschema@.lead_cadence_runs r WHERE r.lead_id::text OPERATOR(pg_catalog.=) $1 AND r.empresa::text OPERATOR(pg_catalog.=) $2)
+       AND EXISTS (SELECT FROM @extschema@.lead_contacts k WHERE lower(k.lead_id::text) OPERATOR(pg_catalog.=) lower($1) AND lower(k.empresa::text) OPERATOR(pg_catalog.=) lower($2)) THEN
+        RAISE EXCEPTION 'lead_contacts has that lead of that company in another spelling'
+            USING ERRCODE = 'no_data_found', DETAIL = 'Nothing was erased.', HINT = 'Write lead_id and empresa as they are in lead_contacts.';
+    END IF;
+
+    -- before runs are locked, in the order in which answers do it
+    INSERT INTO @extschema@.contact_opt_outs (lead_id, empresa, motivo, origem) VALUES ($1, $2, 'erased', current_user) ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    table_name := 'contact_opt_outs'; done := 'added'; RETURN NEXT;
+    -- so that nothing starts: as cadence_cancel() does. Each half has its index
     n := 0;
     FOR item IN
         SELECT r.id FROM @extschema@.lead_cadence_runs r
-        WHERE r.lead_id::text OPERATOR(pg_catalog.=) $1 AND r.empresa::text OPERATOR(pg_catalog.=) $2
-          AND r.status::text OPERATOR(pg_catalog.=) ANY (ARRAY['ATIVA', 'PAUSADA'])
+        WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY(
+            SELECT a.id FROM @extschema@.lead_cadence_runs a WHERE a.lead_id::text OPERATOR(pg_catalog.=) $1 AND a.empresa::text OPERATOR(pg_catalog.=) $2 AND a.status::text OPERATOR(pg_catalog.=) 'ATIVA'
+            UNION ALL
+            SELECT p.id FROM @extschema@.lead_cadence_runs p WHERE p.lead_id::text OPERATOR(pg_catalog.=) $1 AND p.empresa::text OPERATOR(pg_catalog.=) $2 AND p.status::text OPERATOR(pg_catalog.=) 'PAUSADA'))
         ORDER BY r.id FOR UPDATE
     LOOP
         PERFORM @extschema@.cadence_cancel(item.id, 'erased');
@@ -1399,7 +1427,7 @@ BEGIN
         SELECT i.value::text FROM @extschema@.lead_identities i
         WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2 AND i.kind::text OPERATOR(pg_catalog.=) 'phone') AS v
         WHERE v.phone OPERATOR(pg_catalog.<>) '' ORDER BY 1);
-    mails := ARRAY(SELECT DISTINCT lower(v.mail) FROM (
+    mails := ARRAY(SELECT DISTINCT v.mail FROM (
         SELECT c OPERATOR(pg_catalog.->>) 'email' AS mail FROM unnest(contacts) AS c
         UNION ALL
         SELECT i.value::text FROM @extschema@.lead_identities i
@@ -1408,32 +1436,58 @@ BEGIN
     names := ARRAY(SELECT i.value::text FROM @extschema@.lead_identities i
                    WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2
                      AND i.kind::text OPERATOR(pg_catalog.=) ANY (ARRAY['wa_lid', 'wa_user_id']));
-    -- Brazil's ninth digit does not change the last eight
-    tails := ARRAY(SELECT DISTINCT "right"(regexp_replace(p, '[^0-9]', '', 'g'), 8) FROM unnest(phones) AS p
-                   WHERE length(regexp_replace(p, '[^0-9]', '', 'g')) OPERATOR(pg_catalog.>=) 8);
+    -- nobody of that company writes to them again, under whatever lead they come back: numbers as they are
+    -- read when they are written to, which depends on how the company's spellings are compared
+    countries := ARRAY(SELECT c.pais::text FROM @extschema@.cadence_empresas c WHERE c.empresa::text OPERATOR(pg_catalog.=) $2);
+    IF cardinality(countries) OPERATOR(pg_catalog.=) 0 THEN
+        countries := ARRAY(SELECT c.pais::text FROM @extschema@.cadence_empresas c WHERE lower(c.empresa::text) OPERATOR(pg_catalog.=) lower($2)
+                           UNION ALL SELECT NULL);
+    END IF;
+    FOR i IN 1 .. cardinality(countries) LOOP
+        BEGIN
+            PERFORM @extschema@.cadence_block_many('phone', '{}', NULL, NULL, countries[i]);
+        EXCEPTION WHEN invalid_parameter_value THEN
+            -- of a country that is not known they count as Brazil's
+            countries[i] := NULL;
+        END;
+    END LOOP;
+    SELECT m.added, m.refused INTO counts FROM @extschema@.cadence_block_many('email', mails, 'erased', NULL, NULL, $2) AS m;
+    n := counts.added; refused := counts.refused;
+    FOR item IN
+        SELECT p.phone, regexp_replace(p.phone, '[^0-9]', '', 'g') AS digits FROM unnest(phones) AS p(phone)
+    LOOP
+        -- what can be no number is written to by its digits
+        FOREACH spelling IN ARRAY ARRAY[item.phone, item.digits, concat('+', item.digits)] LOOP
+            SELECT sum(p.added) AS added, min(p.refused) AS refused INTO counts
+            FROM unnest(countries) AS c(country), @extschema@.cadence_block_many('phone', ARRAY[spelling], 'erased', NULL, c.country, $2) AS p;
+            EXIT WHEN counts.refused OPERATOR(pg_catalog.=) 0;
+        END LOOP;
+        n := n OPERATOR(pg_catalog.+) counts.added::bigint; refused := refused OPERATOR(pg_catalog.+) counts.refused;
+    END LOOP;
+    table_name := 'cadence_blocklist'; done := 'added'; RETURN NEXT;
+    n := refused; done := 'refused'; RETURN NEXT;
 
-    -- nobody of that company writes to them again, under whatever lead they come back
-    SELECT c.pais::text INTO pais FROM @extschema@.cadence_empresas c WHERE c.empresa::text OPERATOR(pg_catalog.=) $2;
-    table_name := 'cadence_blocklist'; done := 'added';
-    BEGIN
-        SELECT p.added OPERATOR(pg_catalog.+) m.added AS added INTO counts
-        FROM @extschema@.cadence_block_many('phone', phones, 'erased', NULL, pais, $2) AS p,
-             @extschema@.cadence_block_many('email', mails, 'erased', NULL, NULL, $2) AS m;
-    EXCEPTION WHEN invalid_parameter_value THEN
-        -- of a country that is not known numbers count as Brazil's, as when they are written to
-        SELECT p.added OPERATOR(pg_catalog.+) m.added AS added INTO counts
-        FROM @extschema@.cadence_block_many('phone', phones, 'erased', NULL, NULL, $2) AS p,
-             @extschema@.cadence_block_many('email', mails, 'erased', NULL, NULL, $2) AS m;
-    END;
-    n := counts.added; RETURN NEXT;
-    INSERT INTO @extschema@.contact_opt_outs (lead_id, empresa, motivo, origem) VALUES ($1, $2, 'erased', current_user) ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    table_name := 'contact_opt_outs'; RETURN NEXT;
+    -- for comparing: how numbers may end, with the area's code, and with and without Brazil's ninth digit
+    mails := ARRAY(SELECT DISTINCT lower(m) FROM unnest(mails) AS m);
+    numbers := ARRAY(
+        SELECT s.spelling FROM unnest(phones) AS p(phone), LATERAL (
+            SELECT ltrim(regexp_replace(p.phone, '[^0-9]', '', 'g'), '0')) AS d(digits), LATERAL (
+            SELECT "right"(CASE WHEN d.digits OPERATOR(pg_catalog.~) '^(55)?[0-9]{2}9[0-9]{8}$' THEN "left"(d.digits, -9) OPERATOR(pg_catalog.||) "right"(d.digits, 8) ELSE d.digits END, 10)) AS v(number), LATERAL (
+            VALUES (v.number), ("left"(v.number, -8) OPERATOR(pg_catalog.||) '9' OPERATOR(pg_catalog.||) "right"(v.number, 8))) AS s(spelling)
+        WHERE length(v.number) OPERATOR(pg_catalog.>=) 9);
+    is_shared := EXISTS (SELECT FROM @extschema@.lead_contacts k
+                         WHERE "right"(regexp_replace(k.telefone::text, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT "right"(v, 8) FROM unnest(numbers) AS v))
+                           AND k.empresa::text OPERATOR(pg_catalog.<>) $2)
+              OR EXISTS (SELECT FROM @extschema@.lead_contacts k
+                         WHERE "left"(lower(k.email::text), 320) OPERATOR(pg_catalog.=) ANY (mails) AND k.empresa::text OPERATOR(pg_catalog.<>) $2)
+              OR EXISTS (SELECT FROM @extschema@.lead_identities i
+                         WHERE i.value::text OPERATOR(pg_catalog.=) ANY (phones OPERATOR(pg_catalog.||) mails OPERATOR(pg_catalog.||) names) AND i.empresa::text OPERATOR(pg_catalog.<>) $2);
+
     -- what the person has said
     UPDATE @extschema@.contact_opt_outs AS o SET motivo = NULL
     WHERE o.lead_id OPERATOR(pg_catalog.=) $1 AND o.empresa OPERATOR(pg_catalog.=) $2 AND o.motivo OPERATOR(pg_catalog.<>) 'erased';
     GET DIAGNOSTICS n = ROW_COUNT;
-    done := 'blanked'; RETURN NEXT;
+    table_name := 'contact_opt_outs'; done := 'blanked'; RETURN NEXT;
 
     -- the contact goes, or, where something of the application hangs on it, all that it says
     table_name := 'lead_contacts'; done := 'deleted';
@@ -1441,19 +1495,34 @@ BEGIN
         DELETE FROM @extschema@.lead_contacts AS k
         WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2;
         GET DIAGNOSTICS n = ROW_COUNT;
+        -- what would refuse it at the end
+        SET CONSTRAINTS ALL IMMEDIATE;
     EXCEPTION WHEN integrity_constraint_violation OR insufficient_privilege OR raise_exception THEN
-        EXECUTE (SELECT format('UPDATE @extschema@.lead_contacts AS k SET opt_out = true%s WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2',
-                               string_agg(format(', %I = %s', a.attname, CASE WHEN a.attnotnull THEN '''''' ELSE 'NULL' END), '' ORDER BY a.attnum))
-                 FROM pg_attribute a JOIN pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
-                 WHERE a.attrelid OPERATOR(pg_catalog.=) '@extschema@.lead_contacts'::regclass::oid
-                   AND a.attnum OPERATOR(pg_catalog.>) 0::int2 AND NOT a.attisdropped
-                   AND a.attgenerated OPERATOR(pg_catalog.=) ''::"char" AND a.attidentity OPERATOR(pg_catalog.=) ''::"char"
-                   AND a.attname::text OPERATOR(pg_catalog.<>) ALL (ARRAY['id', 'lead_id', 'empresa', 'opt_out', 'opt_out_em', 'created_at', 'updated_at'])
-                   AND (NOT a.attnotnull OR t.typcategory OPERATOR(pg_catalog.=) 'S'::"char")) USING $1, $2;
-        GET DIAGNOSTICS n = ROW_COUNT;
-        done := 'blanked';
+        n := 0;
     END;
     RETURN NEXT;
+    IF EXISTS (SELECT FROM @extschema@.lead_contacts k WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2) THEN
+        -- a text that is required is empty, or, where that is refused, the lead's id
+        FOREACH spelling IN ARRAY ARRAY['', $1] LOOP
+            BEGIN
+                EXECUTE (SELECT format('UPDATE @extschema@.lead_contacts AS k SET opt_out = true%s WHERE k.lead_id::text OPERATOR(pg_catalog.=) $1 AND k.empresa::text OPERATOR(pg_catalog.=) $2',
+                                       string_agg(format(', %I = %s', a.attname, CASE WHEN a.attnotnull THEN '$3' ELSE 'NULL' END), '' ORDER BY a.attnum))
+                         FROM pg_attribute a JOIN pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+                         WHERE a.attrelid OPERATOR(pg_catalog.=) '@extschema@.lead_contacts'::regclass::oid
+                           AND a.attnum OPERATOR(pg_catalog.>) 0::int2 AND NOT a.attisdropped
+                           AND a.attgenerated OPERATOR(pg_catalog.=) ''::"char" AND a.attidentity OPERATOR(pg_catalog.=) ''::"char"
+                           AND a.attname::text OPERATOR(pg_catalog.<>) ALL (ARRAY['id', 'lead_id', 'empresa', 'opt_out', 'opt_out_em', 'created_at', 'updated_at'])
+                           AND (NOT a.attnotnull OR t.typcategory OPERATOR(pg_catalog.=) 'S'::"char")) USING $1, $2, spelling;
+                GET DIAGNOSTICS n = ROW_COUNT;
+                EXIT;
+            EXCEPTION WHEN integrity_constraint_violation THEN
+                IF spelling OPERATOR(pg_catalog.=) $1 THEN
+                    RAISE;
+                END IF;
+            END;
+        END LOOP;
+        done := 'blanked'; RETURN NEXT;
+    END IF;
 
     DELETE FROM @extschema@.lead_identities AS i WHERE i.lead_id::text OPERATOR(pg_catalog.=) $1 AND i.empresa::text OPERATOR(pg_catalog.=) $2;
     GET DIAGNOSTICS n = ROW_COUNT;
@@ -1464,7 +1533,8 @@ BEGIN
     DELETE FROM @extschema@.cadence_dead_addresses AS d
     WHERE d.empresa::text OPERATOR(pg_catalog.=) $2
       AND CASE WHEN d.canal::text OPERATOR(pg_catalog.=) 'EMAIL' THEN d.endereco::text OPERATOR(pg_catalog.=) ANY (mails)
-               ELSE "right"(regexp_replace(d.endereco::text, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (tails) END;
+               ELSE EXISTS (SELECT FROM unnest(numbers) AS v
+                            WHERE "right"(regexp_replace(d.endereco::text, '[^0-9]', '', 'g'), length(v)) OPERATOR(pg_catalog.=) v) END;
     GET DIAGNOSTICS n = ROW_COUNT;
     table_name := 'cadence_dead_addresses'; RETURN NEXT;
 
@@ -1502,19 +1572,22 @@ BEGIN
     GET DIAGNOSTICS n = ROW_COUNT;
     table_name := 'cadence_outbox'; done := 'deleted'; RETURN NEXT;
 
-    -- what was rejected of them goes; a whole call that names them beside others goes from the others' rows
+    -- what was rejected of them goes, but for what they want, which is still to be noted; of no company it may be
+    -- another's. A whole call that names them beside others goes from the others' rows
     DELETE FROM @extschema@.cadence_rejected AS j
-    WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
+    WHERE (j.empresa::text OPERATOR(pg_catalog.=) $2 OR j.empresa IS NULL AND NOT is_shared)
       AND jsonb_typeof(j.evento) OPERATOR(pg_catalog.=) 'object'
+      AND coalesce(j.evento OPERATOR(pg_catalog.->>) 'event', '') OPERATOR(pg_catalog.<>) ALL (ARRAY['opt_out', 'complaint'])
       AND EXISTS (SELECT FROM jsonb_each_text(j.evento) AS f
                   WHERE f.key OPERATOR(pg_catalog.=) ANY (ARRAY['phone', 'email', 'lid', 'user_id', 'from', 'old', 'new'])
-                    AND ("right"(regexp_replace(f.value, '[^0-9]', '', 'g'), 8) OPERATOR(pg_catalog.=) ANY (tails)
-                         OR lower(f.value) OPERATOR(pg_catalog.=) ANY (mails) OR f.value OPERATOR(pg_catalog.=) ANY (names)));
+                    AND (lower(f.value) OPERATOR(pg_catalog.=) ANY (mails) OR f.value OPERATOR(pg_catalog.=) ANY (names)
+                         OR EXISTS (SELECT FROM unnest(numbers) AS v
+                                    WHERE "right"(regexp_replace(f.value, '[^0-9]', '', 'g'), length(v)) OPERATOR(pg_catalog.=) v)));
     GET DIAGNOSTICS n = ROW_COUNT;
-    table_name := 'cadence_rejected'; RETURN NEXT;
+    table_name := 'cadence_rejected'; done := 'deleted'; RETURN NEXT;
     UPDATE @extschema@.cadence_rejected AS j SET elemento = NULL, corpo = NULL
-    WHERE (j.empresa IS NULL OR j.empresa::text OPERATOR(pg_catalog.=) $2)
-      AND EXISTS (SELECT FROM unnest(tails OPERATOR(pg_catalog.||) mails OPERATOR(pg_catalog.||) names) AS v
+    WHERE (j.empresa::text OPERATOR(pg_catalog.=) $2 OR j.empresa IS NULL AND NOT is_shared)
+      AND EXISTS (SELECT FROM unnest(numbers OPERATOR(pg_catalog.||) mails OPERATOR(pg_catalog.||) names) AS v
                   WHERE strpos(lower(concat(j.elemento::text, j.corpo::text)), lower(v)) OPERATOR(pg_catalog.>) 0);
     GET DIAGNOSTICS n = ROW_COUNT;
     done := 'blanked'; RETURN NEXT;

@@ -4,6 +4,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_lock_tables() IS
 'part of cadence_create_tables(): whoever makes the tables waits for another who does';
 
+CREATE FUNCTION @extschema@.cadence_make_keys() RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_make_keys() IS
+'part of cadence_create_tables(): makes each secret key that is missing, but none beside a blocklist whose own is lost';
+
 -- A function of another that fits a call better than ours, or as well, would run with the rights of
 -- whoever calls. A superuser needs no such way.
 CREATE VIEW @extschema@.cadence_planted(problem) AS
@@ -108,11 +114,12 @@ BEGIN
             INSERT INTO @extschema@.cadence_opt_out_words (word, language, opts_in, all_channels)
             SELECT w.word, w.language, w.opts_in, w.all_channels FROM @extschema@.cadence_first_words w;
         END IF;
-        -- gen_random_uuid() is made of strong random bits, 122 of them
+        -- gen_random_uuid() is made of strong random bits, 122 of them. A lost key is not made again beside what it has made
         IF item.table_name = 'cadence_keys' THEN
             INSERT INTO @extschema@.cadence_keys (name, key)
             SELECT k.name, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
-            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name);
+            FROM (VALUES ('blocklist'), ('unsubscribe')) AS k(name)
+            WHERE k.name <> 'blocklist' OR NOT EXISTS (SELECT FROM @extschema@.cadence_blocklist);
         END IF;
         EXECUTE format('ALTER TABLE %s%I ENABLE ROW LEVEL SECURITY', prefix, item.table_name);
         FOR remark IN
@@ -155,6 +162,11 @@ BEGIN
         EXECUTE format('CREATE INDEX %I ON %s%I %s', item.index_name, prefix, item.table_name, item.definition);
         RAISE NOTICE 'created index %', item.index_name;
     END LOOP;
+
+    -- keys that a dump has left out
+    IF has_function_privilege(prefix || 'cadence_make_keys()', 'EXECUTE') THEN
+        PERFORM @extschema@.cadence_make_keys();
+    END IF;
 
     -- commits that make a run due, or arm the tables, wake the resident worker
     FOR item IN

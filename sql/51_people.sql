@@ -15,7 +15,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_opt_in(text, text, text) IS
-'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null; false: there was nothing. What was cancelled stays so';
+'takes back what contact_opt_outs has of a lead and a channel, or of all channels where canal is null, and the mailbox from the blocklist where the link to unsubscribe has put it there; false: there was nothing. What was cancelled stays so';
 
 
 CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEFAULT NULL, source text DEFAULT NULL,
@@ -23,7 +23,7 @@ CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEF
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_block(text, text, text, text, text, text) IS
-'puts a number (kind phone) or a mailbox (email) on the blocklist: from then on a company does not write to it, or nobody where empresa is null. country: of a number without its country''s code, BR if it is left out. false: it was there';
+'puts a number (kind phone) or a mailbox (email) on the blocklist: a company does not write to it any more, or nobody where empresa is null; what waits to be sent is looked up again each second. country: of a number without its country''s code, BR if it is left out. false: it was there';
 
 CREATE FUNCTION @extschema@.cadence_block_many(kind text, addresses text[], reason text DEFAULT NULL, source text DEFAULT NULL,
     country text DEFAULT NULL, empresa text DEFAULT NULL, OUT added bigint, OUT known bigint, OUT refused bigint, OUT refused_at int[])
@@ -36,7 +36,7 @@ CREATE FUNCTION @extschema@.cadence_unblock(kind text, value text, country text 
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_unblock(text, text, text, text) IS
-'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there';
+'takes an address off the blocklist of a company, or of all where empresa is null, whoever has put it there; false: it was not there. What can be no address is an error';
 
 CREATE FUNCTION @extschema@.cadence_unsubscribe_url(run uuid, canal text DEFAULT NULL) RETURNS text
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE

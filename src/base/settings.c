@@ -124,11 +124,26 @@ check_columns(char **value, void **extra, GucSource source)
 /* Where links to unsubscribe begin: it goes into headers and pages as it is. */
 #define UNSUBSCRIBE_BASE_MAX 300
 
+/* Whether it is encrypted, or does not leave this machine. */
+static bool
+is_safe_address(const char *url)
+{
+	static const char *const local[] = {"http://127.0.0.1", "http://localhost"};
+
+	if (strncmp(url, "https://", 8) == 0)
+		return true;
+	for (size_t i = 0; i < lengthof(local); i++)
+		if (strncmp(url, local[i], strlen(local[i])) == 0 &&
+			(url[strlen(local[i])] == '/' || url[strlen(local[i])] == ':'))
+			return strchr(url, '@') == NULL;
+	return false;
+}
+
 static bool
 check_unsubscribe_base(char **value, void **extra, GucSource source)
 {
 	const char *url = *value;
-	bool ok = strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
+	bool ok = is_safe_address(url);
 
 	for (const char *at = url; *at != '\0' && ok; at++)
 		ok = *at > ' ' && *at < 0x7F && strchr("<>\"\\", *at) == NULL;

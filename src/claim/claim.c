@@ -554,8 +554,8 @@ recheck_blocked(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
 		lookups[i].empresa = steps[i]->empresa;
 		lookups[i].is_email = pg_strcasecmp(steps[i]->canal, "EMAIL") == 0;
 		if (!valid[i] || steps[i]->is_news ||
-			!address_one(steps[i]->recipient, lookups[i].is_email, steps[i]->pais,
-						 lookups[i].address))
+			!address_reached(steps[i]->recipient, lookups[i].is_email, steps[i]->pais,
+							 lookups[i].address))
 			lookups[i].address[0] = '\0';
 	}
 	(void) cadence_blocklist_find(claims->blocklist, lookups, n);

@@ -156,6 +156,7 @@ extern bool inbound_hear_wish(InboundEvent *e, const InboundPersons *people,
 							  const pg_uuid_t *answer);
 extern void inbound_hear_stranger(const InboundEvent *e);
 extern InboundResult inbound_block(const InboundEvent *e, const char *reason);
+extern bool inbound_unblock(const InboundEvent *e);
 extern InboundResult inbound_wish(InboundEvent *e);
 extern bool inbound_opt_out(const InboundEvent *e, const InboundPersons *people,
 							const InboundStop *stop, const char *categoria);

@@ -350,10 +350,10 @@ inbound_complaint(InboundEvent *e)
 	bool is_new;
 
 	if (!find_people(e, &message, &is_of_message, &people))
-		return inbound_block(e, "complaint");
+		return inbound_block(e, BLOCK_COMPLAINT);
 	stop.motivo = inbound_reason(e, "complaint");
 	is_new = people.n > 0 ? inbound_opt_out(e, &people, &stop, NULL)
-						  : inbound_block(e, "complaint") == INBOUND_DONE;
+						  : inbound_block(e, BLOCK_COMPLAINT) == INBOUND_DONE;
 	if (is_of_message && inbound_note_receipt(e, &message, STATE_DELIVERED))
 		is_new = true;
 	return is_new ? INBOUND_DONE : INBOUND_REPEATED;

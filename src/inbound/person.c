@@ -22,6 +22,10 @@
 #include "base/row.h"
 #include "inbound/acts.h"
 #include "schema/key.h"
+#include "schema/marks.h"
+
+/* What cadence_erase() says of an opt-out. */
+#define OPT_OUT_ERASED "erased"
 
 /* So many rows of one address are looked at. */
 #define CANDIDATES_MAX "200"
@@ -118,17 +122,23 @@ by_identity_sql(const CadenceTables *t)
 					cadence_key_is(t, "lead_contacts", "k", "empresa", "i.empresa"));
 }
 
-/* What is known already is not written again. */
+/* What is known already is not written again; who is gone from the contacts, or erased, is not
+ * known again. */
 static char *
 learn_sql(const CadenceTables *t)
 {
 	return psprintf("INSERT INTO %s AS i (lead_id, empresa, kind, value, source, created_at) "
 					"SELECT $1, $2, $3, $4, $5, " NOW " WHERE NOT EXISTS (SELECT FROM %s AS x "
 					"WHERE x.value " EQ " $4 AND x.kind " EQ " $3 AND x.empresa " EQ " $2 "
-					"AND x.lead_id " EQ " $1) ON CONFLICT (value, kind, empresa) DO UPDATE SET "
+					"AND x.lead_id " EQ " $1) AND EXISTS (SELECT FROM %s AS k WHERE %s AND %s) "
+					"AND NOT EXISTS (SELECT FROM %s AS o WHERE %s AND o.motivo " EQ
+					" '" OPT_OUT_ERASED "') ON CONFLICT (value, kind, empresa) DO UPDATE SET "
 					"lead_id = EXCLUDED.lead_id, source = EXCLUDED.source, "
 					"created_at = EXCLUDED.created_at",
-					t->identities, t->identities);
+					t->identities, t->identities, t->contacts,
+					cadence_key_is(t, "lead_contacts", "k", "lead_id", "$1"),
+					cadence_key_is(t, "lead_contacts", "k", "empresa", "$2"), t->opt_outs,
+					cadence_opt_out_is_of(t, "o", "$1", "$2"));
 }
 
 /* In the current memory context. */

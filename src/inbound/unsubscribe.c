@@ -9,6 +9,7 @@
 
 #include "executor/spi.h"
 
+#include "base/transaction.h"
 #include "inbound/acts.h"
 #include "inbound/unsubscribe.h"
 
@@ -27,19 +28,45 @@ set_address(InboundEvent *e, ReceivedEvent *event, const InboundPerson *person)
 		e->phone[0] = '\0';
 }
 
+static InboundSender
+sender_of(const CadenceTables *tables, const Unsubscribe *who)
+{
+	return (InboundSender){
+		.empresa = who->empresa, .canal = who->canal, .tables = tables, .source = BLOCK_BY_LINK};
+}
+
+static void
+block(void *arg, int first, int n)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	(void) inbound_block(arg, BLOCK_OPT_OUT);
+	SPI_finish();
+}
+
+/* A list whose key is lost must not undo what was noted. */
+static void
+block_mailbox(InboundEvent *e)
+{
+	ErrorData *error = cadence_try(block, e, 0, 0, false);
+
+	if (error != NULL && error->sqlerrcode != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+		ReThrowError(error);
+	if (error != NULL)
+		ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s", error->message)));
+}
+
 /*
  * In the caller's transaction, as the owner of the tables, outside an SPI connection;
- * false: it was known.
+ * false: it was known. A mailbox is blocked, too, for that company: whoever comes to
+ * have it there later is the same person.
  *
  * Errors: as cadence_inbound_act().
  */
 bool
 cadence_inbound_unsubscribe(const CadenceTables *tables, const Unsubscribe *who)
 {
-	InboundSender from = {.empresa = who->empresa,
-						  .canal = who->canal,
-						  .tables = tables,
-						  .source = "cadence_unsubscribe"};
+	InboundSender from = sender_of(tables, who);
 	ReceivedEvent event = {.kind = RECEIVED_OPT_OUT};
 	InboundStop stop = {.reason = STOP_WISH, .canal = who->canal};
 	InboundPersons people = {.list = {{(char *) who->lead_id, (char *) who->empresa}}, .n = 1};
@@ -51,5 +78,22 @@ cadence_inbound_unsubscribe(const CadenceTables *tables, const Unsubscribe *who)
 	(void) inbound_find_address(&e, &people);
 	is_new = inbound_opt_out(&e, &people, &stop, NULL);
 	SPI_finish();
+	if (event.fields[RECEIVED_EMAIL] != NULL)
+		block_mailbox(&e);
 	return is_new;
+}
+
+/* Takes a mailbox off the list again that a link has put there; as the same. */
+void
+cadence_inbound_resubscribe(const CadenceTables *tables, const Unsubscribe *who)
+{
+	InboundSender from = sender_of(tables, who);
+	ReceivedEvent event = {.kind = RECEIVED_OPT_IN};
+	InboundPerson person = {(char *) who->lead_id, (char *) who->empresa};
+	InboundEvent e;
+
+	inbound_event_begin(&e, &from, &event);
+	set_address(&e, &event, &person);
+	(void) inbound_unblock(&e);
+	SPI_finish();
 }

@@ -10,5 +10,6 @@
 #include "schema/unsubscribe.h"
 
 extern bool cadence_inbound_unsubscribe(const CadenceTables *tables, const Unsubscribe *who);
+extern void cadence_inbound_resubscribe(const CadenceTables *tables, const Unsubscribe *who);
 
 #endif

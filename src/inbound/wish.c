@@ -143,9 +143,9 @@ inbound_block(const InboundEvent *e, const char *reason)
 	return result;
 }
 
-/* But for what another has said of it. */
-static bool
-unblock(const InboundEvent *e)
+/* Takes back what the person has said of the event's addresses, and nobody else. */
+bool
+inbound_unblock(const InboundEvent *e)
 {
 	bool found = false;
 
@@ -171,9 +171,9 @@ inbound_hear_stranger(const InboundEvent *e)
 	if (!message_says_wish(e, &wish, &said))
 		return;
 	if (wish.opts_in)
-		(void) unblock(e);
+		(void) inbound_unblock(e);
 	else
-		(void) inbound_block(e, "opt-out");
+		(void) inbound_block(e, BLOCK_OPT_OUT);
 }
 
 /* ---- acts ---------------------------------------------------------------------------- */
@@ -255,7 +255,7 @@ inbound_hear_wish(InboundEvent *e, const InboundPersons *people, const pg_uuid_t
 	if (wish.opts_in)
 	{
 		(void) take_back(e, &all, stop.canal, NULL);
-		(void) unblock(e);
+		(void) inbound_unblock(e);
 	}
 	else
 		(void) note_opt_outs(e, &all, &stop, NULL);
@@ -283,7 +283,7 @@ inbound_wish(InboundEvent *e)
 	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal};
 	InboundPersons people = {.n = 0};
 	bool opts_in = e->event->kind == RECEIVED_OPT_IN;
-	bool is_new = opts_in && unblock(e);
+	bool is_new = opts_in && inbound_unblock(e);
 	InboundMessage sent;
 
 	if (inbound_find_sent(e, &sent) && sent.person.lead_id != NULL && sent.person.empresa != NULL)
@@ -294,7 +294,7 @@ inbound_wish(InboundEvent *e)
 	if (people.n == 0 && opts_in)
 		return is_new ? INBOUND_DONE : INBOUND_UNMATCHED;
 	if (people.n == 0)
-		return inbound_block(e, "opt-out");
+		return inbound_block(e, BLOCK_OPT_OUT);
 	inbound_learn(e, &people.list[0]);
 	stop.motivo = inbound_field(e, RECEIVED_TEXT);
 	if (opts_in ? take_back(e, &people, e->canal, category_of(e))

@@ -46,14 +46,15 @@ cadence_blocks_create(const CadenceTables *t)
 						   ") FROM " ROWSET_NAME " AS d ON CONFLICT DO NOTHING",
 						   t->blocklist),
 				  add_types, SPI_OK_INSERT);
-	b->remove =
-		STATEMENT("taking an address off the blocklist",
-				  psprintf("DELETE FROM %s AS b WHERE b.kind " EQ " $1 AND b.value_hash " EQ
-						   " $2 AND CASE WHEN $3 " EQ " '' THEN b.empresa " EQ " '' ELSE %s END "
-						   "AND ($4 IS NULL OR b.source " EQ " $4) "
-						   "AND ($5 IS NULL OR b.created_at " LE " $5)",
-						   t->blocklist, cadence_key_is(t, "lead_contacts", "b", "empresa", "$3")),
-				  remove_types, SPI_OK_DELETE);
+	b->remove = STATEMENT(
+		"taking an address off the blocklist",
+		psprintf("DELETE FROM %s AS b WHERE b.kind " EQ " $1 AND b.value_hash " EQ
+				 " $2 AND CASE WHEN $3 " EQ " '' THEN b.empresa " EQ " '' ELSE %s END "
+				 "AND ($4 IS NULL OR b.source " EQ " ANY (ARRAY[$4, '" BLOCK_BY_LINK
+				 "']) AND b.reason " EQ " ANY (ARRAY['" BLOCK_OPT_OUT "', '" BLOCK_COMPLAINT "'])) "
+				 "AND ($5 IS NULL OR b.created_at " LE " $5)",
+				 t->blocklist, cadence_key_is(t, "lead_contacts", "b", "empresa", "$3")),
+		remove_types, SPI_OK_DELETE);
 	return b;
 }
 
@@ -164,9 +165,10 @@ cadence_blocks_add_one(CadenceBlocks *b, const Block *block, const char *address
 }
 
 /*
- * Takes an address off the list, if that source has put it there, and not later than
- * then; false: it has not, or it can be no address. Inside an SPI connection, as the
- * tables' owner.
+ * Takes an address off the list, if its person has told that source to put it there,
+ * or a link, and not later than then; false: it was not, or it can be no address. What
+ * others have put there stays, whoever they are. Inside an SPI connection, as the tables'
+ * owner.
  */
 bool
 cadence_blocks_remove(CadenceBlocks *b, const Block *block, const char *address)

@@ -12,6 +12,11 @@
 
 #include "schema/tables.h"
 
+/* Why, where the person has said it; and who tells of a link that was followed. */
+#define BLOCK_OPT_OUT "opt-out"
+#define BLOCK_COMPLAINT "complaint"
+#define BLOCK_BY_LINK "cadence_unsubscribe"
+
 /* What is said of addresses of one kind. */
 typedef struct Block
 {
@@ -19,8 +24,8 @@ typedef struct Block
 	const char *empresa; /* whose list; NULL: everybody's */
 	const char *country; /* of numbers that do not say it; NULL: Brazil */
 	const char *reason;	 /* NULL: none */
-	const char *source;	 /* NULL, where it is taken back: anybody */
-	TimestampTz at;		 /* 0: now */
+	const char *source; /* where it is taken back: whom the person has told; NULL: whatever it is */
+	TimestampTz at;		/* 0: now */
 } Block;
 
 /* What has become of many. */

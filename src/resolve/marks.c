@@ -211,7 +211,7 @@ put_lookup(BlocklistLookup *lookup, const CadenceStep *step)
 	lookup->empresa = step->empresa;
 	lookup->is_email = step->canal != NULL && pg_strcasecmp(step->canal, "EMAIL") == 0;
 	if (step->recipient == NULL ||
-		!address_one(step->recipient, lookup->is_email, step->pais, lookup->address))
+		!address_reached(step->recipient, lookup->is_email, step->pais, lookup->address))
 		lookup->address[0] = '\0';
 }
 

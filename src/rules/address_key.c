@@ -7,6 +7,7 @@
  */
 #include "rules/address_key.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,4 +73,35 @@ address_one(const char *stored, bool is_email, const char *country, char *one)
 	if (phone_other(one, other) && strlen(other) > strlen(one))
 		strcpy(one, other);
 	return true;
+}
+
+/* "+" and the digits of a text, as many as a buffer of ADDRESS_ONE_SIZE holds. */
+static void
+plus_digits(const char *text, char *to)
+{
+	size_t n = 0;
+
+	to[n++] = '+';
+	for (; *text != '\0' && n < ADDRESS_ONE_SIZE - 1; text++)
+		if (isdigit((unsigned char) *text))
+			to[n++] = *text;
+	to[n] = '\0';
+}
+
+/*
+ * As address_one(), for looking up whom nobody may write to: of a text that can be no
+ * number, some providers get it as it is, and write to the number that its digits are,
+ * in that country or with their country's code.
+ */
+bool
+address_reached(const char *stored, bool is_email, const char *country, char *one)
+{
+	char number[ADDRESS_ONE_SIZE];
+
+	if (address_one(stored, is_email, country, one))
+		return true;
+	if (is_email)
+		return false;
+	plus_digits(stored, number);
+	return address_one(number + 1, false, country, one) || address_one(number, false, country, one);
 }

@@ -14,6 +14,7 @@
 #define ADDRESS_ONE_SIZE 255
 
 extern bool address_one(const char *stored, bool is_email, const char *country, char *one);
+extern bool address_reached(const char *stored, bool is_email, const char *country, char *one);
 extern void address_key(const char *stored, bool is_email, const char *country, char *key);
 
 #endif

@@ -29,6 +29,7 @@ struct CadenceBlocklist
 	Statement any;
 	Statement find;
 	CadenceSecretKey *key;
+	uint8 key_print[sizeof(((BlockedHash *) 0)->key)]; /* after it was read */
 	bool in_query;
 };
 
@@ -63,9 +64,10 @@ cadence_blocklist_create(const CadenceTables *t, bool in_query)
 
 	list->tables = t;
 	list->in_query = in_query;
-	list->any =
-		ROWS_STATEMENT("looking for a blocklist",
-					   psprintf("SELECT EXISTS (SELECT FROM %s)", t->blocklist), SPI_OK_SELECT);
+	list->any = ROWS_STATEMENT(
+		"looking for a blocklist",
+		psprintf("SELECT b.value_hash::pg_catalog.bytea FROM %s AS b LIMIT 1", t->blocklist),
+		SPI_OK_SELECT);
 	list->key = cadence_secret_key_create(t, "blocklist", in_query);
 	list->find = ROWS_STATEMENT(
 		"looking for blocked addresses",
@@ -79,24 +81,76 @@ cadence_blocklist_create(const CadenceTables *t, bool in_query)
 
 /* ---- hashes -------------------------------------------------------------------------- */
 
+static void
+hmac_of(const CadenceBlocklist *list, const char *text, uint8 *to, size_t len)
+{
+	SignedBytes part = {text, strlen(text)};
+	SignedMessage message = {&part, 1};
+	uint8 digest[PG_SHA256_DIGEST_LENGTH];
+
+	cadence_secret_key_hmac(list->key, &message, digest);
+	memcpy(to, digest, len);
+}
+
+/* Of no address: it has no "@", and does not begin with "+". */
+static void
+read_key(CadenceBlocklist *list)
+{
+	cadence_secret_key_read(list->key);
+	hmac_of(list, "blocklist", list->key_print, sizeof(list->key_print));
+}
+
+/* One of the entries; false: there is none. */
+static bool
+look(CadenceBlocklist *list, BlockedHash *entry)
+{
+	bool isnull = true;
+	Datum value = (Datum) 0;
+	bool any;
+
+	memset(entry, 0, sizeof(*entry));
+	statement_execute(&list->any, NULL, NULL, 1);
+	any = SPI_processed > 0;
+	if (any)
+		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull && VARSIZE_ANY_EXHDR(DatumGetByteaPP(value)) == sizeof(*entry))
+		memcpy(entry, VARDATA_ANY(DatumGetByteaPP(value)), sizeof(*entry));
+	SPI_freetuptable(SPI_tuptable);
+	return any;
+}
+
+/* An entry that another key has made stands for others that would not be found. */
+static void
+require_same_key(const CadenceBlocklist *list, const BlockedHash *entry)
+{
+	if (memcmp(entry->key, list->key_print, sizeof(entry->key)) != 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table %s was made with another key than table %s has",
+							   list->tables->blocklist, list->tables->keys),
+						errdetail("Nobody on it would be found."),
+						errhint("Restore the key \"blocklist\" from the same backup, or empty the "
+								"list and load it again.")));
+}
+
 /* Inside an SPI connection, as the tables' owner; without it nothing may be sent to anybody. */
 void
 cadence_blocklist_read_key(CadenceBlocklist *list)
 {
-	cadence_secret_key_read(list->key);
+	BlockedHash entry;
+
+	read_key(list);
+	if (look(list, &entry))
+		require_same_key(list, &entry);
 }
 
 /* Of an address as address_one() writes it, after the key was read. */
 BlockedHash
 cadence_blocklist_hash(const CadenceBlocklist *list, const char *address)
 {
-	SignedBytes part = {address, strlen(address)};
-	SignedMessage message = {&part, 1};
-	uint8 digest[PG_SHA256_DIGEST_LENGTH];
 	BlockedHash hash;
 
-	cadence_secret_key_hmac(list->key, &message, digest);
-	memcpy(hash.bytes, digest, sizeof(hash.bytes));
+	hmac_of(list, address, hash.bytes, sizeof(hash.bytes));
+	memcpy(hash.key, list->key_print, sizeof(hash.key));
 	return hash;
 }
 
@@ -104,10 +158,10 @@ cadence_blocklist_hash(const CadenceBlocklist *list, const char *address)
 Datum
 cadence_block_hash_datum(const BlockedHash *hash)
 {
-	bytea *value = palloc(VARHDRSZ + sizeof(hash->bytes));
+	bytea *value = palloc(VARHDRSZ + sizeof(*hash));
 
-	SET_VARSIZE(value, VARHDRSZ + sizeof(hash->bytes));
-	memcpy(VARDATA(value), hash->bytes, sizeof(hash->bytes));
+	SET_VARSIZE(value, VARHDRSZ + sizeof(*hash));
+	memcpy(VARDATA(value), hash, sizeof(*hash));
 	return PointerGetDatum(value);
 }
 
@@ -116,14 +170,13 @@ cadence_block_hash_datum(const BlockedHash *hash)
 static bool
 begin(CadenceBlocklist *list)
 {
-	bool any;
+	BlockedHash entry;
 
-	statement_execute(&list->any, NULL, NULL, 1);
-	any = row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
-	SPI_freetuptable(SPI_tuptable);
-	if (any)
-		cadence_blocklist_read_key(list);
-	return any;
+	if (!look(list, &entry))
+		return false;
+	read_key(list);
+	require_same_key(list, &entry);
+	return true;
 }
 
 /* Whether anybody is on the list, inside an SPI connection; then addresses can be hashed. */

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 
 #include "record/blocks.h"
+#include "rules/address_key.h"
 #include "rules/phone.h"
 
 PG_FUNCTION_INFO_V1(cadence_block);
@@ -61,6 +62,18 @@ set_country(FunctionCallInfo fcinfo, int n, Block *block)
 						errhint("Write numbers of other countries with \"+\".")));
 }
 
+/* An empty one would be everybody's. */
+static char *
+company_arg(FunctionCallInfo fcinfo, int n)
+{
+	char *empresa = text_arg(fcinfo, n, "empresa");
+
+	if (empresa != NULL && empresa[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("empresa must not be empty"), errhint("Null means all companies.")));
+	return empresa;
+}
+
 /* Whose word it is, before this session acts as somebody else. */
 static Block
 block_args(FunctionCallInfo fcinfo)
@@ -69,7 +82,7 @@ block_args(FunctionCallInfo fcinfo)
 
 	set_kind(fcinfo, &block);
 	set_country(fcinfo, 4, &block);
-	block.empresa = text_arg(fcinfo, 5, "empresa");
+	block.empresa = company_arg(fcinfo, 5);
 	block.reason = text_arg(fcinfo, 2, "reason");
 	if (block.source == NULL)
 		block.source = GetUserNameFromId(GetUserId(), false);
@@ -115,8 +128,9 @@ end(CadenceCaller caller)
 
 /*
  * cadence_block(kind text, value text, reason text, source text, country text, empresa
- * text) -> boolean: from the commit on no execution starts a message to that address,
- * for that company, or for any where it is null. False: it was on the list.
+ * text) -> boolean: no execution claims a message to that address from the commit on, for
+ * that company, or for any where it is null; what is claimed and waits to be sent is looked
+ * up again up to a second before. False: it was on the list.
  *
  * Errors: 22023 for what is no kind, no country or no address; 22004 for a null
  * value; 55000 without the list's key.
@@ -149,12 +163,15 @@ cadence_unblock(PG_FUNCTION_ARGS)
 	char *address;
 	CadenceTables *t;
 	CadenceCaller caller;
+	char one[ADDRESS_ONE_SIZE];
 	bool found;
 
 	set_kind(fcinfo, &block);
 	set_country(fcinfo, 2, &block);
-	block.empresa = text_arg(fcinfo, 3, "empresa");
+	block.empresa = company_arg(fcinfo, 3);
 	address = address_arg(fcinfo);
+	if (!address_one(address, block.is_email, block.country, one))
+		refuse(&block);
 	t = cadence_tables_load(cadence_extension_schema());
 	caller = begin(t);
 	found = cadence_blocks_remove(cadence_blocks_create(t), &block, address);

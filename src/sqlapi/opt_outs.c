@@ -17,6 +17,8 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "base/transaction.h"
+#include "inbound/sender.h"
+#include "inbound/unsubscribe.h"
 #include "record/opt_outs.h"
 #include "schema/marks.h"
 
@@ -133,10 +135,22 @@ cadence_opt_out(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* What a link has blocked, where its opt-out was the caller's to take back. */
+static void
+resubscribe(const CadenceTables *t, const OptOut *said)
+{
+	Unsubscribe who = {.canal = "EMAIL", .lead_id = said->lead_id, .empresa = said->empresa};
+	CadenceCaller caller = cadence_inbound_begin(t);
+
+	cadence_inbound_resubscribe(t, &who);
+	cadence_owner_end(caller);
+}
+
 /*
  * cadence_opt_in(lead_id text, empresa text, canal text) -> boolean: takes back
  * what was noted of that channel, or of all where it is null; false: nothing was.
- * The contact's own opt_out is not touched.
+ * The contact's own opt_out is not touched. Its mailbox is taken off the company's
+ * blocklist where the link to unsubscribe has put it there.
  *
  * Errors: as cadence_opt_out().
  */
@@ -154,5 +168,7 @@ cadence_opt_in(PG_FUNCTION_ARGS)
 	connect_spi();
 	n = cadence_opt_outs_remove(cadence_opt_outs_create(t), &said);
 	SPI_finish();
+	if (n > 0 && (canal == NULL || strcmp(canal, "EMAIL") == 0))
+		resubscribe(t, &said);
 	PG_RETURN_BOOL(n > 0);
 }

@@ -55,7 +55,16 @@ SELECT shown(1);
 INSERT INTO cadence_empresas (empresa, pais) VALUES ('BLUE', 'PT');
 UPDATE lead_contacts SET telefone = '912345678';
 SELECT shown(1);
-TRUNCATE cadence_blocklist, cadence_empresas;
+-- one that cannot be read, where it is sent as it is: the number that its digits are
+TRUNCATE cadence_empresas;
+UPDATE lead_contacts SET telefone = '351912345678';
+SELECT shown(1);
+UPDATE lead_contacts SET telefone = '351912345679';
+SELECT shown(1);
+SELECT cadence_block('phone', '+5511987654321');
+UPDATE lead_contacts SET telefone = '11987654321@c.us';
+SELECT shown(1);
+TRUNCATE cadence_blocklist;
 UPDATE lead_contacts SET telefone = '(11) 98765-4321';
 
 -- of one company: another's is another entry
@@ -88,6 +97,11 @@ SELECT cadence_block('phone', '+5511987654321', country => 'XX');
 SELECT cadence_block('phone', '+5511987654321', repeat('x', 1001));
 SELECT cadence_block_many('phone', NULL);
 SELECT cadence_unblock('phone', NULL);
+SELECT cadence_unblock('phone', '1234');
+SELECT cadence_unblock('email', 'ana');
+SELECT cadence_block('phone', '+5511987654321', empresa => '');
+SELECT cadence_block_many('phone', ARRAY['+5511987654321'], empresa => '');
+SELECT cadence_unblock('phone', '+5511987654321', empresa => '');
 \set VERBOSITY default
 SELECT count(*) FROM cadence_blocklist;
 
@@ -190,6 +204,12 @@ SELECT cadence_inbound('+5521900000001', 'Voltar', server => 'regress_zap') AS k
 SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind;
 SELECT cadence_inbound('zoe@example.com', 'START', server => 'regress_mail') AS same;
 SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind;
+-- what was put there by hand, or for somebody who is forgotten, no word takes off: not even of the role that has put it there
+BEGIN;
+SELECT cadence_block('phone', '+5521900000004', 'erased', empresa => 'BLUE') AS hand, cadence_inbound('+5521900000005', 'Sair', empresa => 'BLUE', canal => 'SMS') AS word;
+SELECT cadence_inbound('+5521900000004', 'Voltar', empresa => 'BLUE', canal => 'SMS') AS hand, cadence_inbound('+5521900000005', 'Voltar', empresa => 'BLUE', canal => 'SMS') AS word;
+SELECT reason FROM cadence_blocklist WHERE source = current_user AND empresa = 'BLUE';
+ROLLBACK;
 -- what a company's server tells of a stranger is that company's; a server of any company speaks to all
 CREATE SERVER regress_any FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/');
 CREATE SERVER regress_gold FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'GOLD', url 'http://127.0.0.1:1/');
@@ -198,6 +218,29 @@ SELECT shown(1);
 UPDATE lead_contacts SET telefone = '21900000009' WHERE lead_id = 'ana';
 SELECT cadence_inbound('+5511987654321', 'Sair', server => 'regress_any');
 UPDATE lead_contacts SET telefone = '11987654321' WHERE lead_id = 'ana';
+SELECT shown(1);
+TRUNCATE cadence_blocklist;
+-- its key: one that is lost is made again only where the list is empty, and another is none
+SELECT cadence_block('phone', '+5511987654321');
+DROP TABLE cadence_keys;
+SELECT cadence_create_tables();
+SELECT name FROM cadence_keys ORDER BY 1;
+\set VERBOSITY terse
+SELECT cadence_preview('a0000000-0000-0000-0000-000000000001');
+SELECT cadence_block('phone', '+5511987654321');
+INSERT INTO cadence_keys (name, key) VALUES ('blocklist', sha256('another'));
+SELECT cadence_preview('a0000000-0000-0000-0000-000000000001');
+SELECT cadence_block('phone', '+5511987654321');
+SELECT cadence_unblock('phone', '+5511987654321');
+\set VERBOSITY default
+TRUNCATE cadence_blocklist, cadence_keys;
+SELECT shown(1);
+SELECT cadence_create_tables();
+SELECT name, octet_length(key) AS bytes FROM cadence_keys ORDER BY 1;
+CREATE TEMP TABLE made AS TABLE cadence_keys;
+SELECT cadence_block('phone', '+5511987654321');
+SELECT cadence_create_tables();
+SELECT count(*) AS same FROM cadence_keys JOIN made USING (name, key);
 SELECT shown(1);
 TRUNCATE cadence_blocklist;
 -- whoever is known is no stranger

@@ -75,6 +75,50 @@ SELECT count(*) AS mails FROM cadence_blocklist WHERE kind = 'email';
 -- nobody: nothing to do but to remember it
 SELECT * FROM cadence_erase('nobody', 'BLUE') WHERE n > 0;
 
+-- what cannot be read as a number, and one that nothing can be made of
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, email, cpf) VALUES ('rui', 'BLUE', 'Rui', '351912345678', 'RUI Ávila <Ávila@Example.com>', 'r');
+INSERT INTO lead_identities (lead_id, empresa, kind, value) VALUES ('rui', 'BLUE', 'phone', '5511 123456');
+SELECT * FROM cadence_erase('rui', 'BLUE') WHERE table_name = 'cadence_blocklist' AND n > 0;
+SELECT cadence_block('phone', '+351912345678', empresa => 'BLUE') AS phone, cadence_block('email', 'Ávila@example.com', empresa => 'BLUE') AS mail;
+-- a contact that a trigger keeps, or that something hangs on until the end, with a text that is required and unique
+ALTER TABLE lead_contacts ADD doc text NOT NULL UNIQUE DEFAULT gen_random_uuid()::text;
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER keep BEFORE DELETE ON lead_contacts FOR EACH ROW WHEN (OLD.lead_id LIKE 'kept%') EXECUTE FUNCTION keep();
+CREATE TABLE visits (contact uuid REFERENCES lead_contacts DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone) VALUES ('kept-1', 'BLUE', 'Kept', '11912340001'), ('kept-2', 'BLUE', 'Kept', '11912340002'), ('later', 'BLUE', 'Later', '11912340003');
+INSERT INTO visits SELECT id FROM lead_contacts WHERE lead_id = 'later';
+SELECT lead_id, done, e.n FROM (VALUES ('kept-1'), ('kept-2'), ('later')) AS v(lead_id), cadence_erase(lead_id, 'BLUE') AS e WHERE table_name = 'lead_contacts';
+SELECT lead_id, nome, telefone, doc IN ('', lead_id) AS blank, opt_out FROM lead_contacts WHERE lead_id IN ('kept-1', 'kept-2', 'later') ORDER BY 1;
+DROP TRIGGER keep ON lead_contacts;
+-- what is rejected of others, of another area, or of a company that nobody knows and may be another's, stays; and a wish
+INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('leo', 'BLUE', '11 91234-5678'), ('leo', 'GOLD', '11 91234-5678'), ('mia', 'BLUE', '+55 31 91234-9999');
+INSERT INTO cadence_dead_addresses (endereco, canal, empresa) VALUES ('+5521912345678', 'WHATSAPP', 'BLUE'), ('+5511912345678', 'WHATSAPP', 'BLUE'), ('+351912345678', 'SMS', 'BLUE');
+TRUNCATE cadence_rejected;
+INSERT INTO cadence_rejected (id, server, empresa, evento, corpo) VALUES
+    ('d0000000-0000-0000-0000-000000000001', 'z', 'BLUE', '{"event": "message", "phone": "+5521912345678"}', '["5521912345678"]'), ('d0000000-0000-0000-0000-000000000002', 'z', NULL, '{"event": "message", "phone": "+5511912345678"}', '["5511912345678"]'),
+    ('d0000000-0000-0000-0000-000000000003', 'z', 'BLUE', '{"event": "opt_out", "phone": "+5511912345678"}', NULL), ('d0000000-0000-0000-0000-000000000004', 'z', 'BLUE', '{"event": "complaint", "phone": "551112345678"}', NULL),
+    ('d0000000-0000-0000-0000-000000000005', 'z', 'BLUE', '{"event": "message", "phone": "551112345678"}', NULL), ('d0000000-0000-0000-0000-000000000006', 'z', NULL, '{"event": "message", "phone": "31912349999"}', NULL),
+    ('d0000000-0000-0000-0000-000000000007', 'z', 'BLUE', '{"event": "message", "phone": "+5541900000000"}', '["5541900000000", "11912345678", "551112345678"]');
+SELECT * FROM cadence_erase('leo', 'BLUE') WHERE table_name IN ('cadence_dead_addresses', 'cadence_rejected') AND n > 0;
+SELECT right(id::text, 1) AS n, evento, corpo FROM cadence_rejected ORDER BY id;
+SELECT endereco, canal FROM cadence_dead_addresses WHERE endereco LIKE '%12345678' ORDER BY 1;
+SELECT * FROM cadence_erase('mia', 'BLUE') WHERE table_name = 'cadence_rejected' AND n > 0;
+-- nobody is known by anything again who is forgotten
+INSERT INTO lead_messages (lead_id, empresa, canal, direcao, conteudo, estado, whatsapp_message_id) VALUES ('mia', 'BLUE', 'WHATSAPP', 'OUTBOUND', '', 'ENVIADO', 'late.1');
+SELECT cadence_inbound('888@lid', 'Oi', 'late.2', server => 'regress_zap', quotes => 'late.1') AS quoted;
+SELECT count(*) AS learned FROM lead_identities WHERE lead_id = 'mia';
+-- whoever is misspelt is somebody else, and is not said to be forgotten
+INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('Nina', 'BLUE', '912345670');
+\set VERBOSITY terse
+SELECT cadence_erase('Nina', 'Blue');
+SELECT cadence_erase('nina', 'BLUE');
+\set VERBOSITY default
+SELECT telefone FROM lead_contacts WHERE lead_id = 'Nina';
+-- a country that another spelling of the company has
+UPDATE cadence_empresas SET empresa = 'blue', pais = 'PT';
+SELECT * FROM cadence_erase('Nina', 'BLUE') WHERE table_name = 'cadence_blocklist' AND n > 0;
+SELECT cadence_block('phone', '+351912345670', empresa => 'BLUE') AS new;
+
 -- the right to execute is not the right to erase
 GRANT USAGE ON SCHEMA cadence TO regress_cadence_clerk;
 \set VERBOSITY terse

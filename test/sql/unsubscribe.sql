@@ -34,6 +34,10 @@ SELECT cadence_preview(run_id(1)) -> 'erro' AS erro;
 SELECT (cadence_preview(run_id(2)) ->> 'corpo')::jsonb -> 'headers' AS headers;
 \set VERBOSITY terse
 SET cadence_runner.unsubscribe_url = 'blue.example';
+SET cadence_runner.unsubscribe_url = 'http://blue.example/u/';
+SET cadence_runner.unsubscribe_url = 'http://localhost.blue.example/u/';
+SET cadence_runner.unsubscribe_url = 'http://127.0.0.1:8080/u/';
+SET cadence_runner.unsubscribe_url = 'http://localhost/u/';
 SET cadence_runner.unsubscribe_url = 'https://blue.example/u/"';
 \set VERBOSITY default
 SET cadence_runner.unsubscribe_url = 'https://blue.example/u/';
@@ -78,6 +82,21 @@ SELECT count(*) FROM contact_opt_outs;
 SELECT status FROM cadence_unsubscribe(token(2), true);
 SELECT * FROM opt_outs;
 SELECT right(id::text, 1) AS n, status FROM lead_cadence_runs ORDER BY id;
+-- and of whoever comes to have it there, until an opt-in
+SELECT kind, empresa, reason, source FROM cadence_blocklist;
+INSERT INTO lead_contacts (lead_id, empresa, email) VALUES ('new', 'BLUE', 'ANA@example.com');
+SELECT run(5, 'new', 'BLUE', 2) = run_id(5) AS new;
+SELECT cadence_preview(run_id(5)) ->> 'codigo' AS codigo, cadence_preview(run_id(3)) ->> 'codigo' AS another_company;
+BEGIN;
+SELECT cadence_inbound('ana@example.com', 'START', server => 'regress_mail');
+SELECT cadence_preview(run_id(5)) ->> 'codigo' AS codigo;
+ROLLBACK;
+BEGIN;
+SELECT cadence_opt_in('ana-2', 'BLUE', 'EMAIL');
+SELECT cadence_preview(run_id(5)) ->> 'codigo' AS codigo, cadence_preview(run_id(2)) ->> 'codigo' AS of_the_lead;
+ROLLBACK;
+DELETE FROM lead_cadence_runs WHERE lead_id = 'new';
+DELETE FROM lead_contacts WHERE lead_id = 'new';
 -- also of somebody who is gone
 SELECT token(4) AS token \gset
 DELETE FROM lead_cadence_runs WHERE lead_id = 'bia';
@@ -102,6 +121,14 @@ UPDATE cadence_keys SET key = sha256('another') WHERE name = 'unsubscribe';
 SELECT status FROM cadence_unsubscribe(:'token', true);
 DELETE FROM cadence_keys;
 SELECT status FROM cadence_unsubscribe(:'token', true);
+ROLLBACK;
+
+-- where the blocklist's key is lost, what was wanted is noted all the same
+BEGIN;
+TRUNCATE contact_opt_outs;
+UPDATE cadence_keys SET key = sha256('another') WHERE name = 'blocklist';
+SELECT status FROM cadence_unsubscribe(token(2), true);
+SELECT lead_id, empresa, canal FROM opt_outs;
 ROLLBACK;
 
 -- the right to execute it is all that its caller needs

@@ -102,9 +102,42 @@ one_address(void)
 	ONE_MAILBOX(longest, NULL);
 }
 
+static void
+check_reached(const char *stored, const char *country, const char *expected, int line)
+{
+	char one[ADDRESS_ONE_SIZE];
+
+	check_text(address_reached(stored, false, country, one) ? one : NULL, expected, __FILE__, line,
+			   stored);
+}
+
+#define REACHED(stored, country, expected) check_reached(stored, country, expected, __LINE__)
+
+/* Of what can be no number, the one that its digits are. */
+static void
+reached_address(void)
+{
+	char one[ADDRESS_ONE_SIZE];
+	char longest[ADDRESS_ONE_SIZE * 2];
+
+	REACHED("(11) 98765-4321", "BR", "+5511987654321");
+	REACHED("351912345678", "BR", "+351912345678");
+	REACHED("5511987654321@c.us", "BR", "+5511987654321");
+	REACHED("1187654321@c.us", "BR", "+5511987654321");
+	REACHED("912345678 (Rui)", "PT", "+351912345678");
+	REACHED("11 1", "BR", NULL);
+	REACHED("5511 123456", "BR", NULL);
+	REACHED("", NULL, NULL);
+	CHECK(!address_reached("351912345678", true, "BR", one));
+	memset(longest, '1', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	REACHED(longest, "BR", NULL);
+}
+
 int
 main(void)
 {
+	RUN_GROUP("the number that digits are", reached_address);
 	RUN_GROUP("numbers in E.164", numbers);
 	RUN_GROUP("mailboxes in lower case", mailboxes);
 	RUN_GROUP("long addresses", long_ones);
