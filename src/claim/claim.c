@@ -462,33 +462,35 @@ next_of(CadenceClaims *claims, Statement *look, TimestampTz from)
 {
 	Datum values[] = {TimestampTzGetDatum(from)};
 	TimestampTz next = DT_NOEND;
+	Rowset refused;
 	bool isnull;
 
+	begin_refused(claims, &refused);
 	statement_execute(look, values, NULL, 1);
 	if (SPI_processed > 0)
 		next = DatumGetTimestampTz(
 			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+	rowset_end(&refused);
 	return next;
 }
 
 /*
  * When the first run is due that is still in the table, of those that the way
- * through it has met or will, or news are, where somebody hears them: in the past,
- * where others hold it. DT_NOEND where there is none.
+ * through it has met or will: in the past, where others hold it. DT_NOEND where there
+ * is none.
  */
 TimestampTz
-cadence_claims_next_due(CadenceClaims *claims, bool with_news)
+cadence_claims_next_due(CadenceClaims *claims)
 {
-	TimestampTz next;
-	Rowset refused;
+	return next_of(claims, &claims->next_due, claims->began_at);
+}
 
-	begin_refused(claims, &refused);
-	next = next_of(claims, &claims->next_due, claims->began_at);
-	if (with_news)
-		next = Min(next, next_of(claims, &claims->next_news, claims->news_began_at));
-	rowset_end(&refused);
-	return next;
+/* The same of news. */
+TimestampTz
+cadence_claims_next_news(CadenceClaims *claims)
+{
+	return next_of(claims, &claims->next_news, claims->news_began_at);
 }
 
 /* ---- taking ---------------------------------------------------------------------- */
@@ -604,17 +606,24 @@ recheck(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
  * Says of claimed steps whether they may still be sent: a run may have been
  * paused or cancelled, a contact may have opted out, its address may have been
  * blocked, an approved template may have been stopped, while they waited for their
- * provider.
+ * provider. Of news, cadence_claims_recheck_news() does.
  */
 void
 cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
 {
 	memset(valid, 0, n * sizeof(bool));
 	recheck(&claims->recheck, steps, n, false, valid);
-	recheck(&claims->recheck_news, steps, n, true, valid);
 	if (cadence_blocklist_begin(claims->blocklist))
 		recheck_blocked(claims, steps, n, valid);
 }
+
+/* The same of claimed news, after those of runs. */
+void
+cadence_claims_recheck_news(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
+{
+	recheck(&claims->recheck_news, steps, n, true, valid);
+}
+
 /*
  * Runs that are due and held by somebody else, when this execution has taken
  * what was free: how many, and, in the current memory context, which.

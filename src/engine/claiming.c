@@ -40,6 +40,9 @@
 /* The pause between two claims that meet a lock, which may be refused without a wait. */
 #define CONFLICT_PAUSE_US (100 * INT64CONST(1000))
 
+/* The pause in looking for news after a look that was in vain: messages to people go on. */
+#define NEWS_PAUSE_US (5 * USECS_PER_SEC)
+
 /* More than that many refusals of one claim are only in the summary. */
 #define WARNINGS_MAX 3
 
@@ -102,12 +105,30 @@ claiming_end_looks(Claiming *c)
 	c->ended[CADENCE_LOOK_ALL] = c->ended[CADENCE_LOOK_NEWS] = true;
 }
 
+/* The table of news can not be read for the moment; a clock that was set back ends that. */
+static bool
+news_are_put_off(const Claiming *c)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now < c->news_not_before && now >= c->news_not_before - NEWS_PAUSE_US;
+}
+
+static void
+put_news_off(Claiming *c)
+{
+	c->news_not_before = GetCurrentTimestamp() + NEWS_PAUSE_US;
+	c->ended[CADENCE_LOOK_NEWS] = true;
+	c->last = CADENCE_LOOK_NEWS;
+}
+
 /* From here on, what is due at due_until counts; see cadence_claims_restart(). */
 void
 claiming_restart(Claiming *c, TimestampTz due_until, bool full)
 {
 	cadence_claims_restart(c->claims, due_until, full);
 	memset(c->ended, 0, sizeof(c->ended));
+	c->ended[CADENCE_LOOK_NEWS] = news_are_put_off(c);
 	c->has_looked = false;
 	c->next_due = DT_NOEND;
 	c->found = 0;
@@ -222,6 +243,38 @@ lease_us(const Claiming *c)
 	return Max((int64) cadence_lease * 1000, (int64) longest * 2 + LEASE_MARGIN_MS) * 1000;
 }
 
+typedef struct NextNews
+{
+	Claiming *claiming;
+	TimestampTz due;
+} NextNews;
+
+static void
+find_next_news(void *arg, int first, int n)
+{
+	NextNews *next = arg;
+
+	next->due = cadence_claims_next_news(next->claiming->claims);
+}
+
+/* When the next news are due, DT_NOEND where none are. A table that can not be read is asked again.
+ */
+static TimestampTz
+next_news(Claiming *c)
+{
+	NextNews next = {.claiming = c};
+	ErrorData *error;
+
+	if (news_are_put_off(c))
+		return c->news_not_before;
+	error = cadence_try(find_next_news, &next, 0, 0, false);
+	if (error == NULL)
+		return next.due;
+	FreeErrorData(error);
+	put_news_off(c);
+	return c->news_not_before;
+}
+
 /* Locks the next due runs, and makes sure of the lease that they are to be taken for. */
 static void
 look(ClaimAttempt *attempt)
@@ -241,7 +294,9 @@ look(ClaimAttempt *attempt)
 	if (attempt->look.n > 0)
 		cadence_claimant_begin(c->claimant, lease_us(c));
 	if (attempt->look.last && c->ahead)
-		c->next_due = cadence_claims_next_due(c->claims, attempt->hears_news);
+		c->next_due = cadence_claims_next_due(c->claims);
+	if (attempt->look.last && c->ahead && attempt->hears_news)
+		c->next_due = Min(c->next_due, next_news(c));
 }
 
 /* Takes and resolves a part of what was looked at. */
@@ -286,11 +341,22 @@ report_refused(ClaimAttempt *attempt)
 		if (why == NULL)
 			continue;
 		cadence_claims_refuse(c->claims, &run->run_id);
-		recording_report(c->recording, &run->run_id, run->lead_id, NULL, "ERRO", why);
+		if (!run->is_news)
+			recording_report(c->recording, &run->run_id, run->lead_id, NULL, "ERRO", why);
 		if (said++ < WARNINGS_MAX)
 			ereport(WARNING, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-							  errmsg("a due run could not be claimed: %s", why)));
+							  errmsg("%s could not be claimed: %s",
+									 run->is_news ? "news that are due" : "a due run", why)));
 	}
+}
+
+/* So many claims of its kind have met a lock, one after the other. */
+static int *
+conflicts_of(const ClaimAttempt *attempt)
+{
+	Claiming *c = attempt->claiming;
+
+	return attempt->look.kind == CADENCE_LOOK_NEWS ? &c->news_conflicts : &c->conflicts;
 }
 
 /* Cancelled alone, and not by a stop: a trigger of its own takes too long. */
@@ -311,7 +377,7 @@ static bool
 note_refusal(void *arg, int item, const ErrorData *error)
 {
 	ClaimAttempt *attempt = arg;
-	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX - 1;
+	bool may_pass = *conflicts_of(attempt) < CONFLICTS_MAX - 1;
 	bool passes = is_of_the_moment(error);
 
 	attempt->steps[item] = NULL;
@@ -353,19 +419,36 @@ claim_each(void *arg, int first, int n)
 						errmsg("due runs can not be claimed: a table is locked")));
 }
 
+/* What keeps news from being looked for keeps nothing else. */
+static void
+news_failed(Claiming *c, const ErrorData *error)
+{
+	c->news_conflicts += sqlstate_is_conflict(error->sqlerrcode) ? 1 : 0;
+	put_news_off(c);
+	cadence_xact_arm_timeout();
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("news for other tools can not be looked for: %s", error->message)));
+}
+
 /*
  * A claim was undone. A lock is waited for a while; what else keeps it from
- * looking ends the execution.
+ * looking ends the execution, unless it looked for news.
  */
 static void
 claim_failed(Claiming *c, ErrorData *error)
 {
+	bool is_news = c->attempt->look.kind == CADENCE_LOOK_NEWS;
+
 	if (sqlstate_is_conflict(error->sqlerrcode))
 		limiting_note_conflict(c->limiting);
-	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
-		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
+	if (cadence_stop_requested() ||
+		(!is_news && (!sqlstate_is_conflict(error->sqlerrcode) ||
+					  (++c->conflicts >= CONFLICTS_MAX && !c->patient))))
 		ThrowErrorData(error);
-	c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
+	if (is_news)
+		news_failed(c, error);
+	else
+		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 	MemoryContextDelete(c->attempt->batch->context);
 	c->attempt = NULL;
 }
@@ -392,7 +475,7 @@ claiming_claim(Claiming *c, ClaimWanted kind)
 	cadence_xact_arm_timeout();
 	error = cadence_try(claim_together, attempt, 0, 0, true);
 	if (error != NULL && attempt->look.n > 0 &&
-		(!sqlstate_is_conflict(error->sqlerrcode) || c->conflicts >= CONFLICTS_TOGETHER))
+		(!sqlstate_is_conflict(error->sqlerrcode) || *conflicts_of(attempt) >= CONFLICTS_TOGETHER))
 	{
 		TimestampTz impatient_until = c->limiting->impatient_until;
 
@@ -437,11 +520,13 @@ void
 claiming_accept(Claiming *c)
 {
 	ClaimAttempt *attempt = c->attempt;
+	bool is_news;
 	bool again;
 
 	if (attempt == NULL)
 		return;
 	c->attempt = NULL;
+	is_news = attempt->look.kind == CADENCE_LOOK_NEWS;
 	again = attempt->look_again >= 0;
 	if (attempt->look.n > 0)
 		cadence_claimant_committed(c->claimant);
@@ -454,8 +539,10 @@ claiming_accept(Claiming *c)
 		c->freed = c->sender->queue.freed;
 	c->more = c->more || !attempt->look.last;
 	c->found += attempt->look.n;
-	c->conflicts = again ? c->conflicts + 1 : 0;
-	if (again)
+	*conflicts_of(attempt) = again ? *conflicts_of(attempt) + 1 : 0;
+	if (again && is_news)
+		put_news_off(c);
+	else if (again)
 		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 	report_refused(attempt);
 	recording_begin_batch(c->recording, attempt->batch, pass_on(attempt));
@@ -495,6 +582,26 @@ recheck(void *arg, int first, int n)
 					 r->claiming->claimant->has_row ? &r->claiming->claimant->id : NULL);
 }
 
+static void
+recheck_news(void *arg, int first, int n)
+{
+	Recheck *r = arg;
+
+	cadence_claims_recheck_news(r->claiming->claims, r->steps, n, r->valid);
+}
+
+/* Those that can not be looked at again are given back. */
+static void
+try_recheck_news(Recheck *r, int n)
+{
+	ErrorData *error = cadence_try(recheck_news, r, 0, n, true);
+
+	if (error == NULL)
+		return;
+	FreeErrorData(error);
+	put_news_off(r->claiming);
+}
+
 /*
  * Gives back what is no longer wanted, or can not be sent in time any more: the
  * next execution that finds such a run due sees why. False where a lock is in
@@ -522,6 +629,8 @@ claiming_recheck(Claiming *c)
 	error = cadence_try(recheck, &r, 0, n, true);
 	if (error != NULL && (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested()))
 		ThrowErrorData(error);
+	if (error == NULL)
+		try_recheck_news(&r, n);
 	cadence_xact_commit();
 	for (int i = 0; i < n && error == NULL; i++)
 	{

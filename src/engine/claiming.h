@@ -44,9 +44,11 @@ typedef struct Claiming
 	int freed;	   /* of the queue, as of the last bypass: what is free since is behind it */
 	bool more;	   /* the first look has found a whole batch: there may be more than one */
 	int conflicts; /* claims that met a lock, one after the other */
+	int news_conflicts;
 	TimestampTz not_before;
-	TimestampTz next_due; /* as far as the last looks know; in the past: held by others */
-	int64 found;		  /* so many due runs were seen */
+	TimestampTz news_not_before; /* their table could not be read; 0: it could */
+	TimestampTz next_due;		 /* as far as the last looks know; in the past: held by others */
+	int64 found;				 /* so many due runs were seen */
 } Claiming;
 
 typedef enum ClaimWanted
