@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -40,8 +41,8 @@
 /* Such a run is tried again after this time. */
 #define REFUSED_WAIT_US (5 * 60 * USECS_PER_SEC)
 
-/* So many news are taken at once, and what is longer was not written by us. */
-#define NEWS_BATCH_MAX 100
+/* So many news are taken at once, of so many bytes; a longer one was not written by us. */
+#define NEWS_BYTES_MAX (4 * 1024 * 1024)
 #define NEWS_MAX (512 * 1024)
 
 /* So many runs that others hold are reported at most. */
@@ -169,7 +170,7 @@ look_news_sql(const CadenceTables *t, int batch_size)
 {
 	return psprintf(
 		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.id::text, r.empresa::text, "
-		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::text, "
+		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::jsonb, "
 		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
 		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
 		" ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
@@ -249,7 +250,8 @@ held_sql(const CadenceTables *t)
 static int
 size_of(const CadenceClaims *claims, CadenceLookKind kind)
 {
-	return kind == CADENCE_LOOK_NEWS ? Min(claims->batch_size, NEWS_BATCH_MAX) : claims->batch_size;
+	return kind == CADENCE_LOOK_NEWS ? Min(claims->batch_size, CADENCE_NEWS_BATCH_MAX)
+									 : claims->batch_size;
 }
 
 static void
@@ -386,12 +388,36 @@ read_runs(CadenceStep ***steps)
 	return n;
 }
 
-static void
+/* How long one is is known before it is read: how many bytes were. */
+static Size
 read_news(CadenceStep *step, HeapTuple row, TupleDesc desc)
 {
+	bool isnull;
+	Datum corpo = SPI_getbinval(row, desc, RUN_NEWS, &isnull);
+	Size size = isnull ? 0 : toast_raw_datum_size(corpo);
+
 	step->is_news = true;
-	step->news = row_text(desc, row, RUN_NEWS, NEWS_MAX);
 	step->news_since = row_time(desc, row, RUN_NEWS_SINCE, 0);
+	if (isnull || size > NEWS_MAX)
+		return 0;
+	step->news = (Jsonb *) PG_DETOAST_DATUM_COPY(corpo);
+	return size;
+}
+
+/* What is more than a batch may take is left to the next look. */
+static void
+read_all_news(CadenceLook *look)
+{
+	Size bytes = 0;
+	int n = 0;
+
+	while (n < look->n && bytes < NEWS_BYTES_MAX)
+	{
+		bytes += read_news(look->runs[n], SPI_tuptable->vals[n], SPI_tuptable->tupdesc);
+		n++;
+	}
+	look->last = look->last && n == look->n;
+	look->n = n;
 }
 
 /*
@@ -422,10 +448,10 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	for (int i = 0; i < look->n; i++)
 		look->runs[i]->interrupted = DatumGetBool(
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, RUN_INTERRUPTED, &isnull));
-	for (int i = 0; i < look->n && kind == CADENCE_LOOK_NEWS; i++)
-		read_news(look->runs[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-	SPI_freetuptable(SPI_tuptable);
 	look->last = look->n < size_of(claims, kind);
+	if (kind == CADENCE_LOOK_NEWS)
+		read_all_news(look);
+	SPI_freetuptable(SPI_tuptable);
 	rowset_end(&refused);
 	if (kind == CADENCE_LOOK_BYPASS)
 		rowset_end(&past);

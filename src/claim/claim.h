@@ -29,6 +29,9 @@ typedef enum CadenceLookKind
 
 #define CADENCE_LOOK_KINDS (CADENCE_LOOK_NEWS + 1)
 
+/* So many news are taken at once, at most. */
+#define CADENCE_NEWS_BATCH_MAX 100
+
 /* What one look has found, in due order. In the memory context that it was made in. */
 typedef struct CadenceLook
 {

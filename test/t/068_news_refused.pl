@@ -92,4 +92,48 @@ begin_again();
 all_opt_out('taken');
 is(count_of(q{evento = 'opt_out'}), 3, 'and otherwise are there');
 
+# ---- a table that can not be read keeps nobody from being written to, nor one that refuses to be claimed from
+begin_again();
+for my $mode ('SHARE', 'ACCESS EXCLUSIVE')
+{
+	enrol($node, 'zap', 25);
+	sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'told', '{"event": "told"}' FROM generate_series(1, 5)});
+	lock_news($mode);
+	is(execute($node)->{summary}{success}, 25, "$mode: everybody is written to");
+	unlock_news();
+	is($hub->count, 0, "$mode: nothing is told");
+	execute($node);
+	is($hub->count, 5, "$mode: until it is let go");
+	begin_again();
+}
+enrol($node, 'zap', 25);
+sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'told', '{"event": "told"}' FROM generate_series(1, 5);
+	CREATE TRIGGER refuse BEFORE UPDATE ON cadence_outbox FOR EACH ROW EXECUTE FUNCTION refuse()});
+my $log = execute($node);
+is(join(' ', @{ $log->{summary} }{qw(success errors)}), '25 0', 'refused: everybody is written to, and nothing is said of runs');
+sql($node, 'DROP TRIGGER refuse ON cadence_outbox');
+
+# ---- a body that nobody could read
+begin_again();
+sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'huge', jsonb_build_object('event', repeat('x', 100000000));
+	INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'long', jsonb_build_object('event', 'long', 'x', repeat('x', 500000)) FROM generate_series(1, 20)});
+enrol($node, 'zap', 1);
+is(execute($node)->{summary}{success}, 1, 'a body that is too long stops nothing');
+is(sql($node, q{SELECT string_agg(DISTINCT concat_ws(' ', evento, status, split_part(erro, ':', 1)), ', ') FROM cadence_outbox WHERE evento <> 'finished'}),
+	'huge PARADA CORPO_INVALIDO, long ENTREGUE', 'and nothing but itself, and all others are told');
+
+# ---- the server of one company that hangs keeps nothing from the others'
+begin_again();
+my $slow = start_provider();
+make_server($node, 'slow', $slow->url('hang'), canal => 'EVENTOS', empresa => 'slow', max_in_flight => 1, timeout => '60s');
+sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo, next_run_at) SELECT 'slow', 'told', '{"event": "told"}', now() - interval '1 hour' FROM generate_series(1, 500);
+	INSERT INTO cadence_outbox (empresa, evento, corpo) SELECT 'zap', 'told', '{"event": "told"}' FROM generate_series(1, 250)});
+my $caller = start_sql($node, q{SELECT cadence_run('TEST')});
+ok(poll_until(sub { $hub->count == 250 }), 'the news of others are told');
+is($slow->count, 1, 'while it has one that hangs');
+enrol($node, 'zap', 1);
+is(execute($node)->{summary}{success}, 1, 'and the next execution need not wait for it');
+sql($node, q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE '%cadence_run(''TEST'')%' AND pid <> pg_backend_pid() AND backend_type = 'client backend'});
+$caller->finish;
+
 done_testing();
