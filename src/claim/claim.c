@@ -74,10 +74,10 @@ struct CadenceClaims
 	Statement held;
 	CadenceBlocklist *blocklist;
 	int batch_size;
-	TimestampTz began_at;	   /* where the way through what is due began */
-	TimestampTz news_began_at; /* and through news */
-	TimestampTz due_until;	   /* and where it ends */
-	char *bypassed;			   /* what the last bypass went past; NULL: there was none */
+	TimestampTz began_at;			/* where the way through what is due began */
+	TimestampTz news_began_at;		/* and through news */
+	TimestampTz due_until;			/* and where it ends */
+	char *past[CADENCE_LOOK_KINDS]; /* what the last such look went past; NULL: there was none */
 	MemoryContext context;
 	RefusedRun refused[REFUSED_MAX];
 	int nrefused; /* so many there were; the last of them are remembered */
@@ -163,8 +163,12 @@ look_sql(const CadenceTables *t, int batch_size, const char *condition)
 
 /*
  * News have the columns of a run, as far as they have them. A lead is who may fail
- * without its provider's fault: each is its own.
+ * without its provider's fault: each is its own. Those of a company whose server is
+ * blocked are gone past, as runs are.
  */
+#define NEWS_PAIR \
+	"pg_catalog.concat('" CADENCE_NEWS_CHANNEL " '::text, " SHORT_TEXT("r.empresa", "1000") ")"
+
 static char *
 look_news_sql(const CadenceTables *t, int batch_size)
 {
@@ -173,7 +177,13 @@ look_news_sql(const CadenceTables *t, int batch_size)
 		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::jsonb, "
 		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
 		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
-		" ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
+		" AND NOT " NEWS_PAIR " " EQ
+		" " ANY_BLOCKED("par") " AND (NOT EXISTS (SELECT FROM " BLOCKED_NAME
+							   " AS b WHERE b.what " EQ " 'canal') "
+							   "OR " NEWS_PAIR " " EQ
+							   " " ANY_BLOCKED("served") ") "
+														 "ORDER BY r.next_run_at, r.id LIMIT %d "
+														 "FOR UPDATE OF r SKIP LOCKED",
 		t->outbox, batch_size);
 }
 
@@ -332,16 +342,18 @@ begin_blocked(const CadenceBlocked *blocked, Rowset *rows)
 	put_blocked(rows, "served", blocked->served);
 }
 
-/* A bypass that goes past others than the last one has not seen what that went past. */
+/* A look that goes past others than the last one has not seen what that went past. */
 static void
-prepare_bypass(CadenceClaims *claims, const CadenceBlocked *blocked)
+prepare_bypass(CadenceClaims *claims, CadenceLookKind kind, const CadenceBlocked *blocked)
 {
-	if (claims->bypassed != NULL && strcmp(claims->bypassed, blocked->signature) == 0)
+	char *past = claims->past[kind];
+
+	if (past != NULL && strcmp(past, blocked->signature) == 0)
 		return;
-	if (claims->bypassed != NULL)
-		pfree(claims->bypassed);
-	claims->bypassed = MemoryContextStrdup(claims->context, blocked->signature);
-	claims->cursor[CADENCE_LOOK_BYPASS] = (Cursor){.due = DT_NOBEGIN};
+	claims->past[kind] = MemoryContextStrdup(claims->context, blocked->signature);
+	if (past != NULL)
+		pfree(past);
+	claims->cursor[kind] = (Cursor){.due = DT_NOBEGIN};
 }
 
 /*
@@ -422,7 +434,7 @@ read_all_news(CadenceLook *look)
 
 /*
  * Looks at the next due runs and locks those that are free, inside the caller's
- * transaction. blocked says what a bypass goes past.
+ * transaction. blocked says what a look at anything but all goes past.
  */
 void
 cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBlocked *blocked,
@@ -435,9 +447,9 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	bool isnull;
 
 	begin_refused(claims, &refused);
-	if (kind == CADENCE_LOOK_BYPASS)
+	if (kind != CADENCE_LOOK_ALL)
 	{
-		prepare_bypass(claims, blocked);
+		prepare_bypass(claims, kind, blocked);
 		begin_blocked(blocked, &past);
 	}
 	values[1] = TimestampTzGetDatum(cursor->due);
@@ -453,7 +465,7 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 		read_all_news(look);
 	SPI_freetuptable(SPI_tuptable);
 	rowset_end(&refused);
-	if (kind == CADENCE_LOOK_BYPASS)
+	if (kind != CADENCE_LOOK_ALL)
 		rowset_end(&past);
 }
 

@@ -62,6 +62,7 @@ struct ClaimAttempt
 	const char **refused; /* by run: why it can not be claimed; NULL: it can */
 	TimestampTz looked_at;
 	bool hears_news; /* somebody does */
+	bool goes_past;	 /* what is due to a provider that is blocked */
 	int conflicts;	 /* so many runs were refused by what may pass */
 	int look_again;	 /* the first of them; -1: there is none */
 };
@@ -89,6 +90,13 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 	c->claimant = cadence_claimant_create(tables);
 	c->resolver = cadence_resolver_create(tables, providers, false);
 	c->conversations = cadence_conversations_create(tables, false);
+}
+
+/* No run that is due is left to claim. */
+bool
+claiming_runs_have_ended(const Claiming *c)
+{
+	return c->ended[CADENCE_LOOK_ALL];
 }
 
 /* Nothing that is due is left to claim. */
@@ -129,7 +137,7 @@ claiming_restart(Claiming *c, TimestampTz due_until, bool full)
 	cadence_claims_restart(c->claims, due_until, full);
 	memset(c->ended, 0, sizeof(c->ended));
 	c->ended[CADENCE_LOOK_NEWS] = news_are_put_off(c);
-	c->has_looked = false;
+	c->has_looked = c->news_wait = false;
 	c->next_due = DT_NOEND;
 	c->found = 0;
 }
@@ -159,45 +167,33 @@ has_room(const Claiming *c)
 
 /*
  * Whether news are to be looked for: where somebody hears them, which the look at runs
- * has read, and by turns with that. Those of a server that does not take them fill
- * no more than a batch.
+ * has read. Those of servers that do not take them are gone past, and looked for when
+ * one of those is free.
  */
 static bool
-wants_news(const Claiming *c)
+wants_news(const Claiming *c, TimestampTz now)
 {
-	int waiting = 0;
+	const CadenceQueue *queue = &c->sender->queue;
 
-	if (c->ended[CADENCE_LOOK_NEWS] || !has_room(c) ||
-		(c->last == CADENCE_LOOK_NEWS && !c->ended[CADENCE_LOOK_ALL]))
+	if (!c->has_looked || c->ended[CADENCE_LOOK_NEWS] ||
+		(c->news_wait && c->news_freed == queue->freed))
 		return false;
-	for (int i = 0; i < list_length(c->sender->queue.providers); i++)
-	{
-		const CadenceProvider *p = list_nth(c->sender->queue.providers, i);
-		const char *canal = p->configuration->canal;
-
-		if (canal != NULL && pg_strcasecmp(canal, CADENCE_NEWS_CHANNEL) == 0)
-			waiting += p->nwaiting;
-	}
-	return waiting < cadence_batch_size;
+	return recording_has_memory(c->recording, BATCH_BYTES_MAX / 2 * 3, BATCHES_MIN) &&
+		   cadence_queue_waiting_for(queue, CADENCE_NEWS_CHANNEL, now) < cadence_batch_size;
 }
 
 /*
- * What is to be claimed now. Before the queue runs dry, but not without end for
+ * Which runs are to be claimed now. Before the queue runs dry, but not without end for
  * a provider that is blocked: what is due to the others is then looked for past
  * its steps.
  */
-ClaimWanted
-claiming_wants(const Claiming *c)
+static ClaimWanted
+wants_runs(const Claiming *c, TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	const CadenceQueue *queue = &c->sender->queue;
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 	int low_water = Min(Max(c->sender->max_in_flight, cadence_batch_size / 2), most);
 
-	if (c->recording->blocked || now < c->not_before)
-		return CLAIM_NOTHING;
-	if (c->has_looked && wants_news(c))
-		return CLAIM_NEWS;
 	if (c->ended[CADENCE_LOOK_ALL])
 		return CLAIM_NOTHING;
 	if (has_room(c) && cadence_queue_ready(queue, now) < low_water)
@@ -206,6 +202,21 @@ claiming_wants(const Claiming *c)
 		!recording_has_memory(c->recording, BATCH_BYTES_MAX / 2 * 3, BATCHES_MIN))
 		return CLAIM_NOTHING;
 	return cadence_queue_wants_bypass(queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
+}
+
+/* What is to be claimed now; runs and news by turns, where there are both. */
+ClaimWanted
+claiming_wants(const Claiming *c)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ClaimWanted runs;
+
+	if (c->recording->blocked || now < c->not_before)
+		return CLAIM_NOTHING;
+	runs = wants_runs(c, now);
+	if ((runs == CLAIM_NOTHING || c->last != CADENCE_LOOK_NEWS) && wants_news(c, now))
+		return CLAIM_NEWS;
+	return runs;
 }
 
 /* Whether there is no room for more, so that what is due is rather somebody else's. */
@@ -280,13 +291,15 @@ static void
 look(ClaimAttempt *attempt)
 {
 	Claiming *c = attempt->claiming;
+	const char *canal = attempt->look.kind == CADENCE_LOOK_NEWS ? CADENCE_NEWS_CHANNEL : NULL;
 	CadenceBlocked blocked;
 
 	cadence_providers_refresh(c->providers);
 	c->sender->queue.providers = cadence_providers_list(c->providers);
 	attempt->hears_news = cadence_news_companies(c->tables->owner) != NIL;
-	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
-		(void) cadence_queue_blocked(&c->sender->queue, GetCurrentTimestamp(), &blocked);
+	if (attempt->look.kind != CADENCE_LOOK_ALL)
+		attempt->goes_past =
+			cadence_queue_blocked(&c->sender->queue, canal, attempt->looked_at, &blocked);
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
 	attempt->refused = palloc0(sizeof(char *) * Max(attempt->look.n, 1));
@@ -532,6 +545,12 @@ claiming_accept(Claiming *c)
 		cadence_claimant_committed(c->claimant);
 	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
 	c->ended[attempt->look.kind] = attempt->look.last && !again;
+	if (is_news)
+	{
+		c->news_wait = attempt->look.last && attempt->goes_past;
+		c->ended[CADENCE_LOOK_NEWS] = attempt->look.last && !attempt->goes_past;
+		c->news_freed = c->sender->queue.freed;
+	}
 	c->ended[CADENCE_LOOK_NEWS] = c->ended[CADENCE_LOOK_NEWS] || !attempt->hears_news;
 	c->last = attempt->look.kind;
 	c->has_looked = true;
@@ -650,6 +669,31 @@ claiming_recheck(Claiming *c)
 	pfree(r.steps);
 	pfree(r.valid);
 	return error == NULL;
+}
+
+/* No more news: those that wait for their server are due as before. */
+void
+claiming_leave_news(Claiming *c)
+{
+	CadenceQueue *queue = &c->sender->queue;
+	CadenceRequest **requests;
+	int n;
+
+	c->ended[CADENCE_LOOK_NEWS] = true;
+	if (queue->waiting == 0)
+		return;
+	requests = palloc(sizeof(CadenceRequest *) * queue->waiting);
+	n = cadence_queue_waiting(queue, requests);
+	for (int i = 0; i < n; i++)
+	{
+		CadenceStep *step = cadence_step_of(requests[i]);
+
+		if (!step->is_news)
+			continue;
+		cadence_queue_remove(queue, requests[i]);
+		sender_give_back(c->sender, step);
+	}
+	pfree(requests);
 }
 
 /* ---- beside it -------------------------------------------------------------------------- */
