@@ -337,20 +337,28 @@ cadence_outbox_settle(CadenceOutbox *o, CadenceStep **steps, int n)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Removes so many old ones that are done with; true when there may be more of them. */
+/*
+ * Removes so many old ones; true when there may be more of them. What is still to be
+ * delivered is old by when it was written, and is looked for among so many of those
+ * that come first: nobody serves them, or for far too long.
+ */
 bool
 cadence_outbox_prune(const CadenceTables *t, TimestampTz before, int most)
 {
 	static const Oid types[] = {TIMESTAMPTZOID};
 	Statement prune = STATEMENT(
 		"removing old news",
-		psprintf("DELETE FROM %s WHERE id " EQ " ANY (ARRAY(SELECT o.id FROM %s AS o WHERE "
-				 "o.status " NE " 'PENDENTE' AND o.updated_at " LT " $1 ORDER BY o.updated_at "
-				 "LIMIT %d FOR UPDATE SKIP LOCKED))",
-				 t->outbox, t->outbox, most),
+		psprintf("DELETE FROM %s WHERE id " EQ
+				 " ANY (pg_catalog.array_cat(ARRAY(SELECT o.id FROM %s AS o WHERE o.status " NE
+				 " 'PENDENTE' AND o.updated_at " LT " $1 ORDER BY o.updated_at LIMIT %d "
+				 "FOR UPDATE SKIP LOCKED), ARRAY(SELECT p.id FROM (SELECT o.id, o.created_at, "
+				 "o.claim_id, o.next_run_at FROM %s AS o WHERE o.status " EQ " 'PENDENTE' "
+				 "ORDER BY o.next_run_at, o.id LIMIT %d) AS p WHERE p.created_at " LT
+				 " $1 AND (p.claim_id IS NULL OR p.next_run_at " LE " " NOW "))))",
+				 t->outbox, t->outbox, most, t->outbox, most),
 		types, SPI_OK_DELETE);
 	Datum values[] = {TimestampTzGetDatum(before)};
 
 	statement_execute(&prune, values, NULL, 0);
-	return SPI_processed == most;
+	return SPI_processed >= (uint64) most;
 }

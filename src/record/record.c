@@ -518,7 +518,12 @@ settle_news(void *arg, int first, int n)
 	CadenceStep **steps = &retry->steps[first];
 
 	for (int i = 0; i < n; i++)
+	{
+		/* that nobody serves them: since they are there */
+		if (steps[i]->outcome == OUTCOME_UNRESOLVED)
+			steps[i]->same_since = steps[i]->news_since;
 		steps[i]->transition = decide(steps[i], ACT_ATTEMPT);
+	}
 	cadence_outbox_settle(retry->recorder->outbox, steps, n);
 	cadence_xact_fire_deferred();
 	for (int i = 0; i < n; i++)
