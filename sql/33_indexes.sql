@@ -18,8 +18,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_messages', 'lead_messages_id_idx', '(id)', ARRAY['id']),
         -- what is tried again, and what is removed, the oldest first
         ('cadence_rejected', 'cadence_rejected_em_idx', '(em, id)', ARRAY['em']),
-        -- a mail has arrived: is its mailbox one whose refusals are counted?
-        ('cadence_dead_addresses', 'cadence_dead_addresses_soft_idx', '(endereco) WHERE devolucoes IS NOT NULL', NULL),
+        -- a mail has arrived: are refusals of any mailbox of its company's counted?
+        ('cadence_dead_addresses', 'cadence_dead_addresses_soft_idx', '(empresa) WHERE devolucoes IS NOT NULL', NULL),
         -- news that are due, those that wait for somebody, and those that are done with, the oldest first
         ('cadence_outbox', 'cadence_outbox_due_idx', '(next_run_at, id) WHERE status = ''PENDENTE''', NULL),
         ('cadence_outbox', 'cadence_outbox_stopped_idx', '(id) WHERE status = ''PARADA''', NULL),

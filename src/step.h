@@ -12,6 +12,7 @@
 
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
+#include "utils/jsonb.h"
 #include "utils/uuid.h"
 
 #include "provider/kept.h"
@@ -123,7 +124,7 @@ typedef struct CadenceStep
 
 	/* it is no run's, but a row of cadence_outbox: news, under run_id, due as a run's step is */
 	bool is_news;
-	char *news;
+	Jsonb *news; /* NULL: none, or too long */
 	TimestampTz news_since;
 
 	/* the step */

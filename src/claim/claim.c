@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
@@ -40,8 +41,8 @@
 /* Such a run is tried again after this time. */
 #define REFUSED_WAIT_US (5 * 60 * USECS_PER_SEC)
 
-/* So many news are taken at once, and what is longer was not written by us. */
-#define NEWS_BATCH_MAX 100
+/* So many news are taken at once, of so many bytes; a longer one was not written by us. */
+#define NEWS_BYTES_MAX (4 * 1024 * 1024)
 #define NEWS_MAX (512 * 1024)
 
 /* So many runs that others hold are reported at most. */
@@ -73,10 +74,10 @@ struct CadenceClaims
 	Statement held;
 	CadenceBlocklist *blocklist;
 	int batch_size;
-	TimestampTz began_at;	   /* where the way through what is due began */
-	TimestampTz news_began_at; /* and through news */
-	TimestampTz due_until;	   /* and where it ends */
-	char *bypassed;			   /* what the last bypass went past; NULL: there was none */
+	TimestampTz began_at;			/* where the way through what is due began */
+	TimestampTz news_began_at;		/* and through news */
+	TimestampTz due_until;			/* and where it ends */
+	char *past[CADENCE_LOOK_KINDS]; /* what the last such look went past; NULL: there was none */
 	MemoryContext context;
 	RefusedRun refused[REFUSED_MAX];
 	int nrefused; /* so many there were; the last of them are remembered */
@@ -162,17 +163,27 @@ look_sql(const CadenceTables *t, int batch_size, const char *condition)
 
 /*
  * News have the columns of a run, as far as they have them. A lead is who may fail
- * without its provider's fault: each is its own.
+ * without its provider's fault: each is its own. Those of a company whose server is
+ * blocked are gone past, as runs are.
  */
+#define NEWS_PAIR \
+	"pg_catalog.concat('" CADENCE_NEWS_CHANNEL " '::text, " SHORT_TEXT("r.empresa", "1000") ")"
+
 static char *
 look_news_sql(const CadenceTables *t, int batch_size)
 {
 	return psprintf(
 		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.id::text, r.empresa::text, "
-		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::text, "
+		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::jsonb, "
 		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
 		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
-		" ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
+		" AND NOT " NEWS_PAIR " " EQ
+		" " ANY_BLOCKED("par") " AND (NOT EXISTS (SELECT FROM " BLOCKED_NAME
+							   " AS b WHERE b.what " EQ " 'canal') "
+							   "OR " NEWS_PAIR " " EQ
+							   " " ANY_BLOCKED("served") ") "
+														 "ORDER BY r.next_run_at, r.id LIMIT %d "
+														 "FOR UPDATE OF r SKIP LOCKED",
 		t->outbox, batch_size);
 }
 
@@ -249,7 +260,8 @@ held_sql(const CadenceTables *t)
 static int
 size_of(const CadenceClaims *claims, CadenceLookKind kind)
 {
-	return kind == CADENCE_LOOK_NEWS ? Min(claims->batch_size, NEWS_BATCH_MAX) : claims->batch_size;
+	return kind == CADENCE_LOOK_NEWS ? Min(claims->batch_size, CADENCE_NEWS_BATCH_MAX)
+									 : claims->batch_size;
 }
 
 static void
@@ -330,16 +342,18 @@ begin_blocked(const CadenceBlocked *blocked, Rowset *rows)
 	put_blocked(rows, "served", blocked->served);
 }
 
-/* A bypass that goes past others than the last one has not seen what that went past. */
+/* A look that goes past others than the last one has not seen what that went past. */
 static void
-prepare_bypass(CadenceClaims *claims, const CadenceBlocked *blocked)
+prepare_bypass(CadenceClaims *claims, CadenceLookKind kind, const CadenceBlocked *blocked)
 {
-	if (claims->bypassed != NULL && strcmp(claims->bypassed, blocked->signature) == 0)
+	char *past = claims->past[kind];
+
+	if (past != NULL && strcmp(past, blocked->signature) == 0)
 		return;
-	if (claims->bypassed != NULL)
-		pfree(claims->bypassed);
-	claims->bypassed = MemoryContextStrdup(claims->context, blocked->signature);
-	claims->cursor[CADENCE_LOOK_BYPASS] = (Cursor){.due = DT_NOBEGIN};
+	claims->past[kind] = MemoryContextStrdup(claims->context, blocked->signature);
+	if (past != NULL)
+		pfree(past);
+	claims->cursor[kind] = (Cursor){.due = DT_NOBEGIN};
 }
 
 /*
@@ -386,17 +400,41 @@ read_runs(CadenceStep ***steps)
 	return n;
 }
 
-static void
+/* How long one is is known before it is read: how many bytes were. */
+static Size
 read_news(CadenceStep *step, HeapTuple row, TupleDesc desc)
 {
+	bool isnull;
+	Datum corpo = SPI_getbinval(row, desc, RUN_NEWS, &isnull);
+	Size size = isnull ? 0 : toast_raw_datum_size(corpo);
+
 	step->is_news = true;
-	step->news = row_text(desc, row, RUN_NEWS, NEWS_MAX);
 	step->news_since = row_time(desc, row, RUN_NEWS_SINCE, 0);
+	if (isnull || size > NEWS_MAX)
+		return 0;
+	step->news = (Jsonb *) PG_DETOAST_DATUM_COPY(corpo);
+	return size;
+}
+
+/* What is more than a batch may take is left to the next look. */
+static void
+read_all_news(CadenceLook *look)
+{
+	Size bytes = 0;
+	int n = 0;
+
+	while (n < look->n && bytes < NEWS_BYTES_MAX)
+	{
+		bytes += read_news(look->runs[n], SPI_tuptable->vals[n], SPI_tuptable->tupdesc);
+		n++;
+	}
+	look->last = look->last && n == look->n;
+	look->n = n;
 }
 
 /*
  * Looks at the next due runs and locks those that are free, inside the caller's
- * transaction. blocked says what a bypass goes past.
+ * transaction. blocked says what a look at anything but all goes past.
  */
 void
 cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBlocked *blocked,
@@ -409,9 +447,9 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	bool isnull;
 
 	begin_refused(claims, &refused);
-	if (kind == CADENCE_LOOK_BYPASS)
+	if (kind != CADENCE_LOOK_ALL)
 	{
-		prepare_bypass(claims, blocked);
+		prepare_bypass(claims, kind, blocked);
 		begin_blocked(blocked, &past);
 	}
 	values[1] = TimestampTzGetDatum(cursor->due);
@@ -422,12 +460,12 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	for (int i = 0; i < look->n; i++)
 		look->runs[i]->interrupted = DatumGetBool(
 			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, RUN_INTERRUPTED, &isnull));
-	for (int i = 0; i < look->n && kind == CADENCE_LOOK_NEWS; i++)
-		read_news(look->runs[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-	SPI_freetuptable(SPI_tuptable);
 	look->last = look->n < size_of(claims, kind);
+	if (kind == CADENCE_LOOK_NEWS)
+		read_all_news(look);
+	SPI_freetuptable(SPI_tuptable);
 	rowset_end(&refused);
-	if (kind == CADENCE_LOOK_BYPASS)
+	if (kind != CADENCE_LOOK_ALL)
 		rowset_end(&past);
 }
 
@@ -462,33 +500,35 @@ next_of(CadenceClaims *claims, Statement *look, TimestampTz from)
 {
 	Datum values[] = {TimestampTzGetDatum(from)};
 	TimestampTz next = DT_NOEND;
+	Rowset refused;
 	bool isnull;
 
+	begin_refused(claims, &refused);
 	statement_execute(look, values, NULL, 1);
 	if (SPI_processed > 0)
 		next = DatumGetTimestampTz(
 			SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
+	rowset_end(&refused);
 	return next;
 }
 
 /*
  * When the first run is due that is still in the table, of those that the way
- * through it has met or will, or news are, where somebody hears them: in the past,
- * where others hold it. DT_NOEND where there is none.
+ * through it has met or will: in the past, where others hold it. DT_NOEND where there
+ * is none.
  */
 TimestampTz
-cadence_claims_next_due(CadenceClaims *claims, bool with_news)
+cadence_claims_next_due(CadenceClaims *claims)
 {
-	TimestampTz next;
-	Rowset refused;
+	return next_of(claims, &claims->next_due, claims->began_at);
+}
 
-	begin_refused(claims, &refused);
-	next = next_of(claims, &claims->next_due, claims->began_at);
-	if (with_news)
-		next = Min(next, next_of(claims, &claims->next_news, claims->news_began_at));
-	rowset_end(&refused);
-	return next;
+/* The same of news. */
+TimestampTz
+cadence_claims_next_news(CadenceClaims *claims)
+{
+	return next_of(claims, &claims->next_news, claims->news_began_at);
 }
 
 /* ---- taking ---------------------------------------------------------------------- */
@@ -604,17 +644,24 @@ recheck(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
  * Says of claimed steps whether they may still be sent: a run may have been
  * paused or cancelled, a contact may have opted out, its address may have been
  * blocked, an approved template may have been stopped, while they waited for their
- * provider.
+ * provider. Of news, cadence_claims_recheck_news() does.
  */
 void
 cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
 {
 	memset(valid, 0, n * sizeof(bool));
 	recheck(&claims->recheck, steps, n, false, valid);
-	recheck(&claims->recheck_news, steps, n, true, valid);
 	if (cadence_blocklist_begin(claims->blocklist))
 		recheck_blocked(claims, steps, n, valid);
 }
+
+/* The same of claimed news, after those of runs. */
+void
+cadence_claims_recheck_news(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
+{
+	recheck(&claims->recheck_news, steps, n, true, valid);
+}
+
 /*
  * Runs that are due and held by somebody else, when this execution has taken
  * what was free: how many, and, in the current memory context, which.

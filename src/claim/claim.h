@@ -29,6 +29,9 @@ typedef enum CadenceLookKind
 
 #define CADENCE_LOOK_KINDS (CADENCE_LOOK_NEWS + 1)
 
+/* So many news are taken at once, at most. */
+#define CADENCE_NEWS_BATCH_MAX 100
+
 /* What one look has found, in due order. In the memory context that it was made in. */
 typedef struct CadenceLook
 {
@@ -67,8 +70,11 @@ extern void cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *cl
 extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id);
 extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n);
 extern void cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full);
-extern TimestampTz cadence_claims_next_due(CadenceClaims *claims, bool with_news);
+extern TimestampTz cadence_claims_next_due(CadenceClaims *claims);
+extern TimestampTz cadence_claims_next_news(CadenceClaims *claims);
 extern void cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
+extern void cadence_claims_recheck_news(CadenceClaims *claims, CadenceStep **steps, int n,
+										bool *valid);
 extern int cadence_claims_held(CadenceClaims *claims, CadenceStep ***runs);
 
 #endif

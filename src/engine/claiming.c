@@ -40,6 +40,9 @@
 /* The pause between two claims that meet a lock, which may be refused without a wait. */
 #define CONFLICT_PAUSE_US (100 * INT64CONST(1000))
 
+/* The pause in looking for news after a look that was in vain: messages to people go on. */
+#define NEWS_PAUSE_US (5 * USECS_PER_SEC)
+
 /* More than that many refusals of one claim are only in the summary. */
 #define WARNINGS_MAX 3
 
@@ -59,6 +62,7 @@ struct ClaimAttempt
 	const char **refused; /* by run: why it can not be claimed; NULL: it can */
 	TimestampTz looked_at;
 	bool hears_news; /* somebody does */
+	bool goes_past;	 /* what is due to a provider that is blocked */
 	int conflicts;	 /* so many runs were refused by what may pass */
 	int look_again;	 /* the first of them; -1: there is none */
 };
@@ -88,6 +92,13 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 	c->conversations = cadence_conversations_create(tables, false);
 }
 
+/* No run that is due is left to claim. */
+bool
+claiming_runs_have_ended(const Claiming *c)
+{
+	return c->ended[CADENCE_LOOK_ALL];
+}
+
 /* Nothing that is due is left to claim. */
 bool
 claiming_has_ended(const Claiming *c)
@@ -102,13 +113,31 @@ claiming_end_looks(Claiming *c)
 	c->ended[CADENCE_LOOK_ALL] = c->ended[CADENCE_LOOK_NEWS] = true;
 }
 
+/* The table of news can not be read for the moment; a clock that was set back ends that. */
+static bool
+news_are_put_off(const Claiming *c)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now < c->news_not_before && now >= c->news_not_before - NEWS_PAUSE_US;
+}
+
+static void
+put_news_off(Claiming *c)
+{
+	c->news_not_before = GetCurrentTimestamp() + NEWS_PAUSE_US;
+	c->ended[CADENCE_LOOK_NEWS] = true;
+	c->last = CADENCE_LOOK_NEWS;
+}
+
 /* From here on, what is due at due_until counts; see cadence_claims_restart(). */
 void
 claiming_restart(Claiming *c, TimestampTz due_until, bool full)
 {
 	cadence_claims_restart(c->claims, due_until, full);
 	memset(c->ended, 0, sizeof(c->ended));
-	c->has_looked = false;
+	c->ended[CADENCE_LOOK_NEWS] = news_are_put_off(c);
+	c->has_looked = c->news_wait = false;
 	c->next_due = DT_NOEND;
 	c->found = 0;
 }
@@ -138,45 +167,33 @@ has_room(const Claiming *c)
 
 /*
  * Whether news are to be looked for: where somebody hears them, which the look at runs
- * has read, and by turns with that. Those of a server that does not take them fill
- * no more than a batch.
+ * has read. Those of servers that do not take them are gone past, and looked for when
+ * one of those is free.
  */
 static bool
-wants_news(const Claiming *c)
+wants_news(const Claiming *c, TimestampTz now)
 {
-	int waiting = 0;
+	const CadenceQueue *queue = &c->sender->queue;
 
-	if (c->ended[CADENCE_LOOK_NEWS] || !has_room(c) ||
-		(c->last == CADENCE_LOOK_NEWS && !c->ended[CADENCE_LOOK_ALL]))
+	if (!c->has_looked || c->ended[CADENCE_LOOK_NEWS] ||
+		(c->news_wait && c->news_freed == queue->freed))
 		return false;
-	for (int i = 0; i < list_length(c->sender->queue.providers); i++)
-	{
-		const CadenceProvider *p = list_nth(c->sender->queue.providers, i);
-		const char *canal = p->configuration->canal;
-
-		if (canal != NULL && pg_strcasecmp(canal, CADENCE_NEWS_CHANNEL) == 0)
-			waiting += p->nwaiting;
-	}
-	return waiting < cadence_batch_size;
+	return recording_has_memory(c->recording, BATCH_BYTES_MAX / 2 * 3, BATCHES_MIN) &&
+		   cadence_queue_waiting_for(queue, CADENCE_NEWS_CHANNEL, now) < cadence_batch_size;
 }
 
 /*
- * What is to be claimed now. Before the queue runs dry, but not without end for
+ * Which runs are to be claimed now. Before the queue runs dry, but not without end for
  * a provider that is blocked: what is due to the others is then looked for past
  * its steps.
  */
-ClaimWanted
-claiming_wants(const Claiming *c)
+static ClaimWanted
+wants_runs(const Claiming *c, TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	const CadenceQueue *queue = &c->sender->queue;
 	int most = cadence_batch_size * (WAITING_BATCHES_MAX - 1);
 	int low_water = Min(Max(c->sender->max_in_flight, cadence_batch_size / 2), most);
 
-	if (c->recording->blocked || now < c->not_before)
-		return CLAIM_NOTHING;
-	if (c->has_looked && wants_news(c))
-		return CLAIM_NEWS;
 	if (c->ended[CADENCE_LOOK_ALL])
 		return CLAIM_NOTHING;
 	if (has_room(c) && cadence_queue_ready(queue, now) < low_water)
@@ -185,6 +202,21 @@ claiming_wants(const Claiming *c)
 		!recording_has_memory(c->recording, BATCH_BYTES_MAX / 2 * 3, BATCHES_MIN))
 		return CLAIM_NOTHING;
 	return cadence_queue_wants_bypass(queue, now) ? CLAIM_BYPASS : CLAIM_NOTHING;
+}
+
+/* What is to be claimed now; runs and news by turns, where there are both. */
+ClaimWanted
+claiming_wants(const Claiming *c)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ClaimWanted runs;
+
+	if (c->recording->blocked || now < c->not_before)
+		return CLAIM_NOTHING;
+	runs = wants_runs(c, now);
+	if ((runs == CLAIM_NOTHING || c->last != CADENCE_LOOK_NEWS) && wants_news(c, now))
+		return CLAIM_NEWS;
+	return runs;
 }
 
 /* Whether there is no room for more, so that what is due is rather somebody else's. */
@@ -222,18 +254,52 @@ lease_us(const Claiming *c)
 	return Max((int64) cadence_lease * 1000, (int64) longest * 2 + LEASE_MARGIN_MS) * 1000;
 }
 
+typedef struct NextNews
+{
+	Claiming *claiming;
+	TimestampTz due;
+} NextNews;
+
+static void
+find_next_news(void *arg, int first, int n)
+{
+	NextNews *next = arg;
+
+	next->due = cadence_claims_next_news(next->claiming->claims);
+}
+
+/* When the next news are due, DT_NOEND where none are. A table that can not be read is asked again.
+ */
+static TimestampTz
+next_news(Claiming *c)
+{
+	NextNews next = {.claiming = c};
+	ErrorData *error;
+
+	if (news_are_put_off(c))
+		return c->news_not_before;
+	error = cadence_try(find_next_news, &next, 0, 0, false);
+	if (error == NULL)
+		return next.due;
+	FreeErrorData(error);
+	put_news_off(c);
+	return c->news_not_before;
+}
+
 /* Locks the next due runs, and makes sure of the lease that they are to be taken for. */
 static void
 look(ClaimAttempt *attempt)
 {
 	Claiming *c = attempt->claiming;
+	const char *canal = attempt->look.kind == CADENCE_LOOK_NEWS ? CADENCE_NEWS_CHANNEL : NULL;
 	CadenceBlocked blocked;
 
 	cadence_providers_refresh(c->providers);
 	c->sender->queue.providers = cadence_providers_list(c->providers);
 	attempt->hears_news = cadence_news_companies(c->tables->owner) != NIL;
-	if (attempt->look.kind == CADENCE_LOOK_BYPASS)
-		(void) cadence_queue_blocked(&c->sender->queue, GetCurrentTimestamp(), &blocked);
+	if (attempt->look.kind != CADENCE_LOOK_ALL)
+		attempt->goes_past =
+			cadence_queue_blocked(&c->sender->queue, canal, attempt->looked_at, &blocked);
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
 	attempt->refused = palloc0(sizeof(char *) * Max(attempt->look.n, 1));
@@ -241,7 +307,9 @@ look(ClaimAttempt *attempt)
 	if (attempt->look.n > 0)
 		cadence_claimant_begin(c->claimant, lease_us(c));
 	if (attempt->look.last && c->ahead)
-		c->next_due = cadence_claims_next_due(c->claims, attempt->hears_news);
+		c->next_due = cadence_claims_next_due(c->claims);
+	if (attempt->look.last && c->ahead && attempt->hears_news)
+		c->next_due = Min(c->next_due, next_news(c));
 }
 
 /* Takes and resolves a part of what was looked at. */
@@ -286,11 +354,22 @@ report_refused(ClaimAttempt *attempt)
 		if (why == NULL)
 			continue;
 		cadence_claims_refuse(c->claims, &run->run_id);
-		recording_report(c->recording, &run->run_id, run->lead_id, NULL, "ERRO", why);
+		if (!run->is_news)
+			recording_report(c->recording, &run->run_id, run->lead_id, NULL, "ERRO", why);
 		if (said++ < WARNINGS_MAX)
 			ereport(WARNING, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-							  errmsg("a due run could not be claimed: %s", why)));
+							  errmsg("%s could not be claimed: %s",
+									 run->is_news ? "news that are due" : "a due run", why)));
 	}
+}
+
+/* So many claims of its kind have met a lock, one after the other. */
+static int *
+conflicts_of(const ClaimAttempt *attempt)
+{
+	Claiming *c = attempt->claiming;
+
+	return attempt->look.kind == CADENCE_LOOK_NEWS ? &c->news_conflicts : &c->conflicts;
 }
 
 /* Cancelled alone, and not by a stop: a trigger of its own takes too long. */
@@ -311,7 +390,7 @@ static bool
 note_refusal(void *arg, int item, const ErrorData *error)
 {
 	ClaimAttempt *attempt = arg;
-	bool may_pass = attempt->claiming->conflicts < CONFLICTS_MAX - 1;
+	bool may_pass = *conflicts_of(attempt) < CONFLICTS_MAX - 1;
 	bool passes = is_of_the_moment(error);
 
 	attempt->steps[item] = NULL;
@@ -353,19 +432,36 @@ claim_each(void *arg, int first, int n)
 						errmsg("due runs can not be claimed: a table is locked")));
 }
 
+/* What keeps news from being looked for keeps nothing else. */
+static void
+news_failed(Claiming *c, const ErrorData *error)
+{
+	c->news_conflicts += sqlstate_is_conflict(error->sqlerrcode) ? 1 : 0;
+	put_news_off(c);
+	cadence_xact_arm_timeout();
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("news for other tools can not be looked for: %s", error->message)));
+}
+
 /*
  * A claim was undone. A lock is waited for a while; what else keeps it from
- * looking ends the execution.
+ * looking ends the execution, unless it looked for news.
  */
 static void
 claim_failed(Claiming *c, ErrorData *error)
 {
+	bool is_news = c->attempt->look.kind == CADENCE_LOOK_NEWS;
+
 	if (sqlstate_is_conflict(error->sqlerrcode))
 		limiting_note_conflict(c->limiting);
-	if (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested() ||
-		(++c->conflicts >= CONFLICTS_MAX && !c->patient))
+	if (cadence_stop_requested() ||
+		(!is_news && (!sqlstate_is_conflict(error->sqlerrcode) ||
+					  (++c->conflicts >= CONFLICTS_MAX && !c->patient))))
 		ThrowErrorData(error);
-	c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
+	if (is_news)
+		news_failed(c, error);
+	else
+		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 	MemoryContextDelete(c->attempt->batch->context);
 	c->attempt = NULL;
 }
@@ -392,7 +488,7 @@ claiming_claim(Claiming *c, ClaimWanted kind)
 	cadence_xact_arm_timeout();
 	error = cadence_try(claim_together, attempt, 0, 0, true);
 	if (error != NULL && attempt->look.n > 0 &&
-		(!sqlstate_is_conflict(error->sqlerrcode) || c->conflicts >= CONFLICTS_TOGETHER))
+		(!sqlstate_is_conflict(error->sqlerrcode) || *conflicts_of(attempt) >= CONFLICTS_TOGETHER))
 	{
 		TimestampTz impatient_until = c->limiting->impatient_until;
 
@@ -437,16 +533,24 @@ void
 claiming_accept(Claiming *c)
 {
 	ClaimAttempt *attempt = c->attempt;
+	bool is_news;
 	bool again;
 
 	if (attempt == NULL)
 		return;
 	c->attempt = NULL;
+	is_news = attempt->look.kind == CADENCE_LOOK_NEWS;
 	again = attempt->look_again >= 0;
 	if (attempt->look.n > 0)
 		cadence_claimant_committed(c->claimant);
 	cadence_claims_accept(c->claims, &attempt->look, again ? attempt->look_again : attempt->look.n);
 	c->ended[attempt->look.kind] = attempt->look.last && !again;
+	if (is_news)
+	{
+		c->news_wait = attempt->look.last && attempt->goes_past;
+		c->ended[CADENCE_LOOK_NEWS] = attempt->look.last && !attempt->goes_past;
+		c->news_freed = c->sender->queue.freed;
+	}
 	c->ended[CADENCE_LOOK_NEWS] = c->ended[CADENCE_LOOK_NEWS] || !attempt->hears_news;
 	c->last = attempt->look.kind;
 	c->has_looked = true;
@@ -454,8 +558,10 @@ claiming_accept(Claiming *c)
 		c->freed = c->sender->queue.freed;
 	c->more = c->more || !attempt->look.last;
 	c->found += attempt->look.n;
-	c->conflicts = again ? c->conflicts + 1 : 0;
-	if (again)
+	*conflicts_of(attempt) = again ? *conflicts_of(attempt) + 1 : 0;
+	if (again && is_news)
+		put_news_off(c);
+	else if (again)
 		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 	report_refused(attempt);
 	recording_begin_batch(c->recording, attempt->batch, pass_on(attempt));
@@ -495,6 +601,26 @@ recheck(void *arg, int first, int n)
 					 r->claiming->claimant->has_row ? &r->claiming->claimant->id : NULL);
 }
 
+static void
+recheck_news(void *arg, int first, int n)
+{
+	Recheck *r = arg;
+
+	cadence_claims_recheck_news(r->claiming->claims, r->steps, n, r->valid);
+}
+
+/* Those that can not be looked at again are given back. */
+static void
+try_recheck_news(Recheck *r, int n)
+{
+	ErrorData *error = cadence_try(recheck_news, r, 0, n, true);
+
+	if (error == NULL)
+		return;
+	FreeErrorData(error);
+	put_news_off(r->claiming);
+}
+
 /*
  * Gives back what is no longer wanted, or can not be sent in time any more: the
  * next execution that finds such a run due sees why. False where a lock is in
@@ -522,6 +648,8 @@ claiming_recheck(Claiming *c)
 	error = cadence_try(recheck, &r, 0, n, true);
 	if (error != NULL && (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested()))
 		ThrowErrorData(error);
+	if (error == NULL)
+		try_recheck_news(&r, n);
 	cadence_xact_commit();
 	for (int i = 0; i < n && error == NULL; i++)
 	{
@@ -541,6 +669,31 @@ claiming_recheck(Claiming *c)
 	pfree(r.steps);
 	pfree(r.valid);
 	return error == NULL;
+}
+
+/* No more news: those that wait for their server are due as before. */
+void
+claiming_leave_news(Claiming *c)
+{
+	CadenceQueue *queue = &c->sender->queue;
+	CadenceRequest **requests;
+	int n;
+
+	c->ended[CADENCE_LOOK_NEWS] = true;
+	if (queue->waiting == 0)
+		return;
+	requests = palloc(sizeof(CadenceRequest *) * queue->waiting);
+	n = cadence_queue_waiting(queue, requests);
+	for (int i = 0; i < n; i++)
+	{
+		CadenceStep *step = cadence_step_of(requests[i]);
+
+		if (!step->is_news)
+			continue;
+		cadence_queue_remove(queue, requests[i]);
+		sender_give_back(c->sender, step);
+	}
+	pfree(requests);
 }
 
 /* ---- beside it -------------------------------------------------------------------------- */

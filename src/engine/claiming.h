@@ -44,9 +44,13 @@ typedef struct Claiming
 	int freed;	   /* of the queue, as of the last bypass: what is free since is behind it */
 	bool more;	   /* the first look has found a whole batch: there may be more than one */
 	int conflicts; /* claims that met a lock, one after the other */
+	int news_conflicts;
+	bool news_wait; /* all that are left are of servers that are blocked, */
+	int news_freed; /* as of the queue's freed */
 	TimestampTz not_before;
-	TimestampTz next_due; /* as far as the last looks know; in the past: held by others */
-	int64 found;		  /* so many due runs were seen */
+	TimestampTz news_not_before; /* their table could not be read; 0: it could */
+	TimestampTz next_due;		 /* as far as the last looks know; in the past: held by others */
+	int64 found;				 /* so many due runs were seen */
 } Claiming;
 
 typedef enum ClaimWanted
@@ -62,6 +66,7 @@ extern void claiming_init(Claiming *claiming, Sender *sender, Recording *recordi
 extern void claiming_prepare(Claiming *claiming, const CadenceTables *tables,
 							 CadenceProviders *providers, TimestampTz due_until, int batch_size);
 extern bool claiming_has_ended(const Claiming *claiming);
+extern bool claiming_runs_have_ended(const Claiming *claiming);
 extern ClaimWanted claiming_wants(const Claiming *claiming);
 extern int claiming_wait_ms(const Claiming *claiming, int at_most_ms);
 extern bool claiming_is_full(const Claiming *claiming);
@@ -73,6 +78,7 @@ extern void claiming_release_abandoned(Claiming *claiming, TimestampTz due);
 extern void claiming_report_held(Claiming *claiming);
 extern void claiming_check_sending(const CadenceTables *tables);
 extern void claiming_end_looks(Claiming *claiming);
+extern void claiming_leave_news(Claiming *claiming);
 extern void claiming_restart(Claiming *claiming, TimestampTz due_until, bool full);
 
 #endif

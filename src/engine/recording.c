@@ -24,6 +24,9 @@
 /* The pause after a record that a lock has prevented. */
 #define BLOCKED_US USECS_PER_SEC
 
+/* The pause in settling news where their table is locked. */
+#define NEWS_BLOCKED_US (5 * USECS_PER_SEC)
+
 /* Messages that are done but not recorded, and those in flight, in bytes. */
 #define MESSAGE_BYTES_MAX (16 * 1024 * 1024)
 
@@ -310,6 +313,22 @@ mark_recorded(Recording *r)
 	r->blocked = false;
 }
 
+/* Those that a lock keeps from being settled hold up nothing else. */
+static void
+write_news(Recording *r)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < r->n; i++)
+		if (r->steps[i]->is_news)
+			r->steps[i]->recorded = false;
+	if (now < r->news_not_before && now >= r->news_not_before - NEWS_BLOCKED_US)
+		return;
+	r->news_not_before = 0;
+	if (!cadence_record_news(r->recorder, r->steps, r->n))
+		r->news_not_before = GetCurrentTimestamp() + NEWS_BLOCKED_US;
+}
+
 static void
 write_all(void *arg, int first, int n)
 {
@@ -375,12 +394,10 @@ recording_write(Recording *r)
 	write_lessons(r);
 	error = cadence_try(write_all, r, 0, r->n, true);
 	if (error == NULL)
-	{
 		mark_recorded(r);
-		return;
-	}
-	FreeErrorData(error);
-	r->blocked = !cadence_record_one_by_one(r->recorder, r->steps, r->n);
+	else
+		r->blocked = !cadence_record_one_by_one(r->recorder, r->steps, r->n);
+	write_news(r);
 }
 
 /* What must be known before the process ends, where the whole can not be written. */
@@ -389,6 +406,7 @@ recording_write_essentials(Recording *r, const CadenceTables *tables)
 {
 	cadence_xact_begin(tables, "cadence_runner: recording before the stop");
 	cadence_record_essentials(r->recorder, r->steps, r->n);
+	(void) cadence_record_news(r->recorder, r->steps, r->n);
 	cadence_xact_commit();
 	mark_recorded(r);
 	recording_settle(r);

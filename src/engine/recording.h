@@ -32,7 +32,8 @@ typedef struct Recording
 	int nbatches;
 	TimestampTz since;
 	TimestampTz not_before;
-	bool blocked; /* by a locked table: nothing more is taken or sent meanwhile */
+	TimestampTz news_not_before; /* their table is locked; 0: it is not */
+	bool blocked;				 /* by a locked table: nothing more is taken or sent meanwhile */
 	size_t message_bytes;
 	TimestampTz next_due; /* the first that a recorded step has made */
 } Recording;

@@ -340,12 +340,39 @@ has_substitute(const CadenceQueue *queue, const CadenceProvider *blocked, Timest
 	return false;
 }
 
+/* Those that are nobody's channel are of none. */
+static bool
+is_of(const CadenceProvider *p, const char *canal)
+{
+	return p->configuration->canal != NULL &&
+		   (canal == NULL || pg_strcasecmp(p->configuration->canal, canal) == 0);
+}
+
+/* How many requests wait for providers of a channel that are not blocked. */
+int
+cadence_queue_waiting_for(const CadenceQueue *queue, const char *canal, TimestampTz now)
+{
+	int n = 0;
+	ListCell *cell;
+
+	foreach (cell, queue->providers)
+	{
+		const CadenceProvider *p = lfirst(cell);
+
+		if (is_of(p, canal) && !is_blocked(p, now))
+			n += p->nwaiting;
+	}
+	return n;
+}
+
 /*
- * Which channels and companies have only providers that are blocked; false when
- * there are none. In the current memory context.
+ * Which channels and companies have only providers that are blocked, of one channel
+ * or, where that is NULL, of any; false when there are none. In the current memory
+ * context.
  */
 bool
-cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now, CadenceBlocked *blocked)
+cadence_queue_blocked(const CadenceQueue *queue, const char *canal, TimestampTz now,
+					  CadenceBlocked *blocked)
 {
 	StringInfoData signature;
 	ListCell *cell;
@@ -357,7 +384,7 @@ cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now, CadenceBlocked
 		const CadenceProvider *p = lfirst(cell);
 		const CadenceConfiguration *c = p->configuration;
 
-		if (p->gone || c->canal == NULL)
+		if (p->gone || !is_of(p, canal))
 			continue;
 		if (c->empresa != NULL)
 			blocked->served = lappend(blocked->served, pair_of(c));

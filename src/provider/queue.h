@@ -45,7 +45,8 @@ extern int cadence_queue_waiting(const CadenceQueue *queue, CadenceRequest **req
 extern int cadence_queue_ready(const CadenceQueue *queue, TimestampTz now);
 extern int cadence_queue_wait_ms(const CadenceQueue *queue, TimestampTz now, int at_most);
 extern void cadence_queue_note_blocked(CadenceQueue *queue, TimestampTz now);
-extern bool cadence_queue_blocked(const CadenceQueue *queue, TimestampTz now,
+extern int cadence_queue_waiting_for(const CadenceQueue *queue, const char *canal, TimestampTz now);
+extern bool cadence_queue_blocked(const CadenceQueue *queue, const char *canal, TimestampTz now,
 								  CadenceBlocked *blocked);
 extern bool cadence_queue_wants_bypass(const CadenceQueue *queue, TimestampTz now);
 extern void cadence_queue_clock_went_back(CadenceQueue *queue, TimestampTz now);

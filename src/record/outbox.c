@@ -4,9 +4,10 @@
  *
  * Whoever makes news writes their rows in the same transaction, where a server of
  * channel EVENTOS serves the company; without one nothing is written, since nobody
- * would take it away. A row is then delivered as a run's step is: claimed, sent
- * through the same queue, and settled here by what rules/transition.c decides of its
- * attempt.
+ * would take it away. What they tell of does not depend on them: they are written in
+ * a subtransaction, and a table that refuses them loses them and nothing else. A row is then
+ *delivered as a run's step is: claimed, sent through the same queue, and settled here by what
+ *rules/transition.c decides of its attempt.
  *
  * The rows are the tables' owner's, whoever acts: who may settle a run need not be
  * allowed to write news.
@@ -16,13 +17,16 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/row.h"
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "base/uuid.h"
 #include "provider/provider.h"
 #include "record/outbox.h"
@@ -147,25 +151,56 @@ insert(CadenceOutbox *o, const CadenceNews *list, int n)
 	rowset_end(&rows);
 }
 
+/* What is to be written. */
+typedef struct Writing
+{
+	CadenceOutbox *outbox;
+	const CadenceNews *list;
+} Writing;
+
+/* Nor is a lock waited for without end. */
+static void
+write_some(void *arg, int first, int n)
+{
+	const Writing *w = arg;
+	CadenceCaller caller;
+
+	if (GetUserId() == w->outbox->owner && LockTimeout > 0)
+	{
+		insert(w->outbox, &w->list[first], n);
+		return;
+	}
+	caller = cadence_owner_begin(w->outbox->owner);
+	insert(w->outbox, &w->list[first], n);
+	cadence_owner_end(caller);
+}
+
 /*
  * Writes news that somebody hears, inside the caller's transaction and SPI
- * connection.
+ * connection. Where their table refuses them, they are missing, with a warning.
  */
 void
 cadence_outbox_write(CadenceOutbox *o, const CadenceNews *list, int n)
 {
-	CadenceCaller caller;
+	Writing w = {.outbox = o, .list = list};
+	bool is_worker = cadence_wakeup_fd() >= 0;
+	ErrorData *error;
 
 	if (n == 0 || !cadence_outbox_is_heard(o))
 		return;
-	if (GetUserId() == o->owner)
-	{
-		insert(o, list, n);
+	error = cadence_try(write_some, &w, 0, n, false);
+	if (error == NULL)
 		return;
-	}
-	caller = cadence_owner_begin(o->owner);
-	insert(o, list, n);
-	cadence_owner_end(caller);
+	/* a session's caller has cancelled it; in a worker a trigger of theirs takes too long */
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED && !is_worker)
+		ThrowErrorData(error);
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		cadence_xact_arm_timeout();
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("%d news for other tools could not be written: %s", n, error->message),
+			 errdetail("What they tell of is done all the same, and nobody will hear of it.")));
+	FreeErrorData(error);
 }
 
 static Datum
@@ -302,20 +337,28 @@ cadence_outbox_settle(CadenceOutbox *o, CadenceStep **steps, int n)
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* Removes so many old ones that are done with; true when there may be more of them. */
+/*
+ * Removes so many old ones; true when there may be more of them. What is still to be
+ * delivered is old by when it was written, and is looked for among so many of those
+ * that come first: nobody serves them, or for far too long.
+ */
 bool
 cadence_outbox_prune(const CadenceTables *t, TimestampTz before, int most)
 {
 	static const Oid types[] = {TIMESTAMPTZOID};
 	Statement prune = STATEMENT(
 		"removing old news",
-		psprintf("DELETE FROM %s WHERE id " EQ " ANY (ARRAY(SELECT o.id FROM %s AS o WHERE "
-				 "o.status " NE " 'PENDENTE' AND o.updated_at " LT " $1 ORDER BY o.updated_at "
-				 "LIMIT %d FOR UPDATE SKIP LOCKED))",
-				 t->outbox, t->outbox, most),
+		psprintf("DELETE FROM %s WHERE id " EQ
+				 " ANY (pg_catalog.array_cat(ARRAY(SELECT o.id FROM %s AS o WHERE o.status " NE
+				 " 'PENDENTE' AND o.updated_at " LT " $1 ORDER BY o.updated_at LIMIT %d "
+				 "FOR UPDATE SKIP LOCKED), ARRAY(SELECT p.id FROM (SELECT o.id, o.created_at, "
+				 "o.claim_id, o.next_run_at FROM %s AS o WHERE o.status " EQ " 'PENDENTE' "
+				 "ORDER BY o.next_run_at, o.id LIMIT %d) AS p WHERE p.created_at " LT
+				 " $1 AND (p.claim_id IS NULL OR p.next_run_at " LE " " NOW "))))",
+				 t->outbox, t->outbox, most, t->outbox, most),
 		types, SPI_OK_DELETE);
 	Datum values[] = {TimestampTzGetDatum(before)};
 
 	statement_execute(&prune, values, NULL, 0);
-	return SPI_processed == most;
+	return SPI_processed >= (uint64) most;
 }

@@ -302,15 +302,6 @@ only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
 	return nsome;
 }
 
-/* Of news there is nothing else to record. */
-static void
-record_deliveries(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	for (int i = 0; i < n; i++)
-		steps[i]->transition = decide(steps[i], ACT_ATTEMPT);
-	cadence_outbox_settle(r->outbox, steps, n);
-}
-
 /* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
 static void
 record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
@@ -341,9 +332,9 @@ cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 }
 
 /*
- * Writes the record of some steps inside the caller's transaction, after their
- * marks. Each step's transition and lost are set; recorded is the caller's to set,
- * after the commit.
+ * Writes the record of those of some steps that are runs' inside the caller's
+ * transaction, after their marks. Each step's transition and lost are set; recorded
+ * is the caller's to set, after the commit.
  */
 void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
@@ -355,7 +346,6 @@ cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 	insert_events(r, some, nruns);
 	write_messages(r, some, nruns);
 	write_news(r, some, nruns);
-	record_deliveries(r, some, only(steps, n, true, some));
 	pfree(some);
 }
 
@@ -385,7 +375,6 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 	record_moves(r, some, nruns);
 	insert_events(r, some, nruns);
 	write_news(r, some, nruns);
-	record_deliveries(r, some, only(steps, n, true, some));
 }
 
 /* ---- where that was refused --------------------------------------------------------- */
@@ -437,21 +426,6 @@ record_moves_and_events(CadenceRecorder *r, CadenceStep **steps, int n)
 	insert_events(r, steps, n);
 }
 
-/* A row that can not be settled is due again when its lease ends, and then uncertain. */
-static bool
-record_delivery(CadenceRecorder *r, CadenceStep *step, bool last_chance)
-{
-	ErrorData *error = try_piece(r, step, record_deliveries);
-
-	if (error != NULL && !last_chance)
-		return false;
-	if (error != NULL)
-		ereport(WARNING, (errcode(error->sqlerrcode), errmsg("news %s could not be settled: %s",
-															 step->run_id_text, error->message)));
-	step->recorded = true;
-	return true;
-}
-
 /*
  * Writes the pieces of a step that its tables take, each by itself. That the
  * run moves on, or is at least paused, matters most: a message that was sent
@@ -464,8 +438,6 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 	ErrorData *error;
 	bool is_said;
 
-	if (step->is_news)
-		return record_delivery(r, step, last_chance);
 	error = try_piece(r, step, record_moves_and_events);
 	is_said = error == NULL;
 	if (error != NULL && !last_chance)
@@ -509,7 +481,7 @@ refused_alone(void *arg, int item, const ErrorData *error)
 }
 
 /*
- * Records what can be recorded of a batch that failed, inside the caller's
+ * Records what can be recorded of the runs of a batch that failed, inside the caller's
  * transaction. A step that only the moment prevented keeps recorded = false.
  *
  * Returns false when several waited and nothing could be recorded, as when a
@@ -520,11 +492,13 @@ bool
 cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	Retry retry = {.recorder = r,
-				   .steps = steps,
+				   .steps = palloc(sizeof(*steps) * Max(n, 1)),
 				   .piece = record_whole,
 				   .until = GetCurrentTimestamp() + RETRY_US};
 	int nrecorded = 0;
 
+	n = only(steps, n, false, retry.steps);
+	steps = retry.steps;
 	for (int i = 0; i < n; i++)
 		steps[i]->recorded = false;
 	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
@@ -532,4 +506,72 @@ cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
 		nrecorded += steps[i]->recorded ? 1 : 0;
 	return nrecorded == n ||
 		   ((nrecorded > 0 || retry.unsettled < UNSETTLED_MAX) && !cadence_stop_requested());
+}
+
+/* ---- news ---------------------------------------------------------------------------- */
+
+/* Of news there is nothing to record but what became of them. */
+static void
+settle_news(void *arg, int first, int n)
+{
+	Retry *retry = arg;
+	CadenceStep **steps = &retry->steps[first];
+
+	for (int i = 0; i < n; i++)
+	{
+		/* that nobody serves them: since they are there */
+		if (steps[i]->outcome == OUTCOME_UNRESOLVED)
+			steps[i]->same_since = steps[i]->news_since;
+		steps[i]->transition = decide(steps[i], ACT_ATTEMPT);
+	}
+	cadence_outbox_settle(retry->recorder->outbox, steps, n);
+	cadence_xact_fire_deferred();
+	for (int i = 0; i < n; i++)
+		steps[i]->recorded = true;
+}
+
+/* A row that can not be settled is due again when its lease ends, and then uncertain. */
+static bool
+news_refused(void *arg, int item, const ErrorData *error)
+{
+	Retry *retry = arg;
+	CadenceStep *step = retry->steps[item];
+
+	step->recorded = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
+					 error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+					 GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
+	if (!step->recorded)
+		return ++retry->unsettled < UNSETTLED_MAX && !cadence_stop_requested();
+	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("news %s could not be settled: %s",
+														 step->run_id_text, error->message)));
+	return true;
+}
+
+/*
+ * Settles those of some steps that are news, inside the caller's transaction and by
+ * themselves: nothing of the runs depends on them. What only the moment prevents keeps
+ * recorded = false; then the answer is false.
+ */
+bool
+cadence_record_news(CadenceRecorder *r, CadenceStep **steps, int n)
+{
+	Retry retry = {.recorder = r, .steps = palloc(sizeof(*steps) * Max(n, 1))};
+	ErrorData *error;
+	bool all = true;
+
+	n = only(steps, n, true, retry.steps);
+	for (int i = 0; i < n; i++)
+		retry.steps[i]->recorded = false;
+	error = n > 0 ? cadence_try(settle_news, &retry, 0, n, false) : NULL;
+	if (error != NULL)
+	{
+		for (int i = 0; i < n; i++)
+			retry.steps[i]->recorded = false;
+		(void) cadence_divide(settle_news, news_refused, &retry, 0, n);
+		FreeErrorData(error);
+	}
+	for (int i = 0; i < n; i++)
+		all = all && retry.steps[i]->recorded;
+	pfree(retry.steps);
+	return all;
 }

@@ -17,5 +17,6 @@ extern void cadence_record_marks(CadenceRecorder *recorder, CadenceStep **steps,
 extern void cadence_record(CadenceRecorder *recorder, CadenceStep **steps, int n);
 extern void cadence_record_essentials(CadenceRecorder *recorder, CadenceStep **steps, int n);
 extern bool cadence_record_one_by_one(CadenceRecorder *recorder, CadenceStep **steps, int n);
+extern bool cadence_record_news(CadenceRecorder *recorder, CadenceStep **steps, int n);
 
 #endif

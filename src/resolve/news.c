@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "utils/jsonb.h"
+
 #include "provider/kept.h"
 #include "resolve/news.h"
 
@@ -15,12 +17,13 @@ static KeptRequest *
 request_of(const CadenceStep *step)
 {
 	KeptRequest *kept = palloc0(sizeof(*kept));
+	char *body = JsonbToCString(NULL, &step->news->root, VARSIZE(step->news));
 
 	kept->operation = "event";
-	kept->texts[FIELD_EVENT] = step->news;
+	kept->texts[FIELD_EVENT] = body;
 	kept->texts[FIELD_RECIPIENT] = kept->texts[FIELD_AS_STORED] = "";
 	kept->texts[FIELD_CHANNEL] = CADENCE_NEWS_CHANNEL;
-	kept->bytes = strlen(step->news);
+	kept->bytes = strlen(body);
 	kept->since = step->news_since;
 	return kept;
 }

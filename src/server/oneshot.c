@@ -42,6 +42,9 @@ PGDLLEXPORT void cadence_worker_main(Datum main_arg);
 /* The longest wait before a stop, settings or peers are looked at. */
 #define WAIT_MS 1000
 
+/* So long it tells news when no run is left to claim; the rest is the next execution's. */
+#define NEWS_US (10 * USECS_PER_SEC)
+
 typedef struct Execution
 {
 	Pipeline pipeline;
@@ -52,6 +55,7 @@ typedef struct Execution
 	ErrorData *peer_error; /* the first that one of them had */
 	bool abandoned_sought; /* and found, for this execution */
 	bool told_all_taken;
+	TimestampTz runs_ended_at; /* no run was left to claim; 0: there are some */
 } Execution;
 
 static const PQcommMethods *to_queue;
@@ -200,13 +204,31 @@ seek_abandoned(Execution *e)
 	(void) pipeline_try(&e->pipeline, release_abandoned);
 }
 
-/* Tells the caller, once, that others need not wait for this execution any more. */
+/* A server that hears news slowly, or many of them, does not hold up its end. */
+static void
+leave_news(Execution *e)
+{
+	Pipeline *p = &e->pipeline;
+
+	if (!claiming_runs_have_ended(&p->claiming))
+		return;
+	if (e->runs_ended_at == 0)
+		e->runs_ended_at = p->now;
+	if (p->now - e->runs_ended_at >= NEWS_US)
+		claiming_leave_news(&p->claiming);
+	e->runs_ended_at = Min(e->runs_ended_at, p->now);
+}
+
+/*
+ * Tells the caller, once, that others need not wait for this execution any more: nor
+ * for its news.
+ */
 static void
 tell_all_taken(Execution *e)
 {
 	const Claiming *claiming = &e->pipeline.claiming;
 
-	if (e->told_all_taken || (!claiming_has_ended(claiming) && !claiming_is_full(claiming)))
+	if (e->told_all_taken || (!claiming_runs_have_ended(claiming) && !claiming_is_full(claiming)))
 		return;
 	e->told_all_taken = true;
 	pq_putemptymessage(CADENCE_MESSAGE_ALL_TAKEN);
@@ -232,6 +254,7 @@ run_until_finished(Execution *e)
 		(void) pipeline_read_clock(p);
 		pipeline_turn(p);
 		seek_abandoned(e);
+		leave_news(e);
 		if (!e->is_peer)
 		{
 			if (p->claiming.more)

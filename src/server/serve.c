@@ -213,7 +213,7 @@ static void
 plan_next_look(Service *s, bool was_looking)
 {
 	s->next_look = Min(s->next_look, s->pipeline.recording.next_due);
-	if (!claiming_has_ended(&s->pipeline.claiming))
+	if (!claiming_runs_have_ended(&s->pipeline.claiming))
 		/* a blocked provider may keep it from its end: what falls due to others is looked for */
 		s->next_look = Min(s->next_look, s->look_began_at + AGAIN_US);
 	else if (was_looking)
@@ -306,7 +306,7 @@ static void
 turn(Service *s)
 {
 	Pipeline *p = &s->pipeline;
-	bool was_looking = !claiming_has_ended(&p->claiming);
+	bool was_looking = !claiming_runs_have_ended(&p->claiming);
 	int live = p->recording.live;
 
 	pipeline_turn(p);

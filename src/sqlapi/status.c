@@ -155,6 +155,26 @@ stopped_news_sql(const CadenceTables *t)
 					t->outbox, t->outbox, COUNT_MAX);
 }
 
+/* A warning, where news wait for long, among those that come first. */
+static char *
+waiting_news_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
+		"'%%s news for other tools have waited for more than an hour (cadence_outbox, status "
+		"PENDENTE), the oldest since %%s%%s', pg_catalog.count(*), " SECOND(
+			"pg_catalog.min(y.created_at)") ", "
+											"pg_catalog.concat(CASE WHEN pg_catalog.max(y.erro) IS "
+											"NOT NULL THEN ': ' END, "
+											"pg_catalog.max(y.erro))) END FROM (SELECT "
+											"o.created_at, o.erro FROM %s AS o WHERE "
+											"o.status " EQ
+											" 'PENDENTE' ORDER BY o.next_run_at, o.id LIMIT %d) AS "
+											"y WHERE y.created_at " LT
+											" ($1 OPERATOR(pg_catalog.-) interval '1 hour'))",
+		t->outbox, COUNT_MAX);
+}
+
 /* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
@@ -179,7 +199,7 @@ state_sql(const CadenceTables *t)
 		"(SELECT CASE WHEN l.executed_at " GE " $3 THEN "
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
-		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL), %s, %s], NULL), "
+		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL), %s, %s, %s], NULL), "
 		"%s) FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
@@ -188,7 +208,8 @@ state_sql(const CadenceTables *t)
 		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
 		"AS x) AS d",
 		t->runs, t->claims, t->runs, t->events, t->runs, rejected_sql(t), t->runs, t->logs,
-		rejected_lately_sql(t), stopped_news_sql(t), shut_sql(t), t->runs, COUNT_MAX, t->runs);
+		rejected_lately_sql(t), stopped_news_sql(t), waiting_news_sql(t), shut_sql(t), t->runs,
+		COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */

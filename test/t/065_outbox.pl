@@ -171,4 +171,16 @@ sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo, status, updated
 execute($node);
 is(sql($node, q{SELECT string_agg(evento || ' ' || status, ', ' ORDER BY evento) FROM cadence_outbox}), 'new ENTREGUE, old ENTREGUE', 'only what was done with is old');
 
+# Nobody serves them any more, though somebody hears others': they are tried more and more rarely, the
+# health says so, and they go when they are old.
+begin_again();
+sql($node, q{ALTER SERVER hub OPTIONS (ADD empresa 'other');
+	INSERT INTO cadence_outbox (empresa, evento, corpo, created_at) VALUES ('zap', 'left', '{}', now() - interval '3 hours')});
+execute($node);
+is(sql($node, q{SELECT status || ' ' || (next_run_at > now() + interval '2 hours') || ' ' || split_part(erro, ':', 1) FROM cadence_outbox}), 'PENDENTE true SEM_PROVEDOR', 'what nobody serves waits as long again');
+like(sql($node, q{SELECT array_to_string(reasons, ';') FROM cadence_health()}), qr/1 news for other tools have waited for more than an hour.*SEM_PROVEDOR/, 'as the health says');
+sql($node, q{UPDATE cadence_outbox SET created_at = now() - interval '91 days'});
+execute($node);
+is(outbox(), '', 'and goes when it is old');
+
 done_testing();

@@ -86,6 +86,23 @@ sql($node, 'ALTER SERVER hub OPTIONS (SET url ' . literal($hub->url('ok')) . ');
 becomes('reply ENTREGUE f', 'then it is sent again');
 is_deeply([ replies() ], [ $key, $key ], 'by the same key');
 
+# The table of news is locked: people are written to all the same, and what waits is told when it is let go.
+my $sent = $provider->count;
+for my $mode ('SHARE', 'ACCESS EXCLUSIVE')
+{
+	hub('ok');
+	sql($node, q{INSERT INTO cadence_outbox (empresa, evento, corpo, next_run_at) VALUES ('zap', 'waits', '{"event": "waits"}', now() + interval '2 s')});
+	my $locker = start_sql($node, "BEGIN; LOCK TABLE cadence_outbox IN $mode MODE; SELECT pg_sleep(600)");
+	ok(poll_until(sub { sql($node, q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND wait_event = 'PgSleep'}) }), "news are locked: $mode");
+	sql($node, q{INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at) SELECT 'ana', 'zap', id, 1, now() FROM cadences});
+	ok(poll_until(sub { $provider->count == $sent + 1 }), 'people are written to');
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM lead_cadence_runs WHERE status = 'ATIVA'}), 'and that is recorded');
+	$sent = $provider->count;
+	sql($node, q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
+	say_something("locked.$sent");
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM cadence_outbox WHERE status = 'ENTREGUE'}), 'what waits is told when it is let go');
+}
+
 # on_uncertain 'hold': once, whatever happens.
 sql($node, q{ALTER SERVER hub OPTIONS (ADD on_uncertain 'hold')});
 hub('reset');
