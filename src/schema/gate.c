@@ -267,7 +267,7 @@ cadence_gate_check(const CadenceTables *t)
 {
 	Oid owner;
 
-	cadence_guard_lock(t, true);
+	cadence_guard_lock(t);
 	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
 		check_same_table(t, i);
 	owner = cadence_relation_owner(t->runs_oid);

@@ -8,8 +8,8 @@
  * such a table waits for the lock here, and the table is looked at again before the
  * statement is executed. One that uses others does not wait.
  *
- * Reading fires nothing: until a statement writes there, a table is locked as a
- * reader locks it, who waits for no index that is being made.
+ * Whoever has just loaded the tables has locked none: each is looked at when a
+ * statement uses it. So one who uses none is in nobody's way.
  */
 #include "postgres.h"
 
@@ -29,13 +29,14 @@ struct CadenceGuard
 {
 	dlist_node node;
 	const CadenceTables *tables;
-	uint32 open; /* bits of oids: what is not locked as its statements need it */
+	uint32 open; /* bits of oids: what is not locked yet */
 };
 
-StaticAssertDecl(CADENCE_TABLE_COUNT <= 32, "a bit for each table");
+StaticAssertDecl(CADENCE_TABLE_COUNT < 32, "a bit for each table");
 
 static dlist_head guards = DLIST_STATIC_INIT(guards);
 
+/* Reading fires nothing, and need not wait for an index that is being made. */
 static LOCKMODE
 mode_of(int i, bool writing)
 {
@@ -107,7 +108,7 @@ forget(void *arg)
 	dlist_delete(&((CadenceGuard *) arg)->node);
 }
 
-/* For tables that are being loaded, until the current memory context goes. */
+/* For tables that are being loaded, until the current memory context goes; none is locked. */
 CadenceGuard *
 cadence_guard_create(const CadenceTables *t)
 {
@@ -122,6 +123,7 @@ cadence_guard_create(const CadenceTables *t)
 		registered = true;
 	}
 	guard->tables = t;
+	guard->open = (1U << CADENCE_TABLE_COUNT) - 1;
 	dlist_push_head(&guards, &guard->node);
 	*callback = (MemoryContextCallback){.func = forget, .arg = guard};
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
@@ -130,18 +132,16 @@ cadence_guard_create(const CadenceTables *t)
 
 /*
  * Locks the tables for the rest of the transaction where nobody is in the way, as the
- * statements of whoever writes to them do, or of whoever mostly reads; what has changed
- * before that is known afterwards.
+ * statements that write to them do; what has changed before that is known afterwards.
  */
 void
-cadence_guard_lock(const CadenceTables *t, bool writing)
+cadence_guard_lock(const CadenceTables *t)
 {
 	CadenceGuard *guard = t->guard;
 
 	guard->open = 0;
 	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
-		if (!ConditionalLockRelationOid(t->oids[i], mode_of(i, writing)) ||
-			(!writing && cadence_table_list[i].is_written))
+		if (!ConditionalLockRelationOid(t->oids[i], mode_of(i, true)))
 			guard->open |= 1U << i;
 	AcceptInvalidationMessages();
 }

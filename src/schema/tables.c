@@ -228,7 +228,6 @@ cadence_tables_load(Oid schema)
 			quote_qualified_identifier(t->schema_name, table->name);
 	}
 	t->guard = cadence_guard_create(t);
-	cadence_guard_lock(t, false);
 	t->arming_oid = find_table(t, "cadence_arming");
 	t->runs_oid = find_table(t, "lead_cadence_runs");
 	t->owner = cadence_relation_owner(t->runs_oid);

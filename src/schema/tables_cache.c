@@ -128,14 +128,14 @@ cadence_tables_cached(void)
 
 	follow_catalogs();
 	if (latest != NULL && latest->tables->schema == schema)
-		cadence_guard_lock(latest->tables, true);
+		cadence_guard_lock(latest->tables);
 	AcceptInvalidationMessages();
 	if (latest != NULL && (latest->generation != generation || latest->tables->schema != schema))
 		drop_latest();
 	if (latest == NULL)
 	{
 		latest = load(schema);
-		cadence_guard_lock(latest->tables, true);
+		cadence_guard_lock(latest->tables);
 		/* what came between */
 		for (int i = 0; latest->generation != generation && i < CADENCE_TABLE_COUNT; i++)
 			cadence_gate_look(latest->tables, i);
