@@ -17,7 +17,7 @@ set -euo pipefail
 # shellcheck source=test/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The tests that take longest; the others take less than five minutes together, on two idle cores.
+# The tests that take longest; the others take some eight minutes together, on two cores.
 LONG=(
     002_answers
     003_many_callers
