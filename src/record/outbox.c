@@ -5,9 +5,9 @@
  * Whoever makes news writes their rows in the same transaction, where a server of
  * channel EVENTOS serves the company; without one nothing is written, since nobody
  * would take it away. What they tell of does not depend on them: they are written in
- * a subtransaction, and a table that refuses them loses them and nothing else. A row is then
- *delivered as a run's step is: claimed, sent through the same queue, and settled here by what
- *rules/transition.c decides of its attempt.
+ * a subtransaction, and a table that refuses them loses them and nothing else. A row
+ * is then delivered as a run's step is: claimed, sent through the same queue, and
+ * settled here by what rules/transition.c decides of its attempt.
  *
  * The rows are the tables' owner's, whoever acts: who may settle a run need not be
  * allowed to write news.

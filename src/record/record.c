@@ -42,8 +42,7 @@
 /* So many steps that wait for a lock in vain are enough for one transaction. */
 #define UNSETTLED_MAX 3
 
-/* What only this step meets so many times is its own, though it looks like the server's; no full
- * disk is. */
+/* What only this step meets so many times is its own, though it looks like the server's. */
 #define REFUSALS_MAX 3
 
 /* A trigger that takes longer has its row tried alone. */
@@ -435,11 +434,9 @@ record_moves_and_events(CadenceRecorder *r, CadenceStep **steps, int n)
 static bool
 record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 {
-	ErrorData *error;
-	bool is_said;
+	ErrorData *error = try_piece(r, step, record_moves_and_events);
+	bool is_said = error == NULL;
 
-	error = try_piece(r, step, record_moves_and_events);
-	is_said = error == NULL;
 	if (error != NULL && !last_chance)
 		return false;
 	note_problem(step, error);
@@ -468,7 +465,10 @@ refused_alone(void *arg, int item, const ErrorData *error)
 	bool last_chance = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
 					   GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
 
-	/* cancelled alone, and not by a stop: a trigger of its own takes too long */
+	/*
+	 * Cancelled alone, and not by a stop: a trigger of its own takes too long. A full disk is
+	 * never a step's own.
+	 */
 	if (last_chance || error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 		(error->sqlerrcode != ERRCODE_DISK_FULL && ++step->refusals >= REFUSALS_MAX))
 	{
