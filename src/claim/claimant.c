@@ -4,8 +4,9 @@
  *		lock that shows that it lives. README.md explains how claims work.
  *
  * The first half of a claim's id is the worker's, and the key of a lock that the
- * worker holds as long as it lives; the second is of the lease. All that is claimed before a lease
- *has become too short has the same id and the same end, and one row of cadence_claims.
+ * worker holds as long as it lives; the second is of the lease. All that is claimed
+ * before a lease has become too short has the same id and the same end, and one row
+ * of cadence_claims.
  *
  * After a crash the claims of the dead are in the tables, each until its lease
  * ends. Nobody will record them: their runs are made due at once, so that the

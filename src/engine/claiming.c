@@ -268,7 +268,9 @@ find_next_news(void *arg, int first, int n)
 	next->due = cadence_claims_next_news(next->claiming->claims);
 }
 
-/* When the next news are due, DT_NOEND where none are. A table that can not be read is asked again.
+/*
+ * When the next news are due; DT_NOEND: there are none. A table that can not be read is
+ * asked again.
  */
 static TimestampTz
 next_news(Claiming *c)

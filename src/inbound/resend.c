@@ -4,8 +4,8 @@
  *		server's on_late_failure says so, its step is the run's next one once more.
  *
  * Once for a step, whatever becomes of that, and only if nothing was sent since, by
- * hand neither, and nobody has answered. Whether it may still be sent is then looked at as for any
- *step. What arrives after all is not sent again.
+ * hand neither, and nobody has answered. Whether it may still be sent is then looked at
+ * as for any step. What arrives after all is not sent again.
  */
 #include "postgres.h"
 

@@ -1,7 +1,7 @@
 /*
  * blocks.h
- *		Whom nobody may write to, or a company may not, as somebody has said: rows of
- *cadence_blocklist.
+ *		Whom nobody may write to, or a company may not, as somebody has said: rows
+ *		of cadence_blocklist.
  */
 #ifndef CADENCE_BLOCKS_H
 #define CADENCE_BLOCKS_H

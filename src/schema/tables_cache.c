@@ -5,9 +5,10 @@
  * What cadence_tables_load() has found and the gate has let through stays true
  * until a catalog changes. Any change of a relation drops it, since a partition, an
  * index or a trigger counts as much as a table of ours; and so does one of what
- * decides whose they are, or how they are read: types, functions, roles, whose the database is,
- *schemas, words of enums, collations, operators. Then all of it is looked at anew, every column's
- *type with it. A transaction's own changes count at once, and count again when it is undone.
+ * decides whose they are, or how they are read: types, functions, roles, whose the
+ * database is, schemas, words of enums, collations, operators. Then all of it is looked
+ * at anew, every column's type with it. A transaction's own changes count at once, and
+ * count again when it is undone.
  *
  * Whoever has the tables keeps them until its memory context goes: a trigger may
  * change a table and call us again, and the call that it has interrupted goes on with
