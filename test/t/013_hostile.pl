@@ -65,6 +65,9 @@ my $lurk = q{BEGIN; SET LOCAL ROLE evil;
 	END$$; COMMIT};
 my %waits = (
 	'a webhook' => sub { return sql_error($node, q{SELECT cadence_delivery('ok', 'm-1', 'read')}) },
+	'a webhook of a session that has called before' => sub {
+		return sql_error($node, q{SELECT cadence_delivery('ok', 'none', 'read'); SELECT cadence_delivery('ok', 'm-2', 'read')});
+	},
 	'an execution' => sub { enrol($node, 'ok', 1); return sql_error($node, q{SELECT cadence_run('TEST')}) });
 for my $who (sort keys %waits)
 {
