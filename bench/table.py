@@ -163,7 +163,7 @@ def lines(s):
 
 
 def lines_of_providers(s):
-    """Rows 13 to 18."""
+    """Rows 13 to 21."""
     for name in ("webhook", "evolution", "whatsapp_cloud"):
         yield Line(13, name, s.median(13, "rate." + name), "steps/s", "", None)
     for name in ("evolution", "whatsapp_cloud"):
@@ -198,6 +198,11 @@ def lines_of_providers(s):
     for name, title in (("message", "an answer of 4 MB"), ("nothing", "4 MB that nobody can read")):
         yield Line(20, title, s.median(20, "body." + name), "ms", "<", 200)
         yield Line(20, title + ": memory", scaled(s.median(20, "memory." + name), 1 / 1024), "MB", "<", 64)
+    yield Line(21, "%s addresses blocked: CPU of a step" % s.size("BLOCKED_ENTRIES"), s.median(21, "cpu.blocked"),
+               "us", "", None)
+    yield Line(21, "none blocked", s.median(21, "cpu.base"), "us", "", None)
+    yield Line(21, "CPU: so many blocked / none", part(s.ratio(21, "cpu.blocked", "cpu.base"), 1), "%", "<", 102)
+    yield Line(21, "steps: so many blocked / none", part(s.ratio(21, "rate.blocked", "rate.base"), 1), "%", "", None)
 
 
 def lines_of_servers(s, many):

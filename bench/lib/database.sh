@@ -32,7 +32,12 @@ admin() {
 }
 
 crm() {
-    as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -U crm -d bench "$@"
+    crm_of bench "$@"
+}
+
+# The same in another database.
+crm_of() {
+    as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -U crm -d "$@"
 }
 
 # Everything but the resident worker is measured on this cluster.
@@ -94,14 +99,15 @@ need_loaded() {
     admin -d "$database" -f "$WORKSPACE/source/bench/schema.sql"
     admin -d "$database" -v runs="$1" -v companies="${COMPANIES:-1}" -v spread="${SPREAD:-1 ms}" \
         -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
+    [[ -z ${BLOCKED:-} ]] || crm_of "$database" -v entries="$BLOCKED" -f "$WORKSPACE/source/bench/blocklist.sql" >/dev/null
     admin -d "$database" -c 'VACUUM (ANALYZE)'
 }
 
-# By the number of runs, and, where they are not the usual, how far their due times are apart and how
-# many companies there are.
+# By the number of runs, and, where they are not the usual, how far their due times are apart, how
+# many companies there are, and how many addresses are blocked.
 loaded_database() {
     local spread=${SPREAD:-}
-    say "loaded_$1${spread:+_${spread// /_}}${COMPANIES:+_of_$COMPANIES}"
+    say "loaded_$1${spread:+_${spread// /_}}${COMPANIES:+_of_$COMPANIES}${BLOCKED:+_blocked_$BLOCKED}"
 }
 
 # fresh_tables RUNS: the database "bench" as it was before anybody worked on it, and a quiet server.

@@ -29,7 +29,7 @@ need_grown() {
         -c maintenance_work_mem=1GB -c autovacuum=off
     as_user createdb -O crm grown
     admin -d grown -f "$WORKSPACE/source/bench/schema.sql"
-    admin -d grown -v runs=0 -v companies=1 -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
+    admin -d grown -v runs=0 -v companies=1 -v spread='1 ms' -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
     interruptible admin -d grown -v runs="$GROWN_RUNS" \
         -f "$WORKSPACE/source/bench/grown.sql" >/dev/null || die "the grown tables were not loaded"
     restart_cluster

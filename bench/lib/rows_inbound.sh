@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 #
-# Rows 19 and 20 of the table: what comes back. Sourced by bench/run.sh.
+# Rows 19 to 21 of the table: what comes back, and whom nobody writes to. Sourced by bench/run.sh.
 
 # Calls come at their rate whatever becomes of those before them; one that waits for its turn is as
 # late as that makes it.
@@ -127,4 +127,25 @@ SELECT round(extract(epoch FROM clock_timestamp() - :'started') * 1000, 1),
        substring(pg_read_file('/proc/self/status') FROM 'VmHWM:\s+(\d+)')::int - :before;
 END
         { read -r ms kb && sample 20 "body.$1" "$ms" && sample 20 "memory.$1" "$kb"; }
+}
+
+# The steps of row 1, beside a list that has none of their people, and beside none; each is the first
+# in every other round.
+row_21() {
+    use_fast_sink
+    need_loaded "$STEPS"
+    BLOCKED=$BLOCKED_ENTRIES need_loaded "$STEPS"
+    each_round row_21_round
+}
+
+row_21_round() {
+    ((ROUND % 2 == 0)) || measure_base 21
+    BLOCKED=$BLOCKED_ENTRIES measure 21 blocked cadence "$STEPS" "$STEPS" warm_blocklist
+    ((ROUND % 2)) || measure_base 21
+}
+
+# As on a server that has run for a while.
+warm_blocklist() {
+    admin -d bench -c 'CREATE EXTENSION IF NOT EXISTS pg_prewarm' \
+        -c "SELECT pg_prewarm('cadence_blocklist_pkey'), pg_prewarm('cadence_blocklist')" >/dev/null
 }
