@@ -14,10 +14,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
 #include "storage/lmgr.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 
@@ -41,6 +43,38 @@ static LOCKMODE
 mode_of(int i, bool writing)
 {
 	return writing && cadence_table_list[i].is_written ? RowExclusiveLock : AccessShareLock;
+}
+
+/* ---- locks -------------------------------------------------------------------------------- */
+
+/* Whether it has partitions, whose triggers fire as its own do; one that is gone has none. */
+static bool
+has_parts(Oid table)
+{
+	return get_rel_relkind(table) != '\0' && has_subclass(table);
+}
+
+static void
+lock_after_wait(Oid table, LOCKMODE mode)
+{
+	LockRelationOid(table, mode);
+	if (has_parts(table))
+		list_free(find_all_inheritors(table, mode, NULL));
+}
+
+/* The same without a wait; false: somebody is in the way. */
+static bool
+lock_now(Oid table, LOCKMODE mode)
+{
+	ListCell *cell;
+
+	if (!ConditionalLockRelationOid(table, mode))
+		return false;
+	if (has_parts(table))
+		foreach (cell, find_all_inheritors(table, NoLock, NULL))
+			if (!ConditionalLockRelationOid(lfirst_oid(cell), mode))
+				return false;
+	return true;
 }
 
 /* ---- before a statement --------------------------------------------------------------- */
@@ -69,7 +103,7 @@ guard_source(const CadenceGuard *guard, const CachedPlanSource *source)
 
 		if ((guard->open & (1U << i)) == 0 || !list_member_oid(source->relationOids, oid))
 			continue;
-		LockRelationOid(oid, mode_of(i, is_writing(source)));
+		lock_after_wait(oid, mode_of(i, is_writing(source)));
 		cadence_gate_look(guard->tables, i);
 	}
 }
@@ -141,7 +175,7 @@ cadence_guard_lock(const CadenceTables *t)
 
 	guard->open = 0;
 	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
-		if (!ConditionalLockRelationOid(t->oids[i], mode_of(i, true)))
+		if (!lock_now(t->oids[i], mode_of(i, true)))
 			guard->open |= 1U << i;
 	AcceptInvalidationMessages();
 }

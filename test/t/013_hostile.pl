@@ -55,32 +55,45 @@ sql($node, q{
 	SET ROLE evil;
 	CREATE FUNCTION lurk() RETURNS trigger LANGUAGE plpgsql AS
 		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN new; END$$});
-my $lurk = q{BEGIN; SET LOCAL ROLE evil;
-	CREATE TRIGGER lurk BEFORE INSERT OR UPDATE ON lead_messages FOR EACH ROW EXECUTE FUNCTION lurk();
-	DO $$BEGIN
-		FOR i IN 1 .. 5000 LOOP
-			EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = 'lead_messages'::regclass AND NOT granted);
-			PERFORM pg_sleep(0.01);
-		END LOOP;
-	END$$; COMMIT};
+sub lurk_on
+{
+	my ($table) = @_;
+	return qq{BEGIN; SET LOCAL ROLE evil;
+		CREATE TRIGGER lurk BEFORE INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION lurk();
+		DO \$\$BEGIN
+			FOR i IN 1 .. 5000 LOOP
+				EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE relation = '$table'::regclass AND NOT granted);
+				PERFORM pg_sleep(0.01);
+			END LOOP;
+		END\$\$; COMMIT};
+}
 my %waits = (
 	'a webhook' => sub { return sql_error($node, q{SELECT cadence_delivery('ok', 'm-1', 'read')}) },
 	'a webhook of a session that has called before' => sub {
 		return sql_error($node, q{SELECT cadence_delivery('ok', 'none', 'read'); SELECT cadence_delivery('ok', 'm-2', 'read')});
 	},
 	'an execution' => sub { enrol($node, 'ok', 1); return sql_error($node, q{SELECT cadence_run('TEST')}) });
-for my $who (sort keys %waits)
+for my $table ('lead_messages', 'messages_part')
 {
-	my $lurker = start_sql($node, $lurk);
-	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_messages'::regclass
-		AND mode = 'ShareRowExclusiveLock' AND granted}) }, "$who comes when she has begun");
-	my $said = $waits{$who}->();
-	is($lurker->finish, 0, 'and waits for her') or diag($lurker->error);
-	is(sql($node, q{SELECT count(*) FROM pg_trigger WHERE tgname = 'lurk'}), 1, 'she has committed');
-	is(sql($node, $evil_is), 'f', 'her trigger is not run') or diag($said);
-	sql($node, 'DROP TRIGGER lurk ON lead_messages');
-	execute($node);
+	sql($node, q{ALTER TABLE lead_messages RENAME TO messages_part; SET client_min_messages = warning;
+		CREATE TABLE lead_messages (LIKE messages_part INCLUDING DEFAULTS) PARTITION BY LIST (empresa);
+		ALTER TABLE lead_messages ATTACH PARTITION messages_part DEFAULT; SELECT cadence_create_tables()})
+	  if $table ne 'lead_messages';
+	for my $who (sort keys %waits)
+	{
+		my $lurker = start_sql($node, lurk_on($table));
+		poll_until(sub { sql($node, qq{SELECT count(*) FROM pg_locks WHERE relation = '$table'::regclass
+			AND mode = 'ShareRowExclusiveLock' AND granted}) }, "$table: $who comes when she has begun");
+		my $said = $waits{$who}->();
+		is($lurker->finish, 0, 'and waits for her') or diag($lurker->error);
+		is(sql($node, q{SELECT count(*) FROM pg_trigger WHERE tgname = 'lurk'}), 1, 'she has committed');
+		is(sql($node, $evil_is), 'f', 'her trigger is not run') or diag($said);
+		sql($node, "DROP TRIGGER lurk ON $table");
+		execute($node);
+	}
 }
+sql($node, q{ALTER TABLE lead_messages DETACH PARTITION messages_part; DROP TABLE lead_messages;
+	ALTER TABLE messages_part RENAME TO lead_messages; SET client_min_messages = warning; SELECT cadence_create_tables()});
 sql($node, 'REVOKE TRIGGER ON lead_messages FROM evil');
 
 # a table of somebody else is neither adopted nor written to: its triggers would run as the owner
