@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "base/lock.h"
@@ -94,6 +95,12 @@ find_sql(const CadenceTables *t)
 static char *
 release_sql(const CadenceTables *t)
 {
+	Oid events = get_relname_relid("lead_cadence_events", t->schema);
+	char *template =
+		psprintf("(SELECT x.template_codigo FROM %s AS x WHERE x.cadence_id " EQ
+				 " h.cadence_id AND x.ordem " GE " h.next_step_ordem ORDER BY x.ordem LIMIT 1)",
+				 t->steps);
+
 	return psprintf(
 		"WITH released AS (UPDATE %s AS r SET updated_at = " NOW ", "
 		"next_run_at = CASE WHEN r.status " EQ " 'ATIVA' THEN $1 "
@@ -104,14 +111,13 @@ release_sql(const CadenceTables *t)
 		"RETURNING r.id, r.status, r.cadence_id, r.next_step_ordem, r.attempts) "
 		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, "
 		"detalhes, created_at) "
-		"SELECT pg_catalog.gen_random_uuid(), h.id, h.next_step_ordem, "
-		"(SELECT x.template_codigo FROM %s AS x WHERE x.cadence_id " EQ " h.cadence_id "
-		"AND x.ordem " GE " h.next_step_ordem ORDER BY x.ordem LIMIT 1), 'ERRO', "
+		"SELECT pg_catalog.gen_random_uuid(), h.id, %s, %s, 'ERRO', "
 		"pg_catalog.jsonb_build_object('codigo', 'INCERTO', 'erro', "
 		"'an attempt was interrupted; whether it was sent is unknown', 'tentativa', "
 		"h.attempts), pg_catalog.clock_timestamp() FROM released AS h WHERE h.status " NE
 		" 'ATIVA'",
-		t->runs, t->events, t->steps);
+		t->runs, t->events, cadence_value_or(events, "step_ordem", "h.next_step_ordem", "0"),
+		cadence_value_or(events, "template_codigo", template, "''"));
 }
 
 /* Of a worker, alive or not, whose claim has this id. */

@@ -63,15 +63,6 @@ enum
 	DATED_AT
 };
 
-/* A value for a column; an adopted table may forbid null there, which becomes a neutral one. */
-static char *
-value_or(Oid events, const char *column, const char *value, const char *otherwise)
-{
-	if (!cadence_column_is_required(events, column))
-		return pstrdup(value);
-	return psprintf("COALESCE(%s, %s)", value, otherwise);
-}
-
 static char *
 insert_sql(const CadenceTables *t)
 {
@@ -84,9 +75,9 @@ insert_sql(const CadenceTables *t)
 					"SELECT FROM " LAST_EVENT "WHERE e.created_at " GE " d.said_since "
 					"AND " CODE "(d.detalhes " JSON_TEXT " 'codigo') AND e.detalhes " JSON_TEXT
 					" 'erro' " EQ " (d.detalhes " JSON_TEXT " 'erro'))",
-					t->events, value_or(events, "step_ordem", "d.ordem", "0"),
-					value_or(events, "template_codigo", "d.template", "''"), t->event_type_type,
-					t->events);
+					t->events, cadence_value_or(events, "step_ordem", "d.ordem", "0"),
+					cadence_value_or(events, "template_codigo", "d.template", "''"),
+					t->event_type_type, t->events);
 }
 
 static char *

@@ -302,6 +302,15 @@ cadence_column_is_required(Oid relation, const char *column)
 	return is_required;
 }
 
+/* A value for a column; an adopted table may forbid null there, which becomes a neutral one. */
+char *
+cadence_value_or(Oid relation, const char *column, const char *value, const char *otherwise)
+{
+	if (!cadence_column_is_required(relation, column))
+		return pstrdup(value);
+	return psprintf("COALESCE(%s, %s)", value, otherwise);
+}
+
 /* Whether contacts have numbers in E.164 beside those that somebody has typed. */
 bool
 cadence_contacts_have_e164(const CadenceTables *tables)
@@ -349,7 +358,7 @@ cadence_owner_begin(Oid owner)
 		{"lock_timeout", "1s"},
 		/* a policy that would hide rows is an error, and not nothing */
 		{"row_security", "off"},
-		/* every statement of ours has its index: see init_session() */
+		/* every statement of ours has its index: see cadence_session_init() */
 		{"enable_seqscan", "off"},
 		{"enable_bitmapscan", "off"},
 		/* plans that are kept must not depend on whoever called first */

@@ -91,6 +91,8 @@ extern const char *cadence_tables_missing(Oid schema);
 extern Oid cadence_catalog_oid(int cache, Oid object, AttrNumber column);
 extern Oid cadence_relation_owner(Oid relation);
 extern bool cadence_column_is_required(Oid relation, const char *column);
+extern char *cadence_value_or(Oid relation, const char *column, const char *value,
+							  const char *otherwise);
 extern bool cadence_contacts_have_e164(const CadenceTables *tables);
 
 /* tables_cache.c */

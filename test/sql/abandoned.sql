@@ -45,6 +45,13 @@ SELECT cadence_run('TEST') #>> '{summary,total}' AS total;
 SELECT * FROM state ORDER BY lead_id;
 SELECT * FROM left_over;
 
+-- of a step that is gone, beside a table of events that wants one
+TRUNCATE lead_cadence_events;
+ALTER TABLE lead_cadence_events ALTER step_ordem SET NOT NULL, ALTER template_codigo SET NOT NULL;
+UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), next_step_ordem = NULL WHERE lead_id = 'paused';
+SELECT cadence_run('TEST') #>> '{summary,total}' AS total;
+SELECT * FROM state WHERE lead_id = 'paused';
+
 RESET search_path;
 DROP SERVER regress_zap;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET cadence_runner.retry_factor', current_database()); END $$;
