@@ -7,70 +7,18 @@
  * tells which claims are still ours; where one is not, somebody else has the
  * run, and only the late answer is kept as an event. Unless that answer is what
  * the run is held for: then it settles the run, as an operator would.
- *
- * When a batch fails, some row of it does, perhaps only by a deferred constraint.
- * Whose fault that is shows in recording a step alone: halves are recorded in
- * subtransactions until those that are refused are single steps, and of a step
- * that its tables refuse, each piece is recorded in a subtransaction of its own.
+ * What becomes of a batch that is refused is in refused.c.
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
-#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/settings.h"
-#include "base/statement.h"
-#include "base/transaction.h"
-#include "provider/provider.h"
-#include "record/event.h"
-#include "record/mark.h"
-#include "record/message_rows.h"
-#include "record/move.h"
-#include "record/outbox.h"
-#include "record/record.h"
-
-/* What the moment prevents is tried as a whole until so shortly before the lease's end. */
-#define LAST_CHANCE_US (5 * USECS_PER_SEC)
-
-/* So many steps that wait for a lock in vain are enough for one transaction. */
-#define UNSETTLED_MAX 3
-
-/* What only this step meets so many times is its own, though it looks like the server's. */
-#define REFUSALS_MAX 3
-
-/* A trigger that takes longer has its row tried alone. */
-#define TRY_TIMEOUT_MS 1000
-
-/* What is not recorded after this time waits for another transaction: leases end meanwhile. */
-#define RETRY_US (10 * USECS_PER_SEC)
-
-struct CadenceRecorder
-{
-	CadenceMover *mover;
-	CadenceEvents *events;
-	CadenceMarker *marker;
-	CadenceMessageRows *messages;
-	CadenceOutbox *outbox;
-};
-
-typedef void (*RecordPiece)(CadenceRecorder *r, CadenceStep **steps, int n);
-
-/* A batch that was refused. */
-typedef struct Retry
-{
-	CadenceRecorder *recorder;
-	CadenceStep **steps;
-	RecordPiece piece;
-	TimestampTz until;
-	int unsettled;
-} Retry;
+#include "record/pieces.h"
 
 /* In the current memory context. */
 CadenceRecorder *
@@ -119,8 +67,8 @@ decided_at(const CadenceStep *step)
 }
 
 /* What the transition needs to know, from the step and the settings. */
-static RunTransition
-decide(const CadenceStep *step, RunAct act)
+RunTransition
+record_decide(const CadenceStep *step, RunAct act)
 {
 	TransitionInput in = {.act = act,
 						  .outcome = step->outcome,
@@ -154,7 +102,7 @@ move_runs(CadenceRecorder *r, CadenceStep **steps, int n, RunAct act)
 		cadence_events_date(r->events, steps, n);
 	for (int i = 0; i < n; i++)
 	{
-		steps[i]->transition = decide(steps[i], act);
+		steps[i]->transition = record_decide(steps[i], act);
 		steps[i]->late = false;
 	}
 	cadence_steps_move(r->mover, steps, n);
@@ -264,8 +212,8 @@ events_of(const CadenceStep *s, CadenceEvent *events)
 	return n;
 }
 
-static void
-insert_events(CadenceRecorder *r, CadenceStep **steps, int n)
+void
+record_events(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	CadenceEvent *events = palloc(sizeof(CadenceEvent) * 2 * Max(n, 1));
 	int nevents = 0;
@@ -276,22 +224,22 @@ insert_events(CadenceRecorder *r, CadenceStep **steps, int n)
 	pfree(events);
 }
 
-static void
-write_messages(CadenceRecorder *r, CadenceStep **steps, int n)
+void
+record_messages(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	cadence_message_rows_write(r->messages, steps, n);
 }
 
 /* What the moves are news of. */
-static void
-write_news(CadenceRecorder *r, CadenceStep **steps, int n)
+void
+record_news_of_runs(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	cadence_outbox_steps(r->outbox, steps, n);
 }
 
 /* Those that are a run's, or news; how many. */
-static int
-only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
+int
+record_only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
 {
 	int nsome = 0;
 
@@ -302,7 +250,7 @@ only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
 }
 
 /* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
-static void
+void
 record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	move_runs(r, steps, n, ACT_ATTEMPT);
@@ -310,7 +258,7 @@ record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
 		settle_late(r, steps[i]);
 }
 
-static void
+void
 record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	move_runs(r, steps, n, ACT_UNWRITABLE);
@@ -326,7 +274,7 @@ cadence_record_marks(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	CadenceStep **runs = palloc(sizeof(*runs) * Max(n, 1));
 
-	cadence_marks_write(r->marker, runs, only(steps, n, false, runs));
+	cadence_marks_write(r->marker, runs, record_only(steps, n, false, runs));
 	pfree(runs);
 }
 
@@ -339,16 +287,16 @@ void
 cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
-	int nruns = only(steps, n, false, some);
+	int nruns = record_only(steps, n, false, some);
 
 	record_moves(r, some, nruns);
-	insert_events(r, some, nruns);
-	write_messages(r, some, nruns);
-	write_news(r, some, nruns);
+	record_events(r, some, nruns);
+	record_messages(r, some, nruns);
+	record_news_of_runs(r, some, nruns);
 	pfree(some);
 }
 
-static void
+void
 record_whole(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	cadence_record_marks(r, steps, n);
@@ -364,7 +312,7 @@ void
 cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
-	int nruns = only(steps, n, false, some);
+	int nruns = record_only(steps, n, false, some);
 
 	for (int i = 0; i < nruns; i++)
 		if (cadence_was_accepted(some[i]) && some[i]->record_problem == NULL)
@@ -372,206 +320,6 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 		else if (cadence_marks_any(some[i]) && some[i]->record_problem == NULL)
 			some[i]->record_problem = "what it says could not be remembered before the stop";
 	record_moves(r, some, nruns);
-	insert_events(r, some, nruns);
-	write_news(r, some, nruns);
-}
-
-/* ---- where that was refused --------------------------------------------------------- */
-
-/* Only what its deferred constraints have accepted, too, counts as recorded. */
-static void
-record_some(void *arg, int first, int n)
-{
-	Retry *retry = arg;
-
-	if (GetCurrentTimestamp() >= retry->until)
-		return;
-	enable_timeout_after(STATEMENT_TIMEOUT, TRY_TIMEOUT_MS);
-	retry->piece(retry->recorder, &retry->steps[first], n);
-	cadence_xact_fire_deferred();
-	cadence_xact_arm_timeout();
-	for (int i = first; retry->piece == record_whole && i < first + n; i++)
-		retry->steps[i]->recorded = true;
-}
-
-static ErrorData *
-try_piece(CadenceRecorder *r, CadenceStep *step, RecordPiece piece)
-{
-	Retry retry = {.recorder = r, .steps = &step, .piece = piece, .until = DT_NOEND};
-
-	return cadence_try(record_some, &retry, 0, 1, true);
-}
-
-/* The first error says why a step is not recorded as it should be. */
-static void
-note_problem(CadenceStep *step, const ErrorData *error)
-{
-	if (error != NULL && step->record_problem == NULL)
-		step->record_problem = MemoryContextStrdup(step->batch->context, error->message);
-}
-
-static void
-warn_unmoved(const CadenceStep *step, const ErrorData *error)
-{
-	ereport(WARNING, (errcode(error->sqlerrcode),
-					  errmsg("run %s could not be moved on: %s", step->run_id_text, error->message),
-					  errhint("It is due again when its lease ends, and then uncertain.")));
-}
-
-static void
-record_moves_and_events(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	record_moves(r, steps, n);
-	insert_events(r, steps, n);
-}
-
-/*
- * Writes the pieces of a step that its tables take, each by itself. That the
- * run moves on, or is at least paused, matters most: a message that was sent
- * must not be sent again. Unless it is the last chance, a run that can not be
- * moved on, or not with its events, is left for later; then the answer is false.
- */
-static bool
-record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
-{
-	ErrorData *error = try_piece(r, step, record_moves_and_events);
-	bool is_said = error == NULL;
-
-	if (error != NULL && !last_chance)
-		return false;
-	note_problem(step, error);
-	/* only its event says that a message is held: its run stays before the step with that */
-	if (error != NULL && step->outcome != OUTCOME_HELD)
-		error = try_piece(r, step, record_moves);
-	if (error != NULL)
-		error = try_piece(r, step, record_pauses);
-	if (error != NULL)
-		warn_unmoved(step, error);
-	note_problem(step, try_piece(r, step, cadence_record_marks));
-	if (!is_said)
-		note_problem(step, try_piece(r, step, insert_events));
-	note_problem(step, try_piece(r, step, write_messages));
-	note_problem(step, try_piece(r, step, write_news));
-	step->recorded = true;
-	return true;
-}
-
-/* A step was refused alone. What only the moment prevents is tried again. */
-static bool
-refused_alone(void *arg, int item, const ErrorData *error)
-{
-	Retry *retry = arg;
-	CadenceStep *step = retry->steps[item];
-	bool last_chance = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
-					   GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
-
-	/*
-	 * Cancelled alone, and not by a stop: a trigger of its own takes too long. A full disk is
-	 * never a step's own.
-	 */
-	if (last_chance || error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		(error->sqlerrcode != ERRCODE_DISK_FULL && ++step->refusals >= REFUSALS_MAX))
-	{
-		note_problem(step, error);
-		if (record_in_pieces(retry->recorder, step, last_chance))
-			return true;
-		step->record_problem = NULL;
-	}
-	return ++retry->unsettled < UNSETTLED_MAX && !cadence_stop_requested();
-}
-
-/*
- * Records what can be recorded of the runs of a batch that failed, inside the caller's
- * transaction. A step that only the moment prevented keeps recorded = false.
- *
- * Returns false when several waited and nothing could be recorded, as when a
- * whole table is locked, or when a stop was heard: every further step would wait
- * as long.
- */
-bool
-cadence_record_one_by_one(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	Retry retry = {.recorder = r,
-				   .steps = palloc(sizeof(*steps) * Max(n, 1)),
-				   .piece = record_whole,
-				   .until = GetCurrentTimestamp() + RETRY_US};
-	int nrecorded = 0;
-
-	n = only(steps, n, false, retry.steps);
-	steps = retry.steps;
-	for (int i = 0; i < n; i++)
-		steps[i]->recorded = false;
-	(void) cadence_divide(record_some, refused_alone, &retry, 0, n);
-	for (int i = 0; i < n; i++)
-		nrecorded += steps[i]->recorded ? 1 : 0;
-	return nrecorded == n ||
-		   ((nrecorded > 0 || retry.unsettled < UNSETTLED_MAX) && !cadence_stop_requested());
-}
-
-/* ---- news ---------------------------------------------------------------------------- */
-
-/* Of news there is nothing to record but what became of them. */
-static void
-settle_news(void *arg, int first, int n)
-{
-	Retry *retry = arg;
-	CadenceStep **steps = &retry->steps[first];
-
-	for (int i = 0; i < n; i++)
-	{
-		/* that nobody serves them: since they are there */
-		if (steps[i]->outcome == OUTCOME_UNRESOLVED)
-			steps[i]->same_since = steps[i]->news_since;
-		steps[i]->transition = decide(steps[i], ACT_ATTEMPT);
-	}
-	cadence_outbox_settle(retry->recorder->outbox, steps, n);
-	cadence_xact_fire_deferred();
-	for (int i = 0; i < n; i++)
-		steps[i]->recorded = true;
-}
-
-/* A row that can not be settled is due again when its lease ends, and then uncertain. */
-static bool
-news_refused(void *arg, int item, const ErrorData *error)
-{
-	Retry *retry = arg;
-	CadenceStep *step = retry->steps[item];
-
-	step->recorded = !sqlstate_is_of_the_moment(error->sqlerrcode) ||
-					 error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-					 GetCurrentTimestamp() >= step->lease_end - LAST_CHANCE_US;
-	if (!step->recorded)
-		return ++retry->unsettled < UNSETTLED_MAX && !cadence_stop_requested();
-	ereport(WARNING, (errcode(error->sqlerrcode), errmsg("news %s could not be settled: %s",
-														 step->run_id_text, error->message)));
-	return true;
-}
-
-/*
- * Settles those of some steps that are news, inside the caller's transaction and by
- * themselves: nothing of the runs depends on them. What only the moment prevents keeps
- * recorded = false; then the answer is false.
- */
-bool
-cadence_record_news(CadenceRecorder *r, CadenceStep **steps, int n)
-{
-	Retry retry = {.recorder = r, .steps = palloc(sizeof(*steps) * Max(n, 1))};
-	ErrorData *error;
-	bool all = true;
-
-	n = only(steps, n, true, retry.steps);
-	for (int i = 0; i < n; i++)
-		retry.steps[i]->recorded = false;
-	error = n > 0 ? cadence_try(settle_news, &retry, 0, n, false) : NULL;
-	if (error != NULL)
-	{
-		for (int i = 0; i < n; i++)
-			retry.steps[i]->recorded = false;
-		(void) cadence_divide(settle_news, news_refused, &retry, 0, n);
-		FreeErrorData(error);
-	}
-	for (int i = 0; i < n; i++)
-		all = all && retry.steps[i]->recorded;
-	pfree(retry.steps);
-	return all;
+	record_events(r, some, nruns);
+	record_news_of_runs(r, some, nruns);
 }

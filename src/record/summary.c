@@ -116,7 +116,7 @@ cadence_summary_add(CadenceSummary *summary, const SummaryResult *r)
 	MemoryContextReset(summary->scratch);
 }
 
-/* A helper's part of the summary, to be merged by the leader. */
+/* One worker's part of the summary, to be merged by the one that its caller hears. */
 StringInfo
 cadence_summary_share(const CadenceSummary *summary)
 {
