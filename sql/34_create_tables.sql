@@ -168,26 +168,36 @@ BEGIN
         PERFORM @extschema@.cadence_make_keys();
     END IF;
 
-    -- commits that make a run due, or arm the tables, wake the resident worker
+    -- commits that make a run due, or arm the tables, wake the resident worker; what they forbid, no execution starts
     FOR item IN
-        SELECT v.table_name, v.event FROM (VALUES
-            ('lead_cadence_runs', 'INSERT OR UPDATE'), ('cadence_outbox', 'INSERT OR UPDATE'), ('cadence_arming', 'INSERT OR UPDATE OR DELETE')) AS v(table_name, event)
+        SELECT v.* FROM (VALUES
+            ('cadence_runner_wake', 'cadence_wake', 'lead_cadence_runs', 'INSERT OR UPDATE'),
+            ('cadence_runner_wake', 'cadence_wake', 'cadence_outbox', 'INSERT OR UPDATE'),
+            ('cadence_runner_wake', 'cadence_wake', 'cadence_arming', 'INSERT OR UPDATE OR DELETE'),
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_contacts', 'UPDATE OF opt_out'),
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'UPDATE OF status'),
+            ('cadence_runner_barrier', 'cadence_barrier', 'contact_opt_outs', 'INSERT OR UPDATE'),
+            ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'INSERT OR UPDATE'))
+            AS v(trigger_name, function_name, table_name, event)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
-                            AND t.tgname = 'cadence_runner_wake' AND NOT t.tgisinternal)
-        ORDER BY v.table_name
+                            AND t.tgname = v.trigger_name AND NOT t.tgisinternal)
+        ORDER BY v.table_name, v.trigger_name
     LOOP
-        IF NOT has_function_privilege(prefix || 'cadence_wake()', 'EXECUTE') THEN
-            RAISE NOTICE 'table % gets no trigger to wake the resident worker: role % may not execute cadence_wake()',
-                item.table_name, current_user
-                USING HINT = format('Grant EXECUTE on function %scadence_wake() to that role, and call cadence_create_tables() again. '
-                                    'Until then the worker looks once a minute.', prefix);
+        IF NOT has_function_privilege(format('%s%s()', prefix, item.function_name), 'EXECUTE') THEN
+            RAISE NOTICE 'table % gets no trigger %: role % may not execute %()',
+                item.table_name, item.trigger_name, current_user, item.function_name
+                USING HINT = format('Grant EXECUTE on function %s%s() to that role, and call cadence_create_tables() again. %s',
+                                    prefix, item.function_name,
+                                    CASE item.function_name
+                                        WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
+                                        ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
         END IF;
-        EXECUTE format('CREATE TRIGGER cadence_runner_wake AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %scadence_wake()',
-                       item.event, prefix, item.table_name, prefix);
-        EXECUTE format('ALTER TRIGGER cadence_runner_wake ON %s%I DEPENDS ON EXTENSION cadence_runner',
-                       prefix, item.table_name);
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %s%I()',
+                       item.trigger_name, item.event, prefix, item.table_name, prefix, item.function_name);
+        EXECUTE format('ALTER TRIGGER %I ON %s%I DEPENDS ON EXTENSION cadence_runner',
+                       item.trigger_name, prefix, item.table_name);
     END LOOP;
 
     -- a table that is there already may be a copy: only cadence_arm() arms that

@@ -121,6 +121,7 @@ typedef struct CadenceStep
 	int position;	   /* its next_step_ordem */
 
 	bool has_begun; /* it has had a step */
+	uint64 barrier; /* cadence_barrier_count() before it was last seen to be wanted */
 
 	/* it is no run's, but a row of cadence_outbox: news, under run_id, due as a run's step is */
 	bool is_news;

@@ -12,7 +12,7 @@
  * server's own handler for background workers would leave at once, between an
  * answer and its record. Ours sets a flag and cancels the statement, lock wait
  * or wait for a synchronous standby that is running, once: the statements of
- * the wind-down must not be cancelled by a second signal. SIGUSR2, from whoever
+ * the shutdown must not be cancelled by a second signal. SIGUSR2, from whoever
  * waits for this process and wants nothing more, means the same, but that what
  * is under way may take its time.
  */
@@ -220,7 +220,7 @@ cadence_process_interrupts(void)
 }
 
 /*
- * The stop has been heard: what follows is its wind-down, and a cancel that
+ * The stop has been heard: what follows is the shutdown, and a cancel that
  * hit no statement must not hit the next one.
  */
 void

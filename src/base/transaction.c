@@ -110,8 +110,8 @@ cadence_use_text_format(void)
 }
 
 /*
- * A helper's notices would go through the leader, which may have no time for
- * them while the helper holds up everybody.
+ * The notices of a worker that another has started would go through that one, which may
+ * have no time for them while the worker holds up everybody.
  */
 void
 cadence_session_quiet(void)

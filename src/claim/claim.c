@@ -26,10 +26,6 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "claim/claim.h"
-#include "rules/address_key.h"
-#include "schema/blocklist.h"
-#include "schema/key.h"
-#include "schema/marks.h"
 
 /* The names by which a look knows what it goes past. */
 #define REFUSED_NAME "cadence_refused"
@@ -67,12 +63,9 @@ struct CadenceClaims
 	Cursor cursor[CADENCE_LOOK_KINDS];
 	Statement take;
 	Statement take_news;
-	Statement recheck;
-	Statement recheck_news;
 	Statement next_due;
 	Statement next_news;
 	Statement held;
-	CadenceBlocklist *blocklist;
 	int batch_size;
 	TimestampTz began_at;			/* where the way through what is due began */
 	TimestampTz news_began_at;		/* and through news */
@@ -112,12 +105,6 @@ enum
 static const RowsetColumn refused_columns[] = {{"id", UUIDOID}};
 static const RowsetColumn blocked_columns[] = {{"what", TEXTOID}, {"value", TEXTOID}};
 static const RowsetColumn take_columns[] = {{"id", UUIDOID}, {"ctid_seen", TIDOID}, {"n", INT4OID}};
-static const RowsetColumn recheck_columns[] = {{"n", INT4OID},		  {"id", UUIDOID},
-											   {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID},
-											   {"canal", TEXTOID},	  {"categoria", TEXTOID},
-											   {"codigo", TEXTOID},	  {"empresa", TEXTOID},
-											   {"servidor", TEXTOID}, {"versao", TEXTOID}};
-
 static const Oid look_types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, UUIDOID};
 static const Oid take_types[] = {TIMESTAMPTZOID, UUIDOID};
 static const Oid time_types[] = {TIMESTAMPTZOID};
@@ -200,39 +187,6 @@ take_sql(const char *relation)
 }
 
 static char *
-recheck_sql(const CadenceTables *t)
-{
-	return psprintf("SELECT d.n FROM " ROWSET_NAME " AS d, %s AS r WHERE r.id " EQ " d.id "
-					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
-					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
-					"AND (r.status " EQ " 'ATIVA') IS TRUE "
-					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
-					"LIMIT 1), true) "
-					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
-					"WHERE %s AND %s "
-					"ORDER BY k.updated_at DESC NULLS LAST, k.id DESC LIMIT 1), false) "
-					/* most often these two are empty, or nothing names a template */
-					"AND (NOT (SELECT EXISTS (SELECT FROM %s)) OR NOT EXISTS "
-					"(SELECT FROM %s AS o WHERE %s AND %s)) "
-					"AND (d.versao IS NULL OR NOT EXISTS (SELECT FROM %s AS m "
-					"WHERE " MARK_OF_TEMPLATE("m") " AND m.versao " EQ " d.versao))",
-					t->runs, t->cadences, t->contacts,
-					cadence_key_is(t, "lead_contacts", "k", "lead_id", "r.lead_id"),
-					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"), t->opt_outs,
-					t->opt_outs, cadence_opt_out_is_of(t, "o", "r.lead_id", "r.empresa"),
-					cadence_opt_out_forbids("o", "d.canal", "d.categoria"), t->stopped_templates);
-}
-
-static char *
-recheck_news_sql(const CadenceTables *t)
-{
-	return psprintf("SELECT d.n FROM " ROWSET_NAME " AS d, %s AS r WHERE r.id " EQ " d.id "
-					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
-					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE AND r.status " EQ " 'PENDENTE'",
-					t->outbox);
-}
-
-static char *
 next_due_sql(const char *relation, const char *status)
 {
 	return psprintf("SELECT r.next_run_at::timestamptz FROM %s AS r WHERE r.status " EQ
@@ -279,11 +233,6 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 		STATEMENT("taking due runs", take_sql(t->runs), take_types, SPI_OK_UPDATE_RETURNING);
 	claims->take_news =
 		STATEMENT("taking news", take_sql(t->outbox), take_types, SPI_OK_UPDATE_RETURNING);
-	claims->recheck_news =
-		ROWS_STATEMENT("looking at news again", recheck_news_sql(t), SPI_OK_SELECT);
-	claims->recheck =
-		ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
-	claims->blocklist = cadence_blocklist_create(t, false);
 	claims->next_due = STATEMENT("looking for the next due run", next_due_sql(t->runs, "ATIVA"),
 								 time_types, SPI_OK_SELECT);
 	claims->next_news = STATEMENT("looking for the next news", next_due_sql(t->outbox, "PENDENTE"),
@@ -581,85 +530,6 @@ cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id)
 {
 	claims->refused[claims->nrefused++ % REFUSED_MAX] =
 		(RefusedRun){.id = *run_id, .until = GetCurrentTimestamp() + REFUSED_WAIT_US};
-}
-
-/* Those whose address has come to the blocklist meanwhile. */
-static void
-recheck_blocked(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
-{
-	BlocklistLookup *lookups = palloc0(sizeof(*lookups) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		lookups[i].empresa = steps[i]->empresa;
-		lookups[i].is_email = pg_strcasecmp(steps[i]->canal, "EMAIL") == 0;
-		if (!valid[i] || steps[i]->is_news ||
-			!address_reached(steps[i]->recipient, lookups[i].is_email, steps[i]->pais,
-							 lookups[i].address))
-			lookups[i].address[0] = '\0';
-	}
-	(void) cadence_blocklist_find(claims->blocklist, lookups, n);
-	for (int i = 0; i < n; i++)
-		if (lookups[i].is_blocked)
-			valid[i] = false;
-	pfree(lookups);
-}
-
-static void
-recheck(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
-{
-	Rowset rows;
-	bool isnull;
-
-	rowset_begin(&rows, recheck_columns, lengthof(recheck_columns));
-	for (int i = 0; i < n; i++)
-	{
-		if (steps[i]->is_news != is_news)
-			continue;
-		rowset_put_int(&rows, i);
-		rowset_put_uuid(&rows, &steps[i]->run_id);
-		rowset_put_uuid(&rows, &steps[i]->claim_id);
-		rowset_put_time(&rows, steps[i]->lease_end);
-		rowset_put_text(&rows, steps[i]->canal);
-		rowset_put_text(&rows, steps[i]->categoria);
-		rowset_put_text(&rows, steps[i]->template_codigo);
-		rowset_put_text(&rows, steps[i]->empresa);
-		rowset_put_text(&rows, steps[i]->request.configuration->name);
-		rowset_put_text(&rows, steps[i]->is_template_probe ? NULL : steps[i]->template_version);
-	}
-	if (rows.n == 0)
-	{
-		rowset_end(&rows);
-		return;
-	}
-	statement_execute(look, NULL, NULL, 0);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		valid[DatumGetInt32(
-			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull))] = true;
-	SPI_freetuptable(SPI_tuptable);
-	rowset_end(&rows);
-}
-
-/*
- * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, a contact may have opted out, its address may have been
- * blocked, an approved template may have been stopped, while they waited for their
- * provider. Of news, cadence_claims_recheck_news() does.
- */
-void
-cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
-{
-	memset(valid, 0, n * sizeof(bool));
-	recheck(&claims->recheck, steps, n, false, valid);
-	if (cadence_blocklist_begin(claims->blocklist))
-		recheck_blocked(claims, steps, n, valid);
-}
-
-/* The same of claimed news, after those of runs. */
-void
-cadence_claims_recheck_news(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid)
-{
-	recheck(&claims->recheck_news, steps, n, true, valid);
 }
 
 /*

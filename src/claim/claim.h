@@ -72,9 +72,6 @@ extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look
 extern void cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full);
 extern TimestampTz cadence_claims_next_due(CadenceClaims *claims);
 extern TimestampTz cadence_claims_next_news(CadenceClaims *claims);
-extern void cadence_claims_recheck(CadenceClaims *claims, CadenceStep **steps, int n, bool *valid);
-extern void cadence_claims_recheck_news(CadenceClaims *claims, CadenceStep **steps, int n,
-										bool *valid);
 extern int cadence_claims_held(CadenceClaims *claims, CadenceStep ***runs);
 
 #endif

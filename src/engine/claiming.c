@@ -15,6 +15,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/claiming.h"
+#include "schema/barrier.h"
 
 /* Waiting steps, in batches: a provider that is blocked must not fill the memory. */
 #define WAITING_BATCHES_MAX 10
@@ -46,9 +47,6 @@
 /* More than that many refusals of one claim are only in the summary. */
 #define WARNINGS_MAX 3
 
-/* How old the knowledge that a waiting message is still wanted may become. */
-#define RECHECK_US USECS_PER_SEC
-
 /* A lease leaves so much beside two of the slowest requests. */
 #define LEASE_MARGIN_MS 20000
 
@@ -61,6 +59,7 @@ struct ClaimAttempt
 	CadenceStep **steps;  /* as many as the look has runs; NULL: not taken */
 	const char **refused; /* by run: why it can not be claimed; NULL: it can */
 	TimestampTz looked_at;
+	uint64 barrier;	 /* as of then */
 	bool hears_news; /* somebody does */
 	bool goes_past;	 /* what is due to a provider that is blocked */
 	int conflicts;	 /* so many runs were refused by what may pass */
@@ -87,6 +86,7 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 	c->tables = tables;
 	c->providers = providers;
 	c->claims = cadence_claims_create(tables, due_until, batch_size);
+	c->rechecks = cadence_rechecks_create(tables);
 	c->claimant = cadence_claimant_create(tables);
 	c->resolver = cadence_resolver_create(tables, providers, false);
 	c->conversations = cadence_conversations_create(tables, false);
@@ -122,8 +122,8 @@ news_are_put_off(const Claiming *c)
 	return now < c->news_not_before && now >= c->news_not_before - NEWS_PAUSE_US;
 }
 
-static void
-put_news_off(Claiming *c)
+void
+claiming_put_news_off(Claiming *c)
 {
 	c->news_not_before = GetCurrentTimestamp() + NEWS_PAUSE_US;
 	c->ended[CADENCE_LOOK_NEWS] = true;
@@ -146,8 +146,8 @@ claiming_restart(Claiming *c, TimestampTz due_until, bool full)
  * Raises an error unless the extension is still where this worker found it, and
  * its tables may send from here. Inside the caller's transaction.
  */
-void
-claiming_check_sending(const CadenceTables *tables)
+static void
+check_sending(const CadenceTables *tables)
 {
 	if (cadence_extension_schema() != tables->schema)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -237,7 +237,7 @@ claiming_wait_ms(const Claiming *c, int at_most_ms)
 	if (!claiming_has_ended(c) && c->not_before > now)
 		at_most_ms = (int) Min((c->not_before - now + 999) / 1000, at_most_ms);
 	if (c->sender->queue.waiting > 0)
-		at_most_ms = Min(at_most_ms, RECHECK_US / 1000);
+		at_most_ms = Min(at_most_ms, CLAIMING_RECHECK_US / 1000);
 	return at_most_ms;
 }
 
@@ -284,7 +284,7 @@ next_news(Claiming *c)
 	if (error == NULL)
 		return next.due;
 	FreeErrorData(error);
-	put_news_off(c);
+	claiming_put_news_off(c);
 	return c->news_not_before;
 }
 
@@ -305,7 +305,7 @@ look(ClaimAttempt *attempt)
 	cadence_claims_look(c->claims, attempt->look.kind, &blocked, &attempt->look);
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
 	attempt->refused = palloc0(sizeof(char *) * Max(attempt->look.n, 1));
-	claiming_check_sending(c->tables);
+	check_sending(c->tables);
 	if (attempt->look.n > 0)
 		cadence_claimant_begin(c->claimant, lease_us(c));
 	if (attempt->look.last && c->ahead)
@@ -439,7 +439,7 @@ static void
 news_failed(Claiming *c, const ErrorData *error)
 {
 	c->news_conflicts += sqlstate_is_conflict(error->sqlerrcode) ? 1 : 0;
-	put_news_off(c);
+	claiming_put_news_off(c);
 	cadence_xact_arm_timeout();
 	ereport(WARNING, (errcode(error->sqlerrcode),
 					  errmsg("news for other tools can not be looked for: %s", error->message)));
@@ -483,6 +483,7 @@ claiming_claim(Claiming *c, ClaimWanted kind)
 
 	attempt->claiming = c;
 	attempt->batch = batch;
+	attempt->barrier = cadence_barrier_count();
 	attempt->looked_at = GetCurrentTimestamp();
 	attempt->look.kind = (CadenceLookKind) kind;
 	attempt->look_again = -1;
@@ -520,6 +521,7 @@ pass_on(ClaimAttempt *attempt)
 			continue;
 		n++;
 		step->batch = attempt->batch;
+		step->barrier = attempt->barrier;
 		if (step->outcome == OUTCOME_PENDING)
 			sender_push(c->sender, step, attempt->looked_at);
 		else
@@ -562,140 +564,11 @@ claiming_accept(Claiming *c)
 	c->found += attempt->look.n;
 	*conflicts_of(attempt) = again ? *conflicts_of(attempt) + 1 : 0;
 	if (again && is_news)
-		put_news_off(c);
+		claiming_put_news_off(c);
 	else if (again)
 		c->not_before = GetCurrentTimestamp() + CONFLICT_PAUSE_US;
 	report_refused(attempt);
 	recording_begin_batch(c->recording, attempt->batch, pass_on(attempt));
-}
-
-/* ---- still wanted? -------------------------------------------------------------------- */
-
-/*
- * A step may wait for a slow provider as long as its lease lasts. Meanwhile its
- * lead may opt out, or its run be cancelled: that must be heard before it is
- * sent.
- */
-bool
-claiming_wants_recheck(const Claiming *c)
-{
-	return c->sender->queue.waiting > 0 &&
-		   GetCurrentTimestamp() - c->sender->checked_at >= RECHECK_US;
-}
-
-typedef struct Recheck
-{
-	Claiming *claiming;
-	CadenceStep **steps;
-	bool *valid;
-} Recheck;
-
-static void
-recheck(void *arg, int first, int n)
-{
-	Recheck *r = arg;
-
-	cadence_providers_refresh(r->claiming->providers);
-	cadence_claims_recheck(r->claiming->claims, r->steps, n, r->valid);
-	r->claiming->sender->queue.providers = cadence_providers_list(r->claiming->providers);
-	/* a claim that was undone has no row that could have permits */
-	limiting_refresh(r->claiming->limiting,
-					 r->claiming->claimant->has_row ? &r->claiming->claimant->id : NULL);
-}
-
-static void
-recheck_news(void *arg, int first, int n)
-{
-	Recheck *r = arg;
-
-	cadence_claims_recheck_news(r->claiming->claims, r->steps, n, r->valid);
-}
-
-/* Those that can not be looked at again are given back. */
-static void
-try_recheck_news(Recheck *r, int n)
-{
-	ErrorData *error = cadence_try(recheck_news, r, 0, n, true);
-
-	if (error == NULL)
-		return;
-	FreeErrorData(error);
-	put_news_off(r->claiming);
-}
-
-/*
- * Gives back what is no longer wanted, or can not be sent in time any more: the
- * next execution that finds such a run due sees why. False where a lock is in
- * the way, for a while.
- */
-bool
-claiming_recheck(Claiming *c)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	CadenceQueue *queue = &c->sender->queue;
-	int n = queue->waiting;
-	Recheck r = {.claiming = c};
-	CadenceRequest **requests;
-	ErrorData *error;
-
-	if (now < c->recheck_not_before)
-		return false;
-	r.steps = palloc(sizeof(CadenceStep *) * n);
-	r.valid = palloc(sizeof(bool) * n);
-	requests = palloc(sizeof(CadenceRequest *) * n);
-	n = cadence_queue_waiting(queue, requests);
-	for (int i = 0; i < n; i++)
-		r.steps[i] = cadence_step_of(requests[i]);
-	cadence_xact_begin(c->tables, "cadence_runner: looking at claimed runs again");
-	error = cadence_try(recheck, &r, 0, n, true);
-	if (error != NULL && (!sqlstate_is_conflict(error->sqlerrcode) || cadence_stop_requested()))
-		ThrowErrorData(error);
-	if (error == NULL)
-		try_recheck_news(&r, n);
-	cadence_xact_commit();
-	for (int i = 0; i < n && error == NULL; i++)
-	{
-		if (r.valid[i] && sender_may_send(r.steps[i], now))
-			continue;
-		cadence_queue_remove(queue, requests[i]);
-		sender_give_back(c->sender, r.steps[i]);
-	}
-	if (error == NULL)
-		c->sender->checked_at = now;
-	else
-	{
-		limiting_note_conflict(c->limiting);
-		c->recheck_not_before = GetCurrentTimestamp() + RECHECK_US;
-	}
-	pfree(requests);
-	pfree(r.steps);
-	pfree(r.valid);
-	return error == NULL;
-}
-
-/* No more news: those that wait for their server are due as before. */
-void
-claiming_leave_news(Claiming *c)
-{
-	CadenceQueue *queue = &c->sender->queue;
-	CadenceRequest **requests;
-	int n;
-
-	c->ended[CADENCE_LOOK_NEWS] = true;
-	if (queue->waiting == 0)
-		return;
-	requests = palloc(sizeof(CadenceRequest *) * queue->waiting);
-	n = cadence_queue_waiting(queue, requests);
-	for (int i = 0; i < n; i++)
-	{
-		CadenceStep *step = cadence_step_of(requests[i]);
-
-		if (!step->is_news)
-			continue;
-		cadence_queue_remove(queue, requests[i]);
-		sender_give_back(c->sender, step);
-	}
-	pfree(requests);
 }
 
 /* ---- beside it -------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "claim/claim.h"
 #include "claim/claimant.h"
+#include "claim/recheck.h"
 #include "engine/limiting.h"
 #include "engine/recording.h"
 #include "engine/sender.h"
@@ -19,6 +20,9 @@
 #include "resolve/conversation.h"
 #include "resolve/resolve.h"
 #include "schema/tables.h"
+
+/* How old the knowledge that a waiting message is still wanted may become. */
+#define CLAIMING_RECHECK_US USECS_PER_SEC
 
 typedef struct ClaimAttempt ClaimAttempt;
 
@@ -30,6 +34,7 @@ typedef struct Claiming
 	const CadenceTables *tables;
 	CadenceProviders *providers;
 	CadenceClaims *claims;
+	CadenceRechecks *rechecks;
 	CadenceClaimant *claimant;
 	CadenceResolver *resolver;
 	CadenceConversations *conversations;
@@ -72,13 +77,16 @@ extern int claiming_wait_ms(const Claiming *claiming, int at_most_ms);
 extern bool claiming_is_full(const Claiming *claiming);
 extern void claiming_claim(Claiming *claiming, ClaimWanted kind);
 extern void claiming_accept(Claiming *claiming);
-extern bool claiming_wants_recheck(const Claiming *claiming);
-extern bool claiming_recheck(Claiming *claiming);
 extern void claiming_release_abandoned(Claiming *claiming, TimestampTz due);
 extern void claiming_report_held(Claiming *claiming);
-extern void claiming_check_sending(const CadenceTables *tables);
 extern void claiming_end_looks(Claiming *claiming);
-extern void claiming_leave_news(Claiming *claiming);
 extern void claiming_restart(Claiming *claiming, TimestampTz due_until, bool full);
+extern void claiming_put_news_off(Claiming *claiming);
+
+/* rechecking.c */
+extern bool claiming_wants_recheck(const Claiming *claiming);
+extern bool claiming_recheck(Claiming *claiming);
+extern uint64 claiming_look_again(void *claiming, CadenceStep **steps, int n);
+extern void claiming_leave_news(Claiming *claiming);
 
 #endif

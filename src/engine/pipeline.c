@@ -24,6 +24,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
+#include "schema/barrier.h"
 
 /* ---- the transactions ------------------------------------------------------------------ */
 
@@ -160,7 +161,8 @@ pipeline_begin(Pipeline *p, const char *trigger)
 	memset(p, 0, sizeof(*p));
 	p->context = context;
 	recording_init(&p->recording, context, &p->limiting);
-	sender_init(&p->sender, context, &p->recording, cadence_max_in_flight);
+	sender_init(&p->sender, context, &p->recording, cadence_max_in_flight, claiming_look_again,
+				&p->claiming);
 	claiming_init(&p->claiming, &p->sender, &p->recording, &p->limiting);
 	pipeline_set_summary(p, cadence_summary_create(trigger, cadence_log_results));
 	return old;
@@ -180,6 +182,7 @@ pipeline_prepare(Pipeline *p, Oid schema, TimestampTz due_until, int max_in_flig
 	p->tables = cadence_tables_load(schema);
 	cadence_session_init(p->tables->schema_name);
 	cadence_arming_check(p->tables);
+	cadence_barrier_follow(p->tables->schema);
 	p->providers = cadence_providers_create(p->tables->owner);
 	limiting_prepare(&p->limiting, p->tables, p->providers);
 	recording_prepare(&p->recording, p->tables);

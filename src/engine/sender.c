@@ -3,8 +3,8 @@
  *		The sending part of a pipeline.
  *
  * A step that was pushed ends among what is to be recorded, whatever becomes of
- * it. Nothing is started after a stop, or while sending is switched off: each
- * start asks.
+ * it. Nothing is started after a stop, while sending is switched off, or after somebody
+ * has forbidden anything, until that was looked at: each start asks.
  */
 #include "postgres.h"
 
@@ -22,6 +22,7 @@
 #include "engine/sender.h"
 #include "provider/provider_stats.h"
 #include "resolve/request.h"
+#include "schema/barrier.h"
 
 /* The longest wait while steps wait: their provider may turn out to be blocked. */
 #define WAITING_MS 100
@@ -29,19 +30,32 @@
 /* How old the figures that others see may become. */
 #define PUBLISH_US (100 * INT64CONST(1000))
 
+/* So many steps at once are looked at again before they start. */
+#define LOOKED_AT_MAX 32
+
 void
-sender_init(Sender *s, MemoryContext context, Recording *recording, int max_in_flight)
+sender_init(Sender *s, MemoryContext context, Recording *recording, int max_in_flight,
+			SenderLookAgain look_again, void *looker)
 {
 	memset(s, 0, sizeof(*s));
 	s->context = context;
 	s->recording = recording;
 	s->max_in_flight = max_in_flight;
+	s->look_again = look_again;
+	s->looker = looker;
 }
 
 int
 sender_in_flight(const Sender *s)
 {
 	return s->dispatcher != NULL ? s->transport->in_flight(s->dispatcher) : 0;
+}
+
+/* Whether what has not left has to be looked at again first. */
+static bool
+is_crossed(void *arg)
+{
+	return cadence_barrier_count() != ((Sender *) arg)->unsent_barrier;
 }
 
 /*
@@ -61,7 +75,7 @@ open_dispatcher(Sender *s)
 						errmsg("library cadence_runner_dispatch is version %s, not %s",
 							   s->transport->version, CADENCE_VERSION),
 						errhint("Install both libraries of one version.")));
-	s->dispatcher = s->transport->create(s->max_in_flight, cadence_wakeup_fd());
+	s->dispatcher = s->transport->create(s->max_in_flight, cadence_wakeup_fd(), is_crossed, s);
 	s->queue.capacity = s->transport->capacity(s->dispatcher);
 	MemoryContextSwitchTo(old);
 }
@@ -106,7 +120,10 @@ sender_may_send(const CadenceStep *step, TimestampTz now)
 void
 sender_push(Sender *s, CadenceStep *step, TimestampTz looked_at)
 {
-	s->checked_at = s->queue.waiting == 0 ? looked_at : Min(s->checked_at, looked_at);
+	bool is_first = s->queue.waiting == 0;
+
+	s->checked_at = is_first ? looked_at : Min(s->checked_at, looked_at);
+	s->barrier = is_first ? step->barrier : Min(s->barrier, step->barrier);
 	cadence_queue_push(&s->queue, &step->request);
 }
 
@@ -168,6 +185,151 @@ start_step(Sender *s, CadenceStep *step, TimestampTz now)
 		take_back(s, step);
 }
 
+/* ---- the barrier ------------------------------------------------------------------------ */
+
+/*
+ * Steps that were popped, looked at again, so many of them at most: those that are not
+ * wanted are taken back. How many are left.
+ */
+static int
+look_again(Sender *s, CadenceStep **steps, int n, int at_most)
+{
+	int looked = Min(n, at_most);
+	int left = 0;
+	uint64 barrier = s->look_again(s->looker, steps, looked);
+
+	/* then all that wait are looked at first, which may be in vain */
+	if (barrier == 0)
+		s->checked_at = 0;
+	for (int i = 0; i < n; i++)
+	{
+		if (barrier != 0 && (i >= looked || steps[i]->barrier == barrier))
+			steps[left++] = steps[i];
+		else
+			take_back(s, steps[i]);
+	}
+	return left;
+}
+
+/* Steps that were popped, of which so many are started or taken back. */
+typedef struct Popped
+{
+	CadenceStep *steps[LOOKED_AT_MAX];
+	int n;
+	int done;
+} Popped;
+
+/*
+ * Starts them, each only after a look that has seen whatever was forbidden until then.
+ * Where that comes faster than looks, they are fewer steps each.
+ */
+static void
+start_all(Sender *s, Popped *p, TimestampTz now)
+{
+	int at_most = p->n;
+
+	while (p->done < p->n)
+	{
+		CadenceStep **next = &p->steps[p->done];
+
+		if ((*next)->barrier == cadence_barrier_count())
+		{
+			p->done++;
+			start_step(s, *next, now);
+			continue;
+		}
+		p->n = p->done + look_again(s, next, p->n - p->done, at_most);
+		at_most = Max(at_most / 4, 1);
+	}
+}
+
+static void
+start_looked_at(Sender *s, Popped *p, TimestampTz now)
+{
+	PG_TRY();
+	{
+		start_all(s, p, now);
+	}
+	PG_CATCH();
+	{
+		while (p->done < p->n)
+			take_back(s, p->steps[p->done++]);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+/* The next that may start now; NULL: none. */
+static CadenceStep *
+pop(Sender *s, TimestampTz now)
+{
+	CadenceRequest *request;
+
+	if (s->queue.waiting == 0 || recording_is_full(s->recording))
+		return NULL;
+	request = cadence_queue_pop(&s->queue, now);
+	return request != NULL ? cadence_step_of(request) : NULL;
+}
+
+/* One step after the other, or those together that have to be looked at again. */
+static void
+start_some(Sender *s, CadenceStep *step, TimestampTz now)
+{
+	Popped popped = {.n = 0};
+
+	if (step->barrier == cadence_barrier_count())
+	{
+		start_step(s, step, now);
+		return;
+	}
+	do
+		popped.steps[popped.n++] = step;
+	while (popped.n < LOOKED_AT_MAX && (step = pop(s, now)) != NULL);
+	start_looked_at(s, &popped, now);
+}
+
+/* Of what has not left: what was looked at before the last time that something was forbidden. */
+typedef struct Unsent
+{
+	uint64 barrier;
+	CadenceStep **steps;
+	int n;
+} Unsent;
+
+static bool
+is_current(CadenceRequest *request, void *arg)
+{
+	return cadence_step_of(request)->barrier >= ((Unsent *) arg)->barrier;
+}
+
+static bool
+note_unsent(CadenceRequest *request, void *arg)
+{
+	Unsent *unsent = arg;
+
+	if (!is_current(request, arg))
+		unsent->steps[unsent->n++] = cadence_step_of(request);
+	return true;
+}
+
+/* What looks for its provider, or waits for its turn there: it ends if it must not begin. */
+static void
+look_at_unsent(Sender *s)
+{
+	Unsent unsent = {.barrier = cadence_barrier_count(),
+					 .steps = palloc(sizeof(CadenceStep *) * Max(sender_in_flight(s), 1))};
+
+	s->transport->withdraw(s->dispatcher, note_unsent, &unsent);
+	if (unsent.n > 0 && !cadence_stop_requested())
+		(void) s->look_again(s->looker, unsent.steps, unsent.n);
+	if (unsent.n > 0)
+		s->transport->withdraw(s->dispatcher, is_current, &unsent);
+	s->unsent_barrier = unsent.barrier;
+	pfree(unsent.steps);
+}
+
+/* ---- work --------------------------------------------------------------------------------- */
+
 /*
  * Starts as many waiting steps as their providers allow.
  */
@@ -175,6 +337,7 @@ void
 sender_start(Sender *s)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	CadenceStep *step;
 
 	if (cadence_stop_requested() || !cadence_enabled)
 	{
@@ -183,13 +346,11 @@ sender_start(Sender *s)
 	}
 	if (s->queue.waiting > 0 && s->dispatcher == NULL)
 		open_dispatcher(s);
-	while (s->queue.waiting > 0 && !recording_is_full(s->recording))
+	while ((step = pop(s, now)) != NULL)
 	{
-		CadenceRequest *request = cadence_queue_pop(&s->queue, now);
-
-		if (request == NULL)
+		start_some(s, step, now);
+		if (s->checked_at == 0)
 			break;
-		start_step(s, cadence_step_of(request), now);
 	}
 	cadence_queue_note_blocked(&s->queue, now);
 }
@@ -221,6 +382,17 @@ collect(Sender *s)
 			recording_release_message(s->recording, step);
 		recording_add(s->recording, step);
 	}
+}
+
+static void
+work(Sender *s, int at_most_ms)
+{
+	if (!s->transport->work(s->dispatcher, at_most_ms))
+	{
+		look_at_unsent(s);
+		(void) s->transport->work(s->dispatcher, 0);
+	}
+	collect(s);
 }
 
 /* Tells others what is under way. */
@@ -262,18 +434,15 @@ sender_wait(Sender *s, int at_most_ms)
 		cadence_sleep(at_most_ms);
 		return;
 	}
-	s->transport->work(s->dispatcher, Max(at_most_ms, 0));
-	collect(s);
+	work(s, Max(at_most_ms, 0));
 }
 
 /* Gets what was started going, without waiting. */
 void
 sender_poke(Sender *s)
 {
-	if (s->dispatcher == NULL)
-		return;
-	s->transport->work(s->dispatcher, 0);
-	collect(s);
+	if (s->dispatcher != NULL)
+		work(s, 0);
 }
 
 /* All of which nothing has left: those that wait, and those that look for their provider. */
@@ -284,7 +453,7 @@ sender_give_back_unsent(Sender *s)
 
 	if (s->dispatcher != NULL)
 	{
-		s->transport->withdraw(s->dispatcher);
+		s->transport->withdraw(s->dispatcher, NULL, NULL);
 		collect(s);
 	}
 	while ((request = cadence_queue_pop_any(&s->queue)) != NULL)

@@ -18,6 +18,12 @@
 /* A step is not sent so late that its answer could come after its lease. */
 #define SENDER_LEASE_MARGIN_MS 10000
 
+/*
+ * Looks again whether claimed steps may be sent, in a transaction of its own. Those that
+ * may are stamped with what is returned (CadenceStep.barrier); 0: a lock is in the way.
+ */
+typedef uint64 (*SenderLookAgain)(void *arg, CadenceStep **steps, int n);
+
 typedef struct Sender
 {
 	MemoryContext context;
@@ -27,12 +33,16 @@ typedef struct Sender
 	CadenceQueue queue;
 	int max_in_flight;
 	TimestampTz checked_at; /* when every waiting step was last known to be wanted */
+	uint64 barrier;			/* and what cadence_barrier_count() was then */
+	uint64 unsent_barrier;	/* the same for what is under way and has not left */
 	bool held;				/* they are to be looked at first, and can not be for the moment */
+	SenderLookAgain look_again;
+	void *looker; /* its argument */
 	TimestampTz published_at;
 } Sender;
 
 extern void sender_init(Sender *sender, MemoryContext context, Recording *recording,
-						int max_in_flight);
+						int max_in_flight, SenderLookAgain look_again, void *looker);
 extern void sender_resize(Sender *sender, int max_in_flight);
 extern int sender_in_flight(const Sender *sender);
 extern bool sender_may_send(const CadenceStep *step, TimestampTz now);

@@ -94,8 +94,8 @@ weight_of(const char *lead_id, const CadenceConfiguration *c)
 }
 
 /* The server of that name; NULL: it serves no more. */
-CadenceProvider *
-cadence_pool_member(const CadencePool *pool, const char *server)
+static CadenceProvider *
+pool_member(const CadencePool *pool, const char *server)
 {
 	ListCell *cell;
 
@@ -180,7 +180,7 @@ cadence_pool_choose(const CadencePool *pool, CadenceSenderStates *states,
 
 	if (list_length(pool->members) <= 1)
 		return pool->members != NIL ? linitial(pool->members) : NULL;
-	p = cadence_pool_member(pool, person->server);
+	p = pool_member(pool, person->server);
 	if (p != NULL)
 		return p;
 	p = find_best(pool, states, person, now);

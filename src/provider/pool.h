@@ -35,7 +35,6 @@ typedef struct CadencePerson
 
 extern CadencePool *cadence_pool_of(const CadenceProviders *providers, const char *canal,
 									const char *empresa);
-extern CadenceProvider *cadence_pool_member(const CadencePool *pool, const char *server);
 extern CadenceProvider *cadence_pool_server(const CadencePool *pool, Oid server);
 extern CadenceProvider *cadence_pool_choose(const CadencePool *pool, CadenceSenderStates *states,
 											const CadencePerson *person, TimestampTz now);

@@ -23,12 +23,6 @@ static const struct
 						   [WINDOW_DAY] = {97, 900 * SECOND},
 						   [WINDOW_NEW_DAY] = {97, 900 * SECOND}};
 
-int
-limits_window_slots(LimitWindow window)
-{
-	return windows[window].slots;
-}
-
 bool
 limits_are_set(const LimitRules *rules)
 {

@@ -39,7 +39,6 @@ typedef struct LimitUse
 	int slots[WINDOW_COUNT][WINDOW_SLOTS_MAX];
 } LimitUse;
 
-extern int limits_window_slots(LimitWindow window);
 /* What a sender has that nothing limits by number. */
 #define LIMITS_ANY_ROOM INT_MAX
 

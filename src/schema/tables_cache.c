@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "schema/barrier.h"
 #include "schema/tables.h"
 
 typedef struct CachedTables
@@ -44,7 +45,8 @@ note_catalog_change(Datum arg, int cacheid, uint32 hashvalue)
 static void
 note_relation_change(Datum arg, Oid relid)
 {
-	generation++;
+	if (!cadence_barrier_is(relid))
+		generation++;
 }
 
 static void
@@ -109,6 +111,7 @@ load(Oid schema)
 
 	cached->context = context;
 	cached->generation = generation;
+	cadence_barrier_follow(schema);
 	cached->tables = cadence_tables_load(schema);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);

@@ -39,6 +39,10 @@ struct CadenceDispatcher
 	dlist_head endpoints; /* malloc'd, the latest used first */
 	Sockets *sockets;
 	int wakeup_fd;
+	CadenceIsCrossed is_crossed;
+	void *is_crossed_arg;
+	bool may_not_begin; /* what has not left, for this turn */
+	bool has_yielded;	/* the last turn was nobody's, so that it can be looked at */
 	int capacity;
 	int ntransfers; /* of all endpoints */
 	int in_flight;
@@ -105,7 +109,7 @@ open_sockets(CadenceDispatcher *d)
 }
 
 static CadenceDispatcher *
-create(int max_in_flight, int wakeup_fd)
+create(int max_in_flight, int wakeup_fd, CadenceIsCrossed is_crossed, void *arg)
 {
 	CadenceDispatcher *d = palloc0(sizeof(*d));
 
@@ -115,6 +119,8 @@ create(int max_in_flight, int wakeup_fd)
 	dlist_init(&d->endpoints);
 	dlist_init(&d->done);
 	d->wakeup_fd = wakeup_fd;
+	d->is_crossed = is_crossed;
+	d->is_crossed_arg = arg;
 	d->cleanup.func = destroy;
 	d->cleanup.arg = d;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &d->cleanup);
@@ -144,7 +150,7 @@ get_endpoint(CadenceDispatcher *d, Oid server)
 			return e;
 		}
 	}
-	e = endpoint_create(server, d->sockets, d->capacity);
+	e = endpoint_create(server, d->sockets, d->capacity, &d->may_not_begin);
 	if (e != NULL)
 		dlist_push_head(&d->endpoints, &e->node);
 	return e;
@@ -297,8 +303,20 @@ collect(CadenceDispatcher *d)
 	}
 }
 
-/* Waits for sockets, at most so long, and does what is to be done then. */
-static void
+/*
+ * Whether this turn is to be left to whoever looks at what has not left. Not two in a
+ * row: what has left goes on however fast its looks are asked for.
+ */
+static bool
+yields(CadenceDispatcher *d)
+{
+	d->may_not_begin = !d->has_ended && d->is_crossed(d->is_crossed_arg);
+	d->has_yielded = d->may_not_begin && !d->has_yielded;
+	return d->has_yielded;
+}
+
+/* Waits for sockets, at most so long, and does what is to be done then; false: it has yielded. */
+static bool
 work_once(CadenceDispatcher *d, int timeout_ms)
 {
 	SocketEvent ready[READY_MAX];
@@ -310,8 +328,11 @@ work_once(CadenceDispatcher *d, int timeout_ms)
 	for (int i = 0; i < n; i++)
 		if (ready[i].fd == postmaster_alive_fds[POSTMASTER_FD_WATCH] && !PostmasterIsAlive())
 			proc_exit(1);
+	if (yields(d))
+		return false;
 	act_on(d, ready, Max(n, 0));
 	collect(d);
+	return true;
 }
 
 /* How long until a timer of libcurl's runs out, in milliseconds, at most as given. */
@@ -332,20 +353,19 @@ until_timer(CadenceDispatcher *d, int at_most_ms)
 	return left <= 0 ? 0 : (int) Min((left + 999) / 1000, at_most_ms);
 }
 
-static void
+static bool
 work(CadenceDispatcher *d, int timeout_ms)
 {
 	if (d->sockets == NULL)
 	{
 		pg_usleep(Min(timeout_ms, 100) * 1000L);
-		return;
+		return true;
 	}
 	/* what was started since starts before the wait */
-	if (timeout_ms <= 0 || until_timer(d, 1) == 0)
-		work_once(d, 0);
+	if ((timeout_ms <= 0 || until_timer(d, 1) == 0) && !work_once(d, 0))
+		return false;
 	timeout_ms = until_timer(d, timeout_ms);
-	if (timeout_ms > 0)
-		work_once(d, timeout_ms);
+	return timeout_ms <= 0 || work_once(d, timeout_ms);
 }
 
 static CadenceRequest *
@@ -357,9 +377,9 @@ next_done(CadenceDispatcher *d)
 	return dlist_container(CadenceRequest, node, dlist_pop_head_node(&d->done));
 }
 
-/* What is under way, or only that of which nothing has left. */
+/* What is under way, or only that of which nothing has left, but for what is kept. */
 static void
-break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent)
+break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent, CadenceKeep keep, void *arg)
 {
 	dlist_iter iter;
 
@@ -368,25 +388,23 @@ break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent)
 		Transfer *t = dlist_container(Transfer, node, iter.cur);
 		CadenceRequest *request = t->request;
 
-		if (request == NULL || (only_unsent && t->asked))
+		if (request == NULL || (only_unsent && t->asked) || (keep != NULL && keep(request, arg)))
 			continue;
 		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
-		request->answer->broken_off = true;
-		if (request->answer->outcome == OUTCOME_FAILED)
-			request->answer->outcome = OUTCOME_UNSENT;
+		transfer_note_broken_off(request);
 		finish(d, request);
 	}
 }
 
 /* The handles stay where they are until libcurl is done with them: see abandon(). */
 static void
-withdraw(CadenceDispatcher *d)
+withdraw(CadenceDispatcher *d, CadenceKeep keep, void *arg)
 {
 	dlist_iter iter;
 
 	dlist_foreach(iter, &d->endpoints)
-		break_off(d, dlist_container(Endpoint, node, iter.cur), true);
+		break_off(d, dlist_container(Endpoint, node, iter.cur), true, keep, arg);
 }
 
 /*
@@ -402,7 +420,7 @@ abandon(CadenceDispatcher *d)
 	if (d->has_ended)
 		return;
 	dlist_foreach(iter, &d->endpoints)
-		break_off(d, dlist_container(Endpoint, node, iter.cur), false);
+		break_off(d, dlist_container(Endpoint, node, iter.cur), false, NULL, NULL);
 	d->has_ended = true;
 	dlist_init(&d->endpoints);
 	sockets_free(d->sockets);

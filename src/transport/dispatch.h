@@ -21,6 +21,9 @@
  */
 typedef struct CadenceDispatcher CadenceDispatcher;
 
+typedef bool (*CadenceIsCrossed)(void *arg);
+typedef bool (*CadenceKeep)(CadenceRequest *request, void *arg);
+
 typedef struct CadenceDispatchFunctions
 {
 	const char *version; /* of the library, to be the caller's own */
@@ -28,8 +31,10 @@ typedef struct CadenceDispatchFunctions
 	/*
 	 * A dispatcher for at most max_in_flight transfers, in the current memory
 	 * context; it goes with that context. wakeup_fd ends a wait when readable.
+	 * is_crossed() says whether what has not left must be looked at before it may.
 	 */
-	CadenceDispatcher *(*create)(int max_in_flight, int wakeup_fd);
+	CadenceDispatcher *(*create)(int max_in_flight, int wakeup_fd, CadenceIsCrossed is_crossed,
+								 void *arg);
 
 	/* How many transfers it can really hold. */
 	int (*capacity)(const CadenceDispatcher *dispatcher);
@@ -46,14 +51,21 @@ typedef struct CadenceDispatchFunctions
 	 */
 	void (*start)(CadenceDispatcher *dispatcher, CadenceRequest *request);
 
-	/* Moves transfers on, waiting until one ends, but no longer than that. */
-	void (*work)(CadenceDispatcher *dispatcher, int timeout_ms);
+	/*
+	 * Moves transfers on, waiting until one ends, but no longer than that. False: it
+	 * has not, since what has not left must be looked at first; the next call moves
+	 * them on, but begins nothing that may not begin.
+	 */
+	bool (*work)(CadenceDispatcher *dispatcher, int timeout_ms);
 
 	/* A request that has ended, its answer filled in; or NULL. */
 	CadenceRequest *(*next_done)(CadenceDispatcher *dispatcher);
 
-	/* Ends what is under way and of which nothing has left yet, without waiting. */
-	void (*withdraw)(CadenceDispatcher *dispatcher);
+	/*
+	 * Asks of each request that is under way, and of which nothing has left yet, whether
+	 * to keep it; ends those that are not to be kept, without waiting. NULL: all.
+	 */
+	void (*withdraw)(CadenceDispatcher *dispatcher, CadenceKeep keep, void *arg);
 
 	/* Ends all that is under way, without waiting, and the dispatcher with it. */
 	void (*abandon)(CadenceDispatcher *dispatcher);

@@ -33,8 +33,9 @@ may_send(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_
 	if (t->request == NULL)
 		return CURL_PREREQFUNC_ABORT;
 	t->http.asked_again = bytes_may_have_left(t);
-	t->asked = true;
-	return t->http.asked_again ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+	if (t->http.asked_again || !transfer_may_begin(t))
+		return CURL_PREREQFUNC_ABORT;
+	return CURL_PREREQFUNC_OK;
 }
 
 /* Two counters, of which one or both have the body: what they miss is less than the headers. */

@@ -301,8 +301,10 @@ read_some(Transfer *t)
 static void
 say_end(Transfer *t)
 {
-	t->asked = true;
-	say(t, MAIL_DOT, ".", "", "");
+	if (transfer_may_begin(t))
+		say(t, MAIL_DOT, ".", "", "");
+	else
+		end_mail(t, TRANSFER_NOT_STARTED, "the execution was stopped");
 }
 
 /*

@@ -132,7 +132,7 @@ reset(Transfer *t, CadenceRequest *request)
 {
 	t->request = request;
 	t->error[0] = '\0';
-	t->asked = t->refused_address = false;
+	t->asked = t->was_stopped = t->refused_address = false;
 	answer_reset(&t->answer);
 	t->started_at = GetCurrentTimestamp();
 }
@@ -140,15 +140,17 @@ reset(Transfer *t, CadenceRequest *request)
 /* ---- what the endpoint calls ------------------------------------------------ */
 
 /*
- * A transfer that can be used again and again; NULL when memory is short.
+ * A transfer that can be used again and again, and asks there whether it may begin; NULL
+ * when memory is short.
  */
 Transfer *
-transfer_create(void)
+transfer_create(const bool *may_not_begin)
 {
 	Transfer *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
+	t->may_not_begin = may_not_begin;
 	t->easy = curl_easy_init();
 	if (t->easy != NULL)
 		return t;
@@ -177,6 +179,24 @@ transfer_prepare(Transfer *t, CadenceRequest *request, ConnectionUse use)
 	return set_configuration(t, request->configuration) && t->kind->set_request(t, use);
 }
 
+/* Whether it may send from here on, as far as the engine knows; asked once for each. */
+bool
+transfer_may_begin(Transfer *t)
+{
+	t->was_stopped = *t->may_not_begin;
+	t->asked = !t->was_stopped;
+	return t->asked;
+}
+
+/* It was not the provider's doing; where nothing has left, it is as if it had never begun. */
+void
+transfer_note_broken_off(CadenceRequest *request)
+{
+	request->answer->broken_off = true;
+	if (request->answer->outcome == OUTCOME_FAILED)
+		request->answer->outcome = OUTCOME_UNSENT;
+}
+
 /* Fills in its request's answer by how it has ended, and lets go of it. */
 void
 transfer_end(Transfer *t, CURLcode code)
@@ -196,6 +216,8 @@ transfer_end(Transfer *t, CURLcode code)
 	t->kind->tell(t, code, &facts);
 	facts.text.body_len = t->answer.body_len;
 	answer_judge(t->request, &facts);
+	if (t->was_stopped)
+		transfer_note_broken_off(t->request);
 	forget_request(t);
 }
 

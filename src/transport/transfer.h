@@ -103,7 +103,9 @@ struct Transfer
 	CadenceConfiguration *configuration; /* that the handle is set up for, held */
 	TimestampTz started_at;
 
+	const bool *may_not_begin;
 	bool asked;			  /* it has got leave to send: from here on it may have left */
+	bool was_stopped;	  /* it has asked, and got none */
 	bool refused_address; /* the name leads where nothing may go */
 	HttpTransfer http;
 	MailTransfer mail;
@@ -120,10 +122,12 @@ struct Transfer
 	} while (0)
 
 extern int64 monotonic_us(void);
-extern Transfer *transfer_create(void);
+extern Transfer *transfer_create(const bool *may_not_begin);
 extern void transfer_free(Transfer *t);
 extern bool transfer_prepare(Transfer *t, CadenceRequest *request, ConnectionUse use);
 extern bool transfer_set_protocols(Transfer *t, const char *names, long flags);
+extern bool transfer_may_begin(Transfer *t);
+extern void transfer_note_broken_off(CadenceRequest *request);
 extern void transfer_end(Transfer *t, CURLcode code);
 extern void transfer_end_unsent(Transfer *t, const char *why);
 

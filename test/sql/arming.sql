@@ -1,6 +1,6 @@
 --
 -- cadence_arming: a copy of the tables sends nothing until somebody arms it;
--- and the triggers that wake the resident worker.
+-- and the triggers that wake the resident worker, or recall what was claimed.
 --
 \set SHOW_CONTEXT never
 CREATE ROLE regress_cadence_crm LOGIN;
@@ -17,7 +17,7 @@ SET ROLE regress_cadence_crm;
 SET search_path = cadence;
 SELECT cadence_create_tables();
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION cadence.cadence_wake() TO regress_cadence_crm;
+GRANT EXECUTE ON FUNCTION cadence.cadence_wake(), cadence.cadence_barrier() TO regress_cadence_crm;
 SET ROLE regress_cadence_crm;
 SELECT cadence_create_tables();
 SELECT cadence_create_tables();
@@ -27,7 +27,7 @@ CREATE VIEW wakes AS
 SELECT tgrelid::regclass AS "table", tgenabled AS enabled, pg_get_triggerdef(t.oid) AS definition,
        (SELECT string_agg(deptype::text || ' ' || extname, ', ') FROM pg_depend d JOIN pg_extension e ON e.oid = refobjid AND refclassid = 'pg_extension'::regclass
         WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid) AS depends
-FROM pg_trigger t WHERE tgname = 'cadence_runner_wake' ORDER BY tgrelid::regclass::text COLLATE "C";
+FROM pg_trigger t WHERE tgname IN ('cadence_runner_wake', 'cadence_runner_barrier') ORDER BY tgrelid::regclass::text COLLATE "C", tgname COLLATE "C";
 \x on
 SELECT * FROM wakes;
 \x off
@@ -45,6 +45,7 @@ UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 min';
 RESET ROLE;
 -- it is a trigger's, and of no use otherwise
 SELECT cadence_wake();
+SELECT cadence_barrier();
 
 -- armed by the creation, for this database of this cluster; the first execution makes that this data directory
 CREATE VIEW armed AS
