@@ -89,14 +89,14 @@ DROP SERVER regress_meta CASCADE;
 -- a document's kind is that of its name, else of its address
 CREATE SERVER regress_docs FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'zapi', instance 'i');
 CREATE USER MAPPING FOR PUBLIC SERVER regress_docs OPTIONS (token 'segredo');
-CREATE FUNCTION sent_as(nome text, url text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION sent_as(file text, link text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE message_templates SET midia = jsonb_build_object('nome', nome, 'url', url);
+    UPDATE message_templates SET midia = jsonb_build_object('nome', file, 'url', link);
     RETURN substring(cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'url' FROM '[^/]*$');
 END $$;
-SELECT nome, url, sent_as(nome, url) FROM (VALUES
+SELECT file, link, sent_as(file, link) FROM (VALUES
     ('Tabela.XLSX', 'https://a.example/tabela.pdf'), (NULL, 'https://a.example/x/tabela.docx?v=1.zip#a.b'), ('Tabela', 'https://a.example/a.b/tabela'),
-    ('Proposta v1.2', 'https://a.example/p.Doc'), ('a.{{nome}}', 'https://a.example'), ('x.arquivo', 'https://a.example/'), ('.docx', 'x.docx'), ('', 'https://a.com/7.7z')) AS v(nome, url);
+    ('Proposta v1.2', 'https://a.example/p.Doc'), ('a.{{nome}}', 'https://a.example'), ('x.arquivo', 'https://a.example/'), ('.docx', 'x.docx'), ('', 'https://a.com/7.7z')) AS v(file, link);
 UPDATE message_templates SET midia = NULL;
 DROP SERVER regress_docs CASCADE;
 

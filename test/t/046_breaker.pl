@@ -77,6 +77,16 @@ is($provider->count('status'), 3, 'and the others send nothing');
 is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE empresa = 'suspect' AND status = 'ATIVA'"), 5,
 	'nobody is paused for it');
 
+# ---- resumed by hand, all counts from nothing
+sql($node, "SELECT cadence_provider_resume('suspect')");
+make_all_due($node);
+sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() + interval '1 h' WHERE id NOT IN
+	(SELECT id FROM lead_cadence_runs WHERE empresa = 'suspect' AND attempts = 0 LIMIT 1)");
+execute($node);
+is($provider->count('status'), 4, 'what is resumed sends');
+is(is_open('suspect'), 0, 'and is not shut by the first refusal');
+cancel_rest($node);
+
 # ---- what an answer says of it may lengthen it, and not shorten it
 sql($node, q{SELECT cadence_protocol_define('strict', '{"channels": ["WHATSAPP"],
 	"operations": {"text": {"url": "{{option.url}}", "json": {"to": "{{recipient}}", "text": "{{message}}"}}},
@@ -101,15 +111,5 @@ sql($node, "UPDATE cadence_provider_state SET open_since = now() - interval '1 m
 execute($node);
 is($provider->count('retryafter'), 3, 'a probe is sent');
 cmp_ok(open_for('shorter'), '>=', 180, 'and shuts it for twice as long');
-cancel_rest($node);
-
-# ---- resumed by hand, all counts from nothing
-sql($node, "SELECT cadence_provider_resume('suspect')");
-make_all_due($node);
-sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() + interval '1 h' WHERE id NOT IN
-	(SELECT id FROM lead_cadence_runs WHERE empresa = 'suspect' AND attempts = 0 LIMIT 1)");
-execute($node);
-is($provider->count('status'), 4, 'what is resumed sends');
-is(is_open('suspect'), 0, 'and is not shut by the first refusal');
 
 done_testing();
