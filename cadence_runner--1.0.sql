@@ -1750,7 +1750,7 @@ SELECT @extschema@.cadence_wake_worker();
 
 INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('brevo', $protocol$
 {
-  "note": "Brevo's transactional e-mail. The key goes into the body, headers.idempotencyKey, and is remembered for 30 minutes; a request with a known one is answered with duplicate_parameter.",
+  "note": "Brevo's transactional e-mail. The key goes into the body, headers.idempotencyKey, and is remembered for 15 minutes by one page, 30 by another; a request with a known one is answered with duplicate_parameter.",
   "sources": [
     "https://developers.brevo.com/docs/send-a-transactional-email.md",
     "https://developers.brevo.com/docs/how-it-works",
@@ -1801,7 +1801,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "id": ["/messageId"],
     "code": ["/code"],
     "error": ["/message"],
-    "wait": ["header:Retry-After", "header:x-sib-ratelimit-reset"]
+    "wait": ["header:Retry-After"]
   },
   "classes": [
     {
@@ -1831,7 +1831,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "json:/headers/idempotencyKey", "valid_for": "30min", "conflict": "sent"},
+  "idempotency": {"key": "json:/headers/idempotencyKey", "valid_for": "15min", "conflict": "sent"},
   "receive": {
     "signature": [
       {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
@@ -1970,6 +1970,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages/",
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/audio-messages.md",
     "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
+    "https://github.com/facebook/openapi/blob/main/business-messaging-api_v23.0.yaml",
     "https://docs.360dialog.com/partner/integration/cloud-waba-integration",
     "https://docs.360dialog.com/partner/get-started/quickstarts/send-a-message",
     "https://docs.360dialog.com/docs/support/api-error-message-list.md",
@@ -2026,7 +2027,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "type": "template",
         "template": {
           "name": "{{template.name}}",
-          "language": {"code": "{{template.language}}"},
+          "language": {"policy": "deterministic", "code": "{{template.language}}"},
           "components": "{{template.components}}"
         }
       }
@@ -2139,9 +2140,16 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
     {"code": [132001, 132007, 132015, 132016], "class": "template_stopped"},
     {
+      "code": 100,
+      "pointer": "/error/error_subcode",
+      "value": 33,
+      "class": "stopped",
+      "note": "no number of that id, or the token may not use it; a 100 with another subcode may be anything"
+    },
+    {
       "code": [
-        33, 100, 130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055,
-        131062, 132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
+        130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055, 131062,
+        132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
       ],
       "class": "refused"
     },
@@ -2163,7 +2171,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "marketing templates of this account go through the endpoint for marketing messages"
     },
     {
-      "code": [0, 3, 10, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
+      "code": [0, 3, 10, 33, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
       "class": "stopped"
     },
     {
@@ -3193,8 +3201,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": [132001, 132007, 132015, 132016], "class": "template_stopped"},
     {
       "code": [
-        33, 100, 130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055,
-        131062, 132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
+        130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055, 131062,
+        132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
       ],
       "class": "refused"
     },
@@ -3216,7 +3224,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "marketing templates of this account go through the endpoint for marketing messages"
     },
     {
-      "code": [0, 3, 10, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
+      "code": [0, 3, 10, 33, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
       "class": "stopped"
     },
     {"status": [401, 402, 403], "class": "stopped"},
@@ -3290,7 +3298,7 @@ $protocol$, true);
 
 INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('infobip', $protocol$
 {
-  "note": "Infobip, WhatsApp and SMS. A 200 may still say REJECTED inside. The message's id is ours, so that reports name the key; a second one with the same id is rejected as a duplicate.",
+  "note": "Infobip, WhatsApp and SMS. A 200 may still say REJECTED inside. An approved template's placeholders have to be there, an empty array where it has none. The message's id is ours, so that reports name the key; a second one with the same id is rejected as a duplicate.",
   "sources": [
     "https://infobip.com/docs/essentials/api-essentials/response-status-and-error-codes",
     "https://www.infobip.com/docs/developer-resources/api-fundamentals/message-status-codes.md",
@@ -3341,7 +3349,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
             "messageId": "{{key}}",
             "content": {
               "templateName": "{{template.name}}",
-              "templateData": {"body": {"placeholders": "{{template.components}}"}},
+              "templateData": {"body": {"placeholders": "{{template.components|[]}}"}},
               "language": "{{template.language}}"
             }
           }
@@ -3690,6 +3698,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://gist.github.com/abhijit-hota/27f385c8bf90028adc893bdf91482547",
     "https://postmarkapp.com/support/article/1180-what-does-errorcode-300-mean",
     "https://rubydoc.info/gems/postmark/Postmark/InactiveRecipientError",
+    "https://postmarkapp.com/support/article/1299-how-to-include-a-list-unsubscribe-header",
+    "https://postmarkapp.com/support/article/managing-your-own-unsubscribe-process",
     "https://postmarkapp.com/email-webhooks",
     "https://postmarkapp.com/developer/webhooks/inbound-webhook",
     "https://app.unpkg.com/postmark@4.0.7/files/dist/client/models/webhooks/payload/InboundWebhook.d.ts",
@@ -3727,7 +3737,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "Subject": "{{subject}}",
         "TextBody": "{{message}}",
         "HtmlBody": "{{html}}",
-        "MessageStream": "{{option.stream}}"
+        "MessageStream": "{{option.stream}}",
+        "Headers": [
+          {"Name": "List-Unsubscribe", "Value": "<{{unsubscribe_url}}>"},
+          {"Name": "List-Unsubscribe-Post", "Value": "{{unsubscribe_post}}"}
+        ]
       }
     }
   },
@@ -4168,9 +4182,10 @@ $protocol$, true);
 
 INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('sendgrid', $protocol$
 {
-  "note": "Twilio SendGrid, v3 Mail Send. The 202 has no body: the id is in the header X-Message-Id. It honours no key; ours comes back in event webhooks as a custom argument.",
+  "note": "Twilio SendGrid, v3 Mail Send. The 202 has no body: the id is in the header X-Message-Id. It honours no key; ours comes back in event webhooks as a custom argument, which belongs to the personalization.",
   "sources": [
     "https://github.com/sendgrid/sendgrid-nodejs/blob/master/docs/use-cases/kitchen-sink.md",
+    "https://github.com/twilio/sendgrid-oai/blob/main/spec/yaml/tsg_mail_v3.yaml",
     "https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors.md",
     "https://twilio.com/docs/sendgrid/api-reference/how-to-use-the-sendgrid-v3-api/errors",
     "https://support.sendgrid.com/hc/en-us/articles/18322114821403-4XX-API-Errors-and-Troubleshooting-Suggestions",
@@ -4204,19 +4219,9 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "url": "{{option.url}}/v3/mail/send",
       "headers": {"Authorization": "Bearer {{secret.api_key}}", "Accept": "application/json"},
       "json": {
-        "personalizations": [{"to": [{"email": "{{recipient}}"}]}],
-        "from": {"email": "{{option.from}}", "name": "{{option.from_name}}"},
-        "reply_to": {"email": "{{option.reply_to}}"},
-        "subject": "{{subject}}",
-        "content": [{"type": "text/plain", "value": "{{message}}"}],
-        "headers": {"List-Unsubscribe": "<{{unsubscribe_url}}>", "List-Unsubscribe-Post": "{{unsubscribe_post}}"}
-      }
-    },
-    "email.html": {
-      "url": "{{option.url}}/v3/mail/send",
-      "headers": {"Authorization": "Bearer {{secret.api_key}}", "Accept": "application/json"},
-      "json": {
-        "personalizations": [{"to": [{"email": "{{recipient}}"}]}],
+        "personalizations": [
+          {"to": [{"email": "{{recipient}}"}], "custom_args": {"cadence_key": "{{key}}"}}
+        ],
         "from": {"email": "{{option.from}}", "name": "{{option.from_name}}"},
         "reply_to": {"email": "{{option.reply_to}}"},
         "subject": "{{subject}}",
@@ -4251,7 +4256,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
   ],
-  "idempotency": {"key": "echo:/custom_args/cadence_key"},
+  "idempotency": {"key": "none"},
   "receive": {
     "note": "The event webhook. What comes in by Inbound Parse is a multipart form, which is not read.",
     "signature": [
@@ -4470,6 +4475,13 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://www.twilio.com/docs/usage/twilios-response.md",
     "https://www.twilio.com/docs/api/errors/21654",
     "https://www.twilio.com/docs/api/errors/63018",
+    "https://www.twilio.com/docs/api/errors/21602",
+    "https://www.twilio.com/docs/api/errors/21603",
+    "https://www.twilio.com/docs/api/errors/21606",
+    "https://www.twilio.com/docs/api/errors/21655",
+    "https://www.twilio.com/docs/api/errors/21656",
+    "https://www.twilio.com/docs/api/errors/21658",
+    "https://www.twilio.com/docs/api/errors/21701",
     "https://twilio.com/docs/content/twilio-text",
     "https://twilio.com/docs/whatsapp/api/error-code-mapping",
     "https://www.twilio.com/docs/messaging/guides/webhook-request.md",
@@ -4563,13 +4575,22 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": [30001, 30003, 30008, 63012, 63023], "class": "retry"},
     {
       "code": [
-        21408, 21608, 21612, 30004, 30007, 30450, 63005, 63006, 63013, 63021, "63027-63030", 63032,
-        63049
+        21408, 21602, 21608, 21612, 21617, 21619, 21620, 21656, 21658, 30004, 30007, 30450, 63005,
+        63006, 63013, 63021, "63027-63030", 63032, 63049
       ],
-      "class": "refused"
+      "class": "refused",
+      "note": "21602, 21617, 21619, 21620, 21656 and 21658: no text, or one that is too long, a wrong media address, or an empty variable"
     },
+    {"code": 21655, "class": "template_stopped", "note": "the Content SID is gone, or of another account"},
     {"code": 63016, "class": "window_closed"},
-    {"code": [20003, 30002, 30034, 63007, 63008, 63020, 63062], "class": "stopped"},
+    {
+      "code": [
+        20003, 20404, 21212, 21603, 21660, 21701, 21704, 21705, 30002, 30034, 63007, 63008, 63020,
+        63062
+      ],
+      "class": "stopped",
+      "note": "account, sender or messaging service; 21606, 21659 and 21703 may also speak of the recipient's country, so nobody is certain of them"
+    },
     {"status": [401, 402, 403], "class": "stopped"},
     {"status": 429, "class": "slow_down"},
     {"status": "5xx", "class": "uncertain"}
@@ -5225,6 +5246,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages/",
     "https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/audio-messages.md",
     "https://whatsappapijs.web.app/types/types.ClientMessageRequest.html",
+    "https://github.com/facebook/openapi/blob/main/business-messaging-api_v23.0.yaml",
+    "https://github.com/netflie/whatsapp-cloud-api/issues/160",
     "https://developers.facebook.com/docs/graph-api/changelog/versions/",
     "https://developers.facebook.com/docs/apps/versions",
     "https://dev.to/wapgrowai_org/whatsapp-cloud-api-rate-limits-in-practice-throughput-pair-rate-messaging-limits-and-error-codes-1i7k",
@@ -5300,7 +5323,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "type": "template",
         "template": {
           "name": "{{template.name}}",
-          "language": {"code": "{{template.language}}"},
+          "language": {"policy": "deterministic", "code": "{{template.language}}"},
           "components": "{{template.components}}"
         }
       }
@@ -5316,7 +5339,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "type": "template",
         "template": {
           "name": "{{template.name}}",
-          "language": {"code": "{{template.language}}"},
+          "language": {"policy": "deterministic", "code": "{{template.language}}"},
           "components": "{{template.components}}"
         }
       }
@@ -5426,9 +5449,16 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     {"code": [1, 2, 131000, 131016, 131057, 133004, 133016, 135000], "class": "retry"},
     {"code": [132001, 132007, 132015, 132016], "class": "template_stopped"},
     {
+      "code": 100,
+      "pointer": "/error/error_subcode",
+      "value": 33,
+      "class": "stopped",
+      "note": "no number of that id, or the token may not use it; a 100 with another subcode may be anything"
+    },
+    {
       "code": [
-        33, 100, 130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055,
-        131062, 132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
+        130403, 130497, 131008, 131009, 131021, 131030, 131051, 131052, 131053, 131055, 131062,
+        132000, 132005, 132008, 132012, 132018, 134011, 134100, 134102
       ],
       "class": "refused"
     },
@@ -5450,7 +5480,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "note": "marketing templates of this account go through the endpoint for marketing messages"
     },
     {
-      "code": [0, 3, 10, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
+      "code": [0, 3, 10, 33, 190, "200-299", 131005, 131031, 131037, 131042, 131045, 133010],
       "class": "stopped"
     },
     {"status": [401, 402, 403], "class": "stopped"},
@@ -5777,6 +5807,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://developer.z-api.io/en/message/send-message-text",
     "https://developer.z-api.io/en/message/send-message-image",
     "https://developer.z-api.io/message/send-message-text",
+    "https://github.com/Z-API/z-api-docs/blob/main/docs/message/send-message-document.md",
     "https://developer.z-api.io/en/webhooks/on-message-send-examples",
     "https://github.com/WhiskeySockets/Baileys/issues/2441",
     "https://github.com/tulir/whatsmeow/issues/1197",
@@ -5824,7 +5855,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
       "json": {"phone": "{{recipient}}", "video": "{{media.url}}", "caption": "{{media.caption}}"}
     },
     "media": {
-      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-document/pdf",
+      "url": "{{option.url}}/instances/{{option.instance}}/token/{{secret.token}}/send-document/{{media.extension|pdf}}",
       "headers": {"Client-Token": "{{secret.client_token}}"},
       "json": {
         "phone": "{{recipient}}",
@@ -6073,6 +6104,17 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     },
     "template@WHATSAPP": {
       "url": "{{option.url}}/channels/whatsapp/messages",
+      "headers": {"X-API-TOKEN": "{{secret.token}}"},
+      "json": {
+        "from": "{{option.from}}",
+        "to": "{{recipient}}",
+        "contents": [
+          {"type": "template", "templateId": "{{template.name}}", "fields": "{{template.variables}}"}
+        ]
+      }
+    },
+    "template@SMS": {
+      "url": "{{option.url}}/channels/sms/messages",
       "headers": {"X-API-TOKEN": "{{secret.token}}"},
       "json": {
         "from": "{{option.from}}",

@@ -149,7 +149,7 @@ typedef struct CadenceStep
 	char *unsubscribe_url; /* of a mail, or where its template names it; NULL: none */
 	size_t message_len;	   /* of all its texts together */
 	bool has_start;		   /* its sender's limits have counted it */
-	bool window_is_open;   /* the person has written in the last 24 hours */
+	bool window_is_open;   /* free text may be sent, which WhatsApp limits */
 	bool is_first_touch;   /* nobody has written to its person, as far as that is tracked */
 	TimestampTz heard_at;  /* when the last time was, where that was asked; 0: never */
 

@@ -16,15 +16,14 @@
 /* Longer each time, up to half an hour. */
 #define OPEN_MOST_US (1800 * USECS_PER_SEC)
 
+/* wait_us: what was said of it, which may lengthen it, and not shorten it. */
 static void
 open_breaker(CadenceSenderState *s, const CadenceConfiguration *c, const char *why, int64 wait_us,
 			 TimestampTz now)
 {
-	int64 wait = wait_us;
+	int64 wait = Min(((int64) c->breaker_for * 1000) << Min(s->openings, 10), OPEN_MOST_US);
 
-	if (wait <= 0)
-		wait = Min(((int64) c->breaker_for * 1000) << Min(s->openings, 10), OPEN_MOST_US);
-	cadence_sender_open_breaker(s, why, wait, now);
+	cadence_sender_open_breaker(s, why, Max(wait, wait_us), now);
 }
 
 /* What was under way when the breaker opened is no news. */
@@ -73,7 +72,7 @@ static void
 opens(CadenceStep *step, const char *reason, int64 wait_us)
 {
 	CadenceProvider *p = step->request.provider;
-	int64 wait = wait_us > 0 ? wait_us : (int64) p->configuration->breaker_for * 1000;
+	int64 wait = Max(wait_us, (int64) p->configuration->breaker_for * 1000);
 
 	step->breaker = BREAKER_OPENS;
 	step->breaker_reason = reason;

@@ -63,6 +63,13 @@ cadence_heard_create(const CadenceTables *t, bool in_query)
 	return heard;
 }
 
+/* On other channels there is none: free text may always be sent. */
+static bool
+has_window(const CadenceStep *step)
+{
+	return step->canal != NULL && pg_strcasecmp(step->canal, "WHATSAPP") == 0;
+}
+
 /* Notes it in the steps, inside an SPI connection. */
 void
 cadence_heard_find(CadenceHeard *heard, CadenceStep **steps, int n)
@@ -79,6 +86,7 @@ cadence_heard_find(CadenceHeard *heard, CadenceStep **steps, int n)
 		rowset_put_text(&wanted, steps[i]->lead_id);
 		rowset_put_text(&wanted, steps[i]->empresa);
 		rowset_put_text(&wanted, steps[i]->canal);
+		steps[i]->window_is_open = !has_window(steps[i]);
 	}
 	statement_execute(&heard->find, NULL, NULL, 0);
 	rowset_end(&wanted);
@@ -88,7 +96,7 @@ cadence_heard_find(CadenceHeard *heard, CadenceStep **steps, int n)
 		CadenceStep *step = steps[row_int(SPI_tuptable->tupdesc, row, HEARD_NUMBER, 0)];
 
 		step->heard_at = row_time(SPI_tuptable->tupdesc, row, HEARD_AT, 0);
-		step->window_is_open = step->heard_at > now - WINDOW_US;
+		step->window_is_open = !has_window(step) || step->heard_at > now - WINDOW_US;
 	}
 	SPI_freetuptable(SPI_tuptable);
 }

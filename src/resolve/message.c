@@ -333,13 +333,18 @@ message_render_others(const CadenceStep *step, const char **fields)
 			message_render_text(step, &step->template->texts[i]);
 }
 
-/* Whether it says anything of its own: an approved template's words are the provider's. */
+/* Whether a step's text for a field says anything. */
 bool
-message_has_text(const CadenceStep *step)
+message_has_text(const CadenceStep *step, MessageField field)
 {
-	const CadenceTemplateText *text = &step->template->texts[0];
+	for (int i = 0; i < step->template->ntexts; i++)
+	{
+		const CadenceTemplateText *text = &step->template->texts[i];
 
-	return template_render(text->parts, text->nparts, step->values, NULL) > 0;
+		if (text->field == field)
+			return template_render(text->parts, text->nparts, step->values, NULL) > 0;
+	}
+	return false;
 }
 
 /* Whether its template has a text for a field. */

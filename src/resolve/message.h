@@ -21,7 +21,7 @@ extern char *message_read_values(const ContactColumns *columns, HeapTuple row,
 extern char *message_render(const CadenceStep *step);
 extern char *message_render_text(const CadenceStep *step, const CadenceTemplateText *text);
 extern void message_render_others(const CadenceStep *step, const char **fields);
-extern bool message_has_text(const CadenceStep *step);
+extern bool message_has_text(const CadenceStep *step, MessageField field);
 extern bool message_has(const CadenceStep *step, MessageField field);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "utils/formatting.h"
 #include "utils/timestamp.h"
 
 #include "provider/options.h"
@@ -60,12 +61,15 @@ has_approved_template(const CadenceStep *step, Values values)
 								values) != NULL;
 }
 
-/* Outside the window only an approved template may be sent, where the protocol has such. */
+/*
+ * Outside the window only an approved template may be sent, where the protocol has
+ * such; inside it, too, where the message has no words of its own.
+ */
 static bool
 wants_approved_template(const CadenceStep *step, Values values)
 {
 	return has_approved_template(step, values) &&
-		   (!step->window_is_open || !message_has_text(step));
+		   (!step->window_is_open || !message_has_text(step, FIELD_MESSAGE));
 }
 
 static const char *
@@ -76,7 +80,7 @@ operation_name(const CadenceStep *step, Values values)
 	if (step->kept != NULL)
 		return step->kept->operation;
 	if (pg_strcasecmp(step->canal, "EMAIL") == 0)
-		return message_has(step, FIELD_HTML) ? "email.html" : "email";
+		return message_has_text(step, FIELD_HTML) ? "email.html" : "email";
 	if (wants_approved_template(step, values))
 	{
 		category = text_of(step, FIELD_TEMPLATE_CATEGORY);
@@ -101,12 +105,50 @@ find_operation(CadenceStep *step)
 		definition_operation(c->definition, step->operation, step->canal, values);
 }
 
+/* Longer ones are no extensions, but a part of the name. */
+#define EXTENSION_MAX 5
+
+static bool
+is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* What stands behind its last dot, in small letters; NULL: nothing that names a file's kind. */
+static const char *
+extension_of(const char *name, const char *end)
+{
+	const char *dot = end;
+	bool has_letter = false;
+
+	while (dot > name && (is_letter(dot[-1]) || (dot[-1] >= '0' && dot[-1] <= '9')))
+		has_letter = is_letter(*--dot) || has_letter;
+	if (!has_letter || dot <= name + 1 || dot[-1] != '.' || end - dot > EXTENSION_MAX)
+		return NULL;
+	return asc_tolower(dot, end - dot);
+}
+
+/* The same of a URL's path. */
+static const char *
+extension_of_url(const char *url)
+{
+	const char *host = strstr(url, "://");
+	const char *path = host != NULL ? strchr(host + strlen("://"), '/') : NULL;
+
+	return path != NULL ? extension_of(path, path + strcspn(path, "?#")) : NULL;
+}
+
 /* "image" whatever its template calls it. */
 static void
 name_media(const char **fields)
 {
+	const char *name = fields[FIELD_MEDIA_NAME];
+
 	if (fields[FIELD_MEDIA_URL] == NULL)
 		return;
+	fields[FIELD_MEDIA_EXTENSION] = name != NULL ? extension_of(name, name + strlen(name)) : NULL;
+	if (fields[FIELD_MEDIA_EXTENSION] == NULL)
+		fields[FIELD_MEDIA_EXTENSION] = extension_of_url(fields[FIELD_MEDIA_URL]);
 	fields[FIELD_MEDIA_TYPE] = media_kind(fields[FIELD_MEDIA_TYPE])->name;
 	if (template_value_is_empty(fields[FIELD_MEDIA_CAPTION]))
 		fields[FIELD_MEDIA_CAPTION] = fields[FIELD_MESSAGE];

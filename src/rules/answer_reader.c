@@ -378,6 +378,21 @@ read_wait(const Reader *r)
 }
 
 /*
+ * A rule's wait is for where the answer names none. What stops a sender is no
+ * matter of the seconds that some providers name in every answer: there it is the
+ * least.
+ */
+static void
+take_rule(AnswerReading *reading, const ClassRule *rule)
+{
+	reading->class = rule->class;
+	reading->scope = rule->scope;
+	reading->of_category = rule->category.n > 0;
+	if (reading->wait_s == 0 || (rule->class == CLASS_STOPPED && reading->wait_s < rule->wait_s))
+		reading->wait_s = rule->wait_s;
+}
+
+/*
  * Reads what an answer says about the message that it answers.
  */
 void
@@ -402,13 +417,7 @@ answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage
 	while (i < d->nrules && !holds(&r, &d->rules[i]))
 		i++;
 	if (i < d->nrules)
-	{
-		reading->class = d->rules[i].class;
-		reading->scope = d->rules[i].scope;
-		reading->of_category = d->rules[i].category.n > 0;
-		if (reading->wait_s == 0)
-			reading->wait_s = d->rules[i].wait_s;
-	}
+		take_rule(reading, &d->rules[i]);
 	else
 		judge_by_status(&r);
 	json_decref(json);

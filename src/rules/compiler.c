@@ -299,6 +299,7 @@ const char *const message_field_names[FIELD_COUNT] = {
 	[FIELD_MEDIA_TYPE] = "media.type",
 	[FIELD_MEDIA_MIME] = "media.mime",
 	[FIELD_MEDIA_NAME] = "media.name",
+	[FIELD_MEDIA_EXTENSION] = "media.extension",
 	[FIELD_MEDIA_CAPTION] = "media.caption",
 	[FIELD_TEMPLATE_NAME] = "template.name",
 	[FIELD_TEMPLATE_LANGUAGE] = "template.language",

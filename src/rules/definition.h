@@ -32,6 +32,7 @@ typedef enum MessageField
 	FIELD_MEDIA_TYPE, /* image, audio, video or document */
 	FIELD_MEDIA_MIME,
 	FIELD_MEDIA_NAME,
+	FIELD_MEDIA_EXTENSION, /* of its name, else of its address */
 	FIELD_MEDIA_CAPTION,
 	FIELD_TEMPLATE_NAME,
 	FIELD_TEMPLATE_LANGUAGE,
@@ -47,6 +48,14 @@ typedef enum MessageField
 	FIELD_AS_STORED,
 	FIELD_COUNT
 } MessageField;
+
+/* Whether what a placeholder names is JSON already, and no text. */
+static inline bool
+field_is_json(int value)
+{
+	return value == FIELD_STEP || value == FIELD_TEMPLATE_COMPONENTS ||
+		   value == FIELD_TEMPLATE_VARIABLES || value == FIELD_EVENT;
+}
 
 /*
  * Values by number: a message's fields, then the server's options, then its

@@ -52,6 +52,23 @@ compile_children(Compiler *c, const Path *path, json_t *value, BodyNode *node)
 	}
 }
 
+/* Where a value is JSON, what stands for it must be, or no request could be made without it. */
+static void
+check_fallback(Compiler *c, const Path *path, const DefinitionText *text)
+{
+	const TemplatePart *part = text->parts;
+	json_t *json;
+
+	if (text->nparts != 1 || part->name == NULL || part->text_len == 0 ||
+		!field_is_json(part->value))
+		return;
+	json = json_loadb(part->text, part->text_len,
+					  JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_REJECT_DUPLICATES, NULL);
+	if (json == NULL)
+		compiler_problem(c, path, "has a fallback that is no JSON, for a value that is");
+	json_decref(json);
+}
+
 static void
 fill_node(Compiler *c, const Path *path, json_t *value, BodyNode *node)
 {
@@ -66,6 +83,7 @@ fill_node(Compiler *c, const Path *path, json_t *value, BodyNode *node)
 	{
 		node->kind = BODY_TEXT;
 		compile_text(c, path, value, &node->text);
+		check_fallback(c, path, &node->text);
 		return;
 	}
 	text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);

@@ -62,6 +62,7 @@ finished(Buffer *buffer)
 }
 
 typedef void (*AppendValue)(Buffer *buffer, const char *text, size_t len);
+typedef void (*AppendJson)(Buffer *buffer, const char *text);
 
 static const char *
 value_of(const TemplatePart *part, Values values)
@@ -114,13 +115,6 @@ definition_render(const DefinitionText *text, Values values)
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static bool
-is_json_field(int value)
-{
-	return value == FIELD_STEP || value == FIELD_TEMPLATE_COMPONENTS ||
-		   value == FIELD_TEMPLATE_VARIABLES || value == FIELD_EVENT;
-}
-
 /*
  * Whether a value is JSON, and can not be read in two ways: neither ends what it
  * stands in and begins something else, nor has a member twice.
@@ -157,26 +151,61 @@ append_json_string(Buffer *buffer, const char *text)
 	json_decref(string);
 }
 
+/* What stands for a value that is JSON is JSON, too. */
 static void
 append_json_text(Buffer *buffer, const DefinitionText *text, Values values)
 {
-	const TemplatePart *only = text->nparts == 1 ? &text->parts[0] : NULL;
-	const char *value = only != NULL && only->name != NULL ? values[only->value] : NULL;
+	const TemplatePart *only =
+		text->nparts == 1 && text->parts[0].name != NULL ? text->parts : NULL;
+	const char *value = only != NULL ? values[only->value] : NULL;
+	AppendJson append =
+		only != NULL && field_is_json(only->value) ? append_json : append_json_string;
 	char *whole;
 
 	if (value != NULL && *value == '\0' && only->text != NULL)
 		value = NULL;
-	if (value != NULL && is_json_field(only->value))
-		append_json(buffer, value);
-	else if (value != NULL)
-		append_json_string(buffer, value);
+	if (value != NULL)
+		append(buffer, value);
 	else if ((whole = definition_render(text, values)) != NULL)
 	{
-		append_json_string(buffer, whole);
+		append(buffer, whole);
 		free(whole);
 	}
 	else
 		buffer_append_text(buffer, "null");
+}
+
+static bool
+has_placeholders(const BodyNode *node)
+{
+	bool has = node->kind == BODY_TEXT;
+
+	for (size_t i = 0; i < node->n && !has; i++)
+		has = has_placeholders(&node->children[i]);
+	return has;
+}
+
+static bool
+has_a_value(const BodyNode *node, Values values)
+{
+	bool has = node->kind == BODY_TEXT && !lacks_value(&node->text, values);
+
+	for (size_t i = 0; i < node->n && !has; i++)
+		has = has_a_value(&node->children[i], values);
+	return has;
+}
+
+static bool is_left_out(const BodyNode *node, Values values);
+
+/*
+ * An array's element says one thing: a type or a name that stands in it says
+ * nothing without any of the values that it is there for.
+ */
+static bool
+child_is_left_out(const BodyNode *node, const BodyNode *child, Values values)
+{
+	return is_left_out(child, values) ||
+		   (node->kind == BODY_ARRAY && has_placeholders(child) && !has_a_value(child, values));
 }
 
 /* A member that has no value is left out, and an object or array that has none left. */
@@ -186,7 +215,7 @@ is_left_out(const BodyNode *node, Values values)
 	if (node->kind == BODY_TEXT)
 		return !node->keep_null && lacks_value(&node->text, values);
 	for (size_t i = 0; i < node->n; i++)
-		if (!is_left_out(&node->children[i], values))
+		if (!child_is_left_out(node, &node->children[i], values))
 			return false;
 	return node->n > 0;
 }
@@ -205,7 +234,7 @@ append_node(Buffer *buffer, const BodyNode *node, Values values)
 		buffer_append_text(buffer, node->kind == BODY_OBJECT ? "{" : "[");
 		for (size_t i = 0; i < node->n; i++)
 		{
-			if (is_left_out(&node->children[i], values))
+			if (child_is_left_out(node, &node->children[i], values))
 				continue;
 			if (!first)
 				buffer_append_text(buffer, ",");

@@ -86,6 +86,57 @@ SELECT convert_from(convert_to(p ->> 'erro', 'UTF8'), 'UTF8') AS erro FROM caden
 UPDATE lead_contacts SET telefone = '+55 11 90000-0001';
 DROP SERVER regress_meta CASCADE;
 
+-- a document's kind is that of its name, else of its address
+CREATE SERVER regress_docs FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'zapi', instance 'i');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_docs OPTIONS (token 'segredo');
+CREATE FUNCTION sent_as(file text, link text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE message_templates SET midia = jsonb_build_object('nome', file, 'url', link);
+    RETURN substring(cadence_preview('a0000000-0000-0000-0000-000000000001') ->> 'url' FROM '[^/]*$');
+END $$;
+SELECT file, link, sent_as(file, link) FROM (VALUES
+    ('Tabela.XLSX', 'https://a.example/tabela.pdf'), (NULL, 'https://a.example/x/tabela.docx?v=1.zip#a.b'), ('Tabela', 'https://a.example/a.b/tabela'),
+    ('Proposta v1.2', 'https://a.example/p.Doc'), ('a.{{nome}}', 'https://a.example'), ('x.arquivo', 'https://a.example/'), ('.docx', 'x.docx'), ('', 'https://a.com/7.7z')) AS v(file, link);
+UPDATE message_templates SET midia = NULL;
+DROP SERVER regress_docs CASCADE;
+
+-- free text may always be sent by SMS: only what has none is an approved template
+CREATE SERVER regress_sms FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', protocol 'zenvia', "from" 'acme');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_sms OPTIONS (token 'segredo');
+UPDATE cadence_steps SET canal = 'SMS' WHERE ordem = 1;
+SELECT p ->> 'operacao' AS operacao, p ->> 'erro' AS erro FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+BEGIN;
+UPDATE message_templates SET conteudo = '', whatsapp = '{"nome": "6a1c", "variaveis": {"nome": "{{nome}}"}}';
+SELECT p ->> 'operacao' AS operacao, p ->> 'url' AS url, p ->> 'corpo' AS corpo FROM cadence_preview('a0000000-0000-0000-0000-000000000001') AS p;
+ROLLBACK;
+UPDATE cadence_steps SET canal = 'WHATSAPP' WHERE ordem = 1;
+DROP SERVER regress_sms CASCADE;
+
+-- a mail whose html says nothing has none
+SELECT cadence_protocol_define('regress_two_mails', '{"channels": ["EMAIL"], "operations": {
+    "email": {"url": "{{option.url}}", "json": {"text": "{{message}}"}},
+    "email.html": {"url": "{{option.url}}", "json": {"text": "{{message}}", "html": "{{html}}"}}}}');
+CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', protocol 'regress_two_mails', url 'http://127.0.0.1:1/');
+UPDATE lead_contacts SET email = 'ana@example.com';
+CREATE FUNCTION mailed(new_conteudo text, new_html text) RETURNS TABLE (operacao text, corpo text) LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE message_templates SET conteudo = new_conteudo, html = new_html;
+    RETURN QUERY SELECT p ->> 'operacao', COALESCE(p ->> 'corpo', p ->> 'erro') FROM cadence_preview('a0000000-0000-0000-0000-000000000002') AS p;
+END $$;
+BEGIN;
+SELECT * FROM mailed('oi', NULL);
+SELECT * FROM mailed('oi', '');
+SELECT * FROM mailed('oi', '{{opt_out_em|}}');
+SELECT * FROM mailed('', '<p>oi');
+-- SendGrid refuses a mail with a part that is empty
+ALTER SERVER regress_mail OPTIONS (ADD "from" 'v@a.example', SET protocol 'sendgrid');
+CREATE USER MAPPING FOR PUBLIC SERVER regress_mail OPTIONS (api_key 'segredo');
+SELECT operacao, corpo::jsonb -> 'content' AS content FROM mailed('oi', '');
+SELECT operacao, corpo::jsonb -> 'content' AS content FROM mailed('', '<p>oi');
+SELECT operacao, corpo::jsonb -> 'content' AS content, corpo::jsonb -> 'personalizations' AS personalizations FROM mailed('oi', '<p>oi');
+ROLLBACK;
+DROP SERVER regress_mail CASCADE;
+
 -- whoever has written to a person writes to them again, where there are several
 CREATE SERVER regress_one FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', url 'http://127.0.0.1:1/');
 CREATE SERVER regress_two FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', url 'http://127.0.0.1:1/', max_per_day '5');

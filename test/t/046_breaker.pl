@@ -85,5 +85,31 @@ sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() + interval '1 h' WH
 execute($node);
 is($provider->count('status'), 4, 'what is resumed sends');
 is(is_open('suspect'), 0, 'and is not shut by the first refusal');
+cancel_rest($node);
+
+# ---- what an answer says of it may lengthen it, and not shorten it
+sql($node, q{SELECT cadence_protocol_define('strict', '{"channels": ["WHATSAPP"],
+	"operations": {"text": {"url": "{{option.url}}", "json": {"to": "{{recipient}}", "text": "{{message}}"}}},
+	"response": {"error": ["/error"], "wait": ["header:Retry-After"]},
+	"classes": [{"status": 429, "class": "stopped"}]}')});
+
+sub open_for
+{
+	my ($server) = @_;
+	return sql($node, "SELECT round(extract(epoch FROM open_until - open_since)) FROM cadence_provider_state WHERE server = '$server'");
+}
+
+make_company($node, 'longer', $provider->url('retryafter/900'), protocol => 'strict');
+one_by_one('longer', 1);
+is(open_for('longer'), 900, 'a sender is shut for as long as its provider says');
+cancel_rest($node);
+make_company($node, 'shorter', $provider->url('retryafter/1'), protocol => 'strict');
+one_by_one('shorter', 1);
+is(open_for('shorter'), 60, 'but for no less than its breaker does');
+sql($node, "UPDATE cadence_provider_state SET open_since = now() - interval '1 min', open_until = now() - interval '1 s' WHERE server = 'shorter';
+	UPDATE lead_cadence_runs SET next_run_at = now() WHERE empresa = 'shorter' AND status = 'ATIVA'");
+execute($node);
+is($provider->count('retryafter'), 3, 'a probe is sent');
+cmp_ok(open_for('shorter'), '>=', 180, 'and shuts it for twice as long');
 
 done_testing();

@@ -500,6 +500,19 @@ waits(void)
 	WAIT(600, "{'wait': 1e99}", NULL, 429);
 	WAIT(600, "{'wait': 'nan'}", NULL, 429);
 	WAIT(600, "{'wait': {'s': 1}}", NULL, 429);
+
+	/* what stops a sender is no matter of the seconds that stand in every answer */
+	use(compile_literal(
+		"{'channels': ['SMS'], 'operations': {'text': {'url': 'https://a.example'}},"
+		" 'response': {'wait': ['header:Retry-After']},"
+		" 'classes': [{'status': 402, 'class': 'stopped', 'wait': '10min'},"
+		"             {'status': 403, 'class': 'stopped'},"
+		"             {'status': 409, 'class': 'later', 'wait': '10min'}]}"));
+	WAIT(600, "", "Retry-After: 1", 402);
+	WAIT(600, "", NULL, 402);
+	WAIT(900, "", "Retry-After: 900", 402);
+	WAIT(1, "", "Retry-After: 1", 403);
+	WAIT(1, "", "Retry-After: 1", 409);
 }
 
 static void
@@ -667,7 +680,19 @@ meta(void)
 							  CLASS_OPTED_OUT, __LINE__);
 		CHECK(reading.of_category);
 		CLASS(CLASS_TEMPLATE_STOPPED, META(132015), 400);
-		CLASS(CLASS_REFUSED, META(100), 400);
+		CLASS(CLASS_STOPPED, META(33), 400);
+		CLASS(CLASS_STOPPED,
+			  "{'error': {'message': 'Unsupported post request. Object with ID 5511987654321 does"
+			  " not exist', 'type': 'GraphMethodException', 'code': 100, 'error_subcode': 33}}",
+			  400, .times = 9);
+		/* anything may be a 100: nobody is paused before it has come three times */
+		reading = check_class(&(Case){.status = 400}, META(100), CLASS_RETRY, __LINE__);
+		CHECK(reading.is_unknown);
+		reading = check_class(&(Case){.status = 400},
+							  "{'error': {'code': 100, 'error_subcode': 2494010}}", CLASS_RETRY,
+							  __LINE__);
+		CHECK(reading.is_unknown);
+		CLASS(CLASS_REFUSED, META(131009), 400);
 		CLASS(CLASS_STOPPED, META(190), 401);
 		CLASS(CLASS_STOPPED, META(200), 403);
 		CLASS(CLASS_STOPPED, META(0), 401);
@@ -747,6 +772,29 @@ gateways(void)
 		  500);
 }
 
+/* What Twilio answers at once; what may speak of the recipient's country is of nobody yet. */
+static void
+twilio_codes(void)
+{
+	static const int refused[] = {21602, 21617, 21619, 21620, 21656, 21658};
+	static const int stopped[] = {20404, 21212, 21603, 21660, 21701, 21704, 21705};
+	static const int unknown[] = {21606, 21659, 21703};
+	char body[64];
+
+#define TWILIO(class, codes)                                                   \
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)              \
+	{                                                                          \
+		snprintf(body, sizeof(body), "{'code': %d, 'status': 400}", codes[i]); \
+		CLASS(class, body, 400);                                               \
+	}
+
+	use(compile_protocol("twilio"));
+	TWILIO(CLASS_REFUSED, refused);
+	TWILIO(CLASS_STOPPED, stopped);
+	TWILIO(CLASS_RETRY, unknown);
+	CLASS(CLASS_TEMPLATE_STOPPED, "{'code': 21655, 'status': 400}", 400);
+}
+
 static void
 brokers(void)
 {
@@ -759,6 +807,8 @@ brokers(void)
 	CLASS(CLASS_STOPPED, "{'status': 'error', 'message': 'Portal User Not Found With APIKey'}",
 		  401);
 	CLASS(CLASS_DEAD_ADDRESS, "{'status': 'error', 'message': 'Invalid Destination'}", 400);
+	CLASS(CLASS_STOPPED, "{'code': 33}", 400);
+	CLASS(CLASS_RETRY, "{'code': 100}", 400);
 	/* in E.164, whatever it is sent */
 	CLASS(CLASS_REFUSED, "{'code': 131049}", 400, .recipient = "+12125550123");
 	CLASS(CLASS_LATER, "{'code': 131049}", 400, .recipient = "+5511987654321");
@@ -821,6 +871,10 @@ mail(void)
 						  "{'statusCode': 429, 'name': 'rate_limit_exceeded'}", CLASS_SLOW_DOWN,
 						  __LINE__);
 	CHECK_INT(reading.wait_s, 3);
+	reading =
+		check_class(&(Case){.status = 429, .header = "retry-after: 1"},
+					"{'statusCode': 429, 'name': 'daily_quota_exceeded'}", CLASS_STOPPED, __LINE__);
+	CHECK_INT(reading.wait_s, 3600);
 
 	use(compile_protocol("brevo"));
 	reading = check_class(&(Case){.status = 201}, "{'messageId': '<2026@smtp-relay>'}", CLASS_SENT,
@@ -828,6 +882,11 @@ mail(void)
 	CHECK_TEXT(reading.message_id, "<2026@smtp-relay>");
 	CLASS(CLASS_DUPLICATE, "{'code': 'duplicate_parameter', 'message': 'x'}", 400);
 	CLASS(CLASS_STOPPED, "{'code': 'unauthorized', 'message': 'Key not found'}", 401);
+	/* which stands in every answer, and speaks of the rate alone */
+	reading =
+		check_class(&(Case){.status = 402, .header = "x-sib-ratelimit-reset: 1"},
+					"{'code': 'not_enough_credits', 'message': 'x'}", CLASS_STOPPED, __LINE__);
+	CHECK_INT(reading.wait_s, 0);
 	CLASS(CLASS_DEAD_ADDRESS,
 		  "{'code': 'invalid_parameter', 'message': 'email is not valid in to'}", 400);
 
@@ -903,6 +962,7 @@ main(void)
 	RUN_GROUP("answer: evolution", evolution);
 	RUN_GROUP("answer: zapi, waha", gateways);
 	RUN_GROUP("answer: gupshup, zenvia, infobip, twilio", brokers);
+	RUN_GROUP("answer: twilio's codes", twilio_codes);
 	RUN_GROUP("answer: e-mail", mail);
 	definition_free(definition);
 	return check_result();

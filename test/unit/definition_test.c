@@ -315,6 +315,13 @@ placeholders(void)
 	PROBLEM(WITH_OPERATION(", 'json': {'a': 'x {{message'}"), "/operations/text/json/a",
 			"at byte 2");
 	PROBLEM(WITH_OPERATION(", 'query': {'a': '{{}}'}"), "/operations/text/query/a", "at byte 0");
+	/* what stands for JSON must be JSON */
+	FINE(WITH_OPERATION(", 'json': {'a': '{{template.components|[]}}', 'b': '{{step|1}}',"
+						" 'c': 'x{{template.variables|none}}', 'd': '{{message|none}}'}"));
+	PROBLEM(WITH_OPERATION(", 'json': {'a': ['{{template.components|none}}']}"),
+			"/operations/text/json/a/0", "fallback that is no JSON");
+	PROBLEM(WITH_OPERATION(", 'form': {'a': {'b': '{{step|1 2}}'}}"), "/operations/text/form/a/b",
+			"fallback that is no JSON");
 }
 
 static void

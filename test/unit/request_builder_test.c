@@ -220,6 +220,59 @@ json_left_out(void)
 		 "'empty':{},'none':[],'both':'s h'}");
 }
 
+/* What else stands in an array's element is there for its values; a member of an object stays. */
+static void
+json_elements_left_out(void)
+{
+	use_operation(WITH_OPERATION(
+		"'json': {'parts': [{'type': 'plain', 'value': '{{message}}'},"
+		" {'type': 'html', 'value': {'of': '{{html}}', 'or': '{{subject}}'}}, {'type': 'end'}],"
+		" 'headers': [{'name': 'A', 'value': '<{{unsubscribe_url}}>'}, ['B', '{{html}}']],"
+		" 'one': {'type': 'plain', 'value': '{{message}}'},"
+		" 'deep': [{'x': [{'y': 1, 'z': '{{html}}'}], 'to': '{{recipient}}'}],"
+		" 'otherwise': [{'type': 'a', 'value': '{{html|none}}'}]}"));
+	BODY("{'parts':[{'type':'end'}],'one':{'type':'plain'},"
+		 "'otherwise':[{'type':'a','value':'none'}]}");
+	set("message", "");
+	BODY("{'parts':[{'type':'end'}],'one':{'type':'plain'},"
+		 "'otherwise':[{'type':'a','value':'none'}]}");
+	set("message", "m");
+	set("subject", "s");
+	set("recipient", "r");
+	BODY("{'parts':[{'type':'plain','value':'m'},{'type':'html','value':{'or':'s'}},"
+		 "{'type':'end'}],'one':{'type':'plain','value':'m'},'deep':[{'to':'r'}],"
+		 "'otherwise':[{'type':'a','value':'none'}]}");
+	set("html", "h");
+	set("unsubscribe_url", "u");
+	BODY("{'parts':[{'type':'plain','value':'m'},{'type':'html','value':{'of':'h','or':'s'}},"
+		 "{'type':'end'}],'headers':[{'name':'A','value':'<u>'},['B','h']],"
+		 "'one':{'type':'plain','value':'m'},'deep':[{'x':[{'y':1,'z':'h'}],'to':'r'}],"
+		 "'otherwise':[{'type':'a','value':'h'}]}");
+	/* JSON inside a form is the same */
+	use_operation(WITH_OPERATION("'form': {'l': [{'t': 1, 'v': '{{html}}'}], 'a': '1'}"));
+	BODY("a=1");
+	set("html", "h");
+	BODY("l=%5B%7B%22t%22%3A1%2C%22v%22%3A%22h%22%7D%5D&a=1");
+}
+
+/* What stands for JSON is JSON, and no text. */
+static void
+json_fallbacks(void)
+{
+	use_operation(WITH_OPERATION(
+		"'json': {'a': '{{template.components|[]}}', 'v': '{{template.variables|null}}',"
+		" 'e': '{{template.components|}}', 't': 'x{{template.components|[]}}'}"));
+	BODY("{'a':[],'v':null,'e':null,'t':'x[]'}");
+	set("template.components", "");
+	set("template.variables", "");
+	BODY("{'a':[],'v':null,'e':null,'t':'x[]'}");
+	set("template.components", "[1]");
+	set("template.variables", "{'a': 2}");
+	BODY(NULL);
+	set("template.variables", "{\"a\": 2}");
+	BODY("{'a':[1],'v':{'a': 2},'e':[1],'t':'x[1]'}");
+}
+
 static void
 json_whole(void)
 {
@@ -478,7 +531,7 @@ check_shipped(const char *name, const char *expected, int line)
 
 #define SHIPPED(name, expected) check_shipped(name, expected, __LINE__)
 
-/* A type that stands beside what may be missing is another operation. */
+/* A part that has no content is none: SendGrid refuses the whole mail for one. */
 static void
 mail_with_and_without_html(void)
 {
@@ -487,19 +540,24 @@ mail_with_and_without_html(void)
 	set("option.from", "v@a.example");
 	set("recipient", "a@b.c");
 	set("message", "oi");
-	SHIPPED("email", "{'personalizations':[{'to':[{'email':'a@b.c'}]}],"
-					 "'from':{'email':'v@a.example'},"
-					 "'content':[{'type':'text/plain','value':'oi'}]}");
+	set("html", "");
+	SHIPPED("email.html", "{'personalizations':[{'to':[{'email':'a@b.c'}]}],"
+						  "'from':{'email':'v@a.example'},"
+						  "'content':[{'type':'text/plain','value':'oi'}]}");
+	set("message", "");
 	set("html", "<p>");
+	SHIPPED("email.html", "{'personalizations':[{'to':[{'email':'a@b.c'}]}],"
+						  "'from':{'email':'v@a.example'},"
+						  "'content':[{'type':'text/html','value':'<p>'}]}");
+	set("message", "oi");
 	set("key", "k");
 	set("unsubscribe_url", "https://u");
 	set("option.reply_to", "r@a.example");
-	SHIPPED("email.html", "{'personalizations':[{'to':[{'email':'a@b.c'}]}],"
-						  "'from':{'email':'v@a.example'},'reply_to':{'email':'r@a.example'},"
-						  "'content':[{'type':'text/plain','value':'oi'},"
-						  "{'type':'text/html','value':'<p>'}],"
-						  "'headers':{'List-Unsubscribe':'<https://u>'},"
-						  "'custom_args':{'cadence_key':'k'}}");
+	SHIPPED("email.html",
+			"{'personalizations':[{'to':[{'email':'a@b.c'}],'custom_args':{'cadence_key':'k'}}],"
+			"'from':{'email':'v@a.example'},'reply_to':{'email':'r@a.example'},"
+			"'content':[{'type':'text/plain','value':'oi'},{'type':'text/html','value':'<p>'}],"
+			"'headers':{'List-Unsubscribe':'<https://u>'}}");
 	use(compile_protocol("postmark"));
 	set("option.url", "https://api.example");
 	set("recipient", "a@b.c");
@@ -507,6 +565,13 @@ mail_with_and_without_html(void)
 	SHIPPED("email.html", "{'To':'a@b.c','TextBody':'oi'}");
 	set("html", "<p>");
 	SHIPPED("email.html", "{'To':'a@b.c','TextBody':'oi','HtmlBody':'<p>'}");
+	set("unsubscribe_url", "https://u");
+	set("unsubscribe_post", "List-Unsubscribe=One-Click");
+	set("key", "k");
+	SHIPPED("email", "{'To':'a@b.c','TextBody':'oi','HtmlBody':'<p>','Headers':["
+					 "{'Name':'List-Unsubscribe','Value':'<https://u>'},"
+					 "{'Name':'List-Unsubscribe-Post','Value':'List-Unsubscribe=One-Click'}],"
+					 "'Metadata':{'cadence_key':'k'}}");
 }
 
 static void
@@ -531,7 +596,57 @@ templates(void)
 	CHECK_TEXT(request.body,
 			   "{\"messaging_product\":\"whatsapp\",\"recipient_type\":\"individual\","
 			   "\"to\":\"+55\",\"type\":\"template\",\"template\":{\"name\":\"oi\","
-			   "\"language\":{\"code\":\"pt_BR\"},\"components\":[{}]}}");
+			   "\"language\":{\"policy\":\"deterministic\",\"code\":\"pt_BR\"},"
+			   "\"components\":[{}]}}");
+	request_free(&request);
+}
+
+/* Whose parameters Infobip wants to see, also where there are none. */
+static void
+templates_of_brokers(void)
+{
+	BuiltRequest request;
+
+	use(compile_protocol("infobip"));
+	set("option.url", "https://api.example");
+	set("template.name", "oi");
+	request = build("template", "WHATSAPP");
+	CHECK_TEXT(request.body, "{\"messages\":[{\"content\":{\"templateName\":\"oi\","
+							 "\"templateData\":{\"body\":{\"placeholders\":[]}}}}]}");
+	request_free(&request);
+	set("template.components", "[\"Ana\"]");
+	request = build("template", "WHATSAPP");
+	CHECK_TEXT(request.body, "{\"messages\":[{\"content\":{\"templateName\":\"oi\","
+							 "\"templateData\":{\"body\":{\"placeholders\":[\"Ana\"]}}}}]}");
+	request_free(&request);
+	use(compile_protocol("zenvia"));
+	set("option.url", "https://api.example");
+	set("option.from", "acme");
+	set("recipient", "55");
+	set("template.name", "t1");
+	request = build("template", "SMS");
+	CHECK_TEXT(request.url, "https://api.example/channels/sms/messages");
+	CHECK_TEXT(request.body, "{\"from\":\"acme\",\"to\":\"55\",\"contents\":"
+							 "[{\"type\":\"template\",\"templateId\":\"t1\"}]}");
+	request_free(&request);
+}
+
+/* A document's kind stands in Z-API's address. */
+static void
+documents(void)
+{
+	BuiltRequest request;
+
+	use(compile_protocol("zapi"));
+	set("option.url", "https://api.example");
+	set("option.instance", "i");
+	set("secret.token", "t");
+	request = build("media.document", "WHATSAPP");
+	CHECK_TEXT(request.url, "https://api.example/instances/i/token/t/send-document/pdf");
+	request_free(&request);
+	set("media.extension", "docx");
+	request = build("media.document", "WHATSAPP");
+	CHECK_TEXT(request.url, "https://api.example/instances/i/token/t/send-document/docx");
 	request_free(&request);
 }
 
@@ -584,6 +699,8 @@ main(void)
 	RUN_GROUP("request: webhook's address and headers", webhook_headers);
 	RUN_GROUP("request: types in JSON", json_types);
 	RUN_GROUP("request: JSON without what has no value", json_left_out);
+	RUN_GROUP("request: arrays without elements that have no value", json_elements_left_out);
+	RUN_GROUP("request: what stands for JSON", json_fallbacks);
 	RUN_GROUP("request: JSON that is one value, or none", json_whole);
 	RUN_GROUP("request: members in an order", json_order);
 	RUN_GROUP("request: what is JSON already", json_in_json);
@@ -599,6 +716,8 @@ main(void)
 	RUN_GROUP("request: how a recipient is written", addresses);
 	RUN_GROUP("request: mail with and without html", mail_with_and_without_html);
 	RUN_GROUP("request: approved templates", templates);
+	RUN_GROUP("request: approved templates of infobip and zenvia", templates_of_brokers);
+	RUN_GROUP("request: documents", documents);
 	RUN_GROUP("request: news", news);
 	RUN_GROUP("request: all operations of protocols/", shipped_operations);
 	definition_free(definition);
