@@ -3844,7 +3844,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "classes": [
     {
-      "code": ["suppress-unsubscribe", "suppress-complaint"],
+      "text": ["suppress-unsubscribe", "suppress-complaint"],
       "class": "opted_out",
       "note": "told by an event, of a mail that Mailgun has not sent"
     },
@@ -3932,12 +3932,8 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
           "key": "/event-data/user-variables/cadence_key",
           "time": "/event-data/timestamp",
           "email": ["/event-data/recipient", "/event-data/message/headers/to"],
-          "code": "/event-data/reason",
-          "error": [
-            "/event-data/delivery-status/message",
-            "/event-data/delivery-status/description",
-            "/event-data/reject/reason"
-          ],
+          "code": "/event-data/delivery-status/code",
+          "error": "/event-data/reason",
           "state": {"value": "failed"}
         }
       },
@@ -6233,6 +6229,10 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "note": "Z-API signs nothing and sends no header of ours, so the address is the secret. All of its webhooks can have the same address.",
     "international": true,
     "events": [
+      {
+        "when": {"/instanceId": {"is_not_option": "instance"}},
+        "reject": "another sender's: its instanceId is not this server's"
+      },
       {
         "when": {"/type": ["ReceivedCallback", "ReceivedCallBack"]},
         "events": [

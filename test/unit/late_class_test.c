@@ -48,8 +48,8 @@ others(void)
 	IS(NULL, "Spam Content (if Spam Checker app enabled)", NULL);
 	definition_free(d);
 	d = compile_protocol("mailgun");
-	IS("suppress-unsubscribe", "Not delivering to an unsubscribed address", "opted_out");
-	IS("suppress-complaint", NULL, "opted_out");
+	IS("605", "suppress-unsubscribe", "opted_out");
+	IS("607", "suppress-complaint", "opted_out");
 	IS("605", "Not delivering to previously bounced address", NULL);
 	definition_free(d);
 	d = compile_protocol("webhook");

@@ -328,6 +328,10 @@ zapi(void)
 		  "sender state=disconnected error=Device has been disconnected time=1580163342000000");
 	TELLS("{'type':'ConnectedCallback','connected':true,'phone':'5544'}",
 		  "sender to=5544 state=connected");
+	TELLS_SERVER("instance", "3C01", "{'type':'ConnectedCallback','instanceId':'3C01'}",
+				 "sender state=connected");
+	TELLS_SERVER("instance", "3C01", "{'type':'ConnectedCallback','instanceId':'3C02'}",
+				 "unknown: another sender's: its instanceId is not this server's");
 }
 
 static void
@@ -565,8 +569,7 @@ mailgun(void)
 	TELLS("{'event-data':{'event':'failed','severity':'permanent','reason':'suppress-unsubscribe',"
 		  "'recipient':'c@x.y','delivery-status':{'code':605,'message':'','description':'Not "
 		  "delivering to an unsubscribed address'},'message':{'headers':{'message-id':'m@u'}}}}",
-		  "receipt id=<m@u> state=failed code=suppress-unsubscribe error=Not delivering to an "
-		  "unsubscribed address email=c@x.y");
+		  "receipt id=<m@u> state=failed code=605 error=suppress-unsubscribe email=c@x.y");
 	TELLS("{'event-data':{'event':'failed','severity':'temporary','recipient':'b@x.y'}}",
 		  "ignored: tried again by Mailgun");
 	TELLS("{'event-data':{'event':'complained','recipient':'c@x.y'}}", "complaint email=c@x.y");
