@@ -645,7 +645,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
         ('cadence_blocklist', 'kind', 'phone or email'),
-        ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case, and 4 that tell which key has made it'),
+        ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164 (Brazil''s mobile ones with the ninth digit, Argentina''s with the 9, Mexico''s with the 1), or of the mailbox in lower case, and 4 that tell which key has made it'),
         ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
         ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
 
@@ -869,7 +869,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          ARRAY['email_message_id']),
         ('lead_messages', 'lead_messages_sms_idx', '(sms_message_id) WHERE sms_message_id IS NOT NULL',
          ARRAY['sms_message_id']),
-        -- who has this number, however it was typed: its last eight digits, which Brazil's ninth does not change
+        -- who has this number, however it was typed: its last eight digits, which Brazil's ninth, Argentina's 9 and Mexico's 1 do not change
         ('lead_contacts', 'lead_contacts_phone_idx',
          '("right"(regexp_replace(telefone::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         ('lead_contacts', 'lead_contacts_e164_idx',
@@ -1489,7 +1489,7 @@ BEGIN
     table_name := 'cadence_blocklist'; done := 'added'; RETURN NEXT;
     n := refused; done := 'refused'; RETURN NEXT;
 
-    -- for comparing: how numbers may end, with the area's code, and with and without Brazil's ninth digit
+    -- for comparing: how numbers may end, with the area's code, and with and without Brazil's ninth digit (ten digits have neither Argentina's 9 nor Mexico's 1)
     mails := ARRAY(SELECT DISTINCT lower(m) FROM unnest(mails) AS m);
     numbers := ARRAY(
         SELECT s.spelling FROM unnest(phones) AS p(phone), LATERAL (
@@ -2404,11 +2404,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "event": "sender",
         "fields": {
           "state": {
-            "at": "/value/ban_info/waba_ban_state",
+            "at": ["/value/ban_info/waba_ban_state", "/value/ban_info/waba_ban_state/only"],
             "map": {"DISABLE": "banned", "SCHEDULE_FOR_DISABLE": "quality", "REINSTATE": "connected"}
           },
           "time": "^/time",
-          "code": "/value/ban_info/waba_ban_state",
+          "code": ["/value/ban_info/waba_ban_state", "/value/ban_info/waba_ban_state/only"],
           "error": "/value/event"
         }
       },
@@ -2622,13 +2622,17 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   "idempotency": {"key": "none"},
   "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"},
   "receive": {
-    "note": "webhookByEvents must be off: it adds to the address. The instance's apikey is in every body, where the gateway is set to show it. An echo of a message sent through the API looks like one of a message sent by hand; only its id tells them apart.",
+    "note": "The webhook's own address is in every body, and the instance's apikey where the gateway is set to show it. What webhookByEvents adds to the address does not matter. An echo of a message sent through the API looks like one of a message sent by hand; only its id tells them apart.",
     "signature": [
       {"kind": "header", "secret": "webhook_secret", "at": "header:Authorization", "prefix": "Bearer "},
       {"kind": "path", "secret": "path_secret"}
     ],
     "international": true,
     "events": [
+      {
+        "when": {"/instance": {"is_not_option": "instance"}},
+        "reject": "another sender's: its instance is not this server's"
+      },
       {
         "when": {"/event": "messages.upsert"},
         "events": [
@@ -2673,7 +2677,15 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
                 "/message/templateButtonReplyMessage/selectedDisplayText",
                 "/message/listResponseMessage/title",
                 "/message/ephemeralMessage/message/extendedTextMessage/text",
-                "/message/ephemeralMessage/message/conversation"
+                "/message/ephemeralMessage/message/conversation",
+                "/message/interactiveResponseMessage/body/text",
+                "/message/ephemeralMessage/message/imageMessage/caption",
+                "/message/ephemeralMessage/message/videoMessage/caption",
+                "/message/ephemeralMessage/message/documentMessage/caption",
+                "/message/viewOnceMessage/message/imageMessage/caption",
+                "/message/viewOnceMessage/message/videoMessage/caption",
+                "/message/viewOnceMessageV2/message/imageMessage/caption",
+                "/message/viewOnceMessageV2/message/videoMessage/caption"
               ],
               "media": [
                 "/message/mediaUrl",
@@ -2714,7 +2726,15 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
                 "/message/templateButtonReplyMessage/selectedDisplayText",
                 "/message/listResponseMessage/title",
                 "/message/ephemeralMessage/message/extendedTextMessage/text",
-                "/message/ephemeralMessage/message/conversation"
+                "/message/ephemeralMessage/message/conversation",
+                "/message/interactiveResponseMessage/body/text",
+                "/message/ephemeralMessage/message/imageMessage/caption",
+                "/message/ephemeralMessage/message/videoMessage/caption",
+                "/message/ephemeralMessage/message/documentMessage/caption",
+                "/message/viewOnceMessage/message/imageMessage/caption",
+                "/message/viewOnceMessage/message/videoMessage/caption",
+                "/message/viewOnceMessageV2/message/imageMessage/caption",
+                "/message/viewOnceMessageV2/message/videoMessage/caption"
               ],
               "media": [
                 "/message/mediaUrl",
@@ -2744,13 +2764,30 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
             "when": {"/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
             "ignore": "of a group, a broadcast, a status or a channel"
           },
-          {"each": "/data/*", "when": {"/fromMe": false}, "ignore": "of a message of theirs"},
           {
             "each": "/data/*",
-            "when": {"/status": ["SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "ERROR"]},
+            "when": {"/fromMe": false, "/status": "ERROR"},
+            "ignore": "of a message of theirs"
+          },
+          {
+            "note": "those of ours are known by their id: instances of WHATSAPP-BUSINESS, whose words are SENT, DELIVERED, READ and FAILED, say fromMe false of all",
+            "each": "/data/*",
+            "when": {
+              "/status": [
+                "SERVER_ACK",
+                "DELIVERY_ACK",
+                "READ",
+                "PLAYED",
+                "ERROR",
+                "SENT",
+                "DELIVERED",
+                "FAILED"
+              ]
+            },
             "event": "receipt",
             "fields": {
-              "id": ["/keyId", "/key/id"],
+              "id": ["/keyId", "/key/id", "/id"],
+              "time": "/datetime",
               "phone": "/remoteJid",
               "lid": "/remoteJid",
               "state": {
@@ -2760,7 +2797,10 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
                   "DELIVERY_ACK": "delivered",
                   "READ": "read",
                   "PLAYED": "read",
-                  "ERROR": "failed"
+                  "ERROR": "failed",
+                  "SENT": "sent",
+                  "DELIVERED": "delivered",
+                  "FAILED": "failed"
                 }
               }
             }
@@ -2890,7 +2930,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "ignore": "no message, receipt or state of the connection"
       }
     ],
-    "scrub": ["/apikey"]
+    "scrub": ["/apikey", "/destination"]
   }
 }
 $protocol$, true);
@@ -2903,12 +2943,18 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "https://github.com/evolution-foundation/evolution-client-python/issues/6",
     "https://github.com/evolution-foundation/evolution-api/issues/241",
     "https://github.com/WhiskeySockets/Baileys/issues/2441",
-    "https://github.com/tulir/whatsmeow/issues/1197"
+    "https://github.com/tulir/whatsmeow/issues/1197",
+    "https://github.com/EvolutionAPI/evolution-api/blob/v1.8/src/api/services/channels/whatsapp.baileys.service.ts",
+    "https://github.com/EvolutionAPI/evolution-api/blob/v1.8/src/api/services/channel.service.ts"
   ],
   "channels": ["WHATSAPP"],
   "options": {"instance": {"required": true, "help": "the instance's name at the gateway"}},
   "secrets": {
-    "apikey": {"required": true, "help": "the instance's own key, better than the gateway's global one"}
+    "apikey": {"required": true, "help": "the instance's own key, better than the gateway's global one"},
+    "path_secret": {
+      "use": "receive",
+      "help": "32 characters or more at the end of the webhook's address, which nobody else knows"
+    }
   },
   "address": "{{digits}}",
   "operations": {
@@ -3018,7 +3064,314 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     }
   ],
   "idempotency": {"key": "none"},
-  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"}
+  "limits": {"gap": "30s..60s", "max_in_flight": 1, "max_new_per_day": 50, "warm_up": "20..200/30d"},
+  "receive": {
+    "note": "As evolution, but it sends no header of ours: the address is the secret. The id of a receipt's message stands alone.",
+    "international": true,
+    "events": [
+      {
+        "when": {"/instance": {"is_not_option": "instance"}},
+        "reject": "another sender's: its instance is not this server's"
+      },
+      {
+        "when": {"/event": "messages.upsert"},
+        "events": [
+          {
+            "each": "/data/*",
+            "when": {"/key/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "each": "/data/*",
+            "when": {
+              "/messageType": [
+                "reactionMessage",
+                "encReactionMessage",
+                "protocolMessage",
+                "editedMessage",
+                "pollUpdateMessage",
+                "pinInChatMessage",
+                "keepInChatMessage",
+                "senderKeyDistributionMessage"
+              ]
+            },
+            "ignore": "a reaction, an edit, a vote or a note of the system's"
+          },
+          {
+            "each": "/data/*",
+            "when": {"/key/fromMe": true},
+            "event": "echo",
+            "fields": {
+              "id": "/key/id",
+              "time": "/messageTimestamp",
+              "phone": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "lid": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "text": [
+                "/message/conversation",
+                "/message/extendedTextMessage/text",
+                "/message/imageMessage/caption",
+                "/message/videoMessage/caption",
+                "/message/documentMessage/caption",
+                "/message/documentWithCaptionMessage/message/documentMessage/caption",
+                "/message/buttonsResponseMessage/selectedDisplayText",
+                "/message/templateButtonReplyMessage/selectedDisplayText",
+                "/message/listResponseMessage/title",
+                "/message/ephemeralMessage/message/extendedTextMessage/text",
+                "/message/ephemeralMessage/message/conversation",
+                "/message/interactiveResponseMessage/body/text",
+                "/message/ephemeralMessage/message/imageMessage/caption",
+                "/message/ephemeralMessage/message/videoMessage/caption",
+                "/message/ephemeralMessage/message/documentMessage/caption",
+                "/message/viewOnceMessage/message/imageMessage/caption",
+                "/message/viewOnceMessage/message/videoMessage/caption",
+                "/message/viewOnceMessageV2/message/imageMessage/caption",
+                "/message/viewOnceMessageV2/message/videoMessage/caption"
+              ],
+              "media": [
+                "/message/mediaUrl",
+                "/message/imageMessage/url",
+                "/message/videoMessage/url",
+                "/message/audioMessage/url",
+                "/message/documentMessage/url",
+                "/message/stickerMessage/url"
+              ],
+              "media_type": [
+                "/message/imageMessage/mimetype",
+                "/message/videoMessage/mimetype",
+                "/message/audioMessage/mimetype",
+                "/message/documentMessage/mimetype",
+                "/message/stickerMessage/mimetype"
+              ]
+            }
+          },
+          {
+            "each": "/data/*",
+            "when": {"/key/id": {"present": true}},
+            "event": "message",
+            "fields": {
+              "id": "/key/id",
+              "time": "/messageTimestamp",
+              "from": "/key/remoteJid",
+              "phone": ["/key/remoteJid", "/key/remoteJidAlt", "/key/senderPn"],
+              "lid": ["/key/remoteJid", "/key/remoteJidAlt", "/key/senderLid"],
+              "name": "/pushName",
+              "text": [
+                "/message/conversation",
+                "/message/extendedTextMessage/text",
+                "/message/imageMessage/caption",
+                "/message/videoMessage/caption",
+                "/message/documentMessage/caption",
+                "/message/documentWithCaptionMessage/message/documentMessage/caption",
+                "/message/buttonsResponseMessage/selectedDisplayText",
+                "/message/templateButtonReplyMessage/selectedDisplayText",
+                "/message/listResponseMessage/title",
+                "/message/ephemeralMessage/message/extendedTextMessage/text",
+                "/message/ephemeralMessage/message/conversation",
+                "/message/interactiveResponseMessage/body/text",
+                "/message/ephemeralMessage/message/imageMessage/caption",
+                "/message/ephemeralMessage/message/videoMessage/caption",
+                "/message/ephemeralMessage/message/documentMessage/caption",
+                "/message/viewOnceMessage/message/imageMessage/caption",
+                "/message/viewOnceMessage/message/videoMessage/caption",
+                "/message/viewOnceMessageV2/message/imageMessage/caption",
+                "/message/viewOnceMessageV2/message/videoMessage/caption"
+              ],
+              "media": [
+                "/message/mediaUrl",
+                "/message/imageMessage/url",
+                "/message/videoMessage/url",
+                "/message/audioMessage/url",
+                "/message/documentMessage/url",
+                "/message/stickerMessage/url"
+              ],
+              "media_type": [
+                "/message/imageMessage/mimetype",
+                "/message/videoMessage/mimetype",
+                "/message/audioMessage/mimetype",
+                "/message/documentMessage/mimetype",
+                "/message/stickerMessage/mimetype"
+              ],
+              "quotes": ["/contextInfo/stanzaId", "/message/extendedTextMessage/contextInfo/stanzaId"]
+            }
+          }
+        ]
+      },
+      {
+        "when": {"/event": "messages.update"},
+        "events": [
+          {
+            "each": "/data/*",
+            "when": {"/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "each": "/data/*",
+            "when": {"/fromMe": false, "/status": "ERROR"},
+            "ignore": "of a message of theirs"
+          },
+          {
+            "note": "those of ours are known by their id: instances of WHATSAPP-BUSINESS, whose words are SENT, DELIVERED, READ and FAILED, say fromMe false of all",
+            "each": "/data/*",
+            "when": {
+              "/status": [
+                "SERVER_ACK",
+                "DELIVERY_ACK",
+                "READ",
+                "PLAYED",
+                "ERROR",
+                "SENT",
+                "DELIVERED",
+                "FAILED"
+              ]
+            },
+            "event": "receipt",
+            "fields": {
+              "id": ["/keyId", "/key/id", "/id"],
+              "time": "/datetime",
+              "phone": "/remoteJid",
+              "lid": "/remoteJid",
+              "state": {
+                "at": "/status",
+                "map": {
+                  "SERVER_ACK": "sent",
+                  "DELIVERY_ACK": "delivered",
+                  "READ": "read",
+                  "PLAYED": "read",
+                  "ERROR": "failed",
+                  "SENT": "sent",
+                  "DELIVERED": "delivered",
+                  "FAILED": "failed"
+                }
+              }
+            }
+          },
+          {
+            "each": "/data/*",
+            "when": {"/status": ["PENDING", "DELETED", "EDITED"]},
+            "ignore": "a state that changes nothing"
+          }
+        ]
+      },
+      {
+        "when": {"/event": "send.message"},
+        "events": [
+          {
+            "each": "/data",
+            "when": {"/key/remoteJid": {"ends": ["@g.us", "@broadcast", "@newsletter"]}},
+            "ignore": "of a group, a broadcast, a status or a channel"
+          },
+          {
+            "each": "/data",
+            "when": {"/status": ["SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "ERROR"]},
+            "event": "receipt",
+            "fields": {
+              "id": "/key/id",
+              "time": "/messageTimestamp",
+              "phone": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "lid": ["/key/remoteJid", "/key/remoteJidAlt"],
+              "state": {
+                "at": "/status",
+                "map": {
+                  "SERVER_ACK": "sent",
+                  "DELIVERY_ACK": "delivered",
+                  "READ": "read",
+                  "PLAYED": "read",
+                  "ERROR": "failed"
+                }
+              }
+            }
+          },
+          {
+            "each": "/data",
+            "when": {"/key/id": {"present": true}},
+            "ignore": "what the answer to the request has said already"
+          }
+        ]
+      },
+      {
+        "when": {
+          "/event": "connection.update",
+          "/data/statusReason": 403,
+          "/data/state": ["close", "refused"]
+        },
+        "event": "sender",
+        "fields": {
+          "state": {"value": "banned"},
+          "code": ["/data/statusReason", "/data/disconnectionReasonCode"]
+        }
+      },
+      {
+        "when": {"/event": "connection.update", "/data/state": ["open", "close", "refused"]},
+        "event": "sender",
+        "fields": {
+          "state": {
+            "at": "/data/state",
+            "map": {"open": "connected", "close": "disconnected", "refused": "disconnected"}
+          },
+          "code": "/data/statusReason"
+        }
+      },
+      {"when": {"/event": "connection.update", "/data/state": "connecting"}, "ignore": "on its way"},
+      {
+        "when": {"/event": "status.instance", "/data/disconnectionReasonCode": 403},
+        "event": "sender",
+        "fields": {
+          "state": {"value": "banned"},
+          "time": "/data/disconnectionAt",
+          "code": "/data/disconnectionReasonCode"
+        }
+      },
+      {
+        "when": {"/event": "status.instance", "/data/status": "closed"},
+        "event": "sender",
+        "fields": {
+          "state": {"value": "disconnected"},
+          "time": "/data/disconnectionAt",
+          "code": "/data/disconnectionReasonCode"
+        }
+      },
+      {
+        "when": {"/event": ["logout.instance", "remove.instance"]},
+        "event": "sender",
+        "fields": {"state": {"value": "disconnected"}, "code": "/event"}
+      },
+      {
+        "when": {
+          "/event": [
+            "messages.set",
+            "messages.edited",
+            "messages.delete",
+            "send.message.update",
+            "status.instance",
+            "call",
+            "creds.update",
+            "qrcode.updated",
+            "presence.update",
+            "application.startup"
+          ]
+        },
+        "ignore": "no message, receipt or state of the connection"
+      },
+      {
+        "when": {
+          "/event": {
+            "begins": [
+              "chats.",
+              "contacts.",
+              "groups.",
+              "group-participants.",
+              "labels.",
+              "typebot.",
+              "instance.",
+              "messaging-history."
+            ]
+          }
+        },
+        "ignore": "no message, receipt or state of the connection"
+      }
+    ],
+    "scrub": ["/apikey", "/destination"]
+  }
 }
 $protocol$, true);
 
@@ -3521,6 +3874,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
   },
   "classes": [
     {
+      "text": ["suppress-unsubscribe", "suppress-complaint"],
+      "class": "opted_out",
+      "note": "told by an event, of a mail that Mailgun has not sent"
+    },
+    {
       "status": "4xx",
       "text": [
         "not allowed to send", "for test purposes only", "Domain not found", "account is disabled",
@@ -3590,6 +3948,23 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
             "/event-data/reject/reason"
           ],
           "state": {"value": "hard"}
+        }
+      },
+      {
+        "when": {
+          "/event-data/event": "failed",
+          "/event-data/severity": "permanent",
+          "/event-data/reason": ["suppress-unsubscribe", "suppress-complaint"]
+        },
+        "event": "receipt",
+        "fields": {
+          "id": {"at": "/event-data/message/headers/message-id", "begin": "<", "end": ">"},
+          "key": "/event-data/user-variables/cadence_key",
+          "time": "/event-data/timestamp",
+          "email": ["/event-data/recipient", "/event-data/message/headers/to"],
+          "code": "/event-data/delivery-status/code",
+          "error": "/event-data/reason",
+          "state": {"value": "failed"}
         }
       },
       {
@@ -3957,7 +4332,12 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
           "name": ["/FromFull/Name", "/FromName"],
           "subject": "/Subject",
           "text": ["/StrippedTextReply", "/TextBody"],
-          "quotes": "/Headers/Name=In-Reply-To/Value"
+          "quotes": {
+            "at": "/Headers/Name=In-Reply-To/Value",
+            "after": "<",
+            "until": "@",
+            "note": "<MessageID@mtasv.net>"
+          }
         }
       }
     ]
@@ -4240,6 +4620,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "wait": ["header:Retry-After"]
   },
   "classes": [
+    {
+      "text": ["Unsubscribed Address", "Spam Reporting Address"],
+      "class": "opted_out",
+      "note": "told by the event webhook, of a mail that SendGrid has dropped"
+    },
     {
       "text": ["Maximum credits exceeded", "verified Sender Identity"],
       "status": "4xx",
@@ -4614,33 +4999,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "international": true,
     "events": [
       {
-        "when": {"/OptOutType": "STOP"},
-        "event": "opt_out",
-        "fields": {
-          "id": "/MessageSid",
-          "from": "/From",
-          "to": "/To",
-          "phone": "/From",
-          "name": "/ProfileName",
-          "text": ["/Body", "/ButtonText"],
-          "channel": {"at": "/From", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"}
-        }
-      },
-      {
-        "when": {"/OptOutType": "START"},
-        "event": "opt_in",
-        "fields": {
-          "id": "/MessageSid",
-          "from": "/From",
-          "to": "/To",
-          "phone": "/From",
-          "name": "/ProfileName",
-          "text": ["/Body", "/ButtonText"],
-          "channel": {"at": "/From", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"}
-        }
-      },
-      {"when": {"/OptOutType": "HELP"}, "ignore": "a question for help, which Twilio answers"},
-      {
+        "note": "OptOutType, where Advanced Opt-Out is on, is STOP, START or HELP: what the person has meant",
         "when": {"/SmsStatus": "received"},
         "event": "message",
         "fields": {
@@ -4650,6 +5009,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
           "phone": "/From",
           "name": "/ProfileName",
           "text": ["/Body", "/ButtonText"],
+          "code": "/OptOutType",
           "channel": {"at": "/From", "until": ":", "map": {"whatsapp": "WHATSAPP"}, "value": "SMS"},
           "media": "/MediaUrl0",
           "media_type": "/MediaContentType0",
@@ -4820,6 +5180,10 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     ],
     "international": true,
     "events": [
+      {
+        "when": {"/session": {"is_not_option": "session"}},
+        "reject": "another sender's: its session is not this server's"
+      },
       {
         "when": {"/event": ["message", "message.any"]},
         "events": [
@@ -5515,6 +5879,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "events": [
       {
         "each": "/entry/*/changes/*",
+        "when": {"/value/metadata/phone_number_id": {"is_not_option": "phone_number_id"}},
+        "reject": "another sender's: its phone_number_id is not this server's"
+      },
+      {
+        "each": "/entry/*/changes/*",
         "when": {"/field": "messages"},
         "events": [
           {
@@ -5720,11 +6089,11 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
         "event": "sender",
         "fields": {
           "state": {
-            "at": "/value/ban_info/waba_ban_state",
+            "at": ["/value/ban_info/waba_ban_state", "/value/ban_info/waba_ban_state/only"],
             "map": {"DISABLE": "banned", "SCHEDULE_FOR_DISABLE": "quality", "REINSTATE": "connected"}
           },
           "time": "^/time",
-          "code": "/value/ban_info/waba_ban_state",
+          "code": ["/value/ban_info/waba_ban_state", "/value/ban_info/waba_ban_state/only"],
           "error": "/value/event"
         }
       },
@@ -5914,20 +6283,33 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
     "international": true,
     "events": [
       {
+        "when": {"/instanceId": {"is_not_option": "instance"}},
+        "reject": "another sender's: its instanceId is not this server's"
+      },
+      {
         "when": {"/type": ["ReceivedCallback", "ReceivedCallBack"]},
         "events": [
           {"when": {"/isGroup": true}, "ignore": "of a group, a channel, a broadcast or a status"},
           {"when": {"/isNewsletter": true}, "ignore": "of a group, a channel, a broadcast or a status"},
           {"when": {"/broadcast": true}, "ignore": "of a group, a channel, a broadcast or a status"},
-          {"when": {"/isStatusReply": true}, "ignore": "of a group, a channel, a broadcast or a status"},
           {
-            "when": {"/phone": {"ends": ["-group", "@newsletter", "@broadcast", "@g.us"]}},
+            "when": {
+              "/phone": {"ends": ["-group", "-broadcast", "@newsletter", "@broadcast", "@g.us"]}
+            },
             "ignore": "of a group, a channel, a broadcast or a status"
           },
           {"when": {"/isEdit": true}, "ignore": "an edit"},
           {"when": {"/reaction": {"present": true}}, "ignore": "a reaction"},
           {"when": {"/pinMessage": {"present": true}}, "ignore": "a message pinned"},
-          {"when": {"/waitingMessage": true}, "ignore": "not there yet: it comes again with its text"},
+          {
+            "when": {"/waitingMessage": true, "/viewOnce": {"present": false}},
+            "ignore": "not there yet: it comes again with its text"
+          },
+          {
+            "note": "what may be seen once does not come again",
+            "when": {"/waitingMessage": true, "/viewOnce": false},
+            "ignore": "not there yet: it comes again with its text"
+          },
           {"when": {"/notification": {"present": true}}, "ignore": "a call, or a note of the system's"},
           {"when": {"/fromMe": true, "/fromApi": true}, "ignore": "sent through the API"},
           {
@@ -5961,6 +6343,7 @@ INSERT INTO @extschema@.cadence_protocols (name, definition, built_in) VALUES ('
               "text": [
                 "/text/message",
                 "/buttonsResponseMessage/message",
+                "/listResponseMessage/title",
                 "/listResponseMessage/message",
                 "/hydratedTemplate/message",
                 "/image/caption",

@@ -164,7 +164,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
         ('cadence_blocklist', 'kind', 'phone or email'),
-        ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164, Brazil''s mobile ones with the ninth digit, or of the mailbox in lower case, and 4 that tell which key has made it'),
+        ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164 (Brazil''s mobile ones with the ninth digit, Argentina''s with the 9, Mexico''s with the 1), or of the mailbox in lower case, and 4 that tell which key has made it'),
         ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
         ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
 

@@ -31,7 +31,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          ARRAY['email_message_id']),
         ('lead_messages', 'lead_messages_sms_idx', '(sms_message_id) WHERE sms_message_id IS NOT NULL',
          ARRAY['sms_message_id']),
-        -- who has this number, however it was typed: its last eight digits, which Brazil's ninth does not change
+        -- who has this number, however it was typed: its last eight digits, which Brazil's ninth, Argentina's 9 and Mexico's 1 do not change
         ('lead_contacts', 'lead_contacts_phone_idx',
          '("right"(regexp_replace(telefone::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         ('lead_contacts', 'lead_contacts_e164_idx',

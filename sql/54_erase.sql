@@ -112,7 +112,7 @@ BEGIN
     table_name := 'cadence_blocklist'; done := 'added'; RETURN NEXT;
     n := refused; done := 'refused'; RETURN NEXT;
 
-    -- for comparing: how numbers may end, with the area's code, and with and without Brazil's ninth digit
+    -- for comparing: how numbers may end, with the area's code, and with and without Brazil's ninth digit (ten digits have neither Argentina's 9 nor Mexico's 1)
     mails := ARRAY(SELECT DISTINCT lower(m) FROM unnest(mails) AS m);
     numbers := ARRAY(
         SELECT s.spelling FROM unnest(phones) AS p(phone), LATERAL (

@@ -112,6 +112,10 @@ class Refuses(unittest.TestCase):
         self.check("webhook.json", "receive", "events", 0, "ignore", value="both")
         self.check("webhook.json", "receive", "events", 0, "each", value="x/*")
         self.check("webhook.json", "receive", "events", 0, "when", "/event", value={"has": "x"})
+        self.check("waha.json", "receive", "events", 0, "when", "/session",
+                   value={"is_not_option": "Session"})
+        self.check("waha.json", "receive", "events", 0, "reject", value="")
+        self.check("waha.json", "receive", "events", 0, "ignore", value="both")
         self.check("webhook.json", "receive", "events", 0, "fields", "idd", value="/id")
         self.check("webhook.json", "receive", "events", 0, "fields", "id", value="id")
         self.check("webhook.json", "receive", "events", 0, "fields", "id", value={"after": "_"})

@@ -38,6 +38,13 @@ typedef enum InboundResult
 
 extern const char *const cadence_inbound_results[]; /* their names */
 
+/* By which somebody can be blocked, or found later; WhatsApp's own names are no addresses. */
+static inline bool
+inbound_has_address(const ReceivedEvent *event)
+{
+	return event->fields[RECEIVED_PHONE] != NULL || event->fields[RECEIVED_EMAIL] != NULL;
+}
+
 extern InboundResult cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event);
 
 #endif

@@ -68,13 +68,18 @@ has_to_be_kept(const ReceivedEvent *event)
 	}
 }
 
-/* A message of nobody's is kept among the others where their table has room for it. */
+/*
+ * A message of nobody's is kept among the others where their table has room for it, and
+ * its address is on the blocklist if it wants no more. Of what has none nobody could tell
+ * later whose it is.
+ */
 static bool
-keeps_strangers(const InboundSender *from)
+is_kept_as_message(const InboundSender *from, const ReceivedEvent *event)
 {
 	Oid messages = get_relname_relid("lead_messages", from->tables->schema);
 
-	return from->empresa != NULL && !cadence_column_is_required(messages, "lead_id");
+	return from->empresa != NULL && inbound_has_address(event) &&
+		   !cadence_column_is_required(messages, "lead_id");
 }
 
 /*
@@ -102,7 +107,8 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 	if (error != NULL)
 		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
 	if (a.result == INBOUND_UNMATCHED &&
-		(has_to_be_kept(event) || (event->kind == RECEIVED_MESSAGE && !keeps_strangers(from))))
+		(has_to_be_kept(event) ||
+		 (event->kind == RECEIVED_MESSAGE && !is_kept_as_message(from, event))))
 		return (InboundOutcome){.refused = CADENCE_UNMATCHED};
 	return (InboundOutcome){0};
 }
@@ -147,14 +153,15 @@ take_guarded(void *arg, const ReceivedEvent *event)
  * returned. The callback works in a memory context that is reset after each event.
  */
 ErrorData *
-cadence_events_read(const ReceiveRules *rules, json_t *body, ReceiveCallback take, void *arg)
+cadence_events_read(const ReceiveRules *rules, const char *const *values, json_t *body,
+					ReceiveCallback take, void *arg)
 {
 	Guarded g = {.take = take,
 				 .arg = arg,
 				 .scratch = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner event",
 												  ALLOCSET_DEFAULT_SIZES)};
 
-	(void) receive_read(rules, body, take_guarded, &g);
+	(void) receive_read(rules, values, body, take_guarded, &g);
 	MemoryContextDelete(g.scratch);
 	return g.error;
 }
@@ -216,7 +223,7 @@ cadence_events_take(InboundCall *call, const InboundSender *from)
 	else
 	{
 		receive_scrub(call->rules, body);
-		error = cadence_events_read(call->rules, body, take_or_reject, rejections);
+		error = cadence_events_read(call->rules, call->values, body, take_or_reject, rejections);
 	}
 	if (error == NULL && rejections->dropped > 0)
 		error = cadence_reject_body(

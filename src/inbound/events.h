@@ -19,8 +19,8 @@ typedef struct InboundOutcome
 } InboundOutcome;
 
 extern InboundOutcome cadence_event_take(const InboundSender *from, const ReceivedEvent *event);
-extern ErrorData *cadence_events_read(const ReceiveRules *rules, struct json_t *body,
-									  ReceiveCallback take, void *arg);
+extern ErrorData *cadence_events_read(const ReceiveRules *rules, const char *const *values,
+									  struct json_t *body, ReceiveCallback take, void *arg);
 extern bool cadence_events_take(InboundCall *call, const InboundSender *from);
 
 #endif

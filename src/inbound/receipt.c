@@ -2,10 +2,10 @@
  * receipt.c
  *		What became of a message of ours, as its provider tells.
  *
- * A state goes forward only: what comes in any order, or twice, comes to the same. A
- * message that was read was delivered, and one that was delivered had not failed. An
- * attempt of which nobody knew is settled by it, as by cadence_settle(), under its
- * run's lock; a run that has gone on stays where it is.
+ * A state goes forward only, and its first time counts: what comes in any order, or
+ * twice, comes to the same. A message that was read was delivered, and one that was
+ * delivered had not failed. An attempt of which nobody knew is settled by it, as by
+ * cadence_settle(), under its run's lock; a run that has gone on stays where it is.
  */
 #include "postgres.h"
 
@@ -49,6 +49,9 @@ state_sql(const char *from, const char *state, bool known)
 	"erro_detalhe = CASE WHEN m.estado::pg_catalog.text " EQ " 'ERRO' THEN NULL " \
 	"ELSE m.erro_detalhe END, "
 
+/* The first time counts, whenever it is told. */
+#define IS_EARLIER(column) "(" column " IS NULL OR " column " " GT " $2)"
+
 /* What was found by our key alone gets its provider's id now. */
 #define IDS                                                       \
 	"whatsapp_message_id = COALESCE(m.whatsapp_message_id, $4), " \
@@ -83,10 +86,11 @@ delivered_sql(const CadenceTables *t)
 	bool known = t->message_knows_delivered;
 	char *from = comes_from("INCERTO,ENVIADO,ERRO");
 
-	return note_sql(t,
-					psprintf("%s" NO_FAILURE "entregue_em = COALESCE(m.entregue_em, $2), ",
-							 state_sql(from, "ENTREGUE", known)),
-					psprintf("%s m.entregue_em IS NULL", known ? psprintf("%s OR", from) : ""));
+	return note_sql(
+		t,
+		psprintf("%s" NO_FAILURE "entregue_em = LEAST(m.entregue_em, $2), ",
+				 state_sql(from, "ENTREGUE", known)),
+		psprintf("%s " IS_EARLIER("m.entregue_em"), known ? psprintf("%s OR", from) : ""));
 }
 
 static char *
@@ -96,10 +100,10 @@ read_sql(const CadenceTables *t)
 	char *from = comes_from("INCERTO,ENVIADO,ERRO,ENTREGUE");
 
 	return note_sql(t,
-					psprintf("%s" NO_FAILURE "entregue_em = COALESCE(m.entregue_em, $2), "
-							 "lido_em = COALESCE(m.lido_em, $2), ",
+					psprintf("%s" NO_FAILURE "entregue_em = LEAST(m.entregue_em, $2), "
+							 "lido_em = LEAST(m.lido_em, $2), ",
 							 state_sql(from, "LIDO", known)),
-					psprintf("%s m.lido_em IS NULL", known ? psprintf("%s OR", from) : ""));
+					psprintf("%s " IS_EARLIER("m.lido_em"), known ? psprintf("%s OR", from) : ""));
 }
 
 static char *

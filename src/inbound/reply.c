@@ -203,7 +203,7 @@ write_message(const InboundEvent *e, const InboundPerson *person, bool comes_in,
 
 /* ---- a person's ------------------------------------------------------------------------ */
 
-/* Of nobody who is known here; kept where the table takes it. */
+/* Of nobody who is known here; kept where the table takes it, as is_kept_as_message() says. */
 static InboundResult
 from_stranger(const InboundEvent *e)
 {
@@ -211,7 +211,7 @@ from_stranger(const InboundEvent *e)
 	pg_uuid_t id;
 
 	if (e->acts->replies->takes_strangers && nobody.empresa != NULL &&
-		!write_message(e, &nobody, true, NULL, &id))
+		inbound_has_address(e->event) && !write_message(e, &nobody, true, NULL, &id))
 		return INBOUND_REPEATED;
 	if (!e->event->is_auto)
 		inbound_hear_stranger(e);

@@ -162,13 +162,15 @@ take_again(void *arg, const ReceivedEvent *event)
 static InboundOutcome
 read_again(const CadenceConfiguration *c, const InboundSender *from, const char *text)
 {
+	static const char *const none[FIELD_COUNT] = {NULL};
 	Again again = {.from = from, .context = CurrentMemoryContext};
 	struct json_t *body = text != NULL ? cadence_json_load(text) : NULL;
 	ErrorData *error;
 
 	if (body == NULL)
 		return (InboundOutcome){.refused = "not enough of it was kept to read it again"};
-	error = cadence_events_read(c->definition->receive, body, take_again, &again);
+	error = cadence_events_read(c->definition->receive, cadence_configuration_values(c, none), body,
+								take_again, &again);
 	if (error != NULL)
 		ThrowErrorData(error);
 	return again.first;

@@ -60,6 +60,7 @@ inbound_shut_sender(const InboundEvent *e, const char *why)
 	(void) shut(e, why, cadence_classes[CLASS_STOPPED].wait_s * USECS_PER_SEC);
 }
 
+/* Not by what is older than the reason for which it is shut, however late it is told. */
 static bool
 open_again(const InboundEvent *e)
 {
@@ -67,7 +68,7 @@ open_again(const InboundEvent *e)
 	CadenceSenderState *s = lock_state(e, states);
 	bool is_new;
 
-	if (s == NULL || s->open_since == 0)
+	if (s == NULL || s->open_since == 0 || (e->event->has_time && e->at < s->open_since))
 		return false;
 	is_new = cadence_sender_close_breaker(s);
 	cadence_sender_states_save(states);

@@ -287,11 +287,20 @@ basic_is_good(InboundCall *call, const ReceiveSignature *s)
 	return is_user & is_password;
 }
 
+/* What follows the secret in the address is the caller's: some add the event's name. */
 static bool
 path_is_good(InboundCall *call, const ReceiveSignature *s)
 {
-	return call->path_secret != NULL && strlen(call->path_secret) >= PATH_SECRET_MIN &&
-		   cadence_either_secret_is(call, call->path_secret, s->secret, s->previous);
+	const char *given = call->path_secret;
+	bool is_whole;
+	bool is_first;
+
+	if (given == NULL || strlen(given) < PATH_SECRET_MIN)
+		return false;
+	is_whole = cadence_either_secret_is(call, given, s->secret, s->previous);
+	is_first = cadence_either_secret_is(call, pnstrdup(given, strcspn(given, "/")), s->secret,
+										s->previous);
+	return is_whole | is_first;
 }
 
 /* ---- all of them ----------------------------------------------------------------------- */

@@ -87,11 +87,11 @@ says_wish(const InboundEvent *e, const char *text, Wish *wish)
 	return found;
 }
 
-/* The same of a message: its text, or a mail's subject. */
+/* The same of a message: what its provider has understood, its text, or a mail's subject. */
 static bool
 message_says_wish(const InboundEvent *e, Wish *wish, const char **said)
 {
-	static const ReceivedField fields[] = {RECEIVED_TEXT, RECEIVED_SUBJECT};
+	static const ReceivedField fields[] = {RECEIVED_CODE, RECEIVED_TEXT, RECEIVED_SUBJECT};
 
 	for (size_t i = 0; i < lengthof(fields); i++)
 	{
@@ -161,7 +161,10 @@ inbound_unblock(const InboundEvent *e)
 	return found;
 }
 
-/* A message of nobody's that is one of the words. */
+/*
+ * A message of nobody's that is one of the words. It may have been told before, so one
+ * that does not say when it was takes nothing back.
+ */
 void
 inbound_hear_stranger(const InboundEvent *e)
 {
@@ -170,10 +173,10 @@ inbound_hear_stranger(const InboundEvent *e)
 
 	if (!message_says_wish(e, &wish, &said))
 		return;
-	if (wish.opts_in)
-		(void) inbound_unblock(e);
-	else
+	if (!wish.opts_in)
 		(void) inbound_block(e, BLOCK_OPT_OUT);
+	else if (e->event->has_time)
+		(void) inbound_unblock(e);
 }
 
 /* ---- acts ---------------------------------------------------------------------------- */
@@ -276,6 +279,15 @@ category_of(const InboundEvent *e)
 																					   : NULL;
 }
 
+/* Told again it must not take back what was said since. */
+static void
+require_time(const InboundEvent *e)
+{
+	if (!e->event->has_time)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("it is not known when the opt-in was: it takes nothing back")));
+}
+
 /* What a provider tells that has asked the person. */
 InboundResult
 inbound_wish(InboundEvent *e)
@@ -283,9 +295,14 @@ inbound_wish(InboundEvent *e)
 	InboundStop stop = {.reason = STOP_WISH, .canal = e->canal};
 	InboundPersons people = {.n = 0};
 	bool opts_in = e->event->kind == RECEIVED_OPT_IN;
-	bool is_new = opts_in && inbound_unblock(e);
+	bool is_new = false;
 	InboundMessage sent;
 
+	if (opts_in)
+	{
+		require_time(e);
+		is_new = inbound_unblock(e);
+	}
 	if (inbound_find_sent(e, &sent) && sent.person.lead_id != NULL && sent.person.empresa != NULL)
 		people.list[people.n++] = sent.person;
 	else

@@ -2,8 +2,9 @@
  * address_key.c
  *		An address as it is remembered, however it was typed.
  *
- * A number with and one without Brazil's ninth digit are two: that digit may be
- * all that was wrong with the first.
+ * A number with and one without Brazil's ninth digit, or what Argentina and Mexico
+ * have put before mobile ones, are two: that digit may be all that was wrong with the
+ * first.
  */
 #include "rules/address_key.h"
 
@@ -58,8 +59,8 @@ mailbox_one(const char *stored, char *one)
 
 /*
  * Writes an address so that all spellings of it are one, into a buffer of
- * ADDRESS_ONE_SIZE: a number in E.164, Brazil's mobile ones with the ninth digit; a
- * mailbox in lower case. False: it can be none.
+ * ADDRESS_ONE_SIZE: a number in E.164, the longer one where a digit makes no other
+ * person's (phone_other()); a mailbox in lower case. False: it can be none.
  */
 bool
 address_one(const char *stored, bool is_email, const char *country, char *one)

@@ -138,6 +138,7 @@ static const Member rule_members[] = {{"each", compile_later, 0},
 									  {"when", compile_conditions, offsetof(ReceiveRule, when)},
 									  {"event", compile_kind, offsetof(ReceiveRule, kind)},
 									  {"ignore", compile_string, offsetof(ReceiveRule, ignored)},
+									  {"reject", compile_string, offsetof(ReceiveRule, rejected)},
 									  {"events", compile_later, 0},
 									  {"fields", compile_fields, 0},
 									  {"auto", compile_auto, 0},
@@ -208,9 +209,10 @@ compile_rule(Compiler *c, const Path *path, json_t *value, ReceiveRule *rule, in
 	if (!json_is_object(value))
 		return;
 	aims = (inside != NULL ? 1 : 0) + (json_object_get(value, "event") != NULL ? 1 : 0) +
-		   (json_object_get(value, "ignore") != NULL ? 1 : 0);
+		   (json_object_get(value, "ignore") != NULL ? 1 : 0) +
+		   (json_object_get(value, "reject") != NULL ? 1 : 0);
 	if (aims != 1)
-		compiler_problem(c, path, "has not one of event, ignore and events");
+		compiler_problem(c, path, "has not one of event, ignore, reject and events");
 	if (rule->kind != RECEIVED_UNKNOWN)
 		check_event(c, path, rule);
 	else if (rule->values.n > 0 || rule->nauto > 0)

@@ -4,7 +4,8 @@
  *
  * What people have typed into a CRM: with and without the country, a trunk zero,
  * a carrier's number, blanks and brackets. No plan of numbers is known here but
- * Brazil's outline: whether a number exists is the provider's to say.
+ * Brazil's outline, and the digit that Argentina and Mexico have put before mobile
+ * ones: whether a number exists is the provider's to say.
  */
 #include "rules/phone.h"
 
@@ -162,34 +163,59 @@ phone_e164(const char *stored, const char *country, char *e164)
 	return write_number(e164, code, without_trunk(digits, code));
 }
 
-/* The digits by which it is looked for: a ninth digit in Brazil does not change them. */
+/* The digits by which it is looked for: those that a number may lack do not change them. */
 const char *
 phone_tail(const char *e164)
 {
 	return e164 + strlen(e164) - PHONE_TAIL;
 }
 
-/* "+55", the area, and eight digits of a mobile number: those of a landline begin with 2 to 5. */
-#define BRAZILIAN_LEN 13
+/*
+ * Countries of which WhatsApp knows people by a digit more or less than others write:
+ * a "+", two digits of the country, and ten of the number without it.
+ */
+static const struct
+{
+	const char *code;
+	char digit;
+	int at;		  /* where it stands */
+	char follows; /* what follows it is not less */
+} marked[] = {
+	/* after the area; mobile numbers alone, those of a landline begin with 2 to 5 */
+	{"+55", '9', 5, '6'},
+	/* mobile numbers, but nothing else tells them from landlines */
+	{"+54", '9', 3, '1'},
+	{"+52", '1', 3, '1'}};
+
+#define UNMARKED_LEN 13
 
 /*
- * The same number with Brazil's ninth digit where it has none, and without it where
- * it has one, in E.164: WhatsApp knows accounts that are older than the digit
- * without it. False: there is no other.
+ * The same number with the digit by which its country has marked mobile ones where it
+ * has none, and without it where it has one, in E.164: Brazil's ninth, which accounts
+ * of WhatsApp lack that are older, Argentina's 9 and Mexico's 1, which its accounts
+ * have. False: there is no other.
  */
 bool
 phone_other(const char *e164, char *other)
 {
 	size_t len = strlen(e164);
-	bool has_ninth = len == BRAZILIAN_LEN + 1 && e164[5] == '9';
-	const char *number = e164 + (has_ninth ? 6 : 5);
 
-	if (strncmp(e164, "+55", 3) != 0 || (len != BRAZILIAN_LEN && !has_ninth) || number[0] < '6')
-		return false;
-	memcpy(other, e164, 5);
-	strcpy(other + 5, has_ninth ? "" : "9");
-	strcat(other, number);
-	return true;
+	for (size_t i = 0; i < sizeof(marked) / sizeof(marked[0]); i++)
+	{
+		int at = marked[i].at;
+		bool has_digit = len == UNMARKED_LEN + 1 && e164[at] == marked[i].digit;
+		const char *rest = e164 + at + (has_digit ? 1 : 0);
+
+		if (strncmp(e164, marked[i].code, strlen(marked[i].code)) != 0)
+			continue;
+		if ((len != UNMARKED_LEN && !has_digit) || rest[0] < marked[i].follows)
+			return false;
+		memcpy(other, e164, at);
+		other[at] = marked[i].digit;
+		strcpy(other + at + (has_digit ? 0 : 1), rest);
+		return true;
+	}
+	return false;
 }
 
 /* Both in E.164. */

@@ -123,6 +123,7 @@ typedef struct ReceiveCondition
 	const char *const *values; /* its text is one of these, NULL at the end; NULL: any */
 	const char *const *begins; /* with one of these */
 	const char *const *ends;
+	int other_than;		/* its text is not this option's, which is set; 0: none, as in Values */
 	bool must_be_there; /* something that is not null, nor an empty text */
 	bool must_be_absent;
 } ReceiveCondition;
@@ -167,6 +168,7 @@ typedef struct ReceiveRule
 	ReceiveConditions when;
 	ReceivedKind kind;			/* RECEIVED_IGNORED and _UNKNOWN: no event */
 	const char *ignored;		/* why; NULL: it is not */
+	const char *rejected;		/* why it is told as unknown; NULL: it is not */
 	struct ReceiveList *inside; /* rules for what the element holds; NULL: none */
 	ReceiveValues values;
 	ReceiveConditions *is_auto; /* alternatives: sent by a machine when one holds */

@@ -19,6 +19,7 @@
 typedef struct Reader
 {
 	const ReceiveRules *rules;
+	const char *const *values;
 	ReceiveCallback callback;
 	void *arg;
 	bool has_ended;		 /* by the callback, or memory is short */
@@ -43,10 +44,10 @@ tell_unknown(Reader *r, const ReceivedElement *element, const char *reason)
 }
 
 static bool
-is_auto(const ReceiveRule *rule, const ReceivedElement *element)
+is_auto(const Reader *r, const ReceiveRule *rule, const ReceivedElement *element)
 {
 	for (size_t i = 0; i < rule->nauto; i++)
-		if (conditions_hold(&rule->is_auto[i], element))
+		if (conditions_hold(&rule->is_auto[i], element, r->values))
 			return true;
 	return false;
 }
@@ -94,7 +95,7 @@ tell_event(Reader *r, const ReceiveRule *rule, const ReceivedElement *element)
 	if (event.fields[RECEIVED_STATE] != NULL)
 		event.state = received_state_named(rule->kind, event.fields[RECEIVED_STATE]);
 	event.has_time = time != NULL && received_time((Slice){time, strlen(time)}, &event.time_us);
-	event.is_auto = is_auto(rule, element);
+	event.is_auto = is_auto(r, rule, element);
 	tell(r, &event);
 }
 
@@ -108,10 +109,12 @@ apply(Reader *r, const ReceiveGroup *group, const ReceivedElement *element)
 	const ReceiveRule *rule = group->rules;
 	const ReceiveRule *end = rule + group->n;
 
-	while (rule < end && !conditions_hold(&rule->when, element))
+	while (rule < end && !conditions_hold(&rule->when, element, r->values))
 		rule++;
 	if (rule == end)
 		tell_unknown(r, element, "no rule knows it");
+	else if (rule->rejected != NULL)
+		tell_unknown(r, element, rule->rejected);
 	else if (rule->ignored != NULL)
 	{
 		ReceivedEvent event = {
@@ -186,12 +189,15 @@ read_list(Reader *r, const ReceiveList *list, const ReceivedElement *element)
 
 /*
  * Tells the callback all that a body tells, also what is not understood; false
- * when the callback wanted no more, or memory was short.
+ * when the callback wanted no more, or memory was short. The values are the server's,
+ * by number, for rules that ask for its options; NULL: none is known.
  */
 bool
-receive_read(const ReceiveRules *rules, json_t *body, ReceiveCallback callback, void *arg)
+receive_read(const ReceiveRules *rules, const char *const *values, json_t *body,
+			 ReceiveCallback callback, void *arg)
 {
 	Reader r = {.rules = rules,
+				.values = values,
 				.callback = callback,
 				.arg = arg,
 				.texts = {.is_international = rules->is_international}};

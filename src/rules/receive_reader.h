@@ -21,7 +21,7 @@ extern json_t *receive_parse(const ReceiveRules *rules, const char *body, size_t
 extern bool receive_text_at(const AnswerPlaces *places, json_t *body, ReceiveHeader header,
 							void *arg, char *to, size_t size);
 extern void receive_scrub(const ReceiveRules *rules, json_t *body);
-extern bool receive_read(const ReceiveRules *rules, json_t *body, ReceiveCallback callback,
-						 void *arg);
+extern bool receive_read(const ReceiveRules *rules, const char *const *values, json_t *body,
+						 ReceiveCallback callback, void *arg);
 
 #endif

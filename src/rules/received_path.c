@@ -90,8 +90,16 @@ any_fits(const char *const *texts, Slice s, bool (*fits)(Slice s, const char *te
 	return false;
 }
 
+/* Whether a text names another sender than the server's option, which may not be set. */
 static bool
-condition_holds(const ReceiveCondition *c, const ReceivedElement *element)
+is_other(Slice s, const char *option)
+{
+	return s.len > 0 && option != NULL && *option != '\0' && !slice_is(s, option);
+}
+
+static bool
+condition_holds(const ReceiveCondition *c, const ReceivedElement *element,
+				const char *const *values)
 {
 	const json_t *value = received_at(&c->place, element);
 	NumberText number;
@@ -101,16 +109,20 @@ condition_holds(const ReceiveCondition *c, const ReceivedElement *element)
 
 	if ((c->must_be_there && !is_there) || (c->must_be_absent && is_there))
 		return false;
+	if (c->other_than != 0 && (values == NULL || !is_other(s, values[c->other_than])))
+		return false;
 	return (c->values == NULL || (is_text && any_fits(c->values, s, slice_is))) &&
 		   (c->begins == NULL || (is_text && any_fits(c->begins, s, slice_begins))) &&
 		   (c->ends == NULL || (is_text && any_fits(c->ends, s, slice_ends)));
 }
 
+/* values: the server's options, by number; NULL: none is known. */
 bool
-conditions_hold(const ReceiveConditions *conditions, const ReceivedElement *element)
+conditions_hold(const ReceiveConditions *conditions, const ReceivedElement *element,
+				const char *const *values)
 {
 	for (size_t i = 0; i < conditions->n; i++)
-		if (!condition_holds(&conditions->list[i], element))
+		if (!condition_holds(&conditions->list[i], element, values))
 			return false;
 	return true;
 }

@@ -26,6 +26,7 @@ typedef struct NumberText
 extern json_t *received_step(json_t *value, const ReceiveStep *step);
 extern json_t *received_at(const ReceivePlace *place, const ReceivedElement *element);
 extern bool received_slice(const json_t *value, NumberText *number, Slice *s);
-extern bool conditions_hold(const ReceiveConditions *conditions, const ReceivedElement *element);
+extern bool conditions_hold(const ReceiveConditions *conditions, const ReceivedElement *element,
+							const char *const *values);
 
 #endif

@@ -168,10 +168,28 @@ compile_presence(Compiler *c, const Path *path, json_t *value, void *to)
 	condition->must_be_absent = json_is_false(value);
 }
 
+/* By its number among Values. */
+static void
+compile_other_than(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	const DefinitionOptions *options = &c->d->options;
+	const char *name = json_string_value(value);
+
+	for (size_t i = 0; i < options->n; i++)
+		if (name != NULL && strcmp(options->list[i].name, name) == 0)
+		{
+			*(int *) to = (int) (FIELD_COUNT + i);
+			return;
+		}
+	compiler_problem(c, path, "\"%.60s\" is no option of this definition",
+					 name != NULL ? name : "");
+}
+
 static const Member condition_members[] = {
 	{"is", compile_values, offsetof(ReceiveCondition, values)},
 	{"begins", compile_values, offsetof(ReceiveCondition, begins)},
 	{"ends", compile_values, offsetof(ReceiveCondition, ends)},
+	{"is_not_option", compile_other_than, offsetof(ReceiveCondition, other_than)},
 	{"present", compile_presence, 0},
 	{NULL, NULL, 0}};
 

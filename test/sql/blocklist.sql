@@ -199,15 +199,15 @@ SELECT cadence_inbound('+5521900000001', 'Bom dia', server => 'regress_zap') AS 
 SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind;
 INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('zoe', 'BLUE', '21 90000-0001');
 SELECT cadence_block('phone', '+5521900000003', source => 'registry');
-SELECT cadence_inbound('+5521900000001', 'Voltar', server => 'regress_zap') AS known, cadence_inbound('zoe@example.com', 'START', server => 'regress_zap') AS other_server,
-    cadence_inbound('+5521900000003', 'Voltar', server => 'regress_zap') AS other_source;
+SELECT cadence_inbound('+5521900000001', 'Voltar', server => 'regress_zap') AS known, cadence_inbound('zoe@example.com', 'START', server => 'regress_zap', received_at => '2100-01-01') AS other_server,
+    cadence_inbound('+5521900000003', 'Voltar', server => 'regress_zap', received_at => '2100-01-01') AS other_source;
 SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind;
-SELECT cadence_inbound('zoe@example.com', 'START', server => 'regress_mail') AS same;
+SELECT cadence_inbound('zoe@example.com', 'START', server => 'regress_mail', received_at => '2100-01-01') AS same;
 SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind;
 -- what was put there by hand, or for somebody who is forgotten, no word takes off: not even of the role that has put it there
 BEGIN;
 SELECT cadence_block('phone', '+5521900000004', 'erased', empresa => 'BLUE') AS hand, cadence_inbound('+5521900000005', 'Sair', empresa => 'BLUE', canal => 'SMS') AS word;
-SELECT cadence_inbound('+5521900000004', 'Voltar', empresa => 'BLUE', canal => 'SMS') AS hand, cadence_inbound('+5521900000005', 'Voltar', empresa => 'BLUE', canal => 'SMS') AS word;
+SELECT cadence_inbound('+5521900000004', 'Voltar', empresa => 'BLUE', canal => 'SMS', received_at => '2100-01-01') AS hand, cadence_inbound('+5521900000005', 'Voltar', empresa => 'BLUE', canal => 'SMS', received_at => '2100-01-01') AS word;
 SELECT reason FROM cadence_blocklist WHERE source = current_user AND empresa = 'BLUE';
 ROLLBACK;
 -- what a company's server tells of a stranger is that company's; a server of any company speaks to all

@@ -51,6 +51,16 @@ SELECT cadence_inbound('+551187654321', 'a', 'n1', server => 'regress_zap') AS w
     cadence_inbound('+5511933334444', 'e', 'n5', server => 'regress_zap') AS other, cadence_inbound('+351912345678', 'f', 'n6', server => 'regress_zap') AS stranger;
 SELECT * FROM answers;
 SELECT * FROM runs;
+-- and Mexico's 1 and Argentina's 9; whoever has none of our leads is blocked with and without
+INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('lupe', 'BLUE', '+52 55 1234 5678'), ('sol', 'BLUE', '+54 9 11 2345-6789');
+SELECT cadence_inbound('+5215512345678', 'SAIR', 'n11', server => 'regress_zap') AS mexico, cadence_inbound('+541123456789', 'BAJA', 'n12', server => 'regress_zap') AS argentina,
+    cadence_inbound('+5218112345678', 'BAJA', 'n13', server => 'regress_zap') AS stranger;
+SELECT lead_id, canal, motivo FROM contact_opt_outs ORDER BY lead_id;
+SELECT added, known FROM cadence_block_many('phone', ARRAY['+528112345678'], 'the same', empresa => 'BLUE');
+DELETE FROM contact_opt_outs;
+DELETE FROM cadence_blocklist;
+DELETE FROM lead_contacts WHERE lead_id IN ('lupe', 'sol');
+DELETE FROM lead_messages WHERE whatsapp_message_id IN ('n11', 'n12');
 -- to a company by a channel; of a server for all companies, a number that two have is nobody's, and what answers a message is whose that was
 SELECT cadence_inbound('+551187654321', 'a', 'n7', empresa => 'GOLD', canal => 'whatsapp') AS gold, cadence_inbound('+5511987654321', 'b', 'n8', server => 'regress_any') AS both,
     cadence_inbound('+5531987651111', 'c', 'n9', server => 'regress_any') AS one;
@@ -151,6 +161,11 @@ SELECT run(1, 'ana', 'BLUE', 1, 2);
 UPDATE lead_messages SET run_id = 'a0000000-0000-0000-0000-000000000001', step_ordem = 1;
 INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, tipo_evento, detalhes) VALUES ('a0000000-0000-0000-0000-000000000001', 1, 'DISPARADO', '{"provedor": "regress_zap"}');
 SELECT cadence_delivery('regress_any', 'out.3', 'read') AS another, cadence_delivery('regress_zap', 'out.3', 'read') AS own;
+-- the first time counts, whenever it is told
+SELECT receipts('sent');
+SELECT cadence_delivery('regress_zap', 'out.3', 'read', '2026-05-01 12:05Z') AS read, cadence_delivery('regress_zap', 'out.3', 'delivered', '2026-05-01 12:01Z') AS delivered, cadence_delivery('regress_zap', 'out.3', 'read', '2026-05-01 12:03Z') AS earlier,
+    cadence_delivery('regress_zap', 'out.3', 'read', '2026-05-01 12:03Z') AS again, cadence_delivery('regress_zap', 'out.3', 'read', '2026-05-01 12:09Z') AS later, cadence_delivery('regress_zap', 'out.3', 'delivered') AS without;
+SELECT estado, entregue_em, lido_em FROM messages;
 -- a failure that comes late leaves the run where it is
 SELECT receipts('failed');
 UPDATE lead_messages SET run_id = 'a0000000-0000-0000-0000-000000000001', step_ordem = 1, estado = 'ENVIADO', erro_detalhe = NULL;

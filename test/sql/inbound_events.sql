@@ -12,10 +12,14 @@ CREATE SERVER regress_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal '
 CREATE SERVER regress_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', empresa 'BLUE', url 'http://127.0.0.1:1/');
 CREATE SERVER regress_meta FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'd360');
 CREATE SERVER regress_evo FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'evolution', url 'http://127.0.0.1:1/', instance 'i');
+CREATE SERVER regress_evo1 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'evolution_v1', url 'http://127.0.0.1:1/', instance 'i');
+CREATE SERVER regress_twilio FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'BLUE', protocol 'twilio', account_sid 'AC1', "from" 'whatsapp:+15005550006');
 CREATE USER MAPPING FOR CURRENT_USER SERVER regress_zap OPTIONS (webhook_token 'senha');
 CREATE USER MAPPING FOR CURRENT_USER SERVER regress_mail OPTIONS (webhook_token 'senha');
 CREATE USER MAPPING FOR CURRENT_USER SERVER regress_meta OPTIONS (api_key 'k', webhook_secret 'senha');
 CREATE USER MAPPING FOR CURRENT_USER SERVER regress_evo OPTIONS (apikey 'k', webhook_secret 'senha');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_evo1 OPTIONS (apikey 'k', path_secret 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_twilio OPTIONS (auth_token 't', path_secret 'tttttttttttttttttttttttttttttttt');
 INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'UMA'), ('c0000000-0000-0000-0000-000000000002', 'BLUE', 'MAIL');
 INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo, parar_se_responder) VALUES
     ('c0000000-0000-0000-0000-000000000001', 1, 'WHATSAPP', 'OLA', true), ('c0000000-0000-0000-0000-000000000001', 2, 'WHATSAPP', 'OLA', true),
@@ -58,8 +62,31 @@ SELECT run(1, 'ana', 1), run(2, 'ana', 2);
 SELECT tell('regress_zap', '{"event": "opt_out", "phone": "+551187654321", "text": "bloqueou"}');
 SELECT lead_id, canal, categoria, motivo, origem FROM contact_opt_outs;
 SELECT * FROM runs;
+-- one that does not say when it was takes nothing back: it may have been told before
 SELECT tell('regress_zap', '{"event": "opt_in", "phone": "+551187654321"}');
+DELETE FROM cadence_rejected;
+SELECT tell('regress_zap', '{"event": "opt_in", "phone": "+551187654321", "time": "2025-01-01"}');
 SELECT count(*) FROM contact_opt_outs;
+SELECT tell('regress_zap', '{"event": "opt_in", "phone": "+551187654321", "time": "2100-01-01"}');
+SELECT count(*) FROM contact_opt_outs;
+-- what Twilio has understood of an answer; told again it takes nothing back
+CREATE FUNCTION twilio(id text, meant text, said text, who text DEFAULT '5511987654321') RETURNS text LANGUAGE sql AS $$
+    SELECT status::text FROM cadence_receive('regress_twilio', 'POST', '{}', '', convert_to(format('MessageSid=%s&OptOutType=%s&SmsStatus=received&From=whatsapp%%3A%%2B%s&Body=%s', id, meant, who, said), 'UTF8'), repeat('t', 32)) $$;
+SELECT start_over();
+SELECT twilio('SM1', 'START', 'sim'), run(1, 'ana', 1);
+SELECT twilio('SM2', 'STOP', 'chega'), twilio('SM1', 'START', 'sim');
+SELECT lead_id, canal, motivo FROM contact_opt_outs;
+SELECT * FROM runs;
+SELECT twilio('SM3', 'START', 'sim');
+SELECT count(*) FROM contact_opt_outs;
+SELECT run(2, 'ana', 1);
+SELECT twilio('SM4', 'HELP', 'info');
+SELECT * FROM runs;
+SELECT conteudo, message_id FROM messages;
+-- of nobody
+SELECT twilio('SM5', 'STOP', 'stop', '5521999990000'), twilio('SM6', 'START', 'start', '5521999990000');
+SELECT kind, reason, source FROM cadence_blocklist;
+DELETE FROM cadence_blocklist;
 -- Meta's switch for marketing alone stops no run before its step
 SELECT start_over();
 SELECT run(1, 'ana', 1);
@@ -90,6 +117,11 @@ SELECT tell('regress_zap', '[{"event": "sender", "state": "quality", "code": "RE
 SELECT server, open_since IS NOT NULL AS open, open_reason FROM cadence_provider_state ORDER BY server;
 SELECT tell('regress_zap', '{"event": "sender", "state": "banned"}') IS NOT NULL;
 SELECT server, open_until > now() + interval '20 min' AS long, open_reason FROM cadence_provider_state WHERE server = 'regress_zap';
+-- by what is older it is not opened again, however late it is told
+SELECT tell('regress_zap', '{"event": "sender", "state": "connected", "time": "2025-01-01"}') IS NOT NULL;
+SELECT open_reason FROM cadence_provider_state WHERE server = 'regress_zap';
+SELECT tell('regress_zap', '{"event": "sender", "state": "connected", "time": "2100-01-01"}') IS NOT NULL;
+SELECT open_reason FROM cadence_provider_state WHERE server = 'regress_zap';
 SELECT start_over();
 
 -- mails that come back, and those who call them spam
@@ -118,7 +150,31 @@ SELECT tell('regress_evo', '{"event": "messages.upsert", "instance": "i", "data"
     meta('messages', '"messages": [{"from": "5531987651111", "id": "r.1", "timestamp": "1731705721", "type": "reaction", "reaction": {"message_id": "x", "emoji": "👍"}}]') IS NOT NULL;
 SELECT * FROM runs;
 
+-- the address is the secret, and the event's name may follow it; the body repeats the address
+CREATE FUNCTION evo(path text, body text) RETURNS int LANGUAGE sql AS $$
+    SELECT status FROM cadence_receive('regress_evo1', 'POST', '{}', '', convert_to(body, 'UTF8'), path) $$;
+SELECT start_over();
+SELECT evo(repeat('e', 32) || '/coisa-nova', format('{"event": "coisa.nova", "instance": "i", "destination": "https://crm.example/%s/coisa-nova", "apikey": "k"}', repeat('e', 32)));
+SELECT motivo, elemento FROM cadence_rejected;
+SELECT evo(p, '{}') FROM unnest(ARRAY[repeat('e', 32) || 'x', repeat('e', 31) || '/e', repeat('e', 31), '/' || repeat('e', 32), repeat('x', 32) || '/' || repeat('e', 32), '']) AS p;
+-- of another instance
+SELECT start_over();
+SELECT evo(repeat('e', 32) || '/', '{"event": "messages.upsert", "instance": "suporte", "data": {"key": {"remoteJid": "5531987651111@s.whatsapp.net", "fromMe": false, "id": "3A4"}, "message": {"conversation": "SAIR"}}}');
+SELECT motivo, count(m) FROM cadence_rejected LEFT JOIN messages m ON true GROUP BY motivo;
+
+-- who is named by WhatsApp alone is not among the messages, where nobody could tell later who it was
+SELECT start_over();
+ALTER TABLE lead_messages ALTER lead_id DROP NOT NULL;
+SELECT evo(repeat('e', 32), '{"event": "messages.upsert", "instance": "i", "data": {"key": {"remoteJid": "5521999990000@s.whatsapp.net", "fromMe": false, "id": "3A5"}, "message": {"conversation": "Oi"}}}'),
+    evo(repeat('e', 32), '{"event": "messages.upsert", "instance": "i", "data": {"key": {"remoteJid": "777@lid", "fromMe": false, "id": "3A6"}, "message": {"conversation": "SAIR"}}}');
+SELECT lead_id, conteudo FROM messages;
+SELECT motivo, evento ->> 'lid' AS lid FROM cadence_rejected;
+INSERT INTO lead_identities (lead_id, empresa, kind, value) VALUES ('bia', 'BLUE', 'wa_lid', '777@lid');
+SELECT cadence_rejected_retry();
+SELECT lead_id, conteudo FROM messages;
+SELECT lead_id, motivo FROM contact_opt_outs;
+
 RESET search_path;
-DROP SERVER regress_zap, regress_mail, regress_meta, regress_evo CASCADE;
+DROP SERVER regress_zap, regress_mail, regress_meta, regress_evo, regress_evo1, regress_twilio CASCADE;
 DROP EXTENSION cadence_runner CASCADE;
 DROP SCHEMA cadence CASCADE;

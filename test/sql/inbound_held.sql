@@ -96,7 +96,7 @@ SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind, reason;
 SELECT cadence_block('email', 'zoe@example.com', empresa => 'BLUE') AS new;
 SELECT tell('[{"event": "opt_in", "phone": "+5521955551111", "time": "2026-01-01T00:00:00Z"}]');
 SELECT count(*) FROM cadence_blocklist;
-SELECT tell('[{"event": "opt_in", "phone": "+5521955551111"}, {"event": "opt_in", "phone": "+552188882222"}]');
+SELECT tell('[{"event": "opt_in", "phone": "+5521955551111", "time": "2100-01-01"}, {"event": "opt_in", "phone": "+552188882222", "time": "2100-01-01"}]');
 SELECT kind, reason, source FROM cadence_blocklist ORDER BY kind, reason;
 
 RESET search_path;

@@ -45,9 +45,9 @@ my %keys = (
 $keys{webhook} = $keys{resend};
 
 # What is signed is nothing but the caller's word where a secret is sent.
-my %is_sent = map { $_ => 1 } qw(d360 evolution zapi gupshup zenvia brevo postmark);
+my %is_sent = map { $_ => 1 } qw(d360 evolution evolution_v1 zapi gupshup zenvia brevo postmark);
 
-for my $protocol (qw(whatsapp_cloud d360 evolution zapi waha gupshup zenvia twilio resend brevo sendgrid postmark mailgun webhook))
+for my $protocol (qw(whatsapp_cloud d360 evolution evolution_v1 zapi waha gupshup zenvia twilio resend brevo sendgrid postmark mailgun webhook))
 {
 	my $body = $protocol eq 'twilio' ? 'sonda=1&Outra=2&=&Sonda=3' : $BODY;
 	my ($old, $new) = @{ $keys{$protocol} // [ [ ('velho-segredo-velho-segredo-velho-segredo') x 2 ],
@@ -119,8 +119,12 @@ sql($node, "ALTER USER MAPPING FOR CURRENT_USER SERVER whatsapp_cloud OPTIONS (A
 is_refused('whatsapp_cloud', 'the second of two kinds of proof', body => $BODY, secret => 'p' x 32);
 sql($node, 'ALTER USER MAPPING FOR CURRENT_USER SERVER whatsapp_cloud OPTIONS (DROP app_secret)');
 is_taken('whatsapp_cloud', 'it, where the first is not there,', body => $BODY, secret => 'p' x 32);
+is_taken('whatsapp_cloud', 'it, where something follows it in the address,', body => $BODY, secret => 'p' x 32 . '/messages-upsert');
 is_refused('whatsapp_cloud', 'one that is too short', body => $BODY, secret => 'p' x 31);
 is_refused('whatsapp_cloud', 'one that is too long', body => $BODY, secret => 'p' x 33);
+is_refused('whatsapp_cloud', "an address \"$_\"", body => $BODY, secret => $_) for ('p' x 31 . '/p', 'x/' . 'p' x 32, '/' x 32);
+sql($node, "ALTER USER MAPPING FOR CURRENT_USER SERVER whatsapp_cloud OPTIONS (SET path_secret '" . 'p/' x 16 . "')");
+is_taken('whatsapp_cloud', 'one with slashes of its own', body => $BODY, secret => 'p/' x 16);
 sql($node, 'ALTER USER MAPPING FOR CURRENT_USER SERVER whatsapp_cloud OPTIONS (DROP path_secret)');
 is_refused('whatsapp_cloud', 'any call, where no secret is there,', body => $BODY);
 like(

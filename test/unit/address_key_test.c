@@ -31,6 +31,7 @@ numbers(void)
 	NUMBER("912 345 678", "PT", "+351912345678");
 	/* the ninth digit may be all that was wrong */
 	NUMBER("11 8765-4321", "BR", "+551187654321");
+	NUMBER("55 1234 5678", "MX", "+525512345678");
 	/* what is no number is known as it is */
 	NUMBER("11 1", "BR", "11 1");
 	NUMBER("Ana@Example.com", "BR", "Ana@Example.com");
@@ -83,6 +84,10 @@ one_address(void)
 	ONE_NUMBER("+551187654321", "+5511987654321");
 	ONE_NUMBER("11 3765-4321", "+551137654321");
 	ONE_NUMBER("+14155550100", "+14155550100");
+	ONE_NUMBER("+52 55 1234 5678", "+5215512345678");
+	ONE_NUMBER("+52 1 55 1234 5678", "+5215512345678");
+	ONE_NUMBER("+54 11 2345-6789", "+5491123456789");
+	ONE_NUMBER("+54 9 11 2345-6789", "+5491123456789");
 	ONE_NUMBER("11 1", NULL);
 	ONE_NUMBER("", NULL);
 	ONE_NUMBER("ana@example.com", NULL);

@@ -42,6 +42,16 @@ others(void)
 	IS("21610", NULL, "opted_out");
 	IS("21211", NULL, "dead_address");
 	definition_free(d);
+	d = compile_protocol("sendgrid");
+	IS(NULL, "Unsubscribed Address", "opted_out");
+	IS(NULL, "Spam Reporting Address", "opted_out");
+	IS(NULL, "Spam Content (if Spam Checker app enabled)", NULL);
+	definition_free(d);
+	d = compile_protocol("mailgun");
+	IS("605", "suppress-unsubscribe", "opted_out");
+	IS("607", "suppress-complaint", "opted_out");
+	IS("605", "Not delivering to previously bounced address", NULL);
+	definition_free(d);
 	d = compile_protocol("webhook");
 	IS("1", "no", NULL);
 	definition_free(d);

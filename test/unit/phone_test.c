@@ -181,6 +181,29 @@ ninth_digit(void)
 	check_text(phone_tail("+12345678"), "12345678", __FILE__, __LINE__, "tail");
 }
 
+/* Argentina's 9 and Mexico's 1, which WhatsApp's accounts have. */
+static void
+mobile_marks(void)
+{
+	OTHER("+525512345678", "+5215512345678");
+	OTHER("+5215512345678", "+525512345678");
+	OTHER("+541123456789", "+5491123456789");
+	OTHER("+5491123456789", "+541123456789");
+	/* of another length, or with another digit there */
+	OTHER("+5255123456", NULL);
+	OTHER("+5225512345678", NULL);
+	OTHER("+52155123456789", NULL);
+	OTHER("+5411234567", NULL);
+	OTHER("+5481123456789", NULL);
+	OTHER("+520512345678", NULL);
+	CHECK(phone_is_same("+525512345678", "+5215512345678"));
+	CHECK(phone_is_same("+5491123456789", "+541123456789"));
+	CHECK(!phone_is_same("+525512345678", "+5215512345679"));
+	CHECK(!phone_is_same("+5215512345678", "+5495512345678"));
+	check_text(phone_tail("+525512345678"), phone_tail("+5215512345678"), __FILE__, __LINE__,
+			   "tail");
+}
+
 int
 main(void)
 {
@@ -192,5 +215,6 @@ main(void)
 	RUN_GROUP("phone: other countries", other_countries);
 	RUN_GROUP("phone: lengths", lengths);
 	RUN_GROUP("phone: Brazil's ninth digit", ninth_digit);
+	RUN_GROUP("phone: Argentina's 9 and Mexico's 1", mobile_marks);
 	return check_result();
 }

@@ -33,6 +33,22 @@ tells(const char *literal, const char *expected, const char *file, int line)
 
 #define TELLS(literal, expected) tells((literal), (expected), __FILE__, __LINE__)
 
+/* The same of a server that has this option. */
+static void
+tells_server(const char *option, const char *value, const char *literal, const char *expected,
+			 const char *file, int line)
+{
+	const char *values[VALUES_MAX] = {NULL};
+	char *body = json_of(literal);
+
+	values[number_of(d, option)] = value;
+	check_text(what_is_told_to(d, values, body, strlen(body)), expected, file, line, literal);
+	free(body);
+}
+
+#define TELLS_SERVER(option, value, literal, expected) \
+	tells_server("option." option, (value), (literal), (expected), __FILE__, __LINE__)
+
 /* ---- WhatsApp Cloud API ------------------------------------------------------------- */
 
 #define META(field, value)                                                                    \
@@ -129,6 +145,9 @@ meta_senders(void)
 	TELLS(
 		META("account_update", "'event':'DISABLED_UPDATE','ban_info':{'waba_ban_state':'DISABLE'}"),
 		"sender state=banned code=DISABLE error=DISABLED_UPDATE time=1743451903000000");
+	TELLS(META("account_update",
+			   "'event':'DISABLED_UPDATE','ban_info':{'waba_ban_state':['DISABLE']}"),
+		  "sender state=banned code=DISABLE error=DISABLED_UPDATE time=1743451903000000");
 	TELLS(META("account_update", "'event':'ACCOUNT_RECONNECTED'"),
 		  "sender state=connected code=ACCOUNT_RECONNECTED time=1743451903000000");
 	TELLS(META("account_update", "'event':'PARTNER_ADDED'"),
@@ -137,6 +156,16 @@ meta_senders(void)
 		  "ignored: of the account or a template, not of a message");
 	TELLS(META("what_comes_next", "'x':1"), "unknown: no rule knows it");
 	TELLS("{'object':'page'}", "unknown: holds nothing that a rule asks for");
+	TELLS_SERVER("phone_number_id", "106540352242922",
+				 META("messages", "'statuses':[{'id':'a','status':'read'}]"),
+				 "receipt id=a state=read");
+	TELLS_SERVER("phone_number_id", "1",
+				 META("messages", "'statuses':[{'id':'a','status':'read'}]"),
+				 "unknown: another sender's: its phone_number_id is not this server's");
+	TELLS_SERVER("phone_number_id", "1",
+				 "{'entry':[{'changes':[{'field':'account_update','value':{'event':"
+				 "'ACCOUNT_RECONNECTED'}}]}]}",
+				 "sender state=connected code=ACCOUNT_RECONNECTED");
 	begin("d360");
 	TELLS(META("messages", "'statuses':[{'id':'a','status':'read','recipient_id':'551133334444'}]"),
 		  "receipt id=a to=551133334444 state=read phone=+551133334444");
@@ -147,10 +176,10 @@ meta_senders(void)
 #define EVOLUTION(event, data) \
 	"{'event':'" event "','instance':'vendas','data':" data ",'apikey':'SECRET'}"
 
+/* What both versions tell alike. */
 static void
-evolution(void)
+evolution_any(void)
 {
-	begin("evolution");
 	TELLS(EVOLUTION("messages.upsert",
 					"{'key':{'remoteJid':'103899771998284@lid','remoteJidAlt':"
 					"'5511987654321@s.whatsapp.net','fromMe':false,'id':'3A1'},'pushName':'Ana',"
@@ -168,11 +197,21 @@ evolution(void)
 		  "ignored: of a group, a broadcast, a status or a channel; ignored: of a group, a "
 		  "broadcast, a status or a channel; ignored: a reaction, an edit, a vote or a note of "
 		  "the system's");
+	TELLS(EVOLUTION("messages.upsert",
+					"[{'key':{'remoteJid':'5511987654321@s.whatsapp.net','id':'b'},'message':{"
+					"'interactiveResponseMessage':{'body':{'text':'Parar'}}}},{'key':{'remoteJid':"
+					"'5511987654321@s.whatsapp.net','id':'v'},'message':{'viewOnceMessageV2':{"
+					"'message':{'imageMessage':{'caption':'sair'}}}}},{'key':{'remoteJid':"
+					"'5511987654321@s.whatsapp.net','id':'e'},'message':{'ephemeralMessage':{"
+					"'message':{'videoMessage':{'caption':'veja'}}}}}]"),
+		  "message id=b from=5511987654321@s.whatsapp.net text=Parar phone=+5511987654321; message "
+		  "id=v from=5511987654321@s.whatsapp.net text=sair phone=+5511987654321; message id=e "
+		  "from=5511987654321@s.whatsapp.net text=veja phone=+5511987654321");
 	TELLS(EVOLUTION("messages.update", "{'keyId':'3EB0','remoteJid':'5511987654321@s.whatsapp.net',"
 									   "'fromMe':true,'status':'DELIVERY_ACK'}"),
 		  "receipt id=3EB0 state=delivered phone=+5511987654321");
 	TELLS(EVOLUTION("messages.update", "{'keyId':'a','remoteJid':'1@lid','fromMe':false,'status':"
-									   "'READ'}"),
+									   "'ERROR'}"),
 		  "ignored: of a message of theirs");
 	TELLS(EVOLUTION("send.message", "{'key':{'id':'b','remoteJid':'5511987654321@s.whatsapp.net'},"
 									"'status':'PENDING'}"),
@@ -191,6 +230,44 @@ evolution(void)
 	TELLS(EVOLUTION("chats.upsert", "[]"),
 		  "ignored: no message, receipt or state of the connection");
 	TELLS(EVOLUTION("coisa.nova", "{}"), "unknown: no rule knows it");
+	TELLS_SERVER("instance", "vendas", EVOLUTION("logout.instance", "null"),
+				 "sender state=disconnected code=logout.instance");
+	TELLS_SERVER("instance", "suporte", EVOLUTION("logout.instance", "null"),
+				 "unknown: another sender's: its instance is not this server's");
+}
+
+static void
+evolution(void)
+{
+	begin("evolution");
+	evolution_any();
+	/* of an instance of the kind WHATSAPP-BUSINESS, which says fromMe false of all */
+	TELLS(EVOLUTION("messages.update",
+					"[{'keyId':'w1','remoteJid':'5511987654321@s.whatsapp.net','fromMe':false,"
+					"'status':'SENT'},{'keyId':'w1','remoteJid':'5511987654321@s.whatsapp.net',"
+					"'fromMe':false,'status':'DELIVERED'},{'keyId':'w1','fromMe':false,'status':"
+					"'READ'},{'keyId':'w2','fromMe':false,'status':'FAILED'},{'keyId':'w2',"
+					"'fromMe':false,'status':'DELETED'}]"),
+		  "receipt id=w1 state=sent phone=+5511987654321; receipt id=w1 state=delivered "
+		  "phone=+5511987654321; receipt id=w1 state=read; receipt id=w2 state=failed; ignored: a "
+		  "state that changes nothing");
+}
+
+static void
+evolution_v1(void)
+{
+	begin("evolution_v1");
+	evolution_any();
+	TELLS(EVOLUTION("messages.update", "[{'remoteJid':'5511987654321@s.whatsapp.net','fromMe':true,"
+									   "'id':'BAE5','status':'READ','datetime':1710000000123,"
+									   "'owner':'vendas'}]"),
+		  "receipt id=BAE5 state=read phone=+5511987654321 time=1710000000123000");
+	TELLS(EVOLUTION("messages.upsert",
+					"{'key':{'remoteJid':'5511987654321@s.whatsapp.net','fromMe':false,'id':'3A'},"
+					"'pushName':'Ana','message':{'conversation':'SAIR'},'messageType':"
+					"'conversation','messageTimestamp':1710000000,'owner':'vendas'}"),
+		  "message id=3A from=5511987654321@s.whatsapp.net text=SAIR name=Ana "
+		  "phone=+5511987654321 time=1710000000000000");
 }
 
 static void
@@ -212,6 +289,28 @@ zapi(void)
 		  "ignored: sent through the API");
 	TELLS("{'type':'ReceivedCallback','messageId':'D','phone':'120363-group','isGroup':false}",
 		  "ignored: of a group, a channel, a broadcast or a status");
+	TELLS("{'type':'ReceivedCallback','messageId':'D','phone':'1774895799-broadcast'}",
+		  "ignored: of a group, a channel, a broadcast or a status");
+	/* an answer to a status of ours is an answer */
+	TELLS("{'isStatusReply':true,'senderLid':'81896604192873@lid','connectedPhone':'554499999999',"
+		  "'isEdit':false,'isGroup':false,'isNewsletter':false,'messageId':'3EB0','phone':"
+		  "'5544888888888','fromMe':false,'momment':1737478000000,'referenceMessageId':'4DF8',"
+		  "'broadcast':false,'type':'ReceivedCallback','text':{'message':'SAIR'}}",
+		  "message id=3EB0 from=5544888888888 to=554499999999 text=SAIR phone=+5544888888888 "
+		  "lid=81896604192873@lid quotes=4DF8 time=1737478000000000");
+	TELLS("{'type':'ReceivedCallback','messageId':'L','phone':'5544888888888','listResponseMessage'"
+		  ":{'message':'Parar de receber ofertas','title':'SAIR','selectedRowId':'1'}}",
+		  "message id=L from=5544888888888 text=SAIR phone=+5544888888888");
+	/* what may be seen once does not come again with what is in it */
+	TELLS("{'type':'ReceivedCallback','messageId':'W','phone':'5544888888888','waitingMessage':"
+		  "true,'viewOnce':true}",
+		  "message id=W from=5544888888888 phone=+5544888888888");
+	TELLS("{'type':'ReceivedCallback','messageId':'W','phone':'5544888888888','waitingMessage':"
+		  "true,'viewOnce':false}",
+		  "ignored: not there yet: it comes again with its text");
+	TELLS("{'type':'ReceivedCallback','messageId':'W','phone':'5544888888888','waitingMessage':"
+		  "true}",
+		  "ignored: not there yet: it comes again with its text");
 	TELLS("{'type':'ReceivedCallback','messageId':'E','phone':'5544','reaction':{'value':'x'}}",
 		  "ignored: a reaction");
 	TELLS("{'type':'MessageStatusCallback','status':'RECEIVED','ids':['a','b'],'momment':"
@@ -229,6 +328,10 @@ zapi(void)
 		  "sender state=disconnected error=Device has been disconnected time=1580163342000000");
 	TELLS("{'type':'ConnectedCallback','connected':true,'phone':'5544'}",
 		  "sender to=5544 state=connected");
+	TELLS_SERVER("instance", "3C01", "{'type':'ConnectedCallback','instanceId':'3C01'}",
+				 "sender state=connected");
+	TELLS_SERVER("instance", "3C01", "{'type':'ConnectedCallback','instanceId':'3C02'}",
+				 "unknown: another sender's: its instanceId is not this server's");
 }
 
 static void
@@ -260,6 +363,12 @@ waha(void)
 		  "sender state=connected code=WORKING");
 	TELLS("{'event':'message.reaction','payload':{}}",
 		  "ignored: no message, receipt or state of the connection");
+	TELLS_SERVER("session", "vendas",
+				 "{'event':'session.status','session':'vendas','payload':{'status':'WORKING'}}",
+				 "sender state=connected code=WORKING");
+	TELLS_SERVER("session", "vendas",
+				 "{'event':'session.status','session':'default','payload':{'status':'FAILED'}}",
+				 "unknown: another sender's: its session is not this server's");
 }
 
 /* ---- aggregators -------------------------------------------------------------------- */
@@ -326,10 +435,12 @@ twilio(void)
 		  "message id=SM1 from=whatsapp:+5511987654321 to=whatsapp:+15550000000 text=Olá a&b "
 		  "media=https://x media_type=image/jpeg name=Ana phone=+5511987654321 quotes=SM0 "
 		  "channel=WHATSAPP");
-	TELLS("OptOutType=STOP&MessageSid=SM2&SmsStatus=received&From=%2B12025550123&Body=stop",
-		  "opt_out id=SM2 from=+12025550123 text=stop phone=+12025550123 channel=SMS");
-	TELLS("OptOutType=START&MessageSid=SM2&From=%2B12025550123&Body=start",
-		  "opt_in id=SM2 from=+12025550123 text=start phone=+12025550123 channel=SMS");
+	TELLS("OptOutType=STOP&MessageSid=SM2&SmsStatus=received&From=%2B12025550123&Body=chega",
+		  "message id=SM2 from=+12025550123 text=chega code=STOP phone=+12025550123 channel=SMS");
+	TELLS("OptOutType=START&MessageSid=SM2&SmsStatus=received&From=%2B12025550123&Body=sim",
+		  "message id=SM2 from=+12025550123 text=sim code=START phone=+12025550123 channel=SMS");
+	TELLS("OptOutType=HELP&MessageSid=SM2&SmsStatus=received&From=%2B12025550123&Body=info",
+		  "message id=SM2 from=+12025550123 text=info code=HELP phone=+12025550123 channel=SMS");
 	TELLS("MessageSid=SM3&MessageStatus=undelivered&To=%2B12025550123&ErrorCode=30003&SmsStatus="
 		  "undelivered",
 		  "receipt id=SM3 to=+12025550123 state=failed code=30003 phone=+12025550123 channel=SMS");
@@ -435,9 +546,9 @@ postmark(void)
 	TELLS("{'FromFull':{'Email':'Ana@x.example','Name':'Ana'},'OriginalRecipient':'us@y.example',"
 		  "'Subject':'Re','MessageID':'22c','Date':'Wed, 11 Oct 2017 18:31:04 -0700','TextBody':"
 		  "'tudo','StrippedTextReply':'so isto','Headers':[{'Name':'X-Spam','Value':'No'},{'Name':"
-		  "'in-reply-to','Value':'<0@us>'},{'Name':'Message-ID','Value':'<C@m>'}]}",
+		  "'in-reply-to','Value':'<0b1c@mtasv.net>'},{'Name':'Message-ID','Value':'<C@m>'}]}",
 		  "message id=22c other_id=<C@m> from=Ana@x.example to=us@y.example text=so isto name=Ana "
-		  "email=ana@x.example quotes=<0@us> subject=Re time=1507771864000000");
+		  "email=ana@x.example quotes=0b1c subject=Re time=1507771864000000");
 	TELLS("{'FromFull':{'Email':'a@x.y'},'MessageID':'23','Headers':[{'Name':'Precedence','Value':"
 		  "'auto_reply'}]}",
 		  "message id=23 from=a@x.y email=a@x.y auto");
@@ -455,6 +566,10 @@ mailgun(void)
 		  "'b@x.y','delivery-status':{'code':550,'message':'5.1.1 no\\n'},'message':{'headers':{"
 		  "'message-id':'m@u'}}}}",
 		  "bounce id=<m@u> state=hard code=550 error=5.1.1 no email=b@x.y");
+	TELLS("{'event-data':{'event':'failed','severity':'permanent','reason':'suppress-unsubscribe',"
+		  "'recipient':'c@x.y','delivery-status':{'code':605,'message':'','description':'Not "
+		  "delivering to an unsubscribed address'},'message':{'headers':{'message-id':'m@u'}}}}",
+		  "receipt id=<m@u> state=failed code=605 error=suppress-unsubscribe email=c@x.y");
 	TELLS("{'event-data':{'event':'failed','severity':'temporary','recipient':'b@x.y'}}",
 		  "ignored: tried again by Mailgun");
 	TELLS("{'event-data':{'event':'complained','recipient':'c@x.y'}}", "complaint email=c@x.y");
@@ -497,6 +612,7 @@ main(void)
 	RUN_GROUP("receive: whatsapp_cloud, echoes, preferences, identities", meta_others);
 	RUN_GROUP("receive: whatsapp_cloud, senders; d360", meta_senders);
 	RUN_GROUP("receive: evolution", evolution);
+	RUN_GROUP("receive: evolution_v1", evolution_v1);
 	RUN_GROUP("receive: zapi", zapi);
 	RUN_GROUP("receive: waha", waha);
 	RUN_GROUP("receive: gupshup", gupshup);

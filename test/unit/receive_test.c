@@ -64,8 +64,13 @@ static void
 problems_of_rules(void)
 {
 	PROBLEM(EVENTS("{'event':'mesage','fields':{}}"), "/receive/events/0/event: \"mesage\" is no");
-	PROBLEM(EVENTS("{'fields':{'id':'/id'}}"), "has not one of event, ignore and events");
-	PROBLEM(EVENTS("{'event':'echo','ignore':'x'}"), "has not one of event, ignore and events");
+	PROBLEM(EVENTS("{'fields':{'id':'/id'}}"), "has not one of event, ignore, reject and events");
+	PROBLEM(EVENTS("{'reject':'x','ignore':'x'}"), "has not one of event, ignore, reject and");
+	PROBLEM(EVENTS("{'when':{'/a':{'is_not_option':'sesion'}},'reject':'x'}"),
+			"/receive/events/0/when/~1a/is_not_option: \"sesion\" is no option");
+	PROBLEM(EVENTS("{'when':{'/a':{'is_not_option':1}},'reject':'x'}"), "\"\" is no option");
+	PROBLEM(EVENTS("{'event':'echo','ignore':'x'}"),
+			"has not one of event, ignore, reject and events");
 	PROBLEM(EVENTS("{'ignore':'x','fields':{'id':'/id'}}"), "has fields, but is no event");
 	PROBLEM(EVENTS("{'event':'message','fields':{'phone':'/p'}}"), "/receive/events/0: has no id");
 	PROBLEM(EVENTS("{'event':'message','fields':{'id':'/id'}}"), "names nobody");
@@ -267,6 +272,39 @@ conditions(void)
 	TELLS(SAME, "{'b':false}", "ignored: four");
 	TELLS(SAME, "[]", "unknown: no rule knows it");
 	TELLS(SAME, "{'a':", "no body");
+}
+
+/* What names another sender than the server's option. */
+static void
+other_senders(void)
+{
+	Definition *d = compile_literal(
+		"{'channels':['SMS'],'options':{'session':{}},'secrets':{'path_secret':{}},'operations':{"
+		"'text':{'url':'{{option.url}}','form':{'m':'{{message}}'}}},'receive':{'events':[{'when':"
+		"{'/s':{'is_not_option':'session','begins':'x'}},'ignore':'both'},{'when':{'/s':{"
+		"'is_not_option':'session'}},'reject':'of another'},{'ignore':'ours'}]}}");
+	const char *values[VALUES_MAX] = {NULL};
+	const int session = number_of(d, "option.session");
+
+#define OTHER(option, body, expected)                                             \
+	do                                                                            \
+	{                                                                             \
+		values[session] = (option);                                               \
+		CHECK_TEXT(what_is_told_to(d, values, (body), strlen(body)), (expected)); \
+	} while (0)
+	OTHER("a", "{\"s\":\"a\"}", "ignored: ours");
+	OTHER("a", "{\"s\":\"b\"}", "unknown: of another");
+	OTHER("a", "{\"s\":\"A\"}", "unknown: of another");
+	OTHER("a", "{\"s\":\"xy\"}", "ignored: both");
+	OTHER("5", "{\"s\":5}", "ignored: ours");
+	/* nothing to compare */
+	OTHER("a", "{\"s\":\"\"}", "ignored: ours");
+	OTHER("a", "{\"s\":{\"b\":1}}", "ignored: ours");
+	OTHER("a", "{}", "ignored: ours");
+	OTHER("", "{\"s\":\"b\"}", "ignored: ours");
+	OTHER(NULL, "{\"s\":\"b\"}", "ignored: ours");
+	CHECK_TEXT(what_is_told(d, "{\"s\":\"b\"}", 9), "ignored: ours");
+	definition_free(d);
 }
 
 static void
@@ -478,7 +516,7 @@ many_elements(void)
 	double start = seconds();
 	json_t *json = receive_parse(d->receive, body, len);
 
-	CHECK(receive_read(d->receive, json, count_event, counts));
+	CHECK(receive_read(d->receive, NULL, json, count_event, counts));
 	CHECK_INT(counts[RECEIVED_RECEIPT], 100000);
 	CHECK_INT(counts[RECEIVED_UNKNOWN], 1);
 	CHECK(seconds() - start < 10); /* a fifth of a second without sanitizers */
@@ -506,7 +544,7 @@ large_text_around(void)
 
 	sprintf(body, "{\"a\":%s,\"h\":%s,\"text\":%s}", elements, headers, text);
 	json = receive_parse(d->receive, body, strlen(body));
-	CHECK(receive_read(d->receive, json, count_event, counts));
+	CHECK(receive_read(d->receive, NULL, json, count_event, counts));
 	CHECK_INT(counts[RECEIVED_ECHO], 50000);
 	CHECK(seconds() - start < 30);
 	json_decref(json);
@@ -533,7 +571,7 @@ deep_bodies(void)
 	body = realloc(body, 4001);
 	memset(body + 2000, ']', 2000);
 	json = receive_parse(d->receive, body, 4000);
-	CHECK(json != NULL && receive_read(d->receive, json, count_event, counts));
+	CHECK(json != NULL && receive_read(d->receive, NULL, json, count_event, counts));
 	CHECK_INT(counts[RECEIVED_UNKNOWN], 1);
 	json_decref(json);
 	free(body);
@@ -549,7 +587,7 @@ long_fields(void)
 	json_t *json = receive_parse(d->receive, body, len);
 	Told *told = calloc(1, sizeof(Told));
 
-	CHECK(receive_read(d->receive, json, told_event, told));
+	CHECK(receive_read(d->receive, NULL, json, told_event, told));
 	CHECK(strlen(told->text) > 60000);
 	json_decref(json);
 	free(told);
@@ -564,7 +602,7 @@ no_more_wanted(void)
 	json_t *json = json_loads("[1, 2, 3]", 0, NULL);
 	Told told = {.most = 2};
 
-	CHECK(!receive_read(d->receive, json, told_event, &told));
+	CHECK(!receive_read(d->receive, NULL, json, told_event, &told));
 	CHECK_INT(told.n, 2);
 	json_decref(json);
 	definition_free(d);
@@ -687,6 +725,7 @@ main(void)
 	RUN_GROUP("receive: shipped ones", shipped_ones);
 	RUN_GROUP("receive: paths", paths);
 	RUN_GROUP("receive: conditions", conditions);
+	RUN_GROUP("receive: other senders", other_senders);
 	RUN_GROUP("receive: rules within rules", nesting);
 	RUN_GROUP("receive: values", values);
 	RUN_GROUP("receive: phones", phones);

@@ -31,7 +31,7 @@ static inline bool
 told_event(void *arg, const ReceivedEvent *event)
 {
 	Told *told = arg;
-	const char *kind = event->kind == RECEIVED_UNKNOWN   ? "unknown"
+	const char *kind = event->kind == RECEIVED_UNKNOWN	 ? "unknown"
 					   : event->kind == RECEIVED_IGNORED ? "ignored"
 														 : received_kind_names[event->kind];
 	char number[32];
@@ -53,9 +53,12 @@ told_event(void *arg, const ReceivedEvent *event)
 	return told->n != told->most;
 }
 
-/* What a body tells, by a definition; in a buffer that the next call writes again. */
+/*
+ * What a body tells a server that has these values, by a definition; in a buffer that
+ * the next call writes again.
+ */
 static inline const char *
-what_is_told(const Definition *d, const char *body, size_t len)
+what_is_told_to(const Definition *d, const char *const *values, const char *body, size_t len)
 {
 	static Told told;
 	json_t *json = receive_parse(d->receive, body, len);
@@ -64,10 +67,16 @@ what_is_told(const Definition *d, const char *body, size_t len)
 	if (json == NULL)
 		return "no body";
 	receive_scrub(d->receive, json);
-	if (!receive_read(d->receive, json, told_event, &told))
+	if (!receive_read(d->receive, values, json, told_event, &told))
 		told_add(&told, "; ended", "");
 	json_decref(json);
 	return told.text;
+}
+
+static inline const char *
+what_is_told(const Definition *d, const char *body, size_t len)
+{
+	return what_is_told_to(d, NULL, body, len);
 }
 
 #endif

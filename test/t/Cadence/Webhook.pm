@@ -28,6 +28,7 @@ my %SENDERS = (
 	},
 	d360 => { secret => 'webhook_secret', mapping => { api_key => 'k' } },
 	evolution => { secret => 'webhook_secret', options => { instance => 'i' }, mapping => { apikey => 'canario-da-instancia' } },
+	evolution_v1 => { secret => 'path_secret', options => { instance => 'i' }, mapping => { apikey => 'canario-da-instancia' } },
 	zapi => { secret => 'path_secret', options => { instance => 'i' }, mapping => { token => 't' } },
 	waha => { secret => 'hmac_key' },
 	gupshup => { secret => 'path_secret', options => { source => '5511', app => 'a' }, mapping => { apikey => 'k' } },
