@@ -108,6 +108,8 @@ extern struct InboundPeople *inbound_people_create(const CadenceTables *tables);
 extern void inbound_read_phone(InboundEvent *e);
 extern void inbound_find_people(const InboundEvent *e, InboundPersons *found);
 extern bool inbound_find_address(const InboundEvent *e, InboundPersons *found);
+extern InboundPersons inbound_in_order(const InboundPersons *people);
+extern bool inbound_is_among(const InboundPersons *people, const InboundPerson *person);
 extern void inbound_learn(const InboundEvent *e, const InboundPerson *person);
 extern bool inbound_learn_as(const InboundEvent *e, const InboundPerson *person, const char *kind,
 							 const char *value);
@@ -143,6 +145,8 @@ typedef struct InboundStop
 extern struct InboundStops *inbound_stops_create(const CadenceTables *tables);
 extern int inbound_stop_runs(const InboundEvent *e, const InboundPerson *person,
 							 const InboundStop *stop);
+extern int inbound_stop_all(const InboundEvent *e, const InboundPersons *people,
+							const InboundStop *stop);
 extern bool inbound_is_sending(const InboundEvent *e, const InboundPerson *person);
 
 /* ---- what events do ------------------------------------------------------------------ */

@@ -202,15 +202,43 @@ inbound_read_phone(InboundEvent *e)
 
 /* ---- finding ------------------------------------------------------------------------- */
 
+static int
+by_company_and_lead(const void *a, const void *b)
+{
+	const InboundPerson *left = a;
+	const InboundPerson *right = b;
+	int order = strcmp(left->empresa, right->empresa);
+
+	return order != 0 ? order : strcmp(left->lead_id, right->lead_id);
+}
+
+/* Whoever locks what is of several people does it in this order. */
+InboundPersons
+inbound_in_order(const InboundPersons *people)
+{
+	InboundPersons in_order = *people;
+
+	qsort(in_order.list, in_order.n, sizeof(in_order.list[0]), by_company_and_lead);
+	return in_order;
+}
+
+bool
+inbound_is_among(const InboundPersons *people, const InboundPerson *person)
+{
+	for (int i = 0; i < people->n; i++)
+		if (by_company_and_lead(&people->list[i], person) == 0)
+			return true;
+	return false;
+}
+
 static void
 add_person(InboundPersons *found, const char *lead_id, const char *empresa)
 {
-	if (lead_id == NULL || empresa == NULL || found->n == PEOPLE_MAX)
+	InboundPerson person = {(char *) lead_id, (char *) empresa};
+
+	if (lead_id == NULL || empresa == NULL || found->n == PEOPLE_MAX ||
+		inbound_is_among(found, &person))
 		return;
-	for (int i = 0; i < found->n; i++)
-		if (strcmp(found->list[i].lead_id, lead_id) == 0 &&
-			strcmp(found->list[i].empresa, empresa) == 0)
-			return;
 	found->list[found->n++] = (InboundPerson){pstrdup(lead_id), pstrdup(empresa)};
 }
 

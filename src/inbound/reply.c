@@ -287,8 +287,7 @@ inbound_message(InboundEvent *e)
 		return INBOUND_DONE;
 	stop.answer = &id;
 	if (!inbound_hear_wish(e, &people, &id))
-		for (int i = 0; i < people.n; i++)
-			(void) inbound_stop_runs(e, &people.list[i], &stop);
+		(void) inbound_stop_all(e, &people, &stop);
 	write_news(e, &people.list[0], is_quoting && quoted.has_step ? &quoted.run_id : NULL, &id);
 	return INBOUND_DONE;
 }
@@ -298,10 +297,11 @@ inbound_message(InboundEvent *e)
 static bool
 is_sending_to_any(const InboundEvent *e, const InboundPersons *people)
 {
+	InboundPersons in_order = inbound_in_order(people);
 	bool is_sending = false;
 
-	for (int i = 0; i < people->n; i++)
-		if (inbound_is_sending(e, &people->list[i]))
+	for (int i = 0; i < in_order.n; i++)
+		if (inbound_is_sending(e, &in_order.list[i]))
 			is_sending = true;
 	return is_sending;
 }
@@ -332,7 +332,6 @@ inbound_echo(InboundEvent *e)
 	if (inbound_server_says(e, "on_echo", "ignore"))
 		return INBOUND_DONE;
 	stop.answer = &id;
-	for (int i = 0; i < people.n; i++)
-		(void) inbound_stop_runs(e, &people.list[i], &stop);
+	(void) inbound_stop_all(e, &people, &stop);
 	return INBOUND_DONE;
 }

@@ -245,6 +245,18 @@ inbound_stop_runs(const InboundEvent *e, const InboundPerson *person, const Inbo
 	return stopped;
 }
 
+/* The same of several, who each have their turn in the order of all. */
+int
+inbound_stop_all(const InboundEvent *e, const InboundPersons *people, const InboundStop *stop)
+{
+	InboundPersons in_order = inbound_in_order(people);
+	int stopped = 0;
+
+	for (int i = 0; i < in_order.n; i++)
+		stopped += inbound_stop_runs(e, &in_order.list[i], stop);
+	return stopped;
+}
+
 /*
  * Whether a message to a person is under way, or may have been sent: then what its
  * provider tells of an unknown message is most likely that. Locks the person's runs.

@@ -8,14 +8,19 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "utils/memutils.h"
 
 #include "base/transaction.h"
 #include "inbound/acts.h"
 #include "inbound/unsubscribe.h"
 
-/* The address that the person's messages go to is the event's; without one the lead is all. */
+/*
+ * The address that the person's messages go to is the event's, in a memory context that
+ * outlives the SPI connection; without one the lead is all.
+ */
 static void
-set_address(InboundEvent *e, ReceivedEvent *event, const InboundPerson *person)
+set_address(InboundEvent *e, ReceivedEvent *event, const InboundPerson *person,
+			MemoryContext context)
 {
 	char *pais;
 	char *stored = inbound_address_of(e, person, &pais);
@@ -23,7 +28,7 @@ set_address(InboundEvent *e, ReceivedEvent *event, const InboundPerson *person)
 	if (stored == NULL)
 		return;
 	if (strcmp(e->canal, "EMAIL") == 0)
-		event->fields[RECEIVED_EMAIL] = stored;
+		event->fields[RECEIVED_EMAIL] = MemoryContextStrdup(context, stored);
 	else if (!phone_e164(stored, pais, e->phone))
 		e->phone[0] = '\0';
 }
@@ -70,11 +75,12 @@ cadence_inbound_unsubscribe(const CadenceTables *tables, const Unsubscribe *who)
 	ReceivedEvent event = {.kind = RECEIVED_OPT_OUT};
 	InboundStop stop = {.reason = STOP_WISH, .canal = who->canal};
 	InboundPersons people = {.list = {{(char *) who->lead_id, (char *) who->empresa}}, .n = 1};
+	MemoryContext context = CurrentMemoryContext;
 	InboundEvent e;
 	bool is_new;
 
 	inbound_event_begin(&e, &from, &event);
-	set_address(&e, &event, &people.list[0]);
+	set_address(&e, &event, &people.list[0], context);
 	(void) inbound_find_address(&e, &people);
 	is_new = inbound_opt_out(&e, &people, &stop, NULL);
 	SPI_finish();
@@ -93,7 +99,7 @@ cadence_inbound_resubscribe(const CadenceTables *tables, const Unsubscribe *who)
 	InboundEvent e;
 
 	inbound_event_begin(&e, &from, &event);
-	set_address(&e, &event, &person);
+	set_address(&e, &event, &person, CurrentMemoryContext);
 	(void) inbound_unblock(&e);
 	SPI_finish();
 }

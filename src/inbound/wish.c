@@ -212,11 +212,11 @@ bool
 inbound_opt_out(const InboundEvent *e, const InboundPersons *people, const InboundStop *stop,
 				const char *categoria)
 {
-	bool is_new = note_opt_outs(e, people, stop, categoria);
+	InboundPersons in_order = inbound_in_order(people);
+	bool is_new = note_opt_outs(e, &in_order, stop, categoria);
 
-	for (int i = 0; i < people->n && categoria == NULL; i++)
-		if (inbound_stop_runs(e, &people->list[i], stop) > 0)
-			is_new = true;
+	if (categoria == NULL && inbound_stop_all(e, &in_order, stop) > 0)
+		is_new = true;
 	return is_new;
 }
 
@@ -255,6 +255,7 @@ inbound_hear_wish(InboundEvent *e, const InboundPersons *people, const pg_uuid_t
 		return false;
 	stop.canal = wish.all_channels ? NULL : e->canal;
 	(void) inbound_find_address(e, &all);
+	all = inbound_in_order(&all);
 	if (wish.opts_in)
 	{
 		(void) take_back(e, &all, stop.canal, NULL);
@@ -262,10 +263,13 @@ inbound_hear_wish(InboundEvent *e, const InboundPersons *people, const pg_uuid_t
 	}
 	else
 		(void) note_opt_outs(e, &all, &stop, NULL);
-	for (int i = 0; i < people->n; i++)
-		(void) inbound_stop_runs(e, &people->list[i], &reply);
-	for (int i = 0; i < all.n && !wish.opts_in; i++)
-		(void) inbound_stop_runs(e, &all.list[i], &stop);
+	for (int i = 0; i < all.n; i++)
+	{
+		if (inbound_is_among(people, &all.list[i]))
+			(void) inbound_stop_runs(e, &all.list[i], &reply);
+		if (!wish.opts_in)
+			(void) inbound_stop_runs(e, &all.list[i], &stop);
+	}
 	return true;
 }
 
@@ -314,6 +318,7 @@ inbound_wish(InboundEvent *e)
 		return inbound_block(e, BLOCK_OPT_OUT);
 	inbound_learn(e, &people.list[0]);
 	stop.motivo = inbound_field(e, RECEIVED_TEXT);
+	people = inbound_in_order(&people);
 	if (opts_in ? take_back(e, &people, e->canal, category_of(e))
 				: inbound_opt_out(e, &people, &stop, category_of(e)))
 		is_new = true;
