@@ -171,14 +171,15 @@ BEGIN
     -- commits that make a run due, or arm the tables, wake the resident worker; what they forbid, no execution starts
     FOR item IN
         SELECT v.* FROM (VALUES
-            ('cadence_runner_wake', 'cadence_wake', 'lead_cadence_runs', 'INSERT OR UPDATE'),
-            ('cadence_runner_wake', 'cadence_wake', 'cadence_outbox', 'INSERT OR UPDATE'),
-            ('cadence_runner_wake', 'cadence_wake', 'cadence_arming', 'INSERT OR UPDATE OR DELETE'),
-            ('cadence_runner_barrier', 'cadence_barrier', 'lead_contacts', 'UPDATE OF opt_out'),
-            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'UPDATE OF status'),
-            ('cadence_runner_barrier', 'cadence_barrier', 'contact_opt_outs', 'INSERT OR UPDATE'),
-            ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'INSERT OR UPDATE'))
-            AS v(trigger_name, function_name, table_name, event)
+            ('cadence_runner_wake', 'cadence_wake', 'lead_cadence_runs', 'INSERT OR UPDATE', ''),
+            ('cadence_runner_wake', 'cadence_wake', 'cadence_outbox', 'INSERT OR UPDATE', ''),
+            ('cadence_runner_wake', 'cadence_wake', 'cadence_arming', 'INSERT OR UPDATE OR DELETE', ''),
+            -- the column as an argument: no trigger OF it, beside which its type could not be changed
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_contacts', 'UPDATE', '''opt_out'''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'UPDATE', '''status'''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'contact_opt_outs', 'INSERT OR UPDATE', ''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'INSERT OR UPDATE', ''))
+            AS v(trigger_name, function_name, table_name, event, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
                             AND t.tgname = v.trigger_name AND NOT t.tgisinternal)
@@ -194,8 +195,8 @@ BEGIN
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
         END IF;
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %s%I()',
-                       item.trigger_name, item.event, prefix, item.table_name, prefix, item.function_name);
+        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %s%I(%s)',
+                       item.trigger_name, item.event, prefix, item.table_name, prefix, item.function_name, item.argument);
         EXECUTE format('ALTER TRIGGER %I ON %s%I DEPENDS ON EXTENSION cadence_runner',
                        item.trigger_name, prefix, item.table_name);
     END LOOP;

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/fmgrprotos.h"
@@ -31,14 +32,28 @@ is_own_move(const TriggerData *trigger)
 		   DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) < 2;
 }
 
-/* cadence_barrier() -> trigger: on the tables that say what must not be sent. */
+/* Whether a statement writes to the column that the trigger's argument names, or there is none. */
+static bool
+concerns_us(const TriggerData *trigger)
+{
+	const Trigger *t = trigger->tg_trigger;
+	AttrNumber column;
+
+	if (t->tgnargs == 0 || !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return true;
+	column = get_attnum(RelationGetRelid(trigger->tg_relation), t->tgargs[0]);
+	return bms_is_member(column - FirstLowInvalidHeapAttributeNumber, trigger->tg_updatedcols);
+}
+
+/* cadence_barrier(column text) -> trigger: on the tables that say what must not be sent. */
 Datum
 cadence_barrier(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("cadence_barrier() must be called as a trigger")));
-	if (!is_own_move((TriggerData *) fcinfo->context))
+	if (concerns_us((TriggerData *) fcinfo->context) &&
+		!is_own_move((TriggerData *) fcinfo->context))
 		cadence_barrier_raise(get_func_namespace(fcinfo->flinfo->fn_oid));
 	PG_RETURN_POINTER(NULL);
 }

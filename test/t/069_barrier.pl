@@ -121,6 +121,8 @@ my @WAYS = (
 			END LOOP;
 		END \$\$});
 	is($caller->finish, 0, "opt-outs while $n messages leave: the execution ends well") or diag($caller->error);
+	# what something came between twice is due as before
+	execute($node);
 	# from when it was handed over on, to the millisecond before
 	my $begun = q{FROM forbidden AS f JOIN lead_cadence_runs AS r USING (lead_id)
 		JOIN lead_messages AS m ON m.run_id = r.id
