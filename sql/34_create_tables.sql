@@ -176,7 +176,7 @@ BEGIN
             ('cadence_runner_wake', 'cadence_wake', 'cadence_arming', 'INSERT OR UPDATE OR DELETE', ''),
             -- the column as an argument: no trigger OF it, beside which its type could not be changed
             ('cadence_runner_barrier', 'cadence_barrier', 'lead_contacts', 'UPDATE', '''opt_out'''),
-            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'UPDATE', '''status'''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'UPDATE OR DELETE', '''status'''),
             ('cadence_runner_barrier', 'cadence_barrier', 'contact_opt_outs', 'INSERT OR UPDATE', ''),
             ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'INSERT OR UPDATE', ''))
             AS v(trigger_name, function_name, table_name, event, argument)

@@ -47,6 +47,13 @@ AS $$
                 THEN format('overdue: %s due, the oldest since %s', s.due_now, s.oldest_due) END]
         || s.warnings
         || ARRAY(SELECT p.problem FROM @extschema@.cadence_planted AS p ORDER BY 1)
+        || ARRAY(SELECT format('table %s has no trigger cadence_runner_barrier that fires: what was claimed may be sent for a second '
+                               'after it was forbidden; see cadence_create_tables()', v.name)
+                 FROM (VALUES ('lead_contacts'), ('lead_cadence_runs'), ('contact_opt_outs'), ('cadence_blocklist')) AS v(name)
+                 WHERE to_regclass('@extschema@.' || v.name) IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM pg_trigger AS t
+                                   WHERE t.tgrelid = to_regclass('@extschema@.' || v.name)
+                                     AND t.tgname = 'cadence_runner_barrier' AND t.tgenabled IN ('O', 'A')))
         -- so many failures in a row, and nothing sent, are no accident
         || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')

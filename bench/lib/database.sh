@@ -32,12 +32,7 @@ admin() {
 }
 
 crm() {
-    crm_of bench "$@"
-}
-
-# The same in another database.
-crm_of() {
-    as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -U crm -d "$@"
+    as_user psql -X -q -A -t -v ON_ERROR_STOP=1 -U crm -d bench "$@"
 }
 
 # Everything but the resident worker is measured on this cluster.
@@ -99,7 +94,7 @@ need_loaded() {
     admin -d "$database" -f "$WORKSPACE/source/bench/schema.sql"
     admin -d "$database" -v runs="$1" -v companies="${COMPANIES:-1}" -v spread="${SPREAD:-1 ms}" \
         -v url="$SINK_URL" -f "$WORKSPACE/source/bench/load.sql"
-    [[ -z ${BLOCKED:-} ]] || crm_of "$database" -v entries="$BLOCKED" -f "$WORKSPACE/source/bench/blocklist.sql" >/dev/null
+    [[ -z ${BLOCKED:-} ]] || admin -d "$database" -v entries="$BLOCKED" -f "$WORKSPACE/source/bench/blocklist.sql" >/dev/null
     admin -d "$database" -c 'VACUUM (ANALYZE)'
 }
 

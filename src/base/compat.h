@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
 
@@ -19,6 +20,13 @@
 /* The version of the SQL objects that this binary serves; see cadence_runner.control. */
 #ifndef CADENCE_VERSION
 #define CADENCE_VERSION "1.0"
+#endif
+
+/* A number for each transaction of a session, also for one that has no id. */
+#if PG_VERSION_NUM >= 170000
+#define cadence_local_xid() (MyProc->vxid.lxid)
+#else
+#define cadence_local_xid() (MyProc->lxid)
 #endif
 
 #define CADENCE_HAS_TRANSACTION_TIMEOUT (PG_VERSION_NUM >= 170000)

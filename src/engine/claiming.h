@@ -40,6 +40,7 @@ typedef struct Claiming
 	CadenceConversations *conversations;
 	ClaimAttempt *attempt; /* under way; NULL: there is none, or it has failed */
 	TimestampTz recheck_not_before;
+	TimestampTz crossed_not_before; /* for the barrier's sake alone */
 	bool patient;					/* goes on after any number of conflicts */
 	bool ahead;						/* asks when the next run is due, where there is none */
 	bool ended[CADENCE_LOOK_KINDS]; /* by kind of look: nothing due and free was left behind the

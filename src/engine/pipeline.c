@@ -135,6 +135,7 @@ pipeline_read_clock(Pipeline *p)
 	p->claiming.not_before = Min(p->claiming.not_before, now);
 	p->limiting.impatient_until = Min(p->limiting.impatient_until, now);
 	p->claiming.recheck_not_before = Min(p->claiming.recheck_not_before, now);
+	p->claiming.crossed_not_before = Min(p->claiming.crossed_not_before, now);
 	cadence_queue_clock_went_back(&p->sender.queue, now);
 	return true;
 }

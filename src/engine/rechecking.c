@@ -17,17 +17,21 @@
 #include "engine/claiming.h"
 #include "schema/barrier.h"
 
-/* All that waits is looked at no more often for a barrier's sake: then, what is about to start. */
+/*
+ * All that waits is looked at no more often for a barrier's sake, nor for more than a fifth
+ * of the time: then, what is about to start.
+ */
 #define CROSSED_US (50 * INT64CONST(1000))
+#define CROSSED_SHARE 4
 
 bool
 claiming_wants_recheck(const Claiming *c)
 {
-	TimestampTz since = GetCurrentTimestamp() - c->sender->checked_at;
+	TimestampTz now = GetCurrentTimestamp();
 
 	return c->sender->queue.waiting > 0 &&
-		   (since >= CLAIMING_RECHECK_US ||
-			(since >= CROSSED_US && c->sender->barrier != cadence_barrier_count()));
+		   (now - c->sender->checked_at >= CLAIMING_RECHECK_US ||
+			(now >= c->crossed_not_before && c->sender->barrier != cadence_barrier_count()));
 }
 
 /* ---- the look -------------------------------------------------------------------------- */
@@ -152,8 +156,11 @@ claiming_recheck(Claiming *c)
 	}
 	if (barrier != 0)
 	{
+		TimestampTz end = GetCurrentTimestamp();
+
 		c->sender->checked_at = now;
 		c->sender->barrier = barrier;
+		c->crossed_not_before = end + Max((end - now) * CROSSED_SHARE, CROSSED_US);
 	}
 	pfree(requests);
 	pfree(r.steps);

@@ -33,6 +33,9 @@
 /* So many steps at once are looked at again before they start. */
 #define LOOKED_AT_MAX 32
 
+/* And for so long, where what is forbidden comes faster than that. */
+#define LOOKING_US (50 * INT64CONST(1000))
+
 void
 sender_init(Sender *s, MemoryContext context, Recording *recording, int max_in_flight,
 			SenderLookAgain look_again, void *looker)
@@ -219,13 +222,28 @@ typedef struct Popped
 	int done;
 } Popped;
 
+/* They wait again, as before. */
+static void
+put_back(Sender *s, Popped *p)
+{
+	while (p->done < p->n)
+	{
+		CadenceRequest *request = &p->steps[p->done++]->request;
+
+		cadence_queue_finished(&s->queue, request);
+		cadence_queue_push(&s->queue, request);
+	}
+}
+
 /*
  * Starts them, each only after a look that has seen whatever was forbidden until then.
- * Where that comes faster than looks, they are fewer steps each.
+ * Where that comes faster than looks, they are fewer steps each, and not for long: answers
+ * and stops wait meanwhile. False: some wait again.
  */
-static void
-start_all(Sender *s, Popped *p, TimestampTz now)
+static bool
+start_all(Sender *s, Popped *p)
 {
+	TimestampTz until = GetCurrentTimestamp() + LOOKING_US;
 	int at_most = p->n;
 
 	while (p->done < p->n)
@@ -235,20 +253,25 @@ start_all(Sender *s, Popped *p, TimestampTz now)
 		if ((*next)->barrier == cadence_barrier_count())
 		{
 			p->done++;
-			start_step(s, *next, now);
+			start_step(s, *next, GetCurrentTimestamp());
 			continue;
 		}
+		if (GetCurrentTimestamp() >= until || cadence_stop_requested())
+			return false;
 		p->n = p->done + look_again(s, next, p->n - p->done, at_most);
 		at_most = Max(at_most / 4, 1);
 	}
+	return true;
 }
 
-static void
-start_looked_at(Sender *s, Popped *p, TimestampTz now)
+static bool
+start_looked_at(Sender *s, Popped *p)
 {
+	volatile bool all = false;
+
 	PG_TRY();
 	{
-		start_all(s, p, now);
+		all = start_all(s, p);
 	}
 	PG_CATCH();
 	{
@@ -257,6 +280,8 @@ start_looked_at(Sender *s, Popped *p, TimestampTz now)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	put_back(s, p);
+	return all;
 }
 
 /* The next that may start now; NULL: none. */
@@ -271,8 +296,11 @@ pop(Sender *s, TimestampTz now)
 	return request != NULL ? cadence_step_of(request) : NULL;
 }
 
-/* One step after the other, or those together that have to be looked at again. */
-static void
+/*
+ * One step after the other, or those together that have to be looked at again. False:
+ * that is enough for now.
+ */
+static bool
 start_some(Sender *s, CadenceStep *step, TimestampTz now)
 {
 	Popped popped = {.n = 0};
@@ -280,12 +308,13 @@ start_some(Sender *s, CadenceStep *step, TimestampTz now)
 	if (step->barrier == cadence_barrier_count())
 	{
 		start_step(s, step, now);
-		return;
+		return true;
 	}
 	do
 		popped.steps[popped.n++] = step;
 	while (popped.n < LOOKED_AT_MAX && (step = pop(s, now)) != NULL);
-	start_looked_at(s, &popped, now);
+	/* where a lock is in the way all that wait are looked at first */
+	return start_looked_at(s, &popped) && s->checked_at != 0;
 }
 
 /* Of what has not left: what was looked at before the last time that something was forbidden. */
@@ -319,11 +348,11 @@ look_at_unsent(Sender *s)
 	Unsent unsent = {.barrier = cadence_barrier_count(),
 					 .steps = palloc(sizeof(CadenceStep *) * Max(sender_in_flight(s), 1))};
 
-	s->transport->withdraw(s->dispatcher, note_unsent, &unsent);
+	s->transport->ask_unsent(s->dispatcher, note_unsent, &unsent);
 	if (unsent.n > 0 && !cadence_stop_requested())
 		(void) s->look_again(s->looker, unsent.steps, unsent.n);
 	if (unsent.n > 0)
-		s->transport->withdraw(s->dispatcher, is_current, &unsent);
+		s->transport->ask_unsent(s->dispatcher, is_current, &unsent);
 	s->unsent_barrier = unsent.barrier;
 	pfree(unsent.steps);
 }
@@ -336,7 +365,6 @@ look_at_unsent(Sender *s)
 void
 sender_start(Sender *s)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	CadenceStep *step;
 
 	if (cadence_stop_requested() || !cadence_enabled)
@@ -346,13 +374,14 @@ sender_start(Sender *s)
 	}
 	if (s->queue.waiting > 0 && s->dispatcher == NULL)
 		open_dispatcher(s);
-	while ((step = pop(s, now)) != NULL)
+	for (;;)
 	{
-		start_some(s, step, now);
-		if (s->checked_at == 0)
+		TimestampTz now = GetCurrentTimestamp();
+
+		if ((step = pop(s, now)) == NULL || !start_some(s, step, now))
 			break;
 	}
-	cadence_queue_note_blocked(&s->queue, now);
+	cadence_queue_note_blocked(&s->queue, GetCurrentTimestamp());
 }
 
 /* Whether its record has a use for the message. */
@@ -453,7 +482,7 @@ sender_give_back_unsent(Sender *s)
 
 	if (s->dispatcher != NULL)
 	{
-		s->transport->withdraw(s->dispatcher, NULL, NULL);
+		s->transport->withdraw(s->dispatcher);
 		collect(s);
 	}
 	while ((request = cadence_queue_pop_any(&s->queue)) != NULL)

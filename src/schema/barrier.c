@@ -12,12 +12,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 
+#include "base/compat.h"
 #include "schema/barrier.h"
 
-/* A type of ours, since what is no table can not be altered, locked or planted. */
+/* A type of ours: nobody reads or locks it. */
 #define RELATION "cadence_barrier_state"
 
 static Oid relation; /* the one that is followed */
@@ -31,14 +33,29 @@ note_raised(Datum arg, Oid relid)
 		count++;
 }
 
-/* The transaction under way forbids messages, once it has committed. */
+/*
+ * The transaction under way forbids messages, once it has committed. Of many statements of
+ * one (sub)transaction the first says so for all.
+ */
 void
 cadence_barrier_raise(Oid schema)
 {
+	static LocalTransactionId last_transaction;
+	static SubTransactionId last_part;
 	Oid relid = get_relname_relid(RELATION, schema);
 
-	if (OidIsValid(relid))
-		CacheInvalidateRelcacheByRelid(relid);
+	if (!OidIsValid(relid))
+	{
+		ereport(WARNING, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						  errmsg("type " RELATION " of cadence_runner is missing"),
+						  errdetail("What is claimed already may be sent for another second.")));
+		return;
+	}
+	if (last_transaction == cadence_local_xid() && last_part == GetCurrentSubTransactionId())
+		return;
+	CacheInvalidateRelcacheByRelid(relid);
+	last_transaction = cadence_local_xid();
+	last_part = GetCurrentSubTransactionId();
 }
 
 /* From here on cadence_barrier_count() tells; inside a transaction. */
@@ -48,6 +65,10 @@ cadence_barrier_follow(Oid schema)
 	static bool registered = false;
 
 	relation = get_relname_relid(RELATION, schema);
+	if (!OidIsValid(relation))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("type " RELATION " of cadence_runner is missing"),
+						errhint("Drop the extension and create it again: tables and rows stay.")));
 	if (!registered)
 		CacheRegisterRelcacheCallback(note_raised, (Datum) 0);
 	registered = true;

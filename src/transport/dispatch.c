@@ -41,8 +41,8 @@ struct CadenceDispatcher
 	int wakeup_fd;
 	CadenceIsCrossed is_crossed;
 	void *is_crossed_arg;
-	bool may_not_begin; /* what has not left, for this turn */
-	bool has_yielded;	/* the last turn was nobody's, so that it can be looked at */
+	TransferGate gate; /* the same, for each transfer that would begin */
+	bool has_yielded;  /* the last turn was nobody's, so that it can be looked at */
 	int capacity;
 	int ntransfers; /* of all endpoints */
 	int in_flight;
@@ -108,6 +108,27 @@ open_sockets(CadenceDispatcher *d)
 		   sockets_watch(d->sockets, postmaster_alive_fds[POSTMASTER_FD_WATCH], SOCKET_READ, NULL);
 }
 
+/* Called inside libcurl: where it can not be asked, nothing begins. */
+static bool
+is_shut(void *arg)
+{
+	CadenceDispatcher *d = arg;
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool shut = true;
+
+	PG_TRY();
+	{
+		shut = d->is_crossed(d->is_crossed_arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return shut;
+}
+
 static CadenceDispatcher *
 create(int max_in_flight, int wakeup_fd, CadenceIsCrossed is_crossed, void *arg)
 {
@@ -121,6 +142,7 @@ create(int max_in_flight, int wakeup_fd, CadenceIsCrossed is_crossed, void *arg)
 	d->wakeup_fd = wakeup_fd;
 	d->is_crossed = is_crossed;
 	d->is_crossed_arg = arg;
+	d->gate = (TransferGate){is_shut, d};
 	d->cleanup.func = destroy;
 	d->cleanup.arg = d;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &d->cleanup);
@@ -150,7 +172,7 @@ get_endpoint(CadenceDispatcher *d, Oid server)
 			return e;
 		}
 	}
-	e = endpoint_create(server, d->sockets, d->capacity, &d->may_not_begin);
+	e = endpoint_create(server, d->sockets, d->capacity, &d->gate);
 	if (e != NULL)
 		dlist_push_head(&d->endpoints, &e->node);
 	return e;
@@ -261,10 +283,16 @@ end_idle(const SocketEvent *ready)
 		endpoint_distrust(ready->owner);
 }
 
-/*
- * First the connections that have spoken unasked, then the others; what is new
- * starts last, so that it does not get one of the former.
- */
+/* They are told of once. */
+static void
+end_idle_ones(const SocketEvent *ready, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (ready[i].owner != NULL && ready[i].events == 0)
+			end_idle(&ready[i]);
+}
+
+/* What is new starts last, so that it does not get a connection that has spoken unasked. */
 static void
 act_on(CadenceDispatcher *d, const SocketEvent *ready, int n)
 {
@@ -274,9 +302,6 @@ act_on(CadenceDispatcher *d, const SocketEvent *ready, int n)
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &saved);
-	for (int i = 0; i < n; i++)
-		if (ready[i].owner != NULL && ready[i].events == 0)
-			end_idle(&ready[i]);
 	for (int i = 0; i < n; i++)
 		if (ready[i].owner != NULL && ready[i].events != 0)
 			endpoint_act(ready[i].owner, ready[i].fd, ready[i].events);
@@ -310,8 +335,7 @@ collect(CadenceDispatcher *d)
 static bool
 yields(CadenceDispatcher *d)
 {
-	d->may_not_begin = !d->has_ended && d->is_crossed(d->is_crossed_arg);
-	d->has_yielded = d->may_not_begin && !d->has_yielded;
+	d->has_yielded = !d->has_ended && !d->has_yielded && d->is_crossed(d->is_crossed_arg);
 	return d->has_yielded;
 }
 
@@ -328,6 +352,7 @@ work_once(CadenceDispatcher *d, int timeout_ms)
 	for (int i = 0; i < n; i++)
 		if (ready[i].fd == postmaster_alive_fds[POSTMASTER_FD_WATCH] && !PostmasterIsAlive())
 			proc_exit(1);
+	end_idle_ones(ready, Max(n, 0));
 	if (yields(d))
 		return false;
 	act_on(d, ready, Max(n, 0));
@@ -377,9 +402,9 @@ next_done(CadenceDispatcher *d)
 	return dlist_container(CadenceRequest, node, dlist_pop_head_node(&d->done));
 }
 
-/* What is under way, or only that of which nothing has left, but for what is kept. */
+/* What is under way, or only that of which nothing has left. */
 static void
-break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent, CadenceKeep keep, void *arg)
+break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent)
 {
 	dlist_iter iter;
 
@@ -388,7 +413,7 @@ break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent, CadenceKeep keep,
 		Transfer *t = dlist_container(Transfer, node, iter.cur);
 		CadenceRequest *request = t->request;
 
-		if (request == NULL || (only_unsent && t->asked) || (keep != NULL && keep(request, arg)))
+		if (request == NULL || (only_unsent && t->asked))
 			continue;
 		strlcpy(t->error, "the execution was stopped", sizeof(t->error));
 		transfer_end(t, CURLE_OPERATION_TIMEDOUT);
@@ -397,14 +422,37 @@ break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent, CadenceKeep keep,
 	}
 }
 
-/* The handles stay where they are until libcurl is done with them: see abandon(). */
 static void
-withdraw(CadenceDispatcher *d, CadenceKeep keep, void *arg)
+ask_unsent_of(const Endpoint *e, CadenceMayBegin may_begin, void *arg)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, (dlist_head *) &e->active)
+	{
+		Transfer *t = dlist_container(Transfer, node, iter.cur);
+
+		if (t->request != NULL && !t->asked && !t->was_stopped && !may_begin(t->request, arg))
+			t->was_stopped = true;
+	}
+}
+
+static void
+ask_unsent(CadenceDispatcher *d, CadenceMayBegin may_begin, void *arg)
 {
 	dlist_iter iter;
 
 	dlist_foreach(iter, &d->endpoints)
-		break_off(d, dlist_container(Endpoint, node, iter.cur), true, keep, arg);
+		ask_unsent_of(dlist_container(Endpoint, node, iter.cur), may_begin, arg);
+}
+
+/* The handles stay where they are until libcurl is done with them: see abandon(). */
+static void
+withdraw(CadenceDispatcher *d)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &d->endpoints)
+		break_off(d, dlist_container(Endpoint, node, iter.cur), true);
 }
 
 /*
@@ -420,7 +468,7 @@ abandon(CadenceDispatcher *d)
 	if (d->has_ended)
 		return;
 	dlist_foreach(iter, &d->endpoints)
-		break_off(d, dlist_container(Endpoint, node, iter.cur), false, NULL, NULL);
+		break_off(d, dlist_container(Endpoint, node, iter.cur), false);
 	d->has_ended = true;
 	dlist_init(&d->endpoints);
 	sockets_free(d->sockets);
@@ -445,6 +493,7 @@ cadence_dispatch_functions(void)
 													   .start = start,
 													   .work = work,
 													   .next_done = next_done,
+													   .ask_unsent = ask_unsent,
 													   .withdraw = withdraw,
 													   .abandon = abandon};
 

@@ -22,7 +22,7 @@
 typedef struct CadenceDispatcher CadenceDispatcher;
 
 typedef bool (*CadenceIsCrossed)(void *arg);
-typedef bool (*CadenceKeep)(CadenceRequest *request, void *arg);
+typedef bool (*CadenceMayBegin)(CadenceRequest *request, void *arg);
 
 typedef struct CadenceDispatchFunctions
 {
@@ -54,7 +54,7 @@ typedef struct CadenceDispatchFunctions
 	/*
 	 * Moves transfers on, waiting until one ends, but no longer than that. False: it
 	 * has not, since what has not left must be looked at first; the next call moves
-	 * them on, but begins nothing that may not begin.
+	 * them on. Each asks is_crossed() when it begins, and ends unsent if it must not.
 	 */
 	bool (*work)(CadenceDispatcher *dispatcher, int timeout_ms);
 
@@ -63,9 +63,12 @@ typedef struct CadenceDispatchFunctions
 
 	/*
 	 * Asks of each request that is under way, and of which nothing has left yet, whether
-	 * to keep it; ends those that are not to be kept, without waiting. NULL: all.
+	 * it may still begin. One that may not ends when it would, and nothing leaves.
 	 */
-	void (*withdraw)(CadenceDispatcher *dispatcher, CadenceKeep keep, void *arg);
+	void (*ask_unsent)(CadenceDispatcher *dispatcher, CadenceMayBegin may_begin, void *arg);
+
+	/* Ends what is under way and of which nothing has left yet, without waiting. */
+	void (*withdraw)(CadenceDispatcher *dispatcher);
 
 	/* Ends all that is under way, without waiting, and the dispatcher with it. */
 	void (*abandon)(CadenceDispatcher *dispatcher);

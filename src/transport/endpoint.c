@@ -62,7 +62,7 @@ set_timer(CURLM *multi, long timeout_ms, void *arg)
 
 /* NULL when memory is short. */
 Endpoint *
-endpoint_create(Oid server, Sockets *sockets, int max_connections, const bool *may_not_begin)
+endpoint_create(Oid server, Sockets *sockets, int max_connections, const TransferGate *gate)
 {
 	Endpoint *e = calloc(1, sizeof(*e));
 
@@ -76,7 +76,7 @@ endpoint_create(Oid server, Sockets *sockets, int max_connections, const bool *m
 	}
 	e->server = server;
 	e->sockets = sockets;
-	e->may_not_begin = may_not_begin;
+	e->gate = gate;
 	e->timer_at = NO_TIMER;
 	dlist_init(&e->active);
 	dlist_init(&e->free);
@@ -153,7 +153,7 @@ endpoint_limit(Endpoint *e, int max_connections)
 bool
 endpoint_add_transfer(Endpoint *e)
 {
-	Transfer *t = transfer_create(e->may_not_begin);
+	Transfer *t = transfer_create(e->gate);
 
 	if (t == NULL)
 		return false;

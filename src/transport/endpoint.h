@@ -25,7 +25,7 @@ typedef struct Endpoint
 	Oid server;
 	CURLM *multi;
 	Sockets *sockets; /* the dispatcher's */
-	const bool *may_not_begin;
+	const TransferGate *gate;
 	int64 timer_at; /* when libcurl wants to be called, by monotonic_us(); or NO_TIMER */
 	const char *problem;
 	dlist_head active;
@@ -40,7 +40,7 @@ typedef struct Endpoint
 #define NO_TIMER PG_INT64_MAX
 
 extern Endpoint *endpoint_create(Oid server, Sockets *sockets, int max_connections,
-								 const bool *may_not_begin);
+								 const TransferGate *gate);
 extern void endpoint_free(Endpoint *e);
 extern void endpoint_limit(Endpoint *e, int max_connections);
 extern bool endpoint_add_transfer(Endpoint *e);

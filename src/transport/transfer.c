@@ -140,17 +140,17 @@ reset(Transfer *t, CadenceRequest *request)
 /* ---- what the endpoint calls ------------------------------------------------ */
 
 /*
- * A transfer that can be used again and again, and asks there whether it may begin; NULL
- * when memory is short.
+ * A transfer that can be used again and again, and asks at that gate whether it may
+ * begin; NULL when memory is short.
  */
 Transfer *
-transfer_create(const bool *may_not_begin)
+transfer_create(const TransferGate *gate)
 {
 	Transfer *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		return NULL;
-	t->may_not_begin = may_not_begin;
+	t->gate = gate;
 	t->easy = curl_easy_init();
 	if (t->easy != NULL)
 		return t;
@@ -179,11 +179,11 @@ transfer_prepare(Transfer *t, CadenceRequest *request, ConnectionUse use)
 	return set_configuration(t, request->configuration) && t->kind->set_request(t, use);
 }
 
-/* Whether it may send from here on, as far as the engine knows; asked once for each. */
+/* Whether it may send, from now on. */
 bool
 transfer_may_begin(Transfer *t)
 {
-	t->was_stopped = *t->may_not_begin;
+	t->was_stopped = t->was_stopped || t->gate->is_shut(t->gate->arg);
 	t->asked = !t->was_stopped;
 	return t->asked;
 }

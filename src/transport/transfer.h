@@ -79,6 +79,13 @@ typedef struct MailTransfer
 
 typedef struct Transfer Transfer;
 
+/* Whether nothing may begin at this moment; called inside libcurl, so no error may leave it. */
+typedef struct TransferGate
+{
+	bool (*is_shut)(void *arg);
+	void *arg;
+} TransferGate;
+
 /* How a protocol is spoken. No palloc, no ereport, no waiting in any of them. */
 typedef struct TransferKind
 {
@@ -103,9 +110,9 @@ struct Transfer
 	CadenceConfiguration *configuration; /* that the handle is set up for, held */
 	TimestampTz started_at;
 
-	const bool *may_not_begin;
+	const TransferGate *gate;
 	bool asked;			  /* it has got leave to send: from here on it may have left */
-	bool was_stopped;	  /* it has asked, and got none */
+	bool was_stopped;	  /* it gets none, or has got none */
 	bool refused_address; /* the name leads where nothing may go */
 	HttpTransfer http;
 	MailTransfer mail;
@@ -122,7 +129,7 @@ struct Transfer
 	} while (0)
 
 extern int64 monotonic_us(void);
-extern Transfer *transfer_create(const bool *may_not_begin);
+extern Transfer *transfer_create(const TransferGate *gate);
 extern void transfer_free(Transfer *t);
 extern bool transfer_prepare(Transfer *t, CadenceRequest *request, ConnectionUse use);
 extern bool transfer_set_protocols(Transfer *t, const char *names, long flags);

@@ -137,6 +137,31 @@ my @WAYS = (
 	is(sql($node, $CLAIMED), 0, 'no claim is left');
 }
 
+# ---- without a pause -----------------------------------------------------------------------------
+
+# Statements that may forbid something, two hundred a second, and forbid nothing.
+{
+	my $n = 500;
+
+	begin_again($n, $provider->url('ok'), 50);
+	my $writer = start_sql($node, q{DO $$
+		BEGIN
+			WHILE NOT EXISTS (SELECT FROM forbidden) LOOP
+				UPDATE lead_contacts SET opt_out = false WHERE false;
+				COMMIT;
+				PERFORM pg_sleep(0.005);
+			END LOOP;
+		END $$});
+	for (1 .. 20)
+	{
+		last if scalar(sent_to(1, $n)) == $n;
+		execute($node);
+	}
+	is(scalar(sent_to(1, $n)), $n, 'while somebody raises the barrier again and again, all are sent');
+	sql($node, q{INSERT INTO forbidden VALUES ('enough')});
+	is($writer->finish, 0, 'and nobody is in the way of the other') or diag($writer->error);
+}
+
 # ---- on the way to the provider ------------------------------------------------------------------
 
 {
