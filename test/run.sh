@@ -17,7 +17,7 @@ set -euo pipefail
 # shellcheck source=test/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# The tests that take longest; the others take some eight minutes together, on two cores.
+# The tests that take longest; the others take some four minutes together, on two cores.
 LONG=(
     002_answers
     003_many_callers

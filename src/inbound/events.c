@@ -18,6 +18,8 @@
 
 #include "base/transaction.h"
 #include "inbound/events.h"
+#include "inbound/sender.h"
+#include "inbound/signature.h"
 #include "rules/receive_reader.h"
 
 /* A lock that somebody has is waited for as long as lock_timeout says, so often. */
@@ -118,6 +120,7 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 typedef struct Guarded
 {
 	ReceiveCallback take;
+	const ReceiveOwners *owners;
 	void *arg;
 	MemoryContext scratch; /* of one event */
 	ErrorData *error;
@@ -130,6 +133,8 @@ take_guarded(void *arg, const ReceivedEvent *event)
 	MemoryContext outer = CurrentMemoryContext;
 	volatile bool go_on = false;
 
+	if (g->error != NULL)
+		return false;
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(g->scratch);
@@ -148,20 +153,52 @@ take_guarded(void *arg, const ReceivedEvent *event)
 	return go_on && g->error == NULL;
 }
 
+/* After an error whatever is told ends the reading. */
+static ReceiveOwner
+hand_over_guarded(void *arg, int option, const char *text, const char *const **values)
+{
+	Guarded *g = arg;
+	MemoryContext outer = CurrentMemoryContext;
+	volatile ReceiveOwner owner = OWNER_UNPROVEN;
+
+	PG_TRY();
+	{
+		owner = g->owners->hand_over(g->arg, option, text, values);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(outer);
+		g->error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return owner;
+}
+
+static void
+take_back_guarded(void *arg)
+{
+	Guarded *g = arg;
+
+	g->owners->take_back(g->arg);
+}
+
 /*
  * receive_read() with a callback that may raise errors: the first ends it, and is
  * returned. The callback works in a memory context that is reset after each event.
  */
 ErrorData *
-cadence_events_read(const ReceiveRules *rules, const char *const *values, json_t *body,
-					ReceiveCallback take, void *arg)
+cadence_events_read(const ReceiveRules *rules, const char *const *values,
+					const ReceiveOwners *owners, json_t *body, ReceiveCallback take, void *arg)
 {
+	static const ReceiveOwners guarded = {hand_over_guarded, take_back_guarded};
 	Guarded g = {.take = take,
+				 .owners = owners,
 				 .arg = arg,
 				 .scratch = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner event",
 												  ALLOCSET_DEFAULT_SIZES)};
 
-	(void) receive_read(rules, values, body, take_guarded, &g);
+	(void) receive_read(rules, values, owners != NULL ? &guarded : NULL, body, take_guarded, &g);
 	MemoryContextDelete(g.scratch);
 	return g.error;
 }
@@ -210,10 +247,62 @@ say_why(ErrorData *error)
 								 : psprintf("error %s", unpack_sql_state(error->sqlerrcode)))));
 }
 
+/* ---- one address for several senders -------------------------------------------------- */
+
+/*
+ * A call speaks for another server as well if that is the same company's, or if it bears
+ * what that one's own secrets make.
+ */
+static bool
+may_speak_for(const InboundCall *call, const CadenceConfiguration *other, const char **values)
+{
+	const CadenceConfiguration *own = call->configuration;
+	InboundCall its = *call;
+
+	if (own->empresa != NULL && other->empresa != NULL && strcmp(own->empresa, other->empresa) == 0)
+		return true;
+	its.configuration = other;
+	its.rules = other->definition->receive;
+	its.values = values;
+	return cadence_signature_check(&its) == SIGNATURE_GOOD;
+}
+
+static ReceiveOwner
+hand_over(void *arg, int option, const char *text, const char *const **values)
+{
+	static const char *const none[FIELD_COUNT] = {NULL};
+	InboundRejections *r = arg;
+	MemoryContext old = MemoryContextSwitchTo(r->context);
+	const CadenceConfiguration *other =
+		cadence_inbound_find_by(r->called->tables, r->call->configuration, option, text);
+	ReceiveOwner owner = OWNER_THIS;
+
+	if (other != NULL)
+	{
+		const char **its = cadence_configuration_values(other, none);
+
+		owner = may_speak_for(r->call, other, its) ? OWNER_ANOTHER : OWNER_UNPROVEN;
+		*values = its;
+	}
+	if (owner == OWNER_ANOTHER)
+		r->from = cadence_inbound_sender(r->called->tables, other);
+	MemoryContextSwitchTo(old);
+	return owner;
+}
+
+static void
+take_back(void *arg)
+{
+	InboundRejections *r = arg;
+
+	r->from = r->called;
+}
+
 /* Takes all that a call tells; false: nothing can be stored now. */
 bool
 cadence_events_take(InboundCall *call, const InboundSender *from)
 {
+	static const ReceiveOwners owners = {hand_over, take_back};
 	InboundRejections *rejections = cadence_rejections_begin(from, call);
 	json_t *body = cadence_call_json(call);
 	ErrorData *error;
@@ -223,7 +312,8 @@ cadence_events_take(InboundCall *call, const InboundSender *from)
 	else
 	{
 		receive_scrub(call->rules, body);
-		error = cadence_events_read(call->rules, call->values, body, take_or_reject, rejections);
+		error = cadence_events_read(call->rules, call->values, &owners, body, take_or_reject,
+									rejections);
 	}
 	if (error == NULL && rejections->dropped > 0)
 		error = cadence_reject_body(

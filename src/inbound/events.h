@@ -8,6 +8,8 @@
 #include "inbound/act.h"
 #include "inbound/rejected.h"
 
+struct ReceiveOwners;
+
 /* Why an event is kept in cadence_rejected that is of nobody. */
 #define CADENCE_UNMATCHED "nobody is known by what it names"
 
@@ -20,7 +22,8 @@ typedef struct InboundOutcome
 
 extern InboundOutcome cadence_event_take(const InboundSender *from, const ReceivedEvent *event);
 extern ErrorData *cadence_events_read(const ReceiveRules *rules, const char *const *values,
-									  struct json_t *body, ReceiveCallback take, void *arg);
+									  const struct ReceiveOwners *owners, struct json_t *body,
+									  ReceiveCallback take, void *arg);
 extern bool cadence_events_take(InboundCall *call, const InboundSender *from);
 
 #endif

@@ -131,7 +131,7 @@ cadence_rejections_begin(const InboundSender *from, InboundCall *call)
 								TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	InboundRejections *r = palloc0(sizeof(*r));
 
-	r->from = from;
+	r->from = r->called = from;
 	r->call = call;
 	r->context = CurrentMemoryContext;
 	r->insert = STATEMENT(

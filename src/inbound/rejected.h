@@ -12,7 +12,8 @@
 /* Of one call. */
 typedef struct InboundRejections
 {
-	const InboundSender *from;
+	const InboundSender *from;	 /* whose the event is that is taken now */
+	const InboundSender *called; /* whose webhook was called */
 	InboundCall *call;
 	MemoryContext context; /* the call's */
 	Statement insert;

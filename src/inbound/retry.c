@@ -169,8 +169,8 @@ read_again(const CadenceConfiguration *c, const InboundSender *from, const char 
 
 	if (body == NULL)
 		return (InboundOutcome){.refused = "not enough of it was kept to read it again"};
-	error = cadence_events_read(c->definition->receive, cadence_configuration_values(c, none), body,
-								take_again, &again);
+	error = cadence_events_read(c->definition->receive, cadence_configuration_values(c, none), NULL,
+								body, take_again, &again);
 	if (error != NULL)
 		ThrowErrorData(error);
 	return again.first;

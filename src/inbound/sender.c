@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "foreign/foreign.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
 #include "inbound/sender.h"
+#include "provider/options.h"
 #include "provider/provider.h"
 #include "rules/receive.h"
 
@@ -40,6 +42,44 @@ cadence_inbound_find(const CadenceTables *tables, const char *name)
 	if (c == NULL || c->definition == NULL || c->definition->receive == NULL || c->values == NULL)
 		return NULL;
 	return c;
+}
+
+/* NULL: it is gone. */
+static const char *
+protocol_of(Oid oid, const char **name)
+{
+	ForeignServer *server = GetForeignServerExtended(oid, FSV_MISSING_OK);
+	const char *protocol = server != NULL ? cadence_option_get(server->options, "protocol") : NULL;
+
+	*name = server != NULL ? server->servername : NULL;
+	return protocol != NULL || server == NULL ? protocol : CADENCE_PROTOCOL_DEFAULT;
+}
+
+/*
+ * Another server of the same protocol whose option, by its number among Values, has that
+ * value; as cadence_inbound_find().
+ */
+const CadenceConfiguration *
+cadence_inbound_find_by(const CadenceTables *tables, const CadenceConfiguration *like, int option,
+						const char *value)
+{
+	const char *name;
+	const char *protocol = protocol_of(like->server, &name);
+	ListCell *cell;
+
+	foreach (cell, cadence_provider_servers())
+	{
+		const char *its = protocol_of(lfirst_oid(cell), &name);
+		const CadenceConfiguration *c;
+
+		if (protocol == NULL || its == NULL || lfirst_oid(cell) == like->server ||
+			strcmp(its, protocol) != 0 || (c = cadence_inbound_find(tables, name)) == NULL)
+			continue;
+		if (c->values[option - FIELD_COUNT] != NULL &&
+			strcmp(c->values[option - FIELD_COUNT], value) == 0)
+			return c;
+	}
+	return NULL;
 }
 
 InboundSender *

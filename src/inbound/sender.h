@@ -11,6 +11,9 @@
 extern CadenceCaller cadence_inbound_begin(const CadenceTables *tables);
 extern const CadenceConfiguration *cadence_inbound_find(const CadenceTables *tables,
 														const char *name);
+extern const CadenceConfiguration *cadence_inbound_find_by(const CadenceTables *tables,
+														   const CadenceConfiguration *like,
+														   int option, const char *value);
 extern InboundSender *cadence_inbound_sender(const CadenceTables *tables,
 											 const CadenceConfiguration *configuration);
 

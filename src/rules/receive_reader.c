@@ -16,10 +16,15 @@
 
 #include "rules/received_field.h"
 
+/* A longer name of a sender is no server's. */
+#define SENDER_MAX 256
+
 typedef struct Reader
 {
 	const ReceiveRules *rules;
 	const char *const *values;
+	const ReceiveOwners *owners; /* NULL: none is known */
+	bool is_another;			 /* whose element is read */
 	ReceiveCallback callback;
 	void *arg;
 	bool has_ended;		 /* by the callback, or memory is short */
@@ -103,18 +108,59 @@ tell_event(Reader *r, const ReceiveRule *rule, const ReceivedElement *element)
 
 static bool read_list(Reader *r, const ReceiveList *list, const ReceivedElement *element);
 
+static void apply(Reader *r, const ReceiveGroup *group, const ReceivedElement *element);
+
+static ReceiveOwner
+find_owner(const Reader *r, const ReceiveRule *rule, const ReceivedElement *element,
+		   const char *const **values)
+{
+	char sender[SENDER_MAX];
+	int option = conditions_other(&rule->when, element, sender, sizeof(sender));
+
+	if (option == 0 || r->owners == NULL || r->is_another)
+		return OWNER_UNPROVEN;
+	return r->owners->hand_over(r->arg, option, sender, values);
+}
+
+/* An element of another sender's is read for that one; false: it is this server's. */
+static bool
+is_of_another(Reader *r, const ReceiveGroup *group, const ReceiveRule *rule,
+			  const ReceivedElement *element)
+{
+	const char *const *own = r->values;
+	const char *const *values = NULL;
+	ReceiveOwner owner = find_owner(r, rule, element, &values);
+
+	if (owner == OWNER_UNPROVEN)
+		tell_unknown(r, element, rule->rejected);
+	if (owner != OWNER_ANOTHER)
+		return owner == OWNER_UNPROVEN;
+	r->values = values;
+	r->is_another = true;
+	apply(r, group, element);
+	r->values = own;
+	r->is_another = false;
+	r->owners->take_back(r->arg);
+	return true;
+}
+
 static void
 apply(Reader *r, const ReceiveGroup *group, const ReceivedElement *element)
 {
 	const ReceiveRule *rule = group->rules;
 	const ReceiveRule *end = rule + group->n;
 
-	while (rule < end && !conditions_hold(&rule->when, element, r->values))
-		rule++;
+	for (; rule < end; rule++)
+	{
+		if (!conditions_hold(&rule->when, element, r->values))
+			continue;
+		if (rule->rejected == NULL)
+			break;
+		if (is_of_another(r, group, rule, element))
+			return;
+	}
 	if (rule == end)
 		tell_unknown(r, element, "no rule knows it");
-	else if (rule->rejected != NULL)
-		tell_unknown(r, element, rule->rejected);
 	else if (rule->ignored != NULL)
 	{
 		ReceivedEvent event = {
@@ -190,14 +236,16 @@ read_list(Reader *r, const ReceiveList *list, const ReceivedElement *element)
 /*
  * Tells the callback all that a body tells, also what is not understood; false
  * when the callback wanted no more, or memory was short. The values are the server's,
- * by number, for rules that ask for its options; NULL: none is known.
+ * by number, for rules that ask for its options; NULL: none is known. The owners are
+ * asked with the callback's argument, and not where they are NULL.
  */
 bool
-receive_read(const ReceiveRules *rules, const char *const *values, json_t *body,
-			 ReceiveCallback callback, void *arg)
+receive_read(const ReceiveRules *rules, const char *const *values, const ReceiveOwners *owners,
+			 json_t *body, ReceiveCallback callback, void *arg)
 {
 	Reader r = {.rules = rules,
 				.values = values,
+				.owners = owners,
 				.callback = callback,
 				.arg = arg,
 				.texts = {.is_international = rules->is_international}};

@@ -126,3 +126,29 @@ conditions_hold(const ReceiveConditions *conditions, const ReceivedElement *elem
 			return false;
 	return true;
 }
+
+/*
+ * Of which option, by its number, conditions ask whether a text is another; what stands
+ * there, "" where that is longer. 0: of none.
+ */
+int
+conditions_other(const ReceiveConditions *conditions, const ReceivedElement *element, char *text,
+				 size_t size)
+{
+	for (size_t i = 0; i < conditions->n; i++)
+	{
+		const ReceiveCondition *c = &conditions->list[i];
+		NumberText number;
+		Slice s = {"", 0};
+
+		if (c->other_than == 0)
+			continue;
+		(void) received_slice(received_at(&c->place, element), &number, &s);
+		if (s.len >= size)
+			s.len = 0;
+		memcpy(text, s.at, s.len);
+		text[s.len] = '\0';
+		return c->other_than;
+	}
+	return 0;
+}

@@ -28,5 +28,7 @@ extern json_t *received_at(const ReceivePlace *place, const ReceivedElement *ele
 extern bool received_slice(const json_t *value, NumberText *number, Slice *s);
 extern bool conditions_hold(const ReceiveConditions *conditions, const ReceivedElement *element,
 							const char *const *values);
+extern int conditions_other(const ReceiveConditions *conditions, const ReceivedElement *element,
+							char *text, size_t size);
 
 #endif

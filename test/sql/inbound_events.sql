@@ -157,10 +157,25 @@ SELECT start_over();
 SELECT evo(repeat('e', 32) || '/coisa-nova', format('{"event": "coisa.nova", "instance": "i", "destination": "https://crm.example/%s/coisa-nova", "apikey": "k"}', repeat('e', 32)));
 SELECT motivo, elemento FROM cadence_rejected;
 SELECT evo(p, '{}') FROM unnest(ARRAY[repeat('e', 32) || 'x', repeat('e', 31) || '/e', repeat('e', 31), '/' || repeat('e', 32), repeat('x', 32) || '/' || repeat('e', 32), '']) AS p;
--- of another instance
-SELECT start_over();
-SELECT evo(repeat('e', 32) || '/', '{"event": "messages.upsert", "instance": "suporte", "data": {"key": {"remoteJid": "5531987651111@s.whatsapp.net", "fromMe": false, "id": "3A4"}, "message": {"conversation": "SAIR"}}}');
-SELECT motivo, count(m) FROM cadence_rejected LEFT JOIN messages m ON true GROUP BY motivo;
+-- of another instance: that nobody has here, that is another company's, for which the call proves nothing, or something, and that is the same company's
+CREATE FUNCTION suporte() RETURNS TABLE (status int, who text, server text, motivo text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM start_over();
+    SELECT evo(repeat('e', 32) || '/', '{"event": "messages.upsert", "instance": "suporte", "data": {"key": {"remoteJid": "5531987651111@s.whatsapp.net", "fromMe": false, "id": "3A4"}, "message": {"conversation": "SAIR"}}}') INTO status;
+    RETURN QUERY SELECT suporte.status, m.lead_id || ' ' || m.empresa, o.origem, NULL FROM lead_messages m LEFT JOIN contact_opt_outs o USING (lead_id)
+        UNION ALL SELECT suporte.status, NULL, r.server, r.motivo FROM cadence_rejected r;
+END $$;
+INSERT INTO lead_contacts (lead_id, empresa, telefone) VALUES ('rui', 'RED', '(31) 98765-1111');
+SELECT * FROM suporte();
+CREATE SERVER regress_evo2 FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa 'RED', protocol 'evolution_v1', url 'http://127.0.0.1:1/', instance 'suporte');
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_evo2 OPTIONS (apikey 'k', path_secret 'ffffffffffffffffffffffffffffffff');
+SELECT * FROM suporte();
+ALTER USER MAPPING FOR CURRENT_USER SERVER regress_evo2 OPTIONS (SET path_secret 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee');
+SELECT * FROM suporte();
+ALTER USER MAPPING FOR CURRENT_USER SERVER regress_evo2 OPTIONS (SET path_secret 'ffffffffffffffffffffffffffffffff');
+ALTER SERVER regress_evo2 OPTIONS (SET empresa 'BLUE');
+SELECT * FROM suporte();
+DELETE FROM lead_contacts WHERE lead_id = 'rui';
 
 -- who is named by WhatsApp alone is not among the messages, where nobody could tell later who it was
 SELECT start_over();
@@ -175,6 +190,6 @@ SELECT lead_id, conteudo FROM messages;
 SELECT lead_id, motivo FROM contact_opt_outs;
 
 RESET search_path;
-DROP SERVER regress_zap, regress_mail, regress_meta, regress_evo, regress_evo1, regress_twilio CASCADE;
+DROP SERVER regress_zap, regress_mail, regress_meta, regress_evo, regress_evo1, regress_evo2, regress_twilio CASCADE;
 DROP EXTENSION cadence_runner CASCADE;
 DROP SCHEMA cadence CASCADE;

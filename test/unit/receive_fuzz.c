@@ -66,7 +66,7 @@ read_body(const Definition *d, const char *body, size_t len)
 	if (json == NULL)
 		return;
 	receive_scrub(d->receive, json);
-	require(receive_read(d->receive, NULL, json, check_event, &told));
+	require(receive_read(d->receive, NULL, NULL, json, check_event, &told));
 	require(told > 0);
 	json_decref(json);
 }

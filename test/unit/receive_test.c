@@ -516,7 +516,7 @@ many_elements(void)
 	double start = seconds();
 	json_t *json = receive_parse(d->receive, body, len);
 
-	CHECK(receive_read(d->receive, NULL, json, count_event, counts));
+	CHECK(receive_read(d->receive, NULL, NULL, json, count_event, counts));
 	CHECK_INT(counts[RECEIVED_RECEIPT], 100000);
 	CHECK_INT(counts[RECEIVED_UNKNOWN], 1);
 	CHECK(seconds() - start < 10); /* a fifth of a second without sanitizers */
@@ -544,7 +544,7 @@ large_text_around(void)
 
 	sprintf(body, "{\"a\":%s,\"h\":%s,\"text\":%s}", elements, headers, text);
 	json = receive_parse(d->receive, body, strlen(body));
-	CHECK(receive_read(d->receive, NULL, json, count_event, counts));
+	CHECK(receive_read(d->receive, NULL, NULL, json, count_event, counts));
 	CHECK_INT(counts[RECEIVED_ECHO], 50000);
 	CHECK(seconds() - start < 30);
 	json_decref(json);
@@ -571,7 +571,7 @@ deep_bodies(void)
 	body = realloc(body, 4001);
 	memset(body + 2000, ']', 2000);
 	json = receive_parse(d->receive, body, 4000);
-	CHECK(json != NULL && receive_read(d->receive, NULL, json, count_event, counts));
+	CHECK(json != NULL && receive_read(d->receive, NULL, NULL, json, count_event, counts));
 	CHECK_INT(counts[RECEIVED_UNKNOWN], 1);
 	json_decref(json);
 	free(body);
@@ -587,7 +587,7 @@ long_fields(void)
 	json_t *json = receive_parse(d->receive, body, len);
 	Told *told = calloc(1, sizeof(Told));
 
-	CHECK(receive_read(d->receive, NULL, json, told_event, told));
+	CHECK(receive_read(d->receive, NULL, NULL, json, told_event, told));
 	CHECK(strlen(told->text) > 60000);
 	json_decref(json);
 	free(told);
@@ -602,7 +602,7 @@ no_more_wanted(void)
 	json_t *json = json_loads("[1, 2, 3]", 0, NULL);
 	Told told = {.most = 2};
 
-	CHECK(!receive_read(d->receive, NULL, json, told_event, &told));
+	CHECK(!receive_read(d->receive, NULL, NULL, json, told_event, &told));
 	CHECK_INT(told.n, 2);
 	json_decref(json);
 	definition_free(d);

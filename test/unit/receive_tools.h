@@ -67,7 +67,7 @@ what_is_told_to(const Definition *d, const char *const *values, const char *body
 	if (json == NULL)
 		return "no body";
 	receive_scrub(d->receive, json);
-	if (!receive_read(d->receive, values, json, told_event, &told))
+	if (!receive_read(d->receive, values, NULL, json, told_event, &told))
 		told_add(&told, "; ended", "");
 	json_decref(json);
 	return told.text;
