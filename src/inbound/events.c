@@ -11,11 +11,14 @@
  */
 #include "postgres.h"
 
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
+#include "base/statement.h"
 #include "base/transaction.h"
 #include "inbound/events.h"
 #include "inbound/sender.h"
@@ -71,6 +74,27 @@ has_to_be_kept(const ReceivedEvent *event)
 }
 
 /*
+ * Whether it may have come before its message was recorded: somebody has claimed steps.
+ * That a message was sent needs no telling.
+ */
+static bool
+may_be_early(const InboundSender *from, const ReceivedEvent *event)
+{
+	Statement any =
+		ROWS_STATEMENT("looking for claims",
+					   psprintf("SELECT 1 FROM %s LIMIT 1", from->tables->claims), SPI_OK_SELECT);
+	bool found;
+
+	if (event->kind != RECEIVED_RECEIPT || event->state == STATE_SENT)
+		return false;
+	(void) SPI_connect();
+	statement_execute(&any, NULL, NULL, 1);
+	found = SPI_processed > 0;
+	SPI_finish();
+	return found;
+}
+
+/*
  * A message of nobody's is kept among the others where their table has room for it, and
  * its address is on the blocklist if it wants no more. Of what has none nobody could tell
  * later whose it is.
@@ -108,6 +132,8 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 		ThrowErrorData(error);
 	if (error != NULL)
 		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
+	if (a.result == INBOUND_UNMATCHED && may_be_early(from, event))
+		return (InboundOutcome){.refused = CADENCE_EARLY};
 	if (a.result == INBOUND_UNMATCHED &&
 		(has_to_be_kept(event) ||
 		 (event->kind == RECEIVED_MESSAGE && !is_kept_as_message(from, event))))
@@ -209,6 +235,32 @@ cadence_events_read(const ReceiveRules *rules, const char *const *values,
 /* So many of a call are kept: what its provider makes up fills no disk. */
 #define REJECTED_MAX 1000
 
+/* When those that came too early are tried again, by this session, with its next calls. */
+#define EARLY_PAUSE_US (500 * INT64CONST(1000))
+
+static TimestampTz early_at; /* when one was kept, or tried, last; 0: none is left */
+
+static void
+retry_early(void *arg, int first, int n)
+{
+	early_at = cadence_retry_early(arg) > 0 ? GetCurrentTimestamp() : 0;
+}
+
+/* What goes wrong there is no reason to refuse what has come now. */
+static void
+see_to_early(const CadenceTables *tables)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ErrorData *error;
+
+	if (early_at == 0 || (now - early_at < EARLY_PAUSE_US && now >= early_at))
+		return;
+	early_at = now;
+	error = cadence_try(retry_early, (void *) tables, 0, 0, false);
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
+}
+
 /*
  * What a lock is in the way of is not rejected, since nobody would try it again: the
  * provider tells it once more, and what was taken of the call by then is not new.
@@ -228,6 +280,8 @@ take_or_reject(void *arg, const ReceivedEvent *event)
 		error = cadence_reject(rejections, event, outcome.refused, outcome.sqlstate);
 	if (error != NULL)
 		ThrowErrorData(error);
+	if (outcome.refused != NULL && strcmp(outcome.refused, CADENCE_EARLY) == 0)
+		early_at = GetCurrentTimestamp();
 	return true;
 }
 
@@ -319,7 +373,10 @@ cadence_events_take(InboundCall *call, const InboundSender *from)
 		error = cadence_reject_body(
 			rejections, psprintf(INT64_FORMAT " more events are not kept", rejections->dropped));
 	if (error == NULL)
+	{
 		cadence_rejections_end(rejections);
+		see_to_early(from->tables);
+	}
 	else
 		say_why(error);
 	if (error == NULL && rejections->conflicts > 0)

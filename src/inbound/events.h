@@ -13,6 +13,9 @@ struct ReceiveOwners;
 /* Why an event is kept in cadence_rejected that is of nobody. */
 #define CADENCE_UNMATCHED "nobody is known by what it names"
 
+/* Or of a message that may be on its way into the tables: it is tried again by itself. */
+#define CADENCE_EARLY "no message has that id yet"
+
 /* What has become of an event. */
 typedef struct InboundOutcome
 {
@@ -25,5 +28,8 @@ extern ErrorData *cadence_events_read(const ReceiveRules *rules, const char *con
 									  const struct ReceiveOwners *owners, struct json_t *body,
 									  ReceiveCallback take, void *arg);
 extern bool cadence_events_take(InboundCall *call, const InboundSender *from);
+
+/* retry.c */
+extern int64 cadence_retry_early(const CadenceTables *tables);
 
 #endif

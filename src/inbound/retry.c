@@ -51,8 +51,13 @@ typedef struct Retry
 
 /* ---- rows ------------------------------------------------------------------------------- */
 
+/* For so long what came early is expected; then it was nobody's, but for a failure. */
+#define EARLY_IS "x.motivo " EQ " '" CADENCE_EARLY "' AND "
+#define EARLY_SINCE "($2 OPERATOR(pg_catalog.-) interval '10 minutes')"
+
+/* Of which rows: "" of all. */
 static Retry *
-begin_retry(const CadenceTables *t)
+begin_retry(const CadenceTables *t, const char *which)
 {
 	static const Oid look_types[] = {TEXTOID, TIMESTAMPTZOID};
 	static const Oid remove_types[] = {UUIDOID};
@@ -64,10 +69,10 @@ begin_retry(const CadenceTables *t)
 		"looking for rejected events",
 		psprintf("SELECT x.id::pg_catalog.uuid, x.server, x.evento::pg_catalog.text, "
 				 "COALESCE(x.corpo, x.elemento)::pg_catalog.text, x.empresa FROM %s AS x "
-				 "WHERE x.id IS NOT NULL AND ($1 IS NULL OR x.server " EQ
+				 "WHERE %s x.id IS NOT NULL AND ($1 IS NULL OR x.server " EQ
 				 " $1) AND (x.tentado_em IS NULL OR "
 				 "x.tentado_em " LT " $2) ORDER BY x.em, x.id LIMIT %d FOR UPDATE SKIP LOCKED",
-				 t->rejected, ROWS_MAX),
+				 t->rejected, which, ROWS_MAX),
 		look_types, SPI_OK_SELECT);
 	r->remove = STATEMENT("taking a rejected event",
 						  psprintf("DELETE FROM %s WHERE id " EQ " $1", t->rejected), remove_types,
@@ -216,6 +221,58 @@ try_rows(Retry *r, RejectedEvent *rows, int n)
 	return taken;
 }
 
+/* Of those rows, as many as are read at once; how many there were. */
+static int
+retry_some(Retry *r, int64 *taken)
+{
+	MemoryContext batch = AllocSetContextCreate(
+		CurrentMemoryContext, "cadence_runner rejected events", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(batch);
+	RejectedEvent *rows = palloc0(sizeof(*rows) * ROWS_MAX);
+	int n = look(r, rows);
+
+	*taken += try_rows(r, rows, n);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(batch);
+	return n;
+}
+
+/* They were nobody's. A failure must not get lost: it is one that nobody is known by. */
+static void
+give_up_late(const Retry *r)
+{
+	static const Oid types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum values[] = {(Datum) 0, r->now};
+	Statement keep = STATEMENT("keeping failures of nobody's messages",
+							   psprintf("UPDATE %s AS x SET motivo = '" CADENCE_UNMATCHED
+										"' WHERE " EARLY_IS "x.em " LT " " EARLY_SINCE
+										" AND x.evento " JSON_TEXT " 'told' " EQ " 'failed'",
+										r->tables->rejected),
+							   types, SPI_OK_UPDATE);
+	Statement forget =
+		STATEMENT("forgetting receipts of nobody's messages",
+				  psprintf("DELETE FROM %s AS x WHERE " EARLY_IS "x.em " LT " " EARLY_SINCE,
+						   r->tables->rejected),
+				  types, SPI_OK_DELETE);
+
+	connect_spi();
+	statement_execute(&keep, values, "n ", 0);
+	statement_execute(&forget, values, "n ", 0);
+	SPI_finish();
+}
+
+/* Tries again what came before its message, as the tables' owner; how many still are. */
+int64
+cadence_retry_early(const CadenceTables *tables)
+{
+	Retry *r = begin_retry(tables, EARLY_IS "x.em " GE " " EARLY_SINCE " AND ");
+	int64 taken = 0;
+	int n = retry_some(r, &taken);
+
+	give_up_late(r);
+	return n - taken;
+}
+
 /*
  * cadence_rejected_retry(server text DEFAULT NULL) -> bigint: tries all that is in
  * cadence_rejected again, or what came from that server; how many were taken. Those
@@ -228,23 +285,12 @@ cadence_rejected_retry(PG_FUNCTION_ARGS)
 {
 	const CadenceTables *tables = cadence_tables_cached();
 	CadenceCaller caller = cadence_inbound_begin(tables);
-	Retry *r = begin_retry(tables);
+	Retry *r = begin_retry(tables, "");
 	int64 taken = 0;
-	int n;
 
 	r->only = PG_ARGISNULL(0) ? (Datum) 0 : PG_GETARG_DATUM(0);
-	do
-	{
-		MemoryContext batch = AllocSetContextCreate(
-			CurrentMemoryContext, "cadence_runner rejected events", ALLOCSET_DEFAULT_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(batch);
-		RejectedEvent *rows = palloc0(sizeof(*rows) * ROWS_MAX);
-
-		n = look(r, rows);
-		taken += try_rows(r, rows, n);
-		MemoryContextSwitchTo(old);
-		MemoryContextDelete(batch);
-	} while (n == ROWS_MAX);
+	while (retry_some(r, &taken) == ROWS_MAX)
+		;
 	cadence_owner_end(caller);
 	PG_RETURN_INT64(taken);
 }

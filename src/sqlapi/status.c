@@ -137,8 +137,8 @@ rejected_lately_sql(const CadenceTables *t)
 									"(SELECT x.server FROM %s AS x ORDER BY x.em DESC, x.id DESC "
 									"LIMIT 1)) END "
 									"FROM (SELECT x.em FROM %s AS x WHERE x.em " GE
-									" ($1 OPERATOR(pg_catalog.-) interval '1 hour') LIMIT %d) AS "
-									"y)",
+									" ($1 OPERATOR(pg_catalog.-) interval '1 hour') AND "
+									"x.motivo " NE " '" CADENCE_EARLY "' LIMIT %d) AS y)",
 		t->rejected, t->rejected, COUNT_MAX);
 }
 

@@ -22,6 +22,30 @@ CREATE FUNCTION mail(n int) RETURNS void LANGUAGE sql AS $$
     INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, email_message_id, enviado_em) VALUES ('ana', 'BLUE', 'EMAIL', 'OUTBOUND', 'ENVIADO', 'mail.' || n, now()) $$;
 CREATE FUNCTION soft(n int) RETURNS int LANGUAGE sql AS $$ SELECT tell('regress_mail', jsonb_build_object('event', 'bounce', 'state', 'soft', 'id', 'mail.' || n, 'error', 'mailbox full')) $$;
 
+-- receipts that come before their message: kept while somebody sends, and taken by later calls of the session
+SELECT tell('regress_mail', '{"event": "receipt", "id": "early.0", "state": "delivered"}');
+SELECT count(*) AS kept FROM cadence_rejected;
+INSERT INTO cadence_claims (claim_id, lease_end) VALUES (gen_random_uuid(), now() + interval '1 hour');
+SELECT tell('regress_mail', '{"event": "receipt", "id": "early.1", "state": "sent"}', '{"event": "receipt", "id": "early.1", "state": "delivered"}',
+    '{"event": "receipt", "id": "early.2", "state": "read"}', '{"event": "receipt", "id": "early.3", "state": "failed", "code": "5.0.0"}');
+SELECT motivo, evento ->> 'id' AS id, evento ->> 'told' AS told FROM cadence_rejected ORDER BY 2;
+SELECT reason FROM cadence_health() AS h, unnest(h.reasons) AS reason WHERE reason ~ 'receipts';
+DELETE FROM cadence_claims;
+INSERT INTO lead_messages (lead_id, empresa, canal, direcao, estado, email_message_id, enviado_em) VALUES ('ana', 'BLUE', 'EMAIL', 'OUTBOUND', 'ENVIADO', 'early.1', now());
+UPDATE cadence_rejected SET em = em - interval '11 minutes' WHERE evento ->> 'id' IN ('early.2', 'early.3');
+DO $$ BEGIN
+    FOR i IN 1 .. 100000 LOOP
+        PERFORM tell('regress_mail', '{"event": "receipt", "id": "early.1", "state": "sent"}');
+        EXIT WHEN (SELECT count(*) = 1 FROM cadence_rejected);
+    END LOOP;
+END $$;
+SELECT email_message_id, estado FROM lead_messages;
+-- what was expected for too long was nobody's; a failure stays
+SELECT motivo, evento ->> 'id' AS id FROM cadence_rejected;
+SELECT count(*) AS reasons FROM cadence_health() AS h, unnest(h.reasons) AS reason WHERE reason ~ 'receipts';
+DELETE FROM cadence_rejected;
+DELETE FROM lead_messages;
+
 -- soft bounces: each mail once, in a row, and dead after five
 SELECT count(mail(n)) FROM generate_series(1, 12) AS n;
 SELECT soft(1), soft(1), soft(2), soft(3), soft(4);
