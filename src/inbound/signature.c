@@ -140,8 +140,8 @@ is_recent(const ReceiveSignature *s, const char *timestamp)
 				(POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY;
 	int64 then;
 
-	return s->window_s == 0 ||
-		   (signature_timestamp(timestamp, &then) && Abs(now - then) <= s->window_s);
+	return s->window_s == 0 || (signature_timestamp(timestamp, &then) &&
+								then >= now - s->window_s && then <= now + s->window_s);
 }
 
 /* False: something is missing, or it is too old. */

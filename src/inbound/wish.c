@@ -125,11 +125,11 @@ inbound_block(const InboundEvent *e, const char *reason)
 	for (int is_email = 0; is_email <= 1; is_email++)
 	{
 		const char *address = address_of(e, is_email);
-		Block block = {.is_email = is_email,
-					   .empresa = e->from->empresa,
-					   .reason = reason,
-					   .source = e->source,
-					   .at = e->at};
+		AddressBlock block = {.is_email = is_email,
+							  .empresa = e->from->empresa,
+							  .reason = reason,
+							  .source = e->source,
+							  .at = e->at};
 		BlockCounts counts;
 
 		if (address == NULL)
@@ -152,7 +152,7 @@ inbound_unblock(const InboundEvent *e)
 	for (int is_email = 0; is_email <= 1; is_email++)
 	{
 		const char *address = address_of(e, is_email);
-		Block block = {
+		AddressBlock block = {
 			.is_email = is_email, .empresa = e->from->empresa, .source = e->source, .at = e->at};
 
 		if (address != NULL && cadence_blocks_remove(e->acts->blocks, &block, address))

@@ -72,14 +72,14 @@ put_time(Datum *values, char *nulls, int n, TimestampTz at)
 }
 
 static const char *
-company_of(const Block *block)
+company_of(const AddressBlock *block)
 {
 	return block->empresa != NULL ? block->empresa : "";
 }
 
 /* How many of them are new. */
 static int64
-write_chunk(CadenceBlocks *b, const Block *block, BlockedHash *hashes, int n)
+write_chunk(CadenceBlocks *b, const AddressBlock *block, BlockedHash *hashes, int n)
 {
 	Datum values[lengthof(add_types)];
 	char nulls[lengthof(add_types)];
@@ -109,8 +109,8 @@ write_chunk(CadenceBlocks *b, const Block *block, BlockedHash *hashes, int n)
 
 /* Hashes the next of n addresses, from the one numbered first on; how many can be one. */
 static int
-hash_chunk(CadenceBlocks *b, const Block *block, BlockReader next, void *arg, int64 first, int n,
-		   BlockedHash *hashes, BlockCounts *counts)
+hash_chunk(CadenceBlocks *b, const AddressBlock *block, BlockReader next, void *arg, int64 first,
+		   int n, BlockedHash *hashes, BlockCounts *counts)
 {
 	int nhashes = 0;
 
@@ -133,7 +133,8 @@ hash_chunk(CadenceBlocks *b, const Block *block, BlockReader next, void *arg, in
  * tables' owner. What is there already stays as it was first said.
  */
 BlockCounts
-cadence_blocks_add(CadenceBlocks *b, const Block *block, BlockReader next, void *arg, int64 n)
+cadence_blocks_add(CadenceBlocks *b, const AddressBlock *block, BlockReader next, void *arg,
+				   int64 n)
 {
 	BlockedHash *hashes = palloc(sizeof(*hashes) * Max(Min(n, CHUNK), 1));
 	BlockCounts counts = {0};
@@ -159,7 +160,7 @@ the_one(void *arg)
 }
 
 BlockCounts
-cadence_blocks_add_one(CadenceBlocks *b, const Block *block, const char *address)
+cadence_blocks_add_one(CadenceBlocks *b, const AddressBlock *block, const char *address)
 {
 	return cadence_blocks_add(b, block, the_one, (void *) address, 1);
 }
@@ -171,7 +172,7 @@ cadence_blocks_add_one(CadenceBlocks *b, const Block *block, const char *address
  * owner.
  */
 bool
-cadence_blocks_remove(CadenceBlocks *b, const Block *block, const char *address)
+cadence_blocks_remove(CadenceBlocks *b, const AddressBlock *block, const char *address)
 {
 	char one[ADDRESS_ONE_SIZE];
 	Datum values[lengthof(remove_types)];

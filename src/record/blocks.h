@@ -18,7 +18,7 @@
 #define BLOCK_BY_LINK "cadence_unsubscribe"
 
 /* What is said of addresses of one kind. */
-typedef struct Block
+typedef struct AddressBlock
 {
 	bool is_email;
 	const char *empresa; /* whose list; NULL: everybody's */
@@ -26,7 +26,7 @@ typedef struct Block
 	const char *reason;	 /* NULL: none */
 	const char *source; /* where it is taken back: whom the person has told; NULL: whatever it is */
 	TimestampTz at;		/* 0: now */
-} Block;
+} AddressBlock;
 
 /* What has become of many. */
 #define BLOCKS_REFUSED_MAX 10
@@ -45,10 +45,11 @@ typedef const char *(*BlockReader)(void *arg);
 typedef struct CadenceBlocks CadenceBlocks;
 
 extern CadenceBlocks *cadence_blocks_create(const CadenceTables *tables);
-extern BlockCounts cadence_blocks_add(CadenceBlocks *blocks, const Block *block, BlockReader next,
-									  void *arg, int64 n);
-extern BlockCounts cadence_blocks_add_one(CadenceBlocks *blocks, const Block *block,
+extern BlockCounts cadence_blocks_add(CadenceBlocks *blocks, const AddressBlock *block,
+									  BlockReader next, void *arg, int64 n);
+extern BlockCounts cadence_blocks_add_one(CadenceBlocks *blocks, const AddressBlock *block,
 										  const char *address);
-extern bool cadence_blocks_remove(CadenceBlocks *blocks, const Block *block, const char *address);
+extern bool cadence_blocks_remove(CadenceBlocks *blocks, const AddressBlock *block,
+								  const char *address);
 
 #endif

@@ -40,7 +40,7 @@ text_arg(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 static void
-set_kind(FunctionCallInfo fcinfo, Block *block)
+set_kind(FunctionCallInfo fcinfo, AddressBlock *block)
 {
 	char *kind = text_arg(fcinfo, 0, "kind");
 
@@ -53,7 +53,7 @@ set_kind(FunctionCallInfo fcinfo, Block *block)
 
 /* One that was misspelt would let Brazil's numbers stand for another country's. */
 static void
-set_country(FunctionCallInfo fcinfo, int n, Block *block)
+set_country(FunctionCallInfo fcinfo, int n, AddressBlock *block)
 {
 	block->country = text_arg(fcinfo, n, "country");
 	if (block->country != NULL && !phone_knows_country(block->country))
@@ -75,10 +75,10 @@ company_arg(FunctionCallInfo fcinfo, int n)
 }
 
 /* Whose word it is, before this session acts as somebody else. */
-static Block
+static AddressBlock
 block_args(FunctionCallInfo fcinfo)
 {
-	Block block = {.source = text_arg(fcinfo, 3, "source")};
+	AddressBlock block = {.source = text_arg(fcinfo, 3, "source")};
 
 	set_kind(fcinfo, &block);
 	set_country(fcinfo, 4, &block);
@@ -99,7 +99,7 @@ address_arg(FunctionCallInfo fcinfo)
 
 /* The address itself is not repeated: an error may end up in the server's log. */
 static void
-refuse(const Block *block)
+refuse(const AddressBlock *block)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -138,7 +138,7 @@ end(CadenceCaller caller)
 Datum
 cadence_block(PG_FUNCTION_ARGS)
 {
-	Block block = block_args(fcinfo);
+	AddressBlock block = block_args(fcinfo);
 	char *address = address_arg(fcinfo);
 	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
 	CadenceCaller caller = begin(t);
@@ -159,7 +159,7 @@ cadence_block(PG_FUNCTION_ARGS)
 Datum
 cadence_unblock(PG_FUNCTION_ARGS)
 {
-	Block block = {0};
+	AddressBlock block = {0};
 	char *address;
 	CadenceTables *t;
 	CadenceCaller caller;
@@ -231,7 +231,7 @@ counts_row(FunctionCallInfo fcinfo, const BlockCounts *counts)
 Datum
 cadence_block_many(PG_FUNCTION_ARGS)
 {
-	Block block = block_args(fcinfo);
+	AddressBlock block = block_args(fcinfo);
 	Elements elements = {0};
 	CadenceTables *t;
 	CadenceCaller caller;

@@ -42,7 +42,8 @@ ok( poll_until(
 	'beside a provider that says nothing, all of the other are sent');
 note("the worker had $most kB at most");
 cmp_ok($most, '>', 0, 'the worker was looked at');
-cmp_ok($most, '<', $MOST_KB, 'whose memory does not grow with each claim');
+# what is freed is kept for a while where a sanitizer looks on
+cmp_ok($most, '<', $ENV{SANITIZER_REPORTS} ? $MOST_KB * 20 : $MOST_KB, 'whose memory does not grow with each claim');
 $provider->ask('POST', '__open');
 is($caller->finish, 0, 'the execution ends well') or diag($caller->error);
 like($caller->output, qr{^$RUNS$}, 'and has sent all');
