@@ -75,7 +75,8 @@ sub all_opt_out
 	sql($node, q{SELECT cadence_opt_out('lead-9', 'zap', NULL, 'asked')});
 	is(sql($node, q{SELECT cadence_inbound('+5511987654321', 'SAIR', 'in.1', server => 'zap')}), 'done', "$how: a word is heard");
 	is(execute($node)->{summary}{total}, 1, "$how: runs go on");
-	is(opt_outs(), 'lead-1 SAIR, lead-2 422 Unprocessable Entity, lead-9 asked', "$how: everybody's opt-out is noted");
+	# the provider's words for 422 are its Python's
+	like(opt_outs(), qr/^lead-1 SAIR, lead-2 422 Unprocessable \w+, lead-9 asked$/, "$how: everybody's opt-out is noted");
 	return;
 }
 
