@@ -22,7 +22,7 @@ FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'p
 WHERE e.extname = 'cadence_runner' AND d.deptype = 'e'
   AND NOT (d.classid = 'pg_type'::regclass AND EXISTS (
     SELECT FROM pg_type t JOIN pg_class c ON c.reltype IN (t.oid, t.typelem)
-    WHERE t.oid = d.objid AND (c.relkind IN ('r', 'v') OR c.reltype = t.typelem)))
+    WHERE t.oid = d.objid AND (c.relkind IN ('r', 'v') OR (t.typelem <> 0 AND c.reltype = t.typelem))))
 ORDER BY 1;
 
 -- each with a comment
