@@ -360,7 +360,8 @@ sub dies_on_the_way
 
 my $is_claimed = sub {
 	my ($books) = @_;
-	cmp_ok(scalar(in_state($books, 'claimed')), '>=', 1, 'something was under way');
+	# or the caller was gone first, and its worker had time to give back what had not left
+	ok(in_state($books, 'claimed') >= 1 || in_state($books, 'pending') == $RUNS, 'something was under way, or all is due as before');
 };
 my $has_arrived = sub {
 	my ($books) = @_;
