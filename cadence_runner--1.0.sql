@@ -1317,7 +1317,7 @@ CREATE FUNCTION @extschema@.cadence_block(kind text, value text, reason text DEF
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_block(text, text, text, text, text, text) IS
-'puts a number (kind phone) or a mailbox (email) on the blocklist: a company does not write to it any more, or nobody where empresa is null; what waits to be sent is looked up again each second. country: of a number without its country''s code, BR if it is left out. false: it was there';
+'puts a number (kind phone) or a mailbox (email) on the blocklist: a company does not write to it any more, or nobody where empresa is null; what waits to be sent is looked up again before it starts. country: of a number without its country''s code, BR if it is left out. false: it was there';
 
 CREATE FUNCTION @extschema@.cadence_block_many(kind text, addresses text[], reason text DEFAULT NULL, source text DEFAULT NULL,
     country text DEFAULT NULL, empresa text DEFAULT NULL, OUT added bigint, OUT known bigint, OUT refused bigint, OUT refused_at int[])

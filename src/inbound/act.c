@@ -18,6 +18,7 @@
 const char *const cadence_inbound_results[] = {[INBOUND_DONE] = "done",
 											   [INBOUND_REPEATED] = "repeated",
 											   [INBOUND_UNMATCHED] = "unmatched",
+											   [INBOUND_EARLY] = "unmatched",
 											   [INBOUND_NOTHING] = "nothing"};
 
 static InboundResult (*const kinds[RECEIVED_KINDS])(InboundEvent *e) = {

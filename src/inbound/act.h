@@ -33,6 +33,7 @@ typedef enum InboundResult
 	INBOUND_DONE,
 	INBOUND_REPEATED,  /* it was told before, or says nothing new */
 	INBOUND_UNMATCHED, /* of nobody, or of no message, that is known here */
+	INBOUND_EARLY,	   /* of no message that is known yet: somebody is sending some */
 	INBOUND_NOTHING	   /* it is nothing for us */
 } InboundResult;
 

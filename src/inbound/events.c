@@ -11,14 +11,12 @@
  */
 #include "postgres.h"
 
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "base/statement.h"
 #include "base/transaction.h"
 #include "inbound/events.h"
 #include "inbound/sender.h"
@@ -74,27 +72,6 @@ has_to_be_kept(const ReceivedEvent *event)
 }
 
 /*
- * Whether it may have come before its message was recorded: somebody has claimed steps.
- * That a message was sent needs no telling.
- */
-static bool
-may_be_early(const InboundSender *from, const ReceivedEvent *event)
-{
-	Statement any =
-		ROWS_STATEMENT("looking for claims",
-					   psprintf("SELECT 1 FROM %s LIMIT 1", from->tables->claims), SPI_OK_SELECT);
-	bool found;
-
-	if (event->kind != RECEIVED_RECEIPT || event->state == STATE_SENT)
-		return false;
-	(void) SPI_connect();
-	statement_execute(&any, NULL, NULL, 1);
-	found = SPI_processed > 0;
-	SPI_finish();
-	return found;
-}
-
-/*
  * A message of nobody's is kept among the others where their table has room for it, and
  * its address is on the blocklist if it wants no more. Of what has none nobody could tell
  * later whose it is.
@@ -132,7 +109,7 @@ cadence_event_take(const InboundSender *from, const ReceivedEvent *event)
 		ThrowErrorData(error);
 	if (error != NULL)
 		return (InboundOutcome){.refused = error->message, .sqlstate = error->sqlerrcode};
-	if (a.result == INBOUND_UNMATCHED && may_be_early(from, event))
+	if (a.result == INBOUND_EARLY)
 		return (InboundOutcome){.refused = CADENCE_EARLY};
 	if (a.result == INBOUND_UNMATCHED &&
 		(has_to_be_kept(event) ||
@@ -303,6 +280,9 @@ say_why(ErrorData *error)
 
 /* ---- one address for several senders -------------------------------------------------- */
 
+/* So many senders that a call names are looked for. */
+#define NAMED_MAX 100
+
 /*
  * A call speaks for another server as well if that is the same company's, or if it bears
  * what that one's own secrets make.
@@ -321,27 +301,69 @@ may_speak_for(const InboundCall *call, const CadenceConfiguration *other, const 
 	return cadence_signature_check(&its) == SIGNATURE_GOOD;
 }
 
+/* A sender that a call names beside the one that it was made to, and whose it is. */
+typedef struct NamedSender
+{
+	int option;
+	const char *text;
+	ReceiveOwner owner;
+	const InboundSender *from; /* of another owner's, with its values */
+	const char **values;
+} NamedSender;
+
+static NamedSender *
+find_named(const InboundRejections *r, int option, const char *text)
+{
+	ListCell *cell;
+
+	foreach (cell, r->named)
+	{
+		NamedSender *named = lfirst(cell);
+
+		if (named->option == option && strcmp(named->text, text) == 0)
+			return named;
+	}
+	return NULL;
+}
+
+static NamedSender *
+add_named(InboundRejections *r, int option, const char *text)
+{
+	static const char *const none[FIELD_COUNT] = {NULL};
+	NamedSender *named = palloc0(sizeof(*named));
+	const CadenceConfiguration *other =
+		cadence_inbound_find_by(r->called->tables, r->call->configuration, option, text);
+
+	*named = (NamedSender){.option = option, .text = pstrdup(text), .owner = OWNER_THIS};
+	if (other != NULL)
+	{
+		named->values = cadence_configuration_values(other, none);
+		named->from = cadence_inbound_sender(r->called->tables, other);
+		named->owner =
+			may_speak_for(r->call, other, named->values) ? OWNER_ANOTHER : OWNER_UNPROVEN;
+	}
+	r->named = lappend(r->named, named);
+	return named;
+}
+
 static ReceiveOwner
 hand_over(void *arg, int option, const char *text, const char *const **values)
 {
-	static const char *const none[FIELD_COUNT] = {NULL};
 	InboundRejections *r = arg;
+	NamedSender *named = find_named(r, option, text);
 	MemoryContext old = MemoryContextSwitchTo(r->context);
-	const CadenceConfiguration *other =
-		cadence_inbound_find_by(r->called->tables, r->call->configuration, option, text);
-	ReceiveOwner owner = OWNER_THIS;
 
-	if (other != NULL)
-	{
-		const char **its = cadence_configuration_values(other, none);
-
-		owner = may_speak_for(r->call, other, its) ? OWNER_ANOTHER : OWNER_UNPROVEN;
-		*values = its;
-	}
-	if (owner == OWNER_ANOTHER)
-		r->from = cadence_inbound_sender(r->called->tables, other);
+	if (named == NULL && list_length(r->named) < NAMED_MAX)
+		named = add_named(r, option, text);
 	MemoryContextSwitchTo(old);
-	return owner;
+	if (named == NULL || named->owner == OWNER_UNPROVEN)
+		return OWNER_UNPROVEN;
+	if (named->owner == OWNER_ANOTHER)
+	{
+		r->from = named->from;
+		*values = named->values;
+	}
+	return named->owner;
 }
 
 static void

@@ -21,6 +21,7 @@
 struct InboundReceipts
 {
 	Statement note[STATE_FAILED + 1];
+	Statement claims; /* whether there are any */
 };
 
 static const Oid note_types[] = {UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
@@ -133,6 +134,8 @@ inbound_receipts_create(const CadenceTables *t)
 		STATEMENT("noting that a message was read", read_sql(t), note_types, SPI_OK_UPDATE);
 	r->note[STATE_FAILED] =
 		STATEMENT("noting that a message has failed", failed_sql(t), note_types, SPI_OK_UPDATE);
+	r->claims = ROWS_STATEMENT("looking for claims",
+							   psprintf("SELECT 1 FROM %s LIMIT 1", t->claims), SPI_OK_SELECT);
 	return r;
 }
 
@@ -202,6 +205,23 @@ inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState sta
 	return is_new;
 }
 
+/*
+ * Whether its message may be on its way into the tables: somebody has claimed steps. That
+ * it was sent needs no telling.
+ */
+static bool
+may_be_early(const InboundEvent *e, ReceivedState state)
+{
+	bool any;
+
+	if (state == STATE_SENT)
+		return false;
+	statement_execute(&e->acts->receipts->claims, NULL, NULL, 1);
+	any = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return any;
+}
+
 InboundResult
 inbound_receipt(InboundEvent *e)
 {
@@ -211,7 +231,7 @@ inbound_receipt(InboundEvent *e)
 	if (state < STATE_SENT || state > STATE_FAILED)
 		return INBOUND_NOTHING;
 	if (!inbound_find_sent(e, &message))
-		return INBOUND_UNMATCHED;
+		return may_be_early(e, state) ? INBOUND_EARLY : INBOUND_UNMATCHED;
 	if (state == STATE_FAILED)
 		inbound_expect_failure(e);
 	/* who got our message is told by names that we may not know yet */

@@ -14,6 +14,7 @@ typedef struct InboundRejections
 {
 	const InboundSender *from;	 /* whose the event is that is taken now */
 	const InboundSender *called; /* whose webhook was called */
+	List *named;				 /* what is known of other senders that the call names: events.c */
 	InboundCall *call;
 	MemoryContext context; /* the call's */
 	Statement insert;

@@ -130,7 +130,7 @@ end(CadenceCaller caller)
  * cadence_block(kind text, value text, reason text, source text, country text, empresa
  * text) -> boolean: no execution claims a message to that address from the commit on, for
  * that company, or for any where it is null; what is claimed and waits to be sent is looked
- * up again up to a second before. False: it was on the list.
+ * up again before it starts. False: it was on the list.
  *
  * Errors: 22023 for what is no kind, no country or no address; 22004 for a null
  * value; 55000 without the list's key.
