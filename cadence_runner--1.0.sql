@@ -242,6 +242,13 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadences', 'descricao', 'text', 'text', NULL, false, NULL),
         ('cadences', 'ativo', 'bool', 'boolean', 'true', true, NULL),
         ('cadences', 'canal_principal', 'word', 'text', NULL, false, NULL),
+        ('cadences', 'janela', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadences', 'janela_espalha', 'span', 'interval', NULL, false, NULL),
+        ('cadences', 'prioridade', 'int', 'integer', '0', false, NULL),
+        ('cadences', 'max_por_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadences', 'max_novos_por_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadences', 'reentrada', 'word', 'text', NULL, false, ARRAY['UMA_VEZ', 'SE_INATIVO', 'SEMPRE']),
+        ('cadences', 'exclusiva', 'bool', 'boolean', 'false', false, NULL),
         ('cadences', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadences', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -252,6 +259,11 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_steps', 'canal', 'word', 'text', NULL, true, NULL),
         ('cadence_steps', 'template_codigo', 'text', 'text', NULL, true, NULL),
         ('cadence_steps', 'parar_se_responder', 'bool', 'boolean', 'true', true, NULL),
+        ('cadence_steps', 'offset_referencia', 'word', 'text', NULL, false, ARRAY['ANTERIOR', 'INICIO']),
+        ('cadence_steps', 'horario', 'clock', 'time', NULL, false, NULL),
+        ('cadence_steps', 'dias_uteis', 'bool', 'boolean', 'false', false, NULL),
+        ('cadence_steps', 'validade', 'span', 'interval', NULL, false, NULL),
+        ('cadence_steps', 'se_falhar', 'word', 'text', NULL, false, ARRAY['PAUSAR', 'PULAR']),
         ('cadence_steps', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadence_steps', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -265,6 +277,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_contacts', 'opt_out', 'bool', 'boolean', 'false', true, NULL),
         ('lead_contacts', 'opt_out_em', 'time', 'timestamptz', NULL, false, NULL),
         ('lead_contacts', 'opt_out_motivo', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'fuso_horario', 'text', 'text', NULL, false, NULL),
         ('lead_contacts', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('lead_contacts', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -299,6 +312,8 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_cadence_runs', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('lead_cadence_runs', 'attempts', 'int', 'integer', '0', true, NULL),
         ('lead_cadence_runs', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('lead_cadence_runs', 'passos_enviados', 'uuids', 'uuid[]', NULL, false, NULL),
+        ('lead_cadence_runs', 'counts_from', 'time', 'timestamptz', NULL, false, NULL),
 
         ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),
@@ -334,6 +349,12 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_empresas', 'nome', 'text', 'text', NULL, false, NULL),
         ('cadence_empresas', 'fuso_horario', 'text', 'text', '''America/Sao_Paulo''', true, NULL),
         ('cadence_empresas', 'pais', 'text', 'text', '''BR''', true, NULL),
+        ('cadence_empresas', 'uf', 'text', 'text', NULL, false, NULL),
+        ('cadence_empresas', 'janela', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_empresas', 'janela_espalha', 'span', 'interval', NULL, false, NULL),
+        ('cadence_empresas', 'max_por_lead_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadence_empresas', 'max_por_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadence_empresas', 'intervalo_minimo', 'span', 'interval', NULL, false, NULL),
 
         ('cadence_runner_logs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_runner_logs', 'executed_at', 'time', 'timestamptz', 'now()', true, NULL),
@@ -447,6 +468,21 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_outbox', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadence_outbox', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
+        -- days on which nothing is sent
+        ('cadence_feriados', 'dia', 'date', 'date', NULL, true, NULL),
+        ('cadence_feriados', 'nome', 'text', 'text', NULL, false, NULL),
+        ('cadence_feriados', 'pais', 'text', 'text', '''BR''', true, NULL),
+        ('cadence_feriados', 'uf', 'text', 'text', NULL, false, NULL),
+        ('cadence_feriados', 'empresa', 'text', 'text', NULL, false, NULL),
+
+        -- what was sent on the day that each cap last counted
+        ('cadence_usage', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_usage', 'scope', 'text', 'text', NULL, true, NULL),
+        ('cadence_usage', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_usage', 'day', 'date', 'date', NULL, true, NULL),
+        ('cadence_usage', 'used', 'int', 'integer', '0', true, NULL),
+        ('cadence_usage', 'last_at', 'time', 'timestamptz', NULL, false, NULL),
+
         -- which answers say that somebody wants no more, or wants again
         ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),
         ('cadence_opt_out_words', 'language', 'text', 'text', NULL, false, NULL),
@@ -509,6 +545,8 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
         ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
+        ('cadence_feriados', 'UNIQUE NULLS NOT DISTINCT (dia, pais, uf, empresa)'),
+        ('cadence_usage', 'PRIMARY KEY (name, scope, empresa)'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
@@ -527,6 +565,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', NULL, 'a cadence: an ordered list of messages of a company'),
         ('cadences', 'codigo', 'by which cadence_enroll() finds it'),
         ('cadences', 'ativo', 'false: its runs wait'),
+        ('cadences', 'janela', 'when its messages may leave, in the person''s own time: [{"dias": [1,2,3,4,5], "das": "08:00", "ate": "18:00"}]; null: the company''s'),
+        ('cadences', 'janela_espalha', 'what waits for an opening leaves within so long after it (10 minutes)'),
+        ('cadences', 'prioridade', 'the higher one goes first where a cap binds'),
+        ('cadences', 'max_por_dia', 'so many of its messages a day, in the company''s time; null: any number'),
+        ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
+        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time'),
+        ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
         ('cadence_steps', 'ordem', 'its place in the cadence'),
@@ -534,10 +579,16 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_steps', 'canal', 'WHATSAPP, SMS or EMAIL'),
         ('cadence_steps', 'template_codigo', 'codigo of the message_templates row of the run''s company'),
         ('cadence_steps', 'parar_se_responder', 'true: whoever answers before it is sent ends the run'),
+        ('cadence_steps', 'offset_referencia', 'ANTERIOR (or null): offset_minutos counts from the step before; INICIO: from the beginning of the run'),
+        ('cadence_steps', 'horario', 'at this time of day, in the person''s own time, of the day that offset_minutos leads to'),
+        ('cadence_steps', 'dias_uteis', 'true: the days of offset_minutos are working days'),
+        ('cadence_steps', 'validade', 'so long after it was due it is skipped; null: never'),
+        ('cadence_steps', 'se_falhar', 'PAUSAR (or null): the run is paused; PULAR: it goes on with the next step'),
 
         ('lead_contacts', NULL, 'a lead in a company; every column is a placeholder of templates'),
         ('lead_contacts', 'telefone', 'in any usual spelling; without a country''s code it is of the company''s pais'),
         ('lead_contacts', 'opt_out', 'true: nothing is sent on any channel, and runs are cancelled'),
+        ('lead_contacts', 'fuso_horario', 'its time zone, as America/Manaus; null: by its telephone number, else the company''s'),
 
         ('message_templates', NULL, 'a text, with {{placeholders}}'),
         ('message_templates', 'canal', 'the channel that it is for; null: any'),
@@ -554,6 +605,8 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'next_run_at', 'when that is due; while an execution works on the run, when its claim ends'),
         ('lead_cadence_runs', 'attempts', 'attempts of that step, with the one that is under way'),
         ('lead_cadence_runs', 'claim_id', 'who works on the run now; null: nobody'),
+        ('lead_cadence_runs', 'passos_enviados', 'ids of the steps that it has had: none of them is sent to it again'),
+        ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),
@@ -566,6 +619,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_empresas', NULL, 'a company''s name in messages, and its country; a row is optional'),
         ('cadence_empresas', 'pais', 'two letters (ISO 3166): completes telephone numbers without a country''s code'),
+        ('cadence_empresas', 'fuso_horario', 'its time zone: of its caps, and of people whose own is not known'),
+        ('cadence_empresas', 'uf', 'its state: whose holidays count for people whose own is not known'),
+        ('cadence_empresas', 'janela', 'when messages may leave, in the person''s own time; a cadence''s own comes first'),
+        ('cadence_empresas', 'janela_espalha', 'what waits for an opening leaves within so long after it (10 minutes)'),
+        ('cadence_empresas', 'max_por_lead_dia', 'so many messages a person gets in one of their days, of all cadences; null: any number'),
+        ('cadence_empresas', 'max_por_dia', 'so many messages of the company leave in a day; null: any number'),
+        ('cadence_empresas', 'intervalo_minimo', 'so long lies between two messages to one person, of any cadence'),
 
         ('cadence_runner_logs', NULL, 'an execution: one pass over all that was due'),
         ('cadence_runner_logs', 'steps_executed', 'steps that were sent, and runs that had none left'),
@@ -637,6 +697,17 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
         ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
         ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
+
+        ('cadence_feriados', NULL, 'a day on which nothing is sent: cadence_holidays_br() fills in the national ones of Brazil'),
+        ('cadence_feriados', 'pais', 'two letters (ISO 3166): for people of that country'),
+        ('cadence_feriados', 'uf', 'only for people of that state; null: the whole country'),
+        ('cadence_feriados', 'empresa', 'only for that company''s messages; null: everybody''s'),
+
+        ('cadence_usage', NULL, 'what was sent on the day that each cap last counted: not to be changed by hand'),
+        ('cadence_usage', 'scope', 'LEAD, EMPRESA, CADENCIA, or NOVOS: runs of a cadence that have begun'),
+        ('cadence_usage', 'name', 'the lead, or the cadence''s id'),
+        ('cadence_usage', 'day', 'of the person, or of the company'),
+        ('cadence_usage', 'last_at', 'of a lead: when the last message was to leave'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
@@ -710,6 +781,10 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
         WHEN 'jsonb' THEN b.oid = 'jsonb'::regtype
         WHEN 'bytes' THEN b.oid = 'bytea'::regtype
+        WHEN 'span' THEN b.oid = 'interval'::regtype
+        WHEN 'clock' THEN b.oid = 'time'::regtype
+        WHEN 'date' THEN b.oid = 'date'::regtype
+        WHEN 'uuids' THEN b.oid = 'uuid[]'::regtype
     END
     UNION ALL
     SELECT format('%s.%s is an enum without %s', f.table_name, f.column_name, quote_literal(l.label))
@@ -736,7 +811,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
                  ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
                  ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
-                 ('cadence_keys', ARRAY['name']::name[])) AS u(relname, columns)
+                 ('cadence_keys', ARRAY['name']::name[]),
+                 ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
@@ -752,7 +828,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox',
+                        'cadence_usage')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -767,7 +844,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
                            'cadence_dead_addresses', 'cadence_outbox')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities', 'cadence_usage')
+        THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -815,7 +893,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_arming')
+                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_usage',
+                        'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -17,6 +17,13 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadences', 'descricao', 'text', 'text', NULL, false, NULL),
         ('cadences', 'ativo', 'bool', 'boolean', 'true', true, NULL),
         ('cadences', 'canal_principal', 'word', 'text', NULL, false, NULL),
+        ('cadences', 'janela', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadences', 'janela_espalha', 'span', 'interval', NULL, false, NULL),
+        ('cadences', 'prioridade', 'int', 'integer', '0', false, NULL),
+        ('cadences', 'max_por_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadences', 'max_novos_por_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadences', 'reentrada', 'word', 'text', NULL, false, ARRAY['UMA_VEZ', 'SE_INATIVO', 'SEMPRE']),
+        ('cadences', 'exclusiva', 'bool', 'boolean', 'false', false, NULL),
         ('cadences', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadences', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -27,6 +34,11 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_steps', 'canal', 'word', 'text', NULL, true, NULL),
         ('cadence_steps', 'template_codigo', 'text', 'text', NULL, true, NULL),
         ('cadence_steps', 'parar_se_responder', 'bool', 'boolean', 'true', true, NULL),
+        ('cadence_steps', 'offset_referencia', 'word', 'text', NULL, false, ARRAY['ANTERIOR', 'INICIO']),
+        ('cadence_steps', 'horario', 'clock', 'time', NULL, false, NULL),
+        ('cadence_steps', 'dias_uteis', 'bool', 'boolean', 'false', false, NULL),
+        ('cadence_steps', 'validade', 'span', 'interval', NULL, false, NULL),
+        ('cadence_steps', 'se_falhar', 'word', 'text', NULL, false, ARRAY['PAUSAR', 'PULAR']),
         ('cadence_steps', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadence_steps', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -40,6 +52,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_contacts', 'opt_out', 'bool', 'boolean', 'false', true, NULL),
         ('lead_contacts', 'opt_out_em', 'time', 'timestamptz', NULL, false, NULL),
         ('lead_contacts', 'opt_out_motivo', 'text', 'text', NULL, false, NULL),
+        ('lead_contacts', 'fuso_horario', 'text', 'text', NULL, false, NULL),
         ('lead_contacts', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('lead_contacts', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
 
@@ -74,6 +87,8 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_cadence_runs', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('lead_cadence_runs', 'attempts', 'int', 'integer', '0', true, NULL),
         ('lead_cadence_runs', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
+        ('lead_cadence_runs', 'passos_enviados', 'uuids', 'uuid[]', NULL, false, NULL),
+        ('lead_cadence_runs', 'counts_from', 'time', 'timestamptz', NULL, false, NULL),
 
         ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),
@@ -109,6 +124,12 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_empresas', 'nome', 'text', 'text', NULL, false, NULL),
         ('cadence_empresas', 'fuso_horario', 'text', 'text', '''America/Sao_Paulo''', true, NULL),
         ('cadence_empresas', 'pais', 'text', 'text', '''BR''', true, NULL),
+        ('cadence_empresas', 'uf', 'text', 'text', NULL, false, NULL),
+        ('cadence_empresas', 'janela', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_empresas', 'janela_espalha', 'span', 'interval', NULL, false, NULL),
+        ('cadence_empresas', 'max_por_lead_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadence_empresas', 'max_por_dia', 'int', 'integer', NULL, false, NULL),
+        ('cadence_empresas', 'intervalo_minimo', 'span', 'interval', NULL, false, NULL),
 
         ('cadence_runner_logs', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_runner_logs', 'executed_at', 'time', 'timestamptz', 'now()', true, NULL),
@@ -221,6 +242,21 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_outbox', 'erro', 'text', 'text', NULL, false, NULL),
         ('cadence_outbox', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
         ('cadence_outbox', 'updated_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        -- days on which nothing is sent
+        ('cadence_feriados', 'dia', 'date', 'date', NULL, true, NULL),
+        ('cadence_feriados', 'nome', 'text', 'text', NULL, false, NULL),
+        ('cadence_feriados', 'pais', 'text', 'text', '''BR''', true, NULL),
+        ('cadence_feriados', 'uf', 'text', 'text', NULL, false, NULL),
+        ('cadence_feriados', 'empresa', 'text', 'text', NULL, false, NULL),
+
+        -- what was sent on the day that each cap last counted
+        ('cadence_usage', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_usage', 'scope', 'text', 'text', NULL, true, NULL),
+        ('cadence_usage', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_usage', 'day', 'date', 'date', NULL, true, NULL),
+        ('cadence_usage', 'used', 'int', 'integer', '0', true, NULL),
+        ('cadence_usage', 'last_at', 'time', 'timestamptz', NULL, false, NULL),
 
         -- which answers say that somebody wants no more, or wants again
         ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),

@@ -28,6 +28,8 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('lead_identities', 'PRIMARY KEY (value, kind, empresa), '
             'CHECK (kind IN (''phone'', ''email'', ''wa_lid'', ''wa_user_id''))'),
         ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
+        ('cadence_feriados', 'UNIQUE NULLS NOT DISTINCT (dia, pais, uf, empresa)'),
+        ('cadence_usage', 'PRIMARY KEY (name, scope, empresa)'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
@@ -46,6 +48,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', NULL, 'a cadence: an ordered list of messages of a company'),
         ('cadences', 'codigo', 'by which cadence_enroll() finds it'),
         ('cadences', 'ativo', 'false: its runs wait'),
+        ('cadences', 'janela', 'when its messages may leave, in the person''s own time: [{"dias": [1,2,3,4,5], "das": "08:00", "ate": "18:00"}]; null: the company''s'),
+        ('cadences', 'janela_espalha', 'what waits for an opening leaves within so long after it (10 minutes)'),
+        ('cadences', 'prioridade', 'the higher one goes first where a cap binds'),
+        ('cadences', 'max_por_dia', 'so many of its messages a day, in the company''s time; null: any number'),
+        ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
+        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time'),
+        ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
         ('cadence_steps', 'ordem', 'its place in the cadence'),
@@ -53,10 +62,16 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_steps', 'canal', 'WHATSAPP, SMS or EMAIL'),
         ('cadence_steps', 'template_codigo', 'codigo of the message_templates row of the run''s company'),
         ('cadence_steps', 'parar_se_responder', 'true: whoever answers before it is sent ends the run'),
+        ('cadence_steps', 'offset_referencia', 'ANTERIOR (or null): offset_minutos counts from the step before; INICIO: from the beginning of the run'),
+        ('cadence_steps', 'horario', 'at this time of day, in the person''s own time, of the day that offset_minutos leads to'),
+        ('cadence_steps', 'dias_uteis', 'true: the days of offset_minutos are working days'),
+        ('cadence_steps', 'validade', 'so long after it was due it is skipped; null: never'),
+        ('cadence_steps', 'se_falhar', 'PAUSAR (or null): the run is paused; PULAR: it goes on with the next step'),
 
         ('lead_contacts', NULL, 'a lead in a company; every column is a placeholder of templates'),
         ('lead_contacts', 'telefone', 'in any usual spelling; without a country''s code it is of the company''s pais'),
         ('lead_contacts', 'opt_out', 'true: nothing is sent on any channel, and runs are cancelled'),
+        ('lead_contacts', 'fuso_horario', 'its time zone, as America/Manaus; null: by its telephone number, else the company''s'),
 
         ('message_templates', NULL, 'a text, with {{placeholders}}'),
         ('message_templates', 'canal', 'the channel that it is for; null: any'),
@@ -73,6 +88,8 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'next_run_at', 'when that is due; while an execution works on the run, when its claim ends'),
         ('lead_cadence_runs', 'attempts', 'attempts of that step, with the one that is under way'),
         ('lead_cadence_runs', 'claim_id', 'who works on the run now; null: nobody'),
+        ('lead_cadence_runs', 'passos_enviados', 'ids of the steps that it has had: none of them is sent to it again'),
+        ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),
@@ -85,6 +102,13 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_empresas', NULL, 'a company''s name in messages, and its country; a row is optional'),
         ('cadence_empresas', 'pais', 'two letters (ISO 3166): completes telephone numbers without a country''s code'),
+        ('cadence_empresas', 'fuso_horario', 'its time zone: of its caps, and of people whose own is not known'),
+        ('cadence_empresas', 'uf', 'its state: whose holidays count for people whose own is not known'),
+        ('cadence_empresas', 'janela', 'when messages may leave, in the person''s own time; a cadence''s own comes first'),
+        ('cadence_empresas', 'janela_espalha', 'what waits for an opening leaves within so long after it (10 minutes)'),
+        ('cadence_empresas', 'max_por_lead_dia', 'so many messages a person gets in one of their days, of all cadences; null: any number'),
+        ('cadence_empresas', 'max_por_dia', 'so many messages of the company leave in a day; null: any number'),
+        ('cadence_empresas', 'intervalo_minimo', 'so long lies between two messages to one person, of any cadence'),
 
         ('cadence_runner_logs', NULL, 'an execution: one pass over all that was due'),
         ('cadence_runner_logs', 'steps_executed', 'steps that were sent, and runs that had none left'),
@@ -156,6 +180,17 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
         ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
         ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
+
+        ('cadence_feriados', NULL, 'a day on which nothing is sent: cadence_holidays_br() fills in the national ones of Brazil'),
+        ('cadence_feriados', 'pais', 'two letters (ISO 3166): for people of that country'),
+        ('cadence_feriados', 'uf', 'only for people of that state; null: the whole country'),
+        ('cadence_feriados', 'empresa', 'only for that company''s messages; null: everybody''s'),
+
+        ('cadence_usage', NULL, 'what was sent on the day that each cap last counted: not to be changed by hand'),
+        ('cadence_usage', 'scope', 'LEAD, EMPRESA, CADENCIA, or NOVOS: runs of a cadence that have begun'),
+        ('cadence_usage', 'name', 'the lead, or the cadence''s id'),
+        ('cadence_usage', 'day', 'of the person, or of the company'),
+        ('cadence_usage', 'last_at', 'of a lead: when the last message was to leave'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),

@@ -51,6 +51,10 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN 'time' THEN b.oid = 'timestamptz'::regtype
         WHEN 'jsonb' THEN b.oid = 'jsonb'::regtype
         WHEN 'bytes' THEN b.oid = 'bytea'::regtype
+        WHEN 'span' THEN b.oid = 'interval'::regtype
+        WHEN 'clock' THEN b.oid = 'time'::regtype
+        WHEN 'date' THEN b.oid = 'date'::regtype
+        WHEN 'uuids' THEN b.oid = 'uuid[]'::regtype
     END
     UNION ALL
     SELECT format('%s.%s is an enum without %s', f.table_name, f.column_name, quote_literal(l.label))
@@ -77,7 +81,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN (VALUES ('cadence_conversations', ARRAY['empresa', 'lead_id', 'canal']::name[]),
                  ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
                  ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
-                 ('cadence_keys', ARRAY['name']::name[])) AS u(relname, columns)
+                 ('cadence_keys', ARRAY['name']::name[]),
+                 ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
@@ -93,7 +98,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     JOIN pg_attribute a ON a.attrelid = p.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
-                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox')
+                        'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox',
+                        'cadence_usage')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -108,7 +114,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
                            'cadence_dead_addresses', 'cadence_outbox')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
-        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities') THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
+        WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities', 'cadence_usage')
+        THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname = 'cadence_arming' THEN '{}'
         ELSE ARRAY['SELECT'] END) AS w(privilege)
     WHERE p.relkind IN ('r', 'p') AND NOT has_table_privilege(r.relowner, p.oid, w.privilege)
@@ -156,7 +163,8 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     FROM members m JOIN pg_class c ON c.oid = m.member AND c.relkind = 'r'
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
-                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_arming')
+                        'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_usage',
+                        'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -44,8 +44,9 @@ fits(char kind, Oid type)
 	{
 		char kind;
 		Oid base;
-	} plain[] = {{'u', UUIDOID}, {'i', INT2OID},		{'i', INT4OID},	 {'i', INT8OID},
-				 {'b', BOOLOID}, {'z', TIMESTAMPTZOID}, {'j', JSONBOID}, {'y', BYTEAOID}};
+	} plain[] = {{'u', UUIDOID},	 {'i', INT2OID},		{'i', INT4OID},	 {'i', INT8OID},
+				 {'b', BOOLOID},	 {'z', TIMESTAMPTZOID}, {'j', JSONBOID}, {'y', BYTEAOID},
+				 {'v', INTERVALOID}, {'c', TIMEOID},		{'d', DATEOID},	 {'a', UUIDARRAYOID}};
 	Oid base = getBaseType(type);
 
 	for (size_t i = 0; i < lengthof(plain); i++)

@@ -34,20 +34,26 @@ PG_FUNCTION_INFO_V1(cadence_lock_tables);
 /*
  * kinds: the columns that our statements read or write as one type. w: text or
  * an enum, t: text, u: uuid, i: a whole number, b: boolean, z: timestamptz,
- * j: jsonb, y: bytea. cadence_misfits says the same of those that are to be adopted.
+ * j: jsonb, y: bytea, v: interval, c: time, d: date, a: uuid[]. cadence_misfits says the same of
+ * those that are to be adopted.
  */
 const CadenceTable cadence_table_list[] = {
-	{"cadences", FIELD(cadences), false, "u:id w:empresa t:codigo b:ativo"},
+	{"cadences", FIELD(cadences), false,
+	 "u:id w:empresa t:codigo b:ativo j:janela v:janela_espalha i:prioridade i:max_por_dia "
+	 "i:max_novos_por_dia w:reentrada b:exclusiva"},
 	{"cadence_steps", FIELD(steps), false,
-	 "u:id u:cadence_id i:ordem i:offset_minutos w:canal t:template_codigo b:parar_se_responder"},
+	 "u:id u:cadence_id i:ordem i:offset_minutos w:canal t:template_codigo b:parar_se_responder "
+	 "w:offset_referencia c:horario b:dias_uteis v:validade w:se_falhar"},
 	{"lead_contacts", FIELD(contacts), false,
-	 "t:lead_id w:empresa t:nome t:primeiro_nome t:email t:telefone b:opt_out t:opt_out_motivo"},
+	 "t:lead_id w:empresa t:nome t:primeiro_nome t:email t:telefone b:opt_out t:opt_out_motivo "
+	 "t:fuso_horario"},
 	{"message_templates", FIELD(templates), false,
 	 "w:empresa w:canal t:codigo t:conteudo b:ativo z:updated_at t:assunto t:html j:midia "
 	 "j:whatsapp"},
 	{"lead_cadence_runs", FIELD(runs), true,
 	 "u:id t:lead_id w:empresa u:cadence_id w:status z:started_at i:last_step_ordem "
-	 "i:next_step_ordem z:next_run_at z:created_at z:updated_at i:attempts u:claim_id"},
+	 "i:next_step_ordem z:next_run_at z:created_at z:updated_at i:attempts u:claim_id "
+	 "a:passos_enviados z:counts_from"},
 	{"lead_cadence_events", FIELD(events), true,
 	 "u:id u:lead_cadence_run_id i:step_ordem t:template_codigo w:tipo_evento j:detalhes "
 	 "z:created_at"},
@@ -55,7 +61,9 @@ const CadenceTable cadence_table_list[] = {
 	 "u:id t:lead_id w:empresa w:canal w:direcao t:conteudo w:estado z:enviado_em u:run_id "
 	 "i:step_ordem t:template_codigo t:whatsapp_message_id t:email_message_id t:sms_message_id "
 	 "z:entregue_em z:lido_em z:recebido_em t:erro_detalhe z:created_at"},
-	{"cadence_empresas", FIELD(empresas), false, "t:empresa t:nome t:pais"},
+	{"cadence_empresas", FIELD(empresas), false,
+	 "t:empresa t:nome t:pais t:fuso_horario t:uf j:janela v:janela_espalha i:max_por_lead_dia "
+	 "i:max_por_dia v:intervalo_minimo"},
 	{"cadence_runner_logs", FIELD(logs), true,
 	 "u:id z:executed_at i:steps_executed i:errors i:runs_touched i:duration_ms j:details "
 	 "w:trigger_source"},
@@ -84,6 +92,8 @@ const CadenceTable cadence_table_list[] = {
 	{"cadence_outbox", FIELD(outbox), true,
 	 "u:id t:empresa t:evento u:run_id t:lead_id j:corpo t:status z:next_run_at i:attempts "
 	 "u:claim_id z:entregue_em t:erro z:created_at z:updated_at"},
+	{"cadence_feriados", FIELD(holidays), false, "d:dia t:pais t:uf t:empresa"},
+	{"cadence_usage", FIELD(usage), true, "t:empresa t:scope t:name d:day i:used z:last_at"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */
@@ -235,6 +245,7 @@ cadence_tables_load(Oid schema)
 	/* ours, and a sign that the installation was adopted */
 	(void) column_type(t, "lead_cadence_runs", "attempts");
 	(void) column_type(t, "lead_cadence_runs", "claim_id");
+	(void) column_type(t, "lead_cadence_runs", "counts_from");
 
 	t->run_status_type = type_name(t, "lead_cadence_runs", "status");
 	t->event_type_type = type_name(t, "lead_cadence_events", "tipo_evento");

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 21
+#define CADENCE_TABLE_COUNT 23
 
 /* see guard.c */
 typedef struct CadenceGuard CadenceGuard;
@@ -50,6 +50,8 @@ typedef struct CadenceTables
 	char *blocklist;
 	char *keys;
 	char *outbox;
+	char *holidays;
+	char *usage;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

@@ -59,12 +59,12 @@ SELECT count(*) AS misfits FROM cadence_misfits;
 ALTER TABLE lead_cadence_runs OWNER TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 SELECT cardinality(listed) = (SELECT count(*) FROM cadence_misfits) AS all_listed FROM refused('regress_cadence_crm');
-GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas, cadence_opt_out_words, cadence_keys TO regress_cadence_crm;
+GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, cadence_empresas, cadence_opt_out_words, cadence_keys, cadence_feriados TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE ON lead_messages TO regress_cadence_crm;
 GRANT SELECT, INSERT ON lead_cadence_events TO regress_cadence_crm;
 GRANT SELECT, INSERT, DELETE ON contact_opt_outs, cadence_blocklist TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims, cadence_stopped_templates, cadence_rejected, cadence_dead_addresses, cadence_outbox TO regress_cadence_crm;
-GRANT SELECT, INSERT, UPDATE ON cadence_provider_state, cadence_conversations, lead_identities TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE ON cadence_provider_state, cadence_conversations, lead_identities, cadence_usage TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$
 DECLARE t regclass;
