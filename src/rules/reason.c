@@ -1,0 +1,62 @@
+/*
+ * reason.c
+ *		Every reason why a message has not left, or will not, and its words.
+ *
+ * Codes stand in events: they are not changed. What depends on the case (a name, a
+ * number, a time) is said behind the words.
+ */
+#include "rules/reason.h"
+
+const ReasonWords cadence_reasons[REASON_COUNT] = {
+	[REASON_NONE] = {"", "", ""},
+	[REASON_EXIT] = {"SAIDA", "the run is in cadence_exits", "a execução está em cadence_exits"},
+	[REASON_OPT_OUT] = {"OPT_OUT", "the person has opted out", "a pessoa pediu para sair"},
+	[REASON_BLOCKED] = {"BLOQUEADO", "the address is on the blocklist",
+						"o endereço está na lista de bloqueio"},
+	[REASON_SKIP] = {"PULADO", "the step is in cadence_skips", "o passo está em cadence_skips"},
+	[REASON_EXPIRED] = {"VENCIDO", "the step's validade is over", "a validade do passo acabou"},
+	[REASON_EXITS_UNKNOWN] = {"REGRA_FALHOU", "cadence_exits or cadence_skips could not be asked",
+							  "não foi possível consultar cadence_exits ou cadence_skips"},
+	[REASON_INACTIVE] = {"CADENCIA_INATIVA", "the cadence is inactive", "a cadência está inativa"},
+	[REASON_ZONE_UNKNOWN] = {"FUSO_INVALIDO", "the time zone does not exist",
+							 "o fuso horário não existe"},
+	[REASON_WINDOW] = {"JANELA", "outside the window", "fora da janela de envio"},
+	[REASON_NEVER_OPENS] = {"SEM_ABERTURA", "the window does not open within a year",
+							"a janela não abre dentro de um ano"},
+	[REASON_HOLIDAY] = {"FERIADO", "it is a holiday", "é feriado"},
+	[REASON_MIN_GAP] = {"INTERVALO_MINIMO", "too soon after the last message to this person",
+						"cedo demais depois da última mensagem a esta pessoa"},
+	[REASON_CAP_PERSON] = {"LIMITE_PESSOA", "the person has had their messages of the day",
+						   "a pessoa já recebeu as mensagens do dia"},
+	[REASON_CAP_COMPANY] = {"LIMITE_EMPRESA", "the company has sent its messages of the day",
+							"a empresa já enviou as mensagens do dia"},
+	[REASON_CAP_CADENCE] = {"LIMITE_CADENCIA", "the cadence has sent its messages of the day",
+							"a cadência já enviou as mensagens do dia"},
+	[REASON_CAP_NEW] = {"LIMITE_NOVOS", "the cadence has begun its new runs of the day",
+						"a cadência já começou os novos leads do dia"},
+	[REASON_NOT_DUE] = {"NAO_VENCEU", "the step is not due yet", "ainda não está na hora do passo"},
+	[REASON_PAUSED] = {"PAUSADA", "the run is paused", "a execução está pausada"},
+	[REASON_CANCELLED] = {"CANCELADA", "the run is cancelled", "a execução foi cancelada"},
+	[REASON_FINISHED] = {"CONCLUIDA", "the run has finished", "a execução terminou"},
+	[REASON_CLAIMED] = {"EM_ANDAMENTO", "a worker is working on it",
+						"um processo está cuidando dela"},
+	[REASON_UNRESOLVED] = {"SEM_MENSAGEM", "there is no message to send",
+						   "não há mensagem para enviar"},
+	[REASON_UNCERTAIN] = {"INCERTO", "whether it was sent is unknown",
+						  "não se sabe se foi enviada"},
+	[REASON_RETRY] = {"NOVA_TENTATIVA", "an attempt has failed, and it is tried again",
+					  "uma tentativa falhou e haverá outra"},
+	[REASON_LIMIT] = {"LIMITE", "the sender's limits are reached",
+					  "os limites do remetente foram atingidos"},
+	[REASON_BREAKER] = {"PROVEDOR_PARADO", "the sender does not send at the moment",
+						"o remetente não está enviando agora"},
+	[REASON_SENDER_PAUSED] = {"REMETENTE_PAUSADO", "the sender is paused",
+							  "o remetente está pausado"},
+	[REASON_NO_SENDER] = {"SEM_PROVEDOR", "no server serves this channel",
+						  "nenhum servidor atende este canal"},
+	[REASON_NOT_ARMED] = {"NAO_ARMADO", "these tables do not send from this server",
+						  "estas tabelas não enviam a partir deste servidor"},
+	[REASON_SWITCHED_OFF] = {"DESLIGADO", "cadence_runner.enabled is off",
+							 "cadence_runner.enabled está desligado"},
+	[REASON_NO_WORKER] = {"SEM_PROCESSO", "nothing looks for due steps",
+						  "nada procura passos vencidos"}};
