@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../src" || exit 2
     done <<'END'
 base none
 rules none
-schema base
+schema base rules
 provider base rules schema
 transport base rules provider
 claim base rules schema provider
