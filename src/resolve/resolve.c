@@ -107,7 +107,7 @@ resolve_contact(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 	if (!row_true(c->desc, row, c->opt_out))
 		return true;
 	(void) unresolved(step, "OPT_OUT", pstrdup("the contact has opted out: the run is cancelled"));
-	step->outcome = OUTCOME_OPTED_OUT;
+	step->outcome = OUTCOME_STOPPED;
 	step->opt_out_motivo = row_text(c->desc, row, c->opt_out_motivo, ROW_FIELD_MAX);
 	return false;
 }
@@ -175,7 +175,7 @@ opted_out(CadenceStep *step, const char *of, char *motivo)
 {
 	(void) unresolved(step, "OPT_OUT",
 					  psprintf("the lead has opted out of %s: the run is cancelled", of));
-	step->outcome = OUTCOME_OPTED_OUT;
+	step->outcome = OUTCOME_STOPPED;
 	step->opt_out_motivo = *motivo != '\0' ? motivo : NULL;
 	return false;
 }
@@ -186,7 +186,7 @@ blocked(CadenceStep *step, char *reason)
 {
 	(void) unresolved(step, "BLOQUEADO",
 					  pstrdup("the address is on the blocklist: the run is cancelled"));
-	step->outcome = OUTCOME_OPTED_OUT;
+	step->outcome = OUTCOME_STOPPED;
 	step->opt_out_motivo = reason;
 	return false;
 }

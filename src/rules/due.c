@@ -76,11 +76,19 @@ at_time(const StepTime *s, int64_t at, int64_t earliest, const Calendar *c)
 	return due;
 }
 
+/* Whether when it is due depends on the person's time or holidays. */
+bool
+step_needs_calendar(const StepTime *s)
+{
+	return s->has_time || s->working_days;
+}
+
 /*
  * When a step is due: so long after the one before it was sent, or after the run's
  * beginning, and at its time of day. Never before not_before, nor before what it
  * counts from: a step that is to come on a day and at a time that are over is due
- * then, or, where it has a time of day, at that time of the next day.
+ * then, or, where it has a time of day, at that time of the next day. The calendar
+ * may be missing where step_needs_calendar() says no.
  */
 int64_t
 step_due(const StepTime *s, int64_t previous, int64_t start, int64_t not_before, const Calendar *c)
@@ -91,7 +99,7 @@ step_due(const StepTime *s, int64_t previous, int64_t start, int64_t not_before,
 	int64_t at = plain(base, offset);
 
 	earliest = within(earliest);
-	if (is_far(at) || is_far(base) || is_far(earliest))
+	if (!step_needs_calendar(s) || is_far(at) || is_far(base) || is_far(earliest))
 		return at > earliest ? at : earliest;
 	if (s->working_days)
 		at = after_working_days(base, offset, c);
@@ -99,5 +107,5 @@ step_due(const StepTime *s, int64_t previous, int64_t start, int64_t not_before,
 		at = earliest;
 	if (s->working_days)
 		at = add_working_days(at, 0, c);
-	return s->time == DUE_NO_TIME ? at : at_time(s, at, earliest, c);
+	return s->has_time ? at_time(s, at, earliest, c) : at;
 }

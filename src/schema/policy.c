@@ -62,7 +62,8 @@ cadence_step_time_read(TupleDesc desc, HeapTuple row, int first, StepTime *time)
 
 	time->offset = row_int(desc, row, first, 0);
 	time->from_start = reference != NULL && strcmp(reference, "INICIO") == 0;
-	time->time = isnull ? DUE_NO_TIME : Min(DatumGetTimeADT(horario), USECS_PER_DAY - 1);
+	time->has_time = !isnull;
+	time->time = isnull ? 0 : Min(DatumGetTimeADT(horario), USECS_PER_DAY - 1);
 	time->working_days = row_true(desc, row, first + 3);
 }
 

@@ -27,32 +27,33 @@
 	"CASE WHEN pg_catalog.pg_column_size(" x ".janela) " LE " 8192 THEN " x ".janela::text " \
 	"WHEN " x ".janela IS NOT NULL THEN 'longer than 8192 bytes' END"
 #define POLICY_COUNT(number) "GREATEST(LEAST(" number ", 2147483647), -2147483648)::int4"
-#define POLICY_COLUMNS(c, e)                                                                                                                                    \
-	POLICY_WINDOW(c)                                                                                                                                            \
-	", " c ".janela_espalha::interval, " POLICY_COUNT(c ".prioridade") ", " POLICY_COUNT(c ".max_"                                                              \
-																						   "por_"                                                               \
-																						   "dia") ", " POLICY_COUNT(c ".max_novos_por_dia") ", " POLICY_WINDOW( \
-		e) ", " e                                                                                                                                               \
-		   ".janela_espalha::interval, " SHORT_TEXT(e ".fuso_horario", "100") ", " SHORT_TEXT(                                                                  \
-			   e ".uf",                                                                                                                                         \
-			   "10") ", " POLICY_COUNT(e                                                                                                                        \
-									   ".max_por_lead_dia") ", " POLICY_COUNT(e                                                                                 \
-																			  ".max_por_dia") ","                                                               \
-																							  " " e                                                             \
-																							  ".i"                                                              \
-																							  "nt"                                                              \
-																							  "er"                                                              \
-																							  "va"                                                              \
-																							  "lo"                                                              \
-																							  "_m"                                                              \
-																							  "in"                                                              \
-																							  "im"                                                              \
-																							  "o:"                                                              \
-																							  ":i"                                                              \
-																							  "nt"                                                              \
-																							  "er"                                                              \
-																							  "va"                                                              \
-																							  "l"
+#define POLICY_COLUMNS(c, e)                                                                                                                                                                                       \
+	POLICY_WINDOW(c)                                                                                                                                                                                               \
+	", " c ".janela_espalha::interval, " POLICY_COUNT(c ".prioridade") ", " POLICY_COUNT(                                                                                                                          \
+		c                                                                                                                                                                                                          \
+		".max_"                                                                                                                                                                                                    \
+		"por_"                                                                                                                                                                                                     \
+		"dia") ", " POLICY_COUNT(c ".max_novos_por_dia") ", " POLICY_WINDOW(e) ", " e                                                                                                                              \
+																			   ".janela_espalha::"                                                                                                                 \
+																			   "interval,"                                                                                                                         \
+																			   " " SHORT_TEXT(e ".fuso_horario", "100") ", " SHORT_TEXT(e ".uf", "10") ", " POLICY_COUNT(e ".max_por_lead_dia") ", " POLICY_COUNT( \
+																				   e ".max_por_"                                                                                                                   \
+																					 "dia") ","                                                                                                                    \
+																							" " e                                                                                                                  \
+																							".i"                                                                                                                   \
+																							"nt"                                                                                                                   \
+																							"er"                                                                                                                   \
+																							"va"                                                                                                                   \
+																							"lo"                                                                                                                   \
+																							"_m"                                                                                                                   \
+																							"in"                                                                                                                   \
+																							"im"                                                                                                                   \
+																							"o:"                                                                                                                   \
+																							":i"                                                                                                                   \
+																							"nt"                                                                                                                   \
+																							"er"                                                                                                                   \
+																							"va"                                                                                                                   \
+																							"l"
 #define POLICY_NCOLUMNS 12
 
 typedef struct CadencePolicy

@@ -167,7 +167,7 @@ run_all() {
     unit mail_test '' "${MAIL[@]}"
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
-    unit transition_test '' rules/transition.c
+    unit transition_test '' rules/{transition,due,calendar}.c
     unit limits_test '' rules/limits.c
     unit domain_limits_test '-ljansson' rules/domain_limits.c
     unit sender_history_test '' rules/sender_history.c
