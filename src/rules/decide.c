@@ -188,6 +188,8 @@ cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, i
 		return decision(DECIDE_SKIP, REASON_SKIP, now);
 	if (now > expires(f))
 		return decision(DECIDE_SKIP, REASON_EXPIRED, now);
+	if (f->window_unknown)
+		return decision(DECIDE_WAIT, REASON_WINDOW_UNKNOWN, plus(now, p->retry_unknown));
 	if (f->zone_unknown)
 		return decision(DECIDE_WAIT, REASON_ZONE_UNKNOWN, plus(now, p->retry_unknown));
 	return wait_or_send(f, p, c, now);
