@@ -60,21 +60,45 @@ calendar_instant(const Calendar *c, int32_t day, int64_t time)
 	return local_of(c, after) == local ? after : before;
 }
 
+/* The second between two instants at which clocks are changed to what they show at the later. */
+static int64_t
+change_between(const Calendar *c, int64_t before, int64_t after, int32_t offset_after)
+{
+	while (after - before > CALENDAR_SECOND)
+	{
+		int64_t middle = before + (after - before) / 2 / CALENDAR_SECOND * CALENDAR_SECOND;
+
+		if (c->utc_offset(c->zone, middle) == offset_after)
+			after = middle;
+		else
+			before = middle;
+	}
+	return after;
+}
+
 /*
- * A day to ask many times of. No zone has ever changed its clocks and changed them back
- * within the four days that are looked at.
+ * A day to ask for many times of: the zone is not asked again. In no zone of today clocks
+ * are changed twice within the four days that are looked at.
  */
 CalendarDay
 calendar_look_at(const Calendar *c, int32_t day)
 {
 	int64_t midnight = day * CALENDAR_DAY;
-	int32_t before = c->utc_offset(c->zone, midnight - CALENDAR_DAY);
-	int32_t after = c->utc_offset(c->zone, midnight + 3 * CALENDAR_DAY);
-	CalendarDay look = {.calendar = c, .day = day, .is_even = before == after};
+	int64_t first = midnight - CALENDAR_DAY;
+	int64_t last = midnight + 3 * CALENDAR_DAY;
+	int32_t before = c->utc_offset(c->zone, first);
+	int32_t after = c->utc_offset(c->zone, last);
+	CalendarDay look = {.midnight = midnight,
+						.before = before * CALENDAR_SECOND,
+						.after = after * CALENDAR_SECOND,
+						.change = CALENDAR_NEVER,
+						.exists = true};
 
-	look.midnight =
-		look.is_even ? midnight - before * CALENDAR_SECOND : calendar_instant(c, day, 0);
-	look.exists = look.is_even || look.midnight < calendar_instant(c, day + 1, 0);
+	if (before != after)
+	{
+		look.change = change_between(c, first, last, after);
+		look.exists = calendar_time(&look, 0) < calendar_time(&look, CALENDAR_DAY);
+	}
 	return look;
 }
 
@@ -82,8 +106,10 @@ calendar_look_at(const Calendar *c, int32_t day)
 int64_t
 calendar_time(const CalendarDay *look, int64_t time)
 {
-	return look->is_even ? look->midnight + time
-						 : calendar_instant(look->calendar, look->day, time);
+	int64_t before = look->midnight + time - look->before;
+	int64_t after = look->midnight + time - look->after;
+
+	return before < look->change || after < look->change ? before : after;
 }
 
 /* 1: Monday, to 7: Sunday (ISO 8601). */

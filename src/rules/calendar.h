@@ -35,11 +35,11 @@ typedef struct Calendar
 /* A local day of which many times are asked, by calendar_look_at(). */
 typedef struct CalendarDay
 {
-	const Calendar *calendar;
-	int32_t day;
-	int64_t midnight;
-	bool exists;  /* clocks are not put forward over all of it */
-	bool is_even; /* no clock is changed near it */
+	int64_t midnight; /* in local time, as if that were UTC */
+	int64_t before;	  /* the distances from UTC, before and after clocks are changed */
+	int64_t after;
+	int64_t change; /* CALENDAR_NEVER: they are not, near it */
+	bool exists;	/* clocks are not put forward over all of it */
 } CalendarDay;
 
 extern int32_t calendar_day(const Calendar *calendar, int64_t at);

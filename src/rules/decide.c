@@ -54,7 +54,10 @@ typedef struct Question
 	const Calendar *calendar;
 } Question;
 
-/* Something that makes a step wait: until when, of an instant; that instant: it does not. */
+/*
+ * Something that makes a step wait: until when, of an instant; that instant: it does not.
+ * Then it does not make it wait any more.
+ */
 typedef int64_t (*Waits)(const Question *q, int64_t at, Decision *why);
 
 static int64_t
@@ -66,34 +69,36 @@ wait_for_gap(const Question *q, int64_t at, Decision *why)
 	return later(at, plus(q->facts->last_to_person, q->policy->min_gap));
 }
 
-/* Tomorrow nothing is used. */
+/* Tomorrow nothing is used; each cap has its own. The first that binds is the reason. */
 static int64_t
 wait_for_caps(const Question *q, int64_t at, Decision *why)
 {
+	int64_t until = at;
+
 	for (int i = 0; i < DECIDE_CAPS; i++)
 	{
 		const DecideCap *cap = &q->facts->caps[i];
 
 		if (!cap->is_set || cap->used < cap->max || at >= cap->day_ends)
 			continue;
-		why->reason = cap->reason;
-		why->cap = cap;
-		return cap->day_ends;
+		if (why->cap == NULL)
+		{
+			why->reason = cap->reason;
+			why->cap = cap;
+		}
+		until = later(until, cap->day_ends);
 	}
-	return at;
+	return until;
 }
 
 /* Not all at the moment at which it opens: each lead has its own place behind that. */
 static int64_t
-spread_out(const Question *q, int64_t opens)
+spread_out(const DecidePolicy *p, int64_t opens, int64_t closes)
 {
-	const DecidePolicy *p = q->policy;
-	int64_t end = plus(opens, sooner(p->spread, WAIT_MAX));
+	int64_t end = sooner(closes, plus(opens, p->spread));
 	double place = p->place < 1 ? p->place : 1;
 
-	if (p->window != NULL)
-		end = sooner(end, window_closes(p->window, q->calendar, opens));
-	if (end <= opens || !(place > 0))
+	if (end <= opens || !(p->place > 0))
 		return opens;
 	return sooner(opens + (int64_t) (place * (double) (end - opens)), end - 1);
 }
@@ -110,7 +115,7 @@ wait_for_window(const Question *q, int64_t at, Decision *why)
 	why->reason = calendar_is_holiday(c, calendar_day(c, at)) ? REASON_HOLIDAY : REASON_WINDOW;
 	opens = window_opens(window, c, at);
 	if (opens != CALENDAR_NEVER)
-		return spread_out(q, opens);
+		return spread_out(q->policy, opens, window_closes(window, c, opens));
 	why->reason = REASON_NEVER_OPENS;
 	return CALENDAR_NEVER;
 }
@@ -120,17 +125,20 @@ static int64_t
 wait_for_holiday(const Question *q, int64_t at, Decision *why)
 {
 	const Calendar *c = q->calendar;
+	int64_t opens = at;
 	int32_t day;
 
 	if (q->policy->window != NULL || c->nholidays == 0)
 		return at;
-	day = calendar_day(c, at);
-	if (!calendar_is_holiday(c, day))
-		return at;
 	why->reason = REASON_HOLIDAY;
-	while (calendar_is_holiday(c, day))
-		day++;
-	return spread_out(q, calendar_instant(c, day, 0));
+	/* a day that clocks are put forward over leads to another one */
+	while (calendar_is_holiday(c, day = calendar_day(c, opens)))
+	{
+		while (calendar_is_holiday(c, day))
+			day++;
+		opens = calendar_instant(c, day, 0);
+	}
+	return opens == at ? at : spread_out(q->policy, opens, calendar_instant(c, day + 1, 0));
 }
 
 static const Waits all_waits[] = {wait_for_window, wait_for_holiday, wait_for_caps, wait_for_gap};
@@ -149,7 +157,7 @@ wait_for_all(const Question *q, int64_t now, int64_t last)
 		Decision why = {.verdict = DECIDE_WAIT};
 		int64_t until = all_waits[i % NWAITS](q, first.until, &why);
 
-		quiet = until == first.until ? quiet + 1 : 0;
+		quiet = until == first.until ? quiet + 1 : 1;
 		if (until == first.until)
 			continue;
 		if (first.verdict == DECIDE_SEND)
@@ -200,7 +208,7 @@ decision(DecideVerdict verdict, CadenceReasonCode reason, int64_t until)
 static Decision
 ask_again(CadenceReasonCode reason, int64_t now, int64_t wait)
 {
-	return decision(DECIDE_WAIT, reason, plus(now, later(wait, RETRY_MIN)));
+	return decision(DECIDE_WAIT, reason, plus(now, sooner(later(wait, RETRY_MIN), WAIT_MAX)));
 }
 
 /*

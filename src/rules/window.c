@@ -22,7 +22,7 @@
 /* What opens at all, opens within so many days: holidays may close some weeks. */
 #define OPENS_DAYS 400
 
-/* Nobody waits longer for its turn. */
+/* Nothing that may leave waits longer for its turn. */
 #define CLOSES_DAYS 2
 
 /* ---- reading ------------------------------------------------------------------------- */
@@ -299,19 +299,20 @@ window_opens(const Window *w, const Calendar *c, int64_t at)
 	return CALENDAR_NEVER;
 }
 
-/* Until when they may, of an instant at which they may; CALENDAR_NEVER: for two days at least. */
+/*
+ * Until when they may, of an instant at which they may: it is closed then, or it has been
+ * open for two days, and that is as far as is looked.
+ */
 int64_t
 window_closes(const Window *w, const Calendar *c, int64_t at)
 {
 	int64_t closes = at;
+	int64_t until = stays_open(w, c, at);
 
-	while (closes - at <= CLOSES_DAYS * CALENDAR_DAY)
+	while (until > closes && until - at < CLOSES_DAYS * CALENDAR_DAY)
 	{
-		int64_t until = stays_open(w, c, closes);
-
-		if (until == closes)
-			return closes;
 		closes = until;
+		until = stays_open(w, c, closes);
 	}
-	return CALENDAR_NEVER;
+	return until;
 }

@@ -47,6 +47,7 @@ gaps(void)
 	INSTANT(NUUK, "2024-03-31 00:00", "2024-03-31 00:00:00-01:00");
 	INSTANT(ST_JOHNS, "2010-03-14 00:00", "2010-03-14 00:00:00-03:30");
 	INSTANT(ST_JOHNS, "2010-03-14 00:01", "2010-03-14 01:01:00-02:30");
+	INSTANT(TORONTO, "1919-03-31 00:00", "1919-03-31 01:00:00-04:00");
 }
 
 static void
@@ -119,6 +120,11 @@ days(void)
 	CHECK_INT(calendar_day(&c, instant_of("2010-11-07 02:30:00")), day_of("2010-11-07"));
 	CHECK_INT(calendar_day(&c, instant_of("2010-11-07 02:31:00")), day_of("2010-11-07"));
 	CHECK_INT(calendar_day(&c, instant_of("2010-11-07 03:30:00")), day_of("2010-11-07"));
+	/* the clock never shows 00:00: the day begins where that is moved to */
+	c = calendar_of(TORONTO, NULL, 0);
+	CHECK_INT(calendar_day(&c, instant_of("1919-03-31 04:45")), day_of("1919-03-30"));
+	CHECK_INT(calendar_day(&c, instant_of("1919-03-31 05:00")), day_of("1919-03-31"));
+	CHECK_INT(calendar_time_of_day(&c, instant_of("1919-03-31 04:45")), CALENDAR_DAY - 1);
 	/* the second 23:30 of a Saturday is still that day */
 	c = calendar_of(SAO_PAULO, NULL, 0);
 	CHECK_INT(calendar_day(&c, instant_of("2019-02-17 02:30:00")), day_of("2019-02-16"));

@@ -46,6 +46,7 @@ typedef enum ZoneName
 	ASUNCION,	/* its summer time stays since 2024 */
 	CASABLANCA, /* an hour less in Ramadan */
 	BEIRUT,
+	TORONTO, /* in 1919 at 23:30, to 00:30 of the next day */
 	ZONES
 } ZoneName;
 
@@ -129,7 +130,8 @@ static const Zone zones[ZONES] = {
 				 {1743285600, 10800},
 				 {1761426000, 7200},
 				 {1774735200, 10800},
-				 {1792875600, 7200}}}};
+				 {1792875600, 7200}}},
+	[TORONTO] = {"America/Toronto", -18000, 2, {{-1601753400, -14400}, {-1583697600, -18000}}}};
 
 /* How often a zone was asked. */
 static long zone_calls;
