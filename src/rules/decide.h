@@ -76,7 +76,7 @@ typedef struct Decision
 {
 	DecideVerdict verdict;
 	CadenceReasonCode reason; /* of all but DECIDE_SEND */
-	int64_t until; /* DECIDE_WAIT: then; DECIDE_SEND: it has left by then, or is decided anew */
+	int64_t until;		  /* DECIDE_WAIT: then; DECIDE_SEND: it leaves before, or is decided anew */
 	const DecideCap *cap; /* that binds; NULL: none does */
 } Decision;
 
