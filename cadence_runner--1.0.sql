@@ -923,9 +923,10 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
         -- what waits for an operator
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
-        -- a person's, when somebody answers whose message may have arrived, and for their story. A run gets there when it
-        -- stops: an index on all runs would grow with each step of each, since next_run_at has an index, too
-        ('lead_cadence_runs', 'lead_cadence_runs_stopped_idx', '(lead_id) WHERE status <> ''ATIVA''', ARRAY['lead_id']),
+        -- a person's, when somebody answers whose message may have arrived
+        ('lead_cadence_runs', 'lead_cadence_runs_held_idx', '(lead_id) WHERE status = ''PAUSADA''', ARRAY['lead_id']),
+        -- and those that are over: written once a run. One of all runs would be written twice a step, as next_run_at is
+        ('lead_cadence_runs', 'lead_cadence_runs_over_idx', '(lead_id) WHERE status <> ''ATIVA'' AND status <> ''PAUSADA''', ARRAY['lead_id']),
         -- runs that were paused or cancelled while their message was under way
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already? Our own table has a unique index for that
@@ -1785,10 +1786,13 @@ AS $$
         WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status = 'ATIVA'
         UNION ALL
         SELECT r.id FROM @extschema@.lead_cadence_runs AS r
-        WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status <> 'ATIVA'
+        WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status = 'PAUSADA'
+        UNION ALL
+        SELECT r.id FROM @extschema@.lead_cadence_runs AS r
+        WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status <> 'ATIVA' AND r.status <> 'PAUSADA'
     ), runs AS MATERIALIZED (
         SELECT r.id, r.cadence_id, c.codigo::text AS codigo, r.status::text AS status, r.claim_id, r.next_run_at,
-               r.next_step_ordem::int AS ordem, r.created_at, coalesce(r.updated_at, r.created_at) AS changed_at
+               r.next_step_ordem::int AS ordem, r.created_at, r.updated_at
         FROM theirs AS t JOIN @extschema@.lead_cadence_runs AS r ON r.id = t.id
         LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
     ), events AS MATERIALIZED (
@@ -1829,10 +1833,10 @@ AS $$
                     WHEN e.codigo = 'RETIDO' THEN 'held'
                     ELSE 'not sent' END,
                e.cadence, e.run, e.ordem, coalesce(m.canal, e.canal), e.template,
-               CASE WHEN e.tipo = 'AGENDADO' THEN concat_ws(': ', e.detalhes ->> 'decidido', 'due ' || (e.detalhes ->> 'next_run_at'))
+               CASE WHEN e.tipo = 'AGENDADO' THEN concat_ws(': ', e.detalhes ->> 'decidido', 'due at ' || (e.detalhes ->> 'next_run_at'))
                     WHEN e.tipo = 'DISPARADO' THEN m.conteudo
-                    ELSE concat_ws(': ', e.codigo, e.detalhes ->> 'erro', e.detalhes ->> 'motivo',
-                                   'again ' || (e.detalhes ->> 'proxima_tentativa')) END, e.id
+                    ELSE concat_ws('; ', concat_ws(': ', e.codigo, e.detalhes ->> 'erro', e.detalhes ->> 'motivo'),
+                                   'again at ' || (e.detalhes ->> 'proxima_tentativa')) END, e.id
         FROM events AS e LEFT JOIN sent AS m ON m.event = e.id
         UNION ALL
         SELECT v.at, v.rank, v.what, m.cadence, m.run, m.ordem, m.canal, m.template, v.detail, m.event
@@ -1853,7 +1857,8 @@ AS $$
         FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND k.opt_out
         UNION ALL
         -- nothing but the run's state says that somebody has paused it, or that it is over
-        SELECT r.changed_at, 8, CASE r.status WHEN 'PAUSADA' THEN 'paused' WHEN 'CANCELADA' THEN 'cancelled' ELSE 'finished' END,
+        SELECT coalesce(r.updated_at, (SELECT max(e.created_at) FROM events AS e WHERE e.run = r.id), r.created_at), 8,
+               CASE r.status WHEN 'PAUSADA' THEN 'paused' WHEN 'CANCELADA' THEN 'cancelled' ELSE 'finished' END,
                r.codigo, r.id, NULL, NULL, NULL, NULL, NULL
         FROM runs AS r
         WHERE r.status <> 'ATIVA'

@@ -6,9 +6,10 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_due_idx', '(next_run_at, id) WHERE status = ''ATIVA''', NULL::text[]),
         -- what waits for an operator
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
-        -- a person's, when somebody answers whose message may have arrived, and for their story. A run gets there when it
-        -- stops: an index on all runs would grow with each step of each, since next_run_at has an index, too
-        ('lead_cadence_runs', 'lead_cadence_runs_stopped_idx', '(lead_id) WHERE status <> ''ATIVA''', ARRAY['lead_id']),
+        -- a person's, when somebody answers whose message may have arrived
+        ('lead_cadence_runs', 'lead_cadence_runs_held_idx', '(lead_id) WHERE status = ''PAUSADA''', ARRAY['lead_id']),
+        -- and those that are over: written once a run. One of all runs would be written twice a step, as next_run_at is
+        ('lead_cadence_runs', 'lead_cadence_runs_over_idx', '(lead_id) WHERE status <> ''ATIVA'' AND status <> ''PAUSADA''', ARRAY['lead_id']),
         -- runs that were paused or cancelled while their message was under way
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
         -- cadence_enroll() and cadence_resume(): is this lead active already? Our own table has a unique index for that
