@@ -59,7 +59,7 @@ COMMENT ON FUNCTION @extschema@.cadence_holidays_br(int) IS
 CREATE FUNCTION @extschema@.cadence_timeline(lead_id text, empresa text)
 RETURNS TABLE (at timestamptz, what text, cadence text, run uuid, step int, canal text, template text, detail text)
 LANGUAGE sql STABLE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp SET enable_seqscan = off
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     WITH theirs AS (
         SELECT r.id FROM @extschema@.lead_cadence_runs AS r

@@ -96,7 +96,9 @@ SELECT count(*) FROM cadence_timeline('ana', 'BLUE');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION cadence_timeline(text, text) TO regress_cadence_reader;
 SET ROLE regress_cadence_reader;
+\set VERBOSITY sqlstate
 SELECT count(*) FROM cadence_timeline('ana', 'BLUE');
+\set VERBOSITY default
 RESET ROLE;
 GRANT SELECT ON lead_cadence_runs, lead_cadence_events, lead_messages, contact_opt_outs, lead_contacts, cadences, cadence_steps TO regress_cadence_reader;
 CREATE TEMP TABLE lead_cadence_runs (id int);
@@ -124,8 +126,8 @@ BEGIN
         INSERT INTO plan VALUES (line);
     END LOOP;
 END $$;
-SELECT DISTINCT CASE WHEN line ~ 'Seq Scan' THEN line ELSE regexp_replace(line, '.* (using|on) (\w+).*', '\2') END COLLATE "C" AS scan
-FROM plan WHERE line ~ 'Seq Scan|Index|Bitmap Index' AND line !~ 'Index Cond' ORDER BY 1;
+SELECT DISTINCT coalesce(substring(line FROM '(?:using|Bitmap Index Scan on) (\w+)'), line) COLLATE "C" AS scan
+FROM plan WHERE line ~ 'Seq Scan|Index.* Scan' ORDER BY 1;
 RESET enable_seqscan;
 
 RESET search_path;
