@@ -38,6 +38,7 @@ struct CadenceMover
 	Statement by_ctid;
 	Statement by_id;
 	Statement lock;
+	Statement lock_many;
 	Statement look;
 	Statement sent;
 	CadenceOutbox *outbox;
@@ -92,8 +93,11 @@ enum
 	LOOK_ATTEMPT,
 	LOOK_ATTEMPTED_AT,
 	LOOK_OTHER_ACTIVE,
-	LOOK_LAST_ORDEM
+	LOOK_LAST_ORDEM,
+	LOOK_ID /* of many */
 };
+
+static const RowsetColumn id_columns[] = {{"id", UUIDOID}};
 
 static const Oid run_types[] = {UUIDOID};
 static const Oid step_types[] = {UUIDOID, INT4OID};
@@ -165,6 +169,22 @@ look_sql(const CadenceTables *t)
 		t->steps, t->steps, kept_events_sql(t, "r.id", "r.next_step_ordem"));
 }
 
+/* The same of many, as far as cancelling has to know it; none of them becomes active. */
+static char *
+lock_many_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
+		"(r.claim_id " EQ " " INTERRUPTED_CLAIM ") IS TRUE, r.next_run_at::timestamptz, "
+		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, NULL::int4, "
+		"NULL::int4, NULL::text, false, NULL::jsonb, NULL::timestamptz, false, "
+		"r.last_step_ordem::int4, r.id::uuid FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ
+		" d.id LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
+		"ORDER BY x.ordem LIMIT 1) AS s ON true FOR NO KEY UPDATE OF r",
+		t->runs, t->steps);
+}
+
 /* In the current memory context. */
 CadenceMover *
 cadence_mover_create(const CadenceTables *t)
@@ -176,6 +196,7 @@ cadence_mover_create(const CadenceTables *t)
 	m->by_id = ROWS_STATEMENT("moving runs on", move_sql(t, "true"), SPI_OK_UPDATE_RETURNING);
 	m->lock = STATEMENT("locking a run", lock_sql(t, cadence_active_is_guarded(t)), run_types,
 						SPI_OK_SELECT);
+	m->lock_many = ROWS_STATEMENT("locking runs", lock_many_sql(t), SPI_OK_SELECT);
 	m->look = STATEMENT("looking at a run", look_sql(t), run_types, SPI_OK_SELECT);
 	m->sent = STATEMENT("looking for what a run may have sent",
 						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
@@ -300,28 +321,55 @@ cadence_steps_move(CadenceMover *m, CadenceStep **steps, int n)
 		(void) move_lost(&m->by_id, steps, n);
 }
 
-/* Moves a run that cadence_run_lock() has locked in this transaction. */
+/* Those that were moved are marked, in the order in which they were given. */
+static void
+check_moved(const LockedRun *runs, int n)
+{
+	bool *moved = palloc0(sizeof(bool) * n);
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		moved[row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], MOVED_NUMBER, 0)] = true;
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < n; i++)
+		if (!moved[i])
+			ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+							errmsg("a trigger or a rule has kept run %s from being changed",
+								   DatumGetCString(DirectFunctionCall1(
+									   uuid_out, UUIDPGetDatum(&runs[i].id))))));
+	pfree(moved);
+}
+
+/* Moves runs that were locked in this transaction. */
 void
-cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
+cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
 {
 	Rowset rows;
 
 	rowset_begin(&rows, move_columns, lengthof(move_columns));
-	rowset_put_int(&rows, 0);
-	rowset_put_uuid(&rows, &run->id);
-	for (int i = 0; i < 4; i++)
-		rowset_put_null(&rows);
-	rowset_put_bool(&rows, true);
-	put_transition(&rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
+	for (int i = 0; i < n; i++)
+	{
+		const LockedRun *run = &runs[i];
+
+		rowset_put_int(&rows, i);
+		rowset_put_uuid(&rows, &run->id);
+		for (int j = 0; j < 4; j++)
+			rowset_put_null(&rows);
+		rowset_put_bool(&rows, true);
+		put_transition(&rows, &to[i], run->has_ordem, run->ordem, run->in.has_next,
+					   run->next_ordem);
+	}
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a trigger or a rule has kept run %s from being changed",
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->id))))));
-	if (to->status == RUN_DONE)
-		cadence_outbox_finished(m->outbox, &run->id);
+	check_moved(runs, n);
+	for (int i = 0; i < n; i++)
+		if (to[i].status == RUN_DONE)
+			cadence_outbox_finished(m->outbox, &runs[i].id);
+}
+
+void
+cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
+{
+	cadence_runs_move(m, run, to, 1);
 }
 
 /* ---- a locked run ----------------------------------------------------------------- */
@@ -405,6 +453,36 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 	SPI_freetuptable(SPI_tuptable);
 	run->in.kept = run->has_ordem && is_kept(m, run);
 	return true;
+}
+
+/*
+ * The same of many, in the order in which they come, as far as cancelling has to know them;
+ * how many of them there are.
+ */
+int
+cadence_runs_lock(CadenceMover *m, const pg_uuid_t *ids, int n, LockedRun *runs)
+{
+	Rowset rows;
+	int found;
+
+	rowset_begin(&rows, id_columns, lengthof(id_columns));
+	for (int i = 0; i < n; i++)
+		rowset_put_uuid(&rows, &ids[i]);
+	statement_execute(&m->lock_many, NULL, NULL, 0);
+	rowset_end(&rows);
+	found = SPI_processed;
+	memset(runs, 0, sizeof(*runs) * found);
+	for (int i = 0; i < found; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		bool isnull;
+
+		read_run(&runs[i], desc, row);
+		runs[i].id = *DatumGetUUIDP(SPI_getbinval(row, desc, LOOK_ID, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return found;
 }
 
 /* What an act makes of a locked run; at is when it happened. */

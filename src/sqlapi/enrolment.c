@@ -21,6 +21,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -42,8 +43,11 @@ struct CadenceEnrolment
 	CadenceMover *mover;
 	CadenceEvents *events;
 	CadenceCalendars *calendars;
-	bool guarded; /* a unique index keeps a lead from being active twice */
+	bool guarded;		 /* a unique index keeps a lead from being active twice */
+	MemoryContext plans; /* of the next one alone */
 	Statement look;
+	int64 looked;			 /* at so many leads */
+	int64 replan_at;		 /* at so many it is planned anew */
 	Statement insert;		 /* an error where a lead is active */
 	Statement insert_others; /* without those */
 	Statement present;
@@ -143,7 +147,10 @@ cadence_enrolment_create(const CadenceTables *t)
 	e->events = cadence_events_create(t);
 	e->calendars = cadence_calendars_create(t, false);
 	e->guarded = cadence_active_is_guarded(t);
+	e->plans = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner plan of enrolments",
+									 ALLOCSET_SMALL_SIZES);
 	e->look = STATEMENT("looking at leads", look_sql(t), look_types, SPI_OK_SELECT);
+	e->look.context = e->plans;
 	e->insert = STATEMENT("inserting runs", insert_sql(t, ""), insert_types, SPI_OK_INSERT);
 	e->insert_others = STATEMENT("inserting runs", insert_sql(t, " ON CONFLICT DO NOTHING"),
 								 insert_types, SPI_OK_INSERT);
@@ -224,6 +231,22 @@ judge(CadenceEnrolment *e, EnrolLead *lead, TupleDesc desc, HeapTuple row)
 		lead->other = MemoryContextStrdup(e->context, SPI_getvalue(row, desc, LOOK_OTHER));
 }
 
+/*
+ * To an empty table one index is as good as another; a plan that was made for one is bad
+ * for what we make of it.
+ */
+static void
+renew_plan(CadenceEnrolment *e, int n)
+{
+	if (e->looked >= e->replan_at)
+	{
+		MemoryContextReset(e->plans);
+		e->look.plan = NULL;
+		e->replan_at = 2 * Max(e->looked, 1);
+	}
+	e->looked += n;
+}
+
 /* What is to become of each. */
 static void
 look(CadenceEnrolment *e, EnrolLead **leads, int n)
@@ -236,6 +259,7 @@ look(CadenceEnrolment *e, EnrolLead **leads, int n)
 	values[2] = BoolGetDatum(e->cadence->reentry == REENTRY_ONCE);
 	values[3] = BoolGetDatum(e->cadence->is_exclusive);
 	values[4] = BoolGetDatum(e->wish->wants_contact);
+	renew_plan(e, n);
 	cadence_enrol_leads_begin(&rows, leads, n);
 	statement_execute(&e->look, values, nulls, 0);
 	rowset_end(&rows);
@@ -251,23 +275,37 @@ look(CadenceEnrolment *e, EnrolLead **leads, int n)
 
 /* ---- starting over ------------------------------------------------------------------ */
 
-/* A message that is under way is not called back: its claim stays. */
+/*
+ * Cancels the runs of those that start over. A message that is under way is not called
+ * back: its claim stays. A run that has ended meanwhile is left as it is.
+ */
 static void
-cancel(CadenceEnrolment *e, const pg_uuid_t *id)
+cancel(CadenceEnrolment *e, EnrolLead **leads, int n)
 {
-	LockedRun run;
-	RunTransition to;
-	CadenceEvent event;
+	pg_uuid_t *ids = palloc(sizeof(*ids) * n);
+	LockedRun *runs = palloc(sizeof(*runs) * n);
+	RunTransition *to = palloc(sizeof(*to) * n);
+	CadenceEvent *events = palloc(sizeof(*events) * n);
+	int nids = 0;
+	int nruns = 0;
 
-	if (!cadence_run_lock(e->mover, id, &run))
-		return;
-	to = cadence_run_transition(&run, ACT_CANCEL, GetCurrentTransactionStartTimestamp());
-	/* it may have ended meanwhile */
-	if (to.refusal != REFUSAL_NONE)
-		return;
-	cadence_run_move(e->mover, &run, &to);
-	event = cadence_run_event(&run, "ERRO", event_cancelled_details("reentrada"));
-	cadence_events_write(e->events, &event, 1);
+	for (int i = 0; i < n; i++)
+		if (leads[i]->result == ENROL_OVER)
+			ids[nids++] = leads[i]->run;
+	if (nids > 0)
+		nids = cadence_runs_lock(e->mover, ids, nids, runs);
+	for (int i = 0; i < nids; i++)
+	{
+		to[nruns] =
+			cadence_run_transition(&runs[i], ACT_CANCEL, GetCurrentTransactionStartTimestamp());
+		if (to[nruns].refusal == REFUSAL_NONE)
+			runs[nruns++] = runs[i];
+	}
+	for (int i = 0; i < nruns; i++)
+		events[i] = cadence_run_event(&runs[i], "ERRO", event_cancelled_details("reentrada"));
+	if (nruns > 0)
+		cadence_runs_move(e->mover, runs, to, nruns);
+	cadence_events_write(e->events, events, nruns);
 }
 
 /* ---- new runs ----------------------------------------------------------------------- */
@@ -441,13 +479,11 @@ cadence_enrolment_add(CadenceEnrolment *e, EnrolLead **leads, int n)
 		int begin = 0;
 
 		look(e, left, nleft);
+		if (e->cadence->reentry == REENTRY_ALWAYS)
+			cancel(e, left, nleft);
 		for (int i = 0; i < nleft; i++)
-		{
-			if (left[i]->result == ENROL_OVER)
-				cancel(e, &left[i]->run);
 			if (enrol_begins(left[i]->result))
 				left[begin++] = left[i];
-		}
 		nleft = begin > 0 ? insert(e, left, begin, looks >= LOOKS_MAX) : 0;
 	}
 	write_events(e, leads, n);
