@@ -174,6 +174,7 @@ run_all() {
     unit phone_test '' rules/{phone,text}.c
     unit address_key_test '' rules/{address_key,mailbox,phone,text}.c
     unit opt_out_word_test '' rules/opt_out_word.c
+    unit reentry_test '' rules/reentry.c
     unit late_class_test '-ljansson' "${DEFINITION[@]}" rules/late_class.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
     unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c
