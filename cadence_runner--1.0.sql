@@ -314,6 +314,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_cadence_runs', 'claim_id', 'uuid', 'uuid', NULL, false, NULL),
         ('lead_cadence_runs', 'passos_enviados', 'uuids', 'uuid[]', NULL, false, NULL),
         ('lead_cadence_runs', 'counts_from', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_cadence_runs', 'step_due_at', 'time', 'timestamptz', NULL, false, NULL),
 
         ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),
@@ -607,6 +608,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'claim_id', 'who works on the run now; null: nobody'),
         ('lead_cadence_runs', 'passos_enviados', 'ids of the steps that it has had: none of them is sent to it again'),
         ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
+        ('lead_cadence_runs', 'step_due_at', 'when its next step was due first, where it has been put off since and has a validade; null: at next_run_at'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),

@@ -18,6 +18,7 @@
 #include "provider/kept.h"
 #include "provider/pool.h"
 #include "provider/request.h"
+#include "rules/due.h"
 #include "rules/transition.h"
 #include "rules/template.h"
 #include "base/uuid.h"
@@ -121,7 +122,9 @@ typedef struct CadenceStep
 	int position;	   /* its next_step_ordem */
 
 	bool has_begun; /* it has had a step */
-	uint64 barrier; /* cadence_barrier_count() before it was last seen to be wanted */
+	TimestampTz started_at;
+	TimestampTz first_due; /* when its step was due, whatever has put it off since */
+	uint64 barrier;		   /* cadence_barrier_count() before it was last seen to be wanted */
 
 	/* it is no run's, but a row of cadence_outbox: news, under run_id, due as a run's step is */
 	bool is_news;
@@ -135,8 +138,10 @@ typedef struct CadenceStep
 	char *template_codigo;
 	bool has_next;
 	int next_ordem;
-	int next_offset;
+	StepTime next_time;
 	char *next_template;
+	int64 valid_for_us; /* so long after first_due it is not sent any more; 0: for ever */
+	bool goes_on;		/* its failure leads to the next step */
 
 	/* the message */
 	KeptRequest *kept; /* what an uncertain attempt has sent: that again; NULL: made anew */
@@ -174,6 +179,12 @@ typedef struct CadenceStep
 	const struct PersonMarks *marks; /* what is remembered of its person; NULL: of nobody */
 	bool template_is_marked;		 /* as stopped, and that was so when it was claimed */
 	bool is_template_probe;			 /* and this is to see whether it still is */
+
+	/* what policies say of it */
+	struct StepRuling *ruling; /* NULL: nothing */
+	const Calendar *calendar;  /* of its person; NULL: nothing depends on it */
+	TimestampTz leave_by;	   /* it is not sent from then on, but asked about again; 0: for ever */
+	TimestampTz until;		   /* OUTCOME_DEFERRED */
 
 	/* the end */
 	CadenceOutcome outcome;

@@ -32,6 +32,11 @@
 	"CASE WHEN pg_catalog.octet_length(" column "::pg_catalog.text) " LE " " max " THEN " column \
 	"::pg_catalog.text END"
 
+/* A number of an adopted bigint column, as near as an int comes. */
+#define CLAMPED_INT(number)             \
+	"CASE WHEN " number " IS NOT NULL " \
+	"THEN GREATEST(LEAST(" number ", 2147483647), -2147483648) END::int4"
+
 typedef struct Statement
 {
 	const char *what; /* its name, also in an error's text */

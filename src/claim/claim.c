@@ -88,6 +88,8 @@ enum
 	RUN_CADENCE_ID,
 	RUN_NEXT_STEP_ORDEM,
 	RUN_HAS_BEGUN,
+	RUN_STARTED_AT,
+	RUN_STEP_DUE_AT,
 	RUN_INTERRUPTED,
 	RUN_NEWS,
 	RUN_NEWS_SINCE
@@ -161,7 +163,8 @@ look_news_sql(const CadenceTables *t, int batch_size)
 {
 	return psprintf(
 		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.id::text, r.empresa::text, "
-		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.claim_id IS NOT NULL, r.corpo::jsonb, "
+		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.created_at::timestamptz, "
+		"NULL::timestamptz, r.claim_id IS NOT NULL, r.corpo::jsonb, "
 		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
 		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
 		" AND NOT " NEWS_PAIR " " EQ
@@ -334,6 +337,8 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 	step->has_position = !row_is_null(desc, row, RUN_NEXT_STEP_ORDEM);
 	step->position = row_int(desc, row, RUN_NEXT_STEP_ORDEM, 0);
 	step->has_begun = row_true(desc, row, RUN_HAS_BEGUN);
+	step->started_at = row_time(desc, row, RUN_STARTED_AT, step->due);
+	step->first_due = row_time(desc, row, RUN_STEP_DUE_AT, step->due);
 	return step;
 }
 

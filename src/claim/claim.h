@@ -41,11 +41,6 @@ typedef struct CadenceLook
 	bool last; /* nothing that is due and free is left behind them */
 } CadenceLook;
 
-/* A number of an adopted bigint column, as near as an int comes. */
-#define CLAMPED_INT(number)             \
-	"CASE WHEN " number " IS NOT NULL " \
-	"THEN GREATEST(LEAST(" number ", 2147483647), -2147483648) END::int4"
-
 /* What a statement that reads runs under this name selects or returns, in this order. */
 #define CLAIMED_RUN_COLUMNS(run)                                                                 \
 	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run \
@@ -55,10 +50,12 @@ typedef struct CadenceLook
 							 ".cadence_id::uuid, " CLAMPED_INT(                                  \
 								 run ".next_step_ordem") ", "                                    \
 														 "COALESCE(" run                         \
-														 ".last_step_ordem, 0) " GT " 0"
+														 ".last_step_ordem, 0) " GT " 0, " run   \
+														 ".started_at::timestamptz, " run        \
+														 ".step_due_at::timestamptz"
 
 /* Whatever else a statement returns stands behind them. */
-#define CLAIMED_RUN_NCOLUMNS 9
+#define CLAIMED_RUN_NCOLUMNS 11
 
 extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,

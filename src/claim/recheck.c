@@ -12,6 +12,7 @@
 #include "claim/recheck.h"
 #include "rules/address_key.h"
 #include "schema/blocklist.h"
+#include "schema/exits.h"
 #include "schema/key.h"
 #include "schema/marks.h"
 
@@ -20,6 +21,7 @@ struct CadenceRechecks
 	Statement of_runs;
 	Statement of_news;
 	CadenceBlocklist *blocklist;
+	CadenceExits *exits;
 };
 
 static const RowsetColumn columns[] = {{"n", INT4OID},		  {"id", UUIDOID},
@@ -70,6 +72,7 @@ cadence_rechecks_create(const CadenceTables *t)
 	r->of_runs = ROWS_STATEMENT("looking at claimed runs again", recheck_sql(t), SPI_OK_SELECT);
 	r->of_news = ROWS_STATEMENT("looking at news again", recheck_news_sql(t), SPI_OK_SELECT);
 	r->blocklist = cadence_blocklist_create(t, false);
+	r->exits = cadence_exits_create(t, false);
 	return r;
 }
 
@@ -93,6 +96,30 @@ recheck_blocked(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
 		if (lookups[i].is_blocked)
 			valid[i] = false;
 	pfree(lookups);
+}
+
+/* Those that the owner's views have come to name meanwhile, or that they can not be asked about. */
+static void
+recheck_exits(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
+{
+	ExitAsked *asked = palloc0(sizeof(*asked) * Max(n, 1));
+	int *places = palloc(sizeof(int) * Max(n, 1));
+	int nasked = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!valid[i] || steps[i]->is_news)
+			continue;
+		places[nasked] = i;
+		asked[nasked++] = (ExitAsked){
+			.run = &steps[i]->run_id, .has_step = steps[i]->has_step, .ordem = steps[i]->ordem};
+	}
+	cadence_exits_ask(r->exits, asked, nasked);
+	for (int i = 0; i < nasked; i++)
+		if (asked[i].exits || asked[i].skips || asked[i].problem != NULL)
+			valid[places[i]] = false;
+	pfree(asked);
+	pfree(places);
 }
 
 static void
@@ -143,6 +170,8 @@ cadence_recheck(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
 	ask(&r->of_runs, steps, n, false, valid);
 	if (cadence_blocklist_begin(r->blocklist))
 		recheck_blocked(r, steps, n, valid);
+	if (cadence_exits_exist(r->exits))
+		recheck_exits(r, steps, n, valid);
 }
 
 /* The same of claimed news, after those of runs. */

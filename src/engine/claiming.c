@@ -88,7 +88,8 @@ claiming_prepare(Claiming *c, const CadenceTables *tables, CadenceProviders *pro
 	c->claims = cadence_claims_create(tables, due_until, batch_size);
 	c->rechecks = cadence_rechecks_create(tables);
 	c->claimant = cadence_claimant_create(tables);
-	c->resolver = cadence_resolver_create(tables, providers, false);
+	c->rulings = cadence_rulings_create(tables, false);
+	c->resolver = cadence_resolver_create(tables, providers, c->rulings, false);
 	c->conversations = cadence_conversations_create(tables, false);
 }
 
@@ -334,10 +335,12 @@ take_some(void *arg, int first, int n)
 	}
 	cadence_resolve(c->resolver, taken, ntaken);
 	limiting_lock(c->limiting, taken, ntaken);
+	cadence_rulings_decide(c->rulings, taken, ntaken, GetCurrentTimestamp());
 	cadence_conversations_find(c->conversations, taken, ntaken);
 	cadence_resolve_providers(c->resolver, c->limiting->states, taken, ntaken);
 	limiting_apply(c->limiting, taken, ntaken, &c->claimant->id);
 	cadence_conversations_write(c->conversations, taken, ntaken);
+	cadence_rulings_write(c->rulings, taken, ntaken);
 	pfree(taken);
 }
 

@@ -38,6 +38,7 @@ typedef struct Claiming
 	CadenceClaimant *claimant;
 	CadenceResolver *resolver;
 	CadenceConversations *conversations;
+	CadenceRulings *rulings;
 	ClaimAttempt *attempt; /* under way; NULL: there is none, or it has failed */
 	TimestampTz recheck_not_before;
 	TimestampTz crossed_not_before; /* for the barrier's sake alone */

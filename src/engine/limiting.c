@@ -322,7 +322,9 @@ latest_start(const CadenceStep *step)
 	int64 needed_ms =
 		(int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS + LATE_MS;
 
-	return step->lease_end - needed_ms * 1000;
+	TimestampTz latest = step->lease_end - needed_ms * 1000;
+
+	return step->leave_by != 0 ? Min(latest, step->leave_by - 1) : latest;
 }
 
 /* When a step may start: what its sender's limits say, and its domain's. */

@@ -60,10 +60,33 @@ pipeline_resize(Pipeline *p, int max_in_flight)
 	sender_resize(&p->sender, max_in_flight);
 }
 
+static void
+return_usage(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: giving back what caps have had");
+	cadence_rulings_return(p->claiming.rulings, p->recording.steps, p->recording.n);
+	cadence_xact_commit();
+}
+
+/*
+ * What was not sent counts for no cap. In a transaction of its own: a claim waits for what
+ * another counts as the last thing. Where that fails a cap lets one less through that day.
+ */
+void
+pipeline_return_usage(Pipeline *p)
+{
+	if (!cadence_rulings_owe(p->recording.steps, p->recording.n))
+		return;
+	(void) pipeline_try(p, return_usage);
+	cadence_rulings_forget(p->recording.steps, p->recording.n);
+}
+
 /* One transaction for what has ended and what is next: that saves a commit. */
 static void
 record_and_claim(Pipeline *p, bool record, ClaimWanted claim)
 {
+	if (record)
+		pipeline_return_usage(p);
 	cadence_xact_begin(p->tables, "cadence_runner: recording and claiming");
 	if (record)
 		recording_write(&p->recording);

@@ -41,6 +41,7 @@ extern MemoryContext pipeline_begin(Pipeline *pipeline, const char *trigger);
 extern void pipeline_prepare(Pipeline *pipeline, Oid schema, TimestampTz due_until,
 							 int max_in_flight);
 extern bool pipeline_read_clock(Pipeline *pipeline);
+extern void pipeline_return_usage(Pipeline *pipeline);
 extern void pipeline_turn(Pipeline *pipeline);
 extern void pipeline_wait(Pipeline *pipeline, int at_most_ms);
 extern bool pipeline_is_busy(const Pipeline *pipeline);

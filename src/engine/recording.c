@@ -195,6 +195,8 @@ result_status(const CadenceStep *step)
 			return "CONCLUIDA";
 		case OUTCOME_WAITING:
 		case OUTCOME_PUT_OFF:
+		case OUTCOME_DEFERRED:
+		case OUTCOME_SKIPPED:
 		case OUTCOME_HELD:
 			return "SKIPPED";
 		default:

@@ -58,7 +58,10 @@ sender_in_flight(const Sender *s)
 static bool
 is_crossed(void *arg)
 {
-	return cadence_barrier_count() != ((Sender *) arg)->unsent_barrier;
+	const Sender *s = arg;
+
+	return cadence_barrier_count() != s->unsent_barrier ||
+		   (s->unsent_leave_by != 0 && GetCurrentTimestamp() >= s->unsent_leave_by);
 }
 
 /*
@@ -105,6 +108,13 @@ is_open(const CadenceProvider *p, const CadenceStep *step, TimestampTz now)
 		   (!step->is_first_touch || Max(p->new_until, p->new_tripped_until) <= start);
 }
 
+/* Its policy is to be asked again, since its window may be closed by then. */
+static bool
+is_late(const CadenceStep *step, TimestampTz at)
+{
+	return step->leave_by != 0 && at >= step->leave_by;
+}
+
 /*
  * Whether a whole request still fits into the lease, and its provider is still
  * ours, and open.
@@ -115,7 +125,8 @@ sender_may_send(const CadenceStep *step, TimestampTz now)
 	const CadenceProvider *p = step->request.provider;
 	int64 needed_ms = (int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS;
 
-	return !p->gone && is_open(p, step, now) && now + needed_ms * 1000 < step->lease_end;
+	return !p->gone && is_open(p, step, now) && now + needed_ms * 1000 < step->lease_end &&
+		   !is_late(step, Max(now, step->request.start_at));
 }
 
 /* looked_at: when it was wanted, as far as is known. Its claim's commit may have come much later.
@@ -149,6 +160,8 @@ send_step(Sender *s, CadenceStep *step)
 	if (ok)
 	{
 		s->recording->message_bytes += step->message_len;
+		if (step->leave_by != 0 && (s->unsent_leave_by == 0 || step->leave_by < s->unsent_leave_by))
+			s->unsent_leave_by = step->leave_by;
 		s->transport->start(s->dispatcher, &step->request);
 	}
 	MemoryContextSwitchTo(old);
@@ -317,10 +330,15 @@ start_some(Sender *s, CadenceStep *step, TimestampTz now)
 	return start_looked_at(s, &popped) && s->checked_at != 0;
 }
 
-/* Of what has not left: what was looked at before the last time that something was forbidden. */
+/*
+ * Of what has not left: what was looked at before the last time that something was forbidden,
+ * or should have left by now.
+ */
 typedef struct Unsent
 {
 	uint64 barrier;
+	TimestampTz now;
+	TimestampTz leave_by; /* the first of those that may begin; 0: none has one */
 	CadenceStep **steps;
 	int n;
 } Unsent;
@@ -328,7 +346,14 @@ typedef struct Unsent
 static bool
 is_current(CadenceRequest *request, void *arg)
 {
-	return cadence_step_of(request)->barrier >= ((Unsent *) arg)->barrier;
+	const CadenceStep *step = cadence_step_of(request);
+	Unsent *unsent = arg;
+
+	if (step->barrier < unsent->barrier || is_late(step, unsent->now))
+		return false;
+	if (step->leave_by != 0 && (unsent->leave_by == 0 || step->leave_by < unsent->leave_by))
+		unsent->leave_by = step->leave_by;
+	return true;
 }
 
 static bool
@@ -346,6 +371,7 @@ static void
 look_at_unsent(Sender *s)
 {
 	Unsent unsent = {.barrier = cadence_barrier_count(),
+					 .now = GetCurrentTimestamp(),
 					 .steps = palloc(sizeof(CadenceStep *) * Max(sender_in_flight(s), 1))};
 
 	s->transport->ask_unsent(s->dispatcher, note_unsent, &unsent);
@@ -354,6 +380,7 @@ look_at_unsent(Sender *s)
 	if (unsent.n > 0)
 		s->transport->ask_unsent(s->dispatcher, is_current, &unsent);
 	s->unsent_barrier = unsent.barrier;
+	s->unsent_leave_by = unsent.leave_by;
 	pfree(unsent.steps);
 }
 

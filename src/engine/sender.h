@@ -32,10 +32,11 @@ typedef struct Sender
 	CadenceDispatcher *dispatcher; /* made when there is something to send */
 	CadenceQueue queue;
 	int max_in_flight;
-	TimestampTz checked_at; /* when every waiting step was last known to be wanted */
-	uint64 barrier;			/* and what cadence_barrier_count() was then */
-	uint64 unsent_barrier;	/* the same for what is under way and has not left */
-	bool held;				/* they are to be looked at first, and can not be for the moment */
+	TimestampTz checked_at;		 /* when every waiting step was last known to be wanted */
+	uint64 barrier;				 /* and what cadence_barrier_count() was then */
+	uint64 unsent_barrier;		 /* the same for what is under way and has not left, */
+	TimestampTz unsent_leave_by; /* which may have to be asked about again from then on; 0: never */
+	bool held;					 /* they are to be looked at first, and can not be for the moment */
 	SenderLookAgain look_again;
 	void *looker; /* its argument */
 	TimestampTz published_at;

@@ -61,6 +61,7 @@ drain(Pipeline *p)
 static void
 record_rest(Pipeline *p)
 {
+	pipeline_return_usage(p);
 	cadence_xact_begin(p->tables, "cadence_runner: recording before the end");
 	recording_write(&p->recording);
 	cadence_xact_commit();

@@ -31,7 +31,9 @@
 #include "base/statement.h"
 #include "record/move.h"
 #include "record/outbox.h"
+#include "schema/calendar.h"
 #include "schema/key.h"
+#include "schema/policy.h"
 
 struct CadenceMover
 {
@@ -42,6 +44,7 @@ struct CadenceMover
 	Statement look;
 	Statement sent;
 	CadenceOutbox *outbox;
+	CadenceCalendars *calendars;
 };
 
 /* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
@@ -63,7 +66,9 @@ static const RowsetColumn move_columns[] = {
 	{"next_due", TIMESTAMPTZOID},
 	{"attempts", INT4OID},
 	{"claim_stays", BOOLOID},
-	{"claim_after", UUIDOID}};
+	{"claim_after", UUIDOID},
+	{"counts_from", TIMESTAMPTZOID},
+	{"step_due", TIMESTAMPTZOID}}; /* that it keeps, where its step stays */
 
 /* See cadence_create_tables(). */
 #define ACTIVE_INDEX "lead_cadence_runs_active_idx"
@@ -87,14 +92,28 @@ enum
 	LOOK_ORDEM,
 	LOOK_TEMPLATE,
 	LOOK_NEXT_ORDEM,
-	LOOK_NEXT_OFFSET,
 	LOOK_NEXT_TEMPLATE,
 	LOOK_UNCERTAIN,
 	LOOK_ATTEMPT,
 	LOOK_ATTEMPTED_AT,
 	LOOK_OTHER_ACTIVE,
 	LOOK_LAST_ORDEM,
-	LOOK_ID /* of many */
+	LOOK_EMPRESA,
+	LOOK_STARTED_AT,
+	LOOK_NEXT_TIME
+};
+
+/* What is read of many. */
+enum
+{
+	MANY_ID = 1,
+	MANY_STATUS,
+	MANY_CLAIMED,
+	MANY_INTERRUPTED,
+	MANY_DUE,
+	MANY_ATTEMPTS,
+	MANY_ORDEM,
+	MANY_TEMPLATE
 };
 
 static const RowsetColumn id_columns[] = {{"id", UUIDOID}};
@@ -118,6 +137,8 @@ move_sql(const CadenceTables *t, const char *where)
 		"next_step_ordem = CASE WHEN d.advance THEN d.next_ordem ELSE r.next_step_ordem END, "
 		"next_run_at = CASE WHEN d.decided OR r.status::text " NE " 'CANCELADA' "
 		"THEN d.next_due END, attempts = d.attempts, "
+		"counts_from = CASE WHEN d.advance THEN d.counts_from ELSE r.counts_from END, "
+		"step_due_at = CASE WHEN NOT d.advance THEN COALESCE(d.step_due, r.step_due_at) END, "
 		"claim_id = CASE WHEN d.claim_stays THEN r.claim_id ELSE d.claim_after END, "
 		"updated_at = " NOW " FROM " ROWSET_NAME " AS d WHERE %s AND r.id " EQ " d.id "
 		"AND (d.decided OR ((r.claim_id " EQ " d.claim_id) IS TRUE "
@@ -148,41 +169,40 @@ look_sql(const CadenceTables *t)
 		"SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
 		"(r.claim_id " EQ " " INTERRUPTED_CLAIM ") IS TRUE, r.next_run_at::timestamptz, "
 		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
-		"n.offset_minutos::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO' "
 		"OR e.detalhes " JSON_TEXT " 'codigo' " EQ " 'RETIDO') IS TRUE, "
 		"e.detalhes::jsonb, e.created_at::timestamptz, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id), "
-		"r.last_step_ordem::int4 FROM %s AS r "
+		"r.last_step_ordem::int4, r.empresa::text, r.started_at::timestamptz, %s FROM %s AS r "
 		"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
 		"ORDER BY x.ordem LIMIT 1) AS s ON true "
-		"LEFT JOIN LATERAL (SELECT x.ordem, x.offset_minutos, x.template_codigo FROM %s AS x "
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " r.next_step_ordem "
 		"ORDER BY x.ordem LIMIT 1) AS n ON true "
 		"LEFT JOIN LATERAL (SELECT x.detalhes, x.created_at FROM %s AS x "
 		"WHERE x.detalhes " JSON_TEXT " 'tardio' IS NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
 		"WHERE r.id " EQ " $1",
-		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"), t->runs,
-		t->steps, t->steps, kept_events_sql(t, "r.id", "r.next_step_ordem"));
+		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"),
+		cadence_step_time_columns("n"), t->runs, t->steps, t->steps,
+		kept_events_sql(t, "r.id", "r.next_step_ordem"));
 }
 
-/* The same of many, as far as cancelling has to know it; none of them becomes active. */
+/* Many, as far as cancelling has to know them; none of them becomes active. */
 static char *
 lock_many_sql(const CadenceTables *t)
 {
-	return psprintf(
-		"SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
-		"(r.claim_id " EQ " " INTERRUPTED_CLAIM ") IS TRUE, r.next_run_at::timestamptz, "
-		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, NULL::int4, "
-		"NULL::int4, NULL::text, false, NULL::jsonb, NULL::timestamptz, false, "
-		"r.last_step_ordem::int4, r.id::uuid FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ
-		" d.id LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
-		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
-		"ORDER BY x.ordem LIMIT 1) AS s ON true FOR NO KEY UPDATE OF r",
-		t->runs, t->steps);
+	return psprintf("SELECT r.id::uuid, r.status::text, r.claim_id IS NOT NULL, "
+					"(r.claim_id " EQ " " INTERRUPTED_CLAIM
+					") IS TRUE, r.next_run_at::timestamptz, "
+					"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text "
+					"FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ " d.id "
+					"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
+					"ORDER BY x.ordem LIMIT 1) AS s ON true FOR NO KEY UPDATE OF r",
+					t->runs, t->steps);
 }
 
 /* In the current memory context. */
@@ -203,6 +223,7 @@ cadence_mover_create(const CadenceTables *t)
 								 kept_events_sql(t, "$1", "$2")),
 						step_types, SPI_OK_SELECT);
 	m->outbox = cadence_outbox_create(t);
+	m->calendars = cadence_calendars_create(t, false);
 	m->look.latest = m->sent.latest = true;
 	return m;
 }
@@ -262,6 +283,7 @@ put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem,
 	rowset_put_int(rows, to->attempts);
 	rowset_put_bool(rows, to->claim == CLAIM_STAYS);
 	rowset_put_if(rows, to->claim == CLAIM_INTERRUPTED, UUIDPGetDatum(&interrupted_claim));
+	rowset_put_if(rows, to->counts_from != 0, TimestampTzGetDatum(to->counts_from));
 }
 
 static void
@@ -276,6 +298,7 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_bool(rows, false);
 	put_transition(rows, &step->transition, step->has_step, step->ordem,
 				   step->has_step && step->has_next, step->next_ordem);
+	rowset_put_if(rows, step->valid_for_us != 0, TimestampTzGetDatum(step->first_due));
 }
 
 /* Moves those of the runs that are not moved yet; returns how many it found. */
@@ -357,6 +380,7 @@ cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *t
 		rowset_put_bool(&rows, true);
 		put_transition(&rows, &to[i], run->has_ordem, run->ordem, run->in.has_next,
 					   run->next_ordem);
+		rowset_put_null(&rows);
 	}
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
@@ -381,6 +405,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 
 	run->status_text = row_text(desc, row, LOOK_STATUS, ROW_KEY_MAX);
 	run->lead_id = row_text(desc, row, LOOK_LEAD_ID, ROW_KEY_MAX);
+	run->empresa = row_text(desc, row, LOOK_EMPRESA, ROW_KEY_MAX);
 	run->has_ordem = !row_is_null(desc, row, LOOK_ORDEM);
 	run->ordem = row_int(desc, row, LOOK_ORDEM, 0);
 	run->has_last = !row_is_null(desc, row, LOOK_LAST_ORDEM);
@@ -405,9 +430,25 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	in->due = row_time(desc, row, LOOK_DUE, 0);
 	in->attempts = row_int(desc, row, LOOK_ATTEMPTS, 0);
 	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
-	in->next_offset = row_int(desc, row, LOOK_NEXT_OFFSET, 0);
+	cadence_step_time_read(desc, row, LOOK_NEXT_TIME, &in->next_time);
+	in->started_at = row_time(desc, row, LOOK_STARTED_AT, in->at);
 	in->uncertain = in->interrupted || run->has_attempt;
 	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
+}
+
+/* The next step is due in the person's time, where it says so. */
+static void
+find_calendar(CadenceMover *m, LockedRun *run)
+{
+	CadenceLead lead = {.lead_id = run->lead_id, .empresa = run->empresa};
+	Calendar *calendar;
+
+	if (!step_needs_calendar(&run->in.next_time))
+		return;
+	calendar = palloc0(sizeof(*calendar));
+	cadence_calendars_refresh(m->calendars);
+	cadence_calendars_find(m->calendars, &lead, 1, calendar);
+	run->in.calendar = calendar;
 }
 
 /* Whether an attempt at a run's step has left something to the next. */
@@ -452,12 +493,33 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 	read_run(run, SPI_tuptable->tupdesc, SPI_tuptable->vals[0]);
 	SPI_freetuptable(SPI_tuptable);
 	run->in.kept = run->has_ordem && is_kept(m, run);
+	find_calendar(m, run);
 	return true;
 }
 
+static void
+read_one_of_many(LockedRun *run, TupleDesc desc, HeapTuple row)
+{
+	TransitionInput *in = &run->in;
+	bool isnull;
+
+	run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, MANY_ID, &isnull));
+	run->status_text = row_text(desc, row, MANY_STATUS, ROW_KEY_MAX);
+	run->has_ordem = !row_is_null(desc, row, MANY_ORDEM);
+	run->ordem = row_int(desc, row, MANY_ORDEM, 0);
+	run->template_codigo = row_text(desc, row, MANY_TEMPLATE, ROW_KEY_MAX);
+	in->status = status_of(run->status_text);
+	in->interrupted = row_true(desc, row, MANY_INTERRUPTED);
+	in->has_step = run->has_ordem;
+	in->claimed = row_true(desc, row, MANY_CLAIMED) && !in->interrupted;
+	in->has_due = !row_is_null(desc, row, MANY_DUE);
+	in->due = row_time(desc, row, MANY_DUE, 0);
+	in->attempts = row_int(desc, row, MANY_ATTEMPTS, 0);
+}
+
 /*
- * The same of many, in the order in which they come, as far as cancelling has to know them;
- * how many of them there are.
+ * Locks many that are to be cancelled, in the order in which they come, and reads what
+ * that has to know; how many of them there are.
  */
 int
 cadence_runs_lock(CadenceMover *m, const pg_uuid_t *ids, int n, LockedRun *runs)
@@ -473,14 +535,7 @@ cadence_runs_lock(CadenceMover *m, const pg_uuid_t *ids, int n, LockedRun *runs)
 	found = SPI_processed;
 	memset(runs, 0, sizeof(*runs) * found);
 	for (int i = 0; i < found; i++)
-	{
-		HeapTuple row = SPI_tuptable->vals[i];
-		TupleDesc desc = SPI_tuptable->tupdesc;
-		bool isnull;
-
-		read_run(&runs[i], desc, row);
-		runs[i].id = *DatumGetUUIDP(SPI_getbinval(row, desc, LOOK_ID, &isnull));
-	}
+		read_one_of_many(&runs[i], SPI_tuptable->tupdesc, SPI_tuptable->vals[i]);
 	SPI_freetuptable(SPI_tuptable);
 	return found;
 }

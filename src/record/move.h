@@ -20,6 +20,7 @@ typedef struct LockedRun
 	pg_uuid_t id;
 	char *status_text;
 	char *lead_id;
+	char *empresa;
 	bool has_ordem;
 	int ordem; /* next_step_ordem */
 	bool has_last;

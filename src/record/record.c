@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/settings.h"
 #include "record/pieces.h"
+#include "rules/reason.h"
 
 /* In the current memory context. */
 CadenceRecorder *
@@ -78,8 +79,12 @@ record_decide(const CadenceStep *step, RunAct act)
 						  .hold = step->holds || (step->request.provider != NULL &&
 												  step->request.configuration->hold),
 						  .hold_at = hold_at(step),
-						  .has_next = step->outcome == OUTCOME_SENT && step->has_next,
-						  .next_offset = step->next_offset,
+						  .has_next = step->has_next,
+						  .next_time = step->next_time,
+						  .started_at = step->started_at,
+						  .calendar = step->calendar,
+						  .until = step->until,
+						  .goes_on = step->goes_on,
 						  .at = decided_at(step),
 						  .has_due = true,
 						  .due = act == ACT_ATTEMPT ? step->due : step->lease_end,
@@ -164,6 +169,7 @@ said_since(const CadenceStep *step)
 			return DT_NOBEGIN;
 		case OUTCOME_UNRESOLVED:
 		case OUTCOME_PUT_OFF:
+		case OUTCOME_DEFERRED:
 			return GetCurrentTimestamp() - USECS_PER_DAY;
 		default:
 			return 0;
@@ -174,6 +180,13 @@ said_since(const CadenceStep *step)
 static bool
 is_only_a_limit(const char *code)
 {
+	static const CadenceReasonCode rules[] = {
+		REASON_WINDOW,		REASON_HOLIDAY,		REASON_MIN_GAP, REASON_CAP_PERSON,
+		REASON_CAP_COMPANY, REASON_CAP_CADENCE, REASON_CAP_NEW};
+
+	for (size_t i = 0; i < lengthof(rules); i++)
+		if (strcmp(code, cadence_reasons[rules[i]].code) == 0)
+			return true;
 	return strcmp(code, "LIMITE") == 0 || strcmp(code, "INTERVALO") == 0;
 }
 
@@ -181,7 +194,8 @@ static bool
 says_nothing(const CadenceStep *step)
 {
 	return step->outcome == OUTCOME_NO_STEP || step->outcome == OUTCOME_UNSENT ||
-		   (step->outcome == OUTCOME_PUT_OFF && is_only_a_limit(step->reason.code)) ||
+		   ((step->outcome == OUTCOME_PUT_OFF || step->outcome == OUTCOME_DEFERRED) &&
+			is_only_a_limit(step->reason.code)) ||
 		   ((step->outcome == OUTCOME_WAITING || step->held != NULL) && step->lost);
 }
 
@@ -201,7 +215,7 @@ events_of(const CadenceStep *s, CadenceEvent *events)
 								 .type = is_sent ? "DISPARADO" : "ERRO",
 								 .detalhes = event_step_details(s),
 								 .said_since = said_since(s)};
-	if (is_sent && !s->lost && s->as_decided && s->transition.has_due)
+	if (s->transition.advance && !s->lost && s->as_decided && s->transition.has_due)
 		events[n++] =
 			(CadenceEvent){.run_id = &s->run_id,
 						   .has_ordem = true,

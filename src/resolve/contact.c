@@ -100,6 +100,8 @@ find_columns(ContactColumns *columns, TupleDesc desc)
 	columns->telefone_e164 = COLUMN("telefone_e164");
 	columns->opt_out = COLUMN("opt_out");
 	columns->opt_out_motivo = COLUMN("opt_out_motivo");
+	columns->fuso_horario = COLUMN("fuso_horario");
+	columns->uf = COLUMN("uf");
 }
 
 /*

@@ -29,6 +29,8 @@ typedef struct ContactColumns
 	int telefone_e164;
 	int opt_out;
 	int opt_out_motivo;
+	int fuso_horario;
+	int uf;
 } ContactColumns;
 
 typedef struct CadenceContacts CadenceContacts;

@@ -36,6 +36,7 @@ struct CadenceResolver
 	CadenceMarks *marks;
 	CadenceKeptLookup *kept;
 	CadenceLinks *links;
+	CadenceRulings *rulings;
 	ContactColumns contact; /* of the steps under way */
 };
 
@@ -44,7 +45,7 @@ struct CadenceResolver
  */
 CadenceResolver *
 cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *providers,
-						bool in_query)
+						CadenceRulings *rulings, bool in_query)
 {
 	CadenceResolver *r = palloc0(sizeof(*r));
 
@@ -55,6 +56,7 @@ cadence_resolver_create(const CadenceTables *tables, const CadenceProviders *pro
 	r->marks = cadence_marks_create(tables, in_query);
 	r->kept = cadence_kept_lookup_create(tables, in_query);
 	r->links = cadence_links_create(tables, in_query);
+	r->rulings = rulings;
 	return r;
 }
 
@@ -81,7 +83,9 @@ resolve_step(CadenceStep *step, const CadenceStepLookup *found)
 	step->template_codigo = found->template_codigo;
 	step->has_next = found->has_next;
 	step->next_ordem = found->next_ordem;
-	step->next_offset = found->next_offset;
+	step->next_time = found->next_time;
+	step->valid_for_us = found->valid_for_us;
+	step->goes_on = found->goes_on;
 	step->next_template = found->next_template;
 	step->pais = found->pais;
 	step->categoria = step_lookup_category(found);
@@ -107,7 +111,7 @@ resolve_contact(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 	if (!row_true(c->desc, row, c->opt_out))
 		return true;
 	(void) unresolved(step, "OPT_OUT", pstrdup("the contact has opted out: the run is cancelled"));
-	step->outcome = OUTCOME_OPTED_OUT;
+	step->outcome = OUTCOME_STOPPED;
 	step->opt_out_motivo = row_text(c->desc, row, c->opt_out_motivo, ROW_FIELD_MAX);
 	return false;
 }
@@ -175,7 +179,7 @@ opted_out(CadenceStep *step, const char *of, char *motivo)
 {
 	(void) unresolved(step, "OPT_OUT",
 					  psprintf("the lead has opted out of %s: the run is cancelled", of));
-	step->outcome = OUTCOME_OPTED_OUT;
+	step->outcome = OUTCOME_STOPPED;
 	step->opt_out_motivo = *motivo != '\0' ? motivo : NULL;
 	return false;
 }
@@ -186,7 +190,7 @@ blocked(CadenceStep *step, char *reason)
 {
 	(void) unresolved(step, "BLOQUEADO",
 					  pstrdup("the address is on the blocklist: the run is cancelled"));
-	step->outcome = OUTCOME_OPTED_OUT;
+	step->outcome = OUTCOME_STOPPED;
 	step->opt_out_motivo = reason;
 	return false;
 }
@@ -465,6 +469,21 @@ resolve_message(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *foun
 	begin_conversation(&r->contact, row, step);
 }
 
+/*
+ * Whoever has no address for a step gets the next one, where its se_falhar says so, as if
+ * the provider had refused it.
+ */
+static void
+go_on_without(CadenceStep *step)
+{
+	if (!step->goes_on || step->interrupted || step->outcome != OUTCOME_UNRESOLVED ||
+		(strcmp(step->reason.code, "SEM_ENDERECO") != 0 &&
+		 strcmp(step->reason.code, "ENDERECO_INVALIDO") != 0))
+		return;
+	step->outcome = OUTCOME_REFUSED;
+	step->attempts = Max(step->attempts - 1, 0);
+}
+
 /* Who may serve a step, and, where something depends on it, when its person has last written. */
 static void
 find_senders(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLookup **found)
@@ -510,6 +529,7 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 		cadence_news_resolve(r->providers, steps, n);
 		return;
 	}
+	cadence_rulings_begin(r->rulings);
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
@@ -519,7 +539,11 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 		resolve_whom(r, rows[i], found[i], steps[i]);
 	marks = cadence_marks_of_people(r->marks, steps, n);
 	for (int i = 0; i < n; i++)
+	{
 		resolve_message(r, rows[i], found[i], marks != NULL ? &marks[i] : NULL, steps[i]);
+		go_on_without(steps[i]);
+		cadence_ruling_prepare(r->rulings, &r->contact, rows[i], found[i], steps[i]);
+	}
 	SPI_freetuptable(contacts);
 	pfree(found);
 	pfree(rows);

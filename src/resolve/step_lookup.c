@@ -44,14 +44,17 @@ enum
 	FOUND_CANAL,
 	FOUND_TEMPLATE_CODIGO,
 	FOUND_NEXT_ORDEM,
-	FOUND_NEXT_OFFSET,
 	FOUND_NEXT_TEMPLATE,
 	FOUND_HAS_TEMPLATE,
 	FOUND_TEMPLATE_IS_ACTIVE,
 	FOUND_EMPRESA_NOME,
 	FOUND_PAIS,
 	FOUND_TEMPLATE_VERSION,
-	FOUND_TEXTS
+	FOUND_VALID_FOR,
+	FOUND_IF_IT_FAILS,
+	FOUND_NEXT_TIME,
+	FOUND_POLICY = FOUND_NEXT_TIME + STEP_TIME_NCOLUMNS,
+	FOUND_TEXTS = FOUND_POLICY + POLICY_NCOLUMNS
 };
 
 #define MEMBER(column, name) "t." column " " JSON_TEXT " '" name "'"
@@ -73,7 +76,6 @@ const TemplateField template_fields[TEMPLATE_TEXTS_MAX] = {
 
 /* An adopted bigint column may go further than ours: no step stands there. */
 #define STEP_LIMIT "x.ordem " LE " 2147483647"
-#define OFFSET "GREATEST(LEAST(n.offset_minutos, 2147483647), -2147483648)::int4"
 
 /* A word that is longer is no channel. */
 #define CHANNEL(column) "pg_catalog.upper((" SHORT_TEXT(column, "100") ") COLLATE pg_catalog.\"C\")"
@@ -89,37 +91,49 @@ texts_sql(void)
 	return sql.data;
 }
 
+/* Of the rows of message_templates the one that counts for a step. */
+static char *
+template_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT x.xmin, x.* FROM %s AS x WHERE %s AND %s "
+					"AND (x.canal IS NULL OR " CHANNEL("x.canal") " " EQ " " CHANNEL(
+						"s.canal") ") "
+								   "ORDER BY COALESCE(x.ativo, true) DESC, x.updated_at DESC NULLS "
+								   "LAST, x.id DESC LIMIT 1",
+					t->templates,
+					cadence_key_is(t, "message_templates", "x", "codigo",
+								   SHORT_TEXT("s.template_codigo", CppAsString2(ROW_KEY_MAX))),
+					cadence_key_is(t, "message_templates", "x", "empresa", "r.empresa"));
+}
+
+/* Of the steps from there on the first. */
+static char *
+step_sql(const CadenceTables *t, const char *from)
+{
+	return psprintf("SELECT x.* FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
+					"AND x.ordem %s AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1",
+					t->steps, from);
+}
+
 static char *
 find_sql(const CadenceTables *t)
 {
-	return psprintf(
-		"SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
-		"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
-		"CASE WHEN n.offset_minutos IS NOT NULL THEN " OFFSET " END, n.template_codigo::text, "
-		"t.id IS NOT NULL, COALESCE(t.ativo, true), e.nome::text, e.pais::text, t.xmin::text%s "
-		"FROM " ROWSET_NAME " AS r "
-		"LEFT JOIN LATERAL (SELECT x.id, x.ativo FROM %s AS x "
-		"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
-		"LEFT JOIN LATERAL (SELECT x.ordem, x.canal, x.template_codigo FROM %s AS x "
-		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
-		"AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1) AS s ON true "
-		"LEFT JOIN LATERAL (SELECT x.ordem, x.offset_minutos, x.template_codigo FROM %s AS x "
-		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " s.ordem "
-		"AND " STEP_LIMIT " ORDER BY x.ordem LIMIT 1) AS n ON true "
-		"LEFT JOIN LATERAL (SELECT x.xmin, x.id, x.ativo, x.conteudo, x.assunto, x.html, x.midia, "
-		"x.whatsapp "
-		"FROM %s AS x "
-		"WHERE %s AND %s AND (x.canal IS NULL OR " CHANNEL("x.canal") " " EQ " " CHANNEL(
-			"s.canal") ") ORDER BY COALESCE(x.ativo, true) DESC, "
-					   "x.updated_at DESC NULLS LAST, x.id DESC LIMIT 1) AS t ON true "
-					   "LEFT JOIN LATERAL (SELECT x.nome, x.pais FROM %s AS x WHERE %s LIMIT 1) AS "
-					   "e "
-					   "ON true",
-		texts_sql(), t->cadences, t->steps, t->steps, t->templates,
-		cadence_key_is(t, "message_templates", "x", "codigo",
-					   SHORT_TEXT("s.template_codigo", CppAsString2(ROW_KEY_MAX))),
-		cadence_key_is(t, "message_templates", "x", "empresa", "r.empresa"), t->empresas,
-		cadence_key_is(t, "cadence_empresas", "x", "empresa", "r.empresa"));
+	return psprintf("SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
+					"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
+					"n.template_codigo::text, t.id IS NOT NULL, COALESCE(t.ativo, true), "
+					"e.nome::text, e.pais::text, t.xmin::text, s.validade::interval, %s, %s, %s%s "
+					"FROM " ROWSET_NAME " AS r "
+					"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
+					"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
+					"LEFT JOIN LATERAL (%s) AS s ON true "
+					"LEFT JOIN LATERAL (%s) AS n ON true "
+					"LEFT JOIN LATERAL (%s) AS t ON true "
+					"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s LIMIT 1) AS e ON true",
+					SHORT_TEXT("s.se_falhar", "100"), cadence_step_time_columns("n"),
+					cadence_policy_columns("c", "e"), texts_sql(), t->cadences,
+					step_sql(t, GE " r.next_step_ordem"), step_sql(t, GT " s.ordem"),
+					template_sql(t), t->empresas,
+					cadence_key_is(t, "cadence_empresas", "x", "empresa", "r.empresa"));
 }
 
 /* in_query: for one call in somebody's query, inside its SPI connection. */
@@ -171,6 +185,13 @@ read_text(CadenceStepLookup *found, TupleDesc desc, HeapTuple row, int i)
 		found->template_is_too_long = true;
 }
 
+/* What its step's se_falhar says. */
+static bool
+goes_on(const char *if_it_fails)
+{
+	return if_it_fails != NULL && strcmp(if_it_fails, "PULAR") == 0;
+}
+
 /* What can not be sent is not read. */
 static void
 read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
@@ -183,7 +204,7 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->template_codigo = row_text(desc, row, FOUND_TEMPLATE_CODIGO, ROW_KEY_MAX);
 	found->has_next = !row_is_null(desc, row, FOUND_NEXT_ORDEM);
 	found->next_ordem = row_int(desc, row, FOUND_NEXT_ORDEM, 0);
-	found->next_offset = row_int(desc, row, FOUND_NEXT_OFFSET, 0);
+	cadence_step_time_read(desc, row, FOUND_NEXT_TIME, &found->next_time);
 	found->next_template = row_text(desc, row, FOUND_NEXT_TEMPLATE, ROW_KEY_MAX);
 	found->has_template = row_true(desc, row, FOUND_HAS_TEMPLATE);
 	found->template_is_active = row_true(desc, row, FOUND_TEMPLATE_IS_ACTIVE);
@@ -191,6 +212,9 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 		read_text(found, desc, row, i);
 	found->empresa_nome = row_text(desc, row, FOUND_EMPRESA_NOME, ROW_FIELD_MAX);
 	found->pais = row_text(desc, row, FOUND_PAIS, ROW_KEY_MAX);
+	found->valid_for_us = cadence_interval_us(desc, row, FOUND_VALID_FOR, 0);
+	found->goes_on = goes_on(row_text(desc, row, FOUND_IF_IT_FAILS, ROW_KEY_MAX));
+	cadence_policy_read(desc, row, FOUND_POLICY, &found->policy);
 	found->template_version = row_text(desc, row, FOUND_TEMPLATE_VERSION, ROW_KEY_MAX);
 }
 

@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "schema/policy.h"
 #include "schema/tables.h"
 #include "step.h"
 
@@ -25,7 +26,7 @@ typedef struct CadenceStepLookup
 	char *template_codigo;
 	bool has_next;
 	int next_ordem;
-	int next_offset;
+	StepTime next_time;
 	char *next_template;
 	bool has_template;
 	bool template_is_active;
@@ -35,6 +36,9 @@ typedef struct CadenceStepLookup
 	char *texts[TEMPLATE_TEXTS_MAX]; /* of the template, by template_fields */
 	char *empresa_nome;
 	char *pais;
+	int64 valid_for_us;
+	bool goes_on;
+	CadencePolicy policy;
 
 	CadencePool *pool;		   /* who may serve it */
 	CadenceTemplate *template; /* its texts, parsed when they are first needed */

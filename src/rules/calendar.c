@@ -4,8 +4,7 @@
  */
 #include "rules/calendar.h"
 
-/* No rule looks further for a working day: nobody has so many holidays in a row. */
-#define HOLIDAYS_IN_A_ROW_MAX 400
+#define WORKING_DAYS_A_WEEK 5
 
 /* What is divided may lie before the year 2000. */
 static int64_t
@@ -20,11 +19,28 @@ local_of(const Calendar *c, int64_t at)
 	return at + c->utc_offset(c->zone, at) * CALENDAR_SECOND;
 }
 
-/* The local day on which an instant lies. */
+/*
+ * The local day on which an instant lies: it goes from its midnight to that of the next
+ * day. Where clocks are changed over midnight, that is not always the day that they show:
+ * what has begun is not begun again.
+ */
 int32_t
 calendar_day(const Calendar *c, int64_t at)
 {
-	return (int32_t) floor_div(local_of(c, at), CALENDAR_DAY);
+	int32_t day = (int32_t) floor_div(local_of(c, at), CALENDAR_DAY);
+
+	if (at >= calendar_instant(c, day + 1, 0))
+		return day + 1;
+	return at < calendar_instant(c, day, 0) ? day - 1 : day;
+}
+
+/* What clocks show at an instant, within its day. */
+int64_t
+calendar_time_of_day(const Calendar *c, int64_t at)
+{
+	int64_t time = local_of(c, at) - calendar_day(c, at) * CALENDAR_DAY;
+
+	return time < 0 ? 0 : time >= CALENDAR_DAY ? CALENDAR_DAY - 1 : time;
 }
 
 /*
@@ -44,6 +60,58 @@ calendar_instant(const Calendar *c, int32_t day, int64_t time)
 	return local_of(c, after) == local ? after : before;
 }
 
+/* The second between two instants at which clocks are changed to what they show at the later. */
+static int64_t
+change_between(const Calendar *c, int64_t before, int64_t after, int32_t offset_after)
+{
+	while (after - before > CALENDAR_SECOND)
+	{
+		int64_t middle = before + (after - before) / 2 / CALENDAR_SECOND * CALENDAR_SECOND;
+
+		if (c->utc_offset(c->zone, middle) == offset_after)
+			after = middle;
+		else
+			before = middle;
+	}
+	return after;
+}
+
+/*
+ * A day to ask for many times of: the zone is not asked again. In no zone of today clocks
+ * are changed twice within the four days that are looked at.
+ */
+CalendarDay
+calendar_look_at(const Calendar *c, int32_t day)
+{
+	int64_t midnight = day * CALENDAR_DAY;
+	int64_t first = midnight - CALENDAR_DAY;
+	int64_t last = midnight + 3 * CALENDAR_DAY;
+	int32_t before = c->utc_offset(c->zone, first);
+	int32_t after = c->utc_offset(c->zone, last);
+	CalendarDay look = {.midnight = midnight,
+						.before = before * CALENDAR_SECOND,
+						.after = after * CALENDAR_SECOND,
+						.change = CALENDAR_NEVER,
+						.exists = true};
+
+	if (before != after)
+	{
+		look.change = change_between(c, first, last, after);
+		look.exists = calendar_time(&look, 0) < calendar_time(&look, CALENDAR_DAY);
+	}
+	return look;
+}
+
+/* The instant of a local time of the day or of the next, as calendar_instant() has it. */
+int64_t
+calendar_time(const CalendarDay *look, int64_t time)
+{
+	int64_t before = look->midnight + time - look->before;
+	int64_t after = look->midnight + time - look->after;
+
+	return before < look->change || after < look->change ? before : after;
+}
+
 /* 1: Monday, to 7: Sunday (ISO 8601). */
 int
 calendar_weekday(int32_t day)
@@ -54,8 +122,9 @@ calendar_weekday(int32_t day)
 	return (int) (weekday < 0 ? weekday + 7 : weekday) + 1;
 }
 
-bool
-calendar_is_holiday(const Calendar *c, int32_t day)
+/* The first holiday that is not before a day; the number of them: there is none. */
+static size_t
+holiday_from(const Calendar *c, int32_t day)
 {
 	size_t low = 0;
 	size_t high = c->nholidays;
@@ -64,46 +133,74 @@ calendar_is_holiday(const Calendar *c, int32_t day)
 	{
 		size_t middle = low + (high - low) / 2;
 
-		if (c->holidays[middle] == day)
-			return true;
 		if (c->holidays[middle] < day)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return false;
+	return low;
+}
+
+bool
+calendar_is_holiday(const Calendar *c, int32_t day)
+{
+	size_t i = holiday_from(c, day);
+
+	return i < c->nholidays && c->holidays[i] == day;
 }
 
 /* Monday to Friday, and no holiday. */
 bool
 calendar_is_working_day(const Calendar *c, int32_t day)
 {
-	return calendar_weekday(day) <= 5 && !calendar_is_holiday(c, day);
+	return calendar_weekday(day) <= WORKING_DAYS_A_WEEK && !calendar_is_holiday(c, day);
+}
+
+/* The n-th day from Monday to Friday after a day. */
+static int32_t
+add_weekdays(int32_t day, int n)
+{
+	int weekday = calendar_weekday(day);
+	int rest = n % WORKING_DAYS_A_WEEK;
+
+	if (weekday > WORKING_DAYS_A_WEEK)
+	{
+		day -= weekday - WORKING_DAYS_A_WEEK;
+		weekday = WORKING_DAYS_A_WEEK;
+	}
+	return day + n / WORKING_DAYS_A_WEEK * 7 + rest +
+		   (weekday + rest > WORKING_DAYS_A_WEEK ? 2 : 0);
+}
+
+/* How many of the days from Monday to Friday after a day, up to another, are holidays. */
+static int
+weekdays_off(const Calendar *c, int32_t after, int32_t last)
+{
+	int n = 0;
+
+	for (size_t i = holiday_from(c, after + 1); i < c->nholidays && c->holidays[i] <= last; i++)
+		if (calendar_weekday(c->holidays[i]) <= WORKING_DAYS_A_WEEK &&
+			(i == 0 || c->holidays[i - 1] != c->holidays[i]))
+			n++;
+	return n;
 }
 
 /*
  * The n-th working day after a day; with n = 0 the day itself, or the next one that
- * is a working day. Where there is none for a year, holidays do not count.
+ * is a working day. Days are counted by weeks, and each holiday once: n may be large,
+ * but not larger than what a day's number has room for.
  */
 int32_t
 calendar_add_working_days(const Calendar *c, int32_t day, int n)
 {
-	int in_a_row = 0;
-
 	if (n <= 0 && calendar_is_working_day(c, day))
 		return day;
 	for (n = n < 1 ? 1 : n; n > 0;)
 	{
-		bool in_vain = in_a_row > HOLIDAYS_IN_A_ROW_MAX;
+		int32_t to = add_weekdays(day, n);
 
-		day++;
-		if (in_vain ? calendar_weekday(day) <= 5 : calendar_is_working_day(c, day))
-		{
-			n--;
-			in_a_row = in_vain ? in_a_row : 0;
-		}
-		else
-			in_a_row++;
+		n = weekdays_off(c, day, to);
+		day = to;
 	}
 	return day;
 }

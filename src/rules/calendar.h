@@ -32,8 +32,21 @@ typedef struct Calendar
 	size_t nholidays;
 } Calendar;
 
+/* A local day of which many times are asked, by calendar_look_at(). */
+typedef struct CalendarDay
+{
+	int64_t midnight; /* in local time, as if that were UTC */
+	int64_t before;	  /* the distances from UTC, before and after clocks are changed */
+	int64_t after;
+	int64_t change; /* CALENDAR_NEVER: they are not, near it */
+	bool exists;	/* clocks are not put forward over all of it */
+} CalendarDay;
+
 extern int32_t calendar_day(const Calendar *calendar, int64_t at);
+extern int64_t calendar_time_of_day(const Calendar *calendar, int64_t at);
 extern int64_t calendar_instant(const Calendar *calendar, int32_t day, int64_t time);
+extern CalendarDay calendar_look_at(const Calendar *calendar, int32_t day);
+extern int64_t calendar_time(const CalendarDay *look, int64_t time);
 extern int calendar_weekday(int32_t day);
 extern bool calendar_is_holiday(const Calendar *calendar, int32_t day);
 extern bool calendar_is_working_day(const Calendar *calendar, int32_t day);

@@ -12,6 +12,12 @@
 /* Each round may lead to another day; more than that do not agree. */
 #define ROUNDS_MAX 64
 
+/* It is looked at again by then, since windows and caps are changed. */
+#define WAIT_MAX (31 * CALENDAR_DAY)
+
+/* Nothing is asked about again and again without a pause. */
+#define RETRY_MIN CALENDAR_SECOND
+
 static int64_t
 later(int64_t a, int64_t b)
 {
@@ -27,135 +33,167 @@ sooner(int64_t a, int64_t b)
 static int64_t
 plus(int64_t at, int64_t wait)
 {
+	if (wait <= 0)
+		return at;
 	return at > CALENDAR_NEVER - wait ? CALENDAR_NEVER : at + wait;
 }
 
-/* When the step is not worth sending any more. */
+/* From when on the step is not worth sending any more. */
 static int64_t
-expires(const DecideFacts *f)
+too_late(const DecideFacts *f)
 {
-	return f->can_expire ? plus(f->due, f->valid_for) : CALENDAR_NEVER;
+	return f->can_expire ? plus(plus(f->due, f->valid_for), 1) : CALENDAR_NEVER;
 }
 
 /* ---- waiting ------------------------------------------------------------------------- */
 
-/* Something that makes a step wait: until when, of an instant; that instant: it does not. */
-typedef int64_t (*Waits)(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t at,
-						 Decision *why);
+typedef struct Question
+{
+	const DecideFacts *facts;
+	const DecidePolicy *policy;
+	const Calendar *calendar;
+} Question;
+
+/*
+ * Something that makes a step wait: until when, of an instant; that instant: it does not.
+ * Then it does not make it wait any more.
+ */
+typedef int64_t (*Waits)(const Question *q, int64_t at, Decision *why);
 
 static int64_t
-wait_for_gap(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t at,
-			 Decision *why)
+wait_for_gap(const Question *q, int64_t at, Decision *why)
 {
 	why->reason = REASON_MIN_GAP;
-	if (f->last_to_person == CALENDAR_NEVER)
+	if (q->facts->last_to_person == CALENDAR_NEVER)
 		return at;
-	return later(at, plus(f->last_to_person, p->min_gap));
+	return later(at, plus(q->facts->last_to_person, q->policy->min_gap));
 }
 
-/* Tomorrow nothing is used. */
+/* Tomorrow nothing is used; each cap has its own. The first that binds is the reason. */
 static int64_t
-wait_for_caps(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t at,
-			  Decision *why)
+wait_for_caps(const Question *q, int64_t at, Decision *why)
 {
+	int64_t until = at;
+
 	for (int i = 0; i < DECIDE_CAPS; i++)
 	{
-		const DecideCap *cap = &f->caps[i];
+		const DecideCap *cap = &q->facts->caps[i];
 
 		if (!cap->is_set || cap->used < cap->max || at >= cap->day_ends)
 			continue;
-		why->reason = cap->reason;
-		why->cap = cap;
-		return cap->day_ends;
+		if (why->cap == NULL)
+		{
+			why->reason = cap->reason;
+			why->cap = cap;
+		}
+		until = later(until, cap->day_ends);
 	}
-	return at;
+	return until;
 }
 
 /* Not all at the moment at which it opens: each lead has its own place behind that. */
 static int64_t
-spread_out(const DecidePolicy *p, const Calendar *c, int64_t opens)
+spread_out(const DecidePolicy *p, int64_t opens, int64_t closes)
 {
-	int64_t room = sooner(p->spread, window_closes(p->window, c, opens) - opens);
+	int64_t end = sooner(closes, plus(opens, p->spread));
+	double place = p->place < 1 ? p->place : 1;
 
-	return opens + (int64_t) (p->place * room);
+	if (end <= opens || !(p->place > 0))
+		return opens;
+	return sooner(opens + (int64_t) (place * (double) (end - opens)), end - 1);
 }
 
 static int64_t
-wait_for_window(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t at,
-				Decision *why)
+wait_for_window(const Question *q, int64_t at, Decision *why)
 {
+	const Window *window = q->policy->window;
+	const Calendar *c = q->calendar;
 	int64_t opens;
 
-	if (p->window == NULL || window_is_open(p->window, c, at))
+	if (window == NULL || window_is_open(window, c, at))
 		return at;
 	why->reason = calendar_is_holiday(c, calendar_day(c, at)) ? REASON_HOLIDAY : REASON_WINDOW;
-	opens = window_opens(p->window, c, at);
+	opens = window_opens(window, c, at);
 	if (opens != CALENDAR_NEVER)
-		return spread_out(p, c, opens);
+		return spread_out(q->policy, opens, window_closes(window, c, opens));
 	why->reason = REASON_NEVER_OPENS;
 	return CALENDAR_NEVER;
 }
 
+/* Where there is no window, a holiday is closed all the same. */
 static int64_t
-wait_for_working_day(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t at,
-					 Decision *why)
+wait_for_holiday(const Question *q, int64_t at, Decision *why)
 {
-	int32_t day = calendar_day(c, at);
+	const Calendar *c = q->calendar;
+	int64_t opens = at;
+	int32_t day;
 
+	if (q->policy->window != NULL || c->nholidays == 0)
+		return at;
 	why->reason = REASON_HOLIDAY;
-	return calendar_is_holiday(c, day) ? calendar_instant(c, day + 1, 0) : at;
+	/* a day that clocks are put forward over leads to another one */
+	while (calendar_is_holiday(c, day = calendar_day(c, opens)))
+	{
+		while (calendar_is_holiday(c, day))
+			day++;
+		opens = calendar_instant(c, day, 0);
+	}
+	return opens == at ? at : spread_out(q->policy, opens, calendar_instant(c, day + 1, 0));
 }
 
-static const Waits all_waits[] = {wait_for_window, wait_for_working_day, wait_for_caps,
-								  wait_for_gap};
+static const Waits all_waits[] = {wait_for_window, wait_for_holiday, wait_for_caps, wait_for_gap};
 
 #define NWAITS ((int) (sizeof(all_waits) / sizeof(all_waits[0])))
 
-/* The first thing that makes it wait, and until when all of them do. */
+/* The first thing that makes it wait, and until when all of them do, but no longer than "last". */
 static Decision
-wait_for_all(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now)
+wait_for_all(const Question *q, int64_t now, int64_t last)
 {
 	Decision first = {.verdict = DECIDE_SEND, .until = now};
 	int quiet = 0;
 
-	for (int i = 0; quiet < NWAITS && i < ROUNDS_MAX * NWAITS; i++)
+	for (int i = 0; quiet < NWAITS && i < ROUNDS_MAX * NWAITS && first.until < last; i++)
 	{
 		Decision why = {.verdict = DECIDE_WAIT};
-		int64_t until = all_waits[i % NWAITS](f, p, c, first.until, &why);
+		int64_t until = all_waits[i % NWAITS](q, first.until, &why);
 
-		quiet = until == first.until ? quiet + 1 : 0;
+		quiet = until == first.until ? quiet + 1 : 1;
 		if (until == first.until)
 			continue;
 		if (first.verdict == DECIDE_SEND)
 			first = why;
-		first.until = until;
-		if (until == CALENDAR_NEVER)
-			break;
+		first.until = sooner(until, last);
 	}
 	return first;
 }
 
-/* It is looked at again, since windows and caps are changed. */
-static Decision
-wait_or_send(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now)
+/* Until when what may leave now may: nothing of what is known now changes before. */
+static int64_t
+may_leave_until(const Question *q, int64_t now)
 {
-	Decision d = wait_for_all(f, p, c, now);
+	const DecideFacts *f = q->facts;
+	const Window *window = q->policy->window;
+	const Calendar *c = q->calendar;
+	int64_t until = too_late(f);
 
-	if (d.verdict == DECIDE_WAIT)
-	{
-		d.until = sooner(d.until, plus(now, CALENDAR_DAY * 31));
-		/* that it is not sent at all is decided then */
-		d.until = sooner(d.until, later(plus(expires(f), 1), now + 1));
-		return d;
-	}
-	d.until = expires(f);
-	if (p->window != NULL)
-		d.until = sooner(d.until, window_closes(p->window, c, now));
+	if (window != NULL)
+		until = sooner(until, window_closes(window, c, now));
 	if (c->nholidays > 0)
-		d.until = sooner(d.until, calendar_instant(c, calendar_day(c, now) + 1, 0));
+		until = sooner(until, calendar_instant(c, calendar_day(c, now) + 1, 0));
 	for (int i = 0; i < DECIDE_CAPS; i++)
 		if (f->caps[i].is_set && f->caps[i].day_ends > now)
-			d.until = sooner(d.until, f->caps[i].day_ends);
+			until = sooner(until, f->caps[i].day_ends);
+	return until;
+}
+
+static Decision
+wait_or_send(const Question *q, int64_t now)
+{
+	/* that it is not sent at all is decided when it is too late */
+	Decision d = wait_for_all(q, now, sooner(plus(now, WAIT_MAX), too_late(q->facts)));
+
+	if (d.verdict == DECIDE_SEND)
+		d.until = may_leave_until(q, now);
 	return d;
 }
 
@@ -167,9 +205,15 @@ decision(DecideVerdict verdict, CadenceReasonCode reason, int64_t until)
 	return (Decision){.verdict = verdict, .reason = reason, .until = until};
 }
 
+static Decision
+ask_again(CadenceReasonCode reason, int64_t now, int64_t wait)
+{
+	return decision(DECIDE_WAIT, reason, plus(now, sooner(later(wait, RETRY_MIN), WAIT_MAX)));
+}
+
 /*
  * Whether a run's next step, which is due, may leave now; else what becomes of it, and
- * why. What it says to send has to have left by "until", or is asked about again.
+ * why. What it says to send has to leave before "until", or is asked about again.
  */
 Decision
 cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now)
@@ -181,14 +225,16 @@ cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, i
 	if (f->has_exit)
 		return decision(DECIDE_STOP, REASON_EXIT, now);
 	if (f->is_inactive)
-		return decision(DECIDE_WAIT, REASON_INACTIVE, plus(now, p->retry_inactive));
+		return ask_again(REASON_INACTIVE, now, p->retry_inactive);
 	if (f->exits_unknown)
-		return decision(DECIDE_WAIT, REASON_EXITS_UNKNOWN, plus(now, p->retry_unknown));
+		return ask_again(REASON_EXITS_UNKNOWN, now, p->retry_unknown);
 	if (f->has_skip)
 		return decision(DECIDE_SKIP, REASON_SKIP, now);
-	if (now > expires(f))
+	if (now >= too_late(f))
 		return decision(DECIDE_SKIP, REASON_EXPIRED, now);
+	if (f->window_unknown)
+		return decision(DECIDE_WAIT, REASON_WINDOW_UNKNOWN, plus(now, p->retry_unknown));
 	if (f->zone_unknown)
-		return decision(DECIDE_WAIT, REASON_ZONE_UNKNOWN, plus(now, p->retry_unknown));
-	return wait_or_send(f, p, c, now);
+		return ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unknown);
+	return wait_or_send(&(Question){f, p, c}, now);
 }

@@ -56,6 +56,7 @@ typedef struct DecideFacts
 	/* what makes it wait */
 	bool exits_unknown;		/* one of the two views could not be asked */
 	bool is_inactive;		/* the cadence */
+	bool window_unknown;	/* what is written there is none */
 	bool zone_unknown;		/* and something depends on it */
 	int64_t last_to_person; /* any message's start; CALENDAR_NEVER: there was none */
 	DecideCap caps[DECIDE_CAPS];
@@ -75,7 +76,7 @@ typedef struct Decision
 {
 	DecideVerdict verdict;
 	CadenceReasonCode reason; /* of all but DECIDE_SEND */
-	int64_t until; /* DECIDE_WAIT: then; DECIDE_SEND: it has left by then, or is decided anew */
+	int64_t until;		  /* DECIDE_WAIT: then; DECIDE_SEND: it leaves before, or is decided anew */
 	const DecideCap *cap; /* that binds; NULL: none does */
 } Decision;
 

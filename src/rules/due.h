@@ -10,17 +10,17 @@
 
 #include "rules/calendar.h"
 
-#define DUE_NO_TIME (-1)
-
 /* What a row of cadence_steps says of its time. */
 typedef struct StepTime
 {
-	int offset;		   /* minutes */
-	bool from_start;   /* they count from the run's beginning, else from the step before */
-	int64_t time;	   /* microseconds after midnight, local; DUE_NO_TIME: any */
+	int offset;		 /* minutes */
+	bool from_start; /* they count from the run's beginning, else from the step before */
+	bool has_time;
+	int64_t time;	   /* microseconds after midnight, local */
 	bool working_days; /* whole days of the offset are working days */
 } StepTime;
 
+extern bool step_needs_calendar(const StepTime *step);
 extern int64_t step_due(const StepTime *step, int64_t previous, int64_t start, int64_t not_before,
 						const Calendar *calendar);
 

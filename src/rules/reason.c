@@ -20,6 +20,8 @@ const ReasonWords cadence_reasons[REASON_COUNT] = {
 	[REASON_INACTIVE] = {"CADENCIA_INATIVA", "the cadence is inactive", "a cadência está inativa"},
 	[REASON_ZONE_UNKNOWN] = {"FUSO_INVALIDO", "the time zone does not exist",
 							 "o fuso horário não existe"},
+	[REASON_WINDOW_UNKNOWN] = {"JANELA_INVALIDA", "what is written in janela is no window",
+							   "o que está escrito em janela não é uma janela"},
 	[REASON_WINDOW] = {"JANELA", "outside the window", "fora da janela de envio"},
 	[REASON_NEVER_OPENS] = {"SEM_ABERTURA", "the window does not open within a year",
 							"a janela não abre dentro de um ano"},

@@ -48,14 +48,12 @@ advance(const TransitionInput *in)
 {
 	RunTransition to = {.status = RUN_DONE, .advance = true};
 
+	to.counts_from = in->at;
 	if (in->has_next)
 	{
-		/* A negative offset must not make the next step due before this one was sent. */
-		int64_t offset = in->next_offset > 0 ? in->next_offset * USECS_PER_MINUTE : 0;
-
 		to.status = RUN_ACTIVE;
 		to.has_due = true;
-		to.next_due = after(in->at, offset);
+		to.next_due = step_due(&in->next_time, in->at, in->started_at, in->at, in->calendar);
 	}
 	return to;
 }
@@ -101,10 +99,17 @@ come_back(const TransitionInput *in)
 						   .attempts = in->attempts};
 }
 
-/* Nobody tries again until an operator resumes the run. */
+/* Nobody tries again until an operator resumes the run, or it goes on without. */
 static RunTransition
 give_up(const TransitionInput *in)
 {
+	if (in->goes_on && in->outcome != OUTCOME_UNCERTAIN)
+	{
+		RunTransition to = advance(in);
+
+		to.permanent = true;
+		return to;
+	}
 	return (RunTransition){.status = RUN_PAUSED, .permanent = true, .attempts = in->attempts};
 }
 
@@ -162,13 +167,14 @@ try_again(const TransitionInput *in)
 static RunTransition
 after_attempt(const TransitionInput *in)
 {
-	RunTransition to;
-
 	switch (in->outcome)
 	{
 		case OUTCOME_SENT:
 		case OUTCOME_NO_STEP:
+		case OUTCOME_SKIPPED:
 			return advance(in);
+		case OUTCOME_DEFERRED:
+			return postpone(in, later(in->until, in->at));
 		case OUTCOME_UNCERTAIN:
 			if (in->hold || (in->hold_at != 0 && retry(in).next_due >= in->hold_at))
 				return give_up(in);
@@ -189,10 +195,9 @@ after_attempt(const TransitionInput *in)
 			return postpone(in, after(in->at, unresolved_wait(in)));
 		case OUTCOME_WAITING:
 			return postpone(in, after(in->at, in->retry_unresolved));
-		case OUTCOME_OPTED_OUT:
-			to = give_up(in);
-			to.status = RUN_CANCELLED;
-			return to;
+		case OUTCOME_STOPPED:
+			return (RunTransition){
+				.status = RUN_CANCELLED, .permanent = true, .attempts = in->attempts};
 		case OUTCOME_UNSENT:
 		case OUTCOME_PENDING:
 			break;

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "rules/due.h"
+
 /* How the handling of one claimed step ended. */
 typedef enum CadenceOutcome
 {
@@ -21,8 +23,10 @@ typedef enum CadenceOutcome
 	OUTCOME_UNRESOLVED, /* no contact, address, template or provider */
 	OUTCOME_PUT_OFF,	/* not now, says the provider: no attempt */
 	OUTCOME_OTHERWISE,	/* not in this form: at once in another, whatever max_attempts is */
-	OUTCOME_OPTED_OUT,	/* the contact does not want to be written to */
+	OUTCOME_STOPPED,	/* nothing more is to be sent: opted out, blocked, or in cadence_exits */
 	OUTCOME_WAITING,	/* the cadence is inactive */
+	OUTCOME_DEFERRED,	/* its policy says: not before then */
+	OUTCOME_SKIPPED,	/* its policy says: on to the next step */
 	OUTCOME_NO_STEP,	/* no step was left */
 	OUTCOME_UNSENT		/* taken, but given back before anything left */
 } CadenceOutcome;
@@ -85,9 +89,13 @@ typedef struct TransitionInput
 
 	/* the step after this one */
 	bool has_next;
-	int next_offset; /* minutes from this step to it */
+	StepTime next_time;
+	int64_t started_at;		  /* the run's beginning */
+	const Calendar *calendar; /* NULL: next_time needs none */
 
-	int64_t at; /* the act, or, of what was sent, the attempt */
+	int64_t at;	   /* the act, or, of what was sent, the attempt */
+	int64_t until; /* of OUTCOME_DEFERRED */
+	bool goes_on;  /* the step's se_falhar: a failure leads to the next step */
 
 	/* the provider and the settings */
 	bool hold;			 /* the provider's on_uncertain is "hold" */
@@ -114,10 +122,11 @@ typedef struct RunTransition
 {
 	RunRefusal refusal; /* if there is one, the rest means nothing */
 	RunStatus status;
-	bool decided;	/* false: only an active run gets that status, others keep theirs */
-	bool advance;	/* the run moves to its next step */
-	bool permanent; /* nobody will try again by itself */
-	bool exhausted; /* permanent because max_attempts was reached */
+	bool decided;		 /* false: only an active run gets that status, others keep theirs */
+	bool advance;		 /* the run moves to its next step, */
+	int64_t counts_from; /* which counts from then; 0: from nothing that is known */
+	bool permanent;		 /* nobody will try again by itself */
+	bool exhausted;		 /* permanent because max_attempts was reached */
 	ClaimAfter claim;
 	bool has_due; /* next_due means something */
 	int64_t next_due;

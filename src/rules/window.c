@@ -8,16 +8,21 @@
  */
 #include "rules/window.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MINUTES_PER_DAY 1440
+#define DAYS_PER_WEEK 7
+
+/* What a list of WINDOW_SPANS_MAX spans needs, with room for blanks. */
+#define WINDOW_JSON_MAX 16384
 
 /* What opens at all, opens within so many days: holidays may close some weeks. */
 #define OPENS_DAYS 400
 
-/* Nobody waits longer for its turn. */
+/* Nothing that may leave waits longer for its turn. */
 #define CLOSES_DAYS 2
 
 /* ---- reading ------------------------------------------------------------------------- */
@@ -29,6 +34,27 @@
 		return false;                                        \
 	} while (0)
 
+/* So many bytes of a text as fit, without a part of a character. */
+static int
+fits(const char *text, size_t max)
+{
+	size_t len = strnlen(text, max + 1);
+
+	if (len > max)
+		for (len = max; len > 0 && ((unsigned char) text[len] & 0xc0) == 0x80;)
+			len--;
+	return (int) len;
+}
+
+/* Two digits; -1: they are none. */
+static int
+two_digits(const char *text)
+{
+	if (!isdigit((unsigned char) text[0]) || !isdigit((unsigned char) text[1]))
+		return -1;
+	return (text[0] - '0') * 10 + text[1] - '0';
+}
+
 /* "08:00": minutes of the day; -1: it is none. The day's end is 24:00. */
 static int
 minutes_of(const char *text)
@@ -36,11 +62,13 @@ minutes_of(const char *text)
 	int hours;
 	int minutes;
 
-	if (text == NULL || strlen(text) != 5 || text[2] != ':' || strspn(text, "0123456789:") != 5 ||
-		sscanf(text, "%2d:%2d", &hours, &minutes) != 2 || minutes > 59)
+	if (text == NULL || strlen(text) != 5 || text[2] != ':')
 		return -1;
-	hours = hours * 60 + minutes;
-	return hours > MINUTES_PER_DAY ? -1 : hours;
+	hours = two_digits(text);
+	minutes = two_digits(text + 3);
+	if (hours < 0 || minutes < 0 || minutes > 59 || hours * 60 + minutes > MINUTES_PER_DAY)
+		return -1;
+	return hours * 60 + minutes;
 }
 
 static bool
@@ -56,11 +84,13 @@ read_days(const json_t *days, WindowSpan *span, char *problem)
 	}
 	if (!json_is_array(days) || json_array_size(days) == 0)
 		PROBLEM("\"dias\" is not a list of days of the week, from 1, Monday, to 7, Sunday");
+	if (json_array_size(days) > DAYS_PER_WEEK)
+		PROBLEM("\"dias\" holds more than the %d days of the week", DAYS_PER_WEEK);
 	json_array_foreach(days, i, day)
 	{
 		json_int_t n = json_is_integer(day) ? json_integer_value(day) : 0;
 
-		if (n < 1 || n > 7)
+		if (n < 1 || n > DAYS_PER_WEEK)
 			PROBLEM("\"dias\" holds something else than the days of the week, from 1, Monday, "
 					"to 7, Sunday");
 		span->days |= 1 << n;
@@ -80,7 +110,7 @@ read_span(json_t *json, WindowSpan *span, char *problem)
 	json_object_foreach(json, key, value)
 	{
 		if (strcmp(key, "dias") != 0 && strcmp(key, "das") != 0 && strcmp(key, "ate") != 0)
-			PROBLEM("\"%.40s\" is not one of dias, das and ate", key);
+			PROBLEM("\"%.*s\" is not one of dias, das and ate", fits(key, 40), key);
 	}
 	span->from = minutes_of(json_string_value(json_object_get(json, "das")));
 	span->to = minutes_of(json_string_value(json_object_get(json, "ate")));
@@ -111,109 +141,178 @@ read_spans(const json_t *json, Window *window, char *problem)
 
 /*
  * Reads a window from JSON: [{"dias": [1,2,3,4,5], "das": "08:00", "ate": "18:00"}].
- * False, and why, where it is none; problem has WINDOW_PROBLEM_SIZE bytes.
+ * False, and why, where it is none, and it never opens; problem has WINDOW_PROBLEM_SIZE
+ * bytes.
  */
 bool
 window_read(const char *text, size_t len, Window *window, char *problem)
 {
 	json_error_t error;
-	json_t *json = json_loadb(text, len, JSON_DECODE_ANY, &error);
+	json_t *json;
 	bool ok;
 
 	window->n = 0;
+	if (len > WINDOW_JSON_MAX)
+		PROBLEM("it is longer than %d bytes", WINDOW_JSON_MAX);
+	json = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
 	if (json == NULL)
-		PROBLEM("it is not JSON: %.100s", error.text);
+		PROBLEM("it is not JSON: %.*s", fits(error.text, 100), error.text);
 	ok = read_spans(json, window, problem);
 	json_decref(json);
+	if (!ok)
+		window->n = 0;
 	return ok;
 }
 
 /* ---- asking -------------------------------------------------------------------------- */
 
-static bool
-begins_on(const WindowSpan *span, int32_t day)
+/* A day of the week, as WindowSpan has it. */
+static unsigned
+bit_of(int32_t day)
 {
-	return (span->days >> calendar_weekday(day) & 1) != 0;
+	return 1u << calendar_weekday(day);
 }
 
-/* Whether a span that has begun on a day is open at an instant. */
-static bool
-covers(const WindowSpan *span, const Calendar *c, int32_t day, int64_t at)
+static int64_t
+begin_of(const WindowSpan *span, const CalendarDay *day)
 {
-	int32_t end_day = span->to <= span->from ? day + 1 : day;
+	return calendar_time(day, span->from * CALENDAR_MINUTE);
+}
 
-	return begins_on(span, day) && !calendar_is_holiday(c, day) &&
-		   at >= calendar_instant(c, day, span->from * CALENDAR_MINUTE) &&
-		   at < calendar_instant(c, end_day, span->to * CALENDAR_MINUTE);
+/* With the next day at the latest: a change of clocks may move it beyond. */
+static int64_t
+end_of(const WindowSpan *span, const CalendarDay *day)
+{
+	int minutes = span->to <= span->from ? span->to + MINUTES_PER_DAY : span->to;
+	int64_t end = calendar_time(day, minutes * CALENDAR_MINUTE);
+	int64_t last = calendar_time(day, 2 * CALENDAR_DAY);
+
+	return end < last ? end : last;
+}
+
+/* Until when the spans that begin on a day go on from an instant, one after the other. */
+static int64_t
+go_on(const Window *w, const Calendar *c, int32_t day, int64_t at)
+{
+	unsigned bit = bit_of(day);
+	CalendarDay look;
+	int64_t before;
+
+	if (calendar_is_holiday(c, day))
+		return at;
+	look = calendar_look_at(c, day);
+	if (!look.exists)
+		return at;
+	do
+	{
+		before = at;
+		for (int i = 0; i < w->n; i++)
+			if ((w->spans[i].days & bit) != 0 && at >= begin_of(&w->spans[i], &look) &&
+				at < end_of(&w->spans[i], &look))
+				at = end_of(&w->spans[i], &look);
+	} while (at > before);
+	return at;
+}
+
+/* Until when it stays open at least; the instant itself: it is not open. */
+static int64_t
+stays_open(const Window *w, const Calendar *c, int64_t at)
+{
+	int32_t day = calendar_day(c, at);
+	int64_t until;
+
+	if (calendar_is_holiday(c, day))
+		return at;
+	until = go_on(w, c, day, go_on(w, c, day - 1, at));
+	if (until > at && calendar_is_holiday(c, day + 1))
+	{
+		int64_t midnight = calendar_instant(c, day + 1, 0);
+
+		return until < midnight ? until : midnight;
+	}
+	return until;
 }
 
 /* Whether messages may leave at an instant. */
 bool
 window_is_open(const Window *w, const Calendar *c, int64_t at)
 {
-	int32_t day = calendar_day(c, at);
+	return stays_open(w, c, at) > at;
+}
 
-	if (calendar_is_holiday(c, day))
-		return false;
+/* When a span that begins on a day opens first, not before "at"; CALENDAR_NEVER: none does. */
+static int64_t
+opens_on(const Window *w, const Calendar *c, int32_t day, int64_t at)
+{
+	CalendarDay look = calendar_look_at(c, day);
+	unsigned bit = bit_of(day);
+	int64_t opens = CALENDAR_NEVER;
+
+	for (int i = 0; look.exists && i < w->n; i++)
+	{
+		int64_t begin;
+
+		if ((w->spans[i].days & bit) == 0)
+			continue;
+		begin = begin_of(&w->spans[i], &look);
+		begin = begin > at ? begin : at;
+		/* clocks that are put forward may have moved it to the next day */
+		if (begin < opens && begin < end_of(&w->spans[i], &look) &&
+			!calendar_is_holiday(c, calendar_day(c, begin)))
+			opens = begin;
+	}
+	return opens;
+}
+
+/* On which days of the week any span begins, as WindowSpan has them. */
+static unsigned
+days_of(const Window *w)
+{
+	unsigned days = 0;
+
 	for (int i = 0; i < w->n; i++)
-		if (covers(&w->spans[i], c, day, at) || covers(&w->spans[i], c, day - 1, at))
-			return true;
-	return false;
-}
-
-/* The first instant of a day, after "at", at which a span begins or the day does. */
-static int64_t
-next_edge(const Window *w, const Calendar *c, int32_t day, int64_t at, bool of_ends)
-{
-	int64_t next = CALENDAR_NEVER;
-
-	/* what goes on from yesterday may be open from midnight on, or not any more */
-	for (int i = -1; i < w->n; i++)
-	{
-		int64_t time = i < 0 ? 0 : of_ends ? w->spans[i].to : w->spans[i].from;
-		int64_t edge = calendar_instant(c, day, time * CALENDAR_MINUTE);
-
-		if (edge > at && edge < next)
-			next = edge;
-	}
-	return next;
-}
-
-/*
- * The first instant, not before "at", at which it is open, or, with open false, at which
- * it is not. There are so few edges in a day that each is tried.
- */
-static int64_t
-first(const Window *w, const Calendar *c, int64_t at, bool open, int days)
-{
-	int32_t day = calendar_day(c, at);
-	int32_t last = day + days;
-
-	while (day <= last)
-	{
-		int64_t next;
-
-		if (window_is_open(w, c, at) == open)
-			return at;
-		next = next_edge(w, c, day, at, !open);
-		if (next == CALENDAR_NEVER)
-			day++;
-		else
-			at = next;
-	}
-	return CALENDAR_NEVER;
+		days |= w->spans[i].days;
+	return days;
 }
 
 /* When messages may leave, not before "at"; CALENDAR_NEVER: not within a year. */
 int64_t
 window_opens(const Window *w, const Calendar *c, int64_t at)
 {
-	return first(w, c, at, true, OPENS_DAYS);
+	unsigned days = days_of(w);
+	int32_t today = calendar_day(c, at);
+
+	/* what has begun yesterday goes on, and what begins today may be moved to tomorrow */
+	for (int32_t day = today - 1; day <= today + OPENS_DAYS; day++)
+	{
+		int64_t opens;
+		int64_t next;
+
+		if ((days & bit_of(day)) == 0 || calendar_is_holiday(c, day))
+			continue;
+		opens = opens_on(w, c, day, at);
+		if (opens == CALENDAR_NEVER)
+			continue;
+		next = calendar_is_holiday(c, day + 1) ? CALENDAR_NEVER : opens_on(w, c, day + 1, at);
+		return opens < next ? opens : next;
+	}
+	return CALENDAR_NEVER;
 }
 
-/* Until when they may, of an instant at which they may; CALENDAR_NEVER: for two days at least. */
+/*
+ * Until when they may, of an instant at which they may: it is closed then, or it has been
+ * open for two days, and that is as far as is looked.
+ */
 int64_t
 window_closes(const Window *w, const Calendar *c, int64_t at)
 {
-	return first(w, c, at, false, CLOSES_DAYS);
+	int64_t closes = at;
+	int64_t until = stays_open(w, c, at);
+
+	while (until > closes && until - at < CLOSES_DAYS * CALENDAR_DAY)
+	{
+		closes = until;
+		until = stays_open(w, c, closes);
+	}
+	return until;
 }

@@ -15,7 +15,6 @@
 #include "executor/spi.h"
 #include "pgtime.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/row.h"
@@ -133,6 +132,15 @@ read_holidays(CadenceCalendars *c)
 	c->is_read = true;
 }
 
+/* Whether there are any, of anybody. */
+bool
+cadence_calendars_have_holidays(CadenceCalendars *c)
+{
+	if (!c->is_read)
+		read_holidays(c);
+	return c->n > 0;
+}
+
 static bool
 is_same(const char *a, const char *b)
 {
@@ -225,16 +233,16 @@ cadence_calendars_create(const CadenceTables *t, bool in_query)
 						  .context = CurrentMemoryContext};
 	c->find = ROWS_STATEMENT("looking for where people are", find_sql(t), SPI_OK_SELECT);
 	c->find.in_query = in_query;
-	c->context = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner holidays",
-									   ALLOCSET_SMALL_SIZES);
+	c->context = CurrentMemoryContext;
 	return c;
 }
 
-/* Holidays are read anew when they are next needed; calendars that were found are over. */
+/* Holidays are read anew when they are next needed; calendars live in this memory context from here
+ * on. */
 void
 cadence_calendars_refresh(CadenceCalendars *c)
 {
-	MemoryContextReset(c->context);
+	c->context = CurrentMemoryContext;
 	c->lists = NIL;
 	c->is_read = false;
 }
@@ -259,9 +267,8 @@ upper(const char *text)
 }
 
 /*
- * The calendar of somebody, inside an SPI connection; it holds until
- * cadence_calendars_refresh(). False: their zone, or their company's, is none that the
- * server knows, and the calendar is the default one.
+ * The calendar of somebody, inside an SPI connection. False: their zone, or their company's, is
+ * none that the server knows, and the calendar is the default one.
  */
 bool
 cadence_calendar_of(CadenceCalendars *c, const CadencePlace *place, Calendar *calendar)
@@ -273,8 +280,7 @@ cadence_calendar_of(CadenceCalendars *c, const CadencePlace *place, Calendar *ca
 	const HolidayList *list;
 	bool has_phone = place->phone != NULL && phone_e164(place->phone, pais, e164);
 
-	if (!c->is_read)
-		read_holidays(c);
+	(void) cadence_calendars_have_holidays(c);
 	zone = first_of(place->zone, has_phone ? zone_of_phone(e164) : NULL,
 					first_of(place->empresa_zone, CALENDAR_ZONE, NULL));
 	if (c->n > 0)

@@ -36,6 +36,7 @@ typedef struct CadenceCalendars CadenceCalendars;
 
 extern CadenceCalendars *cadence_calendars_create(const CadenceTables *tables, bool in_query);
 extern void cadence_calendars_refresh(CadenceCalendars *calendars);
+extern bool cadence_calendars_have_holidays(CadenceCalendars *calendars);
 extern bool cadence_calendar_of(CadenceCalendars *calendars, const CadencePlace *place,
 								Calendar *calendar);
 extern void cadence_calendars_find(CadenceCalendars *calendars, const CadenceLead *leads, int n,

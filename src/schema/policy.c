@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "base/row.h"
+#include "base/statement.h"
 #include "schema/policy.h"
 
 #define SPREAD_US (10 * 60 * USECS_PER_SEC)
@@ -36,6 +37,55 @@ enum
 	POLICY_MIN_GAP
 };
 
+/* ---- what is selected ---------------------------------------------------------------- */
+
+/* Of a step, by the name that a statement knows it by. */
+char *
+cadence_step_time_columns(const char *s)
+{
+	return psprintf(
+		CLAMPED_INT("%1$s.offset_minutos") ", " SHORT_TEXT(
+			"%1$s.offset_referencia", "100") ", %1$s.horario::pg_catalog.time, %1$s.dias_uteis",
+		s);
+}
+
+/* What is too long for a window is none. */
+static char *
+window_column(const char *x)
+{
+	return psprintf("CASE WHEN pg_catalog.pg_column_size(%1$s.janela) " LE " 8192 "
+					"THEN %1$s.janela::text WHEN %1$s.janela IS NOT NULL THEN 'too long' END",
+					x);
+}
+
+static char *
+cadence_columns(const char *c)
+{
+	return psprintf(
+		"%2$s, %1$s.janela_espalha::interval, " CLAMPED_INT("%1$s.prioridade") ", " CLAMPED_INT(
+			"%1$s.max_por_dia") ", " CLAMPED_INT("%1$s.max_novos_por_dia"),
+		c, window_column(c));
+}
+
+static char *
+company_columns(const char *e)
+{
+	return psprintf("%2$s, %1$s.janela_espalha::interval, " SHORT_TEXT("%1$s.fuso_horario", "100") ", " SHORT_TEXT(
+						"%1$s.uf",
+						"10") ", " CLAMPED_INT("%1$s.max_por_lead_dia") ", " CLAMPED_INT("%1$s.max_"
+																						 "por_dia") ", %1$s.intervalo_minimo::interval",
+					e, window_column(e));
+}
+
+/* Of a cadence and a company, likewise. */
+char *
+cadence_policy_columns(const char *cadence, const char *empresa)
+{
+	return psprintf("%s, %s", cadence_columns(cadence), company_columns(empresa));
+}
+
+/* ---- what is read -------------------------------------------------------------------- */
+
 /* An interval in microseconds, from none to ten years; a month has thirty days. */
 int64
 cadence_interval_us(TupleDesc desc, HeapTuple row, int column, int64 otherwise)
@@ -52,7 +102,7 @@ cadence_interval_us(TupleDesc desc, HeapTuple row, int column, int64 otherwise)
 	return us < 0 ? 0 : us > INTERVAL_MAX_US ? INTERVAL_MAX_US : (int64) us;
 }
 
-/* What STEP_TIME_COLUMNS() has selected, from that column on. */
+/* What cadence_step_time_columns() has selected, from that column on. */
 void
 cadence_step_time_read(TupleDesc desc, HeapTuple row, int first, StepTime *time)
 {
@@ -62,7 +112,8 @@ cadence_step_time_read(TupleDesc desc, HeapTuple row, int first, StepTime *time)
 
 	time->offset = row_int(desc, row, first, 0);
 	time->from_start = reference != NULL && strcmp(reference, "INICIO") == 0;
-	time->time = isnull ? DUE_NO_TIME : Min(DatumGetTimeADT(horario), USECS_PER_DAY - 1);
+	time->has_time = !isnull;
+	time->time = isnull ? 0 : Min(DatumGetTimeADT(horario), USECS_PER_DAY - 1);
 	time->working_days = row_true(desc, row, first + 3);
 }
 
@@ -90,7 +141,8 @@ read_window(const char *json, CadencePolicy *policy)
 		policy->window_unknown = true;
 }
 
-/* What POLICY_COLUMNS() has selected, from that column on; in the current memory context. */
+/* What cadence_policy_columns() has selected, from that column on; in the current memory context.
+ */
 void
 cadence_policy_read(TupleDesc desc, HeapTuple row, int first, CadencePolicy *p)
 {

@@ -43,8 +43,9 @@ find_sql(const CadenceTables *t)
 		"COALESCE(x.offset_minutos, 0) AS offset_minutos, x.offset_referencia, x.horario, "
 		"x.dias_uteis FROM %s AS x WHERE x.cadence_id " EQ " c.id ORDER BY x.ordem LIMIT 1) AS s "
 		"ON true ORDER BY c.empresa",
-		CADENCE_KEY("c.id"), CADENCE_KEY("pg_catalog.lower(c.empresa)"), STEP_TIME_COLUMNS("s"),
-		t->cadences, cadence_key_is(t, "cadences", "x", "codigo", "$1"),
+		CADENCE_KEY("c.id"), CADENCE_KEY("pg_catalog.lower(c.empresa)"),
+		cadence_step_time_columns("s"), t->cadences,
+		cadence_key_is(t, "cadences", "x", "codigo", "$1"),
 		cadence_key_is(t, "cadences", "x", "empresa", "$2"), t->steps);
 }
 

@@ -315,7 +315,7 @@ static void
 set_due(CadenceEnrolment *e, EnrolLead **leads, int n)
 {
 	const StepTime *time = &e->cadence->time;
-	bool local = time->time != DUE_NO_TIME || time->working_days;
+	bool local = step_needs_calendar(time);
 	CadenceLead *people = palloc(sizeof(CadenceLead) * n);
 	Calendar *calendars = palloc0(sizeof(Calendar) * n);
 

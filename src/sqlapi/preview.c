@@ -120,6 +120,11 @@ preview_json(CadenceStep *step, const char *status)
 	json_add_text(&json, "destinatario", step->recipient);
 	json_add_text(&json, "provedor",
 				  step->request.provider != NULL ? step->request.configuration->name : NULL);
+	if (step->until != 0)
+	{
+		json_add_time(&json, "espera_ate", step->until);
+		json_add_text(&json, "espera_por", step->reason.code);
+	}
 	if (sendable)
 		add_request(&json, step);
 	else
@@ -133,14 +138,28 @@ preview_json(CadenceStep *step, const char *status)
 	return json_end(&json);
 }
 
+/*
+ * When it is due, what policies say of it; what waits for a time is shown as it would be
+ * sent then.
+ */
+static void
+rule(CadenceRulings *rulings, CadenceStep *step)
+{
+	cadence_rulings_decide(rulings, &step, 1, Max(GetCurrentTimestamp(), step->due));
+	if (step->outcome == OUTCOME_DEFERRED)
+		step->outcome = OUTCOME_PENDING;
+}
+
 /* The message and its provider, as far as an execution that began now would find them. */
 static void
 resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceStep *step)
 {
 	CadenceSenderStates *states = cadence_sender_states_create(tables, true);
-	CadenceResolver *resolver = cadence_resolver_create(tables, providers, true);
+	CadenceRulings *rulings = cadence_rulings_create(tables, true);
+	CadenceResolver *resolver = cadence_resolver_create(tables, providers, rulings, true);
 
 	cadence_resolve(resolver, &step, 1);
+	rule(rulings, step);
 	if (step->conversation != NULL && list_length(step->pool->members) > 1)
 	{
 		cadence_sender_states_read(states);

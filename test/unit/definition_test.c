@@ -507,7 +507,7 @@ classes(void)
 	CHECK_INT(cadence_class_named(""), CLASS_COUNT);
 	CHECK_INT(cadence_classes[CLASS_RETRY].outcome, OUTCOME_FAILED);
 	CHECK_INT(cadence_classes[CLASS_DUPLICATE].outcome, OUTCOME_SENT);
-	CHECK_INT(cadence_classes[CLASS_OPTED_OUT].outcome, OUTCOME_OPTED_OUT);
+	CHECK_INT(cadence_classes[CLASS_OPTED_OUT].outcome, OUTCOME_STOPPED);
 	CHECK_INT(cadence_classes[CLASS_UNCERTAIN].outcome, OUTCOME_UNCERTAIN);
 	CHECK_INT(cadence_classes[CLASS_STOPPED].outcome, OUTCOME_PUT_OFF);
 	CHECK_INT(cadence_classes[CLASS_DEAD_ADDRESS].outcome, OUTCOME_REFUSED);

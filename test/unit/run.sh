@@ -22,6 +22,7 @@ DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer,rece
 RECEIVE=(rules/{receive_{reader,body,form},received_{path,field,value,time},answer_json}.c)
 FIELDS=(rules/{receive_form,signature_text,received_value,received_time,phone,opt_out_word,text}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
+DECIDE=(rules/{calendar,window,decide,reason}.c)
 OUTPUT=$BUILD/output
 STATUS=0
 
@@ -69,7 +70,7 @@ fuzz() {
 
 seeds() {
     local seeds=$BUILD/seeds file
-    mkdir -p "$seeds"/{template,definition,answer,mail,receive,received}
+    mkdir -p "$seeds"/{template,definition,answer,mail,receive,received,window,decide}
     printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$seeds/template/template"
     printf '%s' '{{a|b}}{{c}}{d}}{{' >"$seeds/template/braces"
     cp "$SRC"/../protocols/*.json "$seeds/definition"
@@ -89,6 +90,9 @@ seeds() {
     receive_seeds "$seeds/receive"
     received_seeds "$seeds/received"
     printf '%s\0' 'João <a@b.c>' 'x@y.z' 'Olá =?' '.text' '<b>' 'http://x/' >"$seeds/mail/mail"
+    window_seeds "$seeds/window"
+    head -c 400 /dev/zero >"$seeds/decide/zero"
+    printf '\003\027\345\011\001\005\003\004\002\001\001\012\100\007\013\002%.0s' {1..12} >"$seeds/decide/some"
     printf '550-5.1.1 no\r\n550 5.1.1 such user\r\n' >"$seeds/mail/reply"
 }
 
@@ -142,6 +146,20 @@ s​a­ir️ … PARAR
 END
 }
 
+# Windows that open, and such as look like one.
+window_seeds() {
+    local n=0 line
+    while IFS= read -r line; do
+        printf '%s' "$line" >"$1/window$((n++))"
+    done <<'END'
+[{"dias": [1, 2, 3, 4, 5], "das": "08:00", "ate": "18:00"}]
+[{"das": "22:00", "ate": "02:00"}, {"dias": [6, 7], "das": "00:00", "ate": "24:00"}]
+[{"das": "12:00", "ate": "18:00"}, {"das": "08:00", "ate": "12:00"}, {"dias": [7], "das": "02:30", "ate": "00:00"}]
+[{"dias": [8], "das": "8:00", "ate": "24:01"}]
+[{"dias": null, "até": "12:3:"}]
+END
+}
+
 # Whether every test that lies here is run below.
 forget_none() {
     local name
@@ -164,10 +182,12 @@ run_all() {
     fuzz receive_fuzz receive '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}" \
         >"$BUILD/receive_fuzz.result" &
     fuzz received_fuzz received '' "${FIELDS[@]}" >"$BUILD/received_fuzz.result" &
+    fuzz window_fuzz window '-ljansson' rules/{calendar,window}.c >"$BUILD/window_fuzz.result" &
+    fuzz decide_fuzz decide '-ljansson' "${DECIDE[@]}" rules/due.c >"$BUILD/decide_fuzz.result" &
     unit mail_test '' "${MAIL[@]}"
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
-    unit transition_test '' rules/transition.c
+    unit transition_test '' rules/{transition,due,calendar}.c
     unit limits_test '' rules/limits.c
     unit domain_limits_test '-ljansson' rules/domain_limits.c
     unit sender_history_test '' rules/sender_history.c
@@ -175,6 +195,10 @@ run_all() {
     unit address_key_test '' rules/{address_key,mailbox,phone,text}.c
     unit opt_out_word_test '' rules/opt_out_word.c
     unit reentry_test '' rules/reentry.c
+    unit calendar_test '' rules/calendar.c
+    unit window_test '-ljansson' rules/{calendar,window}.c
+    unit due_test '' rules/{calendar,due}.c
+    unit decide_test '-ljansson' "${DECIDE[@]}"
     unit late_class_test '-ljansson' "${DEFINITION[@]}" rules/late_class.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
     unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c
@@ -184,7 +208,7 @@ run_all() {
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
     wait
-    for fuzzer in template definition answer mail receive received; do
+    for fuzzer in template definition answer mail receive received window decide; do
         cat "$BUILD/${fuzzer}_fuzz.result"
     done
 }

@@ -102,7 +102,7 @@ not_sent_again(void)
 	in.act = ACT_ARRIVED;
 	BECOMES(in, .status = RUN_DONE, .advance = true);
 	in.has_next = true;
-	in.next_offset = 60;
+	in.next_time.offset = 60;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
 			.next_due = NOW + 60 * MINUTE);
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
@@ -132,19 +132,19 @@ sent_with_next(void)
 	TransitionInput in = input(OUTCOME_SENT);
 
 	in.has_next = true;
-	in.next_offset = 1440;
+	in.next_time.offset = 1440;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
 			.next_due = NOW + 1440 * MINUTE, .attempts = 0);
-	in.next_offset = 0;
+	in.next_time.offset = 0;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true, .next_due = NOW,
 			.attempts = 0);
-	in.next_offset = -30;
+	in.next_time.offset = -30;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true, .next_due = NOW,
 			.attempts = 0);
-	in.next_offset = INT_MAX;
+	in.next_time.offset = INT_MAX;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
 			.next_due = NOW + INT_MAX * MINUTE, .attempts = 0);
-	in.next_offset = INT_MIN;
+	in.next_time.offset = INT_MIN;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true, .next_due = NOW,
 			.attempts = 0);
 }
@@ -157,7 +157,7 @@ sent_at_the_limit(void)
 
 	in.attempts = in.max_attempts = 20;
 	in.has_next = true;
-	in.next_offset = 10;
+	in.next_time.offset = 10;
 	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
 			.next_due = NOW + 10 * MINUTE, .attempts = 0);
 }
@@ -181,7 +181,7 @@ beyond_time(void)
 
 			in = input(outcomes[o]);
 			in.has_next = true;
-			in.next_offset = INT_MAX;
+			in.next_time.offset = INT_MAX;
 			in.at = times[i / 16];
 			in.retry_after = times[i / 4 % 4];
 			in.same_for = times[i % 4];
@@ -206,7 +206,7 @@ held(void)
 			.attempts = 3);
 	in.attempts = in.max_attempts;
 	in.has_next = true;
-	in.next_offset = 10;
+	in.next_time.offset = 10;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 60 * MINUTE,
 			.attempts = 20);
 }
@@ -283,7 +283,7 @@ failed(void)
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 15 * MINUTE,
 			.attempts = 3);
 	in.has_next = true;
-	in.next_offset = 5;
+	in.next_time.offset = 5;
 	in.hold = true;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 15 * MINUTE,
 			.attempts = 3);
@@ -533,7 +533,7 @@ uncertain_for_long(void)
 static void
 opted_out(void)
 {
-	TransitionInput in = input(OUTCOME_OPTED_OUT);
+	TransitionInput in = input(OUTCOME_STOPPED);
 
 	BECOMES(in, .status = RUN_CANCELLED, .permanent = true, .attempts = 3);
 }

@@ -1,0 +1,183 @@
+--
+-- What policies make of a step: windows, holidays, zones, expiry, failures, exits,
+-- skips, caps, gaps. Executions run at whatever time it is: windows are put around
+-- that time, in the zone at hand.
+--
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE SCHEMA cadence;
+CREATE EXTENSION cadence_runner SCHEMA cadence;
+SET search_path = cadence;
+SELECT cadence_create_tables();
+-- nobody is there: what is sent fails, and says so
+CREATE SERVER regress_rules_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/');
+CREATE SERVER regress_rules_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', url 'http://127.0.0.1:1/');
+
+INSERT INTO cadence_empresas (empresa, nome) VALUES ('BLUE', 'Blue');
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'C');
+INSERT INTO cadence_steps (id, cadence_id, ordem, offset_minutos, canal, template_codigo) VALUES
+    ('50000000-0000-0000-0000-000000000001', 'c0000000-0000-0000-0000-000000000001', 1, 0, 'WHATSAPP', 'OLA'),
+    ('50000000-0000-0000-0000-000000000002', 'c0000000-0000-0000-0000-000000000001', 2, 60, 'EMAIL', 'OLA'),
+    ('50000000-0000-0000-0000-000000000003', 'c0000000-0000-0000-0000-000000000001', 3, 60, 'WHATSAPP', 'OLA');
+INSERT INTO message_templates (empresa, codigo, conteudo) VALUES ('BLUE', 'OLA', 'Olá {{nome}}');
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, email, fuso_horario)
+SELECT l, 'BLUE', l, '+5511987654321', l || '@example.com', NULL FROM unnest(ARRAY['ana', 'bia', 'caio', 'davi', 'eva']) AS l;
+
+-- a window around the time that it is in a zone, or the rest of the day
+CREATE FUNCTION around(zone text, minutes int DEFAULT 60) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_array(jsonb_build_object(
+        'das', to_char(now() AT TIME ZONE zone - make_interval(mins => minutes), 'HH24:MI'),
+        'ate', to_char(now() AT TIME ZONE zone + make_interval(mins => minutes), 'HH24:MI'))) $$;
+CREATE FUNCTION beside(zone text, minutes int DEFAULT 60) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_array(jsonb_build_object(
+        'das', to_char(now() AT TIME ZONE zone + make_interval(mins => minutes), 'HH24:MI'),
+        'ate', to_char(now() AT TIME ZONE zone - make_interval(mins => minutes), 'HH24:MI'))) $$;
+
+-- a run for each of some leads, due now; then an execution, and what has become of them
+CREATE PROCEDURE try(leads text[] DEFAULT ARRAY['ana'], step int DEFAULT 1, due timestamptz DEFAULT now()) LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM lead_cadence_runs;
+    INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, last_step_ordem, next_run_at)
+    SELECT l, 'BLUE', 'c0000000-0000-0000-0000-000000000001', step, NULLIF(step - 1, 0), due - (n - 1) * interval '1 ms' FROM unnest(leads) WITH ORDINALITY AS u(l, n);
+    COMMIT;
+    PERFORM cadence_run('TEST');
+END $$;
+CREATE VIEW outcome AS
+    SELECT r.lead_id AS lead,
+        (SELECT x ->> 'status' FROM cadence_runner_logs g, jsonb_array_elements(g.details -> 'results') x
+         WHERE x ->> 'runId' = r.id::text ORDER BY g.executed_at DESC LIMIT 1) AS outcome,
+        coalesce((SELECT e.detalhes ->> 'codigo' FROM lead_cadence_events e WHERE e.lead_cadence_run_id = r.id AND e.tipo_evento = 'ERRO'), '') AS codigo,
+        (SELECT regexp_replace(x ->> 'mensagem', 'server "regress_rules_', 'server "') FROM cadence_runner_logs g, jsonb_array_elements(g.details -> 'results') x
+         WHERE x ->> 'runId' = r.id::text ORDER BY g.executed_at DESC LIMIT 1) AS mensagem,
+        r.status, r.next_step_ordem AS next,
+        CASE WHEN r.next_run_at < now() + interval '2 minutes' THEN 'soon' WHEN r.next_run_at < now() + interval '20 minutes' THEN 'minutes'
+             WHEN r.next_run_at < now() + interval '26 hours' THEN 'hours' ELSE 'days' END AS waits, r.attempts
+    FROM lead_cadence_runs r ORDER BY r.lead_id;
+-- nobody is there
+CALL try();
+TABLE outcome;
+
+-- windows: the cadence's own comes first; a null is always
+UPDATE cadence_empresas SET janela = beside('America/Sao_Paulo');
+CALL try();
+TABLE outcome;
+UPDATE cadences SET janela = around('America/Sao_Paulo');
+CALL try();
+TABLE outcome;
+UPDATE cadences SET janela = beside('America/Sao_Paulo');
+UPDATE cadence_empresas SET janela = NULL;
+CALL try();
+TABLE outcome;
+-- at the opening, and so long after it at most
+UPDATE cadences SET janela_espalha = interval '0';
+CALL try();
+TABLE outcome;
+SELECT to_char(next_run_at AT TIME ZONE 'America/Sao_Paulo', 'HH24:MI') = janela -> 0 ->> 'das' AS at_the_opening FROM lead_cadence_runs, cadences;
+UPDATE cadences SET janela_espalha = interval '30 minutes';
+CALL try(ARRAY['ana', 'bia', 'caio', 'davi', 'eva']);
+SELECT count(DISTINCT next_run_at) AS times, max(next_run_at) - min(next_run_at) < interval '30 minutes' AS near,
+       max(next_run_at) - min(next_run_at) > interval '1 minute' AS spread FROM lead_cadence_runs;
+UPDATE cadences SET janela = NULL, janela_espalha = NULL;
+
+-- zones: the person's own, else the company's; one that does not exist is not guessed around
+UPDATE cadences SET janela = around('Asia/Tokyo');
+CALL try();
+TABLE outcome;
+UPDATE lead_contacts SET fuso_horario = 'Asia/Tokyo' WHERE lead_id = 'ana';
+CALL try();
+TABLE outcome;
+UPDATE lead_contacts SET fuso_horario = 'America/Sampa' WHERE lead_id = 'ana';
+CALL try(ARRAY['ana', 'bia']);
+TABLE outcome;
+UPDATE cadences SET janela = NULL;
+CALL try();
+TABLE outcome;
+UPDATE lead_contacts SET fuso_horario = NULL;
+
+-- holidays close the day, with a window or without
+INSERT INTO cadence_feriados (dia, nome) SELECT (now() AT TIME ZONE 'America/Sao_Paulo')::date, 'hoje';
+CALL try();
+TABLE outcome;
+UPDATE cadence_feriados SET empresa = 'GOLD';
+CALL try();
+TABLE outcome;
+UPDATE cadence_feriados SET empresa = 'BLUE', pais = 'PT';
+CALL try();
+TABLE outcome;
+UPDATE cadence_feriados SET pais = 'br', uf = 'sp';
+UPDATE cadence_empresas SET uf = 'SP';
+CALL try();
+TABLE outcome;
+-- every day
+INSERT INTO cadence_feriados (dia) SELECT d::date FROM generate_series(now() - interval '2 days', now() + interval '500 days', '1 day') AS d;
+UPDATE cadences SET janela = around('America/Sao_Paulo');
+CALL try();
+TABLE outcome;
+DELETE FROM cadence_feriados;
+UPDATE cadences SET janela = NULL;
+
+-- expiry counts from when the step was due first
+UPDATE cadence_steps SET validade = interval '1 hour';
+CALL try(due => now() - interval '59 minutes');
+TABLE outcome;
+CALL try(due => now() - interval '61 minutes');
+TABLE outcome;
+SELECT tipo_evento, step_ordem, detalhes ->> 'codigo' AS codigo, detalhes ->> 'erro' AS erro FROM lead_cadence_events ORDER BY created_at, step_ordem;
+CALL try(step => 3, due => now() - interval '61 minutes');
+TABLE outcome;
+UPDATE cadences SET janela = beside('America/Sao_Paulo', 90);
+CALL try(due => now() - interval '30 minutes');
+TABLE outcome;
+SELECT step_due_at = next_run_at - interval '1 hour' - interval '1 microsecond' AS until_it_is_over FROM lead_cadence_runs;
+UPDATE cadences SET janela = NULL;
+UPDATE cadence_steps SET validade = NULL;
+
+-- after a failure: on to the next step, also for want of an address
+UPDATE cadence_steps SET se_falhar = 'PULAR';
+UPDATE lead_contacts SET telefone = NULL WHERE lead_id = 'bia';
+CALL try(ARRAY['ana', 'bia']);
+TABLE outcome;
+SELECT tipo_evento, step_ordem, detalhes ->> 'codigo' AS codigo, detalhes -> 'permanente' AS permanente FROM lead_cadence_events e
+JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id WHERE lead_id = 'bia' ORDER BY e.created_at, step_ordem;
+UPDATE cadence_steps SET se_falhar = NULL;
+
+-- exits and skips
+CREATE TABLE pedidos (lead text, o_que text);
+CREATE VIEW cadence_exits AS SELECT r.id AS run_id, p.o_que AS motivo FROM pedidos p JOIN lead_cadence_runs r ON r.lead_id = p.lead;
+CALL try(ARRAY['ana', 'bia']);
+TABLE outcome;
+INSERT INTO pedidos VALUES ('ana', 'comprou'), ('ana', 'de novo');
+CALL try(ARRAY['ana', 'caio']);
+TABLE outcome;
+SELECT tipo_evento, detalhes ->> 'codigo' AS codigo, detalhes ->> 'erro' AS erro, detalhes ->> 'motivo' AS motivo FROM lead_cadence_events e
+JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id WHERE lead_id = 'ana';
+CREATE VIEW cadence_skips AS SELECT id AS run_id, 1::bigint AS ordem, 'já leu'::text AS motivo FROM lead_cadence_runs WHERE lead_id = 'bia';
+CALL try(ARRAY['ana', 'bia', 'caio']);
+TABLE outcome;
+CALL try(ARRAY['bia'], step => 3);
+TABLE outcome;
+-- views that can not be asked: nothing is sent
+DROP VIEW cadence_skips;
+CREATE VIEW cadence_skips AS SELECT id AS run_id, 1 AS ordem FROM lead_cadence_runs;
+CALL try(ARRAY['caio']);
+TABLE outcome;
+SELECT detalhes ->> 'erro' AS erro FROM lead_cadence_events;
+DROP VIEW cadence_skips;
+DROP VIEW cadence_exits;
+CREATE VIEW cadence_exits AS SELECT id AS run_id, (1 / CASE lead_id WHEN 'caio' THEN 0 ELSE 1 END)::text AS motivo FROM lead_cadence_runs WHERE lead_id <> 'davi';
+CALL try(ARRAY['ana', 'caio', 'davi']);
+TABLE outcome;
+SELECT detalhes ->> 'erro' AS erro FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'REGRA_FALHOU';
+CREATE ROLE regress_rules_other;
+ALTER VIEW cadence_exits OWNER TO regress_rules_other;
+CALL try(ARRAY['davi']);
+TABLE outcome;
+SELECT detalhes ->> 'erro' AS erro FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'REGRA_FALHOU';
+DROP VIEW cadence_exits;
+DROP ROLE regress_rules_other;
+CREATE VIEW cadence_exits AS SELECT id AS run_id, 'x'::text AS motivo FROM lead_cadence_runs, pg_sleep(2) WHERE false;
+CALL try(ARRAY['davi']);
+TABLE outcome;
+DROP VIEW cadence_exits;
+CALL try(ARRAY['davi']);
+TABLE outcome;
