@@ -168,18 +168,22 @@ BEGIN
         PERFORM @extschema@.cadence_make_keys();
     END IF;
 
-    -- commits that make a run due, or arm the tables, wake the resident worker; what they forbid, no execution starts
+    -- commits that make a run due, or arm the tables, wake the resident worker; what they forbid, no execution starts;
+    -- policies that can not be are refused
     FOR item IN
         SELECT v.* FROM (VALUES
-            ('cadence_runner_wake', 'cadence_wake', 'lead_cadence_runs', 'INSERT OR UPDATE', ''),
-            ('cadence_runner_wake', 'cadence_wake', 'cadence_outbox', 'INSERT OR UPDATE', ''),
-            ('cadence_runner_wake', 'cadence_wake', 'cadence_arming', 'INSERT OR UPDATE OR DELETE', ''),
+            ('cadence_runner_wake', 'cadence_wake', 'lead_cadence_runs', 'AFTER', 'INSERT OR UPDATE', 'STATEMENT', ''),
+            ('cadence_runner_wake', 'cadence_wake', 'cadence_outbox', 'AFTER', 'INSERT OR UPDATE', 'STATEMENT', ''),
+            ('cadence_runner_wake', 'cadence_wake', 'cadence_arming', 'AFTER', 'INSERT OR UPDATE OR DELETE', 'STATEMENT', ''),
             -- the column as an argument: no trigger OF it, beside which its type could not be changed
-            ('cadence_runner_barrier', 'cadence_barrier', 'lead_contacts', 'UPDATE', '''opt_out'''),
-            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'UPDATE OR DELETE', '''status'''),
-            ('cadence_runner_barrier', 'cadence_barrier', 'contact_opt_outs', 'INSERT OR UPDATE', ''),
-            ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'INSERT OR UPDATE', ''))
-            AS v(trigger_name, function_name, table_name, event, argument)
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_contacts', 'AFTER', 'UPDATE', 'STATEMENT', '''opt_out'''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'lead_cadence_runs', 'AFTER', 'UPDATE OR DELETE', 'STATEMENT', '''status'''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'contact_opt_outs', 'AFTER', 'INSERT OR UPDATE', 'STATEMENT', ''),
+            ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'AFTER', 'INSERT OR UPDATE', 'STATEMENT', ''),
+            ('cadence_runner_policy', 'cadence_check_policy', 'cadences', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadences'''),
+            ('cadence_runner_policy', 'cadence_check_policy', 'cadence_steps', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_steps'''),
+            ('cadence_runner_policy', 'cadence_check_policy', 'cadence_empresas', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_empresas'''))
+            AS v(trigger_name, function_name, table_name, timing, event, level, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
                             AND t.tgname = v.trigger_name AND NOT t.tgisinternal)
@@ -192,11 +196,12 @@ BEGIN
                                     prefix, item.function_name,
                                     CASE item.function_name
                                         WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
+                                        WHEN 'cadence_check_policy' THEN 'Until then what can not be is found when a step is due, which waits.'
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
         END IF;
-        EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s%I FOR EACH STATEMENT EXECUTE FUNCTION %s%I(%s)',
-                       item.trigger_name, item.event, prefix, item.table_name, prefix, item.function_name, item.argument);
+        EXECUTE format('CREATE TRIGGER %I %s %s ON %s%I FOR EACH %s EXECUTE FUNCTION %s%I(%s)',
+                       item.trigger_name, item.timing, item.event, prefix, item.table_name, item.level, prefix, item.function_name, item.argument);
         EXECUTE format('ALTER TRIGGER %I ON %s%I DEPENDS ON EXTENSION cadence_runner',
                        item.trigger_name, prefix, item.table_name);
     END LOOP;

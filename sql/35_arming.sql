@@ -16,6 +16,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_barrier() IS
 'makes every execution look again at what it has claimed before it sends it, when the transaction commits; a trigger of cadence_create_tables()';
 
+CREATE FUNCTION @extschema@.cadence_check_policy() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_check_policy() IS
+'refuses windows, times, words and caps that can not be, when they are written; a trigger of cadence_create_tables()';
+
 CREATE FUNCTION @extschema@.cadence_arm() RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 

@@ -1,6 +1,6 @@
 /*
  * zone.h
- *		Where a telephone number is from: country, state, time zone.
+ *		Where a telephone number is at home: zone, country, state.
  */
 #ifndef CADENCE_ZONE_H
 #define CADENCE_ZONE_H

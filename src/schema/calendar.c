@@ -70,18 +70,27 @@ utc_offset(const void *zone, int64 at)
 	return tm != NULL ? (int32) tm->tm_gmtoff : 0;
 }
 
+/* "Etc/GMT+3" */
+static bool
+is_fixed_zone(const char *name)
+{
+	int hours;
+	int len = 0;
+
+	return sscanf(name, "Etc/GMT%*1[+-]%2d%n", &hours, &len) == 1 && name[len] == '\0' &&
+		   hours >= 0 && hours <= 14;
+}
+
 /* A name of the zone database, and no rule that is written out ("BRT3", "<-03>3"). */
 static bool
 is_zone_name(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (strcmp(name, "UTC") == 0)
+	if (strcmp(name, "UTC") == 0 || is_fixed_zone(name))
 		return true;
 	return len <= ZONE_NAME_MAX && strchr(name, '/') != NULL &&
-		   strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-+/0123456789") ==
-			   len &&
-		   (strncmp(name, "Etc/", 4) == 0 || strpbrk(name, "0123456789+") == NULL);
+		   strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-/") == len;
 }
 
 /* The zone of that name; NULL: the server does not know it. */

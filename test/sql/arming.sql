@@ -17,7 +17,7 @@ SET ROLE regress_cadence_crm;
 SET search_path = cadence;
 SELECT cadence_create_tables();
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION cadence.cadence_wake(), cadence.cadence_barrier() TO regress_cadence_crm;
+GRANT EXECUTE ON FUNCTION cadence.cadence_wake(), cadence.cadence_barrier(), cadence.cadence_check_policy() TO regress_cadence_crm;
 SET ROLE regress_cadence_crm;
 SELECT cadence_create_tables();
 SELECT cadence_create_tables();

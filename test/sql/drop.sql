@@ -33,6 +33,10 @@ INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id) SELECT 'bia', 'GOLD
 INSERT INTO lead_cadence_events (lead_cadence_run_id, tipo_evento) SELECT id, 'RESPOSTA_DETECTADA' FROM lead_cadence_runs;
 INSERT INTO lead_messages (lead_id, empresa, canal, direcao) VALUES ('bia', 'GOLD', 'SMS', 'INBOUND');
 INSERT INTO cadence_empresas (empresa) VALUES ('GOLD');
+-- what was refused is nobody's business any more
+UPDATE cadences SET janela = '[]', max_por_dia = 0 WHERE codigo = 'DUAS';
+UPDATE cadence_steps SET se_falhar = 'PARAR';
+UPDATE cadence_empresas SET fuso_horario = 'Marte';
 INSERT INTO cadence_runner_logs DEFAULT VALUES;
 UPDATE lead_cadence_runs SET status = 'PAUSADA', next_run_at = now();
 UPDATE lead_contacts SET opt_out = true;

@@ -241,7 +241,7 @@ BEGIN;
 DROP POLICY clerk ON lead_cadence_runs;
 CREATE EXTENSION citext SCHEMA cadence;
 CREATE TYPE estado AS ENUM ('ATIVA', 'CONCLUIDA', 'CANCELADA', 'PAUSADA', 'OUTRA');
-DROP INDEX lead_cadence_runs_active_idx, lead_cadence_runs_due_idx, lead_cadence_runs_paused_idx, lead_cadence_runs_held_idx, lead_cadence_runs_past_idx, lead_cadence_runs_halted_idx;
+DROP INDEX lead_cadence_runs_active_idx, lead_cadence_runs_due_idx, lead_cadence_runs_paused_idx, lead_cadence_runs_held_idx, lead_cadence_runs_over_idx, lead_cadence_runs_halted_idx;
 DROP VIEW state;
 ALTER TABLE lead_cadence_runs DROP CONSTRAINT lead_cadence_runs_status_check, ALTER status DROP DEFAULT,
     ALTER status TYPE estado USING status::estado, ALTER lead_id TYPE citext;

@@ -100,7 +100,7 @@ BEGIN
         NULL;
     END;
 END $$;
-DROP INDEX IF EXISTS lead_cadence_runs_due_idx, lead_cadence_runs_paused_idx, lead_cadence_runs_held_idx, lead_cadence_runs_halted_idx, lead_cadence_runs_past_idx,
+DROP INDEX IF EXISTS lead_cadence_runs_due_idx, lead_cadence_runs_paused_idx, lead_cadence_runs_held_idx, lead_cadence_runs_over_idx, lead_cadence_runs_halted_idx,
     lead_cadence_runs_lead_idx, lead_cadence_runs_active_idx;
 ALTER TABLE lead_cadence_runs DROP CONSTRAINT lead_cadence_runs_status_check, ALTER status DROP DEFAULT;
 CREATE TYPE situacao_enum AS ENUM ('ATIVA', 'CONCLUIDA', 'CANCELADA', 'PAUSADA');

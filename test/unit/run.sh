@@ -192,6 +192,7 @@ run_all() {
     unit domain_limits_test '-ljansson' rules/domain_limits.c
     unit sender_history_test '' rules/sender_history.c
     unit phone_test '' rules/{phone,text}.c
+    unit zone_test '' rules/zone.c
     unit address_key_test '' rules/{address_key,mailbox,phone,text}.c
     unit opt_out_word_test '' rules/opt_out_word.c
     unit reentry_test '' rules/reentry.c
