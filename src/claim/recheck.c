@@ -8,13 +8,18 @@
 #include "executor/spi.h"
 #include "utils/timestamp.h"
 
+#include "base/settings.h"
 #include "base/statement.h"
 #include "claim/recheck.h"
 #include "rules/address_key.h"
+#include "rules/reason.h"
 #include "schema/blocklist.h"
 #include "schema/exits.h"
 #include "schema/key.h"
 #include "schema/marks.h"
+
+/* How long what the owner's views can not be asked about waits. */
+#define EXITS_RETRY_US (60 * USECS_PER_SEC)
 
 struct CadenceRechecks
 {
@@ -98,27 +103,66 @@ recheck_blocked(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
 	pfree(lookups);
 }
 
+/* It waits, since nobody knows whether it may be sent. */
+static void
+put_off(CadenceStep *step, const char *problem)
+{
+	const ReasonWords *words = &cadence_reasons[REASON_EXITS_UNKNOWN];
+
+	step->until = GetCurrentTimestamp() + EXITS_RETRY_US;
+	step->reason.code = words->code;
+	step->reason.text =
+		MemoryContextStrdup(step->batch->context, psprintf("%s: %s", words->en, problem));
+}
+
+/* A part of what waits, not more than a claim asks about; false: they can not be asked. */
+static bool
+recheck_some_exits(CadenceRechecks *r, CadenceStep **steps, const int *places, int n, bool *valid)
+{
+	ExitAsked *asked = palloc0(sizeof(*asked) * n);
+	bool can_ask = true;
+
+	for (int i = 0; i < n; i++)
+		asked[i] = (ExitAsked){.run = &steps[places[i]]->run_id,
+							   .has_step = steps[places[i]]->has_step,
+							   .ordem = steps[places[i]]->ordem};
+	cadence_exits_ask(r->exits, asked, n);
+	for (int i = 0; i < n; i++)
+	{
+		can_ask = can_ask && asked[i].problem == NULL;
+		if (asked[i].problem != NULL)
+			put_off(steps[places[i]], asked[i].problem);
+		if (asked[i].exits || asked[i].skips || asked[i].problem != NULL)
+			valid[places[i]] = false;
+	}
+	pfree(asked);
+	return can_ask;
+}
+
 /* Those that the owner's views have come to name meanwhile, or that they can not be asked about. */
 static void
 recheck_exits(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
 {
-	ExitAsked *asked = palloc0(sizeof(*asked) * Max(n, 1));
 	int *places = palloc(sizeof(int) * Max(n, 1));
-	int nasked = 0;
+	int nplaces = 0;
+	bool can_ask = true;
 
 	for (int i = 0; i < n; i++)
+		if (valid[i] && !steps[i]->is_news)
+			places[nplaces++] = i;
+	for (int i = 0; i < nplaces; i += cadence_batch_size)
 	{
-		if (!valid[i] || steps[i]->is_news)
-			continue;
-		places[nasked] = i;
-		asked[nasked++] = (ExitAsked){
-			.run = &steps[i]->run_id, .has_step = steps[i]->has_step, .ordem = steps[i]->ordem};
+		int some = Min(nplaces - i, cadence_batch_size);
+
+		if (can_ask)
+			can_ask = recheck_some_exits(r, steps, &places[i], some, valid);
+		else
+			for (int k = i; k < i + some; k++)
+			{
+				put_off(steps[places[k]], "it fails, or takes too long");
+				valid[places[k]] = false;
+			}
 	}
-	cadence_exits_ask(r->exits, asked, nasked);
-	for (int i = 0; i < nasked; i++)
-		if (asked[i].exits || asked[i].skips || asked[i].problem != NULL)
-			valid[places[i]] = false;
-	pfree(asked);
 	pfree(places);
 }
 

@@ -138,7 +138,7 @@ move_sql(const CadenceTables *t, const char *where)
 		"next_run_at = CASE WHEN d.decided OR r.status::text " NE " 'CANCELADA' "
 		"THEN d.next_due END, attempts = d.attempts, "
 		"counts_from = CASE WHEN d.advance THEN d.counts_from ELSE r.counts_from END, "
-		"step_due_at = CASE WHEN NOT d.advance THEN COALESCE(d.step_due, r.step_due_at) END, "
+		"step_due_at = CASE WHEN NOT d.advance THEN COALESCE(r.step_due_at, d.step_due) END, "
 		"claim_id = CASE WHEN d.claim_stays THEN r.claim_id ELSE d.claim_after END, "
 		"updated_at = " NOW " FROM " ROWSET_NAME " AS d WHERE %s AND r.id " EQ " d.id "
 		"AND (d.decided OR ((r.claim_id " EQ " d.claim_id) IS TRUE "
@@ -270,6 +270,13 @@ status_of(const char *text)
 	return status;
 }
 
+/* When its step was due first, where that is to be known: what is far from any day is not. */
+static void
+put_step_due(Rowset *rows, bool is_kept, TimestampTz due)
+{
+	rowset_put_if(rows, is_kept && !TIMESTAMP_NOT_FINITE(due), TimestampTzGetDatum(due));
+}
+
 /* The second half of a move's row: what the run becomes. */
 static void
 put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem, bool has_next,
@@ -298,7 +305,8 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_bool(rows, false);
 	put_transition(rows, &step->transition, step->has_step, step->ordem,
 				   step->has_step && step->has_next, step->next_ordem);
-	rowset_put_if(rows, step->valid_for_us != 0, TimestampTzGetDatum(step->first_due));
+	put_step_due(rows, step->valid_for_us != 0 || step->outcome == OUTCOME_DEFERRED,
+				 step->first_due);
 }
 
 /* Moves those of the runs that are not moved yet; returns how many it found. */
@@ -362,6 +370,14 @@ check_moved(const LockedRun *runs, int n)
 	pfree(moved);
 }
 
+/* It stays before its step, which is due later than it was. */
+static bool
+was_due_before(const LockedRun *run, const RunTransition *to)
+{
+	return run->in.has_due && !run->in.claimed && !to->advance && to->has_due &&
+		   to->next_due > run->in.due;
+}
+
 /* Moves runs that were locked in this transaction. */
 void
 cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
@@ -380,7 +396,7 @@ cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *t
 		rowset_put_bool(&rows, true);
 		put_transition(&rows, &to[i], run->has_ordem, run->ordem, run->in.has_next,
 					   run->next_ordem);
-		rowset_put_null(&rows);
+		put_step_due(&rows, was_due_before(run, &to[i]), run->in.due);
 	}
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
@@ -431,7 +447,8 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	in->attempts = row_int(desc, row, LOOK_ATTEMPTS, 0);
 	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
 	cadence_step_time_read(desc, row, LOOK_NEXT_TIME, &in->next_time);
-	in->started_at = row_time(desc, row, LOOK_STARTED_AT, in->at);
+	in->started_at =
+		row_time(desc, row, LOOK_STARTED_AT, row_time(desc, row, LOOK_DUE, GetCurrentTimestamp()));
 	in->uncertain = in->interrupted || run->has_attempt;
 	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
 }

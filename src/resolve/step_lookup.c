@@ -52,6 +52,7 @@ enum
 	FOUND_TEMPLATE_VERSION,
 	FOUND_VALID_FOR,
 	FOUND_IF_IT_FAILS,
+	FOUND_HAS_LOCAL_TIME,
 	FOUND_NEXT_TIME,
 	FOUND_POLICY = FOUND_NEXT_TIME + STEP_TIME_NCOLUMNS,
 	FOUND_TEXTS = FOUND_POLICY + POLICY_NCOLUMNS
@@ -121,7 +122,8 @@ find_sql(const CadenceTables *t)
 	return psprintf("SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
 					"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
 					"n.template_codigo::text, t.id IS NOT NULL, COALESCE(t.ativo, true), "
-					"e.nome::text, e.pais::text, t.xmin::text, s.validade::interval, %s, %s, %s%s "
+					"e.nome::text, e.pais::text, t.xmin::text, s.validade::interval, %s, "
+					"s.horario IS NOT NULL OR s.dias_uteis IS TRUE, %s, %s%s "
 					"FROM " ROWSET_NAME " AS r "
 					"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
 					"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
@@ -214,6 +216,7 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->pais = row_text(desc, row, FOUND_PAIS, ROW_KEY_MAX);
 	found->valid_for_us = cadence_interval_us(desc, row, FOUND_VALID_FOR, 0);
 	found->goes_on = goes_on(row_text(desc, row, FOUND_IF_IT_FAILS, ROW_KEY_MAX));
+	found->has_local_time = row_true(desc, row, FOUND_HAS_LOCAL_TIME);
 	cadence_policy_read(desc, row, FOUND_POLICY, &found->policy);
 	found->template_version = row_text(desc, row, FOUND_TEMPLATE_VERSION, ROW_KEY_MAX);
 }

@@ -261,8 +261,9 @@ SELECT next_run_at = started_at + interval '10 hours' AS from_the_beginning FROM
 UPDATE cadences SET janela = beside('America/Sao_Paulo');
 UPDATE lead_contacts SET fuso_horario = NULL;
 UPDATE cadence_steps SET validade = NULL;
-CALL try(ARRAY['caio']);
-SELECT p ->> 'mensagem' AS mensagem, p ->> 'espera_por' AS espera_por, (p ->> 'espera_ate')::timestamptz = next_run_at AS espera_ate FROM lead_cadence_runs r, cadence_preview(r.id) p;
+DELETE FROM lead_cadence_runs;
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at) SELECT 'caio', 'BLUE', id, 1, now() FROM cadences;
+SELECT p ->> 'mensagem' AS mensagem, p ->> 'espera_por' AS espera_por, (p ->> 'espera_ate')::timestamptz - now() BETWEEN interval '59 minutes' AND interval '71 minutes' AS espera_ate FROM lead_cadence_runs r, cadence_preview(r.id) p;
 
 RESET search_path;
 DROP SERVER regress_rules_zap, regress_rules_mail;
