@@ -33,7 +33,8 @@ static const RowsetColumn columns[] = {{"n", INT4OID},		  {"id", UUIDOID},
 									   {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID},
 									   {"canal", TEXTOID},	  {"categoria", TEXTOID},
 									   {"codigo", TEXTOID},	  {"empresa", TEXTOID},
-									   {"servidor", TEXTOID}, {"versao", TEXTOID}};
+									   {"servidor", TEXTOID}, {"versao", TEXTOID},
+									   {"step_id", UUIDOID}};
 
 static char *
 recheck_sql(const CadenceTables *t)
@@ -42,6 +43,7 @@ recheck_sql(const CadenceTables *t)
 					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
 					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
 					"AND (r.status " EQ " 'ATIVA') IS TRUE "
+					"AND EXISTS (SELECT FROM %s AS x WHERE x.id " EQ " d.step_id) "
 					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
@@ -52,7 +54,7 @@ recheck_sql(const CadenceTables *t)
 					"(SELECT FROM %s AS o WHERE %s AND %s)) "
 					"AND (d.versao IS NULL OR NOT EXISTS (SELECT FROM %s AS m "
 					"WHERE " MARK_OF_TEMPLATE("m") " AND m.versao " EQ " d.versao))",
-					t->runs, t->cadences, t->contacts,
+					t->runs, t->steps, t->cadences, t->contacts,
 					cadence_key_is(t, "lead_contacts", "k", "lead_id", "r.lead_id"),
 					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"), t->opt_outs,
 					t->opt_outs, cadence_opt_out_is_of(t, "o", "r.lead_id", "r.empresa"),
@@ -187,6 +189,7 @@ ask(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 		rowset_put_text(&rows, steps[i]->empresa);
 		rowset_put_text(&rows, steps[i]->request.configuration->name);
 		rowset_put_text(&rows, steps[i]->is_template_probe ? NULL : steps[i]->template_version);
+		rowset_put_if(&rows, steps[i]->has_step, UUIDPGetDatum(&steps[i]->step_id));
 	}
 	if (rows.n == 0)
 	{
@@ -203,7 +206,7 @@ ask(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 
 /*
  * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, a contact may have opted out, its address may have been
+ * paused or cancelled, the step removed, a contact may have opted out, its address may have been
  * blocked, an approved template may have been stopped, while they waited for their
  * provider. Of news, cadence_recheck_news() does.
  */

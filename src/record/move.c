@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -32,6 +33,7 @@
 #include "record/move.h"
 #include "record/outbox.h"
 #include "schema/calendar.h"
+#include "schema/edition.h"
 #include "schema/key.h"
 #include "schema/policy.h"
 
@@ -68,7 +70,13 @@ static const RowsetColumn move_columns[] = {
 	{"claim_stays", BOOLOID},
 	{"claim_after", UUIDOID},
 	{"counts_from", TIMESTAMPTZOID},
-	{"step_due", TIMESTAMPTZOID}}; /* that it keeps, where its step stays */
+	{"step_due", TIMESTAMPTZOID}, /* that it keeps, where its step stays */
+	{"step_id", UUIDOID},		  /* that it has had now, */
+	{"goes_back", BOOLOID}};	  /* or is to have again */
+
+/* Of a step x and a run r. */
+#define IS_NEW NOT_HAD("x", "r")
+#define PENDING "(r.edicao " JSON_TEXT " 'pendente')::int4"
 
 /* See cadence_create_tables(). */
 #define ACTIVE_INDEX "lead_cadence_runs_active_idx"
@@ -100,6 +108,9 @@ enum
 	LOOK_LAST_ORDEM,
 	LOOK_EMPRESA,
 	LOOK_STARTED_AT,
+	LOOK_STEP_ID,
+	LOOK_LAST_HAD,
+	LOOK_EDITION,
 	LOOK_NEXT_TIME
 };
 
@@ -119,7 +130,51 @@ enum
 static const RowsetColumn id_columns[] = {{"id", UUIDOID}};
 
 static const Oid run_types[] = {UUIDOID};
-static const Oid step_types[] = {UUIDOID, INT4OID};
+static const Oid step_types[] = {UUIDOID, INT4ARRAYOID};
+
+/* So many of the steps that a run has had are known. */
+#define HAD_MAX "1000"
+
+/* One from before there were ids has had the steps up to its last one. */
+static char *
+had_sql(const CadenceTables *t)
+{
+	return psprintf("CASE WHEN NOT d.advance OR d.step_id IS NULL THEN r.passos_enviados "
+					"WHEN d.goes_back THEN "
+					"pg_catalog.array_remove(r.passos_enviados::uuid[], d.step_id) "
+					"WHEN r.passos_enviados IS NULL AND r.last_step_ordem IS NOT NULL THEN "
+					"pg_catalog.array_append(ARRAY(SELECT x.id::uuid FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " LE " r.last_step_ordem "
+					"AND x.id " NE " d.step_id ORDER BY x.ordem LIMIT " HAD_MAX "), d.step_id) "
+					"WHEN pg_catalog.cardinality(r.passos_enviados) " GE " " HAD_MAX " THEN "
+					"pg_catalog.array_append((r.passos_enviados::uuid[])[2:" HAD_MAX
+					"], d.step_id) "
+					"ELSE pg_catalog.array_append(r.passos_enviados::uuid[], d.step_id) END",
+					t->steps);
+}
+
+/* Where an edit has put steps before the one that it stayed before, these come now. */
+static char *
+next_sql(const CadenceTables *t)
+{
+	return psprintf("CASE WHEN NOT d.advance THEN r.next_step_ordem "
+					"WHEN d.goes_back OR d.next_ordem IS NULL OR " PENDING " IS NULL "
+					"THEN d.next_ordem ELSE COALESCE((SELECT pg_catalog.min(x.ordem) FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " " PENDING
+					" AND x.id IS DISTINCT FROM d.step_id AND " IS_NEW "), d.next_ordem) "
+					"END",
+					t->steps);
+}
+
+/* It may have another number than when it was claimed. */
+static char *
+last_sql(const CadenceTables *t)
+{
+	return psprintf("CASE WHEN d.advance THEN COALESCE(CASE WHEN r.edicao IS NOT NULL THEN "
+					"(SELECT x.ordem FROM %s AS x WHERE x.id " EQ " d.step_id LIMIT 1) END, "
+					"d.ordem, r.last_step_ordem) ELSE r.last_step_ordem END",
+					t->steps);
+}
 
 /*
  * where is how a run is found. A claimed one that was paused or cancelled
@@ -132,9 +187,9 @@ move_sql(const CadenceTables *t, const char *where)
 		"UPDATE %s AS r SET "
 		"status = CASE WHEN d.decided OR r.status " EQ " 'ATIVA' THEN d.status::%s "
 		"ELSE r.status END, "
-		"last_step_ordem = CASE WHEN d.advance THEN COALESCE(d.ordem, r.last_step_ordem) "
-		"ELSE r.last_step_ordem END, "
-		"next_step_ordem = CASE WHEN d.advance THEN d.next_ordem ELSE r.next_step_ordem END, "
+		"last_step_ordem = %s, next_step_ordem = %s, passos_enviados = %s, "
+		"edicao = CASE WHEN d.advance AND NOT d.goes_back AND r.edicao IS NOT NULL THEN '{}' "
+		"ELSE r.edicao END, "
 		"next_run_at = CASE WHEN d.decided OR r.status::text " NE " 'CANCELADA' "
 		"THEN d.next_due END, attempts = d.attempts, "
 		"counts_from = CASE WHEN d.advance THEN d.counts_from ELSE r.counts_from END, "
@@ -145,7 +200,7 @@ move_sql(const CadenceTables *t, const char *where)
 		"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
 		"AND (r.attempts " EQ " d.attempt) IS TRUE)) "
 		"RETURNING d.n, r.status::text " EQ " d.status",
-		t->runs, t->run_status_type, where);
+		t->runs, t->run_status_type, last_sql(t), next_sql(t), had_sql(t), where);
 }
 
 /* Its cadence's key, where a lock has to stand for that: of what could become active. */
@@ -168,26 +223,30 @@ look_sql(const CadenceTables *t)
 	return psprintf(
 		"SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
 		"(r.claim_id " EQ " " INTERRUPTED_CLAIM ") IS TRUE, r.next_run_at::timestamptz, "
-		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
+		"r.attempts::int4, COALESCE(s.ordem, r.next_step_ordem)::int4, s.template_codigo::text, "
+		"n.ordem::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO' "
 		"OR e.detalhes " JSON_TEXT " 'codigo' " EQ " 'RETIDO') IS TRUE, "
 		"e.detalhes::jsonb, e.created_at::timestamptz, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id), "
-		"r.last_step_ordem::int4, r.empresa::text, r.started_at::timestamptz, %s FROM %s AS r "
-		"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
+		"r.last_step_ordem::int4, r.empresa::text, r.started_at::timestamptz, s.id::uuid, "
+		"(r.passos_enviados::uuid[])[pg_catalog.cardinality(r.passos_enviados)], "
+		"r.edicao::jsonb, %s FROM %s AS r "
+		"LEFT JOIN LATERAL (SELECT x.id, x.ordem, x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
-		"ORDER BY x.ordem LIMIT 1) AS s ON true "
+		"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS s ON true "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
-		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " r.next_step_ordem "
-		"ORDER BY x.ordem LIMIT 1) AS n ON true "
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " COALESCE(" PENDING "::int8, "
+		"s.ordem::int8 OPERATOR(pg_catalog.+) 1) AND x.id " NE " s.id "
+		"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS n ON true "
 		"LEFT JOIN LATERAL (SELECT x.detalhes, x.created_at FROM %s AS x "
 		"WHERE x.detalhes " JSON_TEXT " 'tardio' IS NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
 		"WHERE r.id " EQ " $1",
 		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"),
 		cadence_step_time_columns("n"), t->runs, t->steps, t->steps,
-		kept_events_sql(t, "r.id", "r.next_step_ordem"));
+		kept_events_sql(t, "r.id", STEP_NUMBERS("s", "r", "COALESCE(s.ordem, r.next_step_ordem)")));
 }
 
 /* Many, as far as cancelling has to know them; none of them becomes active. */
@@ -293,6 +352,14 @@ put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem,
 	rowset_put_if(rows, to->counts_from != 0, TimestampTzGetDatum(to->counts_from));
 }
 
+/* And the end of it. */
+static void
+put_had(Rowset *rows, const RunTransition *to, bool has_step, const pg_uuid_t *step)
+{
+	rowset_put_if(rows, to->advance && has_step, UUIDPGetDatum(step));
+	rowset_put_bool(rows, to->goes_back);
+}
+
 static void
 put_step(Rowset *rows, const CadenceStep *step, int number)
 {
@@ -307,6 +374,7 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 				   step->has_step && step->has_next, step->next_ordem);
 	put_step_due(rows, step->valid_for_us != 0 || step->outcome == OUTCOME_DEFERRED,
 				 step->first_due);
+	put_had(rows, &step->transition, step->has_step, &step->step_id);
 }
 
 /* Moves those of the runs that are not moved yet; returns how many it found. */
@@ -352,6 +420,30 @@ cadence_steps_move(CadenceMover *m, CadenceStep **steps, int n)
 		(void) move_lost(&m->by_id, steps, n);
 }
 
+/* It stays before its step, which is due later than it was. */
+static bool
+was_due_before(const LockedRun *run, const RunTransition *to)
+{
+	return run->in.has_due && !run->in.claimed && !to->advance && to->has_due &&
+		   to->next_due > run->in.due;
+}
+
+static void
+put_run(Rowset *rows, const LockedRun *run, const RunTransition *to, int number)
+{
+	rowset_put_int(rows, number);
+	rowset_put_uuid(rows, &run->id);
+	for (int i = 0; i < 4; i++)
+		rowset_put_null(rows);
+	rowset_put_bool(rows, true);
+	put_transition(rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
+	put_step_due(rows, was_due_before(run, to), run->in.due);
+	if (to->goes_back)
+		put_had(rows, to, run->has_had, &run->last_had);
+	else
+		put_had(rows, to, run->has_step_id, &run->step_id);
+}
+
 /* Those that were moved are marked, in the order in which they were given. */
 static void
 check_moved(const LockedRun *runs, int n)
@@ -370,14 +462,6 @@ check_moved(const LockedRun *runs, int n)
 	pfree(moved);
 }
 
-/* It stays before its step, which is due later than it was. */
-static bool
-was_due_before(const LockedRun *run, const RunTransition *to)
-{
-	return run->in.has_due && !run->in.claimed && !to->advance && to->has_due &&
-		   to->next_due > run->in.due;
-}
-
 /* Moves runs that were locked in this transaction. */
 void
 cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
@@ -386,18 +470,7 @@ cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *t
 
 	rowset_begin(&rows, move_columns, lengthof(move_columns));
 	for (int i = 0; i < n; i++)
-	{
-		const LockedRun *run = &runs[i];
-
-		rowset_put_int(&rows, i);
-		rowset_put_uuid(&rows, &run->id);
-		for (int j = 0; j < 4; j++)
-			rowset_put_null(&rows);
-		rowset_put_bool(&rows, true);
-		put_transition(&rows, &to[i], run->has_ordem, run->ordem, run->in.has_next,
-					   run->next_ordem);
-		put_step_due(&rows, was_due_before(run, &to[i]), run->in.due);
-	}
+		put_run(&rows, &runs[i], &to[i], i);
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
 	check_moved(runs, n);
@@ -413,6 +486,49 @@ cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
 }
 
 /* ---- a locked run ----------------------------------------------------------------- */
+
+static bool
+read_id(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	if (!isnull)
+		*id = *DatumGetUUIDP(value);
+	return !isnull;
+}
+
+static NumberedStep
+numbered(const LockedRun *run)
+{
+	return (NumberedStep){&run->id, run->has_step_id ? &run->step_id : NULL, run->ordem,
+						  run->edition};
+}
+
+/* By what its step is known. */
+static void
+read_step(LockedRun *run, TupleDesc desc, HeapTuple row)
+{
+	NumberedStep step;
+	bool isnull;
+	Datum edition = SPI_getbinval(row, desc, LOOK_EDITION, &isnull);
+
+	run->has_step_id = read_id(desc, row, LOOK_STEP_ID, &run->step_id);
+	run->has_had = read_id(desc, row, LOOK_LAST_HAD, &run->last_had);
+	if (!isnull && toast_raw_datum_size(edition) <= EDITION_MAX)
+		run->edition = DatumGetJsonbPCopy(edition);
+	step = numbered(run);
+	cadence_step_key(&step, &run->key);
+}
+
+/* Whether a run stands before the step that had that number when somebody spoke of it. */
+bool
+cadence_run_is_before(const LockedRun *run, int ordem)
+{
+	NumberedStep step = numbered(run);
+
+	return run->has_ordem && cadence_step_had_number(&step, ordem);
+}
 
 static void
 read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
@@ -438,6 +554,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 		run->attempt = JsonbPGetDatum(DatumGetJsonbPCopy(details));
 		run->attempted_at = row_time(desc, row, LOOK_ATTEMPTED_AT, 0);
 	}
+	read_step(run, desc, row);
 	in->status = status_of(run->status_text);
 	in->interrupted = row_true(desc, row, LOOK_INTERRUPTED);
 	in->has_step = run->has_ordem;
@@ -472,7 +589,8 @@ find_calendar(CadenceMover *m, LockedRun *run)
 static bool
 is_kept(CadenceMover *m, const LockedRun *run)
 {
-	Datum values[] = {UUIDPGetDatum(&run->id), Int32GetDatum(run->ordem)};
+	NumberedStep step = numbered(run);
+	Datum values[] = {UUIDPGetDatum(&run->id), cadence_step_numbers(&step)};
 	KeptSearch search = {0};
 
 	statement_execute(&m->sent, values, NULL, 0);
