@@ -183,7 +183,8 @@ may_leave_until(const Question *q, int64_t now)
 	for (int i = 0; i < DECIDE_CAPS; i++)
 		if (f->caps[i].is_set && f->caps[i].day_ends > now)
 			until = sooner(until, f->caps[i].day_ends);
-	return until;
+	/* whatever a zone says of its midnights */
+	return later(until, plus(now, 1));
 }
 
 static Decision

@@ -119,6 +119,7 @@ const DetailWords cadence_details[DETAIL_COUNT] = {
 						"depois de uma falha; corrija-a, e cadence_resume() continua"},
 	[DETAIL_UNCERTAIN] = {"after an attempt of which nobody knows what became",
 						  "depois de uma tentativa cujo resultado ninguém sabe"},
+	[DETAIL_INTERRUPTED] = {"an attempt was interrupted", "uma tentativa foi interrompida"},
 	[DETAIL_PERSON] = {"somebody has written to the person by hand; cadence_resume() goes on",
 					   "alguém escreveu à pessoa manualmente; cadence_resume() continua"},
 	[DETAIL_SETTLE] = {"cadence_settle() says what became of it",

@@ -168,7 +168,10 @@ add_resolution(WhyReason *r, CadenceReasonCode reason, const CadenceStep *step)
 				why_add(r, DETAIL_WHY, step->opt_out_motivo);
 			break;
 		case REASON_UNCERTAIN:
-			why_add(r, DETAIL_WHY, step->reason.text);
+			if (step->interrupted)
+				why_add(r, DETAIL_INTERRUPTED, NULL);
+			else
+				why_add(r, DETAIL_WHY, step->reason.text);
 			why_add(r, DETAIL_SETTLE, NULL);
 			break;
 		case REASON_INACTIVE:
@@ -264,6 +267,15 @@ ends_by_time(const Decision *d)
 	}
 }
 
+/* Whose the one motivo is that the owner's views have given. */
+static CadenceReasonCode
+is_said_of(const DecideFacts *f)
+{
+	if (f->exits_unknown)
+		return REASON_EXITS_UNKNOWN;
+	return f->has_exit ? REASON_EXIT : REASON_SKIP;
+}
+
 static void
 put_decision(const Why *why, const Decision *d)
 {
@@ -273,8 +285,7 @@ put_decision(const Why *why, const Decision *d)
 	r.since = holds_since(d, ruling, why->now);
 	if (d->cap != NULL)
 		explanation_add_count(&r.said, d->cap->used, d->cap->max);
-	if (ruling->motivo != NULL &&
-		(d->reason == REASON_EXIT || d->reason == REASON_SKIP || d->reason == REASON_EXITS_UNKNOWN))
+	if (ruling->motivo != NULL && d->reason == is_said_of(&ruling->facts))
 		why_add(&r, DETAIL_WHY, ruling->motivo);
 	if (ends_by_time(d))
 		why_clears(&r, DETAIL_UNTIL, d->until);

@@ -199,7 +199,7 @@ put_ended(const Why *why, CadenceReasonCode reason)
 {
 	WhyReason r = why_reason(why, reason);
 
-	r.since = why->look.changed_at;
+	r.since = why->story.code != NULL ? why->story.at : why->look.changed_at;
 	if (reason == REASON_CANCELLED)
 		add_story(&r, &why->story);
 	why_put(&r);
