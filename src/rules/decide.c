@@ -134,9 +134,14 @@ wait_for_holiday(const Question *q, int64_t at, Decision *why)
 	/* a day that clocks are put forward over leads to another one */
 	while (calendar_is_holiday(c, day = calendar_day(c, opens)))
 	{
+		int64_t before = opens;
+
 		while (calendar_is_holiday(c, day))
 			day++;
 		opens = calendar_instant(c, day, 0);
+		/* a zone in which days go backwards leads nowhere */
+		if (opens <= before)
+			return CALENDAR_NEVER;
 	}
 	return opens == at ? at : spread_out(q->policy, opens, calendar_instant(c, day + 1, 0));
 }

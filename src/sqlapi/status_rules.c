@@ -46,72 +46,25 @@ add(Problems *problems, char *text)
 
 #define USED_UP(column) "WHEN x." column " " LE " 0 THEN '" column "'::text "
 
+/* The formatter would tear the text apart at each macro. */
+/* clang-format off */
 static char *
 rules_sql(const CadenceTables *t)
 {
 	return psprintf(
-		"(SELECT 'cadence'::text, " SHORT_TEXT("x.codigo", "1000") ", x.janela IS NOT "
-																   "NULL, " SHORT_TEXT(
-																	   "x.janela",
-																	   "8192") ", NULL::text, "
-																			   "CASE " USED_UP("max"
-																							   "_po"
-																							   "r_"
-																							   "di"
-																							   "a") USED_UP(
-																				   "max_novos_por_"
-																				   "dia") "END "
-																						  "FROM %s "
-																						  "AS x "
-																						  "WHERE "
-																						  "x.ativo "
-																						  "IS NOT "
-																						  "FALSE "
-																						  "AND "
-																						  "(x."
-																						  "janela "
-																						  "IS NOT "
-																						  "NULL "
-																						  "OR "
-																						  "x.max_"
-																						  "por_"
-																						  "dia " LE
-																						  " 0 OR "
-																						  "x.max_"
-																						  "novos_"
-																						  "por_"
-																						  "dia " LE
-																						  " 0) "
-																						  "ORDER "
-																						  "BY "
-																						  "x."
-																						  "codigo "
-																						  "LIMIT"
-																						  " " ROWS_MAX
-																						  ") "
-																						  "UNION "
-																						  "ALL "
-																						  "(SELECT "
-																						  "'company"
-																						  "'::text,"
-																						  " " SHORT_TEXT("x.empresa", "1000") ", x.janela IS NOT NULL, " SHORT_TEXT(
-																							  "x."
-																							  "jane"
-																							  "la",
-																							  "819"
-																							  "2") ", " SHORT_TEXT("x.fuso_horario",
-																												   "100") ", "
-																														  "CASE " USED_UP(
-																															  "max_por_dia")
-																															  USED_UP(
-																																  "max_por_lead_dia") "END "
-																																					  "FROM %s AS x WHERE x.janela IS NOT NULL OR x.fuso_horario IS NOT NULL "
-																																					  "OR x.max_por_dia " LE
-																																					  " 0 OR x.max_por_lead_dia " LE
-																																					  " 0 ORDER BY x.empresa LIMIT " ROWS_MAX
-																																					  ")",
+		"(SELECT 'cadence'::text, " SHORT_TEXT("x.codigo", "1000") ", x.janela IS NOT NULL, "
+		SHORT_TEXT("x.janela", "8192") ", NULL::text, "
+		"CASE " USED_UP("max_por_dia") USED_UP("max_novos_por_dia") "END FROM %s AS x "
+		"WHERE x.ativo IS NOT FALSE AND (x.janela IS NOT NULL OR x.max_por_dia " LE " 0 "
+		"OR x.max_novos_por_dia " LE " 0) ORDER BY x.codigo LIMIT " ROWS_MAX ") UNION ALL "
+		"(SELECT 'company'::text, " SHORT_TEXT("x.empresa", "1000") ", x.janela IS NOT NULL, "
+		SHORT_TEXT("x.janela", "8192") ", " SHORT_TEXT("x.fuso_horario", "100") ", "
+		"CASE " USED_UP("max_por_dia") USED_UP("max_por_lead_dia") "END FROM %s AS x "
+		"WHERE x.janela IS NOT NULL OR x.fuso_horario IS NOT NULL OR x.max_por_dia " LE " 0 "
+		"OR x.max_por_lead_dia " LE " 0 ORDER BY x.empresa LIMIT " ROWS_MAX ")",
 		t->cadences, t->empresas);
 }
+/* clang-format on */
 
 static void
 check_window(const char *whose, const char *window, Problems *problems)

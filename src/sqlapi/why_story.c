@@ -31,32 +31,33 @@ enum
 
 /* ---- reading ------------------------------------------------------------------------- */
 
+/* Of the event e, where it is no longer than so many bytes. */
 #define DETAIL_TEXT(key, max)                                                           \
 	"CASE WHEN pg_catalog.octet_length(e.detalhes " JSON_TEXT " '" key "') " LE " " max \
 	" THEN e.detalhes " JSON_TEXT " '" key "' END"
+#define DETAIL_LEFT(key) "pg_catalog.left(e.detalhes " JSON_TEXT " '" key "', 1000)"
 
-/* The last event, and the time that the last one of a schedule has: what came late is neither. */
+/*
+ * The last event, and the time that the last one of a schedule has: what came late is neither.
+ * The formatter would tear the text apart at each macro.
+ */
+/* clang-format off */
 static char *
 story_sql(const CadenceTables *t)
 {
 	return psprintf(
-		"SELECT e.tipo_evento::text, e.created_at::timestamptz, " DETAIL_TEXT(
-			"codigo",
-			"100") ", pg_catalog.left(e.detalhes " JSON_TEXT
-				   " 'erro', 1000), pg_catalog.left(e.detalhes " JSON_TEXT
-				   " 'motivo', 1000), " DETAIL_TEXT("provedor", "100") ", " DETAIL_TEXT(
-					   "tentativa",
-					   "10") ", (e.detalhes " JSON_TEXT " 'permanente') " EQ " 'true', "
-							 "(SELECT CASE WHEN pg_catalog.octet_length(x.detalhes " JSON_TEXT
-							 " 'next_run_at') " LE " 100 THEN x.detalhes " JSON_TEXT
-							 " 'next_run_at' END FROM %s AS x WHERE x.lead_cadence_run_id " EQ
-							 " $1 AND x.tipo_evento " EQ
-							 " 'AGENDADO' ORDER BY x.created_at DESC, x.id DESC LIMIT 1) "
-							 "FROM %s AS e WHERE e.lead_cadence_run_id " EQ
-							 " $1 AND e.detalhes " JSON_TEXT
-							 " 'tardio' IS NULL ORDER BY e.created_at DESC, e.id DESC LIMIT 1",
+		"SELECT e.tipo_evento::text, e.created_at::timestamptz, " DETAIL_TEXT("codigo", "100") ", "
+		DETAIL_LEFT("erro") ", " DETAIL_LEFT("motivo") ", " DETAIL_TEXT("provedor", "100") ", "
+		DETAIL_TEXT("tentativa", "10") ", (e.detalhes " JSON_TEXT " 'permanente') " EQ " 'true', "
+		"(SELECT " DETAIL_TEXT("next_run_at", "100") " FROM %s AS e "
+		"WHERE e.lead_cadence_run_id " EQ " $1 AND e.tipo_evento " EQ " 'AGENDADO' "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) "
+		"FROM %s AS e WHERE e.lead_cadence_run_id " EQ " $1 "
+		"AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1",
 		t->events, t->events);
 }
+/* clang-format on */
 
 /* 0: it is none. */
 static TimestampTz

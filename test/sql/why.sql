@@ -54,7 +54,7 @@ SET cadence_runner.enabled = off;
 TABLE why;
 RESET cadence_runner.enabled;
 UPDATE cadence_arming SET database_oid = '1';
-SELECT blocked_by, regexp_replace(explanation, 'OID \d\d+', 'OID N') AS explanation FROM why;
+SELECT blocked_by, regexp_replace(explanation, 'one has \d+', 'one has N') AS explanation FROM why;
 SELECT cadence_arm();
 TABLE why;
 
