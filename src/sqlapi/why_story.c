@@ -137,6 +137,13 @@ is_code(const RunStory *story, const char *code)
 	return story->code != NULL && strcmp(story->code, code) == 0;
 }
 
+/* An adopted table's may be null. */
+static bool
+is_active(const Why *why)
+{
+	return why->look.status != NULL && strcmp(why->look.status, "ATIVA") == 0;
+}
+
 static bool
 is_uncertain(const RunStory *story)
 {
@@ -190,7 +197,7 @@ put_uncertain(const Why *why)
 	if (why->story.server != NULL)
 		why_add(&r, DETAIL_SERVER, why->story.server);
 	why_add(&r, DETAIL_SETTLE, NULL);
-	if (strcmp(why->look.status, "ATIVA") == 0)
+	if (is_active(why))
 		why_clears(&r, DETAIL_AGAIN, why->look.step->due);
 	why_put(&r);
 }
@@ -237,7 +244,7 @@ why_put_state(const Why *why)
 	else if (strcmp(status, "ATIVA") != 0)
 	{
 		r = why_reason(why, REASON_STATUS);
-		why_add(&r, DETAIL_STATUS, status);
+		why_add(&r, DETAIL_STATUS, why->look.status != NULL ? status : "null");
 		why_put(&r);
 	}
 	if (why->claimed_at != 0)
@@ -327,7 +334,7 @@ why_put_wait(const Why *why)
 		put_held(why);
 		return false;
 	}
-	if (!why->look.has_due && strcmp(why->look.status, "ATIVA") == 0)
+	if (!why->look.has_due && is_active(why))
 	{
 		WhyReason r = why_reason(why, REASON_NO_TIME);
 
@@ -337,7 +344,7 @@ why_put_wait(const Why *why)
 		return true;
 	if (is_uncertain(&why->story))
 	{
-		if (strcmp(why->look.status, "ATIVA") == 0)
+		if (is_active(why))
 			put_uncertain(why);
 	}
 	else if (has_failed(why))

@@ -80,6 +80,9 @@ CALL begin_run();
 ALTER TABLE lead_cadence_runs DROP CONSTRAINT lead_cadence_runs_status_check;
 CALL begin_run(status => 'ESPERA');
 TABLE why;
+ALTER TABLE lead_cadence_runs ALTER status DROP NOT NULL;
+CALL begin_run(status => NULL, due => NULL);
+TABLE why;
 -- somebody works on it; whoever did, and does not live any more, has left it uncertain
 CALL begin_run(due => now() + interval '10 minutes', attempts => 1);
 UPDATE lead_cadence_runs SET claim_id = '20000000-0000-0000-0000-000000000001';
