@@ -28,6 +28,7 @@ struct CadenceRulings
 	CadenceCalendars *calendars;
 	CadenceExits *exits;
 	CadenceUsages *usages;
+	bool of_all; /* also of steps of which no policy says anything */
 	bool has_exits;
 	bool has_holidays;
 	UsageRow **rows; /* of this batch, in order */
@@ -44,6 +45,13 @@ cadence_rulings_create(const CadenceTables *t, bool in_query)
 	r->exits = cadence_exits_create(t, in_query);
 	r->usages = cadence_usages_create(t, in_query);
 	return r;
+}
+
+/* Every step gets one: for who wants to know the facts of those to come as well. */
+void
+cadence_rulings_of_all(CadenceRulings *r)
+{
+	r->of_all = true;
 }
 
 /* For a batch, in whose memory context all is made from here on; inside an SPI connection. */
@@ -173,7 +181,8 @@ void
 cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple contact,
 					   const CadenceStepLookup *found, CadenceStep *step)
 {
-	bool has_ruling = needs_ruling(r, found) && !step->interrupted && step->held == NULL;
+	bool has_ruling =
+		r->of_all || (needs_ruling(r, found) && !step->interrupted && step->held == NULL);
 	StepRuling *ruling;
 	CadencePlace place;
 	bool is_known;

@@ -35,6 +35,7 @@ typedef struct StepRuling
 typedef struct CadenceRulings CadenceRulings;
 
 extern CadenceRulings *cadence_rulings_create(const CadenceTables *tables, bool in_query);
+extern void cadence_rulings_of_all(CadenceRulings *rulings);
 extern void cadence_rulings_begin(CadenceRulings *rulings);
 extern void cadence_ruling_prepare(CadenceRulings *rulings, const ContactColumns *columns,
 								   HeapTuple contact, const CadenceStepLookup *found,
