@@ -40,6 +40,8 @@ extern void limiting_note_conflict(Limiting *limiting);
 extern void limiting_lock(Limiting *limiting, CadenceStep **steps, int n);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
+extern TimestampTz limiting_latest_start(const CadenceConfiguration *c, TimestampTz lease_end,
+										 TimestampTz leave_by);
 extern void limiting_note_shut(Limiting *limiting);
 extern void limiting_let_go(Limiting *limiting);
 extern CadenceSenderState *limiting_domain(Limiting *limiting, const CadenceStep *step,

@@ -88,7 +88,7 @@ needs_ruling(const CadenceRulings *r, const CadenceStepLookup *found)
 {
 	const CadencePolicy *p = &found->policy;
 
-	return r->wants_all || needs_calendar(r, found) || r->has_exits || found->valid_for_us != 0 ||
+	return needs_calendar(r, found) || r->has_exits || found->valid_for_us != 0 ||
 		   p->min_gap_us != 0 || p->window_unknown;
 }
 
@@ -181,12 +181,13 @@ void
 cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple contact,
 					   const CadenceStepLookup *found, CadenceStep *step)
 {
-	bool has_ruling = needs_ruling(r, found) && !step->interrupted && step->held == NULL;
+	bool has_ruling =
+		r->wants_all || (needs_ruling(r, found) && !step->interrupted && step->held == NULL);
 	StepRuling *ruling;
 	CadencePlace place;
 	bool is_known;
 
-	if (!has_ruling && !r->wants_all && !(step->has_next && step_needs_calendar(&step->next_time)))
+	if (!has_ruling && !(step->has_next && step_needs_calendar(&step->next_time)))
 		return;
 	ruling = palloc0(sizeof(*ruling));
 	place = place_of_person(c, contact, found, step);
