@@ -1,5 +1,6 @@
 -- A night: a cadence whose window opens two hours from now in São Paulo, whatever the time is, and is
--- open for six. Three people are due in Brazil, where it is closed; Inês lives in Lisbon, where it is day.
+-- open for six. Three people are due in Brazil, where it is closed; Inês lives in Lisbon, where it is
+-- day.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -17,8 +18,8 @@ INSERT INTO message_templates (empresa, canal, codigo, conteudo)
 VALUES ('TOKENIZA', 'WHATSAPP', 'TOKENIZA_RETOMADA',
         'Oi, {{primeiro_nome}}! Retomando a nossa conversa: quer ver as ofertas desta semana?');
 
--- A number's area code tells the zone: 92 is Manaus. Inês has kept her number, but her contact says where
--- she is.
+-- A number's area code tells the zone: 92 is Manaus. Inês has kept her number, but her contact says
+-- where she is.
 INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, fuso_horario) VALUES
     ('lead-021', 'TOKENIZA', 'Sílvia Prado', '+55 11 90000-0021', NULL),
     ('lead-022', 'TOKENIZA', 'Davi Moura', '+55 11 90000-0022', NULL),
@@ -37,7 +38,8 @@ FROM cadences WHERE codigo = 'TOKENIZA_RETOMADA';
 
 \echo 'What cadence_preview() says of Sílvia''s and of Inês'' message:'
 SELECT n.nome AS contact, p ->> 'espera_por' AS "waits for",
-       to_char((p ->> 'espera_ate')::timestamptz AT TIME ZONE n.zone, 'HH24:MI:SS') AS "until (there)",
+       to_char((p ->> 'espera_ate')::timestamptz AT TIME ZONE n.zone, 'HH24:MI:SS')
+           AS "until (there)",
        p ->> 'mensagem' AS message
 FROM night n, cadence_preview(n.run) AS p WHERE n.lead_id IN ('lead-021', 'lead-024')
 ORDER BY n.lead_id;
@@ -54,7 +56,8 @@ FROM night n JOIN lead_cadence_runs r ON r.id = n.run ORDER BY n.lead_id;
 DO $$
 DECLARE
     opens time := (SELECT janela -> 0 ->> 'das' FROM cadences WHERE codigo = 'TOKENIZA_RETOMADA');
-    sent text[] := (SELECT array_agg(n.lead_id) FROM lead_messages m JOIN night n ON n.run = m.run_id);
+    sent text[] := (
+        SELECT array_agg(n.lead_id) FROM lead_messages m JOIN night n ON n.run = m.run_id);
     waiting int := (
         SELECT count(*) FROM lead_cadence_runs r JOIN night n ON n.run = r.id
         WHERE r.status = 'ATIVA' AND r.next_run_at > now()
