@@ -571,7 +571,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', 'prioridade', 'the higher one goes first where a cap binds'),
         ('cadences', 'max_por_dia', 'so many of its messages a day, in the company''s time; null: any number'),
         ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
-        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time'),
+        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time, and an active lead starts over'),
         ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
@@ -927,7 +927,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
         -- a person's, when somebody answers whose message may have arrived
         ('lead_cadence_runs', 'lead_cadence_runs_held_idx', '(lead_id) WHERE status = ''PAUSADA''', ARRAY['lead_id']),
-        -- and those that are over: written once a run. One of all runs would be written twice a step, as next_run_at is
+        -- and those that are over, also for cadence_enroll(): written once a run. One of all runs would be written twice a step, as next_run_at is
         ('lead_cadence_runs', 'lead_cadence_runs_over_idx', '(lead_id) WHERE status <> ''ATIVA'' AND status <> ''PAUSADA''', ARRAY['lead_id']),
         -- runs that were paused or cancelled while their message was under way
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
@@ -1357,6 +1357,14 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_enroll(text, text, timestamptz, text) IS
 'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset. empresa: which company''s, where several have a cadence of that codigo and more than one knows the lead';
+
+CREATE FUNCTION @extschema@.cadence_enroll_many(lead_ids text[], cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
+RETURNS TABLE (lead_id text, run uuid, resultado text, motivo text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_enroll_many(text[], text, timestamptz, text) IS
+'starts a cadence for many leads and says for each, in their order, what happened: INSCRITO, JA_ATIVO, JA_PASSOU, EM_OUTRA_EXCLUSIVA, REPETIDO or INVALIDO';
 
 CREATE FUNCTION @extschema@.cadence_pause(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE

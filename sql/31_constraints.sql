@@ -53,7 +53,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', 'prioridade', 'the higher one goes first where a cap binds'),
         ('cadences', 'max_por_dia', 'so many of its messages a day, in the company''s time; null: any number'),
         ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
-        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time'),
+        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time, and an active lead starts over'),
         ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),

@@ -40,6 +40,7 @@ struct CadenceMover
 	Statement by_ctid;
 	Statement by_id;
 	Statement lock;
+	Statement lock_many;
 	Statement look;
 	Statement sent;
 	CadenceOutbox *outbox;
@@ -101,6 +102,21 @@ enum
 	LOOK_STARTED_AT,
 	LOOK_NEXT_TIME
 };
+
+/* What is read of many. */
+enum
+{
+	MANY_ID = 1,
+	MANY_STATUS,
+	MANY_CLAIMED,
+	MANY_INTERRUPTED,
+	MANY_DUE,
+	MANY_ATTEMPTS,
+	MANY_ORDEM,
+	MANY_TEMPLATE
+};
+
+static const RowsetColumn id_columns[] = {{"id", UUIDOID}};
 
 static const Oid run_types[] = {UUIDOID};
 static const Oid step_types[] = {UUIDOID, INT4OID};
@@ -174,6 +190,21 @@ look_sql(const CadenceTables *t)
 		kept_events_sql(t, "r.id", "r.next_step_ordem"));
 }
 
+/* Many, as far as cancelling has to know them; none of them becomes active. */
+static char *
+lock_many_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT r.id::uuid, r.status::text, r.claim_id IS NOT NULL, "
+					"(r.claim_id " EQ " " INTERRUPTED_CLAIM
+					") IS TRUE, r.next_run_at::timestamptz, "
+					"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text "
+					"FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ " d.id "
+					"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
+					"ORDER BY x.ordem LIMIT 1) AS s ON true FOR NO KEY UPDATE OF r",
+					t->runs, t->steps);
+}
+
 /* In the current memory context. */
 CadenceMover *
 cadence_mover_create(const CadenceTables *t)
@@ -185,6 +216,7 @@ cadence_mover_create(const CadenceTables *t)
 	m->by_id = ROWS_STATEMENT("moving runs on", move_sql(t, "true"), SPI_OK_UPDATE_RETURNING);
 	m->lock = STATEMENT("locking a run", lock_sql(t, cadence_active_is_guarded(t)), run_types,
 						SPI_OK_SELECT);
+	m->lock_many = ROWS_STATEMENT("locking runs", lock_many_sql(t), SPI_OK_SELECT);
 	m->look = STATEMENT("looking at a run", look_sql(t), run_types, SPI_OK_SELECT);
 	m->sent = STATEMENT("looking for what a run may have sent",
 						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
@@ -312,29 +344,56 @@ cadence_steps_move(CadenceMover *m, CadenceStep **steps, int n)
 		(void) move_lost(&m->by_id, steps, n);
 }
 
-/* Moves a run that cadence_run_lock() has locked in this transaction. */
+/* Those that were moved are marked, in the order in which they were given. */
+static void
+check_moved(const LockedRun *runs, int n)
+{
+	bool *moved = palloc0(sizeof(bool) * n);
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		moved[row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], MOVED_NUMBER, 0)] = true;
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < n; i++)
+		if (!moved[i])
+			ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+							errmsg("a trigger or a rule has kept run %s from being changed",
+								   DatumGetCString(DirectFunctionCall1(
+									   uuid_out, UUIDPGetDatum(&runs[i].id))))));
+	pfree(moved);
+}
+
+/* Moves runs that were locked in this transaction. */
 void
-cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
+cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
 {
 	Rowset rows;
 
 	rowset_begin(&rows, move_columns, lengthof(move_columns));
-	rowset_put_int(&rows, 0);
-	rowset_put_uuid(&rows, &run->id);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < n; i++)
+	{
+		const LockedRun *run = &runs[i];
+
+		rowset_put_int(&rows, i);
+		rowset_put_uuid(&rows, &run->id);
+		for (int j = 0; j < 4; j++)
+			rowset_put_null(&rows);
+		rowset_put_bool(&rows, true);
+		put_transition(&rows, &to[i], run->has_ordem, run->ordem, run->in.has_next,
+					   run->next_ordem);
 		rowset_put_null(&rows);
-	rowset_put_bool(&rows, true);
-	put_transition(&rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
-	rowset_put_null(&rows);
+	}
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a trigger or a rule has kept run %s from being changed",
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->id))))));
-	if (to->status == RUN_DONE)
-		cadence_outbox_finished(m->outbox, &run->id);
+	check_moved(runs, n);
+	for (int i = 0; i < n; i++)
+		if (to[i].status == RUN_DONE)
+			cadence_outbox_finished(m->outbox, &runs[i].id);
+}
+
+void
+cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
+{
+	cadence_runs_move(m, run, to, 1);
 }
 
 /* ---- a locked run ----------------------------------------------------------------- */
@@ -436,6 +495,49 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 	run->in.kept = run->has_ordem && is_kept(m, run);
 	find_calendar(m, run);
 	return true;
+}
+
+static void
+read_one_of_many(LockedRun *run, TupleDesc desc, HeapTuple row)
+{
+	TransitionInput *in = &run->in;
+	bool isnull;
+
+	run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, MANY_ID, &isnull));
+	run->status_text = row_text(desc, row, MANY_STATUS, ROW_KEY_MAX);
+	run->has_ordem = !row_is_null(desc, row, MANY_ORDEM);
+	run->ordem = row_int(desc, row, MANY_ORDEM, 0);
+	run->template_codigo = row_text(desc, row, MANY_TEMPLATE, ROW_KEY_MAX);
+	in->status = status_of(run->status_text);
+	in->interrupted = row_true(desc, row, MANY_INTERRUPTED);
+	in->has_step = run->has_ordem;
+	in->claimed = row_true(desc, row, MANY_CLAIMED) && !in->interrupted;
+	in->has_due = !row_is_null(desc, row, MANY_DUE);
+	in->due = row_time(desc, row, MANY_DUE, 0);
+	in->attempts = row_int(desc, row, MANY_ATTEMPTS, 0);
+}
+
+/*
+ * Locks many that are to be cancelled, in the order in which they come, and reads what
+ * that has to know; how many of them there are.
+ */
+int
+cadence_runs_lock(CadenceMover *m, const pg_uuid_t *ids, int n, LockedRun *runs)
+{
+	Rowset rows;
+	int found;
+
+	rowset_begin(&rows, id_columns, lengthof(id_columns));
+	for (int i = 0; i < n; i++)
+		rowset_put_uuid(&rows, &ids[i]);
+	statement_execute(&m->lock_many, NULL, NULL, 0);
+	rowset_end(&rows);
+	found = SPI_processed;
+	memset(runs, 0, sizeof(*runs) * found);
+	for (int i = 0; i < found; i++)
+		read_one_of_many(&runs[i], SPI_tuptable->tupdesc, SPI_tuptable->vals[i]);
+	SPI_freetuptable(SPI_tuptable);
+	return found;
 }
 
 /* What an act makes of a locked run; at is when it happened. */

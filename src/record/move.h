@@ -43,8 +43,11 @@ extern bool cadence_active_is_guarded(const CadenceTables *tables);
 extern bool cadence_is_active_twice(const ErrorData *error);
 extern CadenceMover *cadence_mover_create(const CadenceTables *tables);
 extern bool cadence_run_lock(CadenceMover *mover, const pg_uuid_t *id, LockedRun *run);
+extern int cadence_runs_lock(CadenceMover *mover, const pg_uuid_t *ids, int n, LockedRun *runs);
 extern RunTransition cadence_run_transition(const LockedRun *run, RunAct act, TimestampTz at);
 extern void cadence_run_move(CadenceMover *mover, const LockedRun *run, const RunTransition *to);
+extern void cadence_runs_move(CadenceMover *mover, const LockedRun *runs, const RunTransition *to,
+							  int n);
 extern void cadence_steps_move(CadenceMover *mover, CadenceStep **steps, int n);
 
 #endif
