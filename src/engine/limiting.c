@@ -388,22 +388,54 @@ why_not_now(const Turn *t, const CadenceStep *step, const CadenceSenderState *s,
 	return psprintf("server \"%s\" is at its limit", c->name);
 }
 
-/* Gives a step the time at which it starts, or puts it off to when it can go. */
-static void
-give_start(Limiting *l, CadenceStep *step, TimestampTz now, TimestampTz latest)
+static Turn
+begin_turn(Limiting *l, const CadenceStep *step, TimestampTz now)
 {
 	CadenceProvider *p = step->request.provider;
 	const CadenceSenderState *s = cadence_sender_of(l->states, p);
 	Turn t = {.sender = cadence_limits_of(l->states, p),
 			  .is_new = step->is_first_touch,
-			  .from = step->is_first_touch ? Max(now, s->new_until) : now,
-			  .chance = pg_prng_double(&pg_global_prng_state)};
-	LimitUse *domain;
-	TimestampTz at;
+			  .from = step->is_first_touch ? Max(now, s->new_until) : now};
 
 	t.rules = cadence_limit_rules(p->configuration, t.sender, now);
 	t.domain = limiting_domain(l, step, &t.domain_rules);
-	domain = t.domain != NULL ? &t.domain->limits : NULL;
+	return t;
+}
+
+/*
+ * Whether a step with a provider would have to wait for its sender's limits, if it were
+ * claimed now, by the states as they were last read. Nothing is taken.
+ */
+bool
+limiting_waits(Limiting *l, const CadenceStep *step, TimestampTz now, LimitingWait *wait)
+{
+	const CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
+	Turn t = begin_turn(l, step, now);
+
+	*wait = (LimitingWait){
+		.until = next_turn(&t, &t.sender->limits, t.domain != NULL ? &t.domain->limits : NULL)};
+	if (wait->until <= now)
+		return false;
+	wait->is_first = t.from > now;
+	if (wait->is_first)
+		wait->since = s->new_since;
+	else if (t.domain_is_full)
+		wait->domain =
+			cadence_configuration_domain_limit(step->request.configuration, step->recipient)
+				->domain;
+	return true;
+}
+
+/* Gives a step the time at which it starts, or puts it off to when it can go. */
+static void
+give_start(Limiting *l, CadenceStep *step, TimestampTz now, TimestampTz latest)
+{
+	const CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
+	Turn t = begin_turn(l, step, now);
+	LimitUse *domain = t.domain != NULL ? &t.domain->limits : NULL;
+	TimestampTz at;
+
+	t.chance = pg_prng_double(&pg_global_prng_state);
 	at = next_turn(&t, &t.sender->limits, domain);
 	if (at <= latest && !(t.domain_is_full && limits_are_set(&t.rules)))
 	{

@@ -27,6 +27,7 @@ struct CadenceRulings
 	CadenceUsages *usages;
 	bool has_exits;
 	bool has_holidays;
+	bool wants_all;	 /* also of steps of which no policy says anything */
 	UsageRow **rows; /* of this batch, in order */
 	int nrows;
 };
@@ -41,6 +42,13 @@ cadence_rulings_create(const CadenceTables *t, bool in_query)
 	r->exits = cadence_exits_create(t, in_query);
 	r->usages = cadence_usages_create(t, in_query);
 	return r;
+}
+
+/* From here on each step gets its ruling and its calendar, for who asks what they say. */
+void
+cadence_rulings_want_all(CadenceRulings *r)
+{
+	r->wants_all = true;
 }
 
 /* For a batch, in whose memory context all is made from here on; inside an SPI connection. */
@@ -69,7 +77,7 @@ needs_ruling(const CadenceRulings *r, const CadenceStepLookup *found)
 {
 	const CadencePolicy *p = &found->policy;
 
-	return needs_calendar(r, found) || r->has_exits || found->valid_for_us != 0 ||
+	return r->wants_all || needs_calendar(r, found) || r->has_exits || found->valid_for_us != 0 ||
 		   p->min_gap_us != 0 || p->window_unknown;
 }
 
@@ -156,7 +164,7 @@ cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple con
 	CadencePlace place;
 	bool is_known;
 
-	if (!has_ruling && !(step->has_next && step_needs_calendar(&step->next_time)))
+	if (!has_ruling && !r->wants_all && !(step->has_next && step_needs_calendar(&step->next_time)))
 		return;
 	ruling = palloc0(sizeof(*ruling));
 	place = place_of_person(c, contact, found, step);
@@ -267,8 +275,6 @@ find_usage(CadenceRulings *r, CadenceStep **steps, int n, TimestampTz now)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (steps[i]->outcome != OUTCOME_PENDING)
-			continue;
 		name_usage(steps[i], now);
 		for (int k = 0; k < DECIDE_CAPS; k++)
 			if (steps[i]->ruling->usage[k] != NULL)
@@ -410,13 +416,18 @@ void
 cadence_rulings_decide(CadenceRulings *r, CadenceStep **steps, int n, TimestampTz now)
 {
 	CadenceStep **ruled = palloc(sizeof(*ruled) * Max(n, 1));
+	CadenceStep **counted = palloc(sizeof(*counted) * Max(n, 1));
 	int nruled = 0;
+	int ncounted = 0;
 
 	for (int i = 0; i < n; i++)
 		if (may_be_ruled(steps[i]))
 			ruled[nruled++] = steps[i];
 	ask_views(r, ruled, nruled);
-	find_usage(r, ruled, nruled, now);
+	for (int i = 0; i < nruled; i++)
+		if (ruled[i]->outcome == OUTCOME_PENDING)
+			counted[ncounted++] = ruled[i];
+	find_usage(r, counted, ncounted, now);
 	qsort(ruled, nruled, sizeof(*ruled), compare_turns);
 	for (int i = 0; i < nruled; i++)
 	{
@@ -427,6 +438,26 @@ cadence_rulings_decide(CadenceRulings *r, CadenceStep **steps, int n, TimestampT
 		apply(ruled[i], now);
 	}
 	pfree(ruled);
+	pfree(counted);
+}
+
+/*
+ * Everything that policies say against a step's leaving now, the first first; how many
+ * reasons there are. Nothing is taken, and its outcome stays: for one call in somebody's
+ * query, after cadence_rulings_want_all(). Inside an SPI connection.
+ */
+int
+cadence_rulings_list(CadenceRulings *r, CadenceStep *step, TimestampTz now, Decision *reasons,
+					 int max)
+{
+	StepRuling *ruling = step->ruling;
+
+	if (ruling == NULL)
+		return 0;
+	ask_views(r, &step, 1);
+	find_usage(r, &step, 1, now);
+	read_usage(ruling, now);
+	return cadence_decide_all(&ruling->facts, &ruling->decide, &ruling->person, now, reasons, max);
 }
 
 /* ---- counting -------------------------------------------------------------------------- */

@@ -211,6 +211,34 @@ ask_again(CadenceReasonCode reason, int64_t now, int64_t wait)
 	return decision(DECIDE_WAIT, reason, plus(now, sooner(later(wait, RETRY_MIN), WAIT_MAX)));
 }
 
+/* What is so whatever the time may be, in the order in which it counts; how much of it. */
+static int
+settle(const DecideFacts *f, const DecidePolicy *p, int64_t now, Decision *list, int max)
+{
+	const struct
+	{
+		bool is_so;
+		Decision decision;
+	} all[] = {
+		{f->opted_out, decision(DECIDE_STOP, REASON_OPT_OUT, now)},
+		{f->is_blocked, decision(DECIDE_STOP, REASON_BLOCKED, now)},
+		{f->has_exit, decision(DECIDE_STOP, REASON_EXIT, now)},
+		{f->is_inactive, ask_again(REASON_INACTIVE, now, p->retry_inactive)},
+		{f->exits_unknown, ask_again(REASON_EXITS_UNKNOWN, now, p->retry_unknown)},
+		{f->has_skip, decision(DECIDE_SKIP, REASON_SKIP, now)},
+		{now >= too_late(f), decision(DECIDE_SKIP, REASON_EXPIRED, now)},
+		{f->window_unknown,
+		 decision(DECIDE_WAIT, REASON_WINDOW_UNKNOWN, plus(now, p->retry_unknown))},
+		{f->zone_unknown, ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unknown)},
+	};
+	int n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && n < max; i++)
+		if (all[i].is_so)
+			list[n++] = all[i].decision;
+	return n;
+}
+
 /*
  * Whether a run's next step, which is due, may leave now; else what becomes of it, and
  * why. What it says to send has to leave before "until", or is asked about again.
@@ -218,23 +246,82 @@ ask_again(CadenceReasonCode reason, int64_t now, int64_t wait)
 Decision
 cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now)
 {
-	if (f->opted_out)
-		return decision(DECIDE_STOP, REASON_OPT_OUT, now);
-	if (f->is_blocked)
-		return decision(DECIDE_STOP, REASON_BLOCKED, now);
-	if (f->has_exit)
-		return decision(DECIDE_STOP, REASON_EXIT, now);
-	if (f->is_inactive)
-		return ask_again(REASON_INACTIVE, now, p->retry_inactive);
-	if (f->exits_unknown)
-		return ask_again(REASON_EXITS_UNKNOWN, now, p->retry_unknown);
-	if (f->has_skip)
-		return decision(DECIDE_SKIP, REASON_SKIP, now);
-	if (now >= too_late(f))
-		return decision(DECIDE_SKIP, REASON_EXPIRED, now);
-	if (f->window_unknown)
-		return decision(DECIDE_WAIT, REASON_WINDOW_UNKNOWN, plus(now, p->retry_unknown));
-	if (f->zone_unknown)
-		return ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unknown);
+	Decision first;
+
+	if (settle(f, p, now, &first, 1) > 0)
+		return first;
 	return wait_or_send(&(Question){f, p, c}, now);
+}
+
+/* ---- every reason -------------------------------------------------------------------- */
+
+typedef struct DecisionList
+{
+	Decision *all;
+	int n;
+	int max;
+} DecisionList;
+
+/* What has decided is there already. */
+static void
+add(DecisionList *list, Decision d, int64_t now)
+{
+	if (d.until <= now || list->n == list->max)
+		return;
+	for (int i = 0; i < list->n; i++)
+		if (list->all[i].reason == d.reason)
+			return;
+	list->all[list->n++] = d;
+}
+
+static void
+add_wait(DecisionList *list, const Question *q, Waits waits, int64_t now)
+{
+	Decision why = {.verdict = DECIDE_WAIT};
+
+	why.until = waits(q, now, &why);
+	add(list, why, now);
+}
+
+static void
+add_caps(DecisionList *list, const DecideFacts *f, int64_t now)
+{
+	for (int i = 0; i < DECIDE_CAPS; i++)
+	{
+		const DecideCap *cap = &f->caps[i];
+		Decision why = {DECIDE_WAIT, cap->reason, cap->day_ends, cap};
+
+		if (cap->is_set && cap->used >= cap->max)
+			add(list, why, now);
+	}
+}
+
+/*
+ * Every reason for which a run's next step does not leave now; how many there are, none
+ * where cadence_decide() says to send. The first is what that says; each of the others
+ * stands by itself, with the time at which it alone would let the step go.
+ */
+int
+cadence_decide_all(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now,
+				   Decision *reasons, int max)
+{
+	const Question q = {f, p, c};
+	DecisionList list = {reasons, settle(f, p, now, reasons, max), max};
+
+	if (list.n == 0)
+	{
+		Decision first = wait_or_send(&q, now);
+
+		if (first.verdict != DECIDE_SEND)
+			add(&list, first, now);
+	}
+	/* in a zone that is not the right one none of these times is */
+	if (!f->zone_unknown)
+	{
+		add_wait(&list, &q, wait_for_window, now);
+		add_wait(&list, &q, wait_for_holiday, now);
+		add_caps(&list, f, now);
+	}
+	add_wait(&list, &q, wait_for_gap, now);
+	return list.n;
 }

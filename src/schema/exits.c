@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -313,11 +314,26 @@ ask_view(Asking *a, int n)
 	error = cadence_try(ask, a, 0, n, false);
 	if (!a->exits->in_query)
 		cadence_xact_arm_timeout();
+	/* whoever has cancelled their query has asked nothing any more */
+	if (error != NULL && a->exits->in_query &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
 	if (error != NULL && is_of_a_row(error) && n > 1 && !a->exits->in_query)
 		(void) cadence_divide(ask, note_refusal, a, 0, n);
 	else if (error != NULL)
 		for (int i = 0; i < n; i++)
 			set_problem(a, &a->asked[i], error->message);
+}
+
+/* Whoever may not ask a view, and asks what it says, is told so: it says nothing against the view.
+ */
+static void
+check_right(ExitView view, Oid relation)
+{
+	AclResult result = pg_class_aclcheck(relation, GetUserId(), ACL_SELECT);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_VIEW, view_names[view]);
 }
 
 /*
@@ -336,6 +352,8 @@ cadence_exits_ask(CadenceExits *e, ExitAsked *asked, int n)
 		if (!OidIsValid(relation))
 			continue;
 		problem = view_problem(e, view, relation);
+		if (problem == NULL && e->in_query)
+			check_right(view, relation);
 		if (problem == NULL)
 			ask_view(&a, n);
 		for (int i = 0; i < n && problem != NULL; i++)
