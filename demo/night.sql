@@ -52,6 +52,11 @@ SELECT n.nome AS contact, n.zone, to_char(now() AT TIME ZONE n.zone, 'HH24:MI') 
        (SELECT m.estado FROM lead_messages m WHERE m.run_id = r.id) AS message
 FROM night n JOIN lead_cadence_runs r ON r.id = n.run ORDER BY n.lead_id;
 
+\echo 'Why Jaci''s has not left (cadence_why_not):'
+SELECT w.blocked_by, to_char(w.clears_at AT TIME ZONE n.zone, 'HH24:MI:SS') AS "until (there)",
+       w.explanation
+FROM night n, cadence_why_not(n.run) AS w WHERE n.lead_id = 'lead-023';
+
 -- Said above, and so it has to be.
 DO $$
 DECLARE
