@@ -190,8 +190,8 @@ UPDATE cadences SET janela = beside('America/Sao_Paulo', 90), max_por_dia = 1;
 UPDATE cadence_empresas SET intervalo_minimo = '100 hours';
 INSERT INTO cadence_usage (scope, name, empresa, day, used, last_at) VALUES
     ('LEAD', 'ana', 'BLUE', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 2, now() - interval '1 hour'),
-    ('CADENCIA', 'c0000000-0000-0000-0000-000000000001', 'BLUE', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 1, now()),
-    ('NOVOS', 'c0000000-0000-0000-0000-000000000001', 'BLUE', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 7, now()),
+    ('CADENCIA', 'c0000000-0000-0000-0000-000000000001', '', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 1, now()),
+    ('NOVOS', 'c0000000-0000-0000-0000-000000000001', '', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 7, now()),
     ('EMPRESA', '', 'BLUE', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 12, now());
 UPDATE cadences SET max_novos_por_dia = 7;
 UPDATE cadence_empresas SET max_por_lead_dia = 2, max_por_dia = 10;
