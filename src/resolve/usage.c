@@ -24,7 +24,6 @@ struct CadenceUsages
 	Statement find;
 	Statement make;
 	Statement write;
-	Statement give_back;
 	bool in_query;
 };
 
@@ -32,19 +31,28 @@ static const RowsetColumn key_columns[] = {
 	{"n", INT4OID}, {"scope", TEXTOID}, {"name", TEXTOID}, {"empresa", TEXTOID}, {"day", DATEOID}};
 
 static const RowsetColumn write_columns[] = {
-	{"n", INT4OID},	  {"scope", TEXTOID}, {"name", TEXTOID},		  {"empresa", TEXTOID},
-	{"day", DATEOID}, {"used", INT4OID},  {"last_at", TIMESTAMPTZOID}};
+	{"seen", TIDOID}, {"day", DATEOID}, {"used", INT4OID}, {"last_at", TIMESTAMPTZOID}};
 
-static const RowsetColumn return_columns[] = {{"n", INT4OID},
-											  {"scope", TEXTOID},
-											  {"name", TEXTOID},
-											  {"empresa", TEXTOID},
-											  {"day", DATEOID},
-											  {"back", INT4OID},
-											  {"taken_at", TIMESTAMPTZOID},
-											  {"before", TIMESTAMPTZOID}};
+enum
+{
+	FOUND_NUMBER = 1,
+	FOUND_USED,
+	FOUND_LAST_AT,
+	FOUND_DAY,
+	FOUND_CTID
+};
 
-#define SAME_KEY "u.name " EQ " d.name AND u.scope " EQ " d.scope AND u.empresa " EQ " d.empresa"
+/* A look-up for each, in their order, however small the table was at first. */
+static char *
+find_sql(const CadenceTables *t, bool in_query)
+{
+	return psprintf("SELECT d.n, u.used::int4, u.last_at::timestamptz, (u.day "
+					"OPERATOR(pg_catalog.-) '2000-01-01'::pg_catalog.date)::int4, u.ctid "
+					"FROM " ROWSET_NAME " AS d CROSS JOIN LATERAL (SELECT x.ctid, x.* FROM %s AS x "
+					"WHERE x.name " EQ " d.name AND x.scope " EQ " d.scope AND x.empresa " EQ
+					" d.empresa %s) AS u",
+					t->usage, in_query ? "LIMIT 1" : "FOR NO KEY UPDATE");
+}
 
 /* In the current memory context. in_query: for one look in somebody's query, without a lock. */
 CadenceUsages *
@@ -53,14 +61,8 @@ cadence_usages_create(const CadenceTables *t, bool in_query)
 	CadenceUsages *u = palloc0(sizeof(*u));
 
 	u->in_query = in_query;
-	u->find = ROWS_STATEMENT(
-		"looking for what caps have had",
-		psprintf(
-			"SELECT d.n, u.used::int4, u.last_at::timestamptz, "
-			"(u.day OPERATOR(pg_catalog.-) '2000-01-01'::pg_catalog.date)::int4 FROM " ROWSET_NAME
-			" AS d, %s AS u WHERE " SAME_KEY " ORDER BY d.n%s",
-			t->usage, in_query ? "" : " FOR NO KEY UPDATE OF u"),
-		SPI_OK_SELECT);
+	u->find =
+		ROWS_STATEMENT("looking for what caps have had", find_sql(t, in_query), SPI_OK_SELECT);
 	u->find.in_query = in_query;
 	/* what somebody else has committed while the rows were waited for counts */
 	u->find.latest = !in_query;
@@ -73,18 +75,9 @@ cadence_usages_create(const CadenceTables *t, bool in_query)
 	u->write = ROWS_STATEMENT("counting for caps",
 							  psprintf("UPDATE %s AS u SET day = d.day, used = d.used, "
 									   "last_at = d.last_at FROM " ROWSET_NAME " AS d "
-									   "WHERE " SAME_KEY,
+									   "WHERE u.ctid " EQ " d.seen",
 									   t->usage),
 							  SPI_OK_UPDATE);
-	/* who waits for a row gives back what it has then */
-	u->give_back = ROWS_STATEMENT(
-		"giving back what caps have had",
-		psprintf("UPDATE %s AS u SET used = GREATEST(u.used OPERATOR(pg_catalog.-) CASE WHEN "
-				 "u.day " EQ " d.day THEN d.back ELSE 0 END, 0), last_at = CASE WHEN u.last_at " EQ
-				 " d.taken_at THEN d.before ELSE u.last_at END FROM " ROWSET_NAME " AS d "
-				 "WHERE " SAME_KEY,
-				 t->usage),
-		SPI_OK_UPDATE);
 	return u;
 }
 
@@ -127,6 +120,17 @@ over_missing(Statement *statement, UsageRow **rows, const bool *is_there, int n)
 	return nmissing;
 }
 
+static void
+read_row(UsageRow *to, TupleDesc desc, HeapTuple row)
+{
+	bool isnull;
+
+	to->used = row_int(desc, row, FOUND_USED, 0);
+	to->last_at = row_time(desc, row, FOUND_LAST_AT, 0);
+	to->day = row_int(desc, row, FOUND_DAY, 0);
+	to->seen = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, FOUND_CTID, &isnull));
+}
+
 /* How many of them were found. */
 static int
 find(CadenceUsages *u, UsageRow **rows, bool *is_there, int n)
@@ -140,12 +144,10 @@ find(CadenceUsages *u, UsageRow **rows, bool *is_there, int n)
 	{
 		HeapTuple row = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
-		int number = row_int(desc, row, 1, 0);
+		int number = row_int(desc, row, FOUND_NUMBER, 0);
 
 		is_there[number] = true;
-		rows[number]->used = row_int(desc, row, 2, 0);
-		rows[number]->last_at = row_time(desc, row, 3, 0);
-		rows[number]->day = row_int(desc, row, 4, 0);
+		read_row(rows[number], desc, row);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return nfound;
@@ -205,7 +207,8 @@ cadence_usages_write(CadenceUsages *u, UsageRow **rows, int n)
 	{
 		if (!rows[i]->is_changed)
 			continue;
-		put_key(&set, i, rows[i]);
+		rowset_put_datum(&set, PointerGetDatum(&rows[i]->seen));
+		rowset_put_datum(&set, DateADTGetDatum(rows[i]->day));
 		rowset_put_int(&set, rows[i]->used);
 		rowset_put_if(&set, rows[i]->last_at != 0, TimestampTzGetDatum(rows[i]->last_at));
 		rows[i]->is_changed = false;
@@ -215,22 +218,36 @@ cadence_usages_write(CadenceUsages *u, UsageRow **rows, int n)
 	rowset_end(&set);
 }
 
-/* Gives back what was taken; each row is named once. In a transaction that locks nothing else. */
+/* Of another day, nothing of it is counted any more. */
+static void
+give_back(UsageRow *row, const UsageReturn *back)
+{
+	if (row->day == back->row->day)
+		row->used = Max(row->used - back->n, 0);
+	if (back->taken_at != 0 && row->last_at == back->taken_at)
+		row->last_at = back->before;
+	row->is_changed = true;
+}
+
+/*
+ * Gives back what was taken; each row is named once, in cadence_usage_compare()'s order. In
+ * a transaction that locks nothing else.
+ */
 void
 cadence_usages_return(CadenceUsages *u, const UsageReturn *returns, int n)
 {
-	Rowset set;
+	UsageRow *copies = palloc(sizeof(UsageRow) * Max(n, 1));
+	UsageRow **rows = palloc(sizeof(UsageRow *) * Max(n, 1));
 
-	if (n == 0)
-		return;
-	rowset_begin(&set, return_columns, lengthof(return_columns));
 	for (int i = 0; i < n; i++)
 	{
-		put_key(&set, i, returns[i].row);
-		rowset_put_int(&set, returns[i].n);
-		rowset_put_if(&set, returns[i].taken_at != 0, TimestampTzGetDatum(returns[i].taken_at));
-		rowset_put_if(&set, returns[i].before != 0, TimestampTzGetDatum(returns[i].before));
+		copies[i] = *returns[i].row;
+		rows[i] = &copies[i];
 	}
-	statement_execute(&u->give_back, NULL, NULL, 0);
-	rowset_end(&set);
+	cadence_usages_find(u, rows, n);
+	for (int i = 0; i < n; i++)
+		give_back(rows[i], &returns[i]);
+	cadence_usages_write(u, rows, n);
+	pfree(rows);
+	pfree(copies);
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "storage/itemptr.h"
 
 #include "schema/tables.h"
 
@@ -17,9 +18,10 @@ typedef struct UsageRow
 	const char *scope;
 	const char *name;
 	const char *empresa;
-	int32 day;			 /* that it has counted last, of whomever it counts for */
-	int used;			 /* of that day */
-	TimestampTz last_at; /* 0: never */
+	int32 day;			  /* that it has counted last, of whomever it counts for */
+	int used;			  /* of that day */
+	TimestampTz last_at;  /* 0: never */
+	ItemPointerData seen; /* where it is */
 	bool is_changed;
 } UsageRow;
 
