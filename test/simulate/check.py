@@ -247,11 +247,13 @@ class Checker:
                         self.tried[name][day] += 1
 
     def check_gap(self, e, run, lead):
-        gap = self.book.companies[lead["company"]].at(e["decided"])["gap"]
+        company = self.book.companies[lead["company"]].at(e["decided"])
         last = self.last_to.get(run["lead"])
-        if last is not None and e["at"] - last < gap:
-            self.add("gap", e, "%d s after the last, not %d" % ((e["at"] - last) / 1e6, gap / 1e6))
-        self.last_to[run["lead"]] = e["at"]
+        if last is not None and e["at"] - last < company["gap"]:
+            self.add("gap", e, "%d s after the last, not %d" % ((e["at"] - last) / 1e6, company["gap"] / 1e6))
+        # a policy that is set later knows of no message before
+        if company["gap"] or company["max_of_person"]:
+            self.last_to[run["lead"]] = e["at"]
 
     # ---- one run -------------------------------------------------------------------------
 
@@ -313,9 +315,10 @@ class Checker:
                 before = step
                 continue
             before = step
-            known = min(t + SLOW_ANSWER, at) if t == stand.since else t
-            yield step, t, due(book.steps[step].at(t), stand.since, start, t, lead["zone"],
-                               book.holidays_of(lead, known))
+            version = book.steps[step].at(t)
+            # a holiday that is decreed before a slow answer is known when that is recorded
+            for holidays in {book.holidays_of(lead, t), book.holidays_of(lead, min(t + SLOW_ANSWER, at))}:
+                yield step, t, due(version, stand.since, start, t, lead["zone"], holidays)
 
     def check_time(self, e, run, stand, tries):
         """Not before it was due, nor after its validade."""
@@ -329,7 +332,9 @@ class Checker:
         near = any(t > stand.since and (t < stand.since + UNDER_WAY or t > e["decided"] - UNDER_WAY)
                    for _, t, _ in every)
         if not tries and not near:
-            dues = dues[-1:]
+            dues = [d for s, t, d in every if s == e["step"] and t == every[-1][1]]
+        # what is edited while a run is paused for an uncertain attempt counts from its settlement
+        dues += [e["decided"]] if len(every) > 1 and any(h["what"] == "failed" for h in tries) else []
         first, last = min(dues), max(dues)
         valid = version["validade"]
         if e["what"] == "sent" and e["at"] < first:

@@ -191,7 +191,7 @@ go_on(Run *run, const RunTransition *to, bool sent, int64_t now)
 		had(run, run->step.id);
 	run->position = run->step.ordem + 1;
 	run->counts_from = to->counts_from;
-	run->has_begun = run->has_begun || sent || run->kept;
+	run->has_begun = run->has_begun || sent;
 	run->kept = run->uncertain = run->delivered = false;
 	run->first_due = to->next_due;
 	next = step_at(&world.cadences[run->cadence], run, run->position);

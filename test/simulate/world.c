@@ -193,7 +193,8 @@ make_company(Company *c)
 	c->max_a_day =
 		chance_percent(30) ? 0 : (int) (world.nleads / COMPANIES / chance_between(2, 8) + 2);
 	c->usage.day = INT32_MIN;
-	c->pace = chance_percent(50) ? 0 : chance_between(1, 20) * CALENDAR_SECOND;
+	/* a sender that needs up to two hours for all that there is */
+	c->pace = chance_percent(50) ? 0 : chance_below(2 * HOUR * COMPANIES / world.nleads);
 	c->holds = chance_percent(50);
 }
 
