@@ -43,6 +43,9 @@ POLICY_WAIT = 8 * DAY
 # A claim that is under way when a step is edited, or that a slow answer ends.
 UNDER_WAY = 10 * MINUTE
 
+# On a server a row's time is its transaction's, and what the book has is when that has committed.
+COMMITTED_LATER = 5 * 1000000
+
 CASES_SHOWN = 3
 
 
@@ -359,10 +362,11 @@ class Checker:
         """A run that ends has had all its steps, or has a reason."""
         book = self.book
         lead = book.runs[run]["lead"]
-        before = [a["what"] for a in book.of_lead[lead] if a["at"] <= e["at"]]
+        before = [a["what"] for a in book.of_lead[lead] if a["at"] <= e["at"] + COMMITTED_LATER]
         if e["what"] == "stop":
-            exits = any(h["what"] == "exit" and h["at"] <= e["at"] for h in book.happened[run])
-            if not {"OPT_OUT": self.is_out(lead, e["at"]), "SAIDA": exits, "operator": True,
+            exits = any(h["what"] == "exit" and h["at"] <= e["at"] + COMMITTED_LATER
+                        for h in book.happened[run])
+            if not {"OPT_OUT": self.is_out(lead, e["at"] + COMMITTED_LATER), "SAIDA": exits, "operator": True,
                     "reply": "reply" in before}.get(e["why"], False):
                 self.add("unfounded", e, "stopped: %s" % e["why"])
             return

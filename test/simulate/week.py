@@ -209,10 +209,12 @@ class Week:
             self.add_lead(number)
 
     def add_step(self, codigo):
+        # cadence_enroll() gives the first step its offset, and no time of day
         r = self.random
         ordem = self.steps[codigo] = self.steps[codigo] + 1
         step = {"ordem": ordem, "offset": 0 if ordem == 1 and r.random() < 0.7 else r.choice((5, 60, 300, 600, 1440)),
-                "inicio": False, "horario": r.choice((-1, -1, -1, 540, 1078, 150, 0)), "uteis": r.random() < 0.2,
+                "inicio": False, "horario": r.choice((-1, -1, -1, 540, 1078, 150, 0)) if ordem > 1 else -1,
+                "uteis": ordem > 1 and r.random() < 0.2,
                 "validade": r.choice((0, 0, 0, 4 * HOUR, DAY)) * 1000000, "pular": False, "parar": r.random() < 0.7}
         self.psql.ask(
             "INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo, horario, dias_uteis,"
@@ -237,8 +239,9 @@ class Week:
     def enroll(self, lead=None):
         lead = self.random.randrange(self.leads) if lead is None else lead
         codigo = "%s/%s" % (list(COMPANIES)[lead % len(COMPANIES)], self.random.choice("AB"))
-        if self.psql.ask("SELECT 1 FROM lead_cadence_runs r JOIN cadences c ON c.id = r.cadence_id"
-                         " WHERE lead_id = '%d' AND codigo = '%s' AND status IN ('ATIVA', 'PAUSADA')" % (lead, codigo)):
+        if self.psql.ask("SELECT 1 FROM cadences c WHERE codigo = '%s' AND (NOT ativo OR EXISTS (SELECT FROM"
+                         " lead_cadence_runs r WHERE r.cadence_id = c.id AND lead_id = '%d'"
+                         " AND status IN ('ATIVA', 'PAUSADA')))" % (codigo, lead)):
             return
         run = self.psql.ask("SELECT cadence_enroll('%d', '%s')" % (lead, codigo))[0]
         at = self.psql.ask("SELECT extract(epoch FROM started_at) FROM lead_cadence_runs WHERE id = '%s'" % run)[0]
@@ -309,13 +312,13 @@ class Week:
     def holiday(self, in_days=None):
         """Decreed for one of the next days, or for today."""
         day = int(self.now() // DAY + (self.random.randint(0, 3) if in_days is None else in_days))
-        place, company = self.random.choice((("", None), ("BR", None), ("BR-SP", None), ("DE", None), ("", "RETRY"),
-                                             ("", "HOLD"), ("BR", "BUSY")))
+        place, company = self.random.choice((("BR", None), ("BR-SP", None), ("DE", None), ("BR", "RETRY"),
+                                             ("DE", "HOLD"), ("BR", "BUSY")))
         pais, _, uf = place.partition("-")
         self.write("holiday", day=day - EPOCH_2000 // DAY, place=place, company=company if company else -1)
         self.psql.ask("INSERT INTO cadence_feriados (dia, nome, pais, uf, empresa) VALUES ('1970-01-01'::date + %d,"
                       " 'decretado', %s, %s, %s) ON CONFLICT DO NOTHING"
-                      % (day, literal(pais or None), literal(uf or None), literal(company)))
+                      % (day, literal(pais), literal(uf or None), literal(company)))
 
     def set_url(self, company, path):
         self.psql.ask("ALTER SERVER %s OPTIONS (SET url 'http://127.0.0.1:%d/%s')" % (company.lower(), self.port, path))
@@ -422,7 +425,8 @@ class Week:
                 self.write("skip", at=e["at"], run=e["run"], why=e["codigo"], decided=in_book(e["at"]),
                            step="%s/%d" % (self.runs[e["run"]], e["ordem"]))
         for line in self.psql.ask(
-                "SELECT json_build_object('run', r.id, 'status', r.status, 'at', extract(epoch FROM r.updated_at),"
+                "SELECT json_build_object('run', r.id, 'status', r.status, 'at', extract(epoch FROM greatest(r.updated_at,"
+                " (SELECT max(e.created_at) FROM lead_cadence_events e WHERE e.lead_cadence_run_id = r.id))),"
                 " 'last', (SELECT coalesce(e.detalhes ->> 'codigo', e.tipo_evento) FROM lead_cadence_events e"
                 " WHERE e.lead_cadence_run_id = r.id AND e.tipo_evento <> 'AGENDADO'"
                 " ORDER BY e.created_at DESC, e.id DESC LIMIT 1), 'reply', EXISTS (SELECT FROM lead_cadence_events e"
