@@ -421,7 +421,7 @@ give_start(Run *run, int64_t now, int64_t *planned)
 	}
 	/* the worker is a little late, and sometimes more than that */
 	queue_put(&events,
-			  at + chance_below(chance_percent(2) ? 3 * CALENDAR_MINUTE : 2 * CALENDAR_SECOND),
+			  at + chance_below(chance_percent(10) ? 4 * CALENDAR_MINUTE : 2 * CALENDAR_SECOND),
 			  EVENT_LEAVE, id_of(run), run->claim);
 }
 

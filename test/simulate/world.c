@@ -101,10 +101,10 @@ add_holiday(int32_t day, int place, int company)
 static int64_t
 any_time(void)
 {
-	static const int hours[] = {9 * 60, 10 * 60 + 30, 14 * 60, 2 * 60 + 30,
-								0,		23 * 60 + 30, 18 * 60};
+	/* some of them minutes before a window closes, or when clocks are changed */
+	static const int minutes[] = {540, 630, 1078, 1079, 150, 163, 0, 1169};
 
-	return hours[chance_below(7)] * CALENDAR_MINUTE;
+	return minutes[chance_below(8)] * CALENDAR_MINUTE;
 }
 
 /* A step of a place in its cadence, with a time by chance. */
