@@ -241,10 +241,10 @@ class Checker:
                 self.add("cap", e, "%s: %d of %d" % (name[0], self.counts[name][day], most))
 
     def count_tries(self):
-        """What has failed has had its place as well, for a while."""
+        """What has failed, or was given back, has had its place as well, for a while."""
         for run, happened in self.book.happened.items():
             for e in happened:
-                if e["what"] in ("sent", "failed", "again"):
+                if e["what"] in ("sent", "failed", "again", "unsent"):
                     self.tries_of[self.book.runs[run]["lead"]].append(e["at"])
                     for name, day, _ in self.caps_of(e, self.book.runs[run], self.book.lead_of(run)):
                         self.tried[name][day] += 1
@@ -504,6 +504,7 @@ def totals(book):
     yield "messages", len(book.sent)
     yield "zones with messages", len(zones)
     yield "attempts that failed", sum(n for (what, _), n in happened.items() if what == "failed")
+    yield "messages given back just before they left", happened["unsent", ""]
     yield "opt-outs", sum(a["what"] == "opt-out" for acts in book.of_lead.values() for a in acts)
     yield "replies", sum(a["what"] == "reply" for acts in book.of_lead.values() for a in acts)
     yield "edits of steps", sum(t > book.begin for edits in book.edits.values() for t in edits)

@@ -577,6 +577,7 @@ engine_leave(Run *run, int64_t now)
 	if (!may_leave(run, now))
 	{
 		give_back(run);
+		book_of_step("unsent", now, run, run->step.id, "");
 		record(run, OUTCOME_UNSENT, now, now, 0, "unsent");
 		return;
 	}
