@@ -315,6 +315,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_cadence_runs', 'passos_enviados', 'uuids', 'uuid[]', NULL, false, NULL),
         ('lead_cadence_runs', 'counts_from', 'time', 'timestamptz', NULL, false, NULL),
         ('lead_cadence_runs', 'step_due_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_cadence_runs', 'edicao', 'jsonb', 'jsonb', NULL, false, NULL),
 
         ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),
@@ -571,7 +572,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', 'prioridade', 'the higher one goes first where a cap binds'),
         ('cadences', 'max_por_dia', 'so many of its messages a day, in the company''s time; null: any number'),
         ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
-        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time'),
+        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time, and an active lead starts over'),
         ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
@@ -609,6 +610,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'passos_enviados', 'ids of the steps that it has had: none of them is sent to it again'),
         ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
         ('lead_cadence_runs', 'step_due_at', 'when its next step was due first, where it has been put off since and has a validade; null: at next_run_at'),
+        ('lead_cadence_runs', 'edicao', 'what edits of its cadence have left to it: not to be changed by hand. Null: its steps have the numbers that they had when it began'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),
@@ -927,7 +929,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_cadence_runs', 'lead_cadence_runs_paused_idx', '(id) WHERE status = ''PAUSADA''', NULL),
         -- a person's, when somebody answers whose message may have arrived
         ('lead_cadence_runs', 'lead_cadence_runs_held_idx', '(lead_id) WHERE status = ''PAUSADA''', ARRAY['lead_id']),
-        -- and those that are over: written once a run. One of all runs would be written twice a step, as next_run_at is
+        -- and those that are over, also for cadence_enroll(): written once a run. One of all runs would be written twice a step, as next_run_at is
         ('lead_cadence_runs', 'lead_cadence_runs_over_idx', '(lead_id) WHERE status <> ''ATIVA'' AND status <> ''PAUSADA''', ARRAY['lead_id']),
         -- runs that were paused or cancelled while their message was under way
         ('lead_cadence_runs', 'lead_cadence_runs_halted_idx', '(claim_id) WHERE claim_id IS NOT NULL AND status <> ''ATIVA''', NULL),
@@ -1172,7 +1174,11 @@ BEGIN
             ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'AFTER', 'INSERT OR UPDATE', 'STATEMENT', ''),
             ('cadence_runner_policy', 'cadence_check_policy', 'cadences', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadences'''),
             ('cadence_runner_policy', 'cadence_check_policy', 'cadence_steps', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_steps'''),
-            ('cadence_runner_policy', 'cadence_check_policy', 'cadence_empresas', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_empresas'''))
+            ('cadence_runner_policy', 'cadence_check_policy', 'cadence_empresas', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_empresas'''),
+            -- runs follow the steps that they stand before; each event has transition tables of its own
+            ('cadence_runner_steps_added', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'INSERT', 'STATEMENT', ''),
+            ('cadence_runner_steps_edited', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'UPDATE', 'STATEMENT', ''),
+            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''))
             AS v(trigger_name, function_name, table_name, timing, event, level, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
@@ -1187,11 +1193,19 @@ BEGIN
                                     CASE item.function_name
                                         WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
                                         WHEN 'cadence_check_policy' THEN 'Until then what can not be is found when a step is due, which waits.'
+                                        WHEN 'cadence_steps_edited' THEN 'Until then runs do not follow steps that are renumbered.'
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
         END IF;
-        EXECUTE format('CREATE TRIGGER %I %s %s ON %s%I FOR EACH %s EXECUTE FUNCTION %s%I(%s)',
-                       item.trigger_name, item.timing, item.event, prefix, item.table_name, item.level, prefix, item.function_name, item.argument);
+        EXECUTE format('CREATE TRIGGER %I %s %s ON %s%I %s FOR EACH %s EXECUTE FUNCTION %s%I(%s)',
+                       item.trigger_name, item.timing, item.event, prefix, item.table_name,
+                       CASE item.trigger_name
+                           WHEN 'cadence_runner_steps_added' THEN 'REFERENCING NEW TABLE AS cadence_steps_after'
+                           WHEN 'cadence_runner_steps_removed' THEN 'REFERENCING OLD TABLE AS cadence_steps_before'
+                           WHEN 'cadence_runner_steps_edited'
+                           THEN 'REFERENCING OLD TABLE AS cadence_steps_before NEW TABLE AS cadence_steps_after'
+                           ELSE '' END,
+                       item.level, prefix, item.function_name, item.argument);
         EXECUTE format('ALTER TRIGGER %I ON %s%I DEPENDS ON EXTENSION cadence_runner',
                        item.trigger_name, prefix, item.table_name);
     END LOOP;
@@ -1245,6 +1259,34 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_arm() IS
 'lets the tables of this database send from this server: for a copy (a restored dump, a copied data directory, an upgraded cluster) that is to take over';
+
+CREATE FUNCTION @extschema@.cadence_steps_edited() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_steps_edited() IS
+'keeps the runs right whose cadence is edited: they follow steps that are renumbered, get steps that are inserted before the next one, and are due when their step says; a trigger of cadence_create_tables()';
+
+CREATE FUNCTION @extschema@.cadence_reopen(cadence text, empresa text DEFAULT NULL) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_reopen(text, text) IS
+'makes finished runs of a cadence active again that have not had the steps behind their last one, and returns how many; leads that are active in it are left alone. The cadence is named by its codigo, or its id';
+
+CREATE FUNCTION @extschema@.cadence_reopen(cadence uuid) RETURNS bigint
+AS 'MODULE_PATHNAME', 'cadence_reopen_by_id' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_reopen(uuid) IS
+'the same, of the cadence with that id';
+
+CREATE FUNCTION @extschema@.cadence_check(cadence_codigo text, empresa text DEFAULT NULL)
+RETURNS TABLE (severidade text, ordem int, problema text, dica text)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, @extschema@, pg_temp;
+
+COMMENT ON FUNCTION @extschema@.cadence_check(text, text) IS
+'what is wrong with a cadence, before its runs find out: ERRO, what keeps a step from being sent as it was meant; AVISO, what may be meant so. No rows: nothing';
 
 --
 -- Status
@@ -1357,6 +1399,14 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_enroll(text, text, timestamptz, text) IS
 'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset. empresa: which company''s, where several have a cadence of that codigo and more than one knows the lead';
+
+CREATE FUNCTION @extschema@.cadence_enroll_many(lead_ids text[], cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
+RETURNS TABLE (lead_id text, run uuid, resultado text, motivo text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_enroll_many(text[], text, timestamptz, text) IS
+'starts a cadence for many leads and says for each, in their order, what happened: INSCRITO, JA_ATIVO, JA_PASSOU, EM_OUTRA_EXCLUSIVA, REPETIDO or INVALIDO';
 
 CREATE FUNCTION @extschema@.cadence_pause(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE

@@ -90,6 +90,7 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('lead_cadence_runs', 'passos_enviados', 'uuids', 'uuid[]', NULL, false, NULL),
         ('lead_cadence_runs', 'counts_from', 'time', 'timestamptz', NULL, false, NULL),
         ('lead_cadence_runs', 'step_due_at', 'time', 'timestamptz', NULL, false, NULL),
+        ('lead_cadence_runs', 'edicao', 'jsonb', 'jsonb', NULL, false, NULL),
 
         ('lead_cadence_events', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('lead_cadence_events', 'lead_cadence_run_id', 'uuid', 'uuid', NULL, true, NULL),

@@ -53,7 +53,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', 'prioridade', 'the higher one goes first where a cap binds'),
         ('cadences', 'max_por_dia', 'so many of its messages a day, in the company''s time; null: any number'),
         ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
-        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time'),
+        ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time, and an active lead starts over'),
         ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
@@ -91,6 +91,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'passos_enviados', 'ids of the steps that it has had: none of them is sent to it again'),
         ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
         ('lead_cadence_runs', 'step_due_at', 'when its next step was due first, where it has been put off since and has a validade; null: at next_run_at'),
+        ('lead_cadence_runs', 'edicao', 'what edits of its cadence have left to it: not to be changed by hand. Null: its steps have the numbers that they had when it began'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),

@@ -182,7 +182,11 @@ BEGIN
             ('cadence_runner_barrier', 'cadence_barrier', 'cadence_blocklist', 'AFTER', 'INSERT OR UPDATE', 'STATEMENT', ''),
             ('cadence_runner_policy', 'cadence_check_policy', 'cadences', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadences'''),
             ('cadence_runner_policy', 'cadence_check_policy', 'cadence_steps', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_steps'''),
-            ('cadence_runner_policy', 'cadence_check_policy', 'cadence_empresas', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_empresas'''))
+            ('cadence_runner_policy', 'cadence_check_policy', 'cadence_empresas', 'BEFORE', 'INSERT OR UPDATE', 'ROW', '''cadence_empresas'''),
+            -- runs follow the steps that they stand before; each event has transition tables of its own
+            ('cadence_runner_steps_added', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'INSERT', 'STATEMENT', ''),
+            ('cadence_runner_steps_edited', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'UPDATE', 'STATEMENT', ''),
+            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''))
             AS v(trigger_name, function_name, table_name, timing, event, level, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
@@ -197,11 +201,19 @@ BEGIN
                                     CASE item.function_name
                                         WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
                                         WHEN 'cadence_check_policy' THEN 'Until then what can not be is found when a step is due, which waits.'
+                                        WHEN 'cadence_steps_edited' THEN 'Until then runs do not follow steps that are renumbered.'
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
         END IF;
-        EXECUTE format('CREATE TRIGGER %I %s %s ON %s%I FOR EACH %s EXECUTE FUNCTION %s%I(%s)',
-                       item.trigger_name, item.timing, item.event, prefix, item.table_name, item.level, prefix, item.function_name, item.argument);
+        EXECUTE format('CREATE TRIGGER %I %s %s ON %s%I %s FOR EACH %s EXECUTE FUNCTION %s%I(%s)',
+                       item.trigger_name, item.timing, item.event, prefix, item.table_name,
+                       CASE item.trigger_name
+                           WHEN 'cadence_runner_steps_added' THEN 'REFERENCING NEW TABLE AS cadence_steps_after'
+                           WHEN 'cadence_runner_steps_removed' THEN 'REFERENCING OLD TABLE AS cadence_steps_before'
+                           WHEN 'cadence_runner_steps_edited'
+                           THEN 'REFERENCING OLD TABLE AS cadence_steps_before NEW TABLE AS cadence_steps_after'
+                           ELSE '' END,
+                       item.level, prefix, item.function_name, item.argument);
         EXECUTE format('ALTER TRIGGER %I ON %s%I DEPENDS ON EXTENSION cadence_runner',
                        item.trigger_name, prefix, item.table_name);
     END LOOP;

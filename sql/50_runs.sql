@@ -16,6 +16,14 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.cadence_enroll(text, text, timestamptz, text) IS
 'starts a cadence for a lead and returns the run; its first step is due at start_at plus that step''s offset. empresa: which company''s, where several have a cadence of that codigo and more than one knows the lead';
 
+CREATE FUNCTION @extschema@.cadence_enroll_many(lead_ids text[], cadence_codigo text, start_at timestamptz DEFAULT now(), empresa text DEFAULT NULL)
+RETURNS TABLE (lead_id text, run uuid, resultado text, motivo text)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_enroll_many(text[], text, timestamptz, text) IS
+'starts a cadence for many leads and says for each, in their order, what happened: INSCRITO, JA_ATIVO, JA_PASSOU, EM_OUTRA_EXCLUSIVA, REPETIDO or INVALIDO';
+
 CREATE FUNCTION @extschema@.cadence_pause(run uuid) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;

@@ -121,7 +121,12 @@ typedef struct CadenceStep
 	bool has_position; /* and where it stands in it */
 	int position;	   /* its next_step_ordem */
 
-	bool has_begun; /* it has had a step */
+	bool has_begun;		  /* it has had a step */
+	const pg_uuid_t *had; /* of which these are the ids */
+	int nhad;
+	const Jsonb *edition; /* what edits of its cadence have left to it; NULL: nothing */
+	bool has_pending;	  /* what comes after its step begins elsewhere, */
+	int pending;		  /* from that number on */
 	TimestampTz started_at;
 	TimestampTz first_due; /* when its step was due, whatever has put it off since */
 	uint64 barrier;		   /* cadence_barrier_count() before it was last seen to be wanted */
@@ -133,6 +138,7 @@ typedef struct CadenceStep
 
 	/* the step */
 	bool has_step;
+	pg_uuid_t step_id;
 	int ordem;
 	char *canal;
 	char *template_codigo;

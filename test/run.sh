@@ -172,7 +172,7 @@ sql_tests() {
     if [[ $((good + bad)) -ne $tests || $status -ne 0 ]]; then
         [[ $bad -ne 0 ]] || { bad=1 && cat "$output"; }
         [[ ! -s $WORKSPACE/source/regression.diffs ]] ||
-            head -n 400 "$WORKSPACE/source/regression.diffs"
+            head -n 2000 "$WORKSPACE/source/regression.diffs"
         say "--- the end of the server's log"
         tail -n 30 "$WORKSPACE/main.log"
     fi

@@ -20,12 +20,14 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "base/row.h"
 #include "base/statement.h"
 #include "claim/claim.h"
+#include "schema/edition.h"
 
 /* The names by which a look knows what it goes past. */
 #define REFUSED_NAME "cadence_refused"
@@ -90,6 +92,8 @@ enum
 	RUN_HAS_BEGUN,
 	RUN_STARTED_AT,
 	RUN_STEP_DUE_AT,
+	RUN_HAD,
+	RUN_EDITION,
 	RUN_INTERRUPTED,
 	RUN_NEWS,
 	RUN_NEWS_SINCE
@@ -121,6 +125,7 @@ static const Oid time_types[] = {TIMESTAMPTZOID};
  * company's own (par: channel and company), or one for any company (canal),
  * where the company has none of its own (served).
  */
+#define IS_NEW NOT_HAD("x", "r")
 #define CANAL SHORT_TEXT("x.canal", "100")
 
 static char *
@@ -129,12 +134,13 @@ past_blocked_sql(const CadenceTables *t)
 	return psprintf(
 		"AND NOT EXISTS (SELECT FROM (SELECT pg_catalog.upper(" CANAL ") AS canal, "
 		"pg_catalog.concat(pg_catalog.upper(" CANAL "), ' '::text, " SHORT_TEXT(
-			"r.empresa",
-			"1000") ") "
-					"AS par FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
-					"AND x.ordem " GE " r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s "
-					"WHERE s.par " EQ " " ANY_BLOCKED("par") " OR (s.canal " EQ " " ANY_BLOCKED(
-						"canal") " AND NOT s.par " EQ " " ANY_BLOCKED("served") ")) ",
+			"r.empresa", "1000") ") "
+								 "AS par FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id "
+								 "AND x.ordem " GE " r.next_step_ordem AND " IS_NEW
+								 " ORDER BY x.ordem LIMIT 1) AS s "
+								 "WHERE s.par " EQ
+								 " " ANY_BLOCKED("par") " OR (s.canal " EQ " " ANY_BLOCKED(
+									 "canal") " AND NOT s.par " EQ " " ANY_BLOCKED("served") ")) ",
 		t->steps);
 }
 
@@ -164,7 +170,7 @@ look_news_sql(const CadenceTables *t, int batch_size)
 	return psprintf(
 		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.id::text, r.empresa::text, "
 		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.created_at::timestamptz, "
-		"NULL::timestamptz, r.claim_id IS NOT NULL, r.corpo::jsonb, "
+		"NULL::timestamptz, NULL::uuid[], NULL::jsonb, r.claim_id IS NOT NULL, r.corpo::jsonb, "
 		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
 		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
 		" AND NOT " NEWS_PAIR " " EQ
@@ -308,6 +314,37 @@ prepare_bypass(CadenceClaims *claims, CadenceLookKind kind, const CadenceBlocked
 	claims->cursor[kind] = (Cursor){.due = DT_NOBEGIN};
 }
 
+/* A value that is not too long to be read; 0: there is none. */
+static Datum
+short_value(TupleDesc desc, HeapTuple row, int column, Size max)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	if (isnull || toast_raw_datum_size(value) > max)
+		return (Datum) 0;
+	return PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+}
+
+/* Which steps it has had, and under which numbers it knows its own. */
+static void
+read_history(CadenceStep *step, TupleDesc desc, HeapTuple row)
+{
+	Datum had = short_value(desc, row, RUN_HAD, ROW_FIELD_MAX);
+	Datum edition = short_value(desc, row, RUN_EDITION, EDITION_MAX);
+
+	if (had != 0 && !ARR_HASNULL(DatumGetArrayTypeP(had)))
+	{
+		ArrayType *array = DatumGetArrayTypeP(had);
+
+		step->had = (const pg_uuid_t *) ARR_DATA_PTR(array);
+		step->nhad = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	}
+	if (edition != 0)
+		step->edition = DatumGetJsonbP(edition);
+	step->has_pending = cadence_edition_pending(step->edition, &step->pending);
+}
+
 /*
  * A step of a run, to be resolved, in the current memory context. The row has
  * the columns of CLAIMED_RUN_COLUMNS(). A lead or company that is too long for
@@ -339,6 +376,7 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 	step->has_begun = row_true(desc, row, RUN_HAS_BEGUN);
 	step->started_at = row_time(desc, row, RUN_STARTED_AT, step->due);
 	step->first_due = row_time(desc, row, RUN_STEP_DUE_AT, step->due);
+	read_history(step, desc, row);
 	return step;
 }
 

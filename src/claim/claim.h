@@ -52,10 +52,12 @@ typedef struct CadenceLook
 														 "COALESCE(" run                         \
 														 ".last_step_ordem, 0) " GT " 0, " run   \
 														 ".started_at::timestamptz, " run        \
-														 ".step_due_at::timestamptz"
+														 ".step_due_at::timestamptz, " run       \
+														 ".passos_enviados::uuid[], " run        \
+														 ".edicao::jsonb"
 
 /* Whatever else a statement returns stands behind them. */
-#define CLAIMED_RUN_NCOLUMNS 11
+#define CLAIMED_RUN_NCOLUMNS 13
 
 extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,

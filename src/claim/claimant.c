@@ -30,6 +30,7 @@
 #include "base/transaction.h"
 #include "base/uuid.h"
 #include "claim/claimant.h"
+#include "schema/edition.h"
 
 /* So many runs that are no longer active are looked at, at most. */
 #define INACTIVE_MAX 1000
@@ -91,15 +92,19 @@ find_sql(const CadenceTables *t)
 		t->claims, t->runs, INACTIVE_MAX);
 }
 
+/* Of a step x and a run h. */
+#define IS_NEW NOT_HAD("x", "h")
+
 /* What is not active becomes nobody's. */
 static char *
 release_sql(const CadenceTables *t)
 {
 	Oid events = get_relname_relid("lead_cadence_events", t->schema);
-	char *template =
-		psprintf("(SELECT x.template_codigo FROM %s AS x WHERE x.cadence_id " EQ
-				 " h.cadence_id AND x.ordem " GE " h.next_step_ordem ORDER BY x.ordem LIMIT 1)",
-				 t->steps);
+	char *step = psprintf("FROM %s AS x WHERE x.cadence_id " EQ " h.cadence_id AND x.ordem " GE
+						  " h.next_step_ordem AND " IS_NEW " ORDER BY x.ordem LIMIT 1",
+						  t->steps);
+	char *template = psprintf("(SELECT x.template_codigo %s)", step);
+	char *ordem = psprintf("COALESCE((SELECT x.ordem %s), h.next_step_ordem)", step);
 
 	return psprintf(
 		"WITH released AS (UPDATE %s AS r SET updated_at = " NOW ", "
@@ -108,7 +113,8 @@ release_sql(const CadenceTables *t)
 		"claim_id = CASE WHEN r.status " EQ " 'ATIVA' THEN r.claim_id END "
 		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id AND (r.claim_id " EQ
 		" d.claim_id) IS TRUE "
-		"RETURNING r.id, r.status, r.cadence_id, r.next_step_ordem, r.attempts) "
+		"RETURNING r.id, r.status, r.cadence_id, r.next_step_ordem, r.passos_enviados, "
+		"r.attempts) "
 		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, "
 		"detalhes, created_at) "
 		"SELECT pg_catalog.gen_random_uuid(), h.id, %s, %s, 'ERRO', "
@@ -116,7 +122,7 @@ release_sql(const CadenceTables *t)
 		"'an attempt was interrupted; whether it was sent is unknown', 'tentativa', "
 		"h.attempts), pg_catalog.clock_timestamp() FROM released AS h WHERE h.status " NE
 		" 'ATIVA'",
-		t->runs, t->events, cadence_value_or(events, "step_ordem", "h.next_step_ordem", "0"),
+		t->runs, t->events, cadence_value_or(events, "step_ordem", ordem, "0"),
 		cadence_value_or(events, "template_codigo", template, "''"));
 }
 

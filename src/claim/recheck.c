@@ -8,13 +8,18 @@
 #include "executor/spi.h"
 #include "utils/timestamp.h"
 
+#include "base/settings.h"
 #include "base/statement.h"
 #include "claim/recheck.h"
 #include "rules/address_key.h"
+#include "rules/reason.h"
 #include "schema/blocklist.h"
 #include "schema/exits.h"
 #include "schema/key.h"
 #include "schema/marks.h"
+
+/* How long what the owner's views can not be asked about waits. */
+#define EXITS_RETRY_US (60 * USECS_PER_SEC)
 
 struct CadenceRechecks
 {
@@ -28,7 +33,8 @@ static const RowsetColumn columns[] = {{"n", INT4OID},		  {"id", UUIDOID},
 									   {"claim_id", UUIDOID}, {"lease_end", TIMESTAMPTZOID},
 									   {"canal", TEXTOID},	  {"categoria", TEXTOID},
 									   {"codigo", TEXTOID},	  {"empresa", TEXTOID},
-									   {"servidor", TEXTOID}, {"versao", TEXTOID}};
+									   {"servidor", TEXTOID}, {"versao", TEXTOID},
+									   {"step_id", UUIDOID}};
 
 static char *
 recheck_sql(const CadenceTables *t)
@@ -37,6 +43,7 @@ recheck_sql(const CadenceTables *t)
 					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
 					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
 					"AND (r.status " EQ " 'ATIVA') IS TRUE "
+					"AND EXISTS (SELECT FROM %s AS x WHERE x.id " EQ " d.step_id) "
 					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
@@ -47,7 +54,7 @@ recheck_sql(const CadenceTables *t)
 					"(SELECT FROM %s AS o WHERE %s AND %s)) "
 					"AND (d.versao IS NULL OR NOT EXISTS (SELECT FROM %s AS m "
 					"WHERE " MARK_OF_TEMPLATE("m") " AND m.versao " EQ " d.versao))",
-					t->runs, t->cadences, t->contacts,
+					t->runs, t->steps, t->cadences, t->contacts,
 					cadence_key_is(t, "lead_contacts", "k", "lead_id", "r.lead_id"),
 					cadence_key_is(t, "lead_contacts", "k", "empresa", "r.empresa"), t->opt_outs,
 					t->opt_outs, cadence_opt_out_is_of(t, "o", "r.lead_id", "r.empresa"),
@@ -98,27 +105,66 @@ recheck_blocked(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
 	pfree(lookups);
 }
 
+/* It waits, since nobody knows whether it may be sent. */
+static void
+put_off(CadenceStep *step, const char *problem)
+{
+	const ReasonWords *words = &cadence_reasons[REASON_EXITS_UNKNOWN];
+
+	step->until = GetCurrentTimestamp() + EXITS_RETRY_US;
+	step->reason.code = words->code;
+	step->reason.text =
+		MemoryContextStrdup(step->batch->context, psprintf("%s: %s", words->en, problem));
+}
+
+/* A part of what waits, not more than a claim asks about; false: they can not be asked. */
+static bool
+recheck_some_exits(CadenceRechecks *r, CadenceStep **steps, const int *places, int n, bool *valid)
+{
+	ExitAsked *asked = palloc0(sizeof(*asked) * n);
+	bool can_ask = true;
+
+	for (int i = 0; i < n; i++)
+		asked[i] = (ExitAsked){.run = &steps[places[i]]->run_id,
+							   .has_step = steps[places[i]]->has_step,
+							   .ordem = steps[places[i]]->ordem};
+	cadence_exits_ask(r->exits, asked, n);
+	for (int i = 0; i < n; i++)
+	{
+		can_ask = can_ask && asked[i].problem == NULL;
+		if (asked[i].problem != NULL)
+			put_off(steps[places[i]], asked[i].problem);
+		if (asked[i].exits || asked[i].skips || asked[i].problem != NULL)
+			valid[places[i]] = false;
+	}
+	pfree(asked);
+	return can_ask;
+}
+
 /* Those that the owner's views have come to name meanwhile, or that they can not be asked about. */
 static void
 recheck_exits(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)
 {
-	ExitAsked *asked = palloc0(sizeof(*asked) * Max(n, 1));
 	int *places = palloc(sizeof(int) * Max(n, 1));
-	int nasked = 0;
+	int nplaces = 0;
+	bool can_ask = true;
 
 	for (int i = 0; i < n; i++)
+		if (valid[i] && !steps[i]->is_news)
+			places[nplaces++] = i;
+	for (int i = 0; i < nplaces; i += cadence_batch_size)
 	{
-		if (!valid[i] || steps[i]->is_news)
-			continue;
-		places[nasked] = i;
-		asked[nasked++] = (ExitAsked){
-			.run = &steps[i]->run_id, .has_step = steps[i]->has_step, .ordem = steps[i]->ordem};
+		int some = Min(nplaces - i, cadence_batch_size);
+
+		if (can_ask)
+			can_ask = recheck_some_exits(r, steps, &places[i], some, valid);
+		else
+			for (int k = i; k < i + some; k++)
+			{
+				put_off(steps[places[k]], "it fails, or takes too long");
+				valid[places[k]] = false;
+			}
 	}
-	cadence_exits_ask(r->exits, asked, nasked);
-	for (int i = 0; i < nasked; i++)
-		if (asked[i].exits || asked[i].skips || asked[i].problem != NULL)
-			valid[places[i]] = false;
-	pfree(asked);
 	pfree(places);
 }
 
@@ -143,6 +189,7 @@ ask(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 		rowset_put_text(&rows, steps[i]->empresa);
 		rowset_put_text(&rows, steps[i]->request.configuration->name);
 		rowset_put_text(&rows, steps[i]->is_template_probe ? NULL : steps[i]->template_version);
+		rowset_put_if(&rows, steps[i]->has_step, UUIDPGetDatum(&steps[i]->step_id));
 	}
 	if (rows.n == 0)
 	{
@@ -159,7 +206,7 @@ ask(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 
 /*
  * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, a contact may have opted out, its address may have been
+ * paused or cancelled, the step removed, a contact may have opted out, its address may have been
  * blocked, an approved template may have been stopped, while they waited for their
  * provider. Of news, cadence_recheck_news() does.
  */

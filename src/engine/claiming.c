@@ -307,6 +307,7 @@ look(ClaimAttempt *attempt)
 	attempt->steps = palloc0(sizeof(CadenceStep *) * Max(attempt->look.n, 1));
 	attempt->refused = palloc0(sizeof(char *) * Max(attempt->look.n, 1));
 	check_sending(c->tables);
+	c->sender->looks_always = cadence_rulings_ask_always(c->rulings);
 	if (attempt->look.n > 0)
 		cadence_claimant_begin(c->claimant, lease_us(c));
 	if (attempt->look.last && c->ahead)
@@ -334,8 +335,9 @@ take_some(void *arg, int first, int n)
 			attempt->refused[i] = "a trigger has kept the run as it was";
 	}
 	cadence_resolve(c->resolver, taken, ntaken);
+	cadence_rulings_ask(c->rulings, taken, ntaken);
 	limiting_lock(c->limiting, taken, ntaken);
-	cadence_rulings_decide(c->rulings, taken, ntaken, GetCurrentTimestamp());
+	cadence_rulings_decide(c->rulings, taken, ntaken, DT_NOBEGIN);
 	cadence_conversations_find(c->conversations, taken, ntaken);
 	cadence_resolve_providers(c->resolver, c->limiting->states, taken, ntaken);
 	limiting_apply(c->limiting, taken, ntaken, &c->claimant->id);

@@ -141,11 +141,11 @@ sender_push(Sender *s, CadenceStep *step, TimestampTz looked_at)
 	cadence_queue_push(&s->queue, &step->request);
 }
 
-/* It is due as before, and nothing has left. */
+/* It is due as before, or when it was found to have to wait until, and nothing has left. */
 void
 sender_give_back(Sender *s, CadenceStep *step)
 {
-	step->outcome = OUTCOME_UNSENT;
+	step->outcome = step->until != 0 ? OUTCOME_DEFERRED : OUTCOME_UNSENT;
 	recording_add(s->recording, step);
 }
 
@@ -203,37 +203,45 @@ start_step(Sender *s, CadenceStep *step, TimestampTz now)
 
 /* ---- the barrier ------------------------------------------------------------------------ */
 
-/*
- * Steps that were popped, looked at again, so many of them at most: those that are not
- * wanted are taken back. How many are left.
- */
-static int
-look_again(Sender *s, CadenceStep **steps, int n, int at_most)
-{
-	int looked = Min(n, at_most);
-	int left = 0;
-	uint64 barrier = s->look_again(s->looker, steps, looked);
-
-	/* then all that wait are looked at first, which may be in vain */
-	if (barrier == 0)
-		s->checked_at = 0;
-	for (int i = 0; i < n; i++)
-	{
-		if (barrier != 0 && (i >= looked || steps[i]->barrier == barrier))
-			steps[left++] = steps[i];
-		else
-			take_back(s, steps[i]);
-	}
-	return left;
-}
-
 /* Steps that were popped, of which so many are started or taken back. */
 typedef struct Popped
 {
 	CadenceStep *steps[LOOKED_AT_MAX];
 	int n;
 	int done;
+	int looked; /* so many, from the first one on, were looked at since */
 } Popped;
+
+/*
+ * The next of them, so many at most, looked at again: those that are not wanted are taken
+ * back.
+ */
+static void
+look_again(Sender *s, Popped *p, int at_most)
+{
+	int looked = p->done + Min(p->n - p->done, at_most);
+	int left = p->done;
+	uint64 barrier;
+
+	/* those that may be sent are stamped anew */
+	for (int i = p->done; i < looked; i++)
+		p->steps[i]->barrier = 0;
+	barrier = s->look_again(s->looker, &p->steps[p->done], looked - p->done);
+
+	/* then all that wait are looked at first, which may be in vain */
+	if (barrier == 0)
+		s->checked_at = 0;
+	for (int i = p->done; i < p->n; i++)
+	{
+		if (barrier != 0 && (i >= looked || p->steps[i]->barrier == barrier))
+			p->steps[left++] = p->steps[i];
+		else
+			take_back(s, p->steps[i]);
+		if (i < looked)
+			p->looked = left;
+	}
+	p->n = left;
+}
 
 /* They wait again, as before. */
 static void
@@ -261,17 +269,17 @@ start_all(Sender *s, Popped *p)
 
 	while (p->done < p->n)
 	{
-		CadenceStep **next = &p->steps[p->done];
+		CadenceStep *next = p->steps[p->done];
 
-		if ((*next)->barrier == cadence_barrier_count())
+		if (next->barrier == cadence_barrier_count() && (!s->looks_always || p->done < p->looked))
 		{
 			p->done++;
-			start_step(s, *next, GetCurrentTimestamp());
+			start_step(s, next, GetCurrentTimestamp());
 			continue;
 		}
 		if (GetCurrentTimestamp() >= until || cadence_stop_requested())
 			return false;
-		p->n = p->done + look_again(s, next, p->n - p->done, at_most);
+		look_again(s, p, at_most);
 		at_most = Max(at_most / 4, 1);
 	}
 	return true;
@@ -318,7 +326,7 @@ start_some(Sender *s, CadenceStep *step, TimestampTz now)
 {
 	Popped popped = {.n = 0};
 
-	if (step->barrier == cadence_barrier_count())
+	if (step->barrier == cadence_barrier_count() && !s->looks_always)
 	{
 		start_step(s, step, now);
 		return true;

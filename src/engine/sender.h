@@ -36,6 +36,7 @@ typedef struct Sender
 	uint64 barrier;				 /* and what cadence_barrier_count() was then */
 	uint64 unsent_barrier;		 /* the same for what is under way and has not left, */
 	TimestampTz unsent_leave_by; /* which may have to be asked about again from then on; 0: never */
+	bool looks_always;			 /* each step is looked at again before it starts */
 	bool held;					 /* they are to be looked at first, and can not be for the moment */
 	SenderLookAgain look_again;
 	void *looker; /* its argument */

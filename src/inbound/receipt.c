@@ -160,7 +160,7 @@ settle(const InboundEvent *e, const InboundMessage *message, bool sent)
 	RunTransition to;
 
 	if (!message->has_step || !cadence_run_lock(e->acts->mover, &message->run_id, &run) ||
-		!run.has_ordem || run.ordem != message->ordem || is_paused(&run))
+		!cadence_run_is_before(&run, message->ordem) || is_paused(&run))
 		return false;
 	to = cadence_run_transition(&run, sent ? ACT_SETTLE_SENT : ACT_SETTLE_UNSENT,
 								cadence_settle_time(&run, sent));

@@ -43,6 +43,20 @@ resent_sql(const CadenceTables *t)
 					t->events);
 }
 
+/*
+ * Or that the run's cadence was edited since, and the step that has that number now is
+ * not the one that was sent last.
+ */
+static char *
+is_another_sql(const CadenceTables *t)
+{
+	return psprintf("EXISTS (SELECT FROM %s AS r WHERE r.id " EQ " $1 AND r.edicao IS NOT NULL "
+					"AND (SELECT x.step_ordem FROM %s AS x WHERE x.lead_cadence_run_id " EQ
+					" $1 AND x.tipo_evento " EQ " 'DISPARADO' ORDER BY x.created_at DESC, "
+					"x.id DESC LIMIT 1) IS DISTINCT FROM $2)",
+					t->runs, t->events);
+}
+
 /* In the current memory context. */
 struct InboundResends *
 inbound_resends_create(const CadenceTables *t)
@@ -51,12 +65,12 @@ inbound_resends_create(const CadenceTables *t)
 
 	r->is_over = STATEMENT(
 		"looking whether a message is to be sent again",
-		psprintf("SELECT %s OR EXISTS (SELECT FROM %s AS o, %s AS m WHERE o.id " EQ " $3 "
+		psprintf("SELECT %s OR %s OR EXISTS (SELECT FROM %s AS o, %s AS m WHERE o.id " EQ " $3 "
 				 "AND %s AND %s AND (m.recebido_em " GE " COALESCE(o.enviado_em, o.created_at) "
 				 "OR ($4 AND m.run_id IS NULL AND m.direcao " EQ " 'OUTBOUND' "
 				 "AND COALESCE(m.enviado_em, m.created_at) " GE
 				 " COALESCE(o.enviado_em, o.created_at))))",
-				 resent_sql(t), t->messages, t->messages,
+				 resent_sql(t), is_another_sql(t), t->messages, t->messages,
 				 cadence_key_is(t, "lead_messages", "m", "lead_id", "o.lead_id"),
 				 cadence_key_is(t, "lead_messages", "m", "empresa", "o.empresa")),
 		types, SPI_OK_SELECT);

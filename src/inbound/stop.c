@@ -20,6 +20,7 @@
 #include "base/row.h"
 #include "inbound/acts.h"
 #include "record/settle.h"
+#include "schema/edition.h"
 #include "schema/key.h"
 #include "schema/marks.h"
 
@@ -50,8 +51,10 @@ enum
 static const Oid person_types[] = {TEXTOID, TEXTOID};
 static const Oid read_types[] = {UUIDOID, TEXTOID};
 
-#define STEPS_LEFT \
-	"FROM %s AS s WHERE s.cadence_id " EQ " r.cadence_id AND s.ordem " GE " r.next_step_ordem "
+#define IS_NEW NOT_HAD("s", "r")
+#define STEPS_LEFT                                                                              \
+	"FROM %s AS s WHERE s.cadence_id " EQ " r.cadence_id AND s.ordem " GE " r.next_step_ordem " \
+	"AND " IS_NEW " "
 #define NEXT_STOPS(n)                                                                 \
 	"COALESCE((SELECT pg_catalog.bool_or(n.stops) FROM (SELECT s.parar_se_responder " \
 	"AS stops " STEPS_LEFT "ORDER BY s.ordem LIMIT " n ") AS n), false)"

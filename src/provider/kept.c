@@ -35,18 +35,19 @@
 #define LARGE_EVENT (64 * 1024)
 
 /*
- * In SQL, in parentheses: the newest events of a run's step, but for what is dated
- * further ahead than a clock can be wrong. Columns: detalhes, created_at, tipo, id.
+ * In SQL, in parentheses: the newest events of a run's step, which has had these
+ * numbers (an array), but for what is dated further ahead than a clock can be wrong. Columns:
+ * detalhes, created_at, tipo, id.
  */
 char *
-kept_events_sql(const CadenceTables *t, const char *run, const char *ordem)
+kept_events_sql(const CadenceTables *t, const char *run, const char *numbers)
 {
 	return psprintf("(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
 					"x.tipo_evento::text AS tipo, x.id FROM %s AS x "
-					"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " %s "
+					"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " ANY (%s) "
 					"AND x.created_at " LE " (" NOW " OPERATOR(pg_catalog.+) interval '1 day') "
 					"ORDER BY x.created_at DESC, x.id DESC LIMIT " EVENTS_MAX ")",
-					t->events, run, ordem);
+					t->events, run, numbers);
 }
 
 /* Adds to an event's details what its attempt has sent, unless that is too much. */

@@ -51,7 +51,7 @@ typedef struct KeptSearch
 	int nlarge;
 } KeptSearch;
 
-extern char *kept_events_sql(const CadenceTables *tables, const char *run, const char *ordem);
+extern char *kept_events_sql(const CadenceTables *tables, const char *run, const char *numbers);
 extern void kept_add(JsonObject *details, Oid server, const char *operation,
 					 const char *const *texts);
 extern Size kept_event_size(TupleDesc desc, HeapTuple row, int column);

@@ -148,7 +148,7 @@ put_row(Rowset *rows, const CadenceStep *step, bool under_key)
 	pg_uuid_t id;
 
 	if (under_key)
-		cadence_idempotency_key(&step->run_id, step->ordem, &id);
+		id = step->key;
 	else
 		cadence_uuid_v7(&id);
 	rowset_put_uuid(rows, &id);
@@ -202,7 +202,7 @@ let_go(CadenceMessageRows *m, CadenceStep **steps, int n)
 {
 	for (int i = 0; i < n; i++)
 		if (steps[i]->held != NULL && !steps[i]->lost)
-			cadence_message_row_settle(m, &steps[i]->run_id, steps[i]->ordem, true,
+			cadence_message_row_settle(m, &steps[i]->run_id, &steps[i]->key, true,
 									   steps[i]->held->at);
 }
 
@@ -223,12 +223,10 @@ cadence_message_rows_write(CadenceMessageRows *m, CadenceStep **steps, int n)
  * What was not sent has no row, as after any other failure.
  */
 void
-cadence_message_row_settle(CadenceMessageRows *m, const pg_uuid_t *run_id, int ordem, bool sent,
-						   TimestampTz at)
+cadence_message_row_settle(CadenceMessageRows *m, const pg_uuid_t *run_id, const pg_uuid_t *key,
+						   bool sent, TimestampTz at)
 {
-	pg_uuid_t id;
-	Datum values[] = {UUIDPGetDatum(&id), UUIDPGetDatum(run_id), TimestampTzGetDatum(at)};
+	Datum values[] = {UUIDPGetDatum(key), UUIDPGetDatum(run_id), TimestampTzGetDatum(at)};
 
-	cadence_idempotency_key(run_id, ordem, &id);
 	statement_execute(sent ? &m->settle_sent : &m->settle_unsent, values, NULL, 0);
 }

@@ -12,7 +12,7 @@ typedef struct CadenceMessageRows CadenceMessageRows;
 
 extern CadenceMessageRows *cadence_message_rows_create(const CadenceTables *tables);
 extern void cadence_message_rows_write(CadenceMessageRows *m, CadenceStep **steps, int n);
-extern void cadence_message_row_settle(CadenceMessageRows *m, const pg_uuid_t *run_id, int ordem,
-									   bool sent, TimestampTz at);
+extern void cadence_message_row_settle(CadenceMessageRows *m, const pg_uuid_t *run_id,
+									   const pg_uuid_t *key, bool sent, TimestampTz at);
 
 #endif

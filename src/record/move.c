@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -32,6 +33,7 @@
 #include "record/move.h"
 #include "record/outbox.h"
 #include "schema/calendar.h"
+#include "schema/edition.h"
 #include "schema/key.h"
 #include "schema/policy.h"
 
@@ -40,6 +42,7 @@ struct CadenceMover
 	Statement by_ctid;
 	Statement by_id;
 	Statement lock;
+	Statement lock_many;
 	Statement look;
 	Statement sent;
 	CadenceOutbox *outbox;
@@ -67,7 +70,13 @@ static const RowsetColumn move_columns[] = {
 	{"claim_stays", BOOLOID},
 	{"claim_after", UUIDOID},
 	{"counts_from", TIMESTAMPTZOID},
-	{"step_due", TIMESTAMPTZOID}}; /* that it keeps, where its step stays */
+	{"step_due", TIMESTAMPTZOID}, /* that it keeps, where its step stays */
+	{"step_id", UUIDOID},		  /* that it has had now, */
+	{"goes_back", BOOLOID}};	  /* or is to have again */
+
+/* Of a step x and a run r. */
+#define IS_NEW NOT_HAD("x", "r")
+#define PENDING "(r.edicao " JSON_TEXT " 'pendente')::int4"
 
 /* See cadence_create_tables(). */
 #define ACTIVE_INDEX "lead_cadence_runs_active_idx"
@@ -99,11 +108,73 @@ enum
 	LOOK_LAST_ORDEM,
 	LOOK_EMPRESA,
 	LOOK_STARTED_AT,
+	LOOK_STEP_ID,
+	LOOK_LAST_HAD,
+	LOOK_EDITION,
 	LOOK_NEXT_TIME
 };
 
+/* What is read of many. */
+enum
+{
+	MANY_ID = 1,
+	MANY_STATUS,
+	MANY_CLAIMED,
+	MANY_INTERRUPTED,
+	MANY_DUE,
+	MANY_ATTEMPTS,
+	MANY_ORDEM,
+	MANY_TEMPLATE
+};
+
+static const RowsetColumn id_columns[] = {{"id", UUIDOID}};
+
 static const Oid run_types[] = {UUIDOID};
-static const Oid step_types[] = {UUIDOID, INT4OID};
+static const Oid step_types[] = {UUIDOID, INT4ARRAYOID};
+
+/* So many of the steps that a run has had are known. */
+#define HAD_MAX "1000"
+
+/* One from before there were ids has had the steps up to its last one. */
+static char *
+had_sql(const CadenceTables *t)
+{
+	return psprintf("CASE WHEN NOT d.advance OR d.step_id IS NULL THEN r.passos_enviados "
+					"WHEN d.goes_back THEN "
+					"pg_catalog.array_remove(r.passos_enviados::uuid[], d.step_id) "
+					"WHEN r.passos_enviados IS NULL AND r.last_step_ordem IS NOT NULL THEN "
+					"pg_catalog.array_append(ARRAY(SELECT x.id::uuid FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " LE " r.last_step_ordem "
+					"AND x.id " NE " d.step_id ORDER BY x.ordem LIMIT " HAD_MAX "), d.step_id) "
+					"WHEN pg_catalog.cardinality(r.passos_enviados) " GE " " HAD_MAX " THEN "
+					"pg_catalog.array_append((r.passos_enviados::uuid[])[2:" HAD_MAX
+					"], d.step_id) "
+					"ELSE pg_catalog.array_append(r.passos_enviados::uuid[], d.step_id) END",
+					t->steps);
+}
+
+/* Where an edit has put steps before the one that it stayed before, these come now. */
+static char *
+next_sql(const CadenceTables *t)
+{
+	return psprintf("CASE WHEN NOT d.advance THEN r.next_step_ordem "
+					"WHEN d.goes_back OR d.next_ordem IS NULL OR " PENDING " IS NULL "
+					"THEN d.next_ordem ELSE COALESCE((SELECT pg_catalog.min(x.ordem) FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " " PENDING
+					" AND x.id IS DISTINCT FROM d.step_id AND " IS_NEW "), d.next_ordem) "
+					"END",
+					t->steps);
+}
+
+/* It may have another number than when it was claimed. */
+static char *
+last_sql(const CadenceTables *t)
+{
+	return psprintf("CASE WHEN d.advance THEN COALESCE(CASE WHEN r.edicao IS NOT NULL THEN "
+					"(SELECT x.ordem FROM %s AS x WHERE x.id " EQ " d.step_id LIMIT 1) END, "
+					"d.ordem, r.last_step_ordem) ELSE r.last_step_ordem END",
+					t->steps);
+}
 
 /*
  * where is how a run is found. A claimed one that was paused or cancelled
@@ -116,20 +187,20 @@ move_sql(const CadenceTables *t, const char *where)
 		"UPDATE %s AS r SET "
 		"status = CASE WHEN d.decided OR r.status " EQ " 'ATIVA' THEN d.status::%s "
 		"ELSE r.status END, "
-		"last_step_ordem = CASE WHEN d.advance THEN COALESCE(d.ordem, r.last_step_ordem) "
-		"ELSE r.last_step_ordem END, "
-		"next_step_ordem = CASE WHEN d.advance THEN d.next_ordem ELSE r.next_step_ordem END, "
+		"last_step_ordem = %s, next_step_ordem = %s, passos_enviados = %s, "
+		"edicao = CASE WHEN d.advance AND NOT d.goes_back AND r.edicao IS NOT NULL THEN '{}' "
+		"ELSE r.edicao END, "
 		"next_run_at = CASE WHEN d.decided OR r.status::text " NE " 'CANCELADA' "
 		"THEN d.next_due END, attempts = d.attempts, "
 		"counts_from = CASE WHEN d.advance THEN d.counts_from ELSE r.counts_from END, "
-		"step_due_at = CASE WHEN NOT d.advance THEN COALESCE(d.step_due, r.step_due_at) END, "
+		"step_due_at = CASE WHEN NOT d.advance THEN COALESCE(r.step_due_at, d.step_due) END, "
 		"claim_id = CASE WHEN d.claim_stays THEN r.claim_id ELSE d.claim_after END, "
 		"updated_at = " NOW " FROM " ROWSET_NAME " AS d WHERE %s AND r.id " EQ " d.id "
 		"AND (d.decided OR ((r.claim_id " EQ " d.claim_id) IS TRUE "
 		"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
 		"AND (r.attempts " EQ " d.attempt) IS TRUE)) "
 		"RETURNING d.n, r.status::text " EQ " d.status",
-		t->runs, t->run_status_type, where);
+		t->runs, t->run_status_type, last_sql(t), next_sql(t), had_sql(t), where);
 }
 
 /* Its cadence's key, where a lock has to stand for that: of what could become active. */
@@ -152,26 +223,45 @@ look_sql(const CadenceTables *t)
 	return psprintf(
 		"SELECT r.status::text, r.lead_id::text, r.claim_id IS NOT NULL, "
 		"(r.claim_id " EQ " " INTERRUPTED_CLAIM ") IS TRUE, r.next_run_at::timestamptz, "
-		"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text, n.ordem::int4, "
+		"r.attempts::int4, COALESCE(s.ordem, r.next_step_ordem)::int4, s.template_codigo::text, "
+		"n.ordem::int4, "
 		"n.template_codigo::text, (e.detalhes " JSON_TEXT " 'codigo' " EQ " 'INCERTO' "
 		"OR e.detalhes " JSON_TEXT " 'codigo' " EQ " 'RETIDO') IS TRUE, "
 		"e.detalhes::jsonb, e.created_at::timestamptz, "
 		"EXISTS (SELECT FROM %s AS o WHERE %s "
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id), "
-		"r.last_step_ordem::int4, r.empresa::text, r.started_at::timestamptz, %s FROM %s AS r "
-		"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
+		"r.last_step_ordem::int4, r.empresa::text, r.started_at::timestamptz, s.id::uuid, "
+		"(r.passos_enviados::uuid[])[pg_catalog.cardinality(r.passos_enviados)], "
+		"r.edicao::jsonb, %s FROM %s AS r "
+		"LEFT JOIN LATERAL (SELECT x.id, x.ordem, x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
-		"ORDER BY x.ordem LIMIT 1) AS s ON true "
+		"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS s ON true "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
-		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GT " r.next_step_ordem "
-		"ORDER BY x.ordem LIMIT 1) AS n ON true "
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " COALESCE(" PENDING "::int8, "
+		"s.ordem::int8 OPERATOR(pg_catalog.+) 1) AND x.id " NE " s.id "
+		"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS n ON true "
 		"LEFT JOIN LATERAL (SELECT x.detalhes, x.created_at FROM %s AS x "
 		"WHERE x.detalhes " JSON_TEXT " 'tardio' IS NULL "
 		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
 		"WHERE r.id " EQ " $1",
 		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"),
 		cadence_step_time_columns("n"), t->runs, t->steps, t->steps,
-		kept_events_sql(t, "r.id", "r.next_step_ordem"));
+		kept_events_sql(t, "r.id", STEP_NUMBERS("s", "r", "COALESCE(s.ordem, r.next_step_ordem)")));
+}
+
+/* Many, as far as cancelling has to know them; none of them becomes active. */
+static char *
+lock_many_sql(const CadenceTables *t)
+{
+	return psprintf("SELECT r.id::uuid, r.status::text, r.claim_id IS NOT NULL, "
+					"(r.claim_id " EQ " " INTERRUPTED_CLAIM
+					") IS TRUE, r.next_run_at::timestamptz, "
+					"r.attempts::int4, r.next_step_ordem::int4, s.template_codigo::text "
+					"FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ " d.id "
+					"LEFT JOIN LATERAL (SELECT x.template_codigo FROM %s AS x "
+					"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
+					"ORDER BY x.ordem LIMIT 1) AS s ON true FOR NO KEY UPDATE OF r",
+					t->runs, t->steps);
 }
 
 /* In the current memory context. */
@@ -185,6 +275,7 @@ cadence_mover_create(const CadenceTables *t)
 	m->by_id = ROWS_STATEMENT("moving runs on", move_sql(t, "true"), SPI_OK_UPDATE_RETURNING);
 	m->lock = STATEMENT("locking a run", lock_sql(t, cadence_active_is_guarded(t)), run_types,
 						SPI_OK_SELECT);
+	m->lock_many = ROWS_STATEMENT("locking runs", lock_many_sql(t), SPI_OK_SELECT);
 	m->look = STATEMENT("looking at a run", look_sql(t), run_types, SPI_OK_SELECT);
 	m->sent = STATEMENT("looking for what a run may have sent",
 						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
@@ -238,6 +329,13 @@ status_of(const char *text)
 	return status;
 }
 
+/* When its step was due first, where that is to be known: what is far from any day is not. */
+static void
+put_step_due(Rowset *rows, bool is_kept, TimestampTz due)
+{
+	rowset_put_if(rows, is_kept && !TIMESTAMP_NOT_FINITE(due), TimestampTzGetDatum(due));
+}
+
 /* The second half of a move's row: what the run becomes. */
 static void
 put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem, bool has_next,
@@ -254,6 +352,14 @@ put_transition(Rowset *rows, const RunTransition *to, bool has_ordem, int ordem,
 	rowset_put_if(rows, to->counts_from != 0, TimestampTzGetDatum(to->counts_from));
 }
 
+/* And the end of it. */
+static void
+put_had(Rowset *rows, const RunTransition *to, bool has_step, const pg_uuid_t *step)
+{
+	rowset_put_if(rows, to->advance && has_step, UUIDPGetDatum(step));
+	rowset_put_bool(rows, to->goes_back);
+}
+
 static void
 put_step(Rowset *rows, const CadenceStep *step, int number)
 {
@@ -266,7 +372,9 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_bool(rows, false);
 	put_transition(rows, &step->transition, step->has_step, step->ordem,
 				   step->has_step && step->has_next, step->next_ordem);
-	rowset_put_if(rows, step->valid_for_us != 0, TimestampTzGetDatum(step->first_due));
+	put_step_due(rows, step->valid_for_us != 0 || step->outcome == OUTCOME_DEFERRED,
+				 step->first_due);
+	put_had(rows, &step->transition, step->has_step, &step->step_id);
 }
 
 /* Moves those of the runs that are not moved yet; returns how many it found. */
@@ -312,32 +420,115 @@ cadence_steps_move(CadenceMover *m, CadenceStep **steps, int n)
 		(void) move_lost(&m->by_id, steps, n);
 }
 
-/* Moves a run that cadence_run_lock() has locked in this transaction. */
+/* It stays before its step, which is due later than it was. */
+static bool
+was_due_before(const LockedRun *run, const RunTransition *to)
+{
+	return run->in.has_due && !run->in.claimed && !to->advance && to->has_due &&
+		   to->next_due > run->in.due;
+}
+
+static void
+put_run(Rowset *rows, const LockedRun *run, const RunTransition *to, int number)
+{
+	rowset_put_int(rows, number);
+	rowset_put_uuid(rows, &run->id);
+	for (int i = 0; i < 4; i++)
+		rowset_put_null(rows);
+	rowset_put_bool(rows, true);
+	put_transition(rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
+	put_step_due(rows, was_due_before(run, to), run->in.due);
+	if (to->goes_back)
+		put_had(rows, to, run->has_had, &run->last_had);
+	else
+		put_had(rows, to, run->has_step_id, &run->step_id);
+}
+
+/* Those that were moved are marked, in the order in which they were given. */
+static void
+check_moved(const LockedRun *runs, int n)
+{
+	bool *moved = palloc0(sizeof(bool) * n);
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		moved[row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], MOVED_NUMBER, 0)] = true;
+	SPI_freetuptable(SPI_tuptable);
+	for (int i = 0; i < n; i++)
+		if (!moved[i])
+			ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+							errmsg("a trigger or a rule has kept run %s from being changed",
+								   DatumGetCString(DirectFunctionCall1(
+									   uuid_out, UUIDPGetDatum(&runs[i].id))))));
+	pfree(moved);
+}
+
+/* Moves runs that were locked in this transaction. */
 void
-cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
+cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
 {
 	Rowset rows;
 
 	rowset_begin(&rows, move_columns, lengthof(move_columns));
-	rowset_put_int(&rows, 0);
-	rowset_put_uuid(&rows, &run->id);
-	for (int i = 0; i < 4; i++)
-		rowset_put_null(&rows);
-	rowset_put_bool(&rows, true);
-	put_transition(&rows, to, run->has_ordem, run->ordem, run->in.has_next, run->next_ordem);
-	rowset_put_null(&rows);
+	for (int i = 0; i < n; i++)
+		put_run(&rows, &runs[i], &to[i], i);
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
-	if (SPI_processed != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-				 errmsg("a trigger or a rule has kept run %s from being changed",
-						DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->id))))));
-	if (to->status == RUN_DONE)
-		cadence_outbox_finished(m->outbox, &run->id);
+	check_moved(runs, n);
+	for (int i = 0; i < n; i++)
+		if (to[i].status == RUN_DONE)
+			cadence_outbox_finished(m->outbox, &runs[i].id);
+}
+
+void
+cadence_run_move(CadenceMover *m, const LockedRun *run, const RunTransition *to)
+{
+	cadence_runs_move(m, run, to, 1);
 }
 
 /* ---- a locked run ----------------------------------------------------------------- */
+
+static bool
+read_id(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	if (!isnull)
+		*id = *DatumGetUUIDP(value);
+	return !isnull;
+}
+
+static NumberedStep
+numbered(const LockedRun *run)
+{
+	return (NumberedStep){&run->id, run->has_step_id ? &run->step_id : NULL, run->ordem,
+						  run->edition};
+}
+
+/* By what its step is known. */
+static void
+read_step(LockedRun *run, TupleDesc desc, HeapTuple row)
+{
+	NumberedStep step;
+	bool isnull;
+	Datum edition = SPI_getbinval(row, desc, LOOK_EDITION, &isnull);
+
+	run->has_step_id = read_id(desc, row, LOOK_STEP_ID, &run->step_id);
+	run->has_had = read_id(desc, row, LOOK_LAST_HAD, &run->last_had);
+	if (!isnull && toast_raw_datum_size(edition) <= EDITION_MAX)
+		run->edition = DatumGetJsonbPCopy(edition);
+	step = numbered(run);
+	cadence_step_key(&step, &run->key);
+}
+
+/* Whether a run stands before the step that had that number when somebody spoke of it. */
+bool
+cadence_run_is_before(const LockedRun *run, int ordem)
+{
+	NumberedStep step = numbered(run);
+
+	return run->has_ordem && cadence_step_had_number(&step, ordem);
+}
 
 static void
 read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
@@ -363,6 +554,7 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 		run->attempt = JsonbPGetDatum(DatumGetJsonbPCopy(details));
 		run->attempted_at = row_time(desc, row, LOOK_ATTEMPTED_AT, 0);
 	}
+	read_step(run, desc, row);
 	in->status = status_of(run->status_text);
 	in->interrupted = row_true(desc, row, LOOK_INTERRUPTED);
 	in->has_step = run->has_ordem;
@@ -372,7 +564,8 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 	in->attempts = row_int(desc, row, LOOK_ATTEMPTS, 0);
 	in->has_next = !row_is_null(desc, row, LOOK_NEXT_ORDEM);
 	cadence_step_time_read(desc, row, LOOK_NEXT_TIME, &in->next_time);
-	in->started_at = row_time(desc, row, LOOK_STARTED_AT, in->at);
+	in->started_at =
+		row_time(desc, row, LOOK_STARTED_AT, row_time(desc, row, LOOK_DUE, GetCurrentTimestamp()));
 	in->uncertain = in->interrupted || run->has_attempt;
 	in->other_active = row_true(desc, row, LOOK_OTHER_ACTIVE);
 }
@@ -396,7 +589,8 @@ find_calendar(CadenceMover *m, LockedRun *run)
 static bool
 is_kept(CadenceMover *m, const LockedRun *run)
 {
-	Datum values[] = {UUIDPGetDatum(&run->id), Int32GetDatum(run->ordem)};
+	NumberedStep step = numbered(run);
+	Datum values[] = {UUIDPGetDatum(&run->id), cadence_step_numbers(&step)};
 	KeptSearch search = {0};
 
 	statement_execute(&m->sent, values, NULL, 0);
@@ -436,6 +630,49 @@ cadence_run_lock(CadenceMover *m, const pg_uuid_t *id, LockedRun *run)
 	run->in.kept = run->has_ordem && is_kept(m, run);
 	find_calendar(m, run);
 	return true;
+}
+
+static void
+read_one_of_many(LockedRun *run, TupleDesc desc, HeapTuple row)
+{
+	TransitionInput *in = &run->in;
+	bool isnull;
+
+	run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, MANY_ID, &isnull));
+	run->status_text = row_text(desc, row, MANY_STATUS, ROW_KEY_MAX);
+	run->has_ordem = !row_is_null(desc, row, MANY_ORDEM);
+	run->ordem = row_int(desc, row, MANY_ORDEM, 0);
+	run->template_codigo = row_text(desc, row, MANY_TEMPLATE, ROW_KEY_MAX);
+	in->status = status_of(run->status_text);
+	in->interrupted = row_true(desc, row, MANY_INTERRUPTED);
+	in->has_step = run->has_ordem;
+	in->claimed = row_true(desc, row, MANY_CLAIMED) && !in->interrupted;
+	in->has_due = !row_is_null(desc, row, MANY_DUE);
+	in->due = row_time(desc, row, MANY_DUE, 0);
+	in->attempts = row_int(desc, row, MANY_ATTEMPTS, 0);
+}
+
+/*
+ * Locks many that are to be cancelled, in the order in which they come, and reads what
+ * that has to know; how many of them there are.
+ */
+int
+cadence_runs_lock(CadenceMover *m, const pg_uuid_t *ids, int n, LockedRun *runs)
+{
+	Rowset rows;
+	int found;
+
+	rowset_begin(&rows, id_columns, lengthof(id_columns));
+	for (int i = 0; i < n; i++)
+		rowset_put_uuid(&rows, &ids[i]);
+	statement_execute(&m->lock_many, NULL, NULL, 0);
+	rowset_end(&rows);
+	found = SPI_processed;
+	memset(runs, 0, sizeof(*runs) * found);
+	for (int i = 0; i < found; i++)
+		read_one_of_many(&runs[i], SPI_tuptable->tupdesc, SPI_tuptable->vals[i]);
+	SPI_freetuptable(SPI_tuptable);
+	return found;
 }
 
 /* What an act makes of a locked run; at is when it happened. */

@@ -22,7 +22,13 @@ typedef struct LockedRun
 	char *lead_id;
 	char *empresa;
 	bool has_ordem;
-	int ordem; /* next_step_ordem */
+	int ordem; /* of its step; where there is none any more, next_step_ordem */
+	bool has_step_id;
+	pg_uuid_t step_id;
+	pg_uuid_t key;	/* its idempotency key */
+	Jsonb *edition; /* what edits of its cadence have left to it; NULL: nothing */
+	bool has_had;	/* a step whose id is known, the last of them: */
+	pg_uuid_t last_had;
 	bool has_last;
 	int last_ordem; /* of the step that was sent last */
 
@@ -43,8 +49,12 @@ extern bool cadence_active_is_guarded(const CadenceTables *tables);
 extern bool cadence_is_active_twice(const ErrorData *error);
 extern CadenceMover *cadence_mover_create(const CadenceTables *tables);
 extern bool cadence_run_lock(CadenceMover *mover, const pg_uuid_t *id, LockedRun *run);
+extern int cadence_runs_lock(CadenceMover *mover, const pg_uuid_t *ids, int n, LockedRun *runs);
 extern RunTransition cadence_run_transition(const LockedRun *run, RunAct act, TimestampTz at);
+extern bool cadence_run_is_before(const LockedRun *run, int ordem);
 extern void cadence_run_move(CadenceMover *mover, const LockedRun *run, const RunTransition *to);
+extern void cadence_runs_move(CadenceMover *mover, const LockedRun *runs, const RunTransition *to,
+							  int n);
 extern void cadence_steps_move(CadenceMover *mover, CadenceStep **steps, int n);
 
 #endif

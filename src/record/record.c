@@ -121,6 +121,15 @@ is_held(const CadenceStep *step, const LockedRun *run)
 		   (run->has_attempt && json_get_true(&DatumGetJsonbP(run->attempt)->root, "permanente"));
 }
 
+/* Whether a run stands before a step still. */
+static bool
+is_before(const LockedRun *run, const CadenceStep *step)
+{
+	if (run->edition == NULL)
+		return run->ordem == step->ordem;
+	return run->has_step_id && memcmp(&run->step_id, &step->step_id, UUID_LEN) == 0;
+}
+
 /*
  * An answer that came too late for its own claim, but not too late to be of use:
  * the run is held since nobody knew what has just been learned.
@@ -132,7 +141,7 @@ settle_late(CadenceRecorder *r, CadenceStep *step)
 	RunTransition to;
 
 	if (!step->lost || !cadence_was_accepted(step) || step->held != NULL ||
-		!cadence_run_lock(r->mover, &step->run_id, &run) || run.ordem != step->ordem ||
+		!cadence_run_lock(r->mover, &step->run_id, &run) || !is_before(&run, step) ||
 		!is_held(step, &run))
 		return;
 	run.in.outcome = step->outcome;

@@ -37,7 +37,7 @@ cadence_settle_write(CadenceEvents *events, CadenceMessageRows *messages, const 
 	CadenceEvent list[2];
 	int n = 1;
 
-	cadence_message_row_settle(messages, &run->id, run->ordem, sent,
+	cadence_message_row_settle(messages, &run->id, &run->key, sent,
 							   run->has_attempt ? run->attempted_at
 												: GetCurrentTransactionStartTimestamp());
 	if (!sent)

@@ -22,6 +22,7 @@
 #include "base/statement.h"
 #include "provider/kept.h"
 #include "resolve/kept_lookup.h"
+#include "schema/edition.h"
 
 struct CadenceKeptLookup
 {
@@ -29,7 +30,7 @@ struct CadenceKeptLookup
 };
 
 static const RowsetColumn wanted_columns[] = {
-	{"n", INT4OID}, {"run_id", UUIDOID}, {"ordem", INT4OID}};
+	{"n", INT4OID}, {"run_id", UUIDOID}, {"numbers", INT4ARRAYOID}};
 
 enum
 {
@@ -47,7 +48,7 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 								  psprintf("SELECT d.n, e.* FROM " ROWSET_NAME
 										   " AS d CROSS JOIN LATERAL %s AS e "
 										   "ORDER BY d.n, e.created_at DESC, e.id DESC",
-										   kept_events_sql(t, "d.run_id", "d.ordem")),
+										   kept_events_sql(t, "d.run_id", "d.numbers")),
 								  SPI_OK_SELECT);
 	lookup->find.in_query = in_query;
 	return lookup;
@@ -92,11 +93,14 @@ cadence_kept_lookup_find(CadenceKeptLookup *lookup, CadenceStep **steps, int n,
 	rowset_begin(&wanted, wanted_columns, lengthof(wanted_columns));
 	for (int i = 0; i < n; i++)
 	{
+		NumberedStep step = {&steps[i]->run_id, &found[i]->step_id, found[i]->ordem,
+							 steps[i]->edition};
+
 		if (steps[i]->attempts <= 1 || !found[i]->has_step)
 			continue;
 		rowset_put_int(&wanted, i);
 		rowset_put_uuid(&wanted, &steps[i]->run_id);
-		rowset_put_int(&wanted, found[i]->ordem);
+		rowset_put_datum(&wanted, cadence_step_numbers(&step));
 	}
 	if (wanted.n > 0)
 	{

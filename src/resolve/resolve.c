@@ -26,6 +26,7 @@
 #include "resolve/resolve.h"
 #include "resolve/step_lookup.h"
 #include "rules/text.h"
+#include "schema/edition.h"
 
 struct CadenceResolver
 {
@@ -75,18 +76,19 @@ unresolved(CadenceStep *step, const char *code, char *text)
  * the step's resolution.
  */
 static bool
-resolve_step(CadenceStep *step, const CadenceStepLookup *found)
+resolve_step(CadenceStep *step, const CadenceStepLookup *found, const CadenceStepLookup *next)
 {
 	step->has_step = found->has_step;
+	step->step_id = found->step_id;
 	step->ordem = found->ordem;
 	step->canal = found->canal;
 	step->template_codigo = found->template_codigo;
-	step->has_next = found->has_next;
-	step->next_ordem = found->next_ordem;
-	step->next_time = found->next_time;
+	step->has_next = next->has_next;
+	step->next_ordem = next->next_ordem;
+	step->next_time = next->next_time;
 	step->valid_for_us = found->valid_for_us;
 	step->goes_on = found->goes_on;
-	step->next_template = found->next_template;
+	step->next_template = next->next_template;
 	step->pais = found->pais;
 	step->categoria = step_lookup_category(found);
 	if (!found->has_cadence)
@@ -342,10 +344,12 @@ hold(CadenceStep *step, char *why)
 static void
 set_idempotency_key(CadenceStep *step)
 {
+	NumberedStep numbered = {&step->run_id, &step->step_id, step->ordem, step->edition};
+
 	if (step->is_news)
 		step->key = step->run_id;
 	else
-		cadence_idempotency_key(&step->run_id, step->ordem, &step->key);
+		cadence_step_key(&numbered, &step->key);
 	cadence_uuid_text(&step->key, step->key_text);
 }
 
@@ -434,18 +438,19 @@ let_go(CadenceStep *step)
 	step->reason.code = cadence_classes[CLASS_HELD].code;
 	step->reason.text = pstrdup("the provider has accepted it, and holds it for review: "
 								"it is not sent again");
+	set_idempotency_key(step);
 }
 
 /* To whom: what is remembered of them is looked for before the rest is resolved. */
 static void
 resolve_whom(const CadenceResolver *r, HeapTuple row, const CadenceStepLookup *found,
-			 CadenceStep *step)
+			 const CadenceStepLookup *next, CadenceStep *step)
 {
 	bool goes_on;
 
 	if (step->outcome != OUTCOME_PENDING)
 		return;
-	goes_on = resolve_step(step, found);
+	goes_on = resolve_step(step, found, next);
 	if (step->held != NULL)
 		let_go(step);
 	else if (!goes_on || !resolve_contact(&r->contact, row, step))
@@ -508,6 +513,106 @@ find_senders(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLo
 	pfree(some);
 }
 
+/* ---- steps that a run has had ---------------------------------------------------------- */
+
+static bool
+has_had(const CadenceStep *step, const pg_uuid_t *id)
+{
+	for (int i = 0; i < step->nhad; i++)
+		if (memcmp(&step->had[i], id, UUID_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* What is there for runs that stood elsewhere: places says where, and for which of them. */
+static void
+find_elsewhere(const CadenceResolver *r, CadenceStep **places, const int *numbers, int n,
+			   CadenceStepLookup **found)
+{
+	CadenceStepLookup **there = palloc(sizeof(*there) * n);
+
+	cadence_step_lookups_find(r->lookups, places, n, there);
+	for (int i = 0; i < n; i++)
+		found[numbers[i]] = there[i];
+	pfree(there);
+}
+
+/* Where a run would stand that has gone past a number; behind the last one there is nothing. */
+static CadenceStep *
+place_from(const CadenceStep *step, int64 position)
+{
+	CadenceStep *place = palloc(sizeof(*place));
+
+	*place = *step;
+	place->has_position = position <= PG_INT32_MAX;
+	place->position = place->has_position ? (int) position : 0;
+	return place;
+}
+
+/*
+ * No step comes twice, whatever its number is now: a run goes past those that it has
+ * had. Few have any before them. Of each round's steps every run has had one, and not
+ * the same one again, so the rounds end.
+ */
+static void
+go_past_had(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLookup **found)
+{
+	CadenceStep **places = palloc(sizeof(*places) * Max(n, 1));
+	int *numbers = palloc(sizeof(*numbers) * Max(n, 1));
+	int nplaces;
+
+	do
+	{
+		nplaces = 0;
+		for (int i = 0; i < n; i++)
+		{
+			if (!found[i]->has_step || !has_had(steps[i], &found[i]->step_id))
+				continue;
+			numbers[nplaces] = i;
+			places[nplaces++] = place_from(steps[i], (int64) found[i]->ordem + 1);
+		}
+		if (nplaces > 0)
+			find_elsewhere(r, places, numbers, nplaces, found);
+	} while (nplaces > 0);
+	pfree(places);
+	pfree(numbers);
+}
+
+/* What comes after it is neither itself, where an edit has moved it to the end, nor had. */
+static bool
+is_behind(const CadenceStep *step, const CadenceStepLookup *found, const pg_uuid_t *next)
+{
+	return (found->has_step && memcmp(&found->step_id, next, UUID_LEN) == 0) || has_had(step, next);
+}
+
+/* The same of the step after it: next is the place of the last one that it has had. */
+static void
+find_next(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLookup **found,
+		  CadenceStepLookup **next)
+{
+	CadenceStep **places = palloc(sizeof(*places) * Max(n, 1));
+	int *numbers = palloc(sizeof(*numbers) * Max(n, 1));
+	int nplaces;
+
+	memcpy(next, found, sizeof(*next) * n);
+	do
+	{
+		nplaces = 0;
+		for (int i = 0; i < n; i++)
+		{
+			if (!next[i]->has_next || !is_behind(steps[i], found[i], &next[i]->next_id))
+				continue;
+			numbers[nplaces] = i;
+			places[nplaces] = place_from(steps[i], next[i]->next_ordem);
+			places[nplaces++]->has_pending = false;
+		}
+		if (nplaces > 0)
+			find_elsewhere(r, places, numbers, nplaces, next);
+	} while (nplaces > 0);
+	pfree(places);
+	pfree(numbers);
+}
+
 /*
  * Resolves steps as far as their messages, inside an SPI connection: whom of its
  * pool a step goes to, cadence_resolve_providers() says when its conversation is
@@ -519,6 +624,7 @@ void
 cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 {
 	CadenceStepLookup **found = palloc(sizeof(*found) * Max(n, 1));
+	CadenceStepLookup **next = palloc(sizeof(*next) * Max(n, 1));
 	HeapTuple *rows = palloc(sizeof(HeapTuple) * Max(n, 1));
 	SPITupleTable *contacts;
 	const PersonMarks *marks;
@@ -533,10 +639,12 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	cadence_contacts_find(r->contacts, steps, n, &r->contact, rows);
 	contacts = SPI_tuptable;
 	cadence_step_lookups_find(r->lookups, steps, n, found);
+	go_past_had(r, steps, n, found);
+	find_next(r, steps, n, found, next);
 	find_senders(r, steps, n, found);
 	cadence_kept_lookup_find(r->kept, steps, n, found);
 	for (int i = 0; i < n; i++)
-		resolve_whom(r, rows[i], found[i], steps[i]);
+		resolve_whom(r, rows[i], found[i], next[i], steps[i]);
 	marks = cadence_marks_of_people(r->marks, steps, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -546,6 +654,7 @@ cadence_resolve(CadenceResolver *r, CadenceStep **steps, int n)
 	}
 	SPI_freetuptable(contacts);
 	pfree(found);
+	pfree(next);
 	pfree(rows);
 }
 

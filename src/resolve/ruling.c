@@ -17,8 +17,11 @@
 #include "resolve/ruling.h"
 #include "schema/exits.h"
 
-/* How long a view that could not be asked, or a zone that does not exist, is waited for. */
+/* How long a view that could not be asked is waited for; some wait up to twice as long. */
 #define UNKNOWN_RETRY_US (60 * USECS_PER_SEC)
+
+/* How long what had no room in a cap waits that has it after all. */
+#define COME_BACK_US (60 * USECS_PER_SEC)
 
 struct CadenceRulings
 {
@@ -54,6 +57,13 @@ cadence_rulings_begin(CadenceRulings *r)
 	r->nrows = 0;
 }
 
+/* Whether a step is to be looked at again before it starts: the views raise no barrier. */
+bool
+cadence_rulings_ask_always(CadenceRulings *r)
+{
+	return cadence_exits_exist(r->exits);
+}
+
 /* ---- facts ---------------------------------------------------------------------------- */
 
 static bool
@@ -61,7 +71,8 @@ needs_calendar(const CadenceRulings *r, const CadenceStepLookup *found)
 {
 	const CadencePolicy *p = &found->policy;
 
-	return r->has_holidays || p->window != NULL || cadence_policy_counts_days(p);
+	return r->has_holidays || found->has_local_time || p->window != NULL ||
+		   cadence_policy_counts_days(p);
 }
 
 static bool
@@ -104,6 +115,8 @@ place_of_person(const ContactColumns *c, HeapTuple contact, const CadenceStepLoo
 	CadencePlace place = place_of_company(found, step);
 	char *e164 = contact_text(c, contact, c->telefone_e164);
 
+	if (contact_text(c, contact, c->empresa) != NULL)
+		place.empresa = contact_text(c, contact, c->empresa);
 	place.zone = contact_text(c, contact, c->fuso_horario);
 	place.uf = contact_text(c, contact, c->uf);
 	place.phone = e164 != NULL && *e164 != '\0' ? e164 : contact_text(c, contact, c->telefone);
@@ -119,9 +132,6 @@ set_cap(DecideCap *cap, CadenceReasonCode reason, int max)
 static void
 set_caps(const CadencePolicy *p, const CadenceStep *step, DecideFacts *f)
 {
-	/* what an uncertain attempt has sent was counted then */
-	if (step->kept != NULL)
-		return;
 	set_cap(&f->caps[DECIDE_CAP_PERSON], REASON_CAP_PERSON, p->max_of_person);
 	set_cap(&f->caps[DECIDE_CAP_COMPANY], REASON_CAP_COMPANY, p->max_of_company);
 	set_cap(&f->caps[DECIDE_CAP_CADENCE], REASON_CAP_CADENCE, p->max_of_cadence);
@@ -138,9 +148,21 @@ set_policy(const CadenceStepLookup *found, const CadenceStep *step, StepRuling *
 	ruling->decide = (DecidePolicy){.window = p->window,
 									.spread = p->spread_us,
 									.place = place_of(step),
-									.min_gap = step->kept == NULL ? p->min_gap_us : 0,
-									.retry_unknown = UNKNOWN_RETRY_US,
-									.retry_inactive = cadence_retry_unresolved * USECS_PER_SEC};
+									.min_gap = p->min_gap_us,
+									.retry_unknown = UNKNOWN_RETRY_US * (1 + place_of(step)),
+									.retry_unresolved = cadence_retry_unresolved * USECS_PER_SEC};
+}
+
+/* As its contact spells lead and company: runs that are one lead's to their columns share what caps
+ * count. */
+static void
+spell(const ContactColumns *c, HeapTuple contact, const CadenceStep *step, StepRuling *ruling)
+{
+	const char *lead_id = contact_text(c, contact, c->lead_id);
+	const char *empresa = contact_text(c, contact, c->empresa);
+
+	ruling->lead_id = lead_id != NULL ? lead_id : step->lead_id;
+	ruling->empresa = empresa != NULL ? empresa : step->empresa;
 }
 
 /*
@@ -165,6 +187,7 @@ cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple con
 	if (!has_ruling)
 		return;
 	step->ruling = ruling;
+	spell(c, contact, step, ruling);
 	set_policy(found, step, ruling);
 	set_caps(ruling->policy, step, &ruling->facts);
 	place = place_of_company(found, step);
@@ -188,11 +211,29 @@ may_be_ruled(const CadenceStep *step)
 			step->outcome == OUTCOME_WAITING);
 }
 
-static void
-ask_views(CadenceRulings *r, CadenceStep **steps, int n)
+/* Those of some steps that are to be ruled; how many. */
+static int
+to_be_ruled(CadenceStep **steps, int n, CadenceStep **ruled)
 {
+	int nruled = 0;
+
+	for (int i = 0; i < n; i++)
+		if (may_be_ruled(steps[i]))
+			ruled[nruled++] = steps[i];
+	return nruled;
+}
+
+/*
+ * Asks the owner's views about resolved steps, inside an SPI connection. They may take
+ * their time: before anything is locked that others wait for.
+ */
+void
+cadence_rulings_ask(CadenceRulings *r, CadenceStep **all, int n)
+{
+	CadenceStep **steps = palloc(sizeof(*steps) * Max(n, 1));
 	ExitAsked *asked = palloc0(sizeof(*asked) * Max(n, 1));
 
+	n = to_be_ruled(all, n, steps);
 	for (int i = 0; i < n; i++)
 		asked[i] = (ExitAsked){
 			.run = &steps[i]->run_id, .has_step = steps[i]->has_step, .ordem = steps[i]->ordem};
@@ -208,121 +249,7 @@ ask_views(CadenceRulings *r, CadenceStep **steps, int n)
 		ruling->motivo = asked[i].problem != NULL ? asked[i].problem : asked[i].motivo;
 	}
 	pfree(asked);
-}
-
-/* ---- caps ------------------------------------------------------------------------------ */
-
-static const char *
-or_empty(const char *text)
-{
-	return text != NULL ? text : "";
-}
-
-static UsageRow *
-usage_row(const char *scope, const char *name, const CadenceStep *step, const Calendar *calendar,
-		  TimestampTz now)
-{
-	UsageRow *row = palloc0(sizeof(*row));
-
-	row->scope = scope;
-	row->name = or_empty(name);
-	row->empresa = or_empty(step->empresa);
-	row->day = calendar_day(calendar, now);
-	return row;
-}
-
-/* What its caps count. A person's row also says when they were last written to. */
-static void
-name_usage(CadenceStep *step, TimestampTz now)
-{
-	StepRuling *ruling = step->ruling;
-	const DecideCap *caps = ruling->facts.caps;
-	char *cadence = palloc(UUID_TEXT_SIZE);
-
-	cadence_uuid_text(&step->cadence_id, cadence);
-	if (caps[DECIDE_CAP_PERSON].is_set || ruling->decide.min_gap != 0)
-		ruling->usage[DECIDE_CAP_PERSON] =
-			usage_row("LEAD", step->lead_id, step, &ruling->person, now);
-	if (caps[DECIDE_CAP_COMPANY].is_set)
-		ruling->usage[DECIDE_CAP_COMPANY] = usage_row("EMPRESA", "", step, &ruling->company, now);
-	if (caps[DECIDE_CAP_CADENCE].is_set)
-		ruling->usage[DECIDE_CAP_CADENCE] =
-			usage_row("CADENCIA", cadence, step, &ruling->company, now);
-	if (caps[DECIDE_CAP_NEW].is_set)
-		ruling->usage[DECIDE_CAP_NEW] = usage_row("NOVOS", cadence, step, &ruling->company, now);
-}
-
-static int
-compare_refs(const void *a, const void *b)
-{
-	return cadence_usage_compare(**(UsageRow * *const *) a, **(UsageRow * *const *) b);
-}
-
-/* Lets steps that count for one thing share its row, and finds all rows. */
-static void
-find_usage(CadenceRulings *r, CadenceStep **steps, int n, TimestampTz now)
-{
-	UsageRow ***refs = palloc(sizeof(*refs) * Max(n * DECIDE_CAPS, 1));
-	int nrefs = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		if (steps[i]->outcome != OUTCOME_PENDING)
-			continue;
-		name_usage(steps[i], now);
-		for (int k = 0; k < DECIDE_CAPS; k++)
-			if (steps[i]->ruling->usage[k] != NULL)
-				refs[nrefs++] = &steps[i]->ruling->usage[k];
-	}
-	qsort(refs, nrefs, sizeof(*refs), compare_refs);
-	r->rows = palloc(sizeof(UsageRow *) * Max(nrefs, 1));
-	r->nrows = 0;
-	for (int i = 0; i < nrefs; i++)
-	{
-		if (r->nrows == 0 || cadence_usage_compare(r->rows[r->nrows - 1], *refs[i]) != 0)
-			r->rows[r->nrows++] = *refs[i];
-		*refs[i] = r->rows[r->nrows - 1];
-	}
-	cadence_usages_find(r->usages, r->rows, r->nrows);
-	pfree(refs);
-}
-
-static void
-read_usage(StepRuling *ruling, TimestampTz now)
-{
-	const UsageRow *person = ruling->usage[DECIDE_CAP_PERSON];
-
-	for (int i = 0; i < DECIDE_CAPS; i++)
-	{
-		DecideCap *cap = &ruling->facts.caps[i];
-		const Calendar *calendar = i == DECIDE_CAP_PERSON ? &ruling->person : &ruling->company;
-
-		if (ruling->usage[i] == NULL || !cap->is_set)
-			continue;
-		cap->used = ruling->usage[i]->used;
-		cap->day_ends = calendar_instant(calendar, ruling->usage[i]->day + 1, 0);
-	}
-	if (person != NULL && person->last_at != 0)
-		ruling->facts.last_to_person = person->last_at;
-}
-
-/* It is to be sent: the next of its claim finds that counted. */
-static void
-take_usage(StepRuling *ruling, TimestampTz at)
-{
-	UsageRow *person = ruling->usage[DECIDE_CAP_PERSON];
-
-	ruling->taken_at = at;
-	for (int i = 0; i < DECIDE_CAPS; i++)
-		if (ruling->usage[i] != NULL)
-		{
-			ruling->usage[i]->used++;
-			ruling->usage[i]->is_changed = true;
-		}
-	if (person == NULL)
-		return;
-	ruling->before = person->last_at;
-	person->last_at = Max(person->last_at, at);
+	pfree(steps);
 }
 
 /* ---- deciding -------------------------------------------------------------------------- */
@@ -347,7 +274,9 @@ end_step(CadenceStep *step, CadenceOutcome outcome)
 	const ReasonWords *words = &cadence_reasons[ruling->decision.reason];
 
 	step->outcome = outcome;
-	step->until = ruling->decision.until;
+	step->conversation = NULL;
+	if (outcome == OUTCOME_DEFERRED)
+		step->until = ruling->decision.until;
 	step->reason.code = words->code;
 	step->reason.text = psprintf("%s%s", words->en, detail(ruling));
 	if (outcome == OUTCOME_STOPPED || outcome == OUTCOME_SKIPPED)
@@ -378,7 +307,7 @@ apply(CadenceStep *step, TimestampTz now)
 			if (!is_pending)
 				break;
 			step->leave_by = ruling->decision.until == CALENDAR_NEVER ? 0 : ruling->decision.until;
-			take_usage(ruling, now);
+			ruling_take(ruling, now);
 			break;
 	}
 }
@@ -396,8 +325,8 @@ compare_turns(const void *a, const void *b)
 		return px > py ? -1 : 1;
 	if (x->has_begun != y->has_begun)
 		return x->has_begun ? -1 : 1;
-	if (x->due != y->due)
-		return x->due < y->due ? -1 : 1;
+	if (x->first_due != y->first_due)
+		return x->first_due < y->first_due ? -1 : 1;
 	return memcmp(&x->run_id, &y->run_id, UUID_LEN);
 }
 
@@ -407,50 +336,53 @@ compare_turns(const void *a, const void *b)
  * Inside an SPI connection.
  */
 void
-cadence_rulings_decide(CadenceRulings *r, CadenceStep **steps, int n, TimestampTz now)
+cadence_rulings_decide(CadenceRulings *r, CadenceStep **steps, int n, TimestampTz not_before)
 {
 	CadenceStep **ruled = palloc(sizeof(*ruled) * Max(n, 1));
-	int nruled = 0;
+	int nruled = to_be_ruled(steps, n, ruled);
+	TimestampTz now;
 
-	for (int i = 0; i < n; i++)
-		if (may_be_ruled(steps[i]))
-			ruled[nruled++] = steps[i];
-	ask_views(r, ruled, nruled);
-	find_usage(r, ruled, nruled, now);
+	ruling_find_usage(r->usages, ruled, nruled, &r->rows, &r->nrows);
+	/* it may have been waited for */
+	now = Max(GetCurrentTimestamp(), not_before);
 	qsort(ruled, nruled, sizeof(*ruled), compare_turns);
 	for (int i = 0; i < nruled; i++)
 	{
 		StepRuling *ruling = ruled[i]->ruling;
 
-		read_usage(ruling, now);
+		ruling_read_usage(ruled[i], now);
 		ruling->decision = cadence_decide(&ruling->facts, &ruling->decide, &ruling->person, now);
 		apply(ruled[i], now);
 	}
 	pfree(ruled);
 }
 
-/* ---- counting -------------------------------------------------------------------------- */
+/* ---- afterwards ------------------------------------------------------------------------ */
 
-/* What was put off for other reasons has taken nothing; what has a time counts as of then. */
-static void
-settle_taken(CadenceStep *step)
+static bool
+waits_for_a_cap(const CadenceStep *step)
 {
-	StepRuling *ruling = step->ruling;
-	UsageRow *person = ruling->usage[DECIDE_CAP_PERSON];
+	return step->ruling != NULL && step->outcome == OUTCOME_DEFERRED &&
+		   (step->ruling->decision.cap != NULL || step->ruling->decision.reason == REASON_MIN_GAP);
+}
 
-	if (step->outcome == OUTCOME_PENDING)
+/* What has room again, since others of its claim were put off, comes back soon. */
+static void
+come_back(CadenceStep **steps, int n)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < n; i++)
 	{
-		ruling->taken_at = Max(ruling->taken_at, step->request.start_at);
-		if (person != NULL)
-			person->last_at = Max(person->last_at, ruling->taken_at);
-		return;
+		StepRuling *ruling = steps[i]->ruling;
+
+		if (!waits_for_a_cap(steps[i]))
+			continue;
+		ruling_read_usage(steps[i], now);
+		if (cadence_decide(&ruling->facts, &ruling->decide, &ruling->person, now).verdict ==
+			DECIDE_SEND)
+			steps[i]->until = now + COME_BACK_US;
 	}
-	for (int i = 0; i < DECIDE_CAPS; i++)
-		if (ruling->usage[i] != NULL)
-			ruling->usage[i]->used--;
-	if (person != NULL && person->last_at == ruling->taken_at)
-		person->last_at = ruling->before;
-	ruling->taken_at = 0;
 }
 
 /*
@@ -460,94 +392,20 @@ settle_taken(CadenceStep *step)
 void
 cadence_rulings_write(CadenceRulings *r, CadenceStep **steps, int n)
 {
-	for (int i = 0; i < n; i++)
-		if (steps[i]->ruling != NULL && steps[i]->ruling->taken_at != 0)
-			settle_taken(steps[i]);
+	if (r->nrows == 0)
+		return;
+	if (ruling_settle_taken(steps, n) > 0)
+		come_back(steps, n);
 	cadence_usages_write(r->usages, r->rows, r->nrows);
 }
 
-/* It has ended, and was certainly not sent. */
-static bool
-owes(const CadenceStep *step)
-{
-	return step->ruling != NULL && step->ruling->taken_at != 0 &&
-		   step->outcome != OUTCOME_PENDING && step->outcome != OUTCOME_UNCERTAIN &&
-		   !cadence_was_accepted(step);
-}
-
-/* Whether any of some steps has taken of a cap what it has not used. */
-bool
-cadence_rulings_owe(CadenceStep **steps, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (owes(steps[i]))
-			return true;
-	return false;
-}
-
-static int
-compare_returns(const void *a, const void *b)
-{
-	return cadence_usage_compare(((const UsageReturn *) a)->row, ((const UsageReturn *) b)->row);
-}
-
-/* Those of one row become one. */
-static int
-merge_returns(UsageReturn *returns, int n)
-{
-	int nmerged = 0;
-
-	qsort(returns, n, sizeof(UsageReturn), compare_returns);
-	for (int i = 0; i < n; i++)
-	{
-		UsageReturn *last = nmerged > 0 ? &returns[nmerged - 1] : NULL;
-
-		if (last == NULL || compare_returns(last, &returns[i]) != 0 ||
-			last->row->day != returns[i].row->day)
-		{
-			returns[nmerged++] = returns[i];
-			continue;
-		}
-		last->n++;
-		last->taken_at = Max(last->taken_at, returns[i].taken_at);
-		last->before = Min(last->before, returns[i].before);
-	}
-	return nmerged;
-}
-
 /*
- * Gives back what steps have taken of caps and not used; in a transaction of its own,
- * inside an SPI connection. After that cadence_rulings_forget() is to be called.
+ * Gives back what steps have taken of caps and not used, and corrects when they have left;
+ * in a transaction of its own, inside an SPI connection. After that
+ * cadence_rulings_forget() is to be called.
  */
 void
 cadence_rulings_return(CadenceRulings *r, CadenceStep **steps, int n)
 {
-	UsageReturn *returns = palloc(sizeof(UsageReturn) * Max(n * DECIDE_CAPS, 1));
-	int nreturns = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		StepRuling *ruling = steps[i]->ruling;
-
-		if (!owes(steps[i]))
-			continue;
-		for (int k = 0; k < DECIDE_CAPS; k++)
-			if (ruling->usage[k] != NULL)
-				returns[nreturns++] =
-					(UsageReturn){.row = ruling->usage[k],
-								  .n = 1,
-								  .taken_at = k == DECIDE_CAP_PERSON ? ruling->taken_at : 0,
-								  .before = k == DECIDE_CAP_PERSON ? ruling->before : 0};
-	}
-	cadence_usages_return(r->usages, returns, merge_returns(returns, nreturns));
-	pfree(returns);
-}
-
-/* Nothing is given back twice. */
-void
-cadence_rulings_forget(CadenceStep **steps, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (owes(steps[i]))
-			steps[i]->ruling->taken_at = 0;
+	ruling_return(r->usages, steps, n);
 }

@@ -19,6 +19,8 @@
 typedef struct StepRuling
 {
 	const CadencePolicy *policy;
+	const char *lead_id; /* as the contact spells them; NULL: none */
+	const char *empresa;
 	Calendar person;
 	Calendar company;
 	DecideFacts facts;
@@ -37,11 +39,21 @@ extern void cadence_rulings_begin(CadenceRulings *rulings);
 extern void cadence_ruling_prepare(CadenceRulings *rulings, const ContactColumns *columns,
 								   HeapTuple contact, const CadenceStepLookup *found,
 								   CadenceStep *step);
+extern void cadence_rulings_ask(CadenceRulings *rulings, CadenceStep **steps, int n);
 extern void cadence_rulings_decide(CadenceRulings *rulings, CadenceStep **steps, int n,
-								   TimestampTz now);
+								   TimestampTz not_before);
 extern void cadence_rulings_write(CadenceRulings *rulings, CadenceStep **steps, int n);
 extern bool cadence_rulings_owe(CadenceStep **steps, int n);
 extern void cadence_rulings_return(CadenceRulings *rulings, CadenceStep **steps, int n);
 extern void cadence_rulings_forget(CadenceStep **steps, int n);
+extern bool cadence_rulings_ask_always(CadenceRulings *rulings);
+
+/* counting.c, for ruling.c */
+extern void ruling_find_usage(CadenceUsages *usages, CadenceStep **steps, int n, UsageRow ***rows,
+							  int *nrows);
+extern void ruling_read_usage(CadenceStep *step, TimestampTz now);
+extern void ruling_take(StepRuling *ruling, TimestampTz at);
+extern int ruling_settle_taken(CadenceStep **steps, int n);
+extern void ruling_return(CadenceUsages *usages, CadenceStep **steps, int n);
 
 #endif

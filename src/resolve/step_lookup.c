@@ -32,8 +32,11 @@ struct CadenceStepLookups
 	Statement find;
 };
 
-static const RowsetColumn wanted_columns[] = {
-	{"n", INT4OID}, {"cadence_id", UUIDOID}, {"next_step_ordem", INT4OID}, {"empresa", TEXTOID}};
+static const RowsetColumn wanted_columns[] = {{"n", INT4OID},
+											  {"cadence_id", UUIDOID},
+											  {"next_step_ordem", INT4OID},
+											  {"pending", INT4OID},
+											  {"empresa", TEXTOID}};
 
 enum
 {
@@ -52,6 +55,9 @@ enum
 	FOUND_TEMPLATE_VERSION,
 	FOUND_VALID_FOR,
 	FOUND_IF_IT_FAILS,
+	FOUND_HAS_LOCAL_TIME,
+	FOUND_STEP_ID,
+	FOUND_NEXT_ID,
 	FOUND_NEXT_TIME,
 	FOUND_POLICY = FOUND_NEXT_TIME + STEP_TIME_NCOLUMNS,
 	FOUND_TEXTS = FOUND_POLICY + POLICY_NCOLUMNS
@@ -118,22 +124,26 @@ step_sql(const CadenceTables *t, const char *from)
 static char *
 find_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
-					"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
-					"n.template_codigo::text, t.id IS NOT NULL, COALESCE(t.ativo, true), "
-					"e.nome::text, e.pais::text, t.xmin::text, s.validade::interval, %s, %s, %s%s "
-					"FROM " ROWSET_NAME " AS r "
-					"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
-					"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
-					"LEFT JOIN LATERAL (%s) AS s ON true "
-					"LEFT JOIN LATERAL (%s) AS n ON true "
-					"LEFT JOIN LATERAL (%s) AS t ON true "
-					"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s LIMIT 1) AS e ON true",
-					SHORT_TEXT("s.se_falhar", "100"), cadence_step_time_columns("n"),
-					cadence_policy_columns("c", "e"), texts_sql(), t->cadences,
-					step_sql(t, GE " r.next_step_ordem"), step_sql(t, GT " s.ordem"),
-					template_sql(t), t->empresas,
-					cadence_key_is(t, "cadence_empresas", "x", "empresa", "r.empresa"));
+	return psprintf(
+		"SELECT r.n, c.id IS NOT NULL, COALESCE(c.ativo, true), "
+		"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
+		"n.template_codigo::text, t.id IS NOT NULL, COALESCE(t.ativo, true), "
+		"e.nome::text, e.pais::text, t.xmin::text, s.validade::interval, %s, "
+		"s.horario IS NOT NULL OR s.dias_uteis IS TRUE, s.id::uuid, "
+		"n.id::uuid, %s, %s%s "
+		"FROM " ROWSET_NAME " AS r "
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
+		"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
+		"LEFT JOIN LATERAL (%s) AS s ON true "
+		"LEFT JOIN LATERAL (%s) AS n ON true "
+		"LEFT JOIN LATERAL (%s) AS t ON true "
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s LIMIT 1) AS e ON true",
+		SHORT_TEXT("s.se_falhar", "100"), cadence_step_time_columns("n"),
+		cadence_policy_columns("c", "e"), texts_sql(), t->cadences,
+		step_sql(t, GE " r.next_step_ordem"),
+		step_sql(t, GE " COALESCE(r.pending::int8, s.ordem::int8 OPERATOR(pg_catalog.+) 1)"),
+		template_sql(t), t->empresas,
+		cadence_key_is(t, "cadence_empresas", "x", "empresa", "r.empresa"));
 }
 
 /* in_query: for one call in somebody's query, inside its SPI connection. */
@@ -159,6 +169,7 @@ put_wanted(Rowset *rows, const CadenceStep *step, int number)
 		rowset_put_int(rows, step->position);
 	else
 		rowset_put_null(rows);
+	rowset_put_if(rows, step->has_pending, Int32GetDatum(step->pending));
 	rowset_put_text(rows, step->empresa);
 }
 
@@ -192,6 +203,16 @@ goes_on(const char *if_it_fails)
 	return if_it_fails != NULL && strcmp(if_it_fails, "PULAR") == 0;
 }
 
+static void
+read_id(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	if (!isnull)
+		*id = *DatumGetUUIDP(value);
+}
+
 /* What can not be sent is not read. */
 static void
 read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
@@ -199,10 +220,12 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->has_cadence = row_true(desc, row, FOUND_HAS_CADENCE);
 	found->is_active = row_true(desc, row, FOUND_IS_ACTIVE);
 	found->has_step = !row_is_null(desc, row, FOUND_ORDEM);
+	read_id(desc, row, FOUND_STEP_ID, &found->step_id);
 	found->ordem = row_int(desc, row, FOUND_ORDEM, 0);
 	found->canal = row_text(desc, row, FOUND_CANAL, ROW_KEY_MAX);
 	found->template_codigo = row_text(desc, row, FOUND_TEMPLATE_CODIGO, ROW_KEY_MAX);
 	found->has_next = !row_is_null(desc, row, FOUND_NEXT_ORDEM);
+	read_id(desc, row, FOUND_NEXT_ID, &found->next_id);
 	found->next_ordem = row_int(desc, row, FOUND_NEXT_ORDEM, 0);
 	cadence_step_time_read(desc, row, FOUND_NEXT_TIME, &found->next_time);
 	found->next_template = row_text(desc, row, FOUND_NEXT_TEMPLATE, ROW_KEY_MAX);
@@ -214,6 +237,7 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->pais = row_text(desc, row, FOUND_PAIS, ROW_KEY_MAX);
 	found->valid_for_us = cadence_interval_us(desc, row, FOUND_VALID_FOR, 0);
 	found->goes_on = goes_on(row_text(desc, row, FOUND_IF_IT_FAILS, ROW_KEY_MAX));
+	found->has_local_time = row_true(desc, row, FOUND_HAS_LOCAL_TIME);
 	cadence_policy_read(desc, row, FOUND_POLICY, &found->policy);
 	found->template_version = row_text(desc, row, FOUND_TEMPLATE_VERSION, ROW_KEY_MAX);
 }
@@ -253,7 +277,8 @@ key_of(const CadenceStep *step)
 
 	if (step->has_cadence)
 		cadence_uuid_text(&step->cadence_id, cadence);
-	return psprintf("%s %d %d %s%s", cadence, step->has_position, step->position,
+	return psprintf("%s %d %d %d %d %s%s", cadence, step->has_position, step->position,
+					step->has_pending, step->has_pending ? step->pending : 0,
 					step->empresa != NULL ? "=" : "", step->empresa != NULL ? step->empresa : "");
 }
 

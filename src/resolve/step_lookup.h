@@ -21,10 +21,12 @@ typedef struct CadenceStepLookup
 	bool has_cadence;
 	bool is_active;
 	bool has_step;
+	pg_uuid_t step_id;
 	int ordem;
 	char *canal;
 	char *template_codigo;
 	bool has_next;
+	pg_uuid_t next_id;
 	int next_ordem;
 	StepTime next_time;
 	char *next_template;
@@ -38,6 +40,7 @@ typedef struct CadenceStepLookup
 	char *pais;
 	int64 valid_for_us;
 	bool goes_on;
+	bool has_local_time; /* when it is due depends on its person's time */
 	CadencePolicy policy;
 
 	CadencePool *pool;		   /* who may serve it */

@@ -55,9 +55,11 @@ cadence_usages_create(const CadenceTables *t, bool in_query)
 	u->in_query = in_query;
 	u->find = ROWS_STATEMENT(
 		"looking for what caps have had",
-		psprintf("SELECT d.n, CASE WHEN u.day " EQ " d.day THEN u.used ELSE 0 END::int4, u.last_at "
-				 "FROM " ROWSET_NAME " AS d, %s AS u WHERE " SAME_KEY " ORDER BY d.n%s",
-				 t->usage, in_query ? "" : " FOR NO KEY UPDATE OF u"),
+		psprintf(
+			"SELECT d.n, u.used::int4, u.last_at::timestamptz, "
+			"(u.day OPERATOR(pg_catalog.-) '2000-01-01'::pg_catalog.date)::int4 FROM " ROWSET_NAME
+			" AS d, %s AS u WHERE " SAME_KEY " ORDER BY d.n%s",
+			t->usage, in_query ? "" : " FOR NO KEY UPDATE OF u"),
 		SPI_OK_SELECT);
 	u->find.in_query = in_query;
 	/* what somebody else has committed while the rows were waited for counts */
@@ -74,15 +76,14 @@ cadence_usages_create(const CadenceTables *t, bool in_query)
 									   "WHERE " SAME_KEY,
 									   t->usage),
 							  SPI_OK_UPDATE);
+	/* who waits for a row gives back what it has then */
 	u->give_back = ROWS_STATEMENT(
 		"giving back what caps have had",
 		psprintf("UPDATE %s AS u SET used = GREATEST(u.used OPERATOR(pg_catalog.-) CASE WHEN "
 				 "u.day " EQ " d.day THEN d.back ELSE 0 END, 0), last_at = CASE WHEN u.last_at " EQ
-				 " d.taken_at THEN d.before ELSE u.last_at END FROM " ROWSET_NAME " AS d, "
-				 "LATERAL (SELECT x.ctid FROM %s AS x WHERE x.name " EQ " d.name AND x.scope " EQ
-				 " d.scope AND x.empresa " EQ " d.empresa FOR NO KEY UPDATE) AS f "
-				 "WHERE u.ctid " EQ " f.ctid",
-				 t->usage, t->usage),
+				 " d.taken_at THEN d.before ELSE u.last_at END FROM " ROWSET_NAME " AS d "
+				 "WHERE " SAME_KEY,
+				 t->usage),
 		SPI_OK_UPDATE);
 	return u;
 }
@@ -144,9 +145,20 @@ find(CadenceUsages *u, UsageRow **rows, bool *is_there, int n)
 		is_there[number] = true;
 		rows[number]->used = row_int(desc, row, 2, 0);
 		rows[number]->last_at = row_time(desc, row, 3, 0);
+		rows[number]->day = row_int(desc, row, 4, 0);
 	}
 	SPI_freetuptable(SPI_tuptable);
 	return nfound;
+}
+
+/* A trigger or a rule may keep rows from being made: then nothing would be counted. */
+static void
+check_all_there(UsageRow **rows, const bool *is_there, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!is_there[i])
+			ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+							errmsg("a trigger or a rule keeps table cadence_usage from counting")));
 }
 
 /*
@@ -162,8 +174,22 @@ cadence_usages_find(CadenceUsages *u, UsageRow **rows, int n)
 	{
 		(void) over_missing(&u->make, rows, is_there, n);
 		(void) find(u, rows, is_there, n);
+		check_all_there(rows, is_there, n);
 	}
 	pfree(is_there);
+}
+
+/*
+ * What a day that begins has had: nothing. Who has waited for the row may be of the day
+ * before; a day that is further ahead was counted by a clock that was wrong.
+ */
+void
+cadence_usage_begin_day(UsageRow *row, int32 day)
+{
+	if (row->day == day || row->day == day + 1)
+		return;
+	row->day = day;
+	row->used = 0;
 }
 
 /* Writes those of locked rows that were changed; in the same transaction. */
@@ -172,6 +198,8 @@ cadence_usages_write(CadenceUsages *u, UsageRow **rows, int n)
 {
 	Rowset set;
 
+	if (n == 0)
+		return;
 	rowset_begin(&set, write_columns, lengthof(write_columns));
 	for (int i = 0; i < n; i++)
 	{

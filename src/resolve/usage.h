@@ -17,7 +17,7 @@ typedef struct UsageRow
 	const char *scope;
 	const char *name;
 	const char *empresa;
-	int32 day;			 /* that is now, of whomever it counts for */
+	int32 day;			 /* that it has counted last, of whomever it counts for */
 	int used;			 /* of that day */
 	TimestampTz last_at; /* 0: never */
 	bool is_changed;
@@ -27,9 +27,9 @@ typedef struct UsageRow
 typedef struct UsageReturn
 {
 	const UsageRow *row;
-	int n;
-	TimestampTz taken_at; /* when the message was to leave */
-	TimestampTz before;	  /* and last_at before that; 0: never */
+	int n;				  /* so many; 0: only the time is corrected */
+	TimestampTz taken_at; /* when the message was to leave; 0: that is not noted */
+	TimestampTz before;	  /* what last_at becomes instead; 0: never */
 } UsageReturn;
 
 typedef struct CadenceUsages CadenceUsages;
@@ -37,6 +37,7 @@ typedef struct CadenceUsages CadenceUsages;
 extern int cadence_usage_compare(const UsageRow *a, const UsageRow *b);
 extern CadenceUsages *cadence_usages_create(const CadenceTables *tables, bool in_query);
 extern void cadence_usages_find(CadenceUsages *usages, UsageRow **rows, int n);
+extern void cadence_usage_begin_day(UsageRow *row, int32 day);
 extern void cadence_usages_write(CadenceUsages *usages, UsageRow **rows, int n);
 extern void cadence_usages_return(CadenceUsages *usages, const UsageReturn *returns, int n);
 

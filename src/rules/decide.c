@@ -9,6 +9,10 @@
  */
 #include "rules/decide.h"
 
+/* How far a place moves in a day, of the whole: so no two days near each other have the same. */
+#define GOLDEN_RATIO 0.6180339887
+#define DAYS_OF_PLACES 1000
+
 /* Each round may lead to another day; more than that do not agree. */
 #define ROUNDS_MAX 64
 
@@ -91,14 +95,24 @@ wait_for_caps(const Question *q, int64_t at, Decision *why)
 	return until;
 }
 
+/* Of each day another: nobody is always the last. */
+static double
+place_of_day(const DecidePolicy *p, int32_t day)
+{
+	double place = p->place > 0 && p->place < 1 ? p->place : 0;
+
+	place += ((day % DAYS_OF_PLACES) + DAYS_OF_PLACES) % DAYS_OF_PLACES * GOLDEN_RATIO;
+	return place - (int64_t) place;
+}
+
 /* Not all at the moment at which it opens: each lead has its own place behind that. */
 static int64_t
-spread_out(const DecidePolicy *p, int64_t opens, int64_t closes)
+spread_out(const Question *q, int64_t opens, int64_t closes)
 {
-	int64_t end = sooner(closes, plus(opens, p->spread));
-	double place = p->place < 1 ? p->place : 1;
+	int64_t end = sooner(closes, plus(opens, q->policy->spread));
+	double place = place_of_day(q->policy, calendar_day(q->calendar, opens));
 
-	if (end <= opens || !(p->place > 0))
+	if (end <= opens)
 		return opens;
 	return sooner(opens + (int64_t) (place * (double) (end - opens)), end - 1);
 }
@@ -115,7 +129,7 @@ wait_for_window(const Question *q, int64_t at, Decision *why)
 	why->reason = calendar_is_holiday(c, calendar_day(c, at)) ? REASON_HOLIDAY : REASON_WINDOW;
 	opens = window_opens(window, c, at);
 	if (opens != CALENDAR_NEVER)
-		return spread_out(q->policy, opens, window_closes(window, c, opens));
+		return spread_out(q, opens, window_closes(window, c, opens));
 	why->reason = REASON_NEVER_OPENS;
 	return CALENDAR_NEVER;
 }
@@ -138,7 +152,7 @@ wait_for_holiday(const Question *q, int64_t at, Decision *why)
 			day++;
 		opens = calendar_instant(c, day, 0);
 	}
-	return opens == at ? at : spread_out(q->policy, opens, calendar_instant(c, day + 1, 0));
+	return opens == at ? at : spread_out(q, opens, calendar_instant(c, day + 1, 0));
 }
 
 static const Waits all_waits[] = {wait_for_window, wait_for_holiday, wait_for_caps, wait_for_gap};
@@ -225,7 +239,7 @@ cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, i
 	if (f->has_exit)
 		return decision(DECIDE_STOP, REASON_EXIT, now);
 	if (f->is_inactive)
-		return ask_again(REASON_INACTIVE, now, p->retry_inactive);
+		return ask_again(REASON_INACTIVE, now, p->retry_unresolved);
 	if (f->exits_unknown)
 		return ask_again(REASON_EXITS_UNKNOWN, now, p->retry_unknown);
 	if (f->has_skip)
@@ -233,8 +247,8 @@ cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, i
 	if (now >= too_late(f))
 		return decision(DECIDE_SKIP, REASON_EXPIRED, now);
 	if (f->window_unknown)
-		return decision(DECIDE_WAIT, REASON_WINDOW_UNKNOWN, plus(now, p->retry_unknown));
+		return ask_again(REASON_WINDOW_UNKNOWN, now, p->retry_unresolved);
 	if (f->zone_unknown)
-		return ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unknown);
+		return ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unresolved);
 	return wait_or_send(&(Question){f, p, c}, now);
 }

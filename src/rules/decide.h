@@ -69,7 +69,7 @@ typedef struct DecidePolicy
 	double place;		   /* where in that, from 0 to 1: the lead's own */
 	int64_t min_gap;	   /* between two messages to one person */
 	int64_t retry_unknown; /* how long what can not be asked is waited for */
-	int64_t retry_inactive;
+	int64_t retry_unresolved;
 } DecidePolicy;
 
 typedef struct Decision

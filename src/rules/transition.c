@@ -277,6 +277,7 @@ resend(const TransitionInput *in)
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .decided = true,
 						   .advance = true,
+						   .goes_back = true,
 						   .has_due = true,
 						   .next_due = in->at};
 }
@@ -289,6 +290,16 @@ arrived(const TransitionInput *in)
 
 	if (in->status == RUN_PAUSED)
 		to.status = RUN_PAUSED;
+	to.decided = true;
+	return to;
+}
+
+/* Of a run that had no step left: the next one counts from now. */
+static RunTransition
+reopen(const TransitionInput *in)
+{
+	RunTransition to = advance(in);
+
 	to.decided = true;
 	return to;
 }
@@ -319,6 +330,8 @@ without_refusal(const TransitionInput *in)
 			return resend(in);
 		case ACT_ARRIVED:
 			return arrived(in);
+		case ACT_REOPEN:
+			return reopen(in);
 		case ACT_ATTEMPT:
 			break;
 	}
@@ -342,6 +355,8 @@ may_be(RunAct act, RunStatus status)
 			return status == RUN_ACTIVE || status == RUN_PAUSED;
 		case ACT_RESEND:
 			return status == RUN_ACTIVE || status == RUN_DONE;
+		case ACT_REOPEN:
+			return status == RUN_DONE;
 		case ACT_ATTEMPT:
 		case ACT_UNWRITABLE:
 			break;
@@ -359,7 +374,9 @@ refusal(const TransitionInput *in, RunStatus wanted)
 	if (!may_be(in->act, in->status))
 		return REFUSAL_STATUS;
 	/* somebody has ended it before its last step: its lead is won, or lost */
-	if (in->act == ACT_RESEND && in->status == RUN_DONE && in->has_step)
+	if ((in->act == ACT_RESEND || in->act == ACT_REOPEN) && in->status == RUN_DONE && in->has_step)
+		return REFUSAL_STATUS;
+	if (in->act == ACT_REOPEN && !in->has_next)
 		return REFUSAL_STATUS;
 	if ((settles || is_late) && in->claimed)
 		return REFUSAL_UNDER_WAY;

@@ -54,9 +54,10 @@ typedef enum RunAct
 	ACT_SETTLE_SENT,   /* an attempt that was uncertain, or held for review, was sent after all */
 	ACT_SETTLE_UNSENT, /* or was not */
 
-	ACT_RESEND, /* what it has sent last has failed: back to that step, which is its next one then
-				 */
-	ACT_ARRIVED /* that has not failed after all: past it again, unless it was sent meanwhile */
+	ACT_RESEND,	 /* what it has sent last has failed: back to that step, which is its next one then
+				  */
+	ACT_ARRIVED, /* that has not failed after all: past it again, unless it was sent meanwhile */
+	ACT_REOPEN /* it has had all steps, and there are new ones behind them, the first is its next */
 } RunAct;
 
 /* Why an act leaves a run as it is. */
@@ -124,6 +125,7 @@ typedef struct RunTransition
 	RunStatus status;
 	bool decided;		 /* false: only an active run gets that status, others keep theirs */
 	bool advance;		 /* the run moves to its next step, */
+	bool goes_back;		 /* which is the one before, again, */
 	int64_t counts_from; /* which counts from then; 0: from nothing that is known */
 	bool permanent;		 /* nobody will try again by itself */
 	bool exhausted;		 /* permanent because max_attempts was reached */

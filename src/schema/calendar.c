@@ -24,7 +24,8 @@
 #include "schema/calendar.h"
 #include "schema/key.h"
 
-#define HOLIDAYS_MAX "10000"
+/* More than that are not read, and then nobody knows. */
+#define HOLIDAYS_MAX 100000
 #define ZONE_NAME_MAX 100
 
 /* A row of cadence_feriados. */
@@ -111,8 +112,8 @@ read_sql(const CadenceTables *t)
 					"pg_catalog.upper(%s), pg_catalog.upper(%s), %s FROM %s AS x "
 					"WHERE pg_catalog.isfinite(x.dia) "
 					"AND x.dia " GT " (" NOW
-					"::pg_catalog.date OPERATOR(pg_catalog.-) 800) ORDER BY x.dia "
-					"LIMIT " HOLIDAYS_MAX,
+					"::pg_catalog.date OPERATOR(pg_catalog.-) 60) ORDER BY x.dia "
+					"LIMIT " CppAsString2(HOLIDAYS_MAX),
 					SHORT_TEXT("x.pais", "10"), SHORT_TEXT("x.uf", "10"),
 					SHORT_TEXT("x.empresa", "1000"), t->holidays);
 }
@@ -189,10 +190,12 @@ find_list(CadenceCalendars *c, const HolidayList *wanted)
 	list->pais = copied(wanted->pais);
 	list->uf = copied(wanted->uf);
 	list->empresa = copied(wanted->empresa);
-	list->days = palloc(sizeof(int32) * Max(c->n, 1));
 	for (int i = 0; i < c->n; i++)
+		list->n += counts_for(&c->holidays[i], list) ? 1 : 0;
+	list->days = palloc(sizeof(int32) * Max(list->n, 1));
+	for (int i = 0, n = 0; i < c->n; i++)
 		if (counts_for(&c->holidays[i], list))
-			list->days[list->n++] = c->holidays[i].day;
+			list->days[n++] = c->holidays[i].day;
 	c->lists = lappend(c->lists, list);
 	MemoryContextSwitchTo(old);
 	return list;
@@ -305,8 +308,11 @@ cadence_calendar_of(CadenceCalendars *c, const CadencePlace *place, Calendar *ca
 						   .holidays = list->days,
 						   .nholidays = list->n};
 	if (calendar->zone != NULL)
-		return true;
+		return c->n < HOLIDAYS_MAX;
 	calendar->zone = cadence_zone_find(CALENDAR_ZONE);
+	/* a server may have been built without it */
+	if (calendar->zone == NULL)
+		calendar->zone = pg_tzset("GMT");
 	return false;
 }
 

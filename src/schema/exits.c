@@ -5,8 +5,8 @@
  *
  * They are asked about the runs of a claim, and of nothing else. A view that is not
  * the owner's, or is none that can be asked, says nothing, and then nothing is sent:
- * who has written it wants messages to be kept back. It is locked before it is looked
- * at, so that nobody puts another in its place; what is in it runs as the owner's own
+ * who has written it wants messages to be kept back. It is looked at again when it is
+ * locked, so that nobody puts another in its place; what is in it runs as the owner's own
  * triggers do.
  */
 #include "postgres.h"
@@ -21,14 +21,18 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "base/row.h"
 #include "base/statement.h"
 #include "base/transaction.h"
 #include "schema/exits.h"
 
-/* A view that takes longer for a claim's runs is none that can be asked. */
+/* Views that take longer for a claim's runs are none that can be asked. */
 #define VIEW_TIMEOUT_MS 5000
+
+/* Nor are those that fail so often for one. */
+#define TRIES_MAX 40
 
 #define MOTIVO_MAX 1000
 
@@ -79,23 +83,6 @@ cadence_exits_create(const CadenceTables *t, bool in_query)
 
 /* ---- whether a view can be asked ------------------------------------------------------ */
 
-/* The view as it is now, locked; InvalidOid: there is none. */
-static Oid
-lock_view(const CadenceExits *e, ExitView view)
-{
-	for (;;)
-	{
-		Oid relation = get_relname_relid(view_names[view], e->tables->schema);
-
-		if (!OidIsValid(relation))
-			return InvalidOid;
-		LockRelationOid(relation, AccessShareLock);
-		if (get_relname_relid(view_names[view], e->tables->schema) == relation)
-			return relation;
-		UnlockRelationOid(relation, AccessShareLock);
-	}
-}
-
 static const char *
 column_problem(Oid relation, const char *name, const char *wanted, Oid a, Oid b, Oid c)
 {
@@ -136,17 +123,20 @@ view_problem(const CadenceExits *e, ExitView view, Oid relation)
 						   GetUserNameFromId(e->tables->owner, true));
 	else
 		problem = columns_problem(relation, view);
-	return problem != NULL ? psprintf("%s: %s", view_names[view], problem) : NULL;
+	return problem;
+}
+
+static Oid
+find_view(const CadenceExits *e, ExitView view)
+{
+	return get_relname_relid(view_names[view], e->tables->schema);
 }
 
 /* Whether there is one of them. */
 bool
 cadence_exits_exist(CadenceExits *e)
 {
-	for (int i = 0; i < VIEWS; i++)
-		if (OidIsValid(get_relname_relid(view_names[i], e->tables->schema)))
-			return true;
-	return false;
+	return OidIsValid(find_view(e, VIEW_EXITS)) || OidIsValid(find_view(e, VIEW_SKIPS));
 }
 
 /* Why one that is there can not be asked, as far as that can be said without asking; NULL: both
@@ -156,13 +146,34 @@ cadence_exits_problem(CadenceExits *e)
 {
 	for (int i = 0; i < VIEWS; i++)
 	{
-		Oid relation = lock_view(e, i);
+		Oid relation = find_view(e, i);
 		const char *problem = OidIsValid(relation) ? view_problem(e, i, relation) : NULL;
 
 		if (problem != NULL)
-			return problem;
+			return psprintf("%s: %s", view_names[i], problem);
 	}
 	return NULL;
+}
+
+/*
+ * Whether a view is there and can be asked; it is locked then. Another's is not waited for:
+ * who may make one is not to hold up more than that.
+ */
+static bool
+lock_view(const CadenceExits *e, ExitView view, const char **problem)
+{
+	for (;;)
+	{
+		Oid relation = find_view(e, view);
+
+		*problem = OidIsValid(relation) ? view_problem(e, view, relation) : NULL;
+		if (!OidIsValid(relation) || *problem != NULL)
+			return false;
+		LockRelationOid(relation, AccessShareLock);
+		if (find_view(e, view) == relation && view_problem(e, view, relation) == NULL)
+			return true;
+		UnlockRelationOid(relation, AccessShareLock);
+	}
 }
 
 /* ---- asking --------------------------------------------------------------------------- */
@@ -173,6 +184,8 @@ typedef struct Asking
 	ExitView view;
 	ExitAsked *asked;
 	MemoryContext context; /* of what is answered */
+	TimestampTz deadline;
+	int tries; /* so many more */
 } Asking;
 
 static ArrayType *
@@ -264,33 +277,34 @@ read_answers(const Asking *a, ExitAsked *asked, int n)
 }
 
 static void
+set_problem(Asking *a, int first, int n, const char *problem)
+{
+	MemoryContext old = MemoryContextSwitchTo(a->context);
+	char *text = psprintf("%s: %s", view_names[a->view], problem);
+
+	for (int i = first; i < first + n; i++)
+		a->asked[i].problem = text;
+	MemoryContextSwitchTo(old);
+}
+
+static void
 ask(void *arg, int first, int n)
 {
 	Asking *a = arg;
 	ExitAsked *asked = &a->asked[first];
-	Datum values[] = {PointerGetDatum(runs_of(asked, n)), PointerGetDatum(steps_of(asked, n))};
+	const char *problem;
+	Datum values[2];
 
+	if (!lock_view(a->exits, a->view, &problem))
+	{
+		if (problem != NULL)
+			set_problem(a, first, n, problem);
+		return;
+	}
+	values[0] = PointerGetDatum(runs_of(asked, n));
+	values[1] = PointerGetDatum(steps_of(asked, n));
 	statement_execute(&a->exits->ask[a->view], values, NULL, 0);
 	read_answers(a, asked, n);
-}
-
-static void
-set_problem(Asking *a, ExitAsked *asked, const char *problem)
-{
-	MemoryContext old = MemoryContextSwitchTo(a->context);
-
-	asked->problem = psprintf("%s: %s", view_names[a->view], problem);
-	MemoryContextSwitchTo(old);
-}
-
-/* What one run makes a view raise is not another's fault. */
-static bool
-note_refusal(void *arg, int item, const ErrorData *error)
-{
-	Asking *a = arg;
-
-	set_problem(a, &a->asked[item], error->message);
-	return true;
 }
 
 /* Whether an error is one run's, and not the view's: a value that it can not work with. */
@@ -303,42 +317,69 @@ is_of_a_row(const ErrorData *error)
 		   error->sqlerrcode == ERRCODE_RAISE_EXCEPTION;
 }
 
-static void
-ask_view(Asking *a, int n)
+/* One try, in time. Somebody's own query ends by its own time-out, and when it is cancelled. */
+static ErrorData *
+try_to_ask(Asking *a, int first, int n)
 {
 	ErrorData *error;
 
 	if (!a->exits->in_query)
-		enable_timeout_after(STATEMENT_TIMEOUT, VIEW_TIMEOUT_MS);
-	error = cadence_try(ask, a, 0, n, false);
-	if (!a->exits->in_query)
-		cadence_xact_arm_timeout();
-	if (error != NULL && is_of_a_row(error) && n > 1 && !a->exits->in_query)
-		(void) cadence_divide(ask, note_refusal, a, 0, n);
-	else if (error != NULL)
-		for (int i = 0; i < n; i++)
-			set_problem(a, &a->asked[i], error->message);
+		enable_timeout_at(STATEMENT_TIMEOUT, a->deadline);
+	error = cadence_try(ask, a, first, n, false);
+	if (error != NULL && a->exits->in_query &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
+	return error;
+}
+
+/* What one run makes a view raise is not another's fault: the others are asked about in halves. */
+static void
+ask_some(Asking *a, int first, int n)
+{
+	ErrorData *error;
+
+	if (a->tries-- <= 0 || GetCurrentTimestamp() >= a->deadline)
+	{
+		set_problem(a, first, n, "it fails, or takes too long");
+		return;
+	}
+	error = try_to_ask(a, first, n);
+	if (error == NULL)
+		return;
+	if (n == 1 || !is_of_a_row(error))
+	{
+		set_problem(a, first, n, error->message);
+		return;
+	}
+	ask_some(a, first, n / 2);
+	ask_some(a, first + n / 2, n - n / 2);
 }
 
 /*
  * Asks both views, as far as they are there, about some runs; inside an SPI connection.
- * What is answered is in the current memory context.
+ * What is answered is in the current memory context. The transaction's time-out is its
+ * own again afterwards.
  */
 void
 cadence_exits_ask(CadenceExits *e, ExitAsked *asked, int n)
 {
+	TimestampTz now = GetCurrentTimestamp();
+	bool is_timed = !e->in_query && get_timeout_active(STATEMENT_TIMEOUT);
+	TimestampTz finish = is_timed ? get_timeout_finish_time(STATEMENT_TIMEOUT) : DT_NOEND;
+	TimestampTz deadline = Min(finish, now + VIEW_TIMEOUT_MS * INT64CONST(1000));
+
 	for (int view = 0; view < VIEWS && n > 0; view++)
 	{
-		Asking a = {.exits = e, .view = view, .asked = asked, .context = CurrentMemoryContext};
-		Oid relation = lock_view(e, view);
-		const char *problem;
+		Asking a = {.exits = e,
+					.view = view,
+					.asked = asked,
+					.context = CurrentMemoryContext,
+					.deadline = e->in_query ? DT_NOEND : deadline,
+					.tries = TRIES_MAX};
 
-		if (!OidIsValid(relation))
-			continue;
-		problem = view_problem(e, view, relation);
-		if (problem == NULL)
-			ask_view(&a, n);
-		for (int i = 0; i < n && problem != NULL; i++)
-			asked[i].problem = problem;
+		if (OidIsValid(find_view(e, view)))
+			ask_some(&a, 0, n);
 	}
+	if (is_timed)
+		enable_timeout_at(STATEMENT_TIMEOUT, Max(finish, GetCurrentTimestamp() + USECS_PER_SEC));
 }

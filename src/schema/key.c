@@ -57,6 +57,30 @@ collate(Oid relation, AttrNumber number)
 	return psprintf(" COLLATE %s", quote_qualified_identifier(get_namespace_name(schema), name));
 }
 
+/* How a column's values compare: the schema and the name of the type, and a collation's clause. */
+typedef struct KeyType
+{
+	const char *schema;
+	const char *name;
+	char *collate;
+} KeyType;
+
+static KeyType
+key_type(const CadenceTables *tables, const char *table, const char *column)
+{
+	Oid relation = get_relname_relid(table, tables->schema);
+	AttrNumber number = get_attnum(relation, column);
+	bool found = number != InvalidAttrNumber;
+	Oid type = found ? getBaseType(get_atttype(relation, number)) : TEXTOID;
+	const char *citext = citext_schema(type);
+
+	return (KeyType){.schema = citext != NULL ? citext : "pg_catalog",
+					 .name = citext != NULL		 ? "citext"
+							 : type == BPCHAROID ? "bpchar"
+												 : "text",
+					 .collate = found ? collate(relation, number) : ""};
+}
+
 /*
  * The condition that a column of a table, known by that alias, is a value of
  * type text, in the current memory context, inside a transaction.
@@ -65,14 +89,18 @@ char *
 cadence_key_is(const CadenceTables *tables, const char *table, const char *alias,
 			   const char *column, const char *value)
 {
-	Oid relation = get_relname_relid(table, tables->schema);
-	AttrNumber number = get_attnum(relation, column);
-	bool found = number != InvalidAttrNumber;
-	Oid type = found ? getBaseType(get_atttype(relation, number)) : TEXTOID;
-	const char *citext = citext_schema(type);
-	const char *schema = citext != NULL ? citext : "pg_catalog";
-	const char *as = citext != NULL ? "citext" : type == BPCHAROID ? "bpchar" : "text";
+	KeyType type = key_type(tables, table, column);
 
-	return psprintf("(%s.%s::%s.%s%s OPERATOR(%s.=) (%s)::%s.%s)", alias, column, schema, as,
-					found ? collate(relation, number) : "", schema, value, schema, as);
+	return psprintf("(%s.%s::%s.%s%s OPERATOR(%s.=) (%s)::%s.%s)", alias, column, type.schema,
+					type.name, type.collate, type.schema, value, type.schema, type.name);
+}
+
+/* A value of type text as one that sorts, and is the same, as in a column of a table. */
+char *
+cadence_key_of(const CadenceTables *tables, const char *table, const char *column,
+			   const char *value)
+{
+	KeyType type = key_type(tables, table, column);
+
+	return psprintf("(%s)::%s.%s%s", value, type.schema, type.name, type.collate);
 }

@@ -11,5 +11,7 @@
 
 extern char *cadence_key_is(const CadenceTables *tables, const char *table, const char *alias,
 							const char *column, const char *value);
+extern char *cadence_key_of(const CadenceTables *tables, const char *table, const char *column,
+							const char *value);
 
 #endif

@@ -127,11 +127,14 @@ read_cap(TupleDesc desc, HeapTuple row, int column)
 }
 
 static void
-read_window(const char *json, CadencePolicy *policy)
+read_window(TupleDesc desc, HeapTuple row, int column, CadencePolicy *policy)
 {
+	char *json = row_text(desc, row, column, ROW_FIELD_MAX);
 	Window *window;
 	char problem[WINDOW_PROBLEM_SIZE];
 
+	/* compressed, it was short */
+	policy->window_unknown = json == NULL && !row_is_null(desc, row, column);
 	if (json == NULL)
 		return;
 	window = palloc(sizeof(*window));
@@ -150,9 +153,7 @@ cadence_policy_read(TupleDesc desc, HeapTuple row, int first, CadencePolicy *p)
 	bool own = !row_is_null(desc, row, COLUMN(CADENCE_WINDOW));
 
 	memset(p, 0, sizeof(*p));
-	read_window(
-		row_text(desc, row, own ? COLUMN(CADENCE_WINDOW) : COLUMN(COMPANY_WINDOW), ROW_FIELD_MAX),
-		p);
+	read_window(desc, row, own ? COLUMN(CADENCE_WINDOW) : COLUMN(COMPANY_WINDOW), p);
 	p->spread_us =
 		cadence_interval_us(desc, row, COLUMN(CADENCE_SPREAD),
 							cadence_interval_us(desc, row, COLUMN(COMPANY_SPREAD), SPREAD_US));

@@ -53,7 +53,7 @@ const CadenceTable cadence_table_list[] = {
 	{"lead_cadence_runs", FIELD(runs), true,
 	 "u:id t:lead_id w:empresa u:cadence_id w:status z:started_at i:last_step_ordem "
 	 "i:next_step_ordem z:next_run_at z:created_at z:updated_at i:attempts u:claim_id "
-	 "a:passos_enviados z:counts_from z:step_due_at"},
+	 "a:passos_enviados z:counts_from z:step_due_at j:edicao"},
 	{"lead_cadence_events", FIELD(events), true,
 	 "u:id u:lead_cadence_run_id i:step_ordem t:template_codigo w:tipo_evento j:detalhes "
 	 "z:created_at"},
@@ -247,6 +247,7 @@ cadence_tables_load(Oid schema)
 	(void) column_type(t, "lead_cadence_runs", "claim_id");
 	(void) column_type(t, "lead_cadence_runs", "counts_from");
 	(void) column_type(t, "lead_cadence_runs", "step_due_at");
+	(void) column_type(t, "lead_cadence_runs", "edicao");
 
 	t->run_status_type = type_name(t, "lead_cadence_runs", "status");
 	t->event_type_type = type_name(t, "lead_cadence_events", "tipo_evento");

@@ -98,7 +98,7 @@ add_request(JsonObject *json, CadenceStep *step)
 }
 
 static Datum
-preview_json(CadenceStep *step, const char *status)
+preview_json(CadenceStep *step, const char *status, const char *waits_for)
 {
 	JsonObject json = json_begin();
 	bool sendable = step->outcome == OUTCOME_PENDING;
@@ -120,10 +120,10 @@ preview_json(CadenceStep *step, const char *status)
 	json_add_text(&json, "destinatario", step->recipient);
 	json_add_text(&json, "provedor",
 				  step->request.provider != NULL ? step->request.configuration->name : NULL);
-	if (step->until != 0)
+	if (waits_for != NULL)
 	{
 		json_add_time(&json, "espera_ate", step->until);
-		json_add_text(&json, "espera_por", step->reason.code);
+		json_add_text(&json, "espera_por", waits_for);
 	}
 	if (sendable)
 		add_request(&json, step);
@@ -140,32 +140,39 @@ preview_json(CadenceStep *step, const char *status)
 
 /*
  * When it is due, what policies say of it; what waits for a time is shown as it would be
- * sent then.
+ * sent then. Why it waits; NULL: it does not.
  */
-static void
+static const char *
 rule(CadenceRulings *rulings, CadenceStep *step)
 {
-	cadence_rulings_decide(rulings, &step, 1, Max(GetCurrentTimestamp(), step->due));
-	if (step->outcome == OUTCOME_DEFERRED)
-		step->outcome = OUTCOME_PENDING;
+	cadence_rulings_ask(rulings, &step, 1);
+	cadence_rulings_decide(rulings, &step, 1,
+						   TIMESTAMP_NOT_FINITE(step->due) ? DT_NOBEGIN : step->due);
+	if (step->outcome != OUTCOME_DEFERRED)
+		return NULL;
+	step->outcome = OUTCOME_PENDING;
+	return step->reason.code;
 }
 
-/* The message and its provider, as far as an execution that began now would find them. */
-static void
+/* The message and its provider, as far as an execution that began now would find them; why it
+ * waits. */
+static const char *
 resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceStep *step)
 {
+	const char *waits_for;
 	CadenceSenderStates *states = cadence_sender_states_create(tables, true);
 	CadenceRulings *rulings = cadence_rulings_create(tables, true);
 	CadenceResolver *resolver = cadence_resolver_create(tables, providers, rulings, true);
 
 	cadence_resolve(resolver, &step, 1);
-	rule(rulings, step);
+	waits_for = rule(rulings, step);
 	if (step->conversation != NULL && list_length(step->pool->members) > 1)
 	{
 		cadence_sender_states_read(states);
 		cadence_conversations_find(cadence_conversations_create(tables, true), &step, 1);
 	}
 	cadence_resolve_providers(resolver, states, &step, 1);
+	return waits_for;
 }
 
 /*
@@ -186,17 +193,18 @@ cadence_preview(PG_FUNCTION_ARGS)
 	CadenceStep *step;
 	int guc_level;
 	char *status;
+	const char *waits_for;
 	Datum json;
 
 	cadence_providers_refresh(providers);
 	guc_level = cadence_use_text_format();
 	(void) SPI_connect();
 	step = read_run(tables, run_id, &status);
-	resolve(tables, providers, step);
+	waits_for = resolve(tables, providers, step);
 
 	/* SPI leaves its own memory context behind, which ends with the connection. */
 	MemoryContextSwitchTo(context);
-	json = preview_json(step, status);
+	json = preview_json(step, status, waits_for);
 	SPI_finish();
 	AtEOXact_GUC(true, guc_level);
 	PG_RETURN_DATUM(json);

@@ -37,11 +37,11 @@ SELECT p.oid::regprocedure AS function, pg_get_function_result(p.oid) AS result,
        p.provolatile AS volatile, p.proparallel AS parallel, p.proisstrict AS strict, p.prosecdef AS definer
 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
 WHERE p.pronamespace = 'cadence'::regnamespace
-ORDER BY p.proname COLLATE "C";
+ORDER BY p.proname COLLATE "C", p.pronargs;
 
 SELECT p.proname AS function, pg_get_function_arguments(p.oid) AS arguments
 FROM pg_proc p WHERE p.pronamespace = 'cadence'::regnamespace AND p.pronargdefaults > 0
-ORDER BY p.proname COLLATE "C";
+ORDER BY p.proname COLLATE "C", p.pronargs;
 
 -- nobody but the owner may execute anything
 SELECT p.oid::regprocedure AS executable_by_others, a.grantee::regrole

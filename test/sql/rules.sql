@@ -9,6 +9,8 @@ CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
 SET search_path = cadence;
 SELECT cadence_create_tables();
+-- a lead that is active several times in a cadence, as an adopted table may have it
+DROP INDEX lead_cadence_runs_active_idx;
 -- nobody is there: what is sent fails, and says so
 CREATE SERVER regress_rules_zap FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', url 'http://127.0.0.1:1/');
 CREATE SERVER regress_rules_mail FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'EMAIL', url 'http://127.0.0.1:1/');
@@ -52,7 +54,7 @@ CREATE VIEW outcome AS
         r.status, r.next_step_ordem AS next,
         CASE WHEN r.next_run_at < now() + interval '2 minutes' THEN 'soon' WHEN r.next_run_at < now() + interval '20 minutes' THEN 'minutes'
              WHEN r.next_run_at < now() + interval '26 hours' THEN 'hours' ELSE 'days' END AS waits, r.attempts
-    FROM lead_cadence_runs r ORDER BY r.lead_id;
+    FROM lead_cadence_runs r ORDER BY r.lead_id, r.attempts DESC;
 -- nobody is there
 CALL try();
 TABLE outcome;
@@ -181,3 +183,89 @@ TABLE outcome;
 DROP VIEW cadence_exits;
 CALL try(ARRAY['davi']);
 TABLE outcome;
+
+-- caps: a person's, of all cadences; what has failed for certain is given back
+UPDATE cadence_empresas SET max_por_lead_dia = 1;
+CALL try(ARRAY['ana', 'ana', 'caio']);
+TABLE outcome;
+SELECT scope, name, used, last_at IS NULL AS never FROM cadence_usage ORDER BY 1, 2;
+UPDATE cadence_usage SET used = 1;
+CALL try(ARRAY['ana', 'davi']);
+TABLE outcome;
+SELECT (next_run_at AT TIME ZONE 'America/Sao_Paulo')::time AS at FROM lead_cadence_runs WHERE lead_id = 'ana';
+-- of another day, nothing counts
+UPDATE cadence_usage SET day = day - 1;
+CALL try(ARRAY['ana']);
+TABLE outcome;
+-- a company's, a cadence's, and of runs that begin; the higher priority and who has begun go first
+UPDATE cadence_empresas SET max_por_lead_dia = NULL, max_por_dia = 2;
+DELETE FROM cadence_usage;
+CALL try(ARRAY['ana', 'caio', 'davi', 'eva']);
+TABLE outcome;
+UPDATE cadence_empresas SET max_por_dia = NULL;
+UPDATE cadences SET max_por_dia = 1;
+CALL try(ARRAY['ana', 'caio']);
+TABLE outcome;
+UPDATE cadences SET max_por_dia = NULL, max_novos_por_dia = 1;
+CALL try(ARRAY['ana', 'caio']);
+TABLE outcome;
+CALL try(ARRAY['ana', 'caio'], step => 2);
+TABLE outcome;
+SELECT scope, name, used FROM cadence_usage ORDER BY 1, 2;
+UPDATE cadences SET max_novos_por_dia = NULL;
+-- between two messages to a person
+UPDATE cadence_empresas SET intervalo_minimo = interval '3 hours';
+CALL try(ARRAY['ana', 'ana']);
+TABLE outcome;
+UPDATE cadence_usage SET last_at = now() - interval '2 hours 50 minutes' WHERE scope = 'LEAD';
+CALL try(ARRAY['ana']);
+TABLE outcome;
+UPDATE cadence_usage SET last_at = now() - interval '3 hours' WHERE scope = 'LEAD';
+CALL try(ARRAY['ana']);
+TABLE outcome;
+UPDATE cadence_empresas SET intervalo_minimo = NULL;
+-- numbers that are no caps, in a table that was adopted with them
+ALTER TABLE cadence_empresas DISABLE TRIGGER USER;
+ALTER TABLE cadences DISABLE TRIGGER USER;
+UPDATE cadence_empresas SET max_por_dia = 0;
+CALL try(ARRAY['ana']);
+TABLE outcome;
+UPDATE cadence_empresas SET max_por_dia = -5;
+CALL try(ARRAY['ana']);
+TABLE outcome;
+UPDATE cadence_empresas SET max_por_dia = NULL;
+UPDATE cadences SET janela = '{"das": 8}';
+CALL try(ARRAY['ana']);
+TABLE outcome;
+UPDATE cadences SET janela = to_jsonb(repeat('x', 20000));
+CALL try(ARRAY['ana']);
+TABLE outcome;
+UPDATE cadences SET janela = NULL;
+
+-- when the next step is due: at a time of day, on working days, from the run's beginning
+UPDATE cadence_steps SET validade = interval '1 hour' WHERE ordem = 1;
+UPDATE cadence_steps SET horario = '09:00', offset_minutos = 4320 WHERE ordem = 2;
+CALL try(due => now() - interval '2 hours');
+SELECT next_run_at = ((now() AT TIME ZONE 'America/Sao_Paulo')::date + 3 + time '09:00') AT TIME ZONE 'America/Sao_Paulo' AS day_3_at_nine, counts_from > now() - interval '5 minutes' AS counts_from FROM lead_cadence_runs;
+UPDATE lead_contacts SET fuso_horario = 'Asia/Tokyo' WHERE lead_id = 'ana';
+CALL try(due => now() - interval '2 hours');
+SELECT next_run_at = ((now() AT TIME ZONE 'Asia/Tokyo')::date + 3 + time '09:00') AT TIME ZONE 'Asia/Tokyo' AS hers FROM lead_cadence_runs;
+UPDATE cadence_steps SET horario = NULL, dias_uteis = true, offset_minutos = 1440 * 5 WHERE ordem = 2;
+CALL try(due => now() - interval '2 hours');
+SELECT (next_run_at AT TIME ZONE 'Asia/Tokyo')::date - (counts_from AT TIME ZONE 'Asia/Tokyo')::date >= 7 AS over_a_weekend, extract(isodow FROM next_run_at AT TIME ZONE 'Asia/Tokyo') < 6 AS on_a_working_day FROM lead_cadence_runs;
+UPDATE cadence_steps SET dias_uteis = false, offset_referencia = 'INICIO', offset_minutos = 600 WHERE ordem = 2;
+CALL try(due => now() - interval '2 hours');
+SELECT next_run_at = started_at + interval '10 hours' AS from_the_beginning FROM lead_cadence_runs;
+
+-- what is seen before
+UPDATE cadences SET janela = beside('America/Sao_Paulo');
+UPDATE lead_contacts SET fuso_horario = NULL;
+UPDATE cadence_steps SET validade = NULL;
+DELETE FROM lead_cadence_runs;
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at) SELECT 'caio', 'BLUE', id, 1, now() FROM cadences;
+SELECT p ->> 'mensagem' AS mensagem, p ->> 'espera_por' AS espera_por, (p ->> 'espera_ate')::timestamptz - now() BETWEEN interval '59 minutes' AND interval '71 minutes' AS espera_ate FROM lead_cadence_runs r, cadence_preview(r.id) p;
+
+RESET search_path;
+DROP SERVER regress_rules_zap, regress_rules_mail;
+DROP EXTENSION cadence_runner;
+DROP SCHEMA cadence CASCADE;

@@ -290,7 +290,7 @@ like(sql_error($node, q{SELECT cadence_enroll('lead-1', 'max', '294276-12-31 23:
 	qr/no error/, 'so is one that starts at the end of time');
 make_cadence($node, 'late', 'ok', [ 'WHATSAPP', 2147483647, 'a' ]);
 like(sql_error($node, q{SELECT cadence_enroll('lead-1', 'late', '294276-12-31 23:59:00+00')}),
-	qr/ERROR:  22008: /, 'unless its offset leads past that');
+	qr/no error/, 'also where its offset leads past that');
 is(sql_error($node, q{SELECT cadence_preview(id) FROM lead_cadence_runs WHERE next_run_at > now() + interval '1 year'}) =~ /no error/,
 	1, 'all of them can be looked at');
 

@@ -115,7 +115,7 @@ read_policy(Bytes *bytes, Case *k)
 							   .place = byte_of(bytes) / 128.0 - 0.5,
 							   .min_gap = span_of(bytes),
 							   .retry_unknown = span_of(bytes),
-							   .retry_inactive = span_of(bytes)};
+							   .retry_unresolved = span_of(bytes)};
 	k->window.n = byte_of(bytes) % (WINDOW_SPANS_MAX + 1);
 	for (int i = 0; i < k->window.n; i++)
 	{

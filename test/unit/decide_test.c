@@ -25,8 +25,8 @@ start(void)
 	c = calendar_of(SAO_PAULO, NULL, 0);
 	window = window_of("[{" WORKDAYS "\"das\": \"08:00\", \"ate\": \"18:00\"}]");
 	facts = (DecideFacts){.last_to_person = CALENDAR_NEVER};
-	policy =
-		(DecidePolicy){.window = &window, .retry_unknown = CALENDAR_MINUTE, .retry_inactive = HOUR};
+	policy = (DecidePolicy){
+		.window = &window, .retry_unknown = CALENDAR_MINUTE, .retry_unresolved = HOUR};
 }
 
 static void
@@ -109,18 +109,21 @@ asks_again(void)
 	start();
 	facts.is_inactive = true;
 	WAITS("2026-11-30 22:00", REASON_INACTIVE, "2026-11-30 20:00:00-03:00");
-	policy.retry_inactive = 0;
+	policy.retry_unresolved = 0;
 	WAITS("2026-11-30 22:00", REASON_INACTIVE, "2026-11-30 19:00:01-03:00");
-	policy.retry_inactive = INT64_MAX;
+	policy.retry_unresolved = INT64_MAX;
 	WAITS("2026-11-30 22:00", REASON_INACTIVE, "2026-12-31 19:00:00-03:00");
-	policy.retry_inactive = -HOUR;
+	policy.retry_unresolved = -HOUR;
 	WAITS("2026-11-30 22:00", REASON_INACTIVE, "2026-11-30 19:00:01-03:00");
 	facts.is_inactive = false;
 	facts.exits_unknown = true;
 	WAITS("2026-11-30 22:00", REASON_EXITS_UNKNOWN, "2026-11-30 19:01:00-03:00");
 	facts.exits_unknown = false;
+	policy.retry_unresolved = HOUR;
 	facts.zone_unknown = true;
-	WAITS("2026-11-30 22:00", REASON_ZONE_UNKNOWN, "2026-11-30 19:01:00-03:00");
+	WAITS("2026-11-30 22:00", REASON_ZONE_UNKNOWN, "2026-11-30 20:00:00-03:00");
+	facts.window_unknown = true;
+	WAITS("2026-11-30 22:00", REASON_WINDOW_UNKNOWN, "2026-11-30 20:00:00-03:00");
 }
 
 /* ---- windows --------------------------------------------------------------------------- */
@@ -149,6 +152,16 @@ windows(void)
 	WAITS("2026-12-26 12:00", REASON_WINDOW, "2026-12-28 08:00:00-03:00");
 }
 
+/* That which a place of the whole is, on that day. */
+static double
+place_on(const char *day, double place)
+{
+	double shift = day_of(day) % 1000 * 0.6180339887;
+
+	place -= shift - (int64_t) shift;
+	return place + 1e-9 < 0 ? place + 1 + 1e-9 : place + 1e-9;
+}
+
 /* Without a window, too; and not all of them at midnight. */
 static void
 holidays(void)
@@ -162,7 +175,7 @@ holidays(void)
 	SENDS("2026-12-20 12:00", "2026-12-21 00:00:00-03:00");
 	WAITS("2026-12-24 12:00", REASON_HOLIDAY, "2026-12-26 00:00:00-03:00");
 	policy.spread = 10 * CALENDAR_MINUTE;
-	policy.place = 0.5;
+	policy.place = place_on("2026-12-26", 0.5);
 	WAITS("2026-12-24 12:00", REASON_HOLIDAY, "2026-12-26 00:05:00-03:00");
 	/* within the first day that is none */
 	policy.spread = 30 * CALENDAR_DAY;
@@ -172,26 +185,30 @@ holidays(void)
 static void
 spread(void)
 {
+	int64_t tomorrow;
+
 	start();
 	policy.spread = 10 * CALENDAR_MINUTE;
-	policy.place = 0.25;
+	policy.place = place_on("2026-12-01", 0.25);
 	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:02:30-03:00");
 	/* only what has waited for an opening */
 	SENDS("2026-11-30 11:00", "2026-11-30 18:00:00-03:00");
+	/* another day, another place */
+	tomorrow = cadence_decide(&facts, &policy, &c, instant_of("2026-12-01 21:00")).until;
+	CHECK(tomorrow != instant_of("2026-12-02 11:02:30"));
+	CHECK(tomorrow >= instant_of("2026-12-02 11:00") && tomorrow < instant_of("2026-12-02 11:10"));
 	/* within the window */
 	window = window_of("[{\"das\": \"08:00\", \"ate\": \"08:04\"}]");
 	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:01:00-03:00");
-	policy.place = 1;
-	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:03:59-03:00");
-	policy.place = 1e300;
-	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:03:59-03:00");
-	policy.place = 0;
-	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:00:00-03:00");
-	policy.place = -1;
-	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:00:00-03:00");
-	policy.place = NAN;
-	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:00:00-03:00");
-	policy.place = 0.5;
+	for (const double *odd = (const double[]){1, 1e300, -1, NAN, INFINITY, 0.999999, -2};
+		 *odd != -2; odd++)
+	{
+		policy.place = *odd;
+		tomorrow = cadence_decide(&facts, &policy, &c, instant_of("2026-11-30 21:00")).until;
+		CHECK(tomorrow >= instant_of("2026-12-01 11:00") &&
+			  tomorrow < instant_of("2026-12-01 11:04"));
+	}
+	policy.place = place_on("2026-12-01", 0.5);
 	policy.spread = INT64_MAX;
 	WAITS("2026-11-30 21:00", REASON_WINDOW, "2026-12-01 08:02:00-03:00");
 	policy.spread = -HOUR;
@@ -393,7 +410,7 @@ chance_policy(void)
 							.spread = chance(2) * chance(30) * CALENDAR_MINUTE,
 							.place = chance(1001) / 1000.0,
 							.retry_unknown = CALENDAR_MINUTE,
-							.retry_inactive = HOUR};
+							.retry_unresolved = HOUR};
 	chance_window(&window, 4);
 }
 

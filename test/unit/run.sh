@@ -195,6 +195,7 @@ run_all() {
     unit zone_test '' rules/zone.c
     unit address_key_test '' rules/{address_key,mailbox,phone,text}.c
     unit opt_out_word_test '' rules/opt_out_word.c
+    unit reentry_test '' rules/reentry.c
     unit calendar_test '' rules/calendar.c
     unit window_test '-ljansson' rules/{calendar,window}.c
     unit due_test '' rules/{calendar,due}.c

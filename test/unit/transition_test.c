@@ -92,6 +92,38 @@ sent_again(void)
 	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_UNDER_WAY);
 }
 
+/* What had no step left goes on with new ones, unless somebody has ended it, or its lead is in
+ * again. */
+static void
+reopened(void)
+{
+	TransitionInput in = input(OUTCOME_PENDING);
+
+	in.act = ACT_REOPEN;
+	in.status = RUN_DONE;
+	in.has_next = true;
+	in.next_time.offset = 60;
+	BECOMES(in, .status = RUN_ACTIVE, .advance = true, .has_due = true,
+			.next_due = NOW + 60 * MINUTE);
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_NONE);
+	CHECK_INT(cadence_transition(&in).decided, true);
+	in.other_active = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_OTHER_ACTIVE);
+	in.other_active = false;
+	in.has_step = true;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.has_step = false;
+	in.has_next = false;
+	CHECK_INT(cadence_transition(&in).refusal, REFUSAL_STATUS);
+	in.has_next = true;
+	for (RunStatus status = RUN_ACTIVE; status <= RUN_CANCELLED; status++)
+	{
+		in.status = status;
+		CHECK_INT(cadence_transition(&in).refusal,
+				  status == RUN_DONE ? REFUSAL_NONE : REFUSAL_STATUS);
+	}
+}
+
 /* What was to go again has arrived after all: as after it was sent, unless it may have been again.
  */
 static void
@@ -561,6 +593,7 @@ main(void)
 	RUN_GROUP("transition: held for review, as a late answer says", late_and_held);
 	RUN_GROUP("transition: sent again after a late failure", sent_again);
 	RUN_GROUP("transition: not sent again, since it has arrived", not_sent_again);
+	RUN_GROUP("transition: reopened", reopened);
 	RUN_GROUP("transition: sent, it was the last step", sent_last);
 	RUN_GROUP("transition: no step was left", no_step);
 	RUN_GROUP("transition: unresolved", unresolved);

@@ -1,0 +1,82 @@
+/*
+ * steps.c
+ *		cadence_steps_edited(): the triggers of cadence_steps.
+ *
+ * Steps may be inserted, moved, changed and removed while runs are in their cadence.
+ * Whoever may edit them need have no right to its runs: what becomes of these is
+ * written as the tables' owner.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "record/edit.h"
+#include "schema/barrier.h"
+
+PG_FUNCTION_INFO_V1(cadence_steps_edited);
+
+/* Whether a statement writes to what decides when a run has which step. */
+static bool
+concerns_runs(const TriggerData *trigger)
+{
+	static const char *const columns[] = {
+		"id",	   "cadence_id", "ordem", "offset_minutos", "offset_referencia",
+		"horario", "dias_uteis"};
+	Oid relid = RelationGetRelid(trigger->tg_relation);
+
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return true;
+	for (size_t i = 0; i < lengthof(columns); i++)
+		if (bms_is_member(get_attnum(relid, columns[i]) - FirstLowInvalidHeapAttributeNumber,
+						  trigger->tg_updatedcols))
+			return true;
+	return false;
+}
+
+static StepsEdit
+edit_of(const TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		return STEPS_INSERTED;
+	return TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? STEPS_DELETED : STEPS_UPDATED;
+}
+
+static void
+edit(TriggerData *trigger)
+{
+	const CadenceTables *tables;
+	bool concerned;
+
+	/* those who drop the tables one by one are not kept from it */
+	if (cadence_tables_missing(cadence_extension_schema()) != NULL)
+		return;
+	tables = cadence_tables_cached();
+	(void) SPI_connect();
+	(void) SPI_register_trigger_data(trigger);
+	concerned = cadence_steps_edit(tables, edit_of(trigger));
+	SPI_finish();
+	/* what was claimed before is not sent any more */
+	if (concerned && edit_of(trigger) == STEPS_DELETED)
+		cadence_barrier_raise(tables->schema);
+}
+
+/* cadence_steps_edited() -> trigger: runs follow the steps that they stand before. */
+Datum
+cadence_steps_edited(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("cadence_steps_edited() must be called as a trigger after a "
+							   "statement")));
+	if (concerns_runs(trigger))
+		edit(trigger);
+	PG_RETURN_POINTER(NULL);
+}
