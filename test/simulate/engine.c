@@ -370,7 +370,7 @@ policy_of(const Run *run)
 						  .place = world.leads[run->lead].spot,
 						  .min_gap = company->min_gap,
 						  .retry_unknown = UNKNOWN_RETRY,
-						  .retry_inactive = RETRY_UNRESOLVED};
+						  .retry_unresolved = RETRY_UNRESOLVED};
 }
 
 /* Where a cap binds: as in resolve/ruling.c. */

@@ -209,12 +209,10 @@ class Week:
             self.add_lead(number)
 
     def add_step(self, codigo):
-        # cadence_enroll() gives the first step its offset, and no time of day
         r = self.random
         ordem = self.steps[codigo] = self.steps[codigo] + 1
         step = {"ordem": ordem, "offset": 0 if ordem == 1 and r.random() < 0.7 else r.choice((5, 60, 300, 600, 1440)),
-                "inicio": False, "horario": r.choice((-1, -1, -1, 540, 1078, 150, 0)) if ordem > 1 else -1,
-                "uteis": ordem > 1 and r.random() < 0.2,
+                "inicio": False, "horario": r.choice((-1, -1, -1, 540, 1078, 150, 0)), "uteis": r.random() < 0.2,
                 "validade": r.choice((0, 0, 0, 4 * HOUR, DAY)) * 1000000, "pular": False, "parar": r.random() < 0.7}
         self.psql.ask(
             "INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo, horario, dias_uteis,"
