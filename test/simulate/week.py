@@ -55,7 +55,7 @@ CADENCES = {"RETRY/A": (None, 0, 0), "RETRY/B": (NIGHTS, 0, 0), "HOLD/A": (EVENI
 
 # How often a day.
 OFTEN = {"enroll": 8, "reply": 3, "opt_out": 1, "exit": 1, "skip": 1, "pause": 2, "cancel": 0.7, "edit_text": 2,
-         "append_step": 1, "holiday": 0.4, "outage": 1.5, "resume": 3, "window": 0.5, "switch": 0.7}
+         "append_step": 1, "edit_step": 3, "holiday": 0.4, "outage": 1.5, "resume": 3, "window": 0.5, "switch": 0.7}
 
 
 class Psql:
@@ -208,20 +208,34 @@ class Week:
         for number in range(self.leads):
             self.add_lead(number)
 
-    def add_step(self, codigo):
+    def any_step(self, ordem):
         r = self.random
-        ordem = self.steps[codigo] = self.steps[codigo] + 1
-        step = {"ordem": ordem, "offset": 0 if ordem == 1 and r.random() < 0.7 else r.choice((5, 60, 300, 600, 1440)),
+        return {"ordem": ordem, "offset": 0 if ordem == 1 and r.random() < 0.7 else r.choice((5, 60, 300, 600, 1440)),
                 "inicio": False, "horario": r.choice((-1, -1, -1, 540, 1078, 150, 0)), "uteis": r.random() < 0.2,
                 "validade": r.choice((0, 0, 0, 4 * HOUR, DAY)) * 1000000, "pular": False, "parar": r.random() < 0.7}
-        self.psql.ask(
-            "INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo, horario, dias_uteis,"
-            " validade, parar_se_responder) SELECT id, %d, %d, 'WHATSAPP', 'OLA', %s, %s, %s, %s FROM cadences"
-            " WHERE codigo = '%s'"
-            % (ordem, step["offset"],
-               "NULL" if step["horario"] < 0 else "'%02d:%02d'" % divmod(step["horario"], 60), step["uteis"],
-               "'%d s'" % (step["validade"] // 1000000) if step["validade"] else "NULL", step["parar"], codigo))
-        self.write("step", id="%s/%d" % (codigo, ordem), cadence=codigo, **step)
+
+    def put_step(self, statement, codigo, step):
+        """Writes a step by a statement that its values are put into."""
+        horario = "NULL" if step["horario"] < 0 else "'%02d:%02d'" % divmod(step["horario"], 60)
+        validade = "'%d s'" % (step["validade"] // 1000000) if step["validade"] else "NULL"
+        self.psql.ask(statement.format(codigo=codigo, ordem=step["ordem"], offset=step["offset"], horario=horario,
+                                       uteis=step["uteis"], validade=validade, parar=step["parar"]))
+        self.write("step", id="%s/%d" % (codigo, step["ordem"]), cadence=codigo, **step)
+
+    def add_step(self, codigo):
+        self.steps[codigo] += 1
+        self.put_step("INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo, horario,"
+                      " dias_uteis, validade, parar_se_responder) SELECT id, {ordem}, {offset}, 'WHATSAPP', 'OLA',"
+                      " {horario}, {uteis}, {validade}, {parar} FROM cadences WHERE codigo = '{codigo}'",
+                      codigo, self.any_step(self.steps[codigo]))
+
+    def edit_step(self):
+        """Another time, for all who have not had it."""
+        codigo = self.random.choice(list(CADENCES))
+        self.put_step("UPDATE cadence_steps s SET offset_minutos = {offset}, horario = {horario}, dias_uteis = {uteis},"
+                      " validade = {validade}, parar_se_responder = {parar} FROM cadences c"
+                      " WHERE c.id = s.cadence_id AND c.codigo = '{codigo}' AND s.ordem = {ordem}",
+                      codigo, self.any_step(self.random.randint(1, self.steps[codigo])))
 
     def add_lead(self, number):
         company = list(COMPANIES)[number % len(COMPANIES)]
