@@ -41,29 +41,20 @@ typedef struct CadenceLook
 	bool last; /* nothing that is due and free is left behind them */
 } CadenceLook;
 
-/*
- * Whether it has sent anything: what was skipped, nobody has seen. Of a run that is older
- * than passos_enviados, it is taken to have.
- */
-#define HAS_BEGUN(run)                                                                \
-	"(COALESCE(pg_catalog.cardinality(" run ".passos_enviados), 0) " GT " 0 OR (" run \
-	".counts_from IS NULL AND COALESCE(" run ".last_step_ordem, 0) " GT " 0))"
-
 /* What a statement that reads runs under this name selects or returns, in this order. */
-#define CLAIMED_RUN_COLUMNS(run)                                                                  \
-	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run  \
-		".empresa::text, " CLAMPED_INT(                                                           \
-			"COALESCE(" run                                                                       \
-			".attempts, 0)") ", " run                                                             \
-							 ".cadence_id::uuid, " CLAMPED_INT(                                   \
-								 run ".next_step_ordem") ", " HAS_BEGUN(run) ", " run             \
-																			 ".started_at::"      \
-																			 "timestamptz, " run  \
-																			 ".step_due_at::"     \
-																			 "timestamptz, " run  \
-																			 ".passos_enviados::" \
-																			 "uuid[], " run       \
-																			 ".edicao::jsonb"
+#define CLAIMED_RUN_COLUMNS(run)                                                                 \
+	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run \
+		".empresa::text, " CLAMPED_INT(                                                          \
+			"COALESCE(" run                                                                      \
+			".attempts, 0)") ", " run                                                            \
+							 ".cadence_id::uuid, " CLAMPED_INT(                                  \
+								 run ".next_step_ordem") ", "                                    \
+														 "COALESCE(" run                         \
+														 ".last_step_ordem, 0) " GT " 0, " run   \
+														 ".started_at::timestamptz, " run        \
+														 ".step_due_at::timestamptz, " run       \
+														 ".passos_enviados::uuid[], " run        \
+														 ".edicao::jsonb"
 
 /* Whatever else a statement returns stands behind them. */
 #define CLAIMED_RUN_NCOLUMNS 13

@@ -102,6 +102,7 @@ class Ledger:
 
     def read_begin(self, e):
         self.begin = e["at"]
+        self.skips_begin = e.get("skips_begin", False)
 
     def read_end(self, e):
         self.end = e["at"]
@@ -227,8 +228,9 @@ class Checker:
             yield ("new", run["cadence"]), its_day, cadence["max_new"]
 
     def is_first(self, e):
-        """The first message of its run."""
-        return not any(h["what"] == "sent" and h["at"] < e["at"] for h in self.book.happened[e["run"]])
+        """The first message of its run; on a server, also a step that was skipped has begun it."""
+        begun = ("sent", "skip") if self.book.skips_begin else ("sent",)
+        return not any(h["what"] in begun and h["at"] < e["at"] for h in self.book.happened[e["run"]])
 
     def check_caps(self, e, run, lead):
         for name, day, most in self.caps_of(e, run, lead):
@@ -335,7 +337,7 @@ class Checker:
         near = any(t > stand.since and (t < stand.since + UNDER_WAY or t > e["decided"] - UNDER_WAY)
                    for _, t, _ in every)
         if not tries and not near:
-            dues = [d for s, t, d in every if s == e["step"] and t == every[-1][1]]
+            dues = [d for s, t, d in every if s == e["step"] and t == every[-1][1]] or dues
         # what is edited while a run is paused for an uncertain attempt counts from its settlement
         dues += [e["decided"]] if len(every) > 1 and any(h["what"] == "failed" for h in tries) else []
         first, last = min(dues), max(dues)
