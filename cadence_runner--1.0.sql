@@ -1931,6 +1931,29 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_timeline(text, text) IS
 'the story of one lead of a company, in the order of time: what was sent, received and decided, and at the end what comes next';
+
+--
+-- Why a message has not left
+--
+
+CREATE FUNCTION @extschema@.cadence_why_not(run uuid)
+RETURNS TABLE (blocked_by text, since timestamptz, clears_at timestamptz, explanation text)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_why_not(uuid) IS
+'every reason why the next message of a run does not leave now, the first first; no row: nothing keeps it back. In Portuguese where lc_messages begins with pt';
+--
+-- What is to come
+--
+
+CREATE FUNCTION @extschema@.cadence_forecast("from" timestamptz, "to" timestamptz)
+RETURNS TABLE (at timestamptz, run uuid, cadence text, step int, canal text, server text, certain boolean)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE COST 100000 ROWS 10000;
+
+COMMENT ON FUNCTION @extschema@.cadence_forecast(timestamptz, timestamptz) IS
+'what will leave between two times when nobody replies and nothing is changed, by the rules and limits that executions go by; certain: nothing but time decides. Sends nothing, changes nothing';
+
 --
 -- pg_cron
 --

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
 # The main job on a throwaway cluster: four cadences, a dozen people (or yours), stand-ins for two
-# WhatsApp APIs and a mail server that show each message as it arrives, one execution, what comes
-# back from people and providers, and what the database knows afterwards.
+# WhatsApp APIs and a mail server that show each message as it arrives, one execution, a night, what
+# comes back from people and providers, and what the database knows afterwards.
 #
 #   demo/run.sh [--leads FILE.csv] [--keep]
 #
@@ -159,6 +159,16 @@ execute() {
     cat "$answer"
 }
 
+night() {
+    local answer=$WORKSPACE/tmp/answer
+    step "A night: it is too early in Brazil, and day in Lisbon"
+    interruptible sql -f "$WORKSPACE/source/demo/night.sql" >"$answer" || {
+        tail -n 20 "$WORKSPACE/demo.log" >&2
+        die "the night did not go as it should"
+    }
+    cat "$answer"
+}
+
 # The calls of the providers' webhooks, by a role that may do nothing else.
 receive() {
     local answer=$WORKSPACE/tmp/answer
@@ -211,6 +221,7 @@ main() {
     load_data
     enrol
     execute
+    [[ -n $LEADS ]] || night
     [[ -n $LEADS ]] || receive
     report
     if [[ -n $KEEP ]]; then

@@ -17,7 +17,6 @@ FROM pg_proc p
 JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
 WHERE e.extname = 'cadence_runner' AND p.proname LIKE 'cadence\_%'
-  AND p.prorettype <> 'trigger'::regtype
 \gexec
 
 -- Whoever passes on the providers' calls has this one right.

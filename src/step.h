@@ -191,6 +191,7 @@ typedef struct CadenceStep
 	const Calendar *calendar;  /* of its person; NULL: nothing depends on it */
 	TimestampTz leave_by;	   /* it is not sent from then on, but asked about again; 0: for ever */
 	TimestampTz until;		   /* OUTCOME_DEFERRED */
+	TimestampTz put_off_at; /* OUTCOME_PUT_OFF by its sender's limits: as of then; 0: it is not */
 
 	/* the end */
 	CadenceOutcome outcome;

@@ -40,6 +40,7 @@ LONG=(
     044_marks
     045_conversations
     056_answers
+    071_forecast
 )
 
 # Why a test may be skipped.

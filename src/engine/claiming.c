@@ -244,13 +244,14 @@ claiming_wait_ms(const Claiming *c, int at_most_ms)
 
 /* ---- one claim ------------------------------------------------------------------------ */
 
-static int64
-lease_us(const Claiming *c)
+/* How long what is claimed is ours. */
+int64
+claiming_lease_us(const CadenceProviders *providers)
 {
 	int longest = cadence_request_timeout;
 	ListCell *cell;
 
-	foreach (cell, cadence_providers_list(c->providers))
+	foreach (cell, cadence_providers_list(providers))
 		longest = Max(longest, ((CadenceProvider *) lfirst(cell))->configuration->timeout);
 	return Max((int64) cadence_lease * 1000, (int64) longest * 2 + LEASE_MARGIN_MS) * 1000;
 }
@@ -309,7 +310,7 @@ look(ClaimAttempt *attempt)
 	check_sending(c->tables);
 	c->sender->looks_always = cadence_rulings_ask_always(c->rulings);
 	if (attempt->look.n > 0)
-		cadence_claimant_begin(c->claimant, lease_us(c));
+		cadence_claimant_begin(c->claimant, claiming_lease_us(c->providers));
 	if (attempt->look.last && c->ahead)
 		c->next_due = cadence_claims_next_due(c->claims);
 	if (attempt->look.last && c->ahead && attempt->hears_news)

@@ -68,6 +68,7 @@ typedef enum ClaimWanted
 	CLAIM_NEWS = CADENCE_LOOK_NEWS
 } ClaimWanted;
 
+extern int64 claiming_lease_us(const CadenceProviders *providers);
 extern void claiming_init(Claiming *claiming, Sender *sender, Recording *recording,
 						  Limiting *limiting);
 extern void claiming_prepare(Claiming *claiming, const CadenceTables *tables,

@@ -70,7 +70,7 @@ domain_state(Limiting *l, const CadenceConfiguration *c, const char *recipient, 
 		return NULL;
 	memset(rules, 0, sizeof(*rules));
 	rules->most[WINDOW_MINUTE] = limit->per_minute;
-	return cadence_sender_state(l->states, psprintf("domain %s of %s", limit->domain, c->name));
+	return cadence_sender_state(l->states, cadence_domain_limit_key(c, limit->domain));
 }
 
 CadenceSenderState *
@@ -157,10 +157,11 @@ limiting_has_locked(Limiting *l, const CadenceStep *step)
 
 /* ---- a sender that is shut ------------------------------------------------------------------ */
 
-/* Not now, and no attempt. */
+/* Not now, and no attempt. All that go at one time are due at that very time, in their order. */
 static void
-put_off(CadenceStep *step, const char *code, char *why, int64 wait_us)
+put_off(CadenceStep *step, const char *code, char *why, TimestampTz now, int64 wait_us)
 {
+	step->put_off_at = now;
 	step->outcome = OUTCOME_PUT_OFF;
 	step->reason.code = code;
 	step->reason.text = why;
@@ -183,7 +184,7 @@ wait_for_round(CadenceStep *step, CadenceSenderState *s, const char *code, char 
 	}
 	s->waiting++;
 	s->changed = true;
-	put_off(step, code, why, s->round_until - now);
+	put_off(step, code, why, now, s->round_until - now);
 }
 
 static void
@@ -316,98 +317,89 @@ limiting_let_go(Limiting *l)
 /* How late the sender may find it then. */
 #define LATE_MS 1000
 
-static TimestampTz
-latest_start(const CadenceStep *step)
+TimestampTz
+limiting_latest_start(const CadenceConfiguration *c, TimestampTz lease_end, TimestampTz leave_by)
 {
-	int64 needed_ms =
-		(int64) step->request.configuration->timeout + SENDER_LEASE_MARGIN_MS + LATE_MS;
+	int64 needed_ms = (int64) c->timeout + SENDER_LEASE_MARGIN_MS + LATE_MS;
+	TimestampTz latest = lease_end - needed_ms * 1000;
 
-	TimestampTz latest = step->lease_end - needed_ms * 1000;
-
-	return step->leave_by != 0 ? Min(latest, step->leave_by - 1) : latest;
+	return leave_by != 0 ? Min(latest, leave_by - 1) : latest;
 }
 
-/* When a step may start: what its sender's limits say, and its domain's. */
+/* Whose limits a step has to keep to. */
 typedef struct Turn
 {
 	CadenceSenderState *sender;
 	CadenceSenderState *domain; /* NULL: it has no limit */
-	LimitRules rules;
-	LimitRules domain_rules;
-	TimestampTz from; /* not before this */
-	bool is_new;
-	double chance;
-	bool domain_is_full; /* of the time that was asked for last */
+	LimitTurn turn;
 } Turn;
-
-static TimestampTz
-next_turn(Turn *t, const LimitUse *sender, const LimitUse *domain)
-{
-	TimestampTz by_sender = limits_next(&t->rules, sender, t->from, t->is_new);
-	TimestampTz by_domain = t->from;
-
-	if (domain != NULL)
-		by_domain = limits_next(&t->domain_rules, domain, t->from, t->is_new);
-	t->domain_is_full = by_domain > by_sender;
-	return Max(by_sender, by_domain);
-}
-
-/* The sender's starts are given out in order: a mail that waits for its domain is not among them.
- */
-static void
-take_turn(const Turn *t, LimitUse *sender, LimitUse *domain, TimestampTz at)
-{
-	if (!t->domain_is_full)
-		limits_take(&t->rules, sender, at, t->is_new, t->chance);
-	if (domain != NULL)
-		limits_take(&t->domain_rules, domain, at, t->is_new, t->chance);
-}
-
-static LimitUse *
-plan_of(CadenceSenderState *s)
-{
-	if (s == NULL)
-		return NULL;
-	if (!s->has_plan)
-		s->plan = s->limits;
-	s->has_plan = true;
-	return &s->plan;
-}
 
 static char *
 why_not_now(const Turn *t, const CadenceStep *step, const CadenceSenderState *s, TimestampTz now)
 {
 	const CadenceConfiguration *c = step->request.configuration;
 
-	if (t->from > now)
+	if (t->turn.from > now)
 		return psprintf("server \"%s\" writes to nobody first for a while: %s", c->name,
 						s->new_reason != NULL ? s->new_reason : "");
-	if (t->domain_is_full)
+	if (t->turn.domain_is_full)
 		return psprintf("server \"%s\" is at its limit for %s", c->name,
 						cadence_configuration_domain_limit(c, step->recipient)->domain);
 	return psprintf("server \"%s\" is at its limit", c->name);
+}
+
+static Turn
+begin_turn(Limiting *l, const CadenceStep *step, TimestampTz now)
+{
+	CadenceProvider *p = step->request.provider;
+	const CadenceSenderState *s = cadence_sender_of(l->states, p);
+	Turn t = {.sender = cadence_limits_of(l->states, p),
+			  .turn = {.is_new = step->is_first_touch,
+					   .from = step->is_first_touch ? Max(now, s->new_until) : now}};
+
+	t.turn.rules = cadence_limit_rules(p->configuration, t.sender, now);
+	t.domain = limiting_domain(l, step, &t.turn.domain_rules);
+	return t;
+}
+
+/*
+ * Whether a step with a provider would have to wait for its sender's limits, if it were
+ * claimed now, by the states as they were last read. Nothing is taken.
+ */
+bool
+limiting_waits(Limiting *l, const CadenceStep *step, TimestampTz now, LimitingWait *wait)
+{
+	const CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
+	Turn t = begin_turn(l, step, now);
+
+	*wait = (LimitingWait){.until = limits_next_turn(&t.turn, &t.sender->limits,
+													 t.domain != NULL ? &t.domain->limits : NULL)};
+	if (wait->until <= now)
+		return false;
+	wait->is_first = t.turn.from > now;
+	if (wait->is_first)
+		wait->since = s->new_since;
+	else if (t.turn.domain_is_full)
+		wait->domain =
+			cadence_configuration_domain_limit(step->request.configuration, step->recipient)
+				->domain;
+	return true;
 }
 
 /* Gives a step the time at which it starts, or puts it off to when it can go. */
 static void
 give_start(Limiting *l, CadenceStep *step, TimestampTz now, TimestampTz latest)
 {
-	CadenceProvider *p = step->request.provider;
-	const CadenceSenderState *s = cadence_sender_of(l->states, p);
-	Turn t = {.sender = cadence_limits_of(l->states, p),
-			  .is_new = step->is_first_touch,
-			  .from = step->is_first_touch ? Max(now, s->new_until) : now,
-			  .chance = pg_prng_double(&pg_global_prng_state)};
-	LimitUse *domain;
+	const CadenceSenderState *s = cadence_sender_of(l->states, step->request.provider);
+	Turn t = begin_turn(l, step, now);
+	LimitUse *domain = t.domain != NULL ? &t.domain->limits : NULL;
 	TimestampTz at;
 
-	t.rules = cadence_limit_rules(p->configuration, t.sender, now);
-	t.domain = limiting_domain(l, step, &t.domain_rules);
-	domain = t.domain != NULL ? &t.domain->limits : NULL;
-	at = next_turn(&t, &t.sender->limits, domain);
-	if (at <= latest && !(t.domain_is_full && limits_are_set(&t.rules)))
+	t.turn.chance = pg_prng_double(&pg_global_prng_state);
+	at = limits_next_turn(&t.turn, &t.sender->limits, domain);
+	if (at <= latest && !(t.turn.domain_is_full && limits_are_set(&t.turn.rules)))
 	{
-		take_turn(&t, &t.sender->limits, domain, at);
+		limits_take_turn(&t.turn, &t.sender->limits, domain, at);
 		step->request.start_at = at;
 		step->has_start = t.sender->changed = true;
 		if (t.domain != NULL)
@@ -417,9 +409,9 @@ give_start(Limiting *l, CadenceStep *step, TimestampTz now, TimestampTz latest)
 		return;
 	}
 	/* what is put off keeps its order: each to its own time, as far as can be foreseen */
-	at = next_turn(&t, plan_of(t.sender), plan_of(t.domain));
-	take_turn(&t, plan_of(t.sender), plan_of(t.domain), at);
-	put_off(step, "LIMITE", why_not_now(&t, step, s, now), at - now);
+	at = limits_next_turn(&t.turn, cadence_sender_plan(t.sender), cadence_sender_plan(t.domain));
+	limits_take_turn(&t.turn, cadence_sender_plan(t.sender), cadence_sender_plan(t.domain), at);
+	put_off(step, "LIMITE", why_not_now(&t, step, s, now), now, at - now);
 }
 
 static void
@@ -434,14 +426,14 @@ limit_step(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampT
 		put_off(
 			step, "LIMITE",
 			psprintf("somebody else has locked the state of server \"%s\"", p->configuration->name),
-			LOCKED_RETRY_US);
+			now, LOCKED_RETRY_US);
 		return;
 	}
 	if (is_shut(l, step, now))
 		return;
 	if (conversing_waits(step, now, &wait))
 	{
-		put_off(step, wait.code, wait.why, wait.us);
+		put_off(step, wait.code, wait.why, now, wait.us);
 		return;
 	}
 	get_permits(l, p, claim_id, fair_share(l, p));
@@ -497,7 +489,9 @@ allow(Limiting *l, CadenceStep *step, const pg_uuid_t *claim_id, TimestampTz now
 	if (step->conversation != NULL && step->conversation->last.at != 0)
 		step->is_first_touch = false;
 	if (may_be_limited(l, step->request.provider, now))
-		limit_step(l, step, claim_id, now, latest_start(step));
+		limit_step(
+			l, step, claim_id, now,
+			limiting_latest_start(step->request.configuration, step->lease_end, step->leave_by));
 	if (is_pending(step))
 		cadence_conversation_reserve(step, Max(step->request.start_at, now));
 }

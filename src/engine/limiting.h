@@ -20,6 +20,17 @@ typedef struct Limiting
 	TimestampTz impatient_until; /* states that somebody else has locked are not waited for */
 } Limiting;
 
+/* What keeps a step from starting, as far as its sender's limits do. */
+typedef struct LimitingWait
+{
+	TimestampTz until;
+	TimestampTz since;	/* 0: not known */
+	const char *domain; /* NULL: not that of its mailbox */
+	bool is_first;		/* it would be the first message to its person, and there are none now */
+} LimitingWait;
+
+extern bool limiting_waits(Limiting *limiting, const CadenceStep *step, TimestampTz now,
+						   LimitingWait *wait);
 extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
 							 const CadenceProviders *providers);
 extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
@@ -29,6 +40,8 @@ extern void limiting_note_conflict(Limiting *limiting);
 extern void limiting_lock(Limiting *limiting, CadenceStep **steps, int n);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
+extern TimestampTz limiting_latest_start(const CadenceConfiguration *c, TimestampTz lease_end,
+										 TimestampTz leave_by);
 extern void limiting_note_shut(Limiting *limiting);
 extern void limiting_let_go(Limiting *limiting);
 extern CadenceSenderState *limiting_domain(Limiting *limiting, const CadenceStep *step,

@@ -203,6 +203,13 @@ cadence_limit_group_key(const char *group)
 	return psprintf("limit_group %s", group);
 }
 
+/* The key of the state of a server's mails to a domain. */
+char *
+cadence_domain_limit_key(const CadenceConfiguration *c, const char *domain)
+{
+	return psprintf("domain %s of %s", domain, c->name);
+}
+
 /* By name once: many senders have many names. */
 static void
 find_states(CadenceSenderStates *states, CadenceProvider *p)
@@ -272,6 +279,18 @@ cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s, 
 	if (warm > 0 && (rules.most[WINDOW_DAY] == 0 || warm < rules.most[WINDOW_DAY]))
 		rules.most[WINDOW_DAY] = warm;
 	return rules;
+}
+
+/* What is put off has its own limits: those that go now, and then it. NULL: there are none. */
+LimitUse *
+cadence_sender_plan(CadenceSenderState *s)
+{
+	if (s == NULL)
+		return NULL;
+	if (!s->has_plan)
+		s->plan = s->limits;
+	s->has_plan = true;
+	return &s->plan;
 }
 
 /* Somebody was given to a sender: that leaves less of its room, and is its probe. */

@@ -71,7 +71,9 @@ extern CadenceSenderState *cadence_sender_of(CadenceSenderStates *states, Cadenc
 extern CadenceSenderState *cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p);
 extern LimitRules cadence_limit_rules(const CadenceConfiguration *c, const CadenceSenderState *s,
 									  TimestampTz now);
+extern LimitUse *cadence_sender_plan(CadenceSenderState *state);
 extern int cadence_sender_in_flight(const CadenceProvider *p);
+extern char *cadence_domain_limit_key(const CadenceConfiguration *c, const char *domain);
 extern char *cadence_limit_group_key(const char *group);
 extern bool cadence_sender_is_idle(const List *providers, const CadenceProvider *p);
 extern void cadence_sender_note_given(CadenceSenderStates *states, CadenceProvider *p);

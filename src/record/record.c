@@ -64,6 +64,8 @@ decided_at(const CadenceStep *step)
 {
 	if (step->held != NULL)
 		return step->held->at;
+	if (step->outcome == OUTCOME_PUT_OFF && step->put_off_at != 0 && step->answer.at == 0)
+		return step->put_off_at;
 	return step->answer.at != 0 ? step->answer.at : GetCurrentTimestamp();
 }
 

@@ -81,7 +81,7 @@ compare_refs(const void *a, const void *b)
 	return cadence_usage_compare(**(UsageRow * *const *) a, **(UsageRow * *const *) b);
 }
 
-/* The places where steps that may leave point to their rows; how many. */
+/* The places where steps point to their rows; how many. */
 static int
 refer(CadenceStep **steps, int n, UsageRow ***refs)
 {
@@ -90,8 +90,6 @@ refer(CadenceStep **steps, int n, UsageRow ***refs)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (steps[i]->outcome != OUTCOME_PENDING)
-			continue;
 		name_usage(steps[i], now);
 		for (int k = 0; k < DECIDE_CAPS; k++)
 			if (steps[i]->ruling->usage[k] != NULL)

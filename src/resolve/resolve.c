@@ -466,10 +466,10 @@ static void
 resolve_message(const CadenceResolver *r, HeapTuple row, CadenceStepLookup *found,
 				const PersonMarks *marks, CadenceStep *step)
 {
+	step->marks = marks;
 	if (!resolve_person(step, marks) || !resolve_template_is_active(found, step) ||
 		(step->kept == NULL && !resolve_template(r, row, found, step)))
 		return;
-	step->marks = marks;
 	step->template_version = step->categoria != NULL ? found->template_version : NULL;
 	begin_conversation(&r->contact, row, step);
 }

@@ -30,6 +30,7 @@ struct CadenceRulings
 	CadenceUsages *usages;
 	bool has_exits;
 	bool has_holidays;
+	bool wants_all;	 /* also of steps of which no policy says anything */
 	UsageRow **rows; /* of this batch, in order */
 	int nrows;
 };
@@ -44,6 +45,13 @@ cadence_rulings_create(const CadenceTables *t, bool in_query)
 	r->exits = cadence_exits_create(t, in_query);
 	r->usages = cadence_usages_create(t, in_query);
 	return r;
+}
+
+/* From here on each step gets its ruling and its calendar, for who asks what they say. */
+void
+cadence_rulings_want_all(CadenceRulings *r)
+{
+	r->wants_all = true;
 }
 
 /* For a batch, in whose memory context all is made from here on; inside an SPI connection. */
@@ -173,7 +181,8 @@ void
 cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple contact,
 					   const CadenceStepLookup *found, CadenceStep *step)
 {
-	bool has_ruling = needs_ruling(r, found) && !step->interrupted && step->held == NULL;
+	bool has_ruling =
+		r->wants_all || (needs_ruling(r, found) && !step->interrupted && step->held == NULL);
 	StepRuling *ruling;
 	CadencePlace place;
 	bool is_known;
@@ -223,17 +232,11 @@ to_be_ruled(CadenceStep **steps, int n, CadenceStep **ruled)
 	return nruled;
 }
 
-/*
- * Asks the owner's views about resolved steps, inside an SPI connection. They may take
- * their time: before anything is locked that others wait for.
- */
-void
-cadence_rulings_ask(CadenceRulings *r, CadenceStep **all, int n)
+static void
+ask_views(CadenceRulings *r, CadenceStep **steps, int n)
 {
-	CadenceStep **steps = palloc(sizeof(*steps) * Max(n, 1));
 	ExitAsked *asked = palloc0(sizeof(*asked) * Max(n, 1));
 
-	n = to_be_ruled(all, n, steps);
 	for (int i = 0; i < n; i++)
 		asked[i] = (ExitAsked){
 			.run = &steps[i]->run_id, .has_step = steps[i]->has_step, .ordem = steps[i]->ordem};
@@ -249,7 +252,19 @@ cadence_rulings_ask(CadenceRulings *r, CadenceStep **all, int n)
 		ruling->motivo = asked[i].problem != NULL ? asked[i].problem : asked[i].motivo;
 	}
 	pfree(asked);
-	pfree(steps);
+}
+
+/*
+ * Asks the owner's views about resolved steps, inside an SPI connection. They may take
+ * their time: before anything is locked that others wait for.
+ */
+void
+cadence_rulings_ask(CadenceRulings *r, CadenceStep **steps, int n)
+{
+	CadenceStep **ruled = palloc(sizeof(*ruled) * Max(n, 1));
+
+	ask_views(r, ruled, to_be_ruled(steps, n, ruled));
+	pfree(ruled);
 }
 
 /* ---- deciding -------------------------------------------------------------------------- */
@@ -339,10 +354,15 @@ void
 cadence_rulings_decide(CadenceRulings *r, CadenceStep **steps, int n, TimestampTz not_before)
 {
 	CadenceStep **ruled = palloc(sizeof(*ruled) * Max(n, 1));
+	CadenceStep **counted = palloc(sizeof(*counted) * Max(n, 1));
 	int nruled = to_be_ruled(steps, n, ruled);
+	int ncounted = 0;
 	TimestampTz now;
 
-	ruling_find_usage(r->usages, ruled, nruled, &r->rows, &r->nrows);
+	for (int i = 0; i < nruled; i++)
+		if (ruled[i]->outcome == OUTCOME_PENDING)
+			counted[ncounted++] = ruled[i];
+	ruling_find_usage(r->usages, counted, ncounted, &r->rows, &r->nrows);
 	/* it may have been waited for */
 	now = Max(GetCurrentTimestamp(), not_before);
 	qsort(ruled, nruled, sizeof(*ruled), compare_turns);
@@ -355,6 +375,26 @@ cadence_rulings_decide(CadenceRulings *r, CadenceStep **steps, int n, TimestampT
 		apply(ruled[i], now);
 	}
 	pfree(ruled);
+	pfree(counted);
+}
+
+/*
+ * Everything that policies say against a step's leaving now, the first first; how many
+ * reasons there are. Nothing is taken, and its outcome stays: for one call in somebody's
+ * query, after cadence_rulings_want_all(). Inside an SPI connection.
+ */
+int
+cadence_rulings_list(CadenceRulings *r, CadenceStep *step, TimestampTz now, Decision *reasons,
+					 int max)
+{
+	StepRuling *ruling = step->ruling;
+
+	if (ruling == NULL)
+		return 0;
+	ask_views(r, &step, 1);
+	ruling_find_usage(r->usages, &step, 1, &r->rows, &r->nrows);
+	ruling_read_usage(step, now);
+	return cadence_decide_all(&ruling->facts, &ruling->decide, &ruling->person, now, reasons, max);
 }
 
 /* ---- afterwards ------------------------------------------------------------------------ */

@@ -42,6 +42,9 @@ extern void cadence_ruling_prepare(CadenceRulings *rulings, const ContactColumns
 extern void cadence_rulings_ask(CadenceRulings *rulings, CadenceStep **steps, int n);
 extern void cadence_rulings_decide(CadenceRulings *rulings, CadenceStep **steps, int n,
 								   TimestampTz not_before);
+extern void cadence_rulings_want_all(CadenceRulings *rulings);
+extern int cadence_rulings_list(CadenceRulings *rulings, CadenceStep *step, TimestampTz now,
+								Decision *reasons, int max);
 extern void cadence_rulings_write(CadenceRulings *rulings, CadenceStep **steps, int n);
 extern bool cadence_rulings_owe(CadenceStep **steps, int n);
 extern void cadence_rulings_return(CadenceRulings *rulings, CadenceStep **steps, int n);

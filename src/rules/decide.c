@@ -148,9 +148,14 @@ wait_for_holiday(const Question *q, int64_t at, Decision *why)
 	/* a day that clocks are put forward over leads to another one */
 	while (calendar_is_holiday(c, day = calendar_day(c, opens)))
 	{
+		int64_t before = opens;
+
 		while (calendar_is_holiday(c, day))
 			day++;
 		opens = calendar_instant(c, day, 0);
+		/* a zone in which days go backwards leads nowhere */
+		if (opens <= before)
+			return CALENDAR_NEVER;
 	}
 	return opens == at ? at : spread_out(q, opens, calendar_instant(c, day + 1, 0));
 }
@@ -197,7 +202,8 @@ may_leave_until(const Question *q, int64_t now)
 	for (int i = 0; i < DECIDE_CAPS; i++)
 		if (f->caps[i].is_set && f->caps[i].day_ends > now)
 			until = sooner(until, f->caps[i].day_ends);
-	return until;
+	/* whatever a zone says of its midnights */
+	return later(until, plus(now, 1));
 }
 
 static Decision
@@ -225,6 +231,33 @@ ask_again(CadenceReasonCode reason, int64_t now, int64_t wait)
 	return decision(DECIDE_WAIT, reason, plus(now, sooner(later(wait, RETRY_MIN), WAIT_MAX)));
 }
 
+/* What is so whatever the time may be, in the order in which it counts; how much of it. */
+static int
+settle(const DecideFacts *f, const DecidePolicy *p, int64_t now, Decision *list, int max)
+{
+	const struct
+	{
+		bool is_so;
+		Decision decision;
+	} all[] = {
+		{f->opted_out, decision(DECIDE_STOP, REASON_OPT_OUT, now)},
+		{f->is_blocked, decision(DECIDE_STOP, REASON_BLOCKED, now)},
+		{f->has_exit, decision(DECIDE_STOP, REASON_EXIT, now)},
+		{f->is_inactive, ask_again(REASON_INACTIVE, now, p->retry_unresolved)},
+		{f->exits_unknown, ask_again(REASON_EXITS_UNKNOWN, now, p->retry_unknown)},
+		{f->has_skip, decision(DECIDE_SKIP, REASON_SKIP, now)},
+		{now >= too_late(f), decision(DECIDE_SKIP, REASON_EXPIRED, now)},
+		{f->window_unknown, ask_again(REASON_WINDOW_UNKNOWN, now, p->retry_unresolved)},
+		{f->zone_unknown, ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unresolved)},
+	};
+	int n = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && n < max; i++)
+		if (all[i].is_so)
+			list[n++] = all[i].decision;
+	return n;
+}
+
 /*
  * Whether a run's next step, which is due, may leave now; else what becomes of it, and
  * why. What it says to send has to leave before "until", or is asked about again.
@@ -232,23 +265,82 @@ ask_again(CadenceReasonCode reason, int64_t now, int64_t wait)
 Decision
 cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now)
 {
-	if (f->opted_out)
-		return decision(DECIDE_STOP, REASON_OPT_OUT, now);
-	if (f->is_blocked)
-		return decision(DECIDE_STOP, REASON_BLOCKED, now);
-	if (f->has_exit)
-		return decision(DECIDE_STOP, REASON_EXIT, now);
-	if (f->is_inactive)
-		return ask_again(REASON_INACTIVE, now, p->retry_unresolved);
-	if (f->exits_unknown)
-		return ask_again(REASON_EXITS_UNKNOWN, now, p->retry_unknown);
-	if (f->has_skip)
-		return decision(DECIDE_SKIP, REASON_SKIP, now);
-	if (now >= too_late(f))
-		return decision(DECIDE_SKIP, REASON_EXPIRED, now);
-	if (f->window_unknown)
-		return ask_again(REASON_WINDOW_UNKNOWN, now, p->retry_unresolved);
-	if (f->zone_unknown)
-		return ask_again(REASON_ZONE_UNKNOWN, now, p->retry_unresolved);
+	Decision first;
+
+	if (settle(f, p, now, &first, 1) > 0)
+		return first;
 	return wait_or_send(&(Question){f, p, c}, now);
+}
+
+/* ---- every reason -------------------------------------------------------------------- */
+
+typedef struct DecisionList
+{
+	Decision *all;
+	int n;
+	int max;
+} DecisionList;
+
+/* What has decided is there already. */
+static void
+add(DecisionList *list, Decision d, int64_t now)
+{
+	if (d.until <= now || list->n == list->max)
+		return;
+	for (int i = 0; i < list->n; i++)
+		if (list->all[i].reason == d.reason)
+			return;
+	list->all[list->n++] = d;
+}
+
+static void
+add_wait(DecisionList *list, const Question *q, Waits waits, int64_t now)
+{
+	Decision why = {.verdict = DECIDE_WAIT};
+
+	why.until = waits(q, now, &why);
+	add(list, why, now);
+}
+
+static void
+add_caps(DecisionList *list, const DecideFacts *f, int64_t now)
+{
+	for (int i = 0; i < DECIDE_CAPS; i++)
+	{
+		const DecideCap *cap = &f->caps[i];
+		Decision why = {DECIDE_WAIT, cap->reason, cap->day_ends, cap};
+
+		if (cap->is_set && cap->used >= cap->max)
+			add(list, why, now);
+	}
+}
+
+/*
+ * Every reason for which a run's next step does not leave now; how many there are, none
+ * where cadence_decide() says to send. The first is what that says; each of the others
+ * stands by itself, with the time at which it alone would let the step go.
+ */
+int
+cadence_decide_all(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now,
+				   Decision *reasons, int max)
+{
+	const Question q = {f, p, c};
+	DecisionList list = {reasons, settle(f, p, now, reasons, max), max};
+
+	if (list.n == 0)
+	{
+		Decision first = wait_or_send(&q, now);
+
+		if (first.verdict != DECIDE_SEND)
+			add(&list, first, now);
+	}
+	/* in a zone that is not the right one none of these times is */
+	if (!f->zone_unknown)
+	{
+		add_wait(&list, &q, wait_for_window, now);
+		add_wait(&list, &q, wait_for_holiday, now);
+		add_caps(&list, f, now);
+	}
+	add_wait(&list, &q, wait_for_gap, now);
+	return list.n;
 }

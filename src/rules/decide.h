@@ -83,4 +83,10 @@ typedef struct Decision
 extern Decision cadence_decide(const DecideFacts *facts, const DecidePolicy *policy,
 							   const Calendar *calendar, int64_t now);
 
+/* There are no more reasons at once than this. */
+#define DECIDE_REASONS_MAX (12 + DECIDE_CAPS)
+
+extern int cadence_decide_all(const DecideFacts *facts, const DecidePolicy *policy,
+							  const Calendar *calendar, int64_t now, Decision *reasons, int max);
+
 #endif

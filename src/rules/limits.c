@@ -209,6 +209,30 @@ limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_n
 		state->next_at = at;
 }
 
+/* domain: NULL where it has no limit. */
+int64_t
+limits_next_turn(LimitTurn *t, const LimitUse *sender, const LimitUse *domain)
+{
+	int64_t by_sender = limits_next(&t->rules, sender, t->from, t->is_new);
+	int64_t by_domain = t->from;
+
+	if (domain != NULL)
+		by_domain = limits_next(&t->domain_rules, domain, t->from, t->is_new);
+	t->domain_is_full = by_domain > by_sender;
+	return by_domain > by_sender ? by_domain : by_sender;
+}
+
+/* The sender's starts are given out in order: a mail that waits for its domain is not among them.
+ */
+void
+limits_take_turn(const LimitTurn *t, LimitUse *sender, LimitUse *domain, int64_t at)
+{
+	if (!t->domain_is_full)
+		limits_take(&t->rules, sender, at, t->is_new, t->chance);
+	if (domain != NULL)
+		limits_take(&t->domain_rules, domain, at, t->is_new, t->chance);
+}
+
 /* So many a day, after so many microseconds of use, while that grows from one to the other. */
 int
 limits_warm_up(int from, int to, int64_t over, int64_t used)

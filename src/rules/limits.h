@@ -49,6 +49,21 @@ extern int64_t limits_next(const LimitRules *rules, const LimitUse *state, int64
 extern void limits_take(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new,
 						double chance);
 extern void limits_give_back(const LimitRules *rules, LimitUse *state, int64_t at, bool is_new);
+
+/* When a message may start: what its sender's limits say, and its domain's. */
+typedef struct LimitTurn
+{
+	LimitRules rules;
+	LimitRules domain_rules;
+	int64_t from; /* not before this */
+	bool is_new;
+	double chance;
+	bool domain_is_full; /* of the time that was asked for last */
+} LimitTurn;
+
+extern int64_t limits_next_turn(LimitTurn *turn, const LimitUse *sender, const LimitUse *domain);
+extern void limits_take_turn(const LimitTurn *turn, LimitUse *sender, LimitUse *domain, int64_t at);
+
 /* So many slots, each with three numbers. */
 #define LIMITS_TEXT_MAX (WINDOW_COUNT * WINDOW_SLOTS_MAX * 20)
 

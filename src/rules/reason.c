@@ -7,6 +7,8 @@
  */
 #include "rules/reason.h"
 
+#include <string.h>
+
 const ReasonWords cadence_reasons[REASON_COUNT] = {
 	[REASON_NONE] = {"", "", ""},
 	[REASON_EXIT] = {"SAIDA", "the run is in cadence_exits", "a execução está em cadence_exits"},
@@ -37,28 +39,100 @@ const ReasonWords cadence_reasons[REASON_COUNT] = {
 	[REASON_CAP_NEW] = {"LIMITE_NOVOS", "the cadence has begun its new runs of the day",
 						"a cadência já começou os novos leads do dia"},
 	[REASON_NOT_DUE] = {"NAO_VENCEU", "the step is not due yet", "ainda não está na hora do passo"},
+	[REASON_NO_TIME] = {"SEM_HORA", "next_run_at is null: the step is never due",
+						"next_run_at está vazio: o passo nunca chega a sua hora"},
+	[REASON_PUT_OFF] = {"ADIADO", "the step was put off", "o passo foi adiado"},
 	[REASON_PAUSED] = {"PAUSADA", "the run is paused", "a execução está pausada"},
 	[REASON_CANCELLED] = {"CANCELADA", "the run is cancelled", "a execução foi cancelada"},
 	[REASON_FINISHED] = {"CONCLUIDA", "the run has finished", "a execução terminou"},
+	[REASON_STATUS] = {"STATUS", "only a run that is ATIVA is worked on",
+					   "só uma execução ATIVA é trabalhada"},
 	[REASON_CLAIMED] = {"EM_ANDAMENTO", "a worker is working on it",
 						"um processo está cuidando dela"},
 	[REASON_UNRESOLVED] = {"SEM_MENSAGEM", "there is no message to send",
 						   "não há mensagem para enviar"},
+	[REASON_NO_CADENCE] = {"SEM_CADENCIA", "the run's cadence does not exist",
+						   "a cadência desta execução não existe"},
+	[REASON_NO_STEP] = {"SEM_PASSO", "no step is left: the run finishes",
+						"não há mais passos: a execução termina"},
+	[REASON_NO_CONTACT] = {"SEM_CONTATO", "the lead has no contact in this company",
+						   "o lead não tem contato nesta empresa"},
+	[REASON_NO_ADDRESS] = {"SEM_ENDERECO", "the contact has no address for the channel",
+						   "o contato não tem endereço para o canal"},
+	[REASON_BAD_ADDRESS] = {"ENDERECO_INVALIDO", "the contact's address can not be one",
+							"o endereço do contato não pode ser válido"},
+	[REASON_DEAD_ADDRESS] = {"ENDERECO_MORTO", "the address does not exist on the channel",
+							 "o endereço não existe no canal"},
+	[REASON_BAD_CHANNEL] = {"CANAL_DESCONHECIDO", "the step's channel is not known",
+							"o canal do passo não é conhecido"},
+	[REASON_NO_TEMPLATE] = {"SEM_TEMPLATE", "the company has no active template of that code",
+							"a empresa não tem um modelo ativo com esse código"},
+	[REASON_BAD_TEMPLATE] = {"TEMPLATE_INVALIDO", "the template can not be filled in",
+							 "o modelo não pode ser preenchido"},
+	[REASON_TEMPLATE_STOPPED] = {"TEMPLATE_PARADO", "the provider has stopped the template",
+								 "o provedor parou o modelo"},
 	[REASON_UNCERTAIN] = {"INCERTO", "whether it was sent is unknown",
 						  "não se sabe se foi enviada"},
+	[REASON_HELD] = {"RETIDO", "it was sent, and the provider holds it for review",
+					 "foi enviada e o provedor a retém para análise"},
 	[REASON_RETRY] = {"NOVA_TENTATIVA", "an attempt has failed, and it is tried again",
 					  "uma tentativa falhou e haverá outra"},
 	[REASON_LIMIT] = {"LIMITE", "the sender's limits are reached",
 					  "os limites do remetente foram atingidos"},
+	[REASON_PERSON_GAP] = {"INTERVALO",
+						   "the sender leaves a pause between two messages to a person",
+						   "o remetente deixa uma pausa entre duas mensagens a uma pessoa"},
+	[REASON_NO_ANSWER] = {"AGUARDA_RESPOSTA", "the person has not answered the last message",
+						  "a pessoa não respondeu à última mensagem"},
 	[REASON_BREAKER] = {"PROVEDOR_PARADO", "the sender does not send at the moment",
 						"o remetente não está enviando agora"},
-	[REASON_SENDER_PAUSED] = {"REMETENTE_PAUSADO", "the sender is paused",
+	[REASON_SENDER_PAUSED] = {"PROVEDOR_PAUSADO", "the sender is paused",
 							  "o remetente está pausado"},
 	[REASON_NO_SENDER] = {"SEM_PROVEDOR", "no server serves this channel",
 						  "nenhum servidor atende este canal"},
+	[REASON_BAD_SENDER] = {"PROVEDOR_INVALIDO", "the sender can not be used",
+						   "o remetente não pode ser usado"},
 	[REASON_NOT_ARMED] = {"NAO_ARMADO", "these tables do not send from this server",
 						  "estas tabelas não enviam a partir deste servidor"},
 	[REASON_SWITCHED_OFF] = {"DESLIGADO", "cadence_runner.enabled is off",
 							 "cadence_runner.enabled está desligado"},
 	[REASON_NO_WORKER] = {"SEM_PROCESSO", "nothing looks for due steps",
-						  "nada procura passos vencidos"}};
+						  "nada procura passos vencidos"},
+	[REASON_STANDBY] = {"STANDBY", "this server is a standby: nothing is sent from it",
+						"este servidor é uma réplica: nada é enviado a partir dele"}};
+
+const DetailWords cadence_details[DETAIL_COUNT] = {
+	[DETAIL_UNTIL] = {"until", "até"},
+	[DETAIL_AGAIN] = {"it is looked at again at", "será visto de novo em"},
+	[DETAIL_OF] = {"of", "de"},
+	[DETAIL_WHY] = {"reason:", "motivo:"},
+	[DETAIL_ATTEMPT] = {"attempt", "tentativa"},
+	[DETAIL_STEP] = {"step", "passo"},
+	[DETAIL_STATUS] = {"its status is", "o status é"},
+	[DETAIL_SERVER] = {"server", "servidor"},
+	[DETAIL_DOMAIN] = {"its limit for the domain", "o limite dele para o domínio"},
+	[DETAIL_CHANNEL] = {"channel", "canal"},
+	[DETAIL_TEMPLATE] = {"template", "modelo"},
+	[DETAIL_OPERATOR] = {"by an operator; cadence_resume() goes on",
+						 "por um operador; cadence_resume() continua"},
+	[DETAIL_FAILURE] = {"after a failure; mend it, then cadence_resume() goes on",
+						"depois de uma falha; corrija-a, e cadence_resume() continua"},
+	[DETAIL_UNCERTAIN] = {"after an attempt of which nobody knows what became",
+						  "depois de uma tentativa cujo resultado ninguém sabe"},
+	[DETAIL_INTERRUPTED] = {"an attempt was interrupted", "uma tentativa foi interrompida"},
+	[DETAIL_PERSON] = {"somebody has written to the person by hand; cadence_resume() goes on",
+					   "alguém escreveu à pessoa manualmente; cadence_resume() continua"},
+	[DETAIL_SETTLE] = {"cadence_settle() says what became of it",
+					   "cadence_settle() diz o que foi feito dela"},
+	[DETAIL_FIRST_TOUCH] = {"nobody is written to first", "ninguém recebe uma primeira mensagem"},
+	[DETAIL_PROBE] = {"one message tries it at", "uma mensagem tenta em"}};
+
+/* The reason that has a code; REASON_NONE: none has. */
+CadenceReasonCode
+cadence_reason_of(const char *code)
+{
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+		if (strcmp(cadence_reasons[i].code, code) == 0)
+			return i;
+	return REASON_NONE;
+}

@@ -30,20 +30,38 @@ typedef enum CadenceReasonCode
 
 	/* others' */
 	REASON_NOT_DUE,
+	REASON_NO_TIME,
+	REASON_PUT_OFF,
 	REASON_PAUSED,
 	REASON_CANCELLED,
 	REASON_FINISHED,
+	REASON_STATUS,
 	REASON_CLAIMED,
 	REASON_UNRESOLVED,
+	REASON_NO_CADENCE,
+	REASON_NO_STEP,
+	REASON_NO_CONTACT,
+	REASON_NO_ADDRESS,
+	REASON_BAD_ADDRESS,
+	REASON_DEAD_ADDRESS,
+	REASON_BAD_CHANNEL,
+	REASON_NO_TEMPLATE,
+	REASON_BAD_TEMPLATE,
+	REASON_TEMPLATE_STOPPED,
 	REASON_UNCERTAIN,
+	REASON_HELD,
 	REASON_RETRY,
 	REASON_LIMIT,
+	REASON_PERSON_GAP,
+	REASON_NO_ANSWER,
 	REASON_BREAKER,
 	REASON_SENDER_PAUSED,
 	REASON_NO_SENDER,
+	REASON_BAD_SENDER,
 	REASON_NOT_ARMED,
 	REASON_SWITCHED_OFF,
 	REASON_NO_WORKER,
+	REASON_STANDBY,
 	REASON_COUNT
 } CadenceReasonCode;
 
@@ -54,6 +72,40 @@ typedef struct ReasonWords
 	const char *pt;
 } ReasonWords;
 
+/* What is said behind the words of a reason, most often before a value. */
+typedef enum ReasonDetail
+{
+	DETAIL_UNTIL,
+	DETAIL_AGAIN,
+	DETAIL_OF, /* between two numbers */
+	DETAIL_WHY,
+	DETAIL_ATTEMPT,
+	DETAIL_STEP,
+	DETAIL_STATUS,
+	DETAIL_SERVER,
+	DETAIL_DOMAIN,
+	DETAIL_CHANNEL,
+	DETAIL_TEMPLATE,
+	DETAIL_OPERATOR,
+	DETAIL_FAILURE,
+	DETAIL_UNCERTAIN,
+	DETAIL_INTERRUPTED,
+	DETAIL_PERSON,
+	DETAIL_SETTLE,
+	DETAIL_FIRST_TOUCH,
+	DETAIL_PROBE,
+	DETAIL_COUNT
+} ReasonDetail;
+
+typedef struct DetailWords
+{
+	const char *en;
+	const char *pt;
+} DetailWords;
+
 extern const ReasonWords cadence_reasons[REASON_COUNT];
+extern const DetailWords cadence_details[DETAIL_COUNT];
+
+extern CadenceReasonCode cadence_reason_of(const char *code);
 
 #endif

@@ -316,3 +316,24 @@ window_closes(const Window *w, const Calendar *c, int64_t at)
 	}
 	return until;
 }
+
+/* So many days back it is looked when a window has closed: a week has every day once. */
+#define CLOSED_DAYS 9
+
+/*
+ * Since when it has been closed, of an instant at which it is; CALENDAR_NEVER: for longer
+ * than is looked back.
+ */
+int64_t
+window_closed(const Window *w, const Calendar *c, int64_t at)
+{
+	int64_t closed = CALENDAR_NEVER;
+	int64_t opens = window_opens(w, c, calendar_instant(c, calendar_day(c, at) - CLOSED_DAYS, 0));
+
+	while (opens < at)
+	{
+		closed = window_closes(w, c, opens);
+		opens = window_opens(w, c, closed);
+	}
+	return closed;
+}

@@ -33,5 +33,6 @@ extern bool window_read(const char *json, size_t len, Window *window, char *prob
 extern bool window_is_open(const Window *window, const Calendar *calendar, int64_t at);
 extern int64_t window_opens(const Window *window, const Calendar *calendar, int64_t at);
 extern int64_t window_closes(const Window *window, const Calendar *calendar, int64_t at);
+extern int64_t window_closed(const Window *window, const Calendar *calendar, int64_t at);
 
 #endif

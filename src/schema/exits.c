@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -355,6 +356,17 @@ ask_some(Asking *a, int first, int n)
 	ask_some(a, first + n / 2, n - n / 2);
 }
 
+/* Whoever may not ask a view, and asks what it says, is told so: it says nothing against the view.
+ */
+static void
+check_right(ExitView view, Oid relation)
+{
+	AclResult result = pg_class_aclcheck(relation, GetUserId(), ACL_SELECT);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_VIEW, view_names[view]);
+}
+
 /*
  * Asks both views, as far as they are there, about some runs; inside an SPI connection.
  * What is answered is in the current memory context. The transaction's time-out is its
@@ -377,8 +389,13 @@ cadence_exits_ask(CadenceExits *e, ExitAsked *asked, int n)
 					.deadline = e->in_query ? DT_NOEND : deadline,
 					.tries = TRIES_MAX};
 
-		if (OidIsValid(find_view(e, view)))
-			ask_some(&a, 0, n);
+		Oid relation = find_view(e, view);
+
+		if (!OidIsValid(relation))
+			continue;
+		if (e->in_query && view_problem(e, view, relation) == NULL)
+			check_right(view, relation);
+		ask_some(&a, 0, n);
 	}
 	if (is_timed)
 		enable_timeout_at(STATEMENT_TIMEOUT, Max(finish, GetCurrentTimestamp() + USECS_PER_SEC));

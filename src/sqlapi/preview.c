@@ -7,55 +7,17 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
 #include "base/json.h"
-#include "base/statement.h"
-#include "base/transaction.h"
-#include "claim/claim.h"
-#include "provider/provider.h"
-#include "provider/sender_state.h"
-#include "resolve/conversation.h"
 #include "resolve/request.h"
-#include "resolve/resolve.h"
 #include "rules/request_builder.h"
-#include "schema/tables.h"
+#include "sqlapi/look.h"
 
 PG_FUNCTION_INFO_V1(cadence_preview);
-
-/* The run as a step begins with it, and its status. */
-static CadenceStep *
-read_run(const CadenceTables *tables, Datum run_id, char **status)
-{
-	static const Oid types[] = {UUIDOID};
-	CadenceStep *step;
-	Statement look = STATEMENT("looking for the run",
-							   psprintf("SELECT " CLAIMED_RUN_COLUMNS("r") ", r.status::text "
-																		   "FROM %s AS r "
-																		   "WHERE r.id " EQ " $1",
-										tables->runs),
-							   types, SPI_OK_SELECT);
-
-	look.in_query = true;
-	statement_execute(&look, &run_id, NULL, 1);
-	if (SPI_processed == 0)
-		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
-						errmsg("run %s does not exist",
-							   DatumGetCString(DirectFunctionCall1(uuid_out, run_id)))));
-	*status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, CLAIMED_RUN_NCOLUMNS + 1);
-	step = cadence_claimed_run(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
-	/* as a claim would */
-	step->attempts++;
-	return step;
-}
 
 /* Secrets are shown to nobody, not even to who might read them elsewhere. */
 static void
@@ -143,36 +105,17 @@ preview_json(CadenceStep *step, const char *status, const char *waits_for)
  * sent then. Why it waits; NULL: it does not.
  */
 static const char *
-rule(CadenceRulings *rulings, CadenceStep *step)
+rule(const RunLook *look)
 {
-	cadence_rulings_ask(rulings, &step, 1);
-	cadence_rulings_decide(rulings, &step, 1,
+	CadenceStep *step = look->step;
+
+	cadence_rulings_ask(look->rulings, &step, 1);
+	cadence_rulings_decide(look->rulings, &step, 1,
 						   TIMESTAMP_NOT_FINITE(step->due) ? DT_NOBEGIN : step->due);
 	if (step->outcome != OUTCOME_DEFERRED)
 		return NULL;
 	step->outcome = OUTCOME_PENDING;
 	return step->reason.code;
-}
-
-/* The message and its provider, as far as an execution that began now would find them; why it
- * waits. */
-static const char *
-resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceStep *step)
-{
-	const char *waits_for;
-	CadenceSenderStates *states = cadence_sender_states_create(tables, true);
-	CadenceRulings *rulings = cadence_rulings_create(tables, true);
-	CadenceResolver *resolver = cadence_resolver_create(tables, providers, rulings, true);
-
-	cadence_resolve(resolver, &step, 1);
-	waits_for = rule(rulings, step);
-	if (step->conversation != NULL && list_length(step->pool->members) > 1)
-	{
-		cadence_sender_states_read(states);
-		cadence_conversations_find(cadence_conversations_create(tables, true), &step, 1);
-	}
-	cadence_resolve_providers(resolver, states, &step, 1);
-	return waits_for;
 }
 
 /*
@@ -186,26 +129,19 @@ resolve(const CadenceTables *tables, const CadenceProviders *providers, CadenceS
 Datum
 cadence_preview(PG_FUNCTION_ARGS)
 {
-	Datum run_id = PG_GETARG_DATUM(0);
 	MemoryContext context = CurrentMemoryContext;
-	CadenceTables *tables = cadence_tables_load(cadence_extension_schema());
-	CadenceProviders *providers = cadence_providers_create(tables->owner);
-	CadenceStep *step;
-	int guc_level;
-	char *status;
 	const char *waits_for;
+	RunLook look;
 	Datum json;
 
-	cadence_providers_refresh(providers);
-	guc_level = cadence_use_text_format();
-	(void) SPI_connect();
-	step = read_run(tables, run_id, &status);
-	waits_for = resolve(tables, providers, step);
+	run_look_begin(&look, PG_GETARG_DATUM(0));
+	cadence_resolve(look.resolver, &look.step, 1);
+	waits_for = rule(&look);
+	run_look_at_sender(&look, false);
 
 	/* SPI leaves its own memory context behind, which ends with the connection. */
 	MemoryContextSwitchTo(context);
-	json = preview_json(step, status, waits_for);
-	SPI_finish();
-	AtEOXact_GUC(true, guc_level);
+	json = preview_json(look.step, look.status, waits_for);
+	run_look_end(&look);
 	PG_RETURN_DATUM(json);
 }

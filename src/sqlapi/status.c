@@ -31,6 +31,7 @@
 #include "provider/provider_stats.h"
 #include "schema/tables.h"
 #include "server/registry.h"
+#include "sqlapi/status_rules.h"
 
 PG_FUNCTION_INFO_V1(cadence_runner_status);
 PG_FUNCTION_INFO_V1(cadence_pause_worker);
@@ -200,7 +201,8 @@ state_sql(const CadenceTables *t)
 		"pg_catalog.format('the last execution failed: %%s', l.details " JSON_TEXT " 'erro') END "
 		"FROM (SELECT x.details, x.executed_at FROM %s AS x ORDER BY x.executed_at DESC LIMIT 1) "
 		"AS l WHERE l.details " JSON_TEXT " 'erro' IS NOT NULL), %s, %s, %s], NULL), "
-		"%s) FROM (SELECT x.n, x.oldest, CASE WHEN pg_catalog.isfinite(x.oldest) "
+		"pg_catalog.array_cat($4, %s)) FROM (SELECT x.n, x.oldest, CASE WHEN "
+		"pg_catalog.isfinite(x.oldest) "
 		"THEN $1 OPERATOR(pg_catalog.-) x.oldest END AS lag FROM (SELECT "
 		"(SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS r WHERE r.status " EQ
 		" 'ATIVA' AND r.next_run_at " LE " $1 LIMIT %d) AS y) AS n, "
@@ -216,13 +218,13 @@ state_sql(const CadenceTables *t)
 static void
 read_as_owner(const CadenceTables *t, StatusRow *row)
 {
-	static const Oid types[] = {TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID};
+	static const Oid types[] = {TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID, TEXTARRAYOID};
 	MemoryContext context = CurrentMemoryContext;
 	CadenceCaller caller = cadence_owner_begin(t->owner);
 	Statement read = STATEMENT("reading the state", state_sql(t), types, SPI_OK_SELECT);
 	const char *not_armed = RecoveryInProgress() ? NULL : cadence_arming_problem(t);
 	Datum values[] = {TimestampTzGetDatum(GetCurrentTimestamp()), (Datum) 0,
-					  TimestampTzGetDatum(row->well_from)};
+					  TimestampTzGetDatum(row->well_from), (Datum) 0};
 
 	if (not_armed != NULL)
 		values[1] = CStringGetTextDatum(psprintf("nothing may be sent from here: %s", not_armed));
@@ -230,7 +232,8 @@ read_as_owner(const CadenceTables *t, StatusRow *row)
 	(void) SPI_connect();
 	/* what SPI has made goes with its connection */
 	MemoryContextSwitchTo(context);
-	statement_execute(&read, values, not_armed != NULL ? NULL : " n ", 1);
+	values[3] = cadence_rule_problems(t);
+	statement_execute(&read, values, not_armed != NULL ? NULL : " n  ", 1);
 	for (int i = STATUS_TABLES; i <= STATUS_WARNINGS; i++)
 		row->values[i] =
 			SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i - STATUS_TABLES + 1);

@@ -47,7 +47,7 @@ INSERT INTO calls VALUES (1, 'cadence_run()'), (2, $$cadence_run('MANUAL')$$), (
     (16, 'cadence_runner_status()'), (17, 'cadence_health()'), (18, 'cadence_wake()'),
     (19, 'cadence_pause_worker()'), (20, 'cadence_resume_worker()'), (21, 'cadence_wake_worker()'),
     (22, $$cadence_opt_out('ana', 'BLUE')$$), (23, $$cadence_opt_in('ana', 'BLUE')$$), (24, 'cadence_lock_tables()'), (25, 'cadence_barrier()'),
-    (26, 'cadence_check_policy()'), (27, 'cadence_holidays_br(2026)'), (28, 'cadence_easter(2026)'), (29, $$cadence_timeline('ana', 'BLUE')$$);
+    (26, 'cadence_check_policy()'), (27, 'cadence_holidays_br(2026)'), (28, 'cadence_easter(2026)'), (29, $$cadence_timeline('ana', 'BLUE')$$), (30, $$cadence_forecast(now(), now() + interval '1 day')$$);
 SELECT n, tried('regress_cadence_anon', 'SELECT cadence.' || call) FROM calls ORDER BY n;
 SELECT role, tried(role, 'SELECT cadence.cadence_run()') FROM unnest(ARRAY['regress_cadence_reader', 'regress_cadence_crm']) AS role;
 SELECT status, attempts, claim_id, (SELECT count(*) FROM cadence.cadence_runner_logs) AS logs, (SELECT count(*) FROM cadence.lead_cadence_events) AS events

@@ -167,6 +167,7 @@ INSERT INTO lead_messages (lead_id, empresa, canal, direcao, conteudo, estado, r
     ('ana', 'BLUE', 'WHATSAPP', 'INBOUND', 'Olá', NULL, NULL, NULL, 'wamid.2', '2026-04-01 09:03Z', NULL);
 SELECT to_char(at, 'MM-DD HH24:MI') AS at, what, cadence, right(run::text, 1) AS run, step, canal, template, detail FROM cadence_timeline('ana', 'BLUE');
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM lead_cadence_runs WHERE lead_id::text = 'ana' AND empresa::text = 'BLUE' AND status <> 'ATIVA' AND status <> 'PAUSADA';
 RESET enable_seqscan;
 DROP EXTENSION cadence_runner;

@@ -32,11 +32,11 @@ is(sql($node, $workers), 0, 'all workers are gone when the caller returns');
 
 # fewer slots than wanted: fewer workers, and no error
 set_server($node, 'cadence_runner.workers', 16);
-sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, passos_enviados = NULL, next_run_at = now() - interval '1 s'});
 is(execute($node)->{summary}{success}, 2000, 'as many workers as there are slots');
 
 # a server's own limit counts over all workers, and is no reason for fewer of them
-sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, passos_enviados = NULL, next_run_at = now() - interval '1 s'
 	WHERE id IN (SELECT id FROM lead_cadence_runs LIMIT 200)});
 sql($node, q{ALTER SERVER ok OPTIONS (ADD max_in_flight '3')});
 $provider->forget;
@@ -48,7 +48,7 @@ sql($node, q{ALTER SERVER ok OPTIONS (DROP max_in_flight)});
 set_server($node, 'cadence_runner.workers', 4);
 make_company($node, 'narrow', $provider->url('slow/50'), max_in_flight => 1);
 enrol($node, 'narrow', 120);
-sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, passos_enviados = NULL, next_run_at = now() - interval '1 s'});
 $provider->forget;
 $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
 ok(poll_until(sub { sql($node, $workers) == 4 }), 'four workers beside a server that takes one message');
@@ -72,7 +72,7 @@ sql($node, q{DELETE FROM lead_cadence_runs WHERE empresa IN ('first', 'second');
 
 # one of them is terminated: what it had not sent is due as before, and the caller is told
 set_server($node, 'cadence_runner.workers', 2);
-sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() - interval '1 s'});
+sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, passos_enviados = NULL, next_run_at = now() - interval '1 s'});
 sql($node, "ALTER SERVER ok OPTIONS (SET url '" . $provider->url('slow/200') . "')");
 $provider->forget;
 $caller = start_sql($node, "SELECT cadence_run('TEST') -> 'summary'");
@@ -92,7 +92,7 @@ is_deeply([ grep { $_ != 1 } values %per_run ], [], 'once') or diag("$uncertain 
 # What becomes due again, and all of it.
 sub all_due
 {
-	sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, attempts = 0,
+	sql($node, q{UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, passos_enviados = NULL, attempts = 0,
 		claim_id = NULL, next_run_at = now() - interval '1 s'});
 	sql($node, 'TRUNCATE cadence_runner_logs, lead_cadence_events');
 	$provider->forget;

@@ -2,10 +2,6 @@
 # step may be due across a change of daylight saving time, at infinity or never. Nothing is sent
 # before its time by the server's clock, nothing twice without being said to be uncertain in between,
 # and nobody waits for the hour to pass again, or spins.
-#
-# The server runs with a small library before libc that adds a number from a mapped file to what the
-# time is. (libfaketime 0.9.10 does not show a change of its file to processes that the server has
-# forked before.)
 
 use strict;
 use warnings;
@@ -24,7 +20,7 @@ my $SOON = 30;		# what would wait otherwise waits for an hour, or a minute
 my $dir = PostgreSQL::Test::Utils::tempdir('clock');
 my $clock = "$dir/offset";
 
-my $library = preload('clock', slurp_file("$FindBin::RealBin/../clock.c"));
+my $library = clock_library();
 
 # How far the server's clock is ahead, in whole seconds.
 my $ahead = 0;

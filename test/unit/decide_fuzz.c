@@ -188,6 +188,25 @@ check_waiting(const Case *k, const Decision *d)
 		 (then.verdict == DECIDE_SKIP && then.reason == REASON_EXPIRED));
 }
 
+/* Every reason begins with the one that decides, and there is none where it sends. */
+static void
+check_all(const Case *k, const Decision *d)
+{
+	Decision all[DECIDE_REASONS_MAX + 1];
+	int n = cadence_decide_all(&k->facts, &k->policy, &k->calendar, k->now, all,
+							   DECIDE_REASONS_MAX + 1);
+
+	MUST(n <= DECIDE_REASONS_MAX && (n == 0) == (d->verdict == DECIDE_SEND));
+	MUST(n == 0 || (all[0].verdict == d->verdict && all[0].reason == d->reason &&
+					all[0].until == d->until && all[0].cap == d->cap));
+	for (int i = 1; i < n; i++)
+	{
+		MUST(all[i].verdict != DECIDE_WAIT || all[i].until > k->now);
+		for (int j = 0; j < i; j++)
+			MUST(all[i].reason != all[j].reason);
+	}
+}
+
 static void
 check_due(Bytes *bytes, const Case *k)
 {
@@ -221,6 +240,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_sending(k, &d);
 	else if (d.verdict == DECIDE_WAIT)
 		check_waiting(k, &d);
+	zone_calls = 0;
+	check_all(k, &d);
+	MUST(zone_calls <= 2 * CALLS_MAX);
 	zone_calls = 0;
 	check_due(&bytes, k);
 	MUST(zone_calls <= CALLS_MAX);

@@ -591,6 +591,86 @@ cost(void)
 	}
 }
 
+/* ---- every reason ----------------------------------------------------------------------- */
+
+static Decision all[DECIDE_REASONS_MAX];
+static int nall;
+
+static void
+list_all(const char *utc)
+{
+	nall = cadence_decide_all(&facts, &policy, &c, instant_of(utc), all, DECIDE_REASONS_MAX);
+}
+
+static void
+check_listed(int i, CadenceReasonCode reason, const char *until, int line)
+{
+	check_note(i < nall, __FILE__, line, "there are fewer");
+	check_text(cadence_reasons[all[i].reason].code, cadence_reasons[reason].code, __FILE__, line,
+			   "the reason");
+	if (until != NULL)
+		check_local(&c, all[i].until, until, __FILE__, line);
+}
+
+#define LISTED(i, reason, until) check_listed(i, reason, until, __LINE__)
+
+static void
+every_reason(void)
+{
+	const int32_t holiday[] = {day_of("2026-12-25")};
+
+	start();
+	list_all("2026-11-30 12:00");
+	CHECK_INT(nall, 0);
+	/* the first is when all of them let it go, each other one is when it does itself */
+	facts.last_to_person = instant_of("2026-11-30 21:00");
+	policy.min_gap = 24 * HOUR;
+	facts.caps[DECIDE_CAP_PERSON] =
+		(DecideCap){REASON_CAP_PERSON, true, 2, 2, instant_of("2026-12-01 03:00")};
+	facts.caps[DECIDE_CAP_COMPANY] =
+		(DecideCap){REASON_CAP_COMPANY, true, 10, 9, instant_of("2026-12-01 03:00")};
+	facts.caps[DECIDE_CAP_CADENCE] =
+		(DecideCap){REASON_CAP_CADENCE, true, 5, 7, instant_of("2026-12-01 04:00")};
+	list_all("2026-11-30 22:00");
+	CHECK_INT(nall, 4);
+	LISTED(0, REASON_WINDOW, "2026-12-02 08:00:00-03:00");
+	LISTED(1, REASON_CAP_PERSON, "2026-12-01 00:00:00-03:00");
+	CHECK(all[1].cap == &facts.caps[DECIDE_CAP_PERSON]);
+	LISTED(2, REASON_CAP_CADENCE, "2026-12-01 01:00:00-03:00");
+	LISTED(3, REASON_MIN_GAP, "2026-12-01 18:00:00-03:00");
+	/* in the order in which they count */
+	facts.has_exit = facts.has_skip = facts.exits_unknown = true;
+	facts.can_expire = true;
+	facts.due = instant_of("2026-11-30 20:00");
+	facts.valid_for = HOUR;
+	list_all("2026-11-30 22:00");
+	CHECK_INT(nall, 8);
+	LISTED(0, REASON_EXIT, NULL);
+	LISTED(1, REASON_EXITS_UNKNOWN, "2026-11-30 19:01:00-03:00");
+	LISTED(2, REASON_SKIP, NULL);
+	LISTED(3, REASON_EXPIRED, NULL);
+	LISTED(4, REASON_WINDOW, "2026-12-01 08:00:00-03:00");
+	CHECK_INT(cadence_decide_all(&facts, &policy, &c, instant_of("2026-11-30 22:00"), all, 3), 3);
+	LISTED(2, REASON_SKIP, NULL);
+	CHECK_INT(cadence_decide_all(&facts, &policy, &c, instant_of("2026-11-30 22:00"), all, 0), 0);
+	/* in a zone that is not known no local time is */
+	start();
+	facts.zone_unknown = true;
+	facts.last_to_person = instant_of("2026-11-30 21:00");
+	policy.min_gap = 24 * HOUR;
+	list_all("2026-11-30 22:00");
+	CHECK_INT(nall, 2);
+	LISTED(0, REASON_ZONE_UNKNOWN, NULL);
+	LISTED(1, REASON_MIN_GAP, "2026-12-01 18:00:00-03:00");
+	/* no window, and a holiday all the same */
+	start();
+	c = calendar_of(SAO_PAULO, holiday, 1);
+	policy.window = NULL;
+	list_all("2026-12-25 12:00");
+	CHECK_INT(nall, 1);
+	LISTED(0, REASON_HOLIDAY, "2026-12-26 00:00:00-03:00");
+}
+
 /* ---- words ----------------------------------------------------------------------------- */
 
 static bool
@@ -648,6 +728,7 @@ main(void)
 	RUN_GROUP("decide: one after the other", one_after_the_other);
 	RUN_GROUP("decide: by chance, against a search", by_chance);
 	RUN_GROUP("decide: what it costs at most", cost);
+	RUN_GROUP("decide: every reason", every_reason);
 	RUN_GROUP("reasons: codes and words", reasons);
 	return check_result();
 }

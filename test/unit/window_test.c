@@ -233,6 +233,27 @@ office_hours(void)
 			  instant_of("2026-11-30 21:00"));
 }
 
+#define SINCE(utc, local) CHECK_LOCAL(&c, window_closed(&w, &c, instant_of(utc)), local)
+
+static void
+closed_since(void)
+{
+	const int32_t list[] = {day_of("2026-11-30")};
+	Calendar c = calendar_of(SAO_PAULO, NULL, 0);
+	Window w = window_of("[{" WORKDAYS "\"das\": \"08:00\", \"ate\": \"18:00\"}]");
+
+	SINCE("2026-11-30 21:00", "2026-11-30 18:00:00-03:00");
+	SINCE("2026-11-30 22:00", "2026-11-30 18:00:00-03:00");
+	SINCE("2026-11-30 10:59", "2026-11-27 18:00:00-03:00");
+	/* a day that begins as a holiday ends what goes on over midnight */
+	c = calendar_of(SAO_PAULO, list, 1);
+	w = window_of("[{\"dias\": [7], \"das\": \"20:00\", \"ate\": \"02:00\"}]");
+	SINCE("2026-11-30 04:00", "2026-11-30 00:00:00-03:00");
+	w = window_of("[{\"dias\": [1], \"das\": \"08:00\", \"ate\": \"09:00\"}]");
+	SINCE("2026-12-01 12:00", "2026-11-23 09:00:00-03:00");
+	CHECK(window_closed(&w, &c, instant_of("2026-12-04 12:00")) == CALENDAR_NEVER);
+}
+
 static void
 touching(void)
 {
@@ -508,6 +529,7 @@ main(void)
 	RUN_GROUP("window: refuses what is not JSON", refuses_texts);
 	RUN_GROUP("window: refuses what is too much", refuses_much);
 	RUN_GROUP("window: office hours", office_hours);
+	RUN_GROUP("window: since when it is closed", closed_since);
 	RUN_GROUP("window: spans that touch", touching);
 	RUN_GROUP("window: over midnight", over_midnight);
 	RUN_GROUP("window: whole days", whole_days);

@@ -6,10 +6,11 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use FindBin;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(preload silent_resolver other_authority);
+our @EXPORT = qw(preload clock_library silent_resolver other_authority);
 
 # The path of the library that a text in C makes; next("name", type) in it is libc's own function.
 sub preload
@@ -32,6 +33,14 @@ EOC
 	system("cd $directory && cc -shared -fPIC -O1 -o $name.so $name.c -ldl >output 2>&1") == 0
 	  or BAIL_OUT("no C compiler makes $name.so: " . slurp_file("$directory/output"));
 	return "$directory/$name.so";
+}
+
+# A clock that can be set: what the time is, and so many seconds as the file holds that TEST_CLOCK
+# names. (libfaketime 0.9.10 does not show a change of its file to processes that the server has
+# forked before.)
+sub clock_library
+{
+	return preload('clock', slurp_file("$FindBin::RealBin/../clock.c"));
 }
 
 # A name server that never answers: the name silent.example takes so many seconds, and has no
