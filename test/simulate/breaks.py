@@ -39,13 +39,13 @@ BREAKS = {
     "nothing expires": ("expired", [
         ("rules/decide.c", "return f->can_expire ?", "return f->can_expire && f->due < 0 ?")]),
     "it expires an hour early": ("unfounded", [
-        ("rules/decide.c", "if (now >= too_late(f))",
-         "if (f->can_expire && now >= too_late(f) - 60 * CALENDAR_MINUTE)")]),
+        ("rules/decide.c", "{now >= too_late(f),",
+         "{f->can_expire && now >= too_late(f) - 60 * CALENDAR_MINUTE,")]),
     "opt-outs are not asked for": ("opt-out", [
-        ("rules/decide.c", "if (f->opted_out)", "if (now < 0)"),
+        ("rules/decide.c", "{f->opted_out,", "{now < 0,"),
         ("simulate/engine.c", "!world.leads[run->lead].opted_out && ", "")]),
     "exits are not asked for": ("stop", [
-        ("rules/decide.c", "if (f->has_exit)", "if (now < 0)"),
+        ("rules/decide.c", "{f->has_exit,", "{now < 0,"),
         ("simulate/engine.c", "!run->has_exit &&", "")]),
     "working days are any days": ("early", [
         ("rules/calendar.c", "for (n = n < 1 ? 1 : n; n > 0;)", "if (n > 0)\n\t\treturn day + n;\n\tfor (n = 1; n > 0;)")]),
