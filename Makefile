@@ -7,6 +7,7 @@
 #   make demo                                   the main job, on a throwaway cluster
 #   make bench                                  measures against goals, beside four others
 #   make soak MINUTES=60                        kills, a provider that misbehaves, and books that balance
+#   make simulate DAYS=365 LEADS=1000           a year around the rules, a week on a server with a shifted clock
 
 EXTENSION  = cadence_runner
 DATA       = cadence_runner--1.0.sql
@@ -44,7 +45,7 @@ EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build
 .DEFAULT_GOAL := all
 
 # These bring the packages that they need, so they must work before there is a pg_config.
-.PHONY: test test-long test-sanitized demo bench soak format format-check sql sql-check includes-check
+.PHONY: test test-long test-sanitized demo bench soak simulate format format-check sql sql-check includes-check
 test:
 	@test/run.sh
 test-long:
@@ -57,6 +58,8 @@ bench:
 	@bench/run.sh
 soak:
 	@test/soak/run.sh --minutes $(or $(MINUTES),5)
+simulate:
+	@test/simulate/run.sh --days $(or $(DAYS),365) --leads $(or $(LEADS),1000) --seed $(or $(SEED),1)
 
 # The script is kept in parts, in the order of their names; the whole is committed, too.
 SQL_PARTS = $(sort $(wildcard sql/*.sql))
@@ -68,7 +71,8 @@ sql-check:
 includes-check:
 	test/includes.sh
 
-FORMATTED = $(wildcard src/*.c src/*.h src/*/*.c src/*/*.h test/unit/*.c test/faults/*.c bench/*.c)
+FORMATTED = $(wildcard src/*.c src/*.h src/*/*.c src/*/*.h test/unit/*.c test/faults/*.c \
+            test/*.c test/simulate/*.[ch] bench/*.c)
 # Another version of the formatter disagrees with itself: this is the one that counts.
 CLANG_FORMAT ?= clang-format-14
 format:
