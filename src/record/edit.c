@@ -31,6 +31,7 @@
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -38,6 +39,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/edit.h"
+#include "schema/edition.h"
 #include "schema/calendar.h"
 #include "schema/policy.h"
 
@@ -333,8 +335,9 @@ alike_sql(const CadenceTables *t)
 #define BOUNDS                                                                                  \
 	"SELECT GREATEST(CASE WHEN g.last " LT " g.next THEN g.last END, "                          \
 	"(SELECT pg_catalog.max(x.was) " AMONG_STEPS "x.was " LT " g.next AND " HAD ")) AS floor, " \
-	"LEAST(g.next, (g.edicao " JSON_TEXT " 'pendente')::int4) AS first, "                       \
-	"g.last IS NULL AND pg_catalog.cardinality(COALESCE(g.had, '{}')) " EQ " 0 AS is_new"
+	"LEAST(g.next, " EDITION_PENDING(                                                           \
+		"g") ") AS first, "                                                                     \
+			 "g.last IS NULL AND pg_catalog.cardinality(COALESCE(g.had, '{}')) " EQ " 0 AS is_new"
 
 /* What comes now, or, of a run that stays before its step, after that. */
 #define COMES                                                                              \
@@ -601,13 +604,20 @@ create_statements(StepsEditing *e, const CadenceTables *t, StepsEdit edit)
 	e->calendars = cadence_calendars_create(t, false);
 }
 
+static void
+set_here(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
 /*
  * Whoever edits waits for executions that write, which wait for nobody longer than a
  * second; so of a worker and an editor who wait for each other it is the worker who
  * tries again. All runs of a cadence are read at once.
  */
 static void
-settle_down(void)
+settle_down(const CadenceTables *t)
 {
 	static const char *const settings[][2] = {{"lock_timeout", "30s"},
 											  {"deadlock_timeout", "5s"},
@@ -615,8 +625,9 @@ settle_down(void)
 											  {"enable_bitmapscan", "on"}};
 
 	for (size_t i = 0; i < lengthof(settings); i++)
-		(void) set_config_option(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+		set_here(settings[i][0], settings[i][1]);
+	/* triggers of the runs may name tables without a schema, as in the worker's own session */
+	set_here("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(t->schema_name)));
 }
 
 static int
@@ -653,7 +664,7 @@ cadence_steps_edit(const CadenceTables *t, StepsEdit edit)
 	StepsEditing *e = palloc0(sizeof(*e));
 	CadenceCaller caller = cadence_owner_begin(t->owner);
 
-	settle_down();
+	settle_down(t);
 	create_statements(e, t, edit);
 	look(e, edit);
 	if (e->n > 0)

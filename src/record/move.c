@@ -76,7 +76,7 @@ static const RowsetColumn move_columns[] = {
 
 /* Of a step x and a run r. */
 #define IS_NEW NOT_HAD("x", "r")
-#define PENDING "(r.edicao " JSON_TEXT " 'pendente')::int4"
+#define PENDING EDITION_PENDING("r")
 
 /* See cadence_create_tables(). */
 #define ACTIVE_INDEX "lead_cadence_runs_active_idx"
@@ -370,8 +370,9 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_time(rows, step->lease_end);
 	rowset_put_int(rows, step->attempts_claimed);
 	rowset_put_bool(rows, false);
-	put_transition(rows, &step->transition, step->has_step, step->ordem,
-				   step->has_step && step->has_next, step->next_ordem);
+	/* who was passed by has had no message */
+	put_transition(rows, &step->transition, step->has_step && step->outcome == OUTCOME_SENT,
+				   step->ordem, step->has_step && step->has_next, step->next_ordem);
 	put_step_due(rows, step->valid_for_us != 0 || step->outcome == OUTCOME_DEFERRED,
 				 step->first_due);
 	put_had(rows, &step->transition, step->has_step, &step->step_id);

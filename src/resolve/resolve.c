@@ -28,6 +28,9 @@
 #include "rules/text.h"
 #include "schema/edition.h"
 
+/* So many steps in a row that a run has had are gone past: each costs a look-up. */
+#define PAST_MAX 50
+
 struct CadenceResolver
 {
 	const CadenceProviders *providers;
@@ -560,19 +563,28 @@ go_past_had(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLoo
 	CadenceStep **places = palloc(sizeof(*places) * Max(n, 1));
 	int *numbers = palloc(sizeof(*numbers) * Max(n, 1));
 	int nplaces;
+	int rounds = 0;
 
 	do
 	{
 		nplaces = 0;
 		for (int i = 0; i < n; i++)
 		{
-			if (!found[i]->has_step || !has_had(steps[i], &found[i]->step_id))
+			if (!found[i]->has_step || steps[i]->outcome != OUTCOME_PENDING ||
+				!has_had(steps[i], &found[i]->step_id))
 				continue;
+			if (rounds == PAST_MAX)
+			{
+				(void) unresolved(steps[i], "SEM_PASSO",
+								  pstrdup("it has had too many of the steps that follow"));
+				continue;
+			}
 			numbers[nplaces] = i;
 			places[nplaces++] = place_from(steps[i], (int64) found[i]->ordem + 1);
 		}
 		if (nplaces > 0)
 			find_elsewhere(r, places, numbers, nplaces, found);
+		rounds++;
 	} while (nplaces > 0);
 	pfree(places);
 	pfree(numbers);
@@ -593,6 +605,7 @@ find_next(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLooku
 	CadenceStep **places = palloc(sizeof(*places) * Max(n, 1));
 	int *numbers = palloc(sizeof(*numbers) * Max(n, 1));
 	int nplaces;
+	int rounds = 0;
 
 	memcpy(next, found, sizeof(*next) * n);
 	do
@@ -608,7 +621,8 @@ find_next(const CadenceResolver *r, CadenceStep **steps, int n, CadenceStepLooku
 		}
 		if (nplaces > 0)
 			find_elsewhere(r, places, numbers, nplaces, next);
-	} while (nplaces > 0);
+		/* then the next claim goes past the rest */
+	} while (nplaces > 0 && ++rounds < PAST_MAX);
 	pfree(places);
 	pfree(numbers);
 }

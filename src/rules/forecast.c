@@ -193,7 +193,7 @@ move(Look *look, ForecastRun *run, CadenceOutcome outcome, int64_t at, int64_t u
 	{
 		run->step = next;
 		run->first_due = to.next_due;
-		run->has_begun = true;
+		run->has_begun = run->has_begun || outcome == OUTCOME_SENT;
 		run->is_counted = run->is_retry = false;
 	}
 	come_back(look, run, to.next_due);

@@ -10,6 +10,13 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
+/* From which number on a run's steps are still to come, where an edit has said so; rubbish is none.
+ */
+#define EDITION_PENDING(run)                                                              \
+	"CASE WHEN " run ".edicao " JSON_TEXT                                                 \
+	" 'pendente' OPERATOR(pg_catalog.~) '^-?[0-9]{1,9}$' THEN (" run ".edicao " JSON_TEXT \
+	" 'pendente')::int4 END"
+
 /* A run's column edicao is not longer. */
 #define EDITION_MAX (16 * 1024)
 

@@ -46,6 +46,35 @@ edit_of(const TriggerData *trigger)
 	return TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? STEPS_DELETED : STEPS_UPDATED;
 }
 
+static bool
+is_named(const char *name, const char *wanted)
+{
+	return name != NULL && strcmp(name, wanted) == 0;
+}
+
+/*
+ * Only our own trigger on our own table: of another's the rows' types, or what is taken for
+ * the transition tables, would run with the rights of the tables' owner.
+ */
+static void
+check_trigger(const TriggerData *trigger, const CadenceTables *t)
+{
+	const Trigger *is = trigger->tg_trigger;
+	bool has_before = is_named(is->tgoldtable, STEPS_BEFORE);
+	bool has_after = is_named(is->tgnewtable, STEPS_AFTER);
+
+	if (RelationGetRelid(trigger->tg_relation) != get_relname_relid("cadence_steps", t->schema))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("cadence_steps_edited() is for table cadence_steps only")));
+	if (has_before != !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		has_after != !TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("trigger \"%s\" lacks the transition tables of "
+							   "cadence_steps_edited()",
+							   is->tgname),
+						errhint("Drop it, and call cadence_create_tables().")));
+}
+
 static void
 edit(TriggerData *trigger)
 {
@@ -56,6 +85,7 @@ edit(TriggerData *trigger)
 	if (cadence_tables_missing(cadence_extension_schema()) != NULL)
 		return;
 	tables = cadence_tables_cached();
+	check_trigger(trigger, tables);
 	(void) SPI_connect();
 	(void) SPI_register_trigger_data(trigger);
 	concerned = cadence_steps_edit(tables, edit_of(trigger));

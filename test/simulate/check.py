@@ -102,7 +102,6 @@ class Ledger:
 
     def read_begin(self, e):
         self.begin = e["at"]
-        self.skips_begin = e.get("skips_begin", False)
 
     def read_end(self, e):
         self.end = e["at"]
@@ -228,9 +227,8 @@ class Checker:
             yield ("new", run["cadence"]), its_day, cadence["max_new"]
 
     def is_first(self, e):
-        """The first message of its run; on a server, also a step that was skipped has begun it."""
-        begun = ("sent", "skip") if self.book.skips_begin else ("sent",)
-        return not any(h["what"] in begun and h["at"] < e["at"] for h in self.book.happened[e["run"]])
+        """The first message of its run."""
+        return not any(h["what"] == "sent" and h["at"] < e["at"] for h in self.book.happened[e["run"]])
 
     def check_caps(self, e, run, lead):
         for name, day, most in self.caps_of(e, run, lead):

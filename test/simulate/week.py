@@ -183,7 +183,7 @@ class Week:
         ask("CREATE TABLE leu (run uuid, ordem int)")
         ask("CREATE VIEW cadence_exits AS SELECT run AS run_id, 'comprou'::text AS motivo FROM comprou")
         ask("CREATE VIEW cadence_skips AS SELECT run AS run_id, ordem, 'leu'::text AS motivo FROM leu")
-        self.write("begin", skips_begin=True)
+        self.write("begin")
         for name, c in COMPANIES.items():
             ask("CREATE SERVER %s FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'WHATSAPP', empresa '%s',"
                 " url 'http://127.0.0.1:%d/ok', on_uncertain '%s', breaker_after '0')"

@@ -246,4 +246,14 @@ INSERT INTO cadence_feriados (dia, nome, pais) SELECT now()::date + i, 'fechado'
 SELECT severidade, ordem, problema FROM cadence_check('X');
 ROLLBACK;
 
+-- of another table, or without the transition tables, it does nothing
+CREATE TABLE cadence.others (id uuid, cadence_id uuid, ordem int);
+CREATE TRIGGER others AFTER INSERT ON cadence.others FOR EACH STATEMENT EXECUTE FUNCTION cadence.cadence_steps_edited();
+INSERT INTO cadence.others (ordem) VALUES (1);
+DROP TRIGGER cadence_runner_steps_added ON cadence.cadence_steps;
+CREATE TRIGGER cadence_runner_steps_added AFTER INSERT ON cadence.cadence_steps FOR EACH STATEMENT EXECUTE FUNCTION cadence.cadence_steps_edited();
+INSERT INTO cadence.cadence_steps (cadence_id, ordem, canal, template_codigo) SELECT id, 99, 'SMS', 'X' FROM cadence.cadences LIMIT 1;
+-- what stands in edicao and is not ours stops nobody's edit
+UPDATE cadence.lead_cadence_runs SET edicao = '{"pendente": "x"}', status = 'ATIVA' WHERE id = (SELECT min(id::text)::uuid FROM cadence.lead_cadence_runs);
+UPDATE cadence.cadence_steps SET offset_minutos = offset_minutos + 1 WHERE ordem > 0;
 DROP SCHEMA cadence CASCADE;

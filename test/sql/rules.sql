@@ -125,6 +125,13 @@ TABLE outcome;
 CALL try(due => now() - interval '61 minutes');
 TABLE outcome;
 SELECT tipo_evento, step_ordem, detalhes ->> 'codigo' AS codigo, detalhes ->> 'erro' AS erro FROM lead_cadence_events ORDER BY created_at, step_ordem;
+-- who was passed by has had no message
+UPDATE cadences SET max_novos_por_dia = 1;
+INSERT INTO cadence_usage (scope, name, empresa, day, used) SELECT 'NOVOS', id::text, '', (now() AT TIME ZONE 'America/Sao_Paulo')::date, 1 FROM cadences;
+UPDATE lead_cadence_runs SET next_run_at = now();
+SELECT last_step_ordem, p ->> 'espera_por' AS espera_por FROM lead_cadence_runs r, cadence_preview(r.id) p;
+UPDATE cadences SET max_novos_por_dia = NULL;
+DELETE FROM cadence_usage;
 CALL try(step => 3, due => now() - interval '61 minutes');
 TABLE outcome;
 UPDATE cadences SET janela = beside('America/Sao_Paulo', 90);
