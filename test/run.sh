@@ -41,6 +41,7 @@ LONG=(
     045_conversations
     056_answers
     071_forecast
+    072_simulate
 )
 
 # Why a test may be skipped.
