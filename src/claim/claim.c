@@ -78,7 +78,7 @@ struct CadenceClaims
 	int nrefused; /* so many there were; the last of them are remembered */
 };
 
-/* The columns of a run's row, in the order of CLAIMED_RUN_COLUMNS(). */
+/* The columns of a run's row, in the order of cadence_claimed_run_columns(). */
 enum
 {
 	RUN_ID = 1,
@@ -144,16 +144,32 @@ past_blocked_sql(const CadenceTables *t)
 		t->steps);
 }
 
+/* In SQL: what a statement that reads runs, as r, selects of them, in this order. */
+char *
+cadence_claimed_run_columns(const CadenceTables *t)
+{
+	return psprintf(
+		"r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.lead_id::text, "
+		"r.empresa::text, " CLAMPED_INT(
+			"COALESCE(r.attempts, 0)") ", "
+									   "r.cadence_id::uuid, " CLAMPED_INT(
+										   "r.next_step_ordem") ", "
+																"COALESCE(r.last_step_ordem, 0) " GT
+																" 0, r.started_at::timestamptz, "
+																"r.step_due_at::timestamptz, "
+																"r.passos_enviados::uuid[], %s",
+		cadence_edition_column(t, "r"));
+}
+
 static char *
 look_sql(const CadenceTables *t, int batch_size, const char *condition)
 {
-	return psprintf("SELECT " CLAIMED_RUN_COLUMNS(
-						"r") ", r.claim_id IS NOT NULL FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
-							 "AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT
-							 " ($2, $3) "
-							 "AND " NOT_REFUSED " %s"
-							 "ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
-					t->runs, condition, batch_size);
+	return psprintf("SELECT %s, r.claim_id IS NOT NULL AND NOT %s FROM %s AS r "
+					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
+					"AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED " %s"
+					"ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
+					cadence_claimed_run_columns(t), cadence_edition_is_over(t, "r"), t->runs,
+					condition, batch_size);
 }
 
 /*
@@ -183,16 +199,26 @@ look_news_sql(const CadenceTables *t, int batch_size)
 		t->outbox, batch_size);
 }
 
+#define ONE_MORE "COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1"
+
 static char *
-take_sql(const char *relation)
+take_sql(const char *relation, const char *attempts, const char *more)
 {
 	return psprintf(
-		"UPDATE %s AS u SET next_run_at = $1, claim_id = $2, "
-		"attempts = COALESCE(u.attempts, 0) OPERATOR(pg_catalog.+) 1, "
-		"updated_at = " NOW " FROM " ROWSET_NAME " AS d "
-		"WHERE u.ctid " EQ " d.ctid_seen AND u.id " EQ
+		"UPDATE %s AS u SET next_run_at = $1, claim_id = $2, attempts = %s, updated_at = " NOW
+		"%s FROM " ROWSET_NAME " AS d WHERE u.ctid " EQ " d.ctid_seen AND u.id " EQ
 		" d.id RETURNING d.n, u.ctid, u.next_run_at::timestamptz, " CLAMPED_INT("u.attempts"),
-		relation);
+		relation, attempts, more);
+}
+
+/* What was tried of a step that is gone is no attempt at the one that has come in its place. */
+static char *
+take_runs_sql(const CadenceTables *t)
+{
+	char *is_over = cadence_edition_is_over(t, "u");
+
+	return take_sql(t->runs, psprintf("CASE WHEN %s THEN 1 ELSE " ONE_MORE " END", is_over),
+					psprintf(", edicao = CASE WHEN %s THEN '{}' ELSE u.edicao END", is_over));
 }
 
 static char *
@@ -213,11 +239,9 @@ held_sql(const CadenceTables *t)
 	"ORDER BY r.next_run_at, r.id LIMIT %d"
 
 	return psprintf("WITH open AS MATERIALIZED (SELECT r.id " DUE_RUNS " FOR UPDATE SKIP LOCKED) "
-					"SELECT " CLAIMED_RUN_COLUMNS(
-						"d") " FROM (SELECT r.*, r.ctid " DUE_RUNS
-							 ") AS d WHERE NOT EXISTS (SELECT FROM open AS o WHERE o.id " EQ
-							 " d.id)",
-					t->runs, HELD_MAX, t->runs, HELD_MAX);
+					"SELECT %s FROM (SELECT r.*, r.ctid " DUE_RUNS
+					") AS r WHERE NOT EXISTS (SELECT FROM open AS o WHERE o.id " EQ " r.id)",
+					t->runs, HELD_MAX, cadence_claimed_run_columns(t), t->runs, HELD_MAX);
 }
 
 static int
@@ -239,9 +263,9 @@ create_statements(CadenceClaims *claims, const CadenceTables *t)
 		STATEMENT("looking for news", look_news_sql(t, size_of(claims, CADENCE_LOOK_NEWS)),
 				  look_types, SPI_OK_SELECT);
 	claims->take =
-		STATEMENT("taking due runs", take_sql(t->runs), take_types, SPI_OK_UPDATE_RETURNING);
-	claims->take_news =
-		STATEMENT("taking news", take_sql(t->outbox), take_types, SPI_OK_UPDATE_RETURNING);
+		STATEMENT("taking due runs", take_runs_sql(t), take_types, SPI_OK_UPDATE_RETURNING);
+	claims->take_news = STATEMENT("taking news", take_sql(t->outbox, ONE_MORE, ""), take_types,
+								  SPI_OK_UPDATE_RETURNING);
 	claims->next_due = STATEMENT("looking for the next due run", next_due_sql(t->runs, "ATIVA"),
 								 time_types, SPI_OK_SELECT);
 	claims->next_news = STATEMENT("looking for the next news", next_due_sql(t->outbox, "PENDENTE"),
@@ -347,7 +371,7 @@ read_history(CadenceStep *step, TupleDesc desc, HeapTuple row)
 
 /*
  * A step of a run, to be resolved, in the current memory context. The row has
- * the columns of CLAIMED_RUN_COLUMNS(). A lead or company that is too long for
+ * the columns of cadence_claimed_run_columns(). A lead or company that is too long for
  * one counts as none.
  */
 CadenceStep *

@@ -41,24 +41,10 @@ typedef struct CadenceLook
 	bool last; /* nothing that is due and free is left behind them */
 } CadenceLook;
 
-/* What a statement that reads runs under this name selects or returns, in this order. */
-#define CLAIMED_RUN_COLUMNS(run)                                                                 \
-	run ".id::uuid, " run ".ctid, " run ".next_run_at::timestamptz, " run ".lead_id::text, " run \
-		".empresa::text, " CLAMPED_INT(                                                          \
-			"COALESCE(" run                                                                      \
-			".attempts, 0)") ", " run                                                            \
-							 ".cadence_id::uuid, " CLAMPED_INT(                                  \
-								 run ".next_step_ordem") ", "                                    \
-														 "COALESCE(" run                         \
-														 ".last_step_ordem, 0) " GT " 0, " run   \
-														 ".started_at::timestamptz, " run        \
-														 ".step_due_at::timestamptz, " run       \
-														 ".passos_enviados::uuid[], " run        \
-														 ".edicao::jsonb"
-
-/* Whatever else a statement returns stands behind them. */
+/* Whatever else a statement selects stands behind cadence_claimed_run_columns(). */
 #define CLAIMED_RUN_NCOLUMNS 13
 
+extern char *cadence_claimed_run_columns(const CadenceTables *tables);
 extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
 											int batch_size);

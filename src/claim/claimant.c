@@ -114,16 +114,18 @@ release_sql(const CadenceTables *t)
 		"FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id AND (r.claim_id " EQ
 		" d.claim_id) IS TRUE "
 		"RETURNING r.id, r.status, r.cadence_id, r.next_step_ordem, r.passos_enviados, "
-		"r.attempts) "
+		"r.attempts, r.edicao, %s AS is_over) "
 		"INSERT INTO %s (id, lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, "
 		"detalhes, created_at) "
 		"SELECT pg_catalog.gen_random_uuid(), h.id, %s, %s, 'ERRO', "
 		"pg_catalog.jsonb_build_object('codigo', 'INCERTO', 'erro', "
 		"'an attempt was interrupted; whether it was sent is unknown', 'tentativa', "
-		"h.attempts), pg_catalog.clock_timestamp() FROM released AS h WHERE h.status " NE
-		" 'ATIVA'",
-		t->runs, t->events, cadence_value_or(events, "step_ordem", ordem, "0"),
-		cadence_value_or(events, "template_codigo", template, "''"));
+		"h.attempts, 'passo', COALESCE(h.edicao " JSON_TEXT " 'passo', (SELECT x.id::text %s))), "
+		"pg_catalog.clock_timestamp() FROM released AS h WHERE h.status " NE " 'ATIVA' "
+		"OR h.is_over",
+		t->runs, cadence_edition_is_over(t, "r"), t->events,
+		cadence_value_or(events, "step_ordem", ordem, "0"),
+		cadence_value_or(events, "template_codigo", template, "''"), step);
 }
 
 /* Of a worker, alive or not, whose claim has this id. */

@@ -35,19 +35,22 @@
 #define LARGE_EVENT (64 * 1024)
 
 /*
- * In SQL, in parentheses: the newest events of a run's step, which has had these
- * numbers (an array), but for what is dated further ahead than a clock can be wrong. Columns:
- * detalhes, created_at, tipo, id.
+ * In SQL, in parentheses: the newest events of a run's step, but for what is dated
+ * further ahead than a clock can be wrong. They are those that name one of its ids;
+ * where names is null, since the cadence was never edited around the run, those that
+ * have its number. Columns: detalhes, created_at, tipo, ordem, id.
  */
 char *
-kept_events_sql(const CadenceTables *t, const char *run, const char *numbers)
+kept_events_sql(const CadenceTables *t, const char *run, const char *ordem, const char *names)
 {
 	return psprintf("(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
-					"x.tipo_evento::text AS tipo, x.id FROM %s AS x "
-					"WHERE x.lead_cadence_run_id " EQ " %s AND x.step_ordem " EQ " ANY (%s) "
+					"x.tipo_evento::text AS tipo, x.step_ordem::int4 AS ordem, x.id FROM %s AS x "
+					"WHERE x.lead_cadence_run_id " EQ " %s AND CASE WHEN %s IS NULL "
+					"THEN x.step_ordem " EQ " %s ELSE x.detalhes " JSON_TEXT " 'passo' " EQ
+					" ANY (%s) END "
 					"AND x.created_at " LE " (" NOW " OPERATOR(pg_catalog.+) interval '1 day') "
 					"ORDER BY x.created_at DESC, x.id DESC LIMIT " EVENTS_MAX ")",
-					t->events, run, numbers);
+					t->events, run, names, ordem, names);
 }
 
 /* Adds to an event's details what its attempt has sent, unless that is too much. */

@@ -51,7 +51,8 @@ typedef struct KeptSearch
 	int nlarge;
 } KeptSearch;
 
-extern char *kept_events_sql(const CadenceTables *tables, const char *run, const char *numbers);
+extern char *kept_events_sql(const CadenceTables *tables, const char *run, const char *ordem,
+							 const char *names);
 extern void kept_add(JsonObject *details, Oid server, const char *operation,
 					 const char *const *texts);
 extern Size kept_event_size(TupleDesc desc, HeapTuple row, int column);

@@ -11,10 +11,12 @@
  *
  * A run at whose step somebody works, or has tried already, stays before that step,
  * whatever its number is now. What the edit has put before it comes afterwards: the
- * column edicao says from which number on (pendente), under which numbers earlier
- * attempts are recorded (numeros), and of what their idempotency key was made (chave),
- * all of the step that it names (passo). A run of which that column is not null has
- * met other numbers than those of now: its keys are made of the steps' ids.
+ * column edicao says from which number on (pendente), as which other steps it was
+ * tried, whose place it has taken (era), and of what its idempotency key was made
+ * (chave), all of the step that it names (passo). Where that step is gone, nothing of
+ * it counts any more. A run of which that column is not null has met other numbers
+ * than those of now: its keys are made of the steps' ids, and by these its events are
+ * known.
  *
  * First all runs of the cadence are locked that have not ended, and then they are
  * looked at with a newer snapshot: whoever moves one at this moment has done so, or
@@ -28,6 +30,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -58,7 +61,9 @@ typedef struct EditedStep
 	int was; /* its number before */
 	bool has_now;
 	int now;
-	bool times; /* when it is due is another time */
+	bool has_era;
+	pg_uuid_t era; /* whose place it has taken */
+	bool times;	   /* when it is due is another time */
 	bool at_end;
 } EditedStep;
 
@@ -93,13 +98,12 @@ typedef struct StepsEditing
 #define IS_OPEN "(r.status " EQ " 'ATIVA' OR r.status " EQ " 'PAUSADA')"
 #define IS_BUSY "(r.claim_id IS NOT NULL OR COALESCE(r.attempts, 0) " GT " 0)"
 
-static const Oid cadences_types[] = {UUIDARRAYOID};
+static const Oid cadence_types[] = {UUIDOID};
+static const Oid ids_types[] = {UUIDARRAYOID};
 static const Oid write_types[] = {INT4OID, INT4OID, JSONBOID, UUIDARRAYOID};
-static const RowsetColumn edited_columns[] = {{"cadence_id", UUIDOID},
-											  {"id", UUIDOID},
-											  {"was", INT4OID},
-											  {"now", INT4OID},
-											  {"times", BOOLOID}};
+static const RowsetColumn edited_columns[] = {{"cadence_id", UUIDOID}, {"id", UUIDOID},
+											  {"was", INT4OID},		   {"now", INT4OID},
+											  {"era", UUIDOID},		   {"times", BOOLOID}};
 static const RowsetColumn write_columns[] = {{"id", UUIDOID}, {"due", TIMESTAMPTZOID}};
 
 /* ---- what was edited --------------------------------------------------------------- */
@@ -210,6 +214,8 @@ recall(EditedStep *step)
 	{
 		step->has_was = true;
 		step->was = same->was;
+		step->has_era = !is_same(&same->id, &step->id);
+		step->era = same->id;
 	}
 	return any;
 }
@@ -250,6 +256,7 @@ look(StepsEditing *e, StepsEdit edit)
 		step->now = row_int(desc, row, EDITED_NOW, 0);
 		step->times = row_true(desc, row, EDITED_TIMES);
 		step->at_end = row_true(desc, row, EDITED_AT_END);
+		step->has_era = false;
 		if (!concerns_runs(edit, step))
 			continue;
 		e->renumbers =
@@ -265,6 +272,7 @@ enum
 {
 	GROUP_IDS = 1,
 	GROUP_BUSY,
+	GROUP_MARKED, /* the step that it stays before has gone, or another has come in its place */
 	GROUP_NEXT,
 	GROUP_LAST,
 	GROUP_NEW_NEXT,
@@ -284,31 +292,44 @@ enum
  */
 #define PASSED "x.was " LT " b.first AND x.was " EQ " x.now AND x.now " GE " f.now AND NOT " HAD
 
-#define NUMBERS "COALESCE(g.edicao OPERATOR(pg_catalog.->) 'numeros', '[]')"
-#define SAME_STEP "g.edicao " JSON_TEXT " 'passo' " EQ " s.id::text"
+#define OLD(member) "g.edicao " JSON_TEXT " '" member "'"
+#define WAS_OF(id) OLD("passo") " " EQ " " id "::text"
+#define FORMER "COALESCE(g.edicao OPERATOR(pg_catalog.->) 'era', '[]')"
 
-/* What is remembered of the step that a run stays before; not everything, in the end. */
-#define EDITION                                                                           \
-	"pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('passo', s.id, 'chave', " \
-	"CASE WHEN g.edicao IS NULL THEN s.was::text "                                        \
-	"WHEN " SAME_STEP " THEN g.edicao " JSON_TEXT " 'chave' END, 'numeros', "             \
-	"CASE WHEN " SAME_STEP " THEN " NUMBERS " ELSE '[]' END OPERATOR(pg_catalog.||) "     \
-	"CASE WHEN s.was " NE " s.now AND (NOT " SAME_STEP ") IS NOT FALSE "                  \
-	"OR s.was " NE " s.now AND pg_catalog.jsonb_array_length(" NUMBERS ") " LT " 50 "     \
-	"THEN pg_catalog.to_jsonb(s.was) ELSE '[]' END, 'pendente', f.now))"
+/* What is remembered of the step that a run stays before. */
+static char *
+edition_sql(void)
+{
+	const char *key =
+		"CASE WHEN s.id IS NULL OR " WAS_OF("s.id") " THEN " OLD("chave") " WHEN " WAS_OF(
+			"s.era") " THEN COALESCE(" OLD("chave") ", s.era::text) "
+													"WHEN g.edicao IS NULL THEN s.was::text ELSE "
+													"s.era::text END";
+	const char *former = "CASE WHEN s.id IS NULL OR " WAS_OF("s.id") " OR " WAS_OF(
+		"s.era") " THEN " FORMER " ELSE '[]' END OPERATOR(pg_catalog.||) "
+				 "CASE WHEN s.era IS NOT NULL AND pg_catalog.jsonb_array_length(" FORMER ") " LT
+				 " 50 "
+				 "THEN pg_catalog.to_jsonb(s.era::text) ELSE '[]' END";
 
-/* The steps of the cadences: their numbers before the edit, and now. */
+	return psprintf("pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object("
+					"'passo', COALESCE(s.id::text, " OLD("passo") "), 'chave', %s, "
+																  "'era', NULLIF(%s, '[]'), "
+																  "'pendente', f.now))",
+					key, former);
+}
+
+/* The steps of a cadence: their numbers before the edit, and now. */
 static char *
 layout_sql(const CadenceTables *t)
 {
 	char *number = as_int("s.ordem");
 
 	return psprintf("SELECT s.cadence_id, s.id, CASE WHEN e.id IS NULL THEN %s ELSE e.was END "
-					"AS was, %s AS now, COALESCE(e.times, false) AS times FROM %s AS s "
+					"AS was, %s AS now, e.era, COALESCE(e.times, false) AS times FROM %s AS s "
 					"LEFT JOIN " ROWSET_NAME " AS e ON e.id " EQ " s.id "
 					"AND e.cadence_id " EQ " s.cadence_id "
-					"WHERE s.cadence_id " EQ " ANY ($1) AND s.ordem " LE " 2147483647 "
-					"UNION ALL SELECT e.cadence_id, e.id, e.was, NULL::int4, false "
+					"WHERE s.cadence_id " EQ " $1 AND s.ordem " LE " 2147483647 "
+					"UNION ALL SELECT e.cadence_id, e.id, e.was, NULL::int4, NULL::uuid, false "
 					"FROM " ROWSET_NAME " AS e WHERE e.now IS NULL",
 					number, number, t->steps);
 }
@@ -319,7 +340,7 @@ alike_sql(const CadenceTables *t)
 	return psprintf(
 		"SELECT r.cadence_id, %s AS next, %s AS last, r.passos_enviados::uuid[] AS had, "
 		"r.edicao::jsonb, " IS_BUSY " AS busy, pg_catalog.array_agg(r.id::uuid) AS ids "
-		"FROM %s AS r WHERE r.cadence_id " EQ " ANY ($1) AND " IS_OPEN " "
+		"FROM %s AS r WHERE r.cadence_id " EQ " $1 AND " IS_OPEN " "
 		"AND r.next_step_ordem IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6",
 		as_int("r.next_step_ordem"), as_int("r.last_step_ordem"), t->runs);
 }
@@ -327,17 +348,21 @@ alike_sql(const CadenceTables *t)
 /* What is looked for among the steps of a run's cadence. */
 #define AMONG_STEPS "FROM layout AS x WHERE x.cadence_id " EQ " g.cadence_id AND "
 
-/* What a run stood before. */
-#define STOOD_BEFORE \
-	"SELECT x.* " AMONG_STEPS "x.was " GE " g.next AND NOT " HAD " ORDER BY x.was, x.id LIMIT 1"
+/* What a run stood before; nothing, where an earlier edit has removed what it has tried. */
+#define STOOD_BEFORE                                                                           \
+	"SELECT x.* " AMONG_STEPS "x.was " GE " g.next AND NOT " HAD                               \
+	" AND NOT (g.busy AND " OLD("passo") " IS NOT NULL AND NOT EXISTS (SELECT FROM layout AS " \
+										 "y WHERE " WAS_OF("y.id") " OR " WAS_OF(              \
+											 "y.era") ")) ORDER BY x.was, x.id LIMIT 1"
 
 /* Between which numbers a new step comes next, and from where on the others are to come. */
 #define BOUNDS                                                                                  \
 	"SELECT GREATEST(CASE WHEN g.last " LT " g.next THEN g.last END, "                          \
 	"(SELECT pg_catalog.max(x.was) " AMONG_STEPS "x.was " LT " g.next AND " HAD ")) AS floor, " \
 	"LEAST(g.next, " EDITION_PENDING(                                                           \
-		"g") ") AS first, "                                                                     \
-			 "g.last IS NULL AND pg_catalog.cardinality(COALESCE(g.had, '{}')) " EQ " 0 AS is_new"
+		"g.edicao") ") AS first, "                                                              \
+					"g.last IS NULL AND pg_catalog.cardinality(COALESCE(g.had, '{}')) " EQ      \
+					" 0 AS is_new"
 
 /* What comes now, or, of a run that stays before its step, after that. */
 #define COMES                                                                              \
@@ -359,9 +384,10 @@ group_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"WITH layout AS MATERIALIZED (%s), groups AS MATERIALIZED (%s) "
-		"SELECT g.ids, g.busy, g.next, g.last, CASE WHEN g.busy AND s.now IS NOT NULL THEN s.now "
+		"SELECT g.ids, g.busy, g.busy AND s.id IS NOT NULL AND (s.now IS NULL OR "
+		"s.era IS NOT NULL), g.next, g.last, CASE WHEN g.busy AND s.now IS NOT NULL THEN s.now "
 		"WHEN f.id IS NULL OR (f.id " EQ " s.id AND f.now " EQ " f.was) THEN g.next "
-		"ELSE f.now END, " NEW_LAST ", CASE WHEN g.busy THEN " EDITION " ELSE '{}' END, "
+		"ELSE f.now END, " NEW_LAST ", CASE WHEN g.busy THEN %s ELSE '{}' END, "
 		"CASE WHEN h.ids " NE " '{}' THEN COALESCE(g.had, '{}') OPERATOR(pg_catalog.||) h.ids END, "
 		"NOT g.busy AND f.id IS NOT NULL AND (f.id IS DISTINCT FROM s.id OR f.times), %s "
 		"FROM groups AS g "
@@ -370,19 +396,7 @@ group_sql(const CadenceTables *t)
 		"LEFT JOIN LATERAL (" COMES ") AS f ON true "
 		"CROSS JOIN LATERAL (" TOLD_BY_NUMBERS ") AS h "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE x.id " EQ " f.id LIMIT 1) AS y ON true",
-		layout_sql(t), alike_sql(t), cadence_step_time_columns("y"), t->steps);
-}
-
-static Datum
-cadences_of(const StepsEditing *e)
-{
-	Datum *ids = palloc(sizeof(Datum) * e->n);
-	int n = 0;
-
-	for (int i = 0; i < e->n; i++)
-		if (i == 0 || !is_same(&e->steps[i].cadence, &e->steps[i - 1].cadence))
-			ids[n++] = UUIDPGetDatum(&e->steps[i].cadence);
-	return PointerGetDatum(construct_array(ids, n, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+		layout_sql(t), alike_sql(t), edition_sql(), cadence_step_time_columns("y"), t->steps);
 }
 
 /* A value that is there, in the current memory context; 0: it is not. */
@@ -413,7 +427,7 @@ read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 	g->had = e->renumbers ? copied(desc, row, GROUP_HAD) : (Datum) 0;
 	g->changed = before != DatumGetInt32(g->next) ||
 				 row_int(desc, row, GROUP_LAST, 0) != DatumGetInt32(g->last) || g->had != 0 ||
-				 (e->renumbers && is_busy);
+				 (e->renumbers && is_busy) || row_true(desc, row, GROUP_MARKED);
 	g->edition = g->changed ? copied(desc, row, GROUP_EDITION) : (Datum) 0;
 	g->retime = row_true(desc, row, GROUP_RETIME);
 	if (g->retime)
@@ -421,8 +435,9 @@ read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 }
 
 static RunGroup *
-find_groups(StepsEditing *e, Datum cadences, int *n)
+find_groups(StepsEditing *e, int *n)
 {
+	Datum cadence = UUIDPGetDatum(&e->steps[0].cadence);
 	SPITupleTable *table;
 	RunGroup *groups;
 	Rowset rows;
@@ -434,9 +449,10 @@ find_groups(StepsEditing *e, Datum cadences, int *n)
 		rowset_put_uuid(&rows, &e->steps[i].id);
 		rowset_put_if(&rows, e->steps[i].has_was, Int32GetDatum(e->steps[i].was));
 		rowset_put_if(&rows, e->steps[i].has_now, Int32GetDatum(e->steps[i].now));
+		rowset_put_if(&rows, e->steps[i].has_era, UUIDPGetDatum(&e->steps[i].era));
 		rowset_put_bool(&rows, e->steps[i].times);
 	}
-	statement_execute(&e->group, &cadences, NULL, 0);
+	statement_execute(&e->group, &cadence, NULL, 0);
 	rowset_end(&rows);
 	table = SPI_tuptable;
 	*n = (int) SPI_processed;
@@ -592,13 +608,13 @@ create_statements(StepsEditing *e, const CadenceTables *t, StepsEdit edit)
 	e->look = ROWS_STATEMENT("looking at edited steps", look_sql(t, edit), SPI_OK_SELECT);
 	e->lock = STATEMENT("locking the runs of a cadence",
 						psprintf("SELECT pg_catalog.count(*) FROM (SELECT r.id FROM %s AS r "
-								 "WHERE r.cadence_id " EQ " ANY ($1) AND " IS_OPEN
+								 "WHERE r.cadence_id " EQ " $1 AND " IS_OPEN
 								 " ORDER BY r.id FOR NO KEY UPDATE) AS l",
 								 t->runs),
-						cadences_types, SPI_OK_SELECT);
+						cadence_types, SPI_OK_SELECT);
 	e->group =
-		STATEMENT("looking at the runs of a cadence", group_sql(t), cadences_types, SPI_OK_SELECT);
-	e->read = STATEMENT("reading when runs count from", read_sql(t), cadences_types, SPI_OK_SELECT);
+		STATEMENT("looking at the runs of a cadence", group_sql(t), cadence_types, SPI_OK_SELECT);
+	e->read = STATEMENT("reading when runs count from", read_sql(t), ids_types, SPI_OK_SELECT);
 	e->write = STATEMENT("moving runs after an edit", write_sql(t), write_types, SPI_OK_UPDATE);
 	e->lock.latest = e->group.latest = e->read.latest = e->write.latest = true;
 	e->calendars = cadence_calendars_create(t, false);
@@ -636,21 +652,40 @@ by_cadence(const void *a, const void *b)
 	return memcmp(&((const EditedStep *) a)->cadence, &((const EditedStep *) b)->cadence, UUID_LEN);
 }
 
+/* Of a cadence, which all steps that were edited belong to. */
 static void
 move_runs(StepsEditing *e)
 {
+	Datum cadence = UUIDPGetDatum(&e->steps[0].cadence);
 	RunGroup *groups;
-	Datum cadences;
 	int n;
 
-	qsort(e->steps, e->n, sizeof(EditedStep), by_cadence);
-	cadences = cadences_of(e);
-	statement_execute(&e->lock, &cadences, NULL, 0);
+	statement_execute(&e->lock, &cadence, NULL, 0);
 	SPI_freetuptable(SPI_tuptable);
-	groups = find_groups(e, cadences, &n);
+	groups = find_groups(e, &n);
 	cadence_calendars_refresh(e->calendars);
 	for (int i = 0; i < n; i++)
 		write_group(e, &groups[i]);
+}
+
+/* One cadence after the other: what a statement has edited may be thousands. */
+static void
+move_runs_of_all(StepsEditing *e)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "cadence_runner edit", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	EditedStep *end = e->steps + e->n;
+
+	for (; e->steps < end; e->steps += e->n)
+	{
+		for (e->n = 1; e->steps + e->n < end && by_cadence(e->steps, e->steps + e->n) == 0;)
+			e->n++;
+		move_runs(e);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /*
@@ -663,12 +698,17 @@ cadence_steps_edit(const CadenceTables *t, StepsEdit edit)
 {
 	StepsEditing *e = palloc0(sizeof(*e));
 	CadenceCaller caller = cadence_owner_begin(t->owner);
+	bool is_concerned;
 
+	/* of their owner's own edit deferred triggers may wait for the transaction's end */
+	if (caller.user == t->owner)
+		SetUserIdAndSecContext(caller.user, caller.security | SECURITY_LOCAL_USERID_CHANGE);
 	settle_down(t);
 	create_statements(e, t, edit);
 	look(e, edit);
-	if (e->n > 0)
-		move_runs(e);
+	is_concerned = e->n > 0;
+	qsort(e->steps, e->n, sizeof(EditedStep), by_cadence);
+	move_runs_of_all(e);
 	cadence_owner_end(caller);
-	return e->n > 0;
+	return is_concerned;
 }

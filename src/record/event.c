@@ -189,6 +189,16 @@ add_decision(JsonObject *details, const char *decision)
 	json_add_text(details, "por", GetUserNameFromId(GetUserId(), false));
 }
 
+/* By it the step is known when its number has become another one's. */
+static void
+add_step_id(JsonObject *details, const pg_uuid_t *id)
+{
+	char text[UUID_TEXT_SIZE];
+
+	cadence_uuid_text(id, text);
+	json_add_text(details, "passo", text);
+}
+
 Datum
 event_scheduled_details(TimestampTz due, const char *decision)
 {
@@ -196,6 +206,19 @@ event_scheduled_details(TimestampTz due, const char *decision)
 
 	json_add_time(&details, "next_run_at", due);
 	add_decision(&details, decision);
+	return json_end(&details);
+}
+
+/* Of a step that was not sent after all, and is tried again. step: NULL: there is none. */
+Datum
+event_unsent_details(TimestampTz due, const pg_uuid_t *step)
+{
+	JsonObject details = json_begin();
+
+	json_add_time(&details, "next_run_at", due);
+	if (step != NULL)
+		add_step_id(&details, step);
+	add_decision(&details, "NAO_ENVIADO");
 	return json_end(&details);
 }
 
@@ -252,6 +275,8 @@ event_step_details(const CadenceStep *step)
 	{
 		json_add_text(&details, "provedor", step->request.configuration->name);
 		json_add_int(&details, "tentativa", step->attempts);
+		if (step->has_step && (!is_sent || step->edition != NULL))
+			add_step_id(&details, &step->step_id);
 	}
 	if (!is_sent && step->key_text[0] != '\0')
 		json_add_text(&details, "chave", step->key_text);

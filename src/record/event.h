@@ -29,6 +29,7 @@ extern void cadence_events_write(CadenceEvents *events, const CadenceEvent *list
 /* The column "detalhes", in the current memory context. */
 extern Datum event_step_details(const CadenceStep *step);
 extern Datum event_scheduled_details(TimestampTz due, const char *decision);
+extern Datum event_unsent_details(TimestampTz due, const pg_uuid_t *step);
 extern Datum event_cancelled_details(const char *motivo);
 extern Datum event_settled_details(const Datum *uncertain);
 

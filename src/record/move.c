@@ -76,7 +76,7 @@ static const RowsetColumn move_columns[] = {
 
 /* Of a step x and a run r. */
 #define IS_NEW NOT_HAD("x", "r")
-#define PENDING EDITION_PENDING("r")
+#define PENDING EDITION_PENDING("r.edicao")
 
 /* See cadence_create_tables(). */
 #define ACTIVE_INDEX "lead_cadence_runs_active_idx"
@@ -111,6 +111,8 @@ enum
 	LOOK_STEP_ID,
 	LOOK_LAST_HAD,
 	LOOK_EDITION,
+	LOOK_IS_OVER, /* the step that it had stayed before is gone */
+	LOOK_ATTEMPT_ORDEM,
 	LOOK_NEXT_TIME
 };
 
@@ -130,7 +132,7 @@ enum
 static const RowsetColumn id_columns[] = {{"id", UUIDOID}};
 
 static const Oid run_types[] = {UUIDOID};
-static const Oid step_types[] = {UUIDOID, INT4ARRAYOID};
+static const Oid step_types[] = {UUIDOID, INT4OID, TEXTARRAYOID};
 
 /* So many of the steps that a run has had are known. */
 #define HAD_MAX "1000"
@@ -232,21 +234,25 @@ look_sql(const CadenceTables *t)
 		"AND o.cadence_id " EQ " r.cadence_id AND o.status " EQ " 'ATIVA' AND o.id " NE " r.id), "
 		"r.last_step_ordem::int4, r.empresa::text, r.started_at::timestamptz, s.id::uuid, "
 		"(r.passos_enviados::uuid[])[pg_catalog.cardinality(r.passos_enviados)], "
-		"r.edicao::jsonb, %s FROM %s AS r "
+		"v.edicao, v.is_over, e.ordem, %s FROM %s AS r "
+		"CROSS JOIN LATERAL (SELECT %s AS edicao, %s AS is_over) AS v "
 		"LEFT JOIN LATERAL (SELECT x.id, x.ordem, x.template_codigo FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " r.next_step_ordem "
 		"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS s ON true "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
-		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " COALESCE(" PENDING "::int8, "
-		"s.ordem::int8 OPERATOR(pg_catalog.+) 1) AND x.id " NE " s.id "
-		"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS n ON true "
-		"LEFT JOIN LATERAL (SELECT x.detalhes, x.created_at FROM %s AS x "
-		"WHERE x.detalhes " JSON_TEXT " 'tardio' IS NULL "
-		"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
-		"WHERE r.id " EQ " $1",
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " GE " COALESCE(" EDITION_PENDING(
+			"v.edicao") "::int8, "
+						"s.ordem::int8 OPERATOR(pg_catalog.+) 1) AND x.id " NE " s.id "
+						"AND " IS_NEW " ORDER BY x.ordem LIMIT 1) AS n ON true "
+						"LEFT JOIN LATERAL (SELECT x.detalhes, x.created_at, x.ordem FROM %s AS x "
+						"WHERE x.detalhes " JSON_TEXT " 'tardio' IS NULL "
+						"ORDER BY x.created_at DESC, x.id DESC LIMIT 1) AS e ON true "
+						"WHERE r.id " EQ " $1",
 		t->runs, cadence_key_is(t, "lead_cadence_runs", "o", "lead_id", "r.lead_id"),
-		cadence_step_time_columns("n"), t->runs, t->steps, t->steps,
-		kept_events_sql(t, "r.id", STEP_NUMBERS("s", "r", "COALESCE(s.ordem, r.next_step_ordem)")));
+		cadence_step_time_columns("n"), t->runs, cadence_edition_column(t, "r"),
+		cadence_edition_is_over(t, "r"), t->steps, t->steps,
+		kept_events_sql(t, "r.id", "COALESCE(s.ordem, r.next_step_ordem)",
+						STEP_NAMES("s", "v.edicao")));
 }
 
 /* Many, as far as cancelling has to know them; none of them becomes active. */
@@ -279,7 +285,7 @@ cadence_mover_create(const CadenceTables *t)
 	m->look = STATEMENT("looking at a run", look_sql(t), run_types, SPI_OK_SELECT);
 	m->sent = STATEMENT("looking for what a run may have sent",
 						psprintf("SELECT e.* FROM %s AS e ORDER BY e.created_at DESC, e.id DESC",
-								 kept_events_sql(t, "$1", "$2")),
+								 kept_events_sql(t, "$1", "$2", "$3")),
 						step_types, SPI_OK_SELECT);
 	m->outbox = cadence_outbox_create(t);
 	m->calendars = cadence_calendars_create(t, false);
@@ -522,19 +528,18 @@ read_step(LockedRun *run, TupleDesc desc, HeapTuple row)
 	cadence_step_key(&step, &run->key);
 }
 
-/* Whether a run stands before the step that had that number when somebody spoke of it. */
+/* Whether a run stands before the step that had that number when it was sent. */
 bool
 cadence_run_is_before(const LockedRun *run, int ordem)
 {
-	NumberedStep step = numbered(run);
-
-	return run->has_ordem && cadence_step_had_number(&step, ordem);
+	return run->has_ordem && ordem == (run->has_attempt ? run->attempt_ordem : run->ordem);
 }
 
 static void
 read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 {
 	TransitionInput *in = &run->in;
+	bool was_interrupted = row_true(desc, row, LOOK_INTERRUPTED);
 
 	run->status_text = row_text(desc, row, LOOK_STATUS, ROW_KEY_MAX);
 	run->lead_id = row_text(desc, row, LOOK_LEAD_ID, ROW_KEY_MAX);
@@ -554,12 +559,15 @@ read_run(LockedRun *run, TupleDesc desc, HeapTuple row)
 
 		run->attempt = JsonbPGetDatum(DatumGetJsonbPCopy(details));
 		run->attempted_at = row_time(desc, row, LOOK_ATTEMPTED_AT, 0);
+		run->attempt_ordem = row_int(desc, row, LOOK_ATTEMPT_ORDEM, run->ordem);
 	}
 	read_step(run, desc, row);
 	in->status = status_of(run->status_text);
-	in->interrupted = row_true(desc, row, LOOK_INTERRUPTED);
+	/* whether a step that is gone was sent is no question any more */
+	run->step_is_gone = row_true(desc, row, LOOK_IS_OVER);
+	in->interrupted = was_interrupted && !run->step_is_gone;
 	in->has_step = run->has_ordem;
-	in->claimed = row_true(desc, row, LOOK_CLAIMED) && !in->interrupted;
+	in->claimed = row_true(desc, row, LOOK_CLAIMED) && !was_interrupted;
 	in->has_due = !row_is_null(desc, row, LOOK_DUE);
 	in->due = row_time(desc, row, LOOK_DUE, 0);
 	in->attempts = row_int(desc, row, LOOK_ATTEMPTS, 0);
@@ -591,10 +599,12 @@ static bool
 is_kept(CadenceMover *m, const LockedRun *run)
 {
 	NumberedStep step = numbered(run);
-	Datum values[] = {UUIDPGetDatum(&run->id), cadence_step_numbers(&step)};
+	Datum names = cadence_step_names(&step);
+	Datum values[] = {UUIDPGetDatum(&run->id), Int32GetDatum(run->ordem), names};
+	char nulls[] = {' ', ' ', names != 0 ? ' ' : 'n'};
 	KeptSearch search = {0};
 
-	statement_execute(&m->sent, values, NULL, 0);
+	statement_execute(&m->sent, values, nulls, 0);
 	for (uint64 i = 0; i < SPI_processed; i++)
 		kept_search(&search, SPI_tuptable->tupdesc, SPI_tuptable->vals[i], 1);
 	SPI_freetuptable(SPI_tuptable);

@@ -35,9 +35,11 @@ typedef struct LockedRun
 	char *template_codigo; /* of its step; NULL: there is none */
 	int next_ordem;
 	char *next_template;
-	bool has_attempt; /* the last one is uncertain, or held for review, and its event says so: */
-	Datum attempt;	  /* its details */
+	bool step_is_gone; /* that it had stayed before */
+	bool has_attempt;  /* the last one is uncertain, or held for review, and its event says so: */
+	Datum attempt;	   /* its details */
 	TimestampTz attempted_at;
+	int attempt_ordem; /* the number that its step had then */
 
 	TransitionInput in; /* what a transition has to know of it; the act and its time are missing */
 } LockedRun;

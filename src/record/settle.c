@@ -41,8 +41,9 @@ cadence_settle_write(CadenceEvents *events, CadenceMessageRows *messages, const 
 							   run->has_attempt ? run->attempted_at
 												: GetCurrentTransactionStartTimestamp());
 	if (!sent)
-		list[0] = cadence_run_event(run, "AGENDADO",
-									event_scheduled_details(to->next_due, "NAO_ENVIADO"));
+		list[0] = cadence_run_event(
+			run, "AGENDADO",
+			event_unsent_details(to->next_due, run->has_step_id ? &run->step_id : NULL));
 	else
 		list[0] = cadence_run_event(run, "DISPARADO",
 									event_settled_details(run->has_attempt ? &run->attempt : NULL));

@@ -30,7 +30,7 @@ struct CadenceKeptLookup
 };
 
 static const RowsetColumn wanted_columns[] = {
-	{"n", INT4OID}, {"run_id", UUIDOID}, {"numbers", INT4ARRAYOID}};
+	{"n", INT4OID}, {"run_id", UUIDOID}, {"ordem", INT4OID}, {"names", TEXTARRAYOID}};
 
 enum
 {
@@ -48,7 +48,7 @@ cadence_kept_lookup_create(const CadenceTables *t, bool in_query)
 								  psprintf("SELECT d.n, e.* FROM " ROWSET_NAME
 										   " AS d CROSS JOIN LATERAL %s AS e "
 										   "ORDER BY d.n, e.created_at DESC, e.id DESC",
-										   kept_events_sql(t, "d.run_id", "d.numbers")),
+										   kept_events_sql(t, "d.run_id", "d.ordem", "d.names")),
 								  SPI_OK_SELECT);
 	lookup->find.in_query = in_query;
 	return lookup;
@@ -95,12 +95,15 @@ cadence_kept_lookup_find(CadenceKeptLookup *lookup, CadenceStep **steps, int n,
 	{
 		NumberedStep step = {&steps[i]->run_id, &found[i]->step_id, found[i]->ordem,
 							 steps[i]->edition};
+		Datum names;
 
 		if (steps[i]->attempts <= 1 || !found[i]->has_step)
 			continue;
 		rowset_put_int(&wanted, i);
 		rowset_put_uuid(&wanted, &steps[i]->run_id);
-		rowset_put_datum(&wanted, cadence_step_numbers(&step));
+		rowset_put_int(&wanted, step.ordem);
+		names = cadence_step_names(&step);
+		rowset_put_if(&wanted, names != 0, names);
 	}
 	if (wanted.n > 0)
 	{

@@ -1,7 +1,7 @@
 /*
  * edition.c
- *		What edits of its cadence have left to a run: under which numbers its step is
- *		known, and what its idempotency key is made of.
+ *		What edits of its cadence have left to a run: by which ids its step is known, and
+ *		what its idempotency key is made of.
  */
 #include "postgres.h"
 
@@ -11,11 +11,12 @@
 #include "utils/numeric.h"
 
 #include "base/json.h"
+#include "base/statement.h"
 #include "base/uuid.h"
 #include "schema/edition.h"
 
-/* So many numbers of one step are known. */
-#define NUMBERS_MAX 100
+/* So many ids of one step are known. */
+#define NAMES_MAX 50
 
 /* Its member that is about this step; NULL: it is about another one. */
 static JsonbContainer *
@@ -54,53 +55,45 @@ cadence_step_key(const NumberedStep *step, pg_uuid_t *key)
 	cadence_uuid_v5(step->run, name != NULL ? name : id, key);
 }
 
-/* How many there are. */
+/* Puts the ids as which it was tried: how many. */
 static int
-read_numbers(const NumberedStep *step, int *numbers)
+read_former(const NumberedStep *step, Datum *names)
 {
 	JsonbContainer *edition = about(step);
+	JsonbValue *list =
+		edition != NULL ? getKeyJsonValueFromContainer(edition, "era", strlen("era"), NULL) : NULL;
 	JsonbIterator *it;
 	JsonbValue value;
 	JsonbIteratorToken token;
-	JsonbValue *list;
 	int n = 0;
 
-	numbers[n++] = step->ordem;
-	list = edition != NULL ? getKeyJsonValueFromContainer(edition, "numeros", 7, NULL) : NULL;
 	if (list == NULL || list->type != jbvBinary || !JsonContainerIsArray(list->val.binary.data))
-		return n;
+		return 0;
 	it = JsonbIteratorInit(list->val.binary.data);
-	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE && n < NUMBERS_MAX)
-		if (token == WJB_ELEM && value.type == jbvNumeric)
-			numbers[n++] = atoi(DatumGetCString(
-				DirectFunctionCall1(numeric_out, NumericGetDatum(value.val.numeric))));
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE && n < NAMES_MAX)
+		if (token == WJB_ELEM && value.type == jbvString)
+			names[n++] = PointerGetDatum(
+				cstring_to_text_with_len(value.val.string.val, value.val.string.len));
 	return n;
 }
 
-/* As an array: the numbers under which attempts at a step are recorded. */
+/*
+ * As an array: the ids by which attempts at a step are known, where its number does not
+ * tell; 0: it does.
+ */
 Datum
-cadence_step_numbers(const NumberedStep *step)
+cadence_step_names(const NumberedStep *step)
 {
-	int numbers[NUMBERS_MAX];
-	Datum values[NUMBERS_MAX];
-	int n = read_numbers(step, numbers);
+	Datum names[NAMES_MAX + 1];
+	char text[UUID_TEXT_SIZE];
+	int n;
 
-	for (int i = 0; i < n; i++)
-		values[i] = Int32GetDatum(numbers[i]);
-	return PointerGetDatum(construct_array(values, n, INT4OID, sizeof(int32), true, TYPALIGN_INT));
-}
-
-/* Whether that is one of them. */
-bool
-cadence_step_had_number(const NumberedStep *step, int ordem)
-{
-	int numbers[NUMBERS_MAX];
-	int n = read_numbers(step, numbers);
-
-	for (int i = 0; i < n; i++)
-		if (numbers[i] == ordem)
-			return true;
-	return false;
+	if (step->edition == NULL || step->id == NULL)
+		return (Datum) 0;
+	n = read_former(step, names);
+	cadence_uuid_text(step->id, text);
+	names[n++] = CStringGetTextDatum(text);
+	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /* Whether an edit has put steps before the one that a run has stayed before: from where on. */
@@ -118,4 +111,25 @@ cadence_edition_pending(const Jsonb *edition, int *from)
 	*from = atoi(
 		DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))));
 	return true;
+}
+
+/*
+ * In SQL: whether the step that a run had stayed before was removed since. Then nothing
+ * of it counts any more, neither what was tried nor how often.
+ */
+char *
+cadence_edition_is_over(const CadenceTables *t, const char *run)
+{
+	return psprintf("(%s.edicao " JSON_TEXT " 'passo' IS NOT NULL AND NOT EXISTS "
+					"(SELECT FROM %s AS gone WHERE gone.cadence_id " EQ " %s.cadence_id "
+					"AND gone.id::text " EQ " (%s.edicao " JSON_TEXT " 'passo')))",
+					run, t->steps, run, run);
+}
+
+/* In SQL: the edition of a run that counts. */
+char *
+cadence_edition_column(const CadenceTables *t, const char *run)
+{
+	return psprintf("CASE WHEN %s THEN '{}' ELSE %s.edicao::jsonb END",
+					cadence_edition_is_over(t, run), run);
 }

@@ -108,11 +108,10 @@ static const Oid codes_types[] = {UUIDOID};
 static char *
 runs_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT " CLAIMED_RUN_COLUMNS(
-						"r") ", r.claim_id IS NOT NULL FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
-							 "AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT
-							 " ($2, $3) ORDER BY r.next_run_at, r.id LIMIT %d",
-					t->runs, RUNS_AT_ONCE);
+	return psprintf("SELECT %s, r.claim_id IS NOT NULL FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+					"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) "
+					"ORDER BY r.next_run_at, r.id LIMIT %d",
+					cadence_claimed_run_columns(t), t->runs, RUNS_AT_ONCE);
 }
 
 static HTAB *

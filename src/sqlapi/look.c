@@ -34,12 +34,9 @@ enum
 static char *
 run_sql(const CadenceTables *t)
 {
-	return psprintf("SELECT " CLAIMED_RUN_COLUMNS("r") ", r.status::text, "
-													   "r.next_run_at IS NOT NULL, "
-													   "r.claim_id::uuid, "
-													   "r.updated_at::timestamptz "
-													   "FROM %s AS r WHERE r.id " EQ " $1",
-					t->runs);
+	return psprintf("SELECT %s, r.status::text, r.next_run_at IS NOT NULL, r.claim_id::uuid, "
+					"r.updated_at::timestamptz FROM %s AS r WHERE r.id " EQ " $1",
+					cadence_claimed_run_columns(t), t->runs);
 }
 
 static void

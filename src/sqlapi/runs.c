@@ -122,8 +122,11 @@ refuse(const LockedRun *run, RunAct act, RunRefusal refusal)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the last attempt of run %s is not uncertain", id),
-				 errhint("Only an attempt whose event has the codigo INCERTO or RETIDO can be "
-						 "settled.")));
+				 run->step_is_gone
+					 ? errhint("The step that was tried was removed. The run goes on with the "
+							   "next one, after cadence_resume() where it is paused.")
+					 : errhint("Only an attempt whose event has the codigo INCERTO or RETIDO can "
+							   "be settled.")));
 	refuse_other_active(run->lead_id);
 }
 

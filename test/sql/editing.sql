@@ -43,7 +43,10 @@ DECLARE
     before int := (SELECT count(*) FROM cadence.lead_cadence_events WHERE lead_cadence_run_id = run);
 BEGIN
     FOR i IN 1 .. 20 LOOP
-        UPDATE cadence.lead_cadence_runs SET claim_id = '00000000-0000-0000-0000-000000000000' WHERE id = run AND status IN ('ATIVA', 'PAUSADA');
+        -- a claim forgets what was tried of a step that is gone
+        UPDATE cadence.lead_cadence_runs SET claim_id = '00000000-0000-0000-0000-000000000000',
+            edicao = CASE WHEN edicao ->> 'passo' <> ALL (SELECT id::text FROM cadence.cadence_steps) THEN '{}' ELSE edicao END
+        WHERE id = run AND status IN ('ATIVA', 'PAUSADA');
         EXIT WHEN NOT FOUND;
         PERFORM cadence.cadence_settle(run, true);
     END LOOP;
@@ -145,6 +148,34 @@ BEGIN;
 UPDATE cadence_steps SET ordem = 99 WHERE template_codigo = 'B';
 DELETE FROM cadence_steps WHERE template_codigo = 'B';
 SELECT * FROM goes_on;
+ROLLBACK;
+-- one that was tried, and the gap is closed: what stands there now was not, and its key is another one
+BEGIN;
+UPDATE lead_cadence_runs SET claim_id = '00000000-0000-0000-0000-000000000000', id = 'd0000000-0000-0000-0000-000000000001' WHERE lead_id = '1 claimed';
+UPDATE lead_cadence_runs SET id = 'd0000000-0000-0000-0000-000000000002' WHERE lead_id = '1 tried';
+INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes)
+SELECT id, 2, 'B', 'ERRO', jsonb_build_object('codigo', 'INCERTO', 'passo', step('B')) FROM lead_cadence_runs WHERE lead_id = '1 tried';
+DELETE FROM cadence_steps WHERE template_codigo = 'B';
+UPDATE cadence_steps SET ordem = ordem - 1 WHERE ordem > 2 AND cadence_id = 'c0000000-0000-0000-0000-000000000001';
+SELECT * FROM state;
+SAVEPOINT s;
+SELECT cadence_settle(id, true) FROM lead_cadence_runs WHERE lead_id = '1 tried';
+ROLLBACK TO s;
+SELECT cadence_settle(id, true) FROM lead_cadence_runs WHERE lead_id = '1 claimed';
+ROLLBACK TO s;
+SELECT * FROM goes_on;
+ROLLBACK;
+-- the same before it is settled as another step, which has come in its place and was moved
+BEGIN;
+INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes)
+SELECT id, 2, 'B', 'ERRO', jsonb_build_object('codigo', 'INCERTO', 'passo', step('B')) FROM lead_cadence_runs WHERE lead_id = '1 tried';
+DELETE FROM cadence_steps WHERE template_codigo = 'B';
+SELECT add('F', 2);
+UPDATE cadence_steps SET ordem = 5 WHERE template_codigo = 'F';
+SELECT lead_id, edicao FROM lead_cadence_runs WHERE lead_id = '1 tried';
+SELECT cadence_settle(id, true) FROM lead_cadence_runs WHERE lead_id = '1 tried';
+SELECT lead_id, last_step_ordem, next_step_ordem, passos_enviados = steps('AF') AS had FROM lead_cadence_runs WHERE lead_id = '1 tried';
+SELECT * FROM goes_on WHERE lead_id = '1 tried';
 ROLLBACK;
 -- an editor that saves all steps anew, with other ids, and one more at the end; what was skipped by hand stays so
 BEGIN;

@@ -67,8 +67,14 @@ for my $after (0, 5)
 		  for @names;
 		enrol($node, $_, 12) for @names;
 		execute($node);
-		is_deeply(outcomes($node, $_), { DISPARADO => 4, FALHA_ENVIO => 8 }, "$_: all that were refused failed")
-		  for @names;
+		for my $name (@names)
+		{
+			my %seen = %{ outcomes($node, $name) };
+
+			# one that the second answer met while it was being written is uncertain
+			$seen{FALHA_ENVIO} += delete $seen{INCERTO} // 0;
+			is_deeply(\%seen, { DISPARADO => 4, FALHA_ENVIO => 8 }, "$name: none that was refused is said to be sent");
+		}
 		end();
 	};
 }

@@ -190,4 +190,71 @@ is(scalar(grep { /gate_1$/ } keys %sent), 1, 'a step that was removed has left o
 is(scalar(grep { /gate_2$/ } keys %sent), 5, 'and all have the one behind it');
 is(left(), 0, 'as all have ended');
 
+# ---- the step that was tried is removed, and the gap is closed
+
+my $REMOVE = q{DELETE FROM cadence_steps WHERE template_codigo = '%s_1';
+	UPDATE cadence_steps SET ordem = ordem - 1 WHERE cadence_id = (SELECT id FROM cadences WHERE codigo = '%1$s')};
+
+# All of the runs get the steps behind it, each once.
+sub check_others
+{
+	my ($codigo, $runs, $what) = @_;
+
+	sql($node, "UPDATE lead_cadence_runs SET next_run_at = now() - interval '1 s' WHERE status = 'ATIVA'");
+	for (1 .. 10)
+	{
+		execute($node) if left() > 0;
+	}
+	my %seen;
+	$seen{ $_->{body}{templateCodigo} }++ for $provider->journal;
+	is_deeply(\%seen, { map { ("${codigo}_$_" => $runs) } 1 .. 3 }, "$what: each step has left once");
+	my %keys = map { ($_->{headers}{'idempotency-key'} => 1) } $provider->journal;
+	is(scalar(keys %keys), 3 * $runs, "$what: each with a key of its own");
+	is(sql($node, "SELECT count(*) FROM lead_cadence_runs WHERE status <> 'CONCLUIDA'"), 0, "$what: all have ended");
+	return;
+}
+
+for my $on_uncertain (qw(retry hold))
+{
+	start_over($node, $provider);
+	make_server($node, $on_uncertain, $provider->url('reset'), empresa => $on_uncertain, on_uncertain => $on_uncertain);
+	make_cadence($node, $on_uncertain, $on_uncertain, map { [ 'WHATSAPP', 0, "Oi $_" ] } 1 .. 3);
+	enrol($node, $on_uncertain, 4);
+	execute($node);
+	is(sql($node, q{SELECT count(*) FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'}), 4, 'all are uncertain');
+	sql($node, sprintf("BEGIN; $REMOVE; COMMIT", $on_uncertain));
+	sql($node, sprintf("ALTER SERVER $on_uncertain OPTIONS (SET url '%s')", $provider->url('ok')));
+	sql($node, q{SELECT cadence_resume(id) FROM lead_cadence_runs WHERE status = 'PAUSADA'});
+	check_others($on_uncertain, 4, "uncertain, $on_uncertain");
+}
+
+# on their way, when it is removed
+start_over($node, $provider);
+make_server($node, 'way', $provider->url('gate'), empresa => 'way');
+make_cadence($node, 'way', 'way', map { [ 'WHATSAPP', 0, "Oi $_" ] } 1 .. 3);
+enrol($node, 'way', 4);
+$execution = start_sql($node, "SELECT cadence_run('TEST')");
+poll_until(sub { $provider->count == 4 }, 'all are on their way');
+sql($node, sprintf("BEGIN; $REMOVE; COMMIT", 'way'));
+$provider->ask('POST', '__open');
+is($execution->finish, 0, 'the execution') or diag($execution->error);
+check_others('way', 4, 'on their way');
+
+# interrupted, when it is removed: nobody knows whether it was sent, and the others are
+start_over($node, $provider);
+make_server($node, 'crash', $provider->url('gate'), empresa => 'crash', on_uncertain => 'hold');
+make_cadence($node, 'crash', 'crash', map { [ 'WHATSAPP', 0, "Oi $_" ] } 1 .. 3);
+enrol($node, 'crash', 4);
+$execution = start_sql($node, "SELECT cadence_run('TEST')");
+poll_until(sub { $provider->count == 4 }, 'all are on their way');
+$node->stop('immediate');
+$execution->finish;
+$node->start;
+sql($node, sprintf("BEGIN; $REMOVE; COMMIT", 'crash'));
+$provider->ask('POST', '__open');
+execute($node);
+is(sql($node, q{SELECT count(DISTINCT lead_cadence_run_id) FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'INCERTO'}), 4,
+	'that they were interrupted is recorded');
+check_others('crash', 4, 'interrupted');
+
 done_testing();
