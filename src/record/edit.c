@@ -318,20 +318,26 @@ edition_sql(void)
 					key, former);
 }
 
-/* The steps of a cadence: their numbers before the edit, and now. */
+/*
+ * The steps of a cadence: their numbers before the edit, and now. One that has the number
+ * which an edited one had before has come with the same statement, which has updated some
+ * and inserted others.
+ */
 static char *
 layout_sql(const CadenceTables *t)
 {
 	char *number = as_int("s.ordem");
 
-	return psprintf("SELECT s.cadence_id, s.id, CASE WHEN e.id IS NULL THEN %s ELSE e.was END "
+	return psprintf("SELECT s.cadence_id, s.id, CASE WHEN e.id IS NOT NULL THEN e.was "
+					"WHEN NOT EXISTS (SELECT FROM " ROWSET_NAME " AS o WHERE o.cadence_id " EQ
+					" s.cadence_id AND o.was " EQ " %s AND o.now IS NOT NULL) THEN %s END "
 					"AS was, %s AS now, e.era, COALESCE(e.times, false) AS times FROM %s AS s "
 					"LEFT JOIN " ROWSET_NAME " AS e ON e.id " EQ " s.id "
 					"AND e.cadence_id " EQ " s.cadence_id "
 					"WHERE s.cadence_id " EQ " $1 AND s.ordem " LE " 2147483647 "
 					"UNION ALL SELECT e.cadence_id, e.id, e.was, NULL::int4, NULL::uuid, false "
 					"FROM " ROWSET_NAME " AS e WHERE e.now IS NULL",
-					number, number, t->steps);
+					number, number, number, t->steps);
 }
 
 static char *
@@ -355,19 +361,29 @@ alike_sql(const CadenceTables *t)
 										 "y WHERE " WAS_OF("y.id") " OR " WAS_OF(              \
 											 "y.era") ")) ORDER BY x.was, x.id LIMIT 1"
 
-/* Between which numbers a new step comes next, and from where on the others are to come. */
-#define BOUNDS                                                                                  \
-	"SELECT GREATEST(CASE WHEN g.last " LT " g.next THEN g.last END, "                          \
-	"(SELECT pg_catalog.max(x.was) " AMONG_STEPS "x.was " LT " g.next AND " HAD ")) AS floor, " \
-	"LEAST(g.next, " EDITION_PENDING(                                                           \
-		"g.edicao") ") AS first, "                                                              \
-					"g.last IS NULL AND pg_catalog.cardinality(COALESCE(g.had, '{}')) " EQ      \
-					" 0 AS is_new"
+#define NEW_LAST \
+	"COALESCE((SELECT pg_catalog.min(x.now) " AMONG_STEPS "x.was " EQ " g.last), g.last)"
+
+/*
+ * From which number before the edit on steps are to come, and, as numbers of now, behind
+ * which and from which on a new one comes next.
+ */
+static char *
+bounds_sql(void)
+{
+	return "SELECT b.first, GREATEST(CASE WHEN g.last " LT " g.next THEN " NEW_LAST " END, "
+		   "(SELECT x.now " AMONG_STEPS "x.was " LT " g.next AND x.now IS NOT NULL AND " HAD " "
+		   "ORDER BY x.was DESC LIMIT 1)) AS floor, "
+		   "COALESCE((SELECT CASE WHEN x.now " NE " x.was THEN x.now END " AMONG_STEPS "x.was " GE
+		   " b.first AND x.now IS NOT NULL ORDER BY x.was LIMIT 1), b.first) AS start, "
+		   "g.last IS NULL AND pg_catalog.cardinality(COALESCE(g.had, '{}')) " EQ " 0 AS is_new "
+		   "FROM (SELECT LEAST(g.next, " EDITION_PENDING("g.edicao") ") AS first) AS b";
+}
 
 /* What comes now, or, of a run that stays before its step, after that. */
 #define COMES                                                                              \
 	"SELECT x.* " AMONG_STEPS "x.now IS NOT NULL AND NOT " HAD " AND "                     \
-	"CASE WHEN x.was IS NULL THEN x.now " GE " b.first OR (x.now " GT " b.floor) IS TRUE " \
+	"CASE WHEN x.was IS NULL THEN x.now " GE " b.start OR (x.now " GT " b.floor) IS TRUE " \
 	"OR b.is_new ELSE x.was " GE " b.first END "                                           \
 	"AND NOT (g.busy AND (x.id " EQ " s.id) IS TRUE) ORDER BY x.now, x.id LIMIT 1"
 
@@ -375,9 +391,6 @@ alike_sql(const CadenceTables *t)
 #define TOLD_BY_NUMBERS                                                                 \
 	"SELECT ARRAY(SELECT x.id " AMONG_STEPS "((g.had IS NULL AND x.was " LE " g.last) " \
 	"OR (" PASSED ")) ORDER BY x.was, x.id) AS ids"
-
-#define NEW_LAST \
-	"COALESCE((SELECT pg_catalog.min(x.now) " AMONG_STEPS "x.was " EQ " g.last), g.last)"
 
 static char *
 group_sql(const CadenceTables *t)
@@ -392,11 +405,12 @@ group_sql(const CadenceTables *t)
 		"NOT g.busy AND f.id IS NOT NULL AND (f.id IS DISTINCT FROM s.id OR f.times), %s "
 		"FROM groups AS g "
 		"LEFT JOIN LATERAL (" STOOD_BEFORE ") AS s ON true "
-		"CROSS JOIN LATERAL (" BOUNDS ") AS b "
+		"CROSS JOIN LATERAL (%s) AS b "
 		"LEFT JOIN LATERAL (" COMES ") AS f ON true "
 		"CROSS JOIN LATERAL (" TOLD_BY_NUMBERS ") AS h "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE x.id " EQ " f.id LIMIT 1) AS y ON true",
-		layout_sql(t), alike_sql(t), edition_sql(), cadence_step_time_columns("y"), t->steps);
+		layout_sql(t), alike_sql(t), edition_sql(), cadence_step_time_columns("y"), bounds_sql(),
+		t->steps);
 }
 
 /* A value that is there, in the current memory context; 0: it is not. */

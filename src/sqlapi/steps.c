@@ -29,7 +29,9 @@ concerns_runs(const TriggerData *trigger)
 		"horario", "dias_uteis"};
 	Oid relid = RelationGetRelid(trigger->tg_relation);
 
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	/* what a trigger writes, the statement does not name */
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
+		trigger->tg_relation->trigdesc->trig_update_before_row)
 		return true;
 	for (size_t i = 0; i < lengthof(columns); i++)
 		if (bms_is_member(get_attnum(relid, columns[i]) - FirstLowInvalidHeapAttributeNumber,

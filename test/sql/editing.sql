@@ -133,6 +133,30 @@ SELECT add('E', 5);
 SELECT * FROM state;
 SELECT * FROM goes_on;
 ROLLBACK;
+-- some inserted and others moved by one statement
+BEGIN;
+ALTER TABLE cadence_steps ADD CONSTRAINT u UNIQUE (cadence_id, ordem) DEFERRABLE INITIALLY DEFERRED;
+INSERT INTO cadence_steps (id, cadence_id, ordem, offset_minutos, canal, template_codigo)
+SELECT step(t), 'c0000000-0000-0000-0000-000000000001', n, 7, 'SMS', t FROM unnest('{E,A,F,B,C,D}'::text[]) WITH ORDINALITY AS u(t, n)
+ON CONFLICT (id) DO UPDATE SET ordem = excluded.ordem;
+SELECT * FROM state;
+SELECT * FROM goes_on;
+ROLLBACK;
+-- a number that a trigger writes
+BEGIN;
+CREATE FUNCTION ten_more() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.ordem := NEW.ordem + 10; RETURN NEW; END $$;
+CREATE TRIGGER ten_more BEFORE UPDATE ON cadence_steps FOR EACH ROW EXECUTE FUNCTION ten_more();
+UPDATE cadence_steps SET canal = 'SMS' WHERE cadence_id = 'c0000000-0000-0000-0000-000000000001';
+SELECT * FROM state WHERE lead_id ~ '^[12]';
+ROLLBACK;
+-- triggers of the runs that wait for the end of the owner's own edit
+BEGIN;
+CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER moved AFTER UPDATE ON lead_cadence_runs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION moved();
+UPDATE cadence_steps SET ordem = ordem * 2 WHERE cadence_id = 'c0000000-0000-0000-0000-000000000001';
+SET CONSTRAINTS ALL IMMEDIATE;
+SELECT * FROM state WHERE lead_id ~ '^[12]';
+ROLLBACK;
 -- removed: one that is to come, one that was had, all
 BEGIN;
 DELETE FROM cadence_steps WHERE template_codigo = 'B';

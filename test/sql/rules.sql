@@ -184,10 +184,6 @@ TABLE outcome;
 SELECT detalhes ->> 'erro' AS erro FROM lead_cadence_events WHERE detalhes ->> 'codigo' = 'REGRA_FALHOU';
 DROP VIEW cadence_exits;
 DROP ROLE regress_rules_other;
-CREATE VIEW cadence_exits AS SELECT id AS run_id, 'x'::text AS motivo FROM lead_cadence_runs, pg_sleep(2) WHERE false;
-CALL try(ARRAY['davi']);
-TABLE outcome;
-DROP VIEW cadence_exits;
 CALL try(ARRAY['davi']);
 TABLE outcome;
 
