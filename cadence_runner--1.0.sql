@@ -961,6 +961,13 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         -- and who has this mailbox
         ('lead_contacts', 'lead_contacts_email_idx', '("left"(lower(email::text), 320))', NULL),
+        -- and who has this name, or one that begins so: by its words, whatever their accents and what is
+        -- invisible in them. Whoever searches takes this expression from here
+        ('lead_contacts', 'lead_contacts_name_idx',
+         'USING gin (to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
+         || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
+                          || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8'))
+         || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || ')))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
@@ -1943,6 +1950,14 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_why_not(uuid) IS
 'every reason why the next message of a run does not leave now, the first first; no row: nothing keeps it back. In Portuguese where lc_messages begins with pt';
+
+CREATE FUNCTION @extschema@.cadence_why_not(run uuid, language text)
+RETURNS TABLE (blocked_by text, since timestamptz, clears_at timestamptz, explanation text)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_why_not(uuid, text) IS
+'the same in a language: Portuguese where that begins with pt, else English; null: as lc_messages says';
 --
 -- What is to come
 --

@@ -40,6 +40,13 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         -- and who has this mailbox
         ('lead_contacts', 'lead_contacts_email_idx', '("left"(lower(email::text), 320))', NULL),
+        -- and who has this name, or one that begins so: by its words, whatever their accents and what is
+        -- invisible in them. Whoever searches takes this expression from here
+        ('lead_contacts', 'lead_contacts_name_idx',
+         'USING gin (to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
+         || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
+                          || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8'))
+         || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || ')))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
