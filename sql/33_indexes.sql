@@ -45,7 +45,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
         ('lead_contacts', 'lead_contacts_name_idx',
          'USING gin (to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
          || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
-                          || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8'))
+                          || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8') COLLATE "default")
          || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || ')))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
