@@ -121,7 +121,7 @@ AS $$
                 'name', CASE WHEN $3 THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END,
                 'phone', CASE WHEN $3 THEN "left"(k.telefone::text, 200) ELSE @extschema@.cadence_mask(k.telefone::text, 'phone') END,
                 'email', CASE WHEN $3 THEN "left"(k.email::text, 400) ELSE @extschema@.cadence_mask(k.email::text, 'email') END,
-                'opted_out', k.opt_out)
+                'opted_out', coalesce(k.opt_out, false))
             FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2
             ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1), '{"name": null, "phone": null, "email": null, "opted_out": null}')
         || jsonb_build_object(
@@ -162,3 +162,141 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
 'the dashboard''s search for people: q, and empresa where only a company''s are meant. searched says as what q was taken; who may not see personal data searches by the id of a lead or a run alone';
+
+-- What others have written says who somebody is, and what a provider has answered may.
+CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int)
+RETURNS TABLE (event jsonb, n bigint, total bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+               'at', t.at, 'what', t.what, 'cadence', t.cadence, 'run', t.run, 'step', t.step, 'channel', t.canal, 'template', t.template,
+               'code', w.code, 'due_at', d.parts[3],
+               'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
+                            WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
+                            THEN @extschema@.cadence_mask(d.text, 'error')
+                            ELSE @extschema@.cadence_mask(d.text, 'text') END),
+           t.n, t.total
+    FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
+          FROM @extschema@.cadence_timeline($1, $2) WITH ORDINALITY AS s
+          -- what is to come is said with what keeps it back
+          WHERE s.what <> 'next' AND s.what <> 'being sent') AS t
+    -- CODE: words; again at TIME
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
+                    THEN regexp_match(t.detail, '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
+    LEFT JOIN @extschema@.cadence_code_words AS w ON w.code = m.parts[1]
+    CROSS JOIN LATERAL (
+        SELECT m.parts, CASE WHEN m.parts IS NULL THEN t.detail ELSE concat_ws(': ', CASE WHEN w.code IS NULL THEN m.parts[1] END, NULLIF(m.parts[2], '')) END AS text) AS d
+    WHERE t.n <= $4
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_story(text, text, boolean, int) IS
+'part of the dashboard: the last so many events of a person''s timeline, the last first, and how many there are in all';
+
+CREATE FUNCTION @extschema@.cadence_next_of(run uuid, language text, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- the words of a reason are ours, up to the first of what is said of the case
+    RETURN jsonb_build_object('why', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'code', w.blocked_by, 'since', w.since, 'clears_at', w.clears_at,
+                   'text', CASE WHEN people THEN w.explanation ELSE split_part(w.explanation, '; ', 1) END,
+                   'todo', @extschema@.cadence_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
+        FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w));
+EXCEPTION WHEN OTHERS THEN
+    -- the page has more to say than this
+    RETURN jsonb_build_object('why', NULL, 'error', SQLSTATE);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_next_of(uuid, text, boolean) IS
+'part of the dashboard: why the next message of a run does not leave now, in a language';
+
+-- Runs that are not over, and what their next step would be.
+CREATE FUNCTION @extschema@.cadence_next(lead_id text, empresa text, language text, people boolean, most int) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'run', r.id, 'status', r.status, 'cadence', c.codigo::text, 'cadence_name', c.nome::text, 'cadence_id', r.cadence_id,
+               'at', r.next_run_at, 'being_sent', r.is_claimed, 'step', s.ordem, 'channel', s.canal, 'template', s.template)
+               || @extschema@.cadence_next_of(r.id, $3, $4) ORDER BY r.next_run_at, r.id), '[]')
+    FROM (SELECT * FROM (
+              SELECT a.id, a.status::text AS status, a.cadence_id, a.next_step_ordem, a.next_run_at, a.claim_id IS NOT NULL AS is_claimed
+              FROM @extschema@.lead_cadence_runs AS a WHERE a.lead_id::text = $1 AND a.empresa::text = $2 AND a.status = 'ATIVA'
+              UNION ALL
+              SELECT p.id, p.status::text, p.cadence_id, p.next_step_ordem, p.next_run_at, p.claim_id IS NOT NULL
+              FROM @extschema@.lead_cadence_runs AS p WHERE p.lead_id::text = $1 AND p.empresa::text = $2 AND p.status = 'PAUSADA') AS u
+          ORDER BY u.next_run_at, u.id LIMIT $5) AS r
+    LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
+    LEFT JOIN LATERAL (
+        SELECT x.ordem::int AS ordem, x.canal::text AS canal, x.template_codigo::text AS template FROM @extschema@.cadence_steps AS x
+        WHERE x.cadence_id = r.cadence_id AND x.ordem >= r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s ON true
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_next(text, text, text, boolean, int) IS
+'part of the dashboard: what comes next of a person''s runs, and why not yet';
+
+CREATE FUNCTION @extschema@.cadence_api_zone(company text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text;
+BEGIN
+    SELECT e.fuso_horario::text INTO zone FROM @extschema@.cadence_empresas AS e WHERE e.empresa::text = company LIMIT 1;
+    PERFORM now() AT TIME ZONE zone;
+    RETURN coalesce(zone, @extschema@.cadence_api_zone());
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN @extschema@.cadence_api_zone();
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_zone(text) IS
+'part of the dashboard: the zone of a company''s times';
+
+CREATE FUNCTION @extschema@.cadence_api_pessoa(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    shown constant int := 500;
+    may_see constant boolean := coalesce(people, false);
+    lead text := params ->> 'lead_id';
+    company text := params ->> 'empresa';
+    zone text;
+    person jsonb;
+    timeline jsonb;
+    total bigint;
+BEGIN
+    IF params ->> 'run' IS NOT NULL THEN
+        SELECT r.lead_id::text, r.empresa::text INTO lead, company
+        FROM @extschema@.lead_cadence_runs AS r
+        WHERE r.id = CASE WHEN params ->> 'run' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN (params ->> 'run')::uuid END;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no such run' USING ERRCODE = 'no_data_found';
+        END IF;
+    ELSIF lead IS NULL OR company IS NULL THEN
+        RAISE EXCEPTION 'a person is named by lead_id and empresa, or by run' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
+        -- whoever asks for a number is not told whether it is there
+        RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    person := @extschema@.cadence_person(lead, company, may_see);
+    zone := @extschema@.cadence_api_zone(company);
+    PERFORM set_config('TimeZone', zone, true);
+    SELECT jsonb_agg(s.event ORDER BY s.n), max(s.total) INTO timeline, total
+    FROM @extschema@.cadence_story(lead, company, may_see, shown) AS s;
+    IF person -> 'opted_out' = 'null' AND total IS NULL THEN
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN jsonb_build_object(
+        'zone', zone,
+        'person', person,
+        'next', @extschema@.cadence_next(lead, company, coalesce(params ->> 'lang', 'pt-BR'), may_see, 20),
+        'timeline', coalesce(timeline, '[]'),
+        'timeline_total', coalesce(total, 0));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_pessoa(jsonb, boolean) IS
+'the dashboard''s page of a person, named by lead_id and empresa or by run: who it is, what comes next and why not yet (in lang), and the timeline, the last first';
