@@ -49,6 +49,10 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || ')))', NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
+        -- the last errors of a code, a sender and a template: what was sent is not in it. Cut, so that no text is too long for it
+        ('lead_cadence_events', 'lead_cadence_events_group_idx',
+         '("left"(coalesce(detalhes ->> ''codigo'', ''''), 40), "left"(coalesce(detalhes ->> ''provedor'', ''''), 63), '
+         '"left"(coalesce(template_codigo::text, ''''), 100), created_at) WHERE tipo_evento = ''ERRO''', NULL),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
         ('cadence_steps', 'cadence_steps_cadence_idx', '(cadence_id, ordem)', ARRAY['cadence_id']),
         ('lead_contacts', 'lead_contacts_lead_idx', '(lead_id)', ARRAY['lead_id']),
