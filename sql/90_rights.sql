@@ -38,3 +38,7 @@ END
 $$;
 
 GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
+
+-- they show nothing that their caller's own SELECT would not
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
+    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
