@@ -9,13 +9,13 @@ const COLOURS = ['--series-1', '--series-2', '--series-3', '--series-4'];
 
 /**
  * A figure of counts over time. times: seconds since 1970, ascending; series: [{label, values}];
- * bars: whether each point is a span. twin: {columns, rows} of the table, summary: what the picture
+ * stepped: whether each point is a span. twin: {columns, rows} of the table, summary: what the picture
  * says in one sentence. Drawn when it is on the page, again when its size or the theme changes.
  */
-export function timeChart(ctx, {label, summary, times, series, bars = false, twin, fmt, key = label}) {
+export function timeChart(ctx, {label, summary, times, series, stepped = false, twin, fmt, key = label}) {
   const place = h('div', {class: 'plot', role: 'img', 'aria-label': `${label}. ${summary}`});
   const readout = h('p', {class: 'readout', 'aria-hidden': 'true'}, summary);
-  const shown = {place, readout, summary, times, series, bars, fmt};
+  const shown = {place, readout, summary, times, series, stepped, fmt};
   const names = series.length > 1 && h('ul', {class: 'legend'}, series.map((one, i) =>
     h('li', {class: `series-${i + 1}`}, one.label)));
   let chart = null;
@@ -48,12 +48,11 @@ function twinOf(ctx, twin, label, key) {
   return details;
 }
 
-function optionsOf(UPlot, {place, readout, summary, times, series, bars, fmt}) {
+function optionsOf(UPlot, {place, readout, summary, times, series, stepped, fmt}) {
   const width = Math.floor(place.clientWidth);
   const colour = (name) => getComputedStyle(place).getPropertyValue(name).trim();
   const grid = {stroke: colour('--line'), width: 1};
   const axis = {stroke: colour('--soft'), grid, ticks: {show: false}, font: '12px system-ui, sans-serif'};
-  const ofSpan = bars ? UPlot.paths.bars({size: [0.9, 60], align: 1}) : undefined;
   return {
     width,
     height: HEIGHT,
@@ -62,16 +61,16 @@ function optionsOf(UPlot, {place, readout, summary, times, series, bars, fmt}) {
     tzDate: (seconds) => (fmt.zone ? UPlot.tzDate(new Date(seconds * 1000), fmt.zone) : new Date(seconds * 1000)),
     scales: {x: {time: true}, y: {range: (_, __, most) => [0, Math.max(most ?? 0, 4)]}},
     axes: [
-      {...axis, grid: {show: false}, space: width < NARROW ? 60 : 80, values: (_, splits) => ticksOf(splits, fmt)},
+      {...axis, size: 30, grid: {show: false}, space: width < NARROW ? 60 : 80, values: (_, splits) => ticksOf(splits, fmt)},
       {...axis, size: 48, values: (_, splits) => splits.map((n) => (Number.isInteger(n) ? fmt.number(n) : ''))},
     ],
     series: [{}, ...series.map((one, i) => ({
       label: one.label,
       stroke: colour(COLOURS[i]),
-      fill: bars ? colour(COLOURS[i]) : colour(`${COLOURS[i]}-fill`),
-      width: bars ? 0 : 1.5,
+      fill: colour(`${COLOURS[i]}-fill`),
+      width: 1.5,
       points: {show: false},
-      paths: ofSpan,
+      paths: stepped ? UPlot.paths.stepped({align: 1}) : undefined,
     }))],
     hooks: {setCursor: [(chart) => {
       const at = chart.cursor.idx;
