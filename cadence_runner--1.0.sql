@@ -3052,7 +3052,7 @@ BEGIN
     ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
         -- whoever asks for a number is not told whether it is there
         RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
-            USING ERRCODE = 'insufficient_privilege';
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     person := @extschema@.cadence_person(lead, company, may_see);
     zone := @extschema@.cadence_api_zone(company);
@@ -3176,19 +3176,19 @@ AS $$
 DECLARE
     shown constant int := 20;
     since constant timestamptz := @extschema@.cadence_api_since(params ->> 'days', 366);
-    code constant text := params ->> 'code';
-    server constant text := coalesce(params ->> 'server', '');
-    template constant text := coalesce(params ->> 'template', '');
+    asked_code constant text := params ->> 'code';
+    asked_server constant text := coalesce(params ->> 'server', '');
+    asked_template constant text := coalesce(params ->> 'template', '');
     zone constant text := @extschema@.cadence_api_zone();
     sums record;
 BEGIN
-    IF code IS NULL THEN
+    IF asked_code IS NULL THEN
         RAISE EXCEPTION 'a group of errors is named by code, server and template' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS MATERIALIZED (
         SELECT e.* FROM @extschema@.cadence_error_groups(since) AS e
-        WHERE e.code = cadence_api_erro.code AND e.server = cadence_api_erro.server AND e.template = cadence_api_erro.template
+        WHERE e.code = asked_code AND e.server = asked_server AND e.template = asked_template
     )
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
@@ -3198,10 +3198,10 @@ BEGIN
                   LEFT JOIN @extschema@.cadences AS c ON c.id::text = g.cadence GROUP BY 1) AS d) AS cadences
     INTO sums;
     RETURN jsonb_build_object(
-        'zone', zone, 'since', since, 'code', code, 'server', server, 'template', template,
+        'zone', zone, 'since', since, 'code', asked_code, 'server', asked_server, 'template', asked_template,
         'n', sums.n, 'first_at', sums.first_at, 'last_at', sums.last_at, 'days', sums.days, 'cadences', sums.cadences,
-        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_error_examples(code, server, template, coalesce(people, false), shown) AS e), '[]'))
-        || coalesce(@extschema@.cadence_words_of(code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
+        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
+        || coalesce(@extschema@.cadence_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
 END
 $$;
 
@@ -3314,7 +3314,7 @@ CREATE FUNCTION @extschema@.cadence_api_cadencia(params jsonb, people boolean) R
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
 AS $$
 DECLARE
-    id uuid;
+    asked uuid;
     about jsonb;
     zone text;
     since date;
@@ -3326,9 +3326,9 @@ BEGIN
     IF params ->> 'id' IS NULL OR params ->> 'id' !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN
         RAISE EXCEPTION 'a cadence is named by its id' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    id := (params ->> 'id')::uuid;
+    asked := (params ->> 'id')::uuid;
     SELECT jsonb_build_object('id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo)
-    INTO about FROM @extschema@.cadences AS c WHERE c.id = cadence_api_cadencia.id;
+    INTO about FROM @extschema@.cadences AS c WHERE c.id = asked;
     IF about IS NULL THEN
         RAISE EXCEPTION 'there is no such cadence' USING ERRCODE = 'no_data_found';
     END IF;
@@ -3341,16 +3341,16 @@ BEGIN
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
                sum(c.replied)::bigint AS replied, sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed,
                sum(c.skipped)::bigint AS skipped, sum(c.stopped)::bigint AS stopped
-        FROM @extschema@.cadence_rollup_cohorts(id, since, 'infinity') AS c GROUP BY 1, 2
+        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c GROUP BY 1, 2
     ), waiting AS MATERIALIZED (
-        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = id
+        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked
     ), steps AS MATERIALIZED (
         SELECT s.id, s.ordem::int AS ordem, s.canal::text AS canal, s.template_codigo::text AS template, s.offset_minutos AS minutes
-        FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = cadence_api_cadencia.id
+        FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked
         UNION ALL
         -- what was removed has had its messages, too
         SELECT DISTINCT c.step_id, NULL::int, NULL, NULL, NULL::int FROM counted AS c
-        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = cadence_api_cadencia.id AND s.id = c.step_id)
+        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked AND s.id = c.step_id)
     )
     SELECT (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -3371,11 +3371,11 @@ BEGIN
                                'opted_out', c.opted_out, 'failed', c.failed))
                     FROM counted AS c WHERE c.day = d.day)) ORDER BY d.day DESC), '[]')
          FROM (SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', e.day)::date, since) ELSE e.day END AS day, sum(e.enrolled) AS enrolled
-               FROM @extschema@.cadence_enrolled(id, since) AS e GROUP BY 1) AS d)
+               FROM @extschema@.cadence_enrolled(asked, since) AS e GROUP BY 1) AS d)
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
-        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = id AND w.step_id IS NULL),
+        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
         'waiting_as_of', @extschema@.cadence_waiting_as_of());
 END
 $$;
@@ -3426,6 +3426,18 @@ GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 -- they show nothing that their caller's own SELECT would not
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
     @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+
+-- the same of what the pages are made of; the pages themselves are cadence_http()'s to call
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_zone(text),
+    @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
+    @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean),
+    @extschema@.cadence_story(text, text, boolean, int), @extschema@.cadence_next_of(uuid, text, boolean),
+    @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
+    @extschema@.cadence_error_groups(timestamptz), @extschema@.cadence_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_waiting(), @extschema@.cadence_waiting_as_of(),
+    @extschema@.cadence_enrolled(uuid, date) TO PUBLIC;
+
+GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;
 
 --
 -- Whatever has kept a resident worker from starting may be over now

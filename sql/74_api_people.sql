@@ -279,7 +279,7 @@ BEGIN
     ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
         -- whoever asks for a number is not told whether it is there
         RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
-            USING ERRCODE = 'insufficient_privilege';
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
     person := @extschema@.cadence_person(lead, company, may_see);
     zone := @extschema@.cadence_api_zone(company);

@@ -101,19 +101,19 @@ AS $$
 DECLARE
     shown constant int := 20;
     since constant timestamptz := @extschema@.cadence_api_since(params ->> 'days', 366);
-    code constant text := params ->> 'code';
-    server constant text := coalesce(params ->> 'server', '');
-    template constant text := coalesce(params ->> 'template', '');
+    asked_code constant text := params ->> 'code';
+    asked_server constant text := coalesce(params ->> 'server', '');
+    asked_template constant text := coalesce(params ->> 'template', '');
     zone constant text := @extschema@.cadence_api_zone();
     sums record;
 BEGIN
-    IF code IS NULL THEN
+    IF asked_code IS NULL THEN
         RAISE EXCEPTION 'a group of errors is named by code, server and template' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS MATERIALIZED (
         SELECT e.* FROM @extschema@.cadence_error_groups(since) AS e
-        WHERE e.code = cadence_api_erro.code AND e.server = cadence_api_erro.server AND e.template = cadence_api_erro.template
+        WHERE e.code = asked_code AND e.server = asked_server AND e.template = asked_template
     )
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
@@ -123,10 +123,10 @@ BEGIN
                   LEFT JOIN @extschema@.cadences AS c ON c.id::text = g.cadence GROUP BY 1) AS d) AS cadences
     INTO sums;
     RETURN jsonb_build_object(
-        'zone', zone, 'since', since, 'code', code, 'server', server, 'template', template,
+        'zone', zone, 'since', since, 'code', asked_code, 'server', asked_server, 'template', asked_template,
         'n', sums.n, 'first_at', sums.first_at, 'last_at', sums.last_at, 'days', sums.days, 'cadences', sums.cadences,
-        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_error_examples(code, server, template, coalesce(people, false), shown) AS e), '[]'))
-        || coalesce(@extschema@.cadence_words_of(code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
+        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
+        || coalesce(@extschema@.cadence_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
 END
 $$;
 

@@ -105,7 +105,7 @@ CREATE FUNCTION @extschema@.cadence_api_cadencia(params jsonb, people boolean) R
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
 AS $$
 DECLARE
-    id uuid;
+    asked uuid;
     about jsonb;
     zone text;
     since date;
@@ -117,9 +117,9 @@ BEGIN
     IF params ->> 'id' IS NULL OR params ->> 'id' !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN
         RAISE EXCEPTION 'a cadence is named by its id' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    id := (params ->> 'id')::uuid;
+    asked := (params ->> 'id')::uuid;
     SELECT jsonb_build_object('id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo)
-    INTO about FROM @extschema@.cadences AS c WHERE c.id = cadence_api_cadencia.id;
+    INTO about FROM @extschema@.cadences AS c WHERE c.id = asked;
     IF about IS NULL THEN
         RAISE EXCEPTION 'there is no such cadence' USING ERRCODE = 'no_data_found';
     END IF;
@@ -132,16 +132,16 @@ BEGIN
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
                sum(c.replied)::bigint AS replied, sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed,
                sum(c.skipped)::bigint AS skipped, sum(c.stopped)::bigint AS stopped
-        FROM @extschema@.cadence_rollup_cohorts(id, since, 'infinity') AS c GROUP BY 1, 2
+        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c GROUP BY 1, 2
     ), waiting AS MATERIALIZED (
-        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = id
+        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked
     ), steps AS MATERIALIZED (
         SELECT s.id, s.ordem::int AS ordem, s.canal::text AS canal, s.template_codigo::text AS template, s.offset_minutos AS minutes
-        FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = cadence_api_cadencia.id
+        FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked
         UNION ALL
         -- what was removed has had its messages, too
         SELECT DISTINCT c.step_id, NULL::int, NULL, NULL, NULL::int FROM counted AS c
-        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = cadence_api_cadencia.id AND s.id = c.step_id)
+        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked AND s.id = c.step_id)
     )
     SELECT (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -162,11 +162,11 @@ BEGIN
                                'opted_out', c.opted_out, 'failed', c.failed))
                     FROM counted AS c WHERE c.day = d.day)) ORDER BY d.day DESC), '[]')
          FROM (SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', e.day)::date, since) ELSE e.day END AS day, sum(e.enrolled) AS enrolled
-               FROM @extschema@.cadence_enrolled(id, since) AS e GROUP BY 1) AS d)
+               FROM @extschema@.cadence_enrolled(asked, since) AS e GROUP BY 1) AS d)
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
-        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = id AND w.step_id IS NULL),
+        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
         'waiting_as_of', @extschema@.cadence_waiting_as_of());
 END
 $$;
