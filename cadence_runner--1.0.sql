@@ -999,6 +999,16 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
 COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
 
+-- A text: an index may call no function of ours. convert_from(), since the script is also read by databases that can not have these letters.
+CREATE VIEW @extschema@.cadence_name_words AS
+    SELECT 'to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
+           || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
+                            || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8') COLLATE "default")
+           || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || '))' AS expression;
+
+COMMENT ON VIEW @extschema@.cadence_name_words IS
+'the words of a person''s name by which it is found, without accents and what is invisible: the expression that lead_contacts_name_idx has';
+
 CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
     SELECT v.table_name::name, v.index_name::name, v.definition
@@ -1041,13 +1051,8 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         -- and who has this mailbox
         ('lead_contacts', 'lead_contacts_email_idx', '("left"(lower(email::text), 320))', NULL),
-        -- and who has this name, or one that begins so: by its words, whatever their accents and what is
-        -- invisible in them. Whoever searches takes this expression from here
-        ('lead_contacts', 'lead_contacts_name_idx',
-         'USING gin (to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
-         || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
-                          || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8') COLLATE "default")
-         || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || ')))', NULL),
+        -- and who has this name, or one that begins so
+        ('lead_contacts', 'lead_contacts_name_idx', (SELECT format('USING gin (%s)', w.expression) FROM @extschema@.cadence_name_words AS w), NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
         -- the last errors of a code, a sender and a template: what was sent is not in it. Cut, so that no text is too long for it
@@ -1319,7 +1324,7 @@ COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
-    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments, @extschema@.cadence_first_words TO PUBLIC;
+    @extschema@.cadence_missing_indexes, @extschema@.cadence_name_words, @extschema@.cadence_planted, @extschema@.cadence_table_comments, @extschema@.cadence_first_words TO PUBLIC;
 
 CREATE FUNCTION @extschema@.cadence_wake() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -2864,8 +2869,7 @@ BEGIN
                          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) || format(known, kind);
     WHEN 'name' THEN
         -- as the index has it, so that it serves; the last word that was typed may go on
-        SELECT pg_get_expr(i.indexprs, i.indrelid) INTO words
-        FROM pg_index AS i WHERE i.indexrelid = '@extschema@.lead_contacts_name_idx'::regclass;
+        SELECT w.expression INTO words FROM @extschema@.cadence_name_words AS w;
         EXECUTE format('SELECT array_agg(quote_literal(w.lexeme) || CASE WHEN w.n = 1 AND length(w.lexeme) >= 3 THEN '':*'' ELSE '''' END) '
                        'FROM (SELECT l.lexeme, row_number() OVER (ORDER BY l.positions[cardinality(l.positions)] DESC) AS n '
                        'FROM (SELECT $1::text AS nome) AS x, unnest(%s) AS l) AS w', words)

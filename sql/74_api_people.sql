@@ -91,8 +91,7 @@ BEGIN
                          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) || format(known, kind);
     WHEN 'name' THEN
         -- as the index has it, so that it serves; the last word that was typed may go on
-        SELECT pg_get_expr(i.indexprs, i.indrelid) INTO words
-        FROM pg_index AS i WHERE i.indexrelid = '@extschema@.lead_contacts_name_idx'::regclass;
+        SELECT w.expression INTO words FROM @extschema@.cadence_name_words AS w;
         EXECUTE format('SELECT array_agg(quote_literal(w.lexeme) || CASE WHEN w.n = 1 AND length(w.lexeme) >= 3 THEN '':*'' ELSE '''' END) '
                        'FROM (SELECT l.lexeme, row_number() OVER (ORDER BY l.positions[cardinality(l.positions)] DESC) AS n '
                        'FROM (SELECT $1::text AS nome) AS x, unnest(%s) AS l) AS w', words)
