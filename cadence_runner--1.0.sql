@@ -2804,7 +2804,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 AS $$
     SELECT "right"(regexp_replace(regexp_replace(regexp_replace("left"($1, 200), '[^0-9]', '', 'g'),
                                                  '^0(?:[0-9]{2}(?=[0-9]{10,11}$)|0?(?=[0-9]{10,}$))', ''),
-                                  '^((?:55)?[0-9]{2})9([0-9]{8})$', '\1\2'), 10)
+                                  '^((?:55)?[0-9]{2})?9([0-9]{8})$', '\1\2'), 10)
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_phone_end(text) IS
@@ -2940,7 +2940,20 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
 'the dashboard''s search for people: q, and empresa where only a company''s are meant. searched says as what q was taken; who may not see personal data searches by the id of a lead or a run alone';
 
--- What others have written says who somebody is, and what a provider has answered may.
+-- What a provider has answered may have said whom it could not write to.
+CREATE FUNCTION @extschema@.cadence_mask_answer(answer text, name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN w.pattern IS NULL THEN m.text ELSE regexp_replace(m.text, w.pattern, '***', 'gi') END
+    FROM (SELECT @extschema@.cadence_mask($1, 'error') AS text) AS m
+    CROSS JOIN (SELECT '\m(' || string_agg(x.word[1], '|') || ')\M' AS pattern
+                FROM regexp_matches("left"($2, 400), '\w{3,}', 'g') AS x(word)) AS w
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
+'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
+
+-- What others have written says who somebody is.
 CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -2950,7 +2963,8 @@ AS $$
                'code', w.code, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
-                            THEN @extschema@.cadence_mask(d.text, 'error')
+                            THEN @extschema@.cadence_mask_answer(d.text, (
+                                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
                             ELSE @extschema@.cadence_mask(d.text, 'text') END),
            t.n, t.total
     FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
@@ -3151,7 +3165,7 @@ AS $$
                'lead_id', CASE WHEN $4 THEN r.lead_id::text ELSE @extschema@.cadence_mask(r.lead_id::text, 'id') END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text,
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
-               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'erro', 'error') END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
                'http_status', e.detalhes -> 'http_status', 'attempt', e.detalhes -> 'tentativa',
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
@@ -3434,7 +3448,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
 -- the same of what the pages are made of; the pages themselves are cadence_http()'s to call
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_zone(text),
     @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
-    @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean),
+    @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_story(text, text, boolean, int), @extschema@.cadence_next_of(uuid, text, boolean),
     @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
     @extschema@.cadence_error_groups(timestamptz), @extschema@.cadence_error_examples(text, text, text, boolean, int),

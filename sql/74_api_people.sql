@@ -26,7 +26,7 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_tem
 AS $$
     SELECT "right"(regexp_replace(regexp_replace(regexp_replace("left"($1, 200), '[^0-9]', '', 'g'),
                                                  '^0(?:[0-9]{2}(?=[0-9]{10,11}$)|0?(?=[0-9]{10,}$))', ''),
-                                  '^((?:55)?[0-9]{2})9([0-9]{8})$', '\1\2'), 10)
+                                  '^((?:55)?[0-9]{2})?9([0-9]{8})$', '\1\2'), 10)
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_phone_end(text) IS
@@ -162,7 +162,20 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
 'the dashboard''s search for people: q, and empresa where only a company''s are meant. searched says as what q was taken; who may not see personal data searches by the id of a lead or a run alone';
 
--- What others have written says who somebody is, and what a provider has answered may.
+-- What a provider has answered may have said whom it could not write to.
+CREATE FUNCTION @extschema@.cadence_mask_answer(answer text, name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN w.pattern IS NULL THEN m.text ELSE regexp_replace(m.text, w.pattern, '***', 'gi') END
+    FROM (SELECT @extschema@.cadence_mask($1, 'error') AS text) AS m
+    CROSS JOIN (SELECT '\m(' || string_agg(x.word[1], '|') || ')\M' AS pattern
+                FROM regexp_matches("left"($2, 400), '\w{3,}', 'g') AS x(word)) AS w
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
+'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
+
+-- What others have written says who somebody is.
 CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -172,7 +185,8 @@ AS $$
                'code', w.code, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
-                            THEN @extschema@.cadence_mask(d.text, 'error')
+                            THEN @extschema@.cadence_mask_answer(d.text, (
+                                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
                             ELSE @extschema@.cadence_mask(d.text, 'text') END),
            t.n, t.total
     FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total

@@ -72,7 +72,7 @@ AS $$
                'lead_id', CASE WHEN $4 THEN r.lead_id::text ELSE @extschema@.cadence_mask(r.lead_id::text, 'id') END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text,
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
-               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'erro', 'error') END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
                'http_status', e.detalhes -> 'http_status', 'attempt', e.detalhes -> 'tentativa',
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
