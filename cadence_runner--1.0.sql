@@ -562,6 +562,12 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_keys', 'key', 'bytes', 'bytea', NULL, true, NULL),
         ('cadence_keys', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
 
+        -- who may see and do what over HTTP; of each secret only what it can be known again by
+        ('cadence_secrets', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_secrets', 'digest', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_secrets', 'session_key', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_secrets', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -615,6 +621,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
         ('cadence_keys', 'PRIMARY KEY (name)'),
+        ('cadence_secrets', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -805,6 +812,11 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
         ('cadence_keys', 'name', 'what it is for'),
 
+        ('cadence_secrets', NULL, 'who may see and do what over HTTP: cadence_secret_set() writes it'),
+        ('cadence_secrets', 'name', 'what the secret opens: service_role, cron, health, metrics, viewer or people, the last two also with a name behind a colon'),
+        ('cadence_secrets', 'digest', 'SHA-256, twice, of the secret, which is kept nowhere'),
+        ('cadence_secrets', 'session_key', 'what signs the sessions of who has come in by it: new with each secret'),
+
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);
 
@@ -894,6 +906,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                  ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
                  ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
                  ('cadence_keys', ARRAY['name']::name[]),
+                 ('cadence_secrets', ARRAY['name']::name[]),
                  ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[]),
                  ('cadence_counts', ARRAY['at', 'cadence', 'canal', 'code', 'empresa', 'grain', 'kind', 'outcome', 'server', 'template']::name[]),
                  ('cadence_cohorts', ARRAY['cadence', 'day', 'empresa', 'step']::name[])) AS u(relname, columns)
@@ -913,7 +926,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
                         'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox',
-                        'cadence_usage', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
+                        'cadence_usage', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -926,7 +939,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
-                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
+                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities', 'cadence_usage')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
@@ -978,7 +991,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
                         'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_usage',
-                        'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock', 'cadence_arming')
+                        'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -1274,7 +1287,9 @@ BEGIN
             -- runs follow the steps that they stand before; each event has transition tables of its own
             ('cadence_runner_steps_added', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'INSERT', 'STATEMENT', ''),
             ('cadence_runner_steps_edited', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'UPDATE', 'STATEMENT', ''),
-            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''))
+            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''),
+            -- whoever enrols, and by whatever INSERT, is counted
+            ('cadence_runner_added', 'cadence_runs_added', 'lead_cadence_runs', 'AFTER', 'INSERT', 'STATEMENT', ''))
             AS v(trigger_name, function_name, table_name, timing, event, level, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
@@ -1289,6 +1304,7 @@ BEGIN
                                     CASE item.function_name
                                         WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
                                         WHEN 'cadence_check_policy' THEN 'Until then what can not be is found when a step is due, which waits.'
+                                        WHEN 'cadence_runs_added' THEN 'Until then pages do not know how many runs have begun.'
                                         WHEN 'cadence_steps_edited' THEN 'Until then runs do not follow steps that are renumbered.'
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
@@ -1297,6 +1313,7 @@ BEGIN
                        item.trigger_name, item.timing, item.event, prefix, item.table_name,
                        CASE item.trigger_name
                            WHEN 'cadence_runner_steps_added' THEN 'REFERENCING NEW TABLE AS cadence_steps_after'
+                           WHEN 'cadence_runner_added' THEN 'REFERENCING NEW TABLE AS cadence_runs_added'
                            WHEN 'cadence_runner_steps_removed' THEN 'REFERENCING OLD TABLE AS cadence_steps_before'
                            WHEN 'cadence_runner_steps_edited'
                            THEN 'REFERENCING OLD TABLE AS cadence_steps_before NEW TABLE AS cadence_steps_after'
@@ -2138,6 +2155,23 @@ COMMENT ON FUNCTION @extschema@.cadence_cron_history(int) IS
 'what pg_cron recorded of the job''s last runs, the newest first';
 
 --
+-- Over HTTP
+--
+
+CREATE FUNCTION @extschema@.cadence_http(method text, path text, query text, headers jsonb, body bytea, peer inet,
+    OUT status int, OUT headers jsonb, OUT body bytea)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_http(text, text, text, jsonb, bytea, inet) IS
+'takes a request over HTTP as it came and says what to answer: executions, webhooks, links to unsubscribe, health, metrics, the dashboard''s data. What a request may do is said by the secret that it brings; the right to execute this is all that its caller needs';
+
+CREATE FUNCTION @extschema@.cadence_secret_set(name text, value text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_secret_set(text, text) IS
+'sets the secret by which something may be seen or done over HTTP, of which a digest is kept; null removes it. name: service_role, cron, health, metrics, viewer, people, viewer:SOMEBODY or people:SOMEBODY';
+
+--
 -- Numbers that are read often: what has happened, counted as it happens
 --
 -- No page and no scrape counts a table. Whoever records something that counts (a batch of an
@@ -2277,6 +2311,24 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_rollup_runs() IS
 'how many runs stand before which step, by status, as they were last counted; a row with status '''' says when that was';
+
+CREATE FUNCTION @extschema@.cadence_rollup_refresh(count_now boolean DEFAULT false) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_refresh(boolean) IS
+'folds what was counted, and has the runs counted where that was long ago, or at once where count_now is true; does nothing where nothing can be written';
+
+CREATE FUNCTION @extschema@.cadence_http_count(route text, method text, code int) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_http_count(text, text, int) IS
+'counts a request to the door, where anything can be written; route, method and code are of closed sets';
+
+CREATE FUNCTION @extschema@.cadence_runs_added() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_runs_added() IS
+'counts the runs that a statement has inserted, by the steps that they have come to; a trigger of cadence_create_tables()';
 --
 -- What the dashboard's pages show
 --
@@ -2348,13 +2400,24 @@ COMMENT ON FUNCTION @extschema@.cadence_api_zone() IS
 'part of the dashboard: the zone of its times, that of most companies';
 
 -- The health's words are for whoever runs the server, and hold numbers and names; a page says in
--- its own words what is meant.
+-- its own words what is meant. A line that names something is known
+-- by what it says after the name, which ends as soon as it can: the first quantifier makes the others lazy.
 CREATE FUNCTION @extschema@.cadence_api_reason(reason text) RETURNS jsonb
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_build_object('kind', coalesce(k.kind, 'other'), 'text', $1,
-                              'name', (regexp_match($1, '^(?:server|template|cadence|company) "(.*?)" (?:has|fails|speaks|sends|of)'))[1])
-    FROM (SELECT x.kind FROM (VALUES
+    WITH named AS (
+        SELECT m[2] AS name, m[1] || ' ' || m[3] AS said
+        FROM regexp_match($1, '^([a-z]{1,8}?) "(.*?)" (has been paused|has sent nothing|has written|fails:|speaks version|of company|sends nothing)') AS m)
+    SELECT jsonb_build_object('text', $1, 'name', n.name, 'kind', coalesce((
+        SELECT x.kind FROM (VALUES
+            ('server has been paused', 'sender_paused'),
+            ('server has sent nothing', 'sender_shut'),
+            ('server has written', 'sender_no_new'),
+            ('server fails:', 'sender_fails'),
+            ('server speaks version', 'version_ends'),
+            ('template of company', 'template_stopped'),
+            ('(cadence|company) sends nothing', CASE WHEN strpos($1, '" sends nothing that depends on the time there') > 0
+                                                     THEN 'zone_unknown' ELSE 'rule_shut' END),
             ('cadence_runner.enabled is off', 'disabled'),
             ('the resident worker does not run', 'worker_down'),
             ('the resident worker is paused', 'worker_paused'),
@@ -2362,22 +2425,14 @@ AS $$
             ('table \S+ has no trigger', 'no_barrier'),
             ('table .* does not exist', 'no_tables'),
             ('nothing may be sent from here', 'copy'),
+            ('nothing is sent while a view', 'view_broken'),
             ('overdue:', 'overdue'),
             ('active without next_run_at', 'undated'),
             ('the last execution failed', 'execution_failed'),
-            ('server ".*" has been paused', 'sender_paused'),
-            ('server ".*" has sent nothing', 'sender_shut'),
-            ('server ".*" has written to nobody first', 'sender_no_new'),
-            ('server ".*" fails:', 'sender_fails'),
-            ('server ".*" speaks version', 'version_ends'),
-            ('template ".*" has been stopped', 'template_stopped'),
-            ('nothing is sent while a view', 'view_broken'),
-            ('company ".*" sends nothing that depends on the time there', 'zone_unknown'),
-            ('(cadence|company) ".*" sends nothing', 'rule_shut'),
             ('\d+ answers or receipts could not be taken', 'rejected'),
             ('\d+ news for other tools', 'news')) AS x(pattern, kind)
-          WHERE $1 ~ ('^' || x.pattern) LIMIT 1) AS k
-    RIGHT JOIN (VALUES (1)) AS one ON true
+        WHERE coalesce(n.said, $1) ~ ('^' || x.pattern) LIMIT 1), 'other'))
+    FROM named AS n
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_reason(text) IS
@@ -2394,10 +2449,10 @@ DECLARE
     health record;
     counts jsonb;
 BEGIN
+    -- until the function ends the answer's times are the zone's, and those in the health's words
+    PERFORM set_config('TimeZone', zone, true);
     SELECT * INTO status FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
     SELECT * INTO health FROM @extschema@.cadence_health();
-    -- the answer's times are the zone's until the function ends
-    PERFORM set_config('TimeZone', zone, true);
     WITH attempts AS MATERIALIZED (
         SELECT c.at, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain', 'unresolved')) AS failed
@@ -2501,8 +2556,8 @@ DECLARE
     known jsonb;
     cards jsonb;
 BEGIN
-    SELECT s.providers INTO known FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
     PERFORM set_config('TimeZone', zone, true);
+    SELECT s.providers INTO known FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
     WITH attempts AS MATERIALIZED (
         SELECT c.server, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome = 'sent' AND c.at >= minute - interval '5 minutes' AND c.at < minute) AS lately,
@@ -3445,8 +3500,12 @@ GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
     @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
 
--- the same of what the pages are made of; the pages themselves are cadence_http()'s to call
-GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_zone(text),
+-- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+    @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
+    @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
     @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_story(text, text, boolean, int), @extschema@.cadence_next_of(uuid, text, boolean),

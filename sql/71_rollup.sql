@@ -138,3 +138,21 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_rollup_runs() IS
 'how many runs stand before which step, by status, as they were last counted; a row with status '''' says when that was';
+
+CREATE FUNCTION @extschema@.cadence_rollup_refresh(count_now boolean DEFAULT false) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_refresh(boolean) IS
+'folds what was counted, and has the runs counted where that was long ago, or at once where count_now is true; does nothing where nothing can be written';
+
+CREATE FUNCTION @extschema@.cadence_http_count(route text, method text, code int) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_http_count(text, text, int) IS
+'counts a request to the door, where anything can be written; route, method and code are of closed sets';
+
+CREATE FUNCTION @extschema@.cadence_runs_added() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_runs_added() IS
+'counts the runs that a statement has inserted, by the steps that they have come to; a trigger of cadence_create_tables()';

@@ -69,13 +69,24 @@ COMMENT ON FUNCTION @extschema@.cadence_api_zone() IS
 'part of the dashboard: the zone of its times, that of most companies';
 
 -- The health's words are for whoever runs the server, and hold numbers and names; a page says in
--- its own words what is meant.
+-- its own words what is meant. A line that names something is known
+-- by what it says after the name, which ends as soon as it can: the first quantifier makes the others lazy.
 CREATE FUNCTION @extschema@.cadence_api_reason(reason text) RETURNS jsonb
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT jsonb_build_object('kind', coalesce(k.kind, 'other'), 'text', $1,
-                              'name', (regexp_match($1, '^(?:server|template|cadence|company) "(.*?)" (?:has|fails|speaks|sends|of)'))[1])
-    FROM (SELECT x.kind FROM (VALUES
+    WITH named AS (
+        SELECT m[2] AS name, m[1] || ' ' || m[3] AS said
+        FROM regexp_match($1, '^([a-z]{1,8}?) "(.*?)" (has been paused|has sent nothing|has written|fails:|speaks version|of company|sends nothing)') AS m)
+    SELECT jsonb_build_object('text', $1, 'name', n.name, 'kind', coalesce((
+        SELECT x.kind FROM (VALUES
+            ('server has been paused', 'sender_paused'),
+            ('server has sent nothing', 'sender_shut'),
+            ('server has written', 'sender_no_new'),
+            ('server fails:', 'sender_fails'),
+            ('server speaks version', 'version_ends'),
+            ('template of company', 'template_stopped'),
+            ('(cadence|company) sends nothing', CASE WHEN strpos($1, '" sends nothing that depends on the time there') > 0
+                                                     THEN 'zone_unknown' ELSE 'rule_shut' END),
             ('cadence_runner.enabled is off', 'disabled'),
             ('the resident worker does not run', 'worker_down'),
             ('the resident worker is paused', 'worker_paused'),
@@ -83,22 +94,14 @@ AS $$
             ('table \S+ has no trigger', 'no_barrier'),
             ('table .* does not exist', 'no_tables'),
             ('nothing may be sent from here', 'copy'),
+            ('nothing is sent while a view', 'view_broken'),
             ('overdue:', 'overdue'),
             ('active without next_run_at', 'undated'),
             ('the last execution failed', 'execution_failed'),
-            ('server ".*" has been paused', 'sender_paused'),
-            ('server ".*" has sent nothing', 'sender_shut'),
-            ('server ".*" has written to nobody first', 'sender_no_new'),
-            ('server ".*" fails:', 'sender_fails'),
-            ('server ".*" speaks version', 'version_ends'),
-            ('template ".*" has been stopped', 'template_stopped'),
-            ('nothing is sent while a view', 'view_broken'),
-            ('company ".*" sends nothing that depends on the time there', 'zone_unknown'),
-            ('(cadence|company) ".*" sends nothing', 'rule_shut'),
             ('\d+ answers or receipts could not be taken', 'rejected'),
             ('\d+ news for other tools', 'news')) AS x(pattern, kind)
-          WHERE $1 ~ ('^' || x.pattern) LIMIT 1) AS k
-    RIGHT JOIN (VALUES (1)) AS one ON true
+        WHERE coalesce(n.said, $1) ~ ('^' || x.pattern) LIMIT 1), 'other'))
+    FROM named AS n
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_reason(text) IS
@@ -115,10 +118,10 @@ DECLARE
     health record;
     counts jsonb;
 BEGIN
+    -- until the function ends the answer's times are the zone's, and those in the health's words
+    PERFORM set_config('TimeZone', zone, true);
     SELECT * INTO status FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
     SELECT * INTO health FROM @extschema@.cadence_health();
-    -- the answer's times are the zone's until the function ends
-    PERFORM set_config('TimeZone', zone, true);
     WITH attempts AS MATERIALIZED (
         SELECT c.at, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain', 'unresolved')) AS failed
@@ -222,8 +225,8 @@ DECLARE
     known jsonb;
     cards jsonb;
 BEGIN
-    SELECT s.providers INTO known FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
     PERFORM set_config('TimeZone', zone, true);
+    SELECT s.providers INTO known FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
     WITH attempts AS MATERIALIZED (
         SELECT c.server, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome = 'sent' AND c.at >= minute - interval '5 minutes' AND c.at < minute) AS lately,

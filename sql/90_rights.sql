@@ -43,8 +43,12 @@ GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
     @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
 
--- the same of what the pages are made of; the pages themselves are cadence_http()'s to call
-GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_zone(text),
+-- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+    @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
+    @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
     @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_story(text, text, boolean, int), @extschema@.cadence_next_of(uuid, text, boolean),
