@@ -3009,13 +3009,13 @@ COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
 'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
 
 -- What others have written says who somebody is.
-CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int)
+CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int, language text)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
                'at', t.at, 'what', t.what, 'cadence', t.cadence, 'run', t.run, 'step', t.step, 'channel', t.canal, 'template', t.template,
-               'code', w.code, 'due_at', d.parts[3],
+               'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
                             THEN @extschema@.cadence_mask_answer(d.text, (
@@ -3036,8 +3036,8 @@ AS $$
     WHERE t.n <= $4
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_story(text, text, boolean, int) IS
-'part of the dashboard: the last so many events of a person''s timeline, the last first, and how many there are in all';
+COMMENT ON FUNCTION @extschema@.cadence_story(text, text, boolean, int, text) IS
+'part of the dashboard: the last so many events of a person''s timeline, the last first, and how many there are in all; what codes mean is said in a language';
 
 CREATE FUNCTION @extschema@.cadence_next_of(run uuid, language text, people boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -3108,6 +3108,7 @@ DECLARE
     may_see constant boolean := coalesce(people, false);
     lead text := params ->> 'lead_id';
     company text := params ->> 'empresa';
+    language constant text := coalesce(params ->> 'lang', 'pt-BR');
     zone text;
     person jsonb;
     timeline jsonb;
@@ -3131,14 +3132,14 @@ BEGIN
     zone := @extschema@.cadence_api_zone(company);
     PERFORM set_config('TimeZone', zone, true);
     SELECT jsonb_agg(s.event ORDER BY s.n), max(s.total) INTO timeline, total
-    FROM @extschema@.cadence_story(lead, company, may_see, shown) AS s;
+    FROM @extschema@.cadence_story(lead, company, may_see, shown, language) AS s;
     IF person -> 'opted_out' = 'null' AND total IS NULL THEN
         RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
     RETURN jsonb_build_object(
         'zone', zone,
         'person', person,
-        'next', @extschema@.cadence_next(lead, company, coalesce(params ->> 'lang', 'pt-BR'), may_see, 20),
+        'next', @extschema@.cadence_next(lead, company, language, may_see, 20),
         'timeline', coalesce(timeline, '[]'),
         'timeline_total', coalesce(total, 0));
 END
@@ -3508,7 +3509,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cade
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
     @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
-    @extschema@.cadence_story(text, text, boolean, int), @extschema@.cadence_next_of(uuid, text, boolean),
+    @extschema@.cadence_story(text, text, boolean, int, text), @extschema@.cadence_next_of(uuid, text, boolean),
     @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
     @extschema@.cadence_error_groups(timestamptz), @extschema@.cadence_error_examples(text, text, text, boolean, int),
     @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_waiting(), @extschema@.cadence_waiting_as_of(),
