@@ -124,7 +124,8 @@ BEGIN
         RAISE EXCEPTION 'there is no such cadence' USING ERRCODE = 'no_data_found';
     END IF;
     zone := @extschema@.cadence_api_zone(about ->> 'empresa');
-    since := @extschema@.cadence_api_first_day(params ->> 'days', 366, zone);
+    -- the same days as in the list of all cadences
+    since := @extschema@.cadence_api_first_day(params ->> 'days', 366, @extschema@.cadence_api_zone());
     bucket := CASE WHEN coalesce(params ->> 'days', '30')::int > 31 THEN 'week' ELSE 'day' END;
     PERFORM set_config('TimeZone', zone, true);
     WITH counted AS MATERIALIZED (
