@@ -32,7 +32,7 @@ COMMENT ON FUNCTION @extschema@.cadence_error_groups(timestamptz) IS
 'part of the dashboard: errors since a time, by the hour';
 
 CREATE FUNCTION @extschema@.cadence_api_erros(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
 AS $$
 DECLARE
     shown constant int := 200;
@@ -96,7 +96,7 @@ COMMENT ON FUNCTION @extschema@.cadence_error_examples(text, text, text, boolean
 'part of the dashboard: the last errors of a code, a sender and a template';
 
 CREATE FUNCTION @extschema@.cadence_api_erro(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
 AS $$
 DECLARE
     shown constant int := 20;

@@ -47,22 +47,8 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_waiting_as_of() IS
 'part of the dashboard: when the runs were last counted; null: not yet';
 
--- Every run of a day's cohort has come to the step that was the first one then.
-CREATE FUNCTION @extschema@.cadence_enrolled(cadence uuid, since date)
-RETURNS TABLE (cadence_id uuid, day date, enrolled bigint)
-LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT c.cadence_id, c.day, max(c.entered)
-    FROM (SELECT x.cadence_id, x.day, x.step_id, sum(x.entered)::bigint AS entered
-          FROM @extschema@.cadence_rollup_cohorts($1, $2, 'infinity') AS x GROUP BY 1, 2, 3) AS c
-    GROUP BY 1, 2
-$$;
-
-COMMENT ON FUNCTION @extschema@.cadence_enrolled(uuid, date) IS
-'part of the dashboard: how many runs began on a day; of one cadence, or of all where it is null';
-
 CREATE FUNCTION @extschema@.cadence_api_cadencias(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB' SET jit = off
 AS $$
 DECLARE
     shown constant int := 500;
@@ -73,11 +59,12 @@ DECLARE
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH sums AS (
-        SELECT c.cadence_id, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read, sum(c.replied)::bigint AS replied,
-               sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed
-        FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1
-    ), enrolled AS (
-        SELECT e.cadence_id, sum(e.enrolled)::bigint AS n FROM @extschema@.cadence_enrolled(NULL, since) AS e GROUP BY 1
+        SELECT d.cadence_id, sum(d.enrolled)::bigint AS enrolled, sum(d.sent)::bigint AS sent, sum(d.delivered)::bigint AS delivered, sum(d.read)::bigint AS read,
+               sum(d.replied)::bigint AS replied, sum(d.opted_out)::bigint AS opted_out, sum(d.failed)::bigint AS failed
+        FROM (SELECT c.cadence_id, c.day, c.empresa, max(c.entered) AS enrolled, sum(c.sent) AS sent, sum(c.delivered) AS delivered, sum(c.read) AS read,
+                     sum(c.replied) AS replied, sum(c.opted_out) AS opted_out, sum(c.failed) AS failed
+              FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1, 2, 3) AS d
+        GROUP BY 1
     ), waiting AS (
         SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_waiting() AS w GROUP BY 1
     ), steps AS (
@@ -85,13 +72,13 @@ BEGIN
     )
     SELECT jsonb_agg(jsonb_build_object(
                'id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo, 'steps', coalesce(t.n, 0),
-               'enrolled', coalesce(e.n, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
+               'enrolled', coalesce(s.enrolled, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
                'replied', coalesce(s.replied, 0), 'opted_out', coalesce(s.opted_out, 0), 'failed', coalesce(s.failed, 0),
                'waiting', coalesce(w.waiting, 0), 'paused', coalesce(w.paused, 0)) ORDER BY c.rank) FILTER (WHERE c.rank <= shown), count(*)
     INTO listed, known
     FROM (SELECT x.*, row_number() OVER (ORDER BY x.ativo DESC NULLS LAST, x.empresa::text, x.codigo::text, x.id) AS rank
           FROM @extschema@.cadences AS x) AS c
-    LEFT JOIN sums AS s ON s.cadence_id = c.id LEFT JOIN enrolled AS e ON e.cadence_id = c.id
+    LEFT JOIN sums AS s ON s.cadence_id = c.id
     LEFT JOIN waiting AS w ON w.cadence_id = c.id LEFT JOIN steps AS t ON t.cadence_id = c.id;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_waiting_as_of(),
                               'cadence_count', known, 'cadences', coalesce(listed, '[]'));
@@ -102,7 +89,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_cadencias(jsonb, boolean) IS
 'the page Cadências: each with how many runs began in the last days (30), what became of their messages, and how many wait now';
 
 CREATE FUNCTION @extschema@.cadence_api_cadencia(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB' SET jit = off
 AS $$
 DECLARE
     asked uuid;
@@ -128,12 +115,15 @@ BEGIN
     since := @extschema@.cadence_api_first_day(params ->> 'days', 366, @extschema@.cadence_api_zone());
     bucket := CASE WHEN coalesce(params ->> 'days', '30')::int > 31 THEN 'week' ELSE 'day' END;
     PERFORM set_config('TimeZone', zone, true);
-    WITH counted AS MATERIALIZED (
-        SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS day, c.step_id,
+    WITH days AS MATERIALIZED (
+        SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS bucket_day, c.*
+        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c
+    ), counted AS MATERIALIZED (
+        SELECT c.bucket_day AS day, c.step_id,
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
                sum(c.replied)::bigint AS replied, sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed,
                sum(c.skipped)::bigint AS skipped, sum(c.stopped)::bigint AS stopped
-        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c GROUP BY 1, 2
+        FROM days AS c GROUP BY 1, 2
     ), waiting AS MATERIALIZED (
         SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked
     ), steps AS MATERIALIZED (
@@ -162,8 +152,9 @@ BEGIN
                                'entered', c.entered, 'sent', c.sent, 'delivered', c.delivered, 'read', c.read, 'replied', c.replied,
                                'opted_out', c.opted_out, 'failed', c.failed))
                     FROM counted AS c WHERE c.day = d.day)) ORDER BY d.day DESC), '[]')
-         FROM (SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', e.day)::date, since) ELSE e.day END AS day, sum(e.enrolled) AS enrolled
-               FROM @extschema@.cadence_enrolled(asked, since) AS e GROUP BY 1) AS d)
+         -- every run has come to the step that was the first one when it began
+         FROM (SELECT e.day, sum(e.enrolled) AS enrolled
+               FROM (SELECT c.bucket_day AS day, c.day AS began, c.empresa, max(c.entered) AS enrolled FROM days AS c GROUP BY 1, 2, 3) AS e GROUP BY 1) AS d)
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
