@@ -3181,7 +3181,7 @@ COMMENT ON FUNCTION @extschema@.cadence_error_groups(timestamptz) IS
 'part of the dashboard: errors since a time, by the hour';
 
 CREATE FUNCTION @extschema@.cadence_api_erros(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
 AS $$
 DECLARE
     shown constant int := 200;
@@ -3245,7 +3245,7 @@ COMMENT ON FUNCTION @extschema@.cadence_error_examples(text, text, text, boolean
 'part of the dashboard: the last errors of a code, a sender and a template';
 
 CREATE FUNCTION @extschema@.cadence_api_erro(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
 AS $$
 DECLARE
     shown constant int := 20;
@@ -3331,7 +3331,7 @@ COMMENT ON FUNCTION @extschema@.cadence_waiting_as_of() IS
 'part of the dashboard: when the runs were last counted; null: not yet';
 
 CREATE FUNCTION @extschema@.cadence_api_cadencias(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB' SET jit = off
 AS $$
 DECLARE
     shown constant int := 500;
@@ -3372,7 +3372,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_cadencias(jsonb, boolean) IS
 'the page Cadências: each with how many runs began in the last days (30), what became of their messages, and how many wait now';
 
 CREATE FUNCTION @extschema@.cadence_api_cadencia(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB' SET jit = off
 AS $$
 DECLARE
     asked uuid;
