@@ -57,13 +57,14 @@ read_query(const char *query, Datum *params)
 	PG_TRY();
 	{
 		add_fields(&json, &form, &are_texts);
+		/* it refers to the form's texts until then */
+		*params = json_end(&json);
 	}
 	PG_FINALLY();
 	{
 		form_free(&form);
 	}
 	PG_END_TRY();
-	*params = json_end(&json);
 	return are_texts;
 }
 
