@@ -155,7 +155,8 @@ warn_of_no_secret(void)
 static bool
 lets_in(const HttpRoute *route, HttpRequest *request, HttpAnswer *answer)
 {
-	if ((route->needs | route->asks) == 0)
+	/* a browser asks so before it sends anything of a page's */
+	if ((route->needs | route->asks) == 0 || strcmp(request->method, "OPTIONS") == 0)
 		return true;
 	request->tables = cadence_tables_load(cadence_extension_schema());
 	request->visitor = http_visitor(request, route->takes_sessions);
@@ -197,6 +198,7 @@ status_of_execution(int sqlstate)
 {
 	switch (sqlstate)
 	{
+		case ERRCODE_UNDEFINED_TABLE:
 		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
 		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:

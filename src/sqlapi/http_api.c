@@ -28,26 +28,31 @@ is_text(const char *text, size_t len)
 	return strlen(text) == len && pg_verify_mbstr(PG_UTF8, text, len, true);
 }
 
-static void
-add_fields(JsonObject *json, const Form *form, bool *are_texts)
+/* False: what it has are no texts. The object's texts are the form's until it has ended. */
+static bool
+form_json(const Form *form, Datum *params)
 {
+	JsonObject json = json_begin();
+	bool are_texts = true;
+
 	for (size_t i = 0; i < form->n; i++)
 	{
 		const FormField *field = &form->fields[i];
 
-		*are_texts = *are_texts && is_text(field->name, field->name_len) &&
-					 is_text(field->value, field->value_len);
-		if (*are_texts)
-			json_add_text(json, field->name, field->value);
+		are_texts = are_texts && is_text(field->name, field->name_len) &&
+					is_text(field->value, field->value_len);
+		if (are_texts)
+			json_add_text(&json, field->name, field->value);
 	}
+	*params = json_end(&json);
+	return are_texts;
 }
 
 /* An object of texts; of a name that stands there twice, the last. False: it is none. */
 static bool
 read_query(const char *query, Datum *params)
 {
-	JsonObject json = json_begin();
-	bool are_texts = true;
+	volatile bool are_texts = false;
 	Form form;
 
 	if (query == NULL)
@@ -56,9 +61,7 @@ read_query(const char *query, Datum *params)
 		return false;
 	PG_TRY();
 	{
-		add_fields(&json, &form, &are_texts);
-		/* it refers to the form's texts until then */
-		*params = json_end(&json);
+		are_texts = form_json(&form, params);
 	}
 	PG_FINALLY();
 	{

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/dependency.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "fmgr.h"
@@ -49,7 +50,7 @@ http_call(Oid function, const NullableDatum *args, int n, bool *isnull)
 						errmsg("the extension lacks a function that this is answered by"),
 						errhint("Its script is older than its library.")));
 	fmgr_info(function, &info);
-	InitFunctionCallInfoData(*fcinfo, &info, n, InvalidOid, NULL, NULL);
+	InitFunctionCallInfoData(*fcinfo, &info, n, DEFAULT_COLLATION_OID, NULL, NULL);
 	for (int i = 0; i < n; i++)
 		fcinfo->args[i] = args[i];
 	result = FunctionCallInvoke(fcinfo);

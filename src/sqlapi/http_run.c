@@ -52,7 +52,7 @@ http_refuse_run(HttpAnswer *answer, int status, int sqlstate, const char *detail
 
 	json_add_text(&json, "error", said(status));
 	json_add_text_if(&json, "details", detail);
-	if (sqlstate != 0)
+	if (detail != NULL && sqlstate != 0)
 		json_add_text(&json, "code", unpack_sql_state(sqlstate));
 	http_answer_json(answer, status, json_end(&json));
 	let_pages_read(answer);

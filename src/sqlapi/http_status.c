@@ -10,6 +10,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
 
 #include "base/json.h"
 #include "rules/http_text.h"
@@ -20,6 +21,9 @@
 
 /* How long a due step may wait, as for cadence_health() by itself. */
 #define MAX_LAG "5 minutes"
+
+/* So long a stranger's answer is not looked for again, in each session. */
+#define KNOWN_FOR USECS_PER_SEC
 
 /* cadence_health()'s row; NULL where it has none. */
 static HeapTupleHeader
@@ -34,6 +38,15 @@ health_row(const HttpRequest *request)
 								   args, 1, &isnull);
 
 	return isnull ? NULL : DatumGetHeapTupleHeader(row);
+}
+
+static bool
+row_is_ok(HeapTupleHeader row)
+{
+	bool isnull = true;
+	Datum value = row != NULL ? GetAttributeByName(row, "ok", &isnull) : (Datum) 0;
+
+	return !isnull && DatumGetBool(value);
 }
 
 static Datum
@@ -68,27 +81,57 @@ http_refuse_health(HttpAnswer *answer, int status, int sqlstate, const char *det
 		return;
 	}
 	json_add_bool(&json, "ok", false);
-	json_add_text_if(&json, "error", detail);
+	if (detail != NULL)
+	{
+		Datum reason = CStringGetTextDatum(detail);
+
+		json_add_jsonb(&json, "reasons",
+					   texts_json(PointerGetDatum(
+						   construct_array(&reason, 1, TEXTOID, -1, false, TYPALIGN_INT))));
+	}
 	http_answer_json(answer, 503, json_end(&json));
+}
+
+/* It takes some milliseconds to find out, and strangers may ask as often as they like. */
+static void
+answer_stranger(const HttpRequest *request, HttpAnswer *answer)
+{
+	static TimestampTz known_at = 0;
+	static bool is_ok;
+	TimestampTz now = GetCurrentTimestamp();
+	JsonObject json = json_begin();
+
+	if (now < known_at || now >= known_at + KNOWN_FOR)
+	{
+		is_ok = row_is_ok(health_row(request));
+		known_at = now;
+	}
+	json_add_bool(&json, "ok", is_ok);
+	http_answer_json(answer, is_ok ? 200 : 503, json_end(&json));
 }
 
 /* A stranger hears yes or no; who has a token why not. */
 void
 http_health(const HttpRequest *request, HttpAnswer *answer)
 {
-	HeapTupleHeader row = health_row(request);
-	JsonObject json = json_begin();
-	bool isnull = row == NULL;
-	Datum value = isnull ? (Datum) 0 : GetAttributeByName(row, "ok", &isnull);
-	bool is_ok = !isnull && DatumGetBool(value);
+	JsonObject json;
+	HeapTupleHeader row;
+	bool is_ok;
+	bool isnull = true;
+	Datum value;
 
-	json_add_bool(&json, "ok", is_ok);
-	if (request->visitor.rights != 0 && row != NULL)
+	if (request->visitor.rights == 0)
 	{
-		value = GetAttributeByName(row, "reasons", &isnull);
-		if (!isnull)
-			json_add_jsonb(&json, "reasons", texts_json(value));
+		answer_stranger(request, answer);
+		return;
 	}
+	row = health_row(request);
+	is_ok = row_is_ok(row);
+	json = json_begin();
+	json_add_bool(&json, "ok", is_ok);
+	value = row != NULL ? GetAttributeByName(row, "reasons", &isnull) : (Datum) 0;
+	if (!isnull)
+		json_add_jsonb(&json, "reasons", texts_json(value));
 	http_answer_json(answer, is_ok ? 200 : 503, json_end(&json));
 }
 
