@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,14 +122,22 @@ add_file(const char *name, char *data, size_t size)
 }
 
 static bool
+is_file(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+static bool
 read_whole(const char *path, char **data, size_t *size)
 {
 	FILE *file = fopen(path, "re");
 	struct stat status;
 
 	*data = NULL;
-	if (file != NULL && fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) &&
-		status.st_size <= FILE_BYTES_MAX && (*data = malloc((size_t) status.st_size + 1)) != NULL)
+	if (file != NULL && fstat(fileno(file), &status) == 0 && status.st_size <= FILE_BYTES_MAX &&
+		(*data = malloc((size_t) status.st_size + 1)) != NULL)
 		*size = fread(*data, 1, (size_t) status.st_size, file);
 	if (file != NULL)
 		fclose(file);
@@ -139,15 +148,15 @@ read_whole(const char *path, char **data, size_t *size)
 static bool
 load(const char *directory, const char *name)
 {
-	char path[4096];
+	char path[PATH_MAX];
 	char *data;
 	size_t size = 0;
 
-	if (*name == '.' || type_of(name) == NULL)
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	if (*name == '.' || type_of(name) == NULL || !is_file(path))
 		return true;
-	if (count == FILES_MAX || strlen(name) >= NAME_BYTES_MAX ||
-		snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int) sizeof(path) ||
-		!read_whole(path, &data, &size) || !add_file(name, data, size))
+	if (count == FILES_MAX || strlen(name) >= NAME_BYTES_MAX || !read_whole(path, &data, &size) ||
+		!add_file(name, data, size))
 	{
 		log_line("%s/%s cannot be used", directory, name);
 		return false;

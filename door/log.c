@@ -59,8 +59,7 @@ write_line(char *line, size_t used)
 		dropped++;
 }
 
-static void __attribute__((format(printf, 1, 0)))
-format_line(const char *format, va_list arguments)
+static void __attribute__((format(printf, 1, 0))) format_line(const char *format, va_list arguments)
 {
 	char line[LINE_MAX_BYTES];
 	size_t used = write_time(line, sizeof(line));

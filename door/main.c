@@ -193,6 +193,7 @@ serve(const Conf *conf)
 	bool is_open;
 
 	mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+	log_requests(strcmp(conf->log, "requests") == 0);
 	pool_open(conf);
 	request_open(conf);
 	is_open = loop_open() && open_signals(&door) && files_load(conf->dashboard) &&

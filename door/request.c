@@ -53,7 +53,6 @@ struct Request
 	int64_t called_at;
 	unsigned int status;
 	bool is_checked;
-	bool was_refused; /* by the pool */
 
 	char *path; /* with the query behind its end */
 	const char *query;
@@ -217,10 +216,10 @@ check_headers(const Request *request, const Headers *headers, const char *versio
 		return MHD_HTTP_BAD_REQUEST;
 	if (!is_method_known(request->method))
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
-	if (is_body_too_large(request, headers))
-		return MHD_HTTP_CONTENT_TOO_LARGE;
 	if (request->route.kind == ROUTE_FILE && headers_have_body(headers))
 		return MHD_HTTP_BAD_REQUEST;
+	if (is_body_too_large(request, headers))
+		return MHD_HTTP_CONTENT_TOO_LARGE;
 	if (is_closing || client_count() > CLIENTS_MAX)
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	return request->route.any_host ? 0 : headers_check_host(headers, conf->hosts);
