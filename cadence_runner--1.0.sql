@@ -3177,17 +3177,26 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_since(text, int) IS
 'part of the dashboard: since when so many days are counted (7 where none are given): with the hour that it is now';
 
-CREATE FUNCTION @extschema@.cadence_error_groups(since timestamptz)
-RETURNS TABLE (at timestamptz, code text, server text, template text, cadence text, canal text, n bigint, first_at timestamptz, last_at timestamptz)
-LANGUAGE sql STABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+-- As cadence_rollup_counts() has them, but summed at once: of three months there may be a hundred thousand
+-- rows. Of one code, sender and template, or of all where they are null.
+CREATE FUNCTION @extschema@.cadence_error_sums(since timestamptz, by_hour boolean, code text, server text, template text)
+RETURNS TABLE (code text, server text, template text, cadence text, at timestamptz, n bigint, first_at timestamptz, last_at timestamptz)
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
-    SELECT c.at, c.code, c.server, c.template, c.cadence, c.canal, c.n, c.first_at, c.last_at
-    FROM @extschema@.cadence_rollup_counts('HOUR', '{error}', $1, 'infinity') AS c
-    WHERE c.n > 0
+    SELECT x.code, x.server, x.template, CASE WHEN $2 THEN x.cadence END, CASE WHEN $2 THEN x.at END, sum(x.n)::bigint, min(x.first_at), max(x.last_at)
+    FROM (
+        SELECT c.at, c.code, c.server, c.template, c.cadence, c.n, c.first_at, c.last_at FROM @extschema@.cadence_counts AS c
+        WHERE c.grain = 'HOUR' AND c.kind = 'error' AND c.at >= $1
+        UNION ALL
+        SELECT date_trunc('hour', d.at, 'UTC'), d.code, d.server, d.template, coalesce(d.cadence::text, ''), d.n, d.first_at, d.last_at
+        FROM @extschema@.cadence_deltas AS d WHERE d.kind = 'error' AND d.at >= $1
+    ) AS x
+    WHERE ($3 IS NULL OR x.code = $3) AND ($4 IS NULL OR x.server = $4) AND ($5 IS NULL OR x.template = $5)
+    GROUP BY 1, 2, 3, 4, 5 HAVING sum(x.n) > 0
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_error_groups(timestamptz) IS
-'part of the dashboard: errors since a time, by the hour';
+COMMENT ON FUNCTION @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text) IS
+'part of the dashboard: errors since the beginning of an hour by code, sender and template, and by cadence and hour where that is asked for';
 
 CREATE FUNCTION @extschema@.cadence_api_erros(params jsonb, people boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
@@ -3203,8 +3212,7 @@ DECLARE
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS (
-        SELECT e.code, e.server, e.template, sum(e.n) AS n, min(e.first_at) AS first_at, max(e.last_at) AS last_at
-        FROM @extschema@.cadence_error_groups(since) AS e GROUP BY e.code, e.server, e.template
+        SELECT e.* FROM @extschema@.cadence_error_sums(since, false, NULL, NULL, NULL) AS e
     ), ranked AS (
         SELECT g.*, row_number() OVER (ORDER BY g.n DESC, g.last_at DESC, g.code, g.server, g.template) AS rank FROM g
     )
@@ -3270,8 +3278,7 @@ BEGIN
     END IF;
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS MATERIALIZED (
-        SELECT e.* FROM @extschema@.cadence_error_groups(since) AS e
-        WHERE e.code = asked_code AND e.server = asked_server AND e.template = asked_template
+        SELECT e.* FROM @extschema@.cadence_error_sums(since, true, asked_code, asked_server, asked_template) AS e
     )
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
@@ -3512,7 +3519,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_story(text, text, boolean, int, text), @extschema@.cadence_next_of(uuid, text, boolean),
     @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
-    @extschema@.cadence_error_groups(timestamptz), @extschema@.cadence_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_error_examples(text, text, text, boolean, int),
     @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_waiting(), @extschema@.cadence_waiting_as_of() TO PUBLIC;
 
 GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;

@@ -1,7 +1,7 @@
 // Cadência: the way through its steps, of those who began in the last days, and the same by the day
 // or week on which they began.
 
-import {add, fill, h, link} from './dom.js';
+import {add, dotted, fill, h, link} from './dom.js';
 import {waitingOf} from './page_cadencias.js';
 import {dayOf, daysOf, periods} from './period.js';
 import {channelOf} from './sender_card.js';
@@ -33,7 +33,7 @@ function drawSteps(ctx, body, data, fmt) {
   const {cadence} = data;
   add(body, [
     h('h3', {}, cadence.name || cadence.code, ' ', cadence.active === false && h('span', {class: 'badge warn'}, t('cadencias.inactive'))),
-    h('p', {class: 'hint'}, [cadence.code, cadence.empresa].filter(Boolean).join(' · ')),
+    h('p', {class: 'hint'}, dotted(cadence.code, cadence.empresa)),
     h('p', {}, t('cadencia.enrolled', {n: data.enrolled}), ' ', dayOf(fmt, data.since), '. ', waitingOf(ctx, data, fmt)),
     table(stepColumns(ctx, fmt), data.steps, {caption: t('cadencia.steps'), quiet: true, empty: t('cadencia.no_steps'), key: (row) => row.id}),
     data.none_left > 0 && h('p', {class: 'hint'}, t('cadencia.none_left', {n: data.none_left})),
@@ -49,7 +49,7 @@ function stepColumns(ctx, fmt) {
   const {t} = ctx;
   const ofEntered = (key) => ({label: t(`cadencias.${key}`), numeric: true, cell: (row) => shareOf(ctx, row[key], row.entered, fmt)});
   return [
-    {label: t('cadencia.step'), header: true, cell: (row) => nameOf(ctx, row)},
+    {label: t('cadencia.step'), header: true, cell: (row) => h('span', {class: 'named'}, nameOf(ctx, row))},
     {label: t('cadencia.entered'), numeric: true, cell: (row) => fmt.number(row.entered)},
     ...MEASURES.map(ofEntered),
     {label: t('cadencia.skipped'), numeric: true, cell: (row) => fmt.number(row.skipped)},

@@ -33,8 +33,8 @@ function columns(ctx, days, fmt) {
   const {t} = ctx;
   const ofSent = (key) => ({label: t(`cadencias.${key}`), numeric: true, cell: (row) => shareOf(ctx, row[key], row.sent, fmt)});
   return [
-    {label: t('cadencias.cadence'), header: true, cell: (row) => [link('cadencia', {id: row.id, days}, row.name || row.code),
-      row.active === false && [' ', h('span', {class: 'badge warn'}, t('cadencias.inactive'))]]},
+    {label: t('cadencias.cadence'), header: true, cell: (row) => h('span', {class: 'named'}, link('cadencia', {id: row.id, days}, row.name || row.code),
+      row.active === false && [' ', h('span', {class: 'badge warn'}, t('cadencias.inactive'))])},
     {label: t('cadencias.company'), cell: (row) => row.empresa},
     {label: t('cadencias.steps'), numeric: true, cell: (row) => fmt.number(row.steps)},
     {label: t('cadencias.enrolled'), numeric: true, cell: (row) => fmt.number(row.enrolled)},

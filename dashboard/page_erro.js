@@ -1,6 +1,6 @@
 // Erro: one group of errors, by day and by cadence, with the last of them as examples.
 
-import {fill, h, link} from './dom.js';
+import {dotted, fill, h, link} from './dom.js';
 import {dayOf, daysOf, periods} from './period.js';
 import {channelOf} from './sender_card.js';
 import {table} from './table.js';
@@ -44,8 +44,8 @@ function factsOf(ctx, data, fmt) {
 
 function exampleOf(ctx, example, fmt) {
   const {t} = ctx;
-  const about = [example.name, example.empresa, example.cadence, example.step !== null && t('pessoa.step', {n: example.step}),
-    example.channel && channelOf(ctx, example.channel)].filter(Boolean).join(' · ');
+  const about = dotted(example.name, example.empresa, example.cadence, example.step !== null && t('pessoa.step', {n: example.step}),
+    example.channel && channelOf(ctx, example.channel));
   return h('li', {},
     h('p', {}, h('time', {datetime: example.at}, fmt.dateTime(example.at)), ' ',
       example.run && link('pessoa', {run: example.run}, example.lead_id ?? example.run), ' ', h('span', {class: 'hint'}, about)),

@@ -31,8 +31,8 @@ function columns(ctx, days, fmt) {
   const {t} = ctx;
   const time = (at) => h('time', {datetime: at}, fmt.dayTime(at));
   return [
-    {label: t('erros.what'), header: true, cell: (row) => link('erro', {code: row.code, server: row.server, template: row.template, days}, row.means ?? row.code)},
-    {label: t('erros.code'), cell: (row) => h('code', {}, row.code)},
+    {label: t('erros.what'), header: true, cell: (row) => h('span', {class: 'named'}, link('erro', {code: row.code, server: row.server, template: row.template, days}, row.means ?? row.code),
+      row.means && h('small', {}, row.code))},
     {label: t('erros.server'), cell: (row) => row.server || '–'},
     {label: t('erros.template'), cell: (row) => row.template || '–'},
     {label: t('erros.n'), numeric: true, cell: (row) => fmt.number(row.n)},

@@ -1,6 +1,6 @@
 // Pessoa: somebody is searched for; then who it is, what comes next and why not yet, and their story.
 
-import {add, fill, h, link} from './dom.js';
+import {add, dotted, fill, h, link} from './dom.js';
 import {channelOf} from './sender_card.js';
 import {table} from './table.js';
 
@@ -118,7 +118,8 @@ function nextOf(ctx, next, fmt) {
   return h('li', {class: 'card', 'data-key': `next-${next.run}`},
     h('h3', {}, next.cadence_id ? link('cadencia', {id: next.cadence_id}, next.cadence_name ?? next.cadence ?? t('pessoa.unnamed')) : t('pessoa.unnamed'), ' ',
       h('span', {class: next.status === 'ATIVA' ? 'badge good' : 'badge warn'}, t(next.being_sent ? 'pessoa.being_sent' : `pessoa.status.${next.status}`))),
-    h('p', {}, stepOf(ctx, next), ' ', next.at && !next.being_sent && h('time', {datetime: next.at}, t('pessoa.at', {time: fmt.dayTime(next.at), ago: fmt.ago(next.at)}))),
+    h('p', {}, dotted(stepOf(ctx, next))),
+    next.at && !next.being_sent && h('p', {}, h('time', {datetime: next.at}, t('pessoa.at', {time: fmt.dayTime(next.at), ago: fmt.ago(next.at)}))),
     next.why === null ? h('p', {class: 'notice'}, t('pessoa.why_failed', {code: next.error}))
       : next.why.length === 0 ? h('p', {class: 'hint'}, t('pessoa.why_nothing'))
         : [h('h4', {}, t('pessoa.why')), h('ul', {class: 'reasons'}, next.why.map((reason) => reasonOf(ctx, reason, fmt)))]);
@@ -132,17 +133,15 @@ function reasonOf(ctx, reason, fmt) {
 }
 
 function stepOf(ctx, event) {
-  return [event.step !== null && ctx.t('pessoa.step', {n: event.step}), event.channel && channelOf(ctx, event.channel), event.template]
-    .filter(Boolean).join(' · ');
+  return [event.step !== null && ctx.t('pessoa.step', {n: event.step}), event.channel && channelOf(ctx, event.channel), event.template];
 }
 
 function eventOf(ctx, event, fmt) {
   const {t} = ctx;
   const key = `pessoa.what.${event.what.replace(' ', '_')}`;
-  const about = [event.cadence, stepOf(ctx, event)].filter(Boolean).join(' · ');
   return h('li', {},
     h('p', {}, h('time', {datetime: event.at}, fmt.dateTime(event.at)), ' ',
-      h('span', {class: `badge ${TONES[event.what] ?? ''}`}, t.has(key) ? t(key) : event.what), ' ', h('span', {class: 'hint'}, about)),
+      h('span', {class: `badge ${TONES[event.what] ?? ''}`}, t.has(key) ? t(key) : event.what), ' ', h('span', {class: 'hint'}, dotted(event.cadence, stepOf(ctx, event)))),
     event.code && h('p', {}, event.means ?? event.code),
     event.text && h('blockquote', {class: 'quote'}, event.text),
     event.due_at && h('p', {class: 'hint'}, t(event.what === 'scheduled' ? 'pessoa.due' : 'pessoa.again', {time: fmt.dayTime(event.due_at)})));

@@ -53,7 +53,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_story(text, text, boolean, int, text), @extschema@.cadence_next_of(uuid, text, boolean),
     @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
-    @extschema@.cadence_error_groups(timestamptz), @extschema@.cadence_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_error_examples(text, text, text, boolean, int),
     @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_waiting(), @extschema@.cadence_waiting_as_of() TO PUBLIC;
 
 GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;

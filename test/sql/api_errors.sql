@@ -52,6 +52,9 @@ SELECT s.code, s.first_at, c.first_at, s.last_at, c.last_at FROM shown AS s JOIN
 WHERE abs(extract(epoch FROM s.first_at - c.first_at)) > 0.5 OR abs(extract(epoch FROM s.last_at - c.last_at)) > 0.5;
 SELECT (a ->> 'n')::bigint = (SELECT sum(n) FROM counted) AS n, (a ->> 'group_count')::bigint = (SELECT count(*) FROM counted) AS groups, a ->> 'zone' AS zone FROM cadence_api_erros('{}', true) AS a;
 
+-- and those of the rollup
+SELECT code, server, template, sum(n)::bigint FROM cadence_rollup_counts('HOUR', '{error}') GROUP BY 1, 2, 3 EXCEPT SELECT code, server, template, n FROM shown;
+
 -- one group
 SELECT a -> 'n' = to_jsonb(c.n) AS n, (SELECT sum((d ->> 'n')::bigint) FROM jsonb_array_elements(a -> 'days') AS d) = c.n AS days,
        (SELECT sum((d ->> 'n')::bigint) FROM jsonb_array_elements(a -> 'cadences') AS d) = c.n AS cadences, jsonb_array_length(a -> 'examples') = c.n AS examples
