@@ -30,10 +30,15 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_feriados', 'UNIQUE NULLS NOT DISTINCT (dia, pais, uf, empresa)'),
         ('cadence_usage', 'PRIMARY KEY (name, scope, empresa)'),
+        ('cadence_deltas', 'PRIMARY KEY (id)'),
+        ('cadence_counts', 'PRIMARY KEY (grain, kind, at, server, outcome, code, canal, template, empresa, cadence)'),
+        ('cadence_cohorts', 'PRIMARY KEY (cadence, step, day, empresa)'),
+        ('cadence_stock', 'PRIMARY KEY (cadence, ordem, status, empresa)'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
         ('cadence_keys', 'PRIMARY KEY (name)'),
+        ('cadence_secrets', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -194,6 +199,22 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_usage', 'day', 'of the person, or of the company'),
         ('cadence_usage', 'last_at', 'of a lead: when the last message was to leave'),
 
+        ('cadence_deltas', NULL, 'what has happened since it was last folded into cadence_counts and cadence_cohorts: not to be changed by hand'),
+        ('cadence_deltas', 'mark', 'the column of cadence_cohorts that n counts in, too'),
+        ('cadence_deltas', 'buckets', 'of durations: how many took how long'),
+
+        ('cadence_counts', NULL, 'what has happened, counted in all, by the hour and by the minute: read it by cadence_rollup_counts(), which knows the latest, too'),
+        ('cadence_counts', 'grain', 'TOTAL, HOUR or MINUTE'),
+        ('cadence_counts', 'us', 'of durations: microseconds, all together'),
+
+        ('cadence_cohorts', NULL, 'what became of the runs that began on a day, step by step: read it by cadence_rollup_cohorts(), which knows the latest, too'),
+        ('cadence_cohorts', 'day', 'on which the runs began, in their company''s time'),
+        ('cadence_cohorts', 'entered', 'runs that have come to the step'),
+        ('cadence_cohorts', 'failed', 'runs whose message was given up there, or has come back'),
+
+        ('cadence_stock', NULL, 'how many runs stand before which step in which status, as of counted_at: written whole each time'),
+        ('cadence_stock', 'ordem', 'next_step_ordem of the runs; -1: they have none'),
+
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
@@ -207,6 +228,11 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
         ('cadence_keys', 'name', 'what it is for'),
+
+        ('cadence_secrets', NULL, 'who may see and do what over HTTP: cadence_secret_set() writes it'),
+        ('cadence_secrets', 'name', 'what the secret opens: service_role, cron, health, metrics, viewer or people, the last two also with a name behind a colon'),
+        ('cadence_secrets', 'digest', 'SHA-256, twice, of the secret, which is kept nowhere'),
+        ('cadence_secrets', 'session_key', 'what signs the sessions of who has come in by it: new with each secret'),
 
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);

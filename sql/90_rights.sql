@@ -38,3 +38,22 @@ END
 $$;
 
 GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
+
+-- they show nothing that their caller's own SELECT would not
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
+    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+
+-- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+    @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
+    @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
+    @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
+    @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_story(text, text, boolean, int, text), @extschema@.cadence_next_of(uuid, text, boolean),
+    @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
+    @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_waiting(), @extschema@.cadence_waiting_as_of() TO PUBLIC;
+
+GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;
