@@ -194,8 +194,14 @@ GRANT USAGE ON SCHEMA cadence TO regress_cadence_owner;
 GRANT EXECUTE ON FUNCTION cadence_runner_status(), cadence_health(interval), cadence_forecast(timestamptz, timestamptz),
     cadence_api_agora(jsonb, boolean), cadence_api_servidores(jsonb, boolean), cadence_api_execucoes(jsonb, boolean),
     cadence_api_execucao(jsonb, boolean), cadence_api_agenda(jsonb, boolean) TO regress_cadence_owner;
-SELECT format('ALTER TABLE %I OWNER TO regress_cadence_owner', c.relname) FROM pg_class AS c
-WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r' AND c.relname <> 'cadence_protocols' \gexec
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOR t IN SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r' AND c.relname <> 'cadence_protocols' LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO regress_cadence_owner', t);
+    END LOOP;
+END $$;
 DELETE FROM lead_cadence_runs WHERE lead_id LIKE 'many%';
 SET ROLE regress_cadence_owner;
 SELECT cadence_api_agora('{}', false) ->> 'due' AS due, jsonb_array_length(cadence_api_servidores('{}', false) -> 'rows') AS senders,
