@@ -145,7 +145,8 @@ warn_of_no_secret(void)
 	static bool was_said = false;
 
 	if (!was_said)
-		ereport(LOG, (errmsg("cadence_runner starts no execution over HTTP: there is no secret "
+		ereport(LOG, (errhidestmt(true),
+					  errmsg("cadence_runner starts no execution over HTTP: there is no secret "
 							 "for it"),
 					  errhint("Call cadence_secret_set() for service_role or cron.")));
 	was_said = true;
@@ -247,7 +248,7 @@ answer_error(const HttpRoute *route, const HttpRequest *request, HttpAnswer *ans
 	int status = status_of(route, error->sqlerrcode);
 
 	if (status >= 500)
-		ereport(LOG, (errcode(error->sqlerrcode),
+		ereport(LOG, (errcode(error->sqlerrcode), errhidestmt(true),
 					  errmsg("cadence_runner: a request for %s has failed: %s", route->pattern,
 							 error->message),
 					  error->detail != NULL ? errdetail("%s", error->detail) : 0,
