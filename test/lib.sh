@@ -122,8 +122,8 @@ need_postgres() {
     choose_postgres
     [[ -n ${PG_CONFIG:-} ]] || server=("postgresql-$PG_MAJOR" "postgresql-server-dev-$PG_MAJOR"
         "postgresql-$PG_MAJOR-cron")
-    need_packages "${server[@]}" libcurl4-openssl-dev libjansson-dev libssl-dev gcc libc6-dev make \
-        python3 "$@"
+    need_packages "${server[@]}" libcurl4-openssl-dev libjansson-dev libssl-dev libmicrohttpd-dev \
+        libpq-dev pkg-config gcc libc6-dev make python3 "$@"
     SYSTEM_BIN=/usr/lib/postgresql/$PG_MAJOR/bin
     [[ -z ${PG_CONFIG:-} ]] || SYSTEM_BIN=$("$PG_CONFIG" --bindir)
     PYTHON=/usr/bin/python3

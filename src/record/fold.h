@@ -1,0 +1,16 @@
+/*
+ * fold.h
+ *		What was counted, put together.
+ */
+#ifndef CADENCE_FOLD_H
+#define CADENCE_FOLD_H
+
+#include "postgres.h"
+
+#include "schema/tables.h"
+
+extern int64 cadence_fold(const CadenceTables *tables);
+extern bool cadence_stock_count(const CadenceTables *tables, bool only_if_old);
+extern bool cadence_stock_is_old(const CadenceTables *tables, bool *was_counted);
+
+#endif
