@@ -175,7 +175,7 @@ COMMIT;
 INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
 SELECT 'many ' || n, 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, now() + interval '30 hours' + n * interval '10 seconds' FROM generate_series(1, 12000) AS n;
 BEGIN;
-SELECT g ->> 'exact' AS exact, (g ->> 'exact_until')::timestamptz BETWEEN now() + interval '54 hours' AND now() + interval '59 hours' AS exact_until,
+SELECT g ->> 'exact' AS exact, (g ->> 'exact_until')::timestamptz BETWEEN now() + interval '42 hours' AND now() + interval '45 hours' AS exact_until,
        (SELECT sum((h ->> 'n')::int) FROM jsonb_array_elements(g -> 'hours') AS h)
            = (SELECT count(*) FROM cadence_forecast(now(), (g ->> 'exact_until')::timestamptz) AS f WHERE f.at < (g ->> 'exact_until')::timestamptz) AS foreseen,
        (SELECT sum((h ->> 'n')::int) FROM jsonb_array_elements(g -> 'due') AS h)
