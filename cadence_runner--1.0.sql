@@ -504,6 +504,12 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_keys', 'key', 'bytes', 'bytea', NULL, true, NULL),
         ('cadence_keys', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
 
+        -- who may see and do what over HTTP; of each secret only what it can be known again by
+        ('cadence_secrets', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_secrets', 'digest', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_secrets', 'session_key', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_secrets', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),
@@ -553,6 +559,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
         ('cadence_keys', 'PRIMARY KEY (name)'),
+        ('cadence_secrets', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -727,6 +734,11 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
         ('cadence_keys', 'name', 'what it is for'),
 
+        ('cadence_secrets', NULL, 'who may see and do what over HTTP: cadence_secret_set() writes it'),
+        ('cadence_secrets', 'name', 'what the secret opens: service_role, cron, health, metrics, viewer or people, the last two also with a name behind a colon'),
+        ('cadence_secrets', 'digest', 'SHA-256, twice, of the secret, which is kept nowhere'),
+        ('cadence_secrets', 'session_key', 'what signs the sessions of who has come in by it: new with each secret'),
+
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);
 
@@ -816,6 +828,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                  ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
                  ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
                  ('cadence_keys', ARRAY['name']::name[]),
+                 ('cadence_secrets', ARRAY['name']::name[]),
                  ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
@@ -833,7 +846,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
                         'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox',
-                        'cadence_usage')
+                        'cadence_usage', 'cadence_secrets')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -846,7 +859,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
-                           'cadence_dead_addresses', 'cadence_outbox')
+                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_secrets')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities', 'cadence_usage')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
@@ -898,7 +911,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
                         'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_usage',
-                        'cadence_arming')
+                        'cadence_secrets', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -2032,6 +2045,23 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_cron_history(int) IS
 'what pg_cron recorded of the job''s last runs, the newest first';
+
+--
+-- Over HTTP
+--
+
+CREATE FUNCTION @extschema@.cadence_http(method text, path text, query text, headers jsonb, body bytea, peer inet,
+    OUT status int, OUT headers jsonb, OUT body bytea)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_http(text, text, text, jsonb, bytea, inet) IS
+'takes a request over HTTP as it came and says what to answer: executions, webhooks, links to unsubscribe, health, metrics, the dashboard''s data. What a request may do is said by the secret that it brings; the right to execute this is all that its caller needs';
+
+CREATE FUNCTION @extschema@.cadence_secret_set(name text, value text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_secret_set(text, text) IS
+'sets the secret by which something may be seen or done over HTTP, of which a digest is kept; null removes it. name: service_role, cron, health, metrics, viewer, people, viewer:SOMEBODY or people:SOMEBODY';
 
 --
 -- Nobody but the owner may execute anything at first. The right to execute

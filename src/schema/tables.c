@@ -94,6 +94,7 @@ const CadenceTable cadence_table_list[] = {
 	 "u:claim_id z:entregue_em t:erro z:created_at z:updated_at"},
 	{"cadence_feriados", FIELD(holidays), false, "d:dia t:pais t:uf t:empresa"},
 	{"cadence_usage", FIELD(usage), true, "t:empresa t:scope t:name d:day i:used z:last_at"},
+	{"cadence_secrets", FIELD(secrets), true, "t:name y:digest y:session_key z:created_at"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

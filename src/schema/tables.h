@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 23
+#define CADENCE_TABLE_COUNT 24
 
 /* see guard.c */
 typedef struct CadenceGuard CadenceGuard;
@@ -52,6 +52,7 @@ typedef struct CadenceTables
 	char *outbox;
 	char *holidays;
 	char *usage;
+	char *secrets;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */
