@@ -2306,6 +2306,15 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_runs_added() IS
 'counts the runs that a statement has inserted, by the steps that they have come to; a trigger of cadence_create_tables()';
 --
+-- Metrics
+--
+
+CREATE FUNCTION @extschema@.cadence_metrics(openmetrics boolean DEFAULT false) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_metrics(boolean) IS
+'metrics as text for Prometheus, or in the format of OpenMetrics; the right to execute it is all that its caller needs';
+--
 -- What the dashboard's pages show
 --
 -- Each page has a function cadence_api_<page>(params, people), called by cadence_http() as the

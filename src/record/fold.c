@@ -81,6 +81,26 @@ counted_sql(const CadenceTables *t)
 		t->counts);
 }
 
+/*
+ * What was counted in all, folded or not; of companies, those that are listed in $1 with
+ * commas between them. Ordered by kind and server.
+ */
+char *
+cadence_totals_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"SELECT x.kind, CASE WHEN x.empresa " EQ " ANY (pg_catalog.regexp_split_to_array($1, "
+		"'\\s*,\\s*')) THEN x.empresa ELSE '' END, x.server, x.canal, x.outcome, x.code, "
+		"pg_catalog.sum(x.n)::pg_catalog.int8, pg_catalog.sum(x.us)::pg_catalog.int8, "
+		"pg_catalog.max(x.last_at) FROM (SELECT c.kind, c.empresa, c.server, c.canal, c.outcome, "
+		"c.code, c.n, c.us, c.last_at FROM %s AS c WHERE c.grain " EQ " 'TOTAL' UNION ALL "
+		"SELECT m.kind, m.empresa, m.server, m.canal, m.outcome, CASE WHEN b.code " NE
+		" '' THEN b.code ELSE m.code END, b.n, CASE WHEN b.code " EQ " '' THEN m.us ELSE 0 END, "
+		"m.last_at FROM %s AS m CROSS JOIN LATERAL " BUCKETS " WHERE m.kind " NE " '') AS x "
+		"GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 6, 2, 4, 5",
+		t->counts, t->deltas);
+}
+
 static const char *const marks[] = {"entered",	 "sent",   "delivered", "read",	  "replied",
 									"opted_out", "failed", "skipped",	"stopped"};
 
