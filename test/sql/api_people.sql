@@ -157,7 +157,7 @@ GRANT USAGE ON SCHEMA cadence TO regress_api_reader;
 SET ROLE regress_api_reader;
 SELECT cadence_api_pessoas('{"q": "ana"}', true);
 SELECT cadence_api_pessoa('{"lead_id": "ana", "empresa": "BLUE"}', true);
-SELECT * FROM cadence_search('ana', 'id');
+SELECT * FROM cadence_api_search('ana', 'id');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION cadence_api_pessoas(jsonb, boolean) TO regress_api_reader;
 GRANT SELECT ON lead_contacts, lead_cadence_runs, lead_identities TO regress_api_reader;
@@ -202,7 +202,7 @@ FROM unnest(ARRAY['ana', 'ANA', 'nova', 'VELH', 'nova@EXAMPLE.com', 'velha@examp
 SELECT cadence_api_pessoa('{"lead_id": "Ana", "empresa": "BLUE"}', true) -> 'person', jsonb_path_query_array(cadence_api_pessoa('{"lead_id": "Ana", "empresa": "BLUE", "lang": "en"}', true), '$.next[*].why[*].code');
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT lead_id FROM lead_contacts AS x WHERE lead_id OPERATOR(crm.=) 'ana'::citext;
-SELECT cadence_key_is('lead_contacts', 'lead_id'), cadence_key_is('lead_contacts', 'telefone');
+SELECT cadence_api_key_is('lead_contacts', 'lead_id'), cadence_api_key_is('lead_contacts', 'telefone');
 RESET ROLE;
 RESET search_path;
 DROP EXTENSION cadence_runner;
