@@ -2952,11 +2952,29 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
 'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
 
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
+                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
+                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
+'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+
 -- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
 CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
-    SELECT jsonb_build_object('lead_id', CASE WHEN $3 THEN $1 ELSE @extschema@.cadence_mask($1, 'id') END, 'empresa', $2)
+    SELECT jsonb_build_object('lead_id', CASE WHEN $3 OR NOT @extschema@.cadence_api_id_tells($1, $2) THEN $1
+                                       WHEN @extschema@.cadence_mask($1, 'id') <> $1 THEN @extschema@.cadence_mask($1, 'id') ELSE '***' END, 'empresa', $2)
         || coalesce((
             SELECT jsonb_build_object(
                 'name', CASE WHEN $3 THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END,
@@ -2991,7 +3009,9 @@ BEGIN
     SELECT jsonb_agg(@extschema@.cadence_api_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
     FROM (SELECT s.lead_id, s.empresa, min(k.rank) AS rank
           FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
-          WHERE params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa'
+          WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
+            -- who guesses an id that tells is not told whether it is there
+            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
           GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
     RETURN jsonb_build_object(
         'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,
@@ -3023,7 +3043,8 @@ RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', t.cadence, 'run', t.run, 'step', t.step, 'channel', t.canal, 'template', t.template,
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
@@ -3038,7 +3059,7 @@ AS $$
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
-                    THEN regexp_match(t.detail, '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
+                    THEN regexp_match("left"(t.detail, 4000), '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
     LEFT JOIN @extschema@.cadence_code_words AS w ON w.code = m.parts[1]
     CROSS JOIN LATERAL (
         SELECT m.parts, CASE WHEN m.parts IS NULL THEN t.detail ELSE concat_ws(': ', CASE WHEN w.code IS NULL THEN m.parts[1] END, NULLIF(m.parts[2], '')) END AS text) AS d
@@ -3132,10 +3153,9 @@ BEGIN
         END IF;
     ELSIF lead IS NULL OR company IS NULL THEN
         RAISE EXCEPTION 'a person is named by lead_id and empresa, or by run' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
-        -- whoever asks for a number is not told whether it is there
-        RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
-            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT may_see AND @extschema@.cadence_api_id_tells(lead, company) THEN
+        -- nor is who asks for a number: others name such a person by a run
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
     person := @extschema@.cadence_api_person(lead, company, may_see);
     zone := @extschema@.cadence_api_zone(company);
@@ -3234,13 +3254,15 @@ RETURNS SETOF jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT jsonb_build_object(
-               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', e.detalhes ->> 'canal',
-               'lead_id', CASE WHEN $4 THEN r.lead_id::text ELSE @extschema@.cadence_mask(r.lead_id::text, 'id') END,
+               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', "left"(e.detalhes ->> 'canal', 40),
+               -- who may not see people goes there by the run
+               'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
+                               ELSE '***' END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text,
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
                'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
-               'http_status', e.detalhes -> 'http_status', 'attempt', e.detalhes -> 'tentativa',
+               'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
     FROM (SELECT x.created_at, x.id, x.lead_cadence_run_id AS run, x.step_ordem::int AS step_ordem, x.detalhes
           FROM @extschema@.lead_cadence_events AS x
@@ -3516,7 +3538,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cade
 
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_api_words_of(text, text), @extschema@.cadence_api_key_is(regclass, name), @extschema@.cadence_api_phone_end(text),
-    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_api_story(text, text, boolean, int, text), @extschema@.cadence_api_why(uuid, text, boolean),
     @extschema@.cadence_api_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
     @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_api_error_examples(text, text, text, boolean, int),

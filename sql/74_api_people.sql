@@ -110,11 +110,29 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
 'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
 
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
+                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
+                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
+'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+
 -- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
 CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
-    SELECT jsonb_build_object('lead_id', CASE WHEN $3 THEN $1 ELSE @extschema@.cadence_mask($1, 'id') END, 'empresa', $2)
+    SELECT jsonb_build_object('lead_id', CASE WHEN $3 OR NOT @extschema@.cadence_api_id_tells($1, $2) THEN $1
+                                       WHEN @extschema@.cadence_mask($1, 'id') <> $1 THEN @extschema@.cadence_mask($1, 'id') ELSE '***' END, 'empresa', $2)
         || coalesce((
             SELECT jsonb_build_object(
                 'name', CASE WHEN $3 THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END,
@@ -149,7 +167,9 @@ BEGIN
     SELECT jsonb_agg(@extschema@.cadence_api_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
     FROM (SELECT s.lead_id, s.empresa, min(k.rank) AS rank
           FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
-          WHERE params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa'
+          WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
+            -- who guesses an id that tells is not told whether it is there
+            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
           GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
     RETURN jsonb_build_object(
         'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,
@@ -181,7 +201,8 @@ RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', t.cadence, 'run', t.run, 'step', t.step, 'channel', t.canal, 'template', t.template,
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
@@ -196,7 +217,7 @@ AS $$
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
-                    THEN regexp_match(t.detail, '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
+                    THEN regexp_match("left"(t.detail, 4000), '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
     LEFT JOIN @extschema@.cadence_code_words AS w ON w.code = m.parts[1]
     CROSS JOIN LATERAL (
         SELECT m.parts, CASE WHEN m.parts IS NULL THEN t.detail ELSE concat_ws(': ', CASE WHEN w.code IS NULL THEN m.parts[1] END, NULLIF(m.parts[2], '')) END AS text) AS d
@@ -290,10 +311,9 @@ BEGIN
         END IF;
     ELSIF lead IS NULL OR company IS NULL THEN
         RAISE EXCEPTION 'a person is named by lead_id and empresa, or by run' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
-        -- whoever asks for a number is not told whether it is there
-        RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
-            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT may_see AND @extschema@.cadence_api_id_tells(lead, company) THEN
+        -- nor is who asks for a number: others name such a person by a run
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
     person := @extschema@.cadence_api_person(lead, company, may_see);
     zone := @extschema@.cadence_api_zone(company);

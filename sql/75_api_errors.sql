@@ -76,13 +76,15 @@ RETURNS SETOF jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT jsonb_build_object(
-               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', e.detalhes ->> 'canal',
-               'lead_id', CASE WHEN $4 THEN r.lead_id::text ELSE @extschema@.cadence_mask(r.lead_id::text, 'id') END,
+               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', "left"(e.detalhes ->> 'canal', 40),
+               -- who may not see people goes there by the run
+               'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
+                               ELSE '***' END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text,
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
                'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
-               'http_status', e.detalhes -> 'http_status', 'attempt', e.detalhes -> 'tentativa',
+               'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
     FROM (SELECT x.created_at, x.id, x.lead_cadence_run_id AS run, x.step_ordem::int AS step_ordem, x.detalhes
           FROM @extschema@.lead_cadence_events AS x

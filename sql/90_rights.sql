@@ -50,7 +50,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cade
 
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_api_words_of(text, text), @extschema@.cadence_api_key_is(regclass, name), @extschema@.cadence_api_phone_end(text),
-    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
     @extschema@.cadence_api_story(text, text, boolean, int, text), @extschema@.cadence_api_why(uuid, text, boolean),
     @extschema@.cadence_api_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
     @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_api_error_examples(text, text, text, boolean, int),
