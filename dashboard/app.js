@@ -135,7 +135,10 @@ function context() {
     signal: state.leave?.signal,
     go: (page, params) => { location.hash = address(page, params); },
     signedOut: () => showLogin(state.t('login.again')),
-    onTheme: (changed) => state.onTheme.add(changed),
+    onTheme(changed) {
+      state.onTheme.add(changed);
+      return () => state.onTheme.delete(changed);
+    },
   };
   ctx.source = (name, params, options) => source(ctx, name, params, options);
   ctx.panel = (options) => panel(ctx, options);

@@ -25,17 +25,28 @@ export function timeChart(ctx, {label, summary, times, series, stepped = false, 
     chart?.destroy();
     chart = new UPlot(optionsOf(UPlot, shown), [times, ...series.map((one) => one.values)], place);
   };
-  watchSize(place, (width) => (chart && chart.width === width ? null : draw()));
-  ctx.onTheme(() => place.isConnected && draw());
+  const forget = ctx.onTheme(draw);
+  watchSize(place, (width) => (chart && chart.width === width ? null : draw()), () => {
+    forget();
+    chart?.destroy();
+  });
   return h('figure', {class: 'chart'}, names, place, readout, twinOf(ctx, twin, label, key));
 }
 
-// The first size comes when the place is on the page.
-function watchSize(place, changed) {
-  new ResizeObserver(() => {
+// The first size comes when the place is on the page, the last when it is not any more: a chart listens
+// to the window, and would stay for ever.
+function watchSize(place, changed, gone) {
+  let wasThere = false;
+  const observer = new ResizeObserver(() => {
     const width = Math.floor(place.clientWidth);
     if (width > 0) changed(width);
-  }).observe(place);
+    if (wasThere && !place.isConnected) {
+      observer.disconnect();
+      gone();
+    }
+    wasThere = place.isConnected;
+  });
+  observer.observe(place);
 }
 
 // A day has many rows: they are made when somebody asks for them.
@@ -44,6 +55,7 @@ function twinOf(ctx, twin, label, key) {
   details.addEventListener('toggle', () => {
     if (!details.open || details.children.length > 1) return;
     details.append(table(twin.columns, twin.rows, {caption: label, quiet: true, empty: ctx.t('chart.empty')}));
+    details.lastChild.scrollTop = Number(details.dataset.scrolled ?? 0);
   });
   return details;
 }

@@ -62,15 +62,19 @@ export function address(page, params) {
 
 /**
  * Does something that replaces what an element shows, and leaves the reader where they were: the
- * focus by the focused element's id or data-key, opened details by their data-key.
+ * focus by the focused element's id or data-key, opened details by their data-key, and how far the
+ * table in them was scrolled.
  */
 export function keepingPlace(element, change) {
   const focused = element.contains(document.activeElement) ? document.activeElement : null;
   const key = focused?.id || focused?.closest('[data-key]')?.dataset.key;
-  const opened = new Set([...element.querySelectorAll('details[open][data-key]')].map((d) => d.dataset.key));
+  const opened = new Map([...element.querySelectorAll('details[open][data-key]')]
+    .map((details) => [details.dataset.key, details.querySelector('.scroll')?.scrollTop ?? 0]));
   change();
   for (const details of element.querySelectorAll('details[data-key]')) {
-    if (opened.has(details.dataset.key)) details.open = true;
+    if (!opened.has(details.dataset.key)) continue;
+    details.dataset.scrolled = opened.get(details.dataset.key);
+    details.open = true;
   }
   if (!focused || !key) return;
   const again = element.querySelector(`#${CSS.escape(key)}`) ?? element.querySelector(`[data-key="${CSS.escape(key)}"]`);

@@ -27,6 +27,9 @@ extern void request_end(void *arg, struct MHD_Connection *connection, void **con
 						enum MHD_RequestTerminationCode code);
 extern size_t request_unescape(void *arg, struct MHD_Connection *connection, char *text);
 
+/* For one that has no end: libmicrohttpd forgets it where memory is short. */
+extern void request_free(Request *request);
+
 /* What the clock calls. */
 extern bool request_is_coming(const Request *request);
 extern void request_late(Request *request);

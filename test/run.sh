@@ -48,6 +48,7 @@ LONG=(
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
     'no small disk: needs root, and mount'
+    'no Chromium can be installed'
 )
 
 PATTERN=
@@ -275,6 +276,16 @@ small_disk() {
     fi
 }
 
+# A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
+# that there is one.
+browser() {
+    [[ -n $(wanted_files 'test/t/09*.pl' .pl) ]] || return 0
+    if (need_packages chromium chromium-driver python3-selenium fonts-dejavu-core) &&
+        [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]]; then
+        export CADENCE_BROWSER=/usr/bin/chromium
+    fi
+}
+
 parse_options() {
     while getopts k:l option; do
         case $option in
@@ -310,6 +321,7 @@ main() {
         stop_cluster main
         unit_tests_result
         small_disk
+        browser
         tap_tests
     else
         result build 1

@@ -129,8 +129,21 @@ def twins(b, base):
     total = b.run("return [...document.querySelectorAll('details tbody tr')].reduce((n, r) => n + Number(r.cells[1].innerText.replace(/\\D/g, '')), 0)")
     said = b.text(".readout").split()[0].replace(".", "")
     same(str(total), said, "the curve's table adds up to what the curve says")
-    b.run("window.drawn = 0; new MutationObserver(() => { window.drawn++; })"
-          ".observe(document.querySelector('details').closest('.body'), {childList: true});")
+    b.run("document.querySelector('details .scroll').scrollTop = 120")
+    b.run("""
+        const real = window.fetch;
+        document.querySelector('details').stale = true;
+        window.fetch = async (url, options) => {
+            const answer = await real(url, {...options, headers: {}});
+            if (!String(url).startsWith('/api/agora')) return answer;
+            return new Response(JSON.stringify({...await answer.json(), sent_today: 987654}), {status: 200});
+        };
+        document.dispatchEvent(new Event('visibilitychange'));""")
+    b.until("document.querySelector('[data-figure=\"agora.sent_today\"] dd').textContent.startsWith('987.654')", "not drawn again")
+    b.until("!document.querySelector('details').stale && document.querySelectorAll('details[open] tbody tr').length > 0", "closed again")
+    same(b.run("return document.activeElement.tagName"), "SUMMARY", "a page that is drawn again keeps the reader's place")
+    same(b.run("return document.querySelector('details .scroll').scrollTop"), min(120, b.run(
+        "const s = document.querySelector('details .scroll'); return s.scrollHeight - s.clientHeight")), "also within a table")
 
 
 def hostile(b, base, facts):

@@ -175,7 +175,7 @@ COMMIT;
 INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at)
 SELECT 'many ' || n, 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1, now() + interval '30 hours' + n * interval '10 seconds' FROM generate_series(1, 12000) AS n;
 BEGIN;
-SELECT g ->> 'exact' AS exact, (g ->> 'exact_until')::timestamptz BETWEEN now() + interval '54 hours' AND now() + interval '59 hours' AS exact_until,
+SELECT g ->> 'exact' AS exact, (g ->> 'exact_until')::timestamptz BETWEEN now() + interval '42 hours' AND now() + interval '45 hours' AS exact_until,
        (SELECT sum((h ->> 'n')::int) FROM jsonb_array_elements(g -> 'hours') AS h)
            = (SELECT count(*) FROM cadence_forecast(now(), (g ->> 'exact_until')::timestamptz) AS f WHERE f.at < (g ->> 'exact_until')::timestamptz) AS foreseen,
        (SELECT sum((h ->> 'n')::int) FROM jsonb_array_elements(g -> 'due') AS h)
@@ -194,8 +194,14 @@ GRANT USAGE ON SCHEMA cadence TO regress_cadence_owner;
 GRANT EXECUTE ON FUNCTION cadence_runner_status(), cadence_health(interval), cadence_forecast(timestamptz, timestamptz),
     cadence_api_agora(jsonb, boolean), cadence_api_servidores(jsonb, boolean), cadence_api_execucoes(jsonb, boolean),
     cadence_api_execucao(jsonb, boolean), cadence_api_agenda(jsonb, boolean) TO regress_cadence_owner;
-SELECT format('ALTER TABLE %I OWNER TO regress_cadence_owner', c.relname) FROM pg_class AS c
-WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r' AND c.relname <> 'cadence_protocols' \gexec
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOR t IN SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r' AND c.relname <> 'cadence_protocols' LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO regress_cadence_owner', t);
+    END LOOP;
+END $$;
 DELETE FROM lead_cadence_runs WHERE lead_id LIKE 'many%';
 SET ROLE regress_cadence_owner;
 SELECT cadence_api_agora('{}', false) ->> 'due' AS due, jsonb_array_length(cadence_api_servidores('{}', false) -> 'rows') AS senders,
