@@ -485,6 +485,64 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_usage', 'used', 'int', 'integer', '0', true, NULL),
         ('cadence_usage', 'last_at', 'time', 'timestamptz', NULL, false, NULL),
 
+        -- what has happened, counted: insert-only, and folded into the next two by whoever comes by (71_rollup.sql)
+        ('cadence_deltas', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
+        ('cadence_deltas', 'kind', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_deltas', 'empresa', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'server', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'canal', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'outcome', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'code', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'template', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'cadence', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_deltas', 'step', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_deltas', 'next_step', 'uuid', 'uuid', NULL, false, NULL),
+        ('cadence_deltas', 'day', 'date', 'date', NULL, false, NULL),
+        ('cadence_deltas', 'mark', 'text', 'text', '''''', true, NULL),
+        ('cadence_deltas', 'n', 'int', 'bigint', '0', true, NULL),
+        ('cadence_deltas', 'us', 'int', 'bigint', '0', true, NULL),
+        ('cadence_deltas', 'buckets', 'jsonb', 'jsonb', NULL, false, NULL),
+        ('cadence_deltas', 'first_at', 'time', 'timestamptz', 'now()', true, NULL),
+        ('cadence_deltas', 'last_at', 'time', 'timestamptz', 'now()', true, NULL),
+
+        ('cadence_counts', 'grain', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'kind', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'at', 'time', 'timestamptz', NULL, true, NULL),
+        ('cadence_counts', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'server', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'canal', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'outcome', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'code', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'template', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'cadence', 'text', 'text', NULL, true, NULL),
+        ('cadence_counts', 'n', 'int', 'bigint', '0', true, NULL),
+        ('cadence_counts', 'us', 'int', 'bigint', '0', true, NULL),
+        ('cadence_counts', 'first_at', 'time', 'timestamptz', NULL, true, NULL),
+        ('cadence_counts', 'last_at', 'time', 'timestamptz', NULL, true, NULL),
+
+        ('cadence_cohorts', 'cadence', 'uuid', 'uuid', NULL, true, NULL),
+        ('cadence_cohorts', 'step', 'uuid', 'uuid', NULL, true, NULL),
+        ('cadence_cohorts', 'day', 'date', 'date', NULL, true, NULL),
+        ('cadence_cohorts', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_cohorts', 'entered', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'sent', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'delivered', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'read', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'replied', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'opted_out', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'failed', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'skipped', 'int', 'bigint', '0', true, NULL),
+        ('cadence_cohorts', 'stopped', 'int', 'bigint', '0', true, NULL),
+
+        -- how many runs stand where, counted now and then
+        ('cadence_stock', 'empresa', 'text', 'text', NULL, true, NULL),
+        ('cadence_stock', 'cadence', 'text', 'text', NULL, true, NULL),
+        ('cadence_stock', 'ordem', 'int', 'integer', NULL, true, NULL),
+        ('cadence_stock', 'status', 'text', 'text', NULL, true, NULL),
+        ('cadence_stock', 'runs', 'int', 'bigint', NULL, true, NULL),
+        ('cadence_stock', 'counted_at', 'time', 'timestamptz', NULL, true, NULL),
+
         -- which answers say that somebody wants no more, or wants again
         ('cadence_opt_out_words', 'word', 'text', 'text', NULL, true, NULL),
         ('cadence_opt_out_words', 'language', 'text', 'text', NULL, false, NULL),
@@ -555,6 +613,10 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_feriados', 'UNIQUE NULLS NOT DISTINCT (dia, pais, uf, empresa)'),
         ('cadence_usage', 'PRIMARY KEY (name, scope, empresa)'),
+        ('cadence_deltas', 'PRIMARY KEY (id)'),
+        ('cadence_counts', 'PRIMARY KEY (grain, kind, at, server, outcome, code, canal, template, empresa, cadence)'),
+        ('cadence_cohorts', 'PRIMARY KEY (cadence, step, day, empresa)'),
+        ('cadence_stock', 'PRIMARY KEY (cadence, ordem, status, empresa)'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
@@ -720,6 +782,22 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_usage', 'day', 'of the person, or of the company'),
         ('cadence_usage', 'last_at', 'of a lead: when the last message was to leave'),
 
+        ('cadence_deltas', NULL, 'what has happened since it was last folded into cadence_counts and cadence_cohorts: not to be changed by hand'),
+        ('cadence_deltas', 'mark', 'the column of cadence_cohorts that n counts in, too'),
+        ('cadence_deltas', 'buckets', 'of durations: how many took how long'),
+
+        ('cadence_counts', NULL, 'what has happened, counted in all, by the hour and by the minute: read it by cadence_rollup_counts(), which knows the latest, too'),
+        ('cadence_counts', 'grain', 'TOTAL, HOUR or MINUTE'),
+        ('cadence_counts', 'us', 'of durations: microseconds, all together'),
+
+        ('cadence_cohorts', NULL, 'what became of the runs that began on a day, step by step: read it by cadence_rollup_cohorts(), which knows the latest, too'),
+        ('cadence_cohorts', 'day', 'on which the runs began, in their company''s time'),
+        ('cadence_cohorts', 'entered', 'runs that have come to the step'),
+        ('cadence_cohorts', 'failed', 'runs whose message was given up there, or has come back'),
+
+        ('cadence_stock', NULL, 'how many runs stand before which step in which status, as of counted_at: written whole each time'),
+        ('cadence_stock', 'ordem', 'next_step_ordem of the runs; -1: they have none'),
+
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
@@ -829,7 +907,9 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                  ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
                  ('cadence_keys', ARRAY['name']::name[]),
                  ('cadence_secrets', ARRAY['name']::name[]),
-                 ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[])) AS u(relname, columns)
+                 ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[]),
+                 ('cadence_counts', ARRAY['at', 'cadence', 'canal', 'code', 'empresa', 'grain', 'kind', 'outcome', 'server', 'template']::name[]),
+                 ('cadence_cohorts', ARRAY['cadence', 'day', 'empresa', 'step']::name[])) AS u(relname, columns)
       ON u.relname = p.relname
     WHERE NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = p.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
@@ -846,7 +926,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
                         'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox',
-                        'cadence_usage', 'cadence_secrets')
+                        'cadence_usage', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -859,7 +939,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
-                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_secrets')
+                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities', 'cadence_usage')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
@@ -911,7 +991,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
                         'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_usage',
-                        'cadence_secrets', 'cadence_arming')
+                        'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid
@@ -1191,7 +1271,9 @@ BEGIN
             -- runs follow the steps that they stand before; each event has transition tables of its own
             ('cadence_runner_steps_added', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'INSERT', 'STATEMENT', ''),
             ('cadence_runner_steps_edited', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'UPDATE', 'STATEMENT', ''),
-            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''))
+            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''),
+            -- whoever enrols, and by whatever INSERT, is counted
+            ('cadence_runner_added', 'cadence_runs_added', 'lead_cadence_runs', 'AFTER', 'INSERT', 'STATEMENT', ''))
             AS v(trigger_name, function_name, table_name, timing, event, level, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
@@ -1206,6 +1288,7 @@ BEGIN
                                     CASE item.function_name
                                         WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
                                         WHEN 'cadence_check_policy' THEN 'Until then what can not be is found when a step is due, which waits.'
+                                        WHEN 'cadence_runs_added' THEN 'Until then pages do not know how many runs have begun.'
                                         WHEN 'cadence_steps_edited' THEN 'Until then runs do not follow steps that are renumbered.'
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
@@ -1214,6 +1297,7 @@ BEGIN
                        item.trigger_name, item.timing, item.event, prefix, item.table_name,
                        CASE item.trigger_name
                            WHEN 'cadence_runner_steps_added' THEN 'REFERENCING NEW TABLE AS cadence_steps_after'
+                           WHEN 'cadence_runner_added' THEN 'REFERENCING NEW TABLE AS cadence_runs_added'
                            WHEN 'cadence_runner_steps_removed' THEN 'REFERENCING OLD TABLE AS cadence_steps_before'
                            WHEN 'cadence_runner_steps_edited'
                            THEN 'REFERENCING OLD TABLE AS cadence_steps_before NEW TABLE AS cadence_steps_after'
@@ -2064,6 +2148,573 @@ COMMENT ON FUNCTION @extschema@.cadence_secret_set(text, text) IS
 'sets the secret by which something may be seen or done over HTTP, of which a digest is kept; null removes it. name: service_role, cron, health, metrics, viewer, people, viewer:SOMEBODY or people:SOMEBODY';
 
 --
+-- Numbers that are read often: what has happened, counted as it happens
+--
+-- No page and no scrape counts a table. Whoever records something that counts (a batch of an
+-- execution, a webhook's event, an enrolment) inserts rows into cadence_deltas in the same
+-- transaction: so many of this kind more. Nobody updates a row there, so nobody waits for another.
+-- Now and then they are folded (src/record/fold.c): one statement deletes what is there and adds it
+-- to cadence_counts and cadence_cohorts. Whoever reads adds what is not folded yet, in one
+-- statement and so in one snapshot: the numbers are exact at any moment. Read them by the functions
+-- below.
+--
+-- cadence_rollup_counts(grain, kinds, since, until): what has happened, and when.
+--   grain    TOTAL   since the tables are there, at = '-infinity'; template and cadence are ''
+--            HOUR    by the hour, kept for ever
+--            MINUTE  kind attempt only, by the minute of the last 48 hours; code, template and
+--                    cadence are ''. "Today" in any zone is a sum of these
+--   kind     of the rows; "-" is always '', a column that is not named keeps its meaning
+--     attempt     handling of a step by an execution, at the time of the attempt: server ('' where
+--                 none was found), canal, template, cadence, outcome: sent, held (for the provider's
+--                 review), failed (tried again), refused (for good), uncertain, unresolved (no
+--                 contact, template, server), put_off (by the provider), skipped, stopped (the
+--                 run has ended before it was sent); code: why, '' of sent
+--     error       rows of lead_cadence_events with ERRO, at the time when they were written: code
+--                 (detalhes.codigo), server, canal, template, cadence; first_at and last_at
+--     due_to_send, send_duration
+--                 how long after it was due a step was sent, and how long its provider took (by
+--                 server): one row with code '', n = how many, us = microseconds of all of them; and
+--                 one for each bucket that has any, code = its upper bound in seconds ('0.5', '+Inf'),
+--                 n = how many fell into it and into no smaller one
+--     execution_duration
+--                 the same, of executions
+--     execution   outcome: success, errors (of some steps), failed; code: CRON, MANUAL, TEST, WORKER
+--     delivery    a receipt that was new: server, canal, outcome: sent, delivered, read, failed
+--     inbound     an event that a webhook, or whoever has read it, has told: server, canal, outcome: its kind
+--                 (message, echo, receipt, opt_out, ...), code: done, repeated, unmatched, nothing, rejected
+--     opt_out     somebody wants no more, and had not said so: canal ('' all), outcome: reply,
+--                 provider, complaint, link, operator, answer (of a provider to an attempt)
+--     webhook     a call of cadence_receive() for a server that is there: server, outcome: ok,
+--                 unauthorized, refused, unavailable; last_at: the last one
+--     http        a request to the door: server = the route, outcome = the method, code = the status
+--   cadence  id, as text; '' where there is none. empresa '' where it is not known
+--
+-- cadence_rollup_cohorts(cadence, since, until): what became of the runs that have begun on a day
+--   (day: of started_at, in the company's zone as it was then), by step. Each run counts once in each
+--   column:
+--     entered    it has come to the step: enrolled before it, or moved on to it
+--     sent       its message has left (and was not taken back to be sent again)
+--     delivered, read   as its provider has told, of a message that was sent
+--     replied, opted_out  what its person did first after this message and before the next
+--                one of any cadence: an answer, an opt-out
+--     failed     given up there for good, or come back after it was sent
+--     skipped    passed by without a message (its policy, or cadence_skips)
+--     stopped    ended there by an execution: opted out, blocked, in cadence_exits
+--   A step that was removed keeps its rows. DELETE and TRUNCATE of runs change nothing here, nor in
+--   the counts: what has happened has happened.
+--
+-- cadence_rollup_runs(): how many runs stand before which step (ordem, -1: none left), by status, as
+--   of counted_at. Counted from the table, at most once a minute, by executions and resident workers.
+--   This is what "waiting" is: status ATIVA (and PAUSADA) at the step.
+--
+-- They read with the rights of whoever calls, so they are everybody's to execute (90_rights.sql): it
+-- shows nothing that the caller's own SELECT would not.
+--
+
+CREATE FUNCTION @extschema@.cadence_rollup_counts(grain text, kinds text[], since timestamptz DEFAULT '-infinity',
+    until timestamptz DEFAULT 'infinity')
+RETURNS TABLE (kind text, at timestamptz, empresa text, server text, canal text, outcome text, code text, template text,
+    cadence text, n bigint, us bigint, first_at timestamptz, last_at timestamptz)
+LANGUAGE sql STABLE STRICT PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT x.kind, x.at, x.empresa, x.server, x.canal, x.outcome, x.code, x.template, x.cadence,
+           sum(x.n)::bigint, sum(x.us)::bigint, min(x.first_at), max(x.last_at)
+    FROM (
+        SELECT c.kind, c.at, c.empresa, c.server, c.canal, c.outcome, c.code, c.template, c.cadence, c.n, c.us, c.first_at, c.last_at
+        FROM @extschema@.cadence_counts AS c
+        WHERE c.grain = $1 AND c.kind = ANY ($2) AND c.at >= CASE $1 WHEN 'TOTAL' THEN '-infinity' ELSE $3 END
+          AND c.at < $4
+        UNION ALL
+        -- as src/record/fold.c does it
+        SELECT d.kind, g.at, d.empresa, d.server, d.canal, d.outcome,
+               CASE WHEN b.code <> '' THEN b.code WHEN $1 = 'MINUTE' THEN '' ELSE d.code END,
+               CASE WHEN $1 = 'HOUR' THEN d.template ELSE '' END,
+               CASE WHEN $1 = 'HOUR' THEN coalesce(d.cadence::text, '') ELSE '' END,
+               b.n, CASE WHEN b.code = '' THEN d.us ELSE 0 END, d.first_at, d.last_at
+        FROM @extschema@.cadence_deltas AS d
+        CROSS JOIN LATERAL (SELECT CASE $1 WHEN 'TOTAL' THEN '-infinity' WHEN 'HOUR' THEN date_trunc('hour', d.at, 'UTC')
+                                   WHEN 'MINUTE' THEN date_trunc('minute', d.at, 'UTC') END) AS g(at)
+        CROSS JOIN LATERAL (
+            SELECT '' AS code, d.n
+            UNION ALL
+            SELECT k.key, k.value::bigint FROM jsonb_each_text(d.buckets) AS k) AS b
+        WHERE d.kind = ANY ($2) AND (d.kind = 'attempt' OR $1 <> 'MINUTE')
+          AND ($1 = 'TOTAL' OR g.at >= $3) AND g.at < $4
+    ) AS x
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz) IS
+'what has happened, counted, up to this moment: in all (grain TOTAL), by the hour (HOUR) or by the minute (MINUTE), of the given kinds';
+
+CREATE FUNCTION @extschema@.cadence_rollup_cohorts(cadence uuid DEFAULT NULL, since date DEFAULT '-infinity', until date DEFAULT 'infinity')
+RETURNS TABLE (cadence_id uuid, step_id uuid, day date, empresa text, entered bigint, sent bigint, delivered bigint, read bigint,
+    replied bigint, opted_out bigint, failed bigint, skipped bigint, stopped bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT x.cadence, x.step, x.day, x.empresa, sum(x.entered)::bigint, sum(x.sent)::bigint, sum(x.delivered)::bigint,
+           sum(x.read)::bigint, sum(x.replied)::bigint, sum(x.opted_out)::bigint, sum(x.failed)::bigint,
+           sum(x.skipped)::bigint, sum(x.stopped)::bigint
+    FROM (
+        SELECT c.cadence, c.step, c.day, c.empresa, c.entered, c.sent, c.delivered, c.read, c.replied, c.opted_out, c.failed,
+               c.skipped, c.stopped
+        FROM @extschema@.cadence_cohorts AS c
+        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3
+        UNION ALL
+        SELECT d.cadence, m.step, d.day, d.empresa,
+               CASE m.mark WHEN 'entered' THEN d.n ELSE 0 END, CASE m.mark WHEN 'sent' THEN d.n ELSE 0 END,
+               CASE m.mark WHEN 'delivered' THEN d.n ELSE 0 END, CASE m.mark WHEN 'read' THEN d.n ELSE 0 END,
+               CASE m.mark WHEN 'replied' THEN d.n ELSE 0 END, CASE m.mark WHEN 'opted_out' THEN d.n ELSE 0 END,
+               CASE m.mark WHEN 'failed' THEN d.n ELSE 0 END, CASE m.mark WHEN 'skipped' THEN d.n ELSE 0 END,
+               CASE m.mark WHEN 'stopped' THEN d.n ELSE 0 END
+        FROM @extschema@.cadence_deltas AS d
+        CROSS JOIN LATERAL (VALUES (d.step, d.mark), (d.next_step, 'entered')) AS m(step, mark)
+        WHERE m.step IS NOT NULL AND m.mark <> '' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
+          AND ($1 IS NULL OR d.cadence = $1) AND d.day >= $2 AND d.day < $3
+    ) AS x
+    GROUP BY 1, 2, 3, 4
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_cohorts(uuid, date, date) IS
+'what became of the runs that began on a day, step by step, up to this moment; of one cadence, or of all where it is null, and of days from since on and before until';
+
+CREATE FUNCTION @extschema@.cadence_rollup_runs()
+RETURNS TABLE (empresa text, cadence_id text, ordem int, status text, runs bigint, counted_at timestamptz)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT s.empresa, s.cadence, s.ordem, s.status, s.runs, s.counted_at FROM @extschema@.cadence_stock AS s
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_runs() IS
+'how many runs stand before which step, by status, as they were last counted; a row with status '''' says when that was';
+
+CREATE FUNCTION @extschema@.cadence_rollup_refresh(count_now boolean DEFAULT false) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_refresh(boolean) IS
+'folds what was counted, and has the runs counted where that was long ago, or at once where count_now is true; does nothing where nothing can be written';
+
+CREATE FUNCTION @extschema@.cadence_http_count(route text, method text, code int) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_http_count(text, text, int) IS
+'counts a request to the door, where anything can be written; route, method and code are of closed sets';
+
+CREATE FUNCTION @extschema@.cadence_runs_added() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_runs_added() IS
+'counts the runs that a statement has inserted, by the steps that they have come to; a trigger of cadence_create_tables()';
+--
+-- Metrics
+--
+
+CREATE FUNCTION @extschema@.cadence_metrics(openmetrics boolean DEFAULT false) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_metrics(boolean) IS
+'metrics as text for Prometheus, or in the format of OpenMetrics; the right to execute it is all that its caller needs';
+--
+-- What the dashboard's pages show
+--
+-- Each page has a function cadence_api_<page>(params, people), called by cadence_http() as the
+-- tables' owner: params are the query's, all of them strings; people says whether personal data
+-- may be shown. A number has one source, so that no two pages disagree.
+
+CREATE FUNCTION @extschema@.cadence_mask(value text, kind text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- a field may hold 64 kB, and a page shows a line of it
+    seen constant text := left(value, 2000);
+BEGIN
+    IF value IS NULL THEN
+        RETURN NULL;
+    END IF;
+    CASE kind
+    WHEN 'name' THEN
+        RETURN regexp_replace(btrim(seen), '(\S)\S*', '\1***', 'g');
+    WHEN 'phone' THEN
+        -- of a number that has no more than four there would be nothing left to hide
+        RETURN '***' || CASE WHEN length(regexp_replace(seen, '\D', '', 'g')) > 6
+                             THEN right(regexp_replace(seen, '\D', '', 'g'), 4) ELSE '' END;
+    WHEN 'email' THEN
+        RETURN CASE WHEN strpos(seen, '@') > 1
+                    THEN left(btrim(seen), 1) || '***@' || regexp_replace(seen, '^.*@', '') ELSE '***' END;
+    WHEN 'address' THEN
+        RETURN @extschema@.cadence_mask(value, CASE WHEN strpos(seen, '@') > 0 THEN 'email' ELSE 'phone' END);
+    WHEN 'id' THEN
+        -- an id says nothing, unless the application has made it of a number or a mailbox
+        RETURN CASE WHEN strpos(seen, '@') > 0 THEN @extschema@.cadence_mask(value, 'email')
+                    WHEN seen ~ '^\+?[0-9 ().-]{8,}$' THEN @extschema@.cadence_mask(value, 'phone')
+                    ELSE value END;
+    WHEN 'error' THEN
+        -- the words of a provider, which like to repeat whom they could not write to
+        RETURN regexp_replace(regexp_replace(seen, '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
+                              '\+?\(?[0-9][0-9 ().-]{3,}([0-9]{4})(?![0-9])', '***\1', 'g');
+    WHEN 'text' THEN
+        RETURN format('*** (%s)', length(value));
+    ELSE
+        RETURN '***';
+    END CASE;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask(text, text) IS
+'what a page shows of personal data to whom it may not be shown; kind: name, phone, email, address (a phone number or mailbox), id, error (addresses within a text), text (its length); of any other nothing';
+
+-- Several companies may have several zones, and a page has one: that of most of them.
+CREATE FUNCTION @extschema@.cadence_api_zone() RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text := 'America/Sao_Paulo';
+BEGIN
+    SELECT e.fuso_horario INTO zone FROM @extschema@.cadence_empresas AS e
+    WHERE e.fuso_horario IS NOT NULL GROUP BY e.fuso_horario ORDER BY count(*) DESC, e.fuso_horario LIMIT 1;
+    zone := coalesce(zone, 'America/Sao_Paulo');
+    -- one that does not exist keeps its company from sending, and is in cadence_health()
+    PERFORM now() AT TIME ZONE zone;
+    RETURN zone;
+EXCEPTION WHEN undefined_table OR invalid_parameter_value THEN
+    RETURN 'America/Sao_Paulo';
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_zone() IS
+'part of the dashboard: the zone of its times, that of most companies';
+
+-- The health's words are for whoever runs the server, and hold numbers and names; a page says in
+-- its own words what is meant. A line that names something is known
+-- by what it says after the name, which ends as soon as it can: the first quantifier makes the others lazy.
+CREATE FUNCTION @extschema@.cadence_api_reason(reason text) RETURNS jsonb
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH named AS (
+        SELECT m[2] AS name, m[1] || ' ' || m[3] AS said
+        FROM regexp_match($1, '^([a-z]{1,8}?) "(.*?)" (has been paused|has sent nothing|has written|fails:|speaks version|of company|sends nothing)') AS m)
+    SELECT jsonb_build_object('text', $1, 'name', n.name, 'kind', coalesce((
+        SELECT x.kind FROM (VALUES
+            ('server has been paused', 'sender_paused'),
+            ('server has sent nothing', 'sender_shut'),
+            ('server has written', 'sender_no_new'),
+            ('server fails:', 'sender_fails'),
+            ('server speaks version', 'version_ends'),
+            ('template of company', 'template_stopped'),
+            ('(cadence|company) sends nothing', CASE WHEN strpos($1, '" sends nothing that depends on the time there') > 0
+                                                     THEN 'zone_unknown' ELSE 'rule_shut' END),
+            ('cadence_runner.enabled is off', 'disabled'),
+            ('the resident worker does not run', 'worker_down'),
+            ('the resident worker is paused', 'worker_paused'),
+            ('the resident worker is stuck', 'worker_stuck'),
+            ('table \S+ has no trigger', 'no_barrier'),
+            ('table .* does not exist', 'no_tables'),
+            ('nothing may be sent from here', 'copy'),
+            ('nothing is sent while a view', 'view_broken'),
+            ('overdue:', 'overdue'),
+            ('active without next_run_at', 'undated'),
+            ('the last execution failed', 'execution_failed'),
+            ('\d+ answers or receipts could not be taken', 'rejected'),
+            ('\d+ news for other tools', 'news')) AS x(pattern, kind)
+        WHERE coalesce(n.said, $1) ~ ('^' || x.pattern) LIMIT 1), 'other'))
+    FROM named AS n
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_reason(text) IS
+'part of the dashboard: of which kind a line of cadence_health() is, and whose name it has';
+
+CREATE FUNCTION @extschema@.cadence_api_agora(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    may_see constant boolean := coalesce(people, false);
+    zone constant text := @extschema@.cadence_api_zone();
+    since constant timestamptz := date_trunc('minute', now()) - interval '24 hours';
+    status record;
+    health record;
+    counts jsonb;
+BEGIN
+    -- until the function ends the answer's times are the zone's, and those in the health's words
+    PERFORM set_config('TimeZone', zone, true);
+    SELECT * INTO status FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
+    SELECT * INTO health FROM @extschema@.cadence_health();
+    WITH attempts AS MATERIALIZED (
+        SELECT c.at, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
+               sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain', 'unresolved')) AS failed
+        FROM @extschema@.cadence_rollup_counts('MINUTE', '{attempt}', least(since, date_trunc('day', now())), 'infinity') AS c
+        GROUP BY c.at
+    ), minutes AS (
+        SELECT jsonb_agg(coalesce(a.sent, 0) ORDER BY m.at) AS sent, jsonb_agg(coalesce(a.failed, 0) ORDER BY m.at) AS failed
+        FROM generate_series(since, date_trunc('minute', now()), interval '1 minute') AS m(at) LEFT JOIN attempts AS a ON a.at = m.at
+    )
+    SELECT jsonb_build_object(
+        'minutes', jsonb_build_object('from', since, 'sent', m.sent, 'failed', m.failed),
+        'sent_today', coalesce((SELECT sum(a.sent) FROM attempts AS a WHERE a.at >= date_trunc('day', now())), 0),
+        'failed_today', coalesce((SELECT sum(a.failed) FROM attempts AS a WHERE a.at >= date_trunc('day', now())), 0)) INTO counts
+    FROM minutes AS m;
+    RETURN counts || jsonb_build_object(
+        'zone', zone,
+        'healthy', coalesce(health.ok, false),
+        'reasons', (SELECT coalesce(jsonb_agg(@extschema@.cadence_api_reason(
+                        CASE WHEN may_see THEN r.reason ELSE @extschema@.cadence_mask(r.reason, 'error') END) ORDER BY r.n), '[]')
+                    FROM unnest(health.reasons) WITH ORDINALITY AS r(reason, n)),
+        'due', status.due_now,
+        'oldest_due', status.oldest_due,
+        'lag_seconds', round(extract(epoch FROM status.lag)),
+        'in_flight', status.claimed,
+        'uncertain', status.uncertain,
+        'next_due', status.next_due,
+        'last_execution', (SELECT l.executed_at FROM @extschema@.cadence_runner_logs AS l ORDER BY l.executed_at DESC LIMIT 1));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_agora(jsonb, boolean) IS
+'the page Agora: health, what is due and under way, and what was sent and has failed today and in each of the last 24 hours'' minutes';
+
+-- Windows are counted in slots, the youngest first, from the last start that was given out on
+-- (rules/limits.c); those that have grown too old since are not in the window any more.
+CREATE FUNCTION @extschema@.cadence_api_used(used text, last_at timestamptz)
+RETURNS TABLE (window_name text, used bigint)
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT w.name, coalesce((
+        SELECT sum(split_part(slot, '.', 3)::bigint) FROM regexp_split_to_table(btrim($1), '\s+') AS slot
+        WHERE slot ~ '^\d{1,9}\.\d{1,9}\.\d{1,9}$' AND split_part(slot, '.', 1)::int = w.number
+          AND split_part(slot, '.', 2)::int + floor(extract(epoch FROM now()) / w.width) - floor(extract(epoch FROM $2) / w.width) < w.slots), 0)::bigint
+    FROM (VALUES ('minute', 0, 1, 61), ('hour', 1, 60, 61), ('day', 2, 900, 97), ('new_day', 3, 900, 97)) AS w(name, number, width, slots)
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_used(text, timestamptz) IS
+'part of the dashboard: how much of each window of a sender''s limits is used, from its row of cadence_provider_state';
+
+-- An option that a server does not have is its protocol's. A day's limit may still grow.
+CREATE FUNCTION @extschema@.cadence_api_limits(server text) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH own AS MATERIALIZED (
+        SELECT coalesce(jsonb_object_agg(o.option_name, o.option_value), '{}') AS options
+        FROM pg_foreign_server AS s CROSS JOIN LATERAL pg_options_to_table(s.srvoptions) AS o WHERE s.srvname = $1
+    ), valid AS MATERIALIZED (
+        SELECT coalesce((SELECT p.definition -> 'limits' FROM @extschema@.cadence_protocols AS p
+                         WHERE lower(p.name) = lower(coalesce(own.options ->> 'protocol', 'webhook'))), '{}') || own.options AS options FROM own
+    ), state AS MATERIALIZED (
+        SELECT s.used, s.last_at, s.first_used_at FROM valid AS v
+        JOIN @extschema@.cadence_provider_state AS s
+            ON s.server = CASE WHEN v.options ->> 'limit_group' <> '' THEN 'limit_group ' || (v.options ->> 'limit_group') ELSE $1 END
+    ), warm AS MATERIALIZED (
+        SELECT m[1]::int AS first, m[2]::int AS last,
+               extract(epoch FROM (m[3] || coalesce(m[4], 's'))::interval) AS seconds
+        FROM valid AS v CROSS JOIN LATERAL regexp_match(v.options ->> 'warm_up', '^\s*(\d{1,9})\.\.(\d{1,9})/\s*(\d{1,9})\s*(ms|s|min|h|d)?\s*$') AS m
+        WHERE m IS NOT NULL
+    ), most AS (
+        SELECT w.name, w.place,
+               CASE WHEN v.options ->> w.option ~ '^\s*\d{1,9}\s*$' THEN nullif((v.options ->> w.option)::int, 0) END AS most
+        FROM valid AS v CROSS JOIN (VALUES ('minute', 'max_per_minute', 1), ('hour', 'max_per_hour', 2), ('day', 'max_per_day', 3),
+                                           ('new_day', 'max_new_per_day', 4)) AS w(name, option, place)
+    ), effective AS (
+        SELECT m.name, m.place, CASE WHEN m.name <> 'day' THEN m.most ELSE least(m.most, (
+            SELECT CASE WHEN u.seconds >= w.seconds THEN w.last
+                        ELSE w.first + trunc((w.last - w.first) * greatest(u.seconds, 0) / nullif(w.seconds, 0))::int END
+            FROM warm AS w CROSS JOIN LATERAL (SELECT coalesce(extract(epoch FROM now() - (SELECT s.first_used_at FROM state AS s)), 0) AS seconds) AS u)) END AS most
+        FROM most AS m
+    )
+    SELECT jsonb_build_object(
+        'gap', v.options ->> 'gap',
+        'max_rate', CASE WHEN v.options ->> 'max_rate' ~ '^\s*\d+(\.\d+)?\s*$' THEN (v.options ->> 'max_rate')::numeric END,
+        'limits', (SELECT coalesce(jsonb_agg(jsonb_build_object('window', e.name, 'most', e.most, 'used', coalesce(u.used, 0)) ORDER BY e.place), '[]')
+                   FROM effective AS e LEFT JOIN (SELECT x.* FROM state AS s CROSS JOIN LATERAL @extschema@.cadence_api_used(s.used, s.last_at) AS x) AS u
+                       ON u.window_name = e.name
+                   WHERE e.most IS NOT NULL))
+    FROM valid AS v
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_limits(text) IS
+'part of the dashboard: what a sender''s limits are, and how much of them is used';
+
+CREATE FUNCTION @extschema@.cadence_api_servidores(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    may_see constant boolean := coalesce(people, false);
+    zone constant text := @extschema@.cadence_api_zone();
+    minute constant timestamptz := date_trunc('minute', now());
+    known jsonb;
+    cards jsonb;
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    SELECT s.providers INTO known FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
+    WITH attempts AS MATERIALIZED (
+        SELECT c.server, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
+               sum(c.n) FILTER (WHERE c.outcome = 'sent' AND c.at >= minute - interval '5 minutes' AND c.at < minute) AS lately,
+               sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain')) AS failed
+        FROM @extschema@.cadence_rollup_counts('MINUTE', '{attempt}', minute - interval '59 minutes', 'infinity') AS c
+        GROUP BY c.server
+    )
+    SELECT jsonb_agg(jsonb_build_object(
+            'server', p.server,
+            'channel', p.card ->> 'canal',
+            'company', p.card ->> 'empresa',
+            'state', w.state, 'since', w.since, 'until', w.until,
+            'reason', CASE WHEN may_see THEN w.reason ELSE @extschema@.cadence_mask(w.reason, 'error') END,
+            'waiting', CASE WHEN w.state IN ('paused', 'open') THEN greatest(s.waiting, s.waited) END,
+            'in_flight', p.card -> 'in_flight',
+            'rate_per_minute', round(coalesce(a.lately, 0) / 5.0, 1),
+            'sent_last_hour', coalesce(a.sent, 0),
+            'failed_last_hour', coalesce(a.failed, 0),
+            'last_error', CASE WHEN may_see THEN p.card ->> 'last_error' ELSE @extschema@.cadence_mask(p.card ->> 'last_error', 'error') END,
+            'last_error_at', (p.card ->> 'last_error_at')::timestamptz,
+            'version', p.card ->> 'version', 'version_ends', p.card ->> 'version_ends')
+        || @extschema@.cadence_api_limits(p.server)
+        ORDER BY p.card ->> 'empresa' NULLS LAST, p.server) INTO cards
+    FROM (SELECT x.card, x.card ->> 'server' AS server FROM jsonb_array_elements(known) AS x(card)) AS p
+    LEFT JOIN @extschema@.cadence_provider_state AS s ON s.server = p.server
+    LEFT JOIN attempts AS a ON a.server = p.server
+    CROSS JOIN LATERAL (
+        SELECT v.* FROM (VALUES
+            (1, s.paused_at IS NOT NULL, 'paused', s.paused_at, NULL::timestamptz, s.pause_reason),
+            (2, s.open_since IS NOT NULL, 'open', s.open_since, s.open_until, s.open_reason),
+            (3, s.new_until > now(), 'no_new', s.new_since, s.new_until, s.new_reason),
+            (4, s.slow_until > now(), 'slow', NULL, s.slow_until, NULL),
+            (5, coalesce(a.lately, 0) > 0 OR (p.card ->> 'in_flight')::bigint > 0, 'sending', NULL, NULL, NULL),
+            (6, true, 'idle', NULL, NULL, NULL)) AS v(place, holds, state, since, until, reason)
+        WHERE v.holds ORDER BY v.place LIMIT 1) AS w;
+    RETURN jsonb_build_object('zone', zone, 'rows', coalesce(cards, '[]'));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_servidores(jsonb, boolean) IS
+'the page Agora: each sender''s state, how much it has sent and failed in the last hour, what of its limits is used, and what its provider said last';
+
+-- An execution that ended by an error counts that one, too: only where there are errors is it looked
+-- for, since details may be large.
+CREATE FUNCTION @extschema@.cadence_api_execution(id uuid, at timestamptz, trigger_source text, runs_touched int, steps_executed int,
+    errors int, duration_ms int, error text, sqlstate text, people boolean) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+        'id', $1, 'at', $2, 'trigger', $3, 'total', $4, 'sent', $5, 'errors', $6,
+        'skipped', greatest($4 - $5 - $6 + CASE WHEN $8 IS NULL THEN 0 ELSE 1 END, 0),
+        'duration_ms', $7, 'error', CASE WHEN $10 THEN "left"($8, 2000) ELSE @extschema@.cadence_mask($8, 'error') END, 'sqlstate', $9)
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) IS
+'part of the dashboard: what is shown of a row of the log';
+
+CREATE FUNCTION @extschema@.cadence_api_execucoes(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    shown constant int := 50;
+    zone constant text := @extschema@.cadence_api_zone();
+    may_see constant boolean := coalesce(people, false);
+    before constant timestamptz := coalesce(nullif(params ->> 'before', '')::timestamptz, 'infinity');
+    before_id constant uuid := coalesce(nullif(params ->> 'before_id', '')::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+    found jsonb;
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    SELECT jsonb_agg(@extschema@.cadence_api_execution(l.id, l.executed_at, l.trigger_source, l.runs_touched, l.steps_executed,
+               l.errors, l.duration_ms, l.error, l.sqlstate, may_see) ORDER BY l.executed_at DESC, l.id DESC)
+    INTO found
+    FROM (
+        SELECT x.id, x.executed_at, x.trigger_source::text, x.runs_touched, x.steps_executed, x.errors, x.duration_ms,
+               CASE WHEN x.errors > 0 THEN x.details ->> 'erro' END AS error, CASE WHEN x.errors > 0 THEN x.details ->> 'sqlstate' END AS sqlstate
+        FROM @extschema@.cadence_runner_logs AS x
+        WHERE x.executed_at <= before AND (x.executed_at < before OR x.id < before_id)
+        ORDER BY x.executed_at DESC, x.id DESC LIMIT shown + 1) AS l;
+    RETURN jsonb_build_object(
+        'zone', zone,
+        'rows', coalesce(found - shown, '[]'),
+        'next', CASE WHEN jsonb_array_length(found) > shown
+                     THEN jsonb_build_object('before', found -> (shown - 1) -> 'at', 'before_id', found -> (shown - 1) -> 'id') END);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_execucoes(jsonb, boolean) IS
+'the page Execuções: fifty rows of the log, the newest first; those before the time and id in before and before_id. next is what to ask for those that follow';
+
+CREATE FUNCTION @extschema@.cadence_api_execucao(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    shown constant int := 1000;
+    zone constant text := @extschema@.cadence_api_zone();
+    may_see constant boolean := coalesce(people, false);
+    answer jsonb;
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    SELECT jsonb_build_object(
+        'zone', zone,
+        'execution', @extschema@.cadence_api_execution(l.id, l.executed_at, l.trigger_source::text, l.runs_touched, l.steps_executed,
+            l.errors, l.duration_ms, l.details ->> 'erro', l.details ->> 'sqlstate', may_see),
+        'truncated', coalesce(l.details ->> 'results_truncated' = 'true', false) OR r.n > shown,
+        'results', r.results) INTO answer
+    FROM @extschema@.cadence_runner_logs AS l
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n, coalesce(jsonb_agg(jsonb_build_object(
+            'run', x.result ->> 'runId',
+            'lead', CASE WHEN may_see THEN x.result ->> 'leadId' ELSE @extschema@.cadence_mask(x.result ->> 'leadId', 'id') END,
+            'step', x.result -> 'stepOrdem',
+            'template', x.result ->> 'templateCodigo',
+            'status', x.result ->> 'status',
+            'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
+                            ELSE @extschema@.cadence_mask(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 'error') END)
+            ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
+        FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)
+            WITH ORDINALITY AS x(result, n)) AS r
+    WHERE l.id = nullif(params ->> 'id', '')::uuid;
+    RETURN answer;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_execucao(jsonb, boolean) IS
+'the page Execução: the row of the log with that id, and what became of each step, the errors first; null where there is none';
+
+-- A forecast plays every run that is due until then, five thousand in a fraction of a second. Where
+-- more are due, it goes as far as those, by whole hours; what comes after is what is due, by the hour, which
+-- windows and limits may still put off.
+CREATE FUNCTION @extschema@.cadence_api_agenda(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
+AS $$
+DECLARE
+    played constant int := 5000;
+    days constant int := 7;
+    zone constant text := @extschema@.cadence_api_zone();
+    until timestamptz;
+    exact_until timestamptz;
+    due_from timestamptz := '-infinity';
+    too_many timestamptz;
+    hours jsonb;
+    due jsonb;
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    until := date_trunc('day', now()) + make_interval(days => days);
+    SELECT r.next_run_at INTO too_many FROM @extschema@.lead_cadence_runs AS r
+    WHERE r.status = 'ATIVA' AND r.next_run_at < until ORDER BY r.next_run_at OFFSET played LIMIT 1;
+    exact_until := CASE WHEN too_many IS NULL THEN until ELSE greatest(date_trunc('hour', too_many), now()) END;
+    IF exact_until > now() THEN
+        due_from := exact_until;
+        SELECT jsonb_agg(jsonb_build_object('at', f.hour, 'channel', f.canal, 'server', f.server, 'n', f.n, 'certain', f.certain)
+                         ORDER BY f.hour, f.canal, f.server) INTO hours
+        FROM (SELECT date_trunc('hour', x.at) AS hour, x.canal, x.server, count(*) AS n, count(*) FILTER (WHERE x.certain) AS certain
+              FROM @extschema@.cadence_forecast(now(), exact_until) AS x WHERE x.at < exact_until GROUP BY 1, 2, 3) AS f;
+    END IF;
+    IF too_many IS NOT NULL THEN
+        -- by quarters first, which need no zone: there may be a million
+        SELECT jsonb_agg(jsonb_build_object('at', d.hour, 'n', d.n) ORDER BY d.hour) INTO due
+        FROM (SELECT date_trunc('hour', greatest(q.quarter, now())) AS hour, sum(q.n) AS n
+              FROM (SELECT date_bin('15 minutes', r.next_run_at, '2000-01-01 00:00:00+00') AS quarter, count(*) AS n
+                    FROM @extschema@.lead_cadence_runs AS r
+                    WHERE r.status = 'ATIVA' AND r.next_run_at >= due_from AND r.next_run_at < until GROUP BY 1) AS q
+              GROUP BY 1) AS d;
+    END IF;
+    RETURN jsonb_build_object('zone', zone, 'until', until, 'exact_until', exact_until, 'exact', too_many IS NULL,
+                              'hours', coalesce(hours, '[]'), 'due', coalesce(due, '[]'));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_agenda(jsonb, boolean) IS
+'the page Agenda: what will leave in the next seven days, by hour, channel and sender, as cadence_forecast() says it; where too much is due, that as far as exact_until, and what is due after it';
+--
 -- Nobody but the owner may execute anything at first. The right to execute
 -- cadence_run() is the authorization to send, and default privileges (such as
 -- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out,
@@ -2103,6 +2754,15 @@ END
 $$;
 
 GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
+
+-- they show nothing that their caller's own SELECT would not
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
+    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+
+-- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+    @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
+    @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
 
 --
 -- Whatever has kept a resident worker from starting may be over now

@@ -30,6 +30,10 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         ('cadence_outbox', 'PRIMARY KEY (id), CHECK (status IN (''PENDENTE'', ''ENTREGUE'', ''PARADA''))'),
         ('cadence_feriados', 'UNIQUE NULLS NOT DISTINCT (dia, pais, uf, empresa)'),
         ('cadence_usage', 'PRIMARY KEY (name, scope, empresa)'),
+        ('cadence_deltas', 'PRIMARY KEY (id)'),
+        ('cadence_counts', 'PRIMARY KEY (grain, kind, at, server, outcome, code, canal, template, empresa, cadence)'),
+        ('cadence_cohorts', 'PRIMARY KEY (cadence, step, day, empresa)'),
+        ('cadence_stock', 'PRIMARY KEY (cadence, ordem, status, empresa)'),
         ('cadence_opt_out_words', 'PRIMARY KEY (word)'),
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
@@ -194,6 +198,22 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_usage', 'name', 'the lead, or the cadence''s id'),
         ('cadence_usage', 'day', 'of the person, or of the company'),
         ('cadence_usage', 'last_at', 'of a lead: when the last message was to leave'),
+
+        ('cadence_deltas', NULL, 'what has happened since it was last folded into cadence_counts and cadence_cohorts: not to be changed by hand'),
+        ('cadence_deltas', 'mark', 'the column of cadence_cohorts that n counts in, too'),
+        ('cadence_deltas', 'buckets', 'of durations: how many took how long'),
+
+        ('cadence_counts', NULL, 'what has happened, counted in all, by the hour and by the minute: read it by cadence_rollup_counts(), which knows the latest, too'),
+        ('cadence_counts', 'grain', 'TOTAL, HOUR or MINUTE'),
+        ('cadence_counts', 'us', 'of durations: microseconds, all together'),
+
+        ('cadence_cohorts', NULL, 'what became of the runs that began on a day, step by step: read it by cadence_rollup_cohorts(), which knows the latest, too'),
+        ('cadence_cohorts', 'day', 'on which the runs began, in their company''s time'),
+        ('cadence_cohorts', 'entered', 'runs that have come to the step'),
+        ('cadence_cohorts', 'failed', 'runs whose message was given up there, or has come back'),
+
+        ('cadence_stock', NULL, 'how many runs stand before which step in which status, as of counted_at: written whole each time'),
+        ('cadence_stock', 'ordem', 'next_step_ordem of the runs; -1: they have none'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),

@@ -186,7 +186,9 @@ BEGIN
             -- runs follow the steps that they stand before; each event has transition tables of its own
             ('cadence_runner_steps_added', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'INSERT', 'STATEMENT', ''),
             ('cadence_runner_steps_edited', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'UPDATE', 'STATEMENT', ''),
-            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''))
+            ('cadence_runner_steps_removed', 'cadence_steps_edited', 'cadence_steps', 'AFTER', 'DELETE', 'STATEMENT', ''),
+            -- whoever enrols, and by whatever INSERT, is counted
+            ('cadence_runner_added', 'cadence_runs_added', 'lead_cadence_runs', 'AFTER', 'INSERT', 'STATEMENT', ''))
             AS v(trigger_name, function_name, table_name, timing, event, level, argument)
         WHERE NOT EXISTS (SELECT FROM pg_trigger t
                           WHERE t.tgrelid = to_regclass(prefix || quote_ident(v.table_name))
@@ -201,6 +203,7 @@ BEGIN
                                     CASE item.function_name
                                         WHEN 'cadence_wake' THEN 'Until then the resident worker looks once a minute.'
                                         WHEN 'cadence_check_policy' THEN 'Until then what can not be is found when a step is due, which waits.'
+                                        WHEN 'cadence_runs_added' THEN 'Until then pages do not know how many runs have begun.'
                                         WHEN 'cadence_steps_edited' THEN 'Until then runs do not follow steps that are renumbered.'
                                         ELSE 'Until then a message may leave up to a second after it was forbidden.' END);
             CONTINUE;
@@ -209,6 +212,7 @@ BEGIN
                        item.trigger_name, item.timing, item.event, prefix, item.table_name,
                        CASE item.trigger_name
                            WHEN 'cadence_runner_steps_added' THEN 'REFERENCING NEW TABLE AS cadence_steps_after'
+                           WHEN 'cadence_runner_added' THEN 'REFERENCING NEW TABLE AS cadence_runs_added'
                            WHEN 'cadence_runner_steps_removed' THEN 'REFERENCING OLD TABLE AS cadence_steps_before'
                            WHEN 'cadence_runner_steps_edited'
                            THEN 'REFERENCING OLD TABLE AS cadence_steps_before NEW TABLE AS cadence_steps_after'

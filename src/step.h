@@ -142,7 +142,9 @@ typedef struct CadenceStep
 	int ordem;
 	char *canal;
 	char *template_codigo;
+	int32 cohort_day; /* on which its run has begun, in its company's time */
 	bool has_next;
+	pg_uuid_t next_id;
 	int next_ordem;
 	StepTime next_time;
 	char *next_template;

@@ -53,6 +53,7 @@ MAY_BE_SKIPPED=(
     'no nginx'
     'no Caddy'
     'no systemd'
+    'no Chromium can be installed'
 )
 
 PATTERN=
@@ -290,6 +291,16 @@ proxies() {
     [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
 }
 
+# A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
+# that there is one.
+browser() {
+    [[ -n $(wanted_files 'test/t/09*.pl' .pl) ]] || return 0
+    if (need_packages chromium chromium-driver python3-selenium fonts-dejavu-core) &&
+        [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]]; then
+        export CADENCE_BROWSER=/usr/bin/chromium
+    fi
+}
+
 parse_options() {
     while getopts k:l option; do
         case $option in
@@ -316,6 +327,7 @@ main() {
         check protocols in_workspace source "$PYTHON" test/protocols_test.py
         check leads in_workspace source "$PYTHON" test/load_leads_test.py
         check mails in_workspace source "$PYTHON" test/mail_test.py
+        check strings in_workspace source "$PYTHON" test/strings_test.py
         check books in_workspace source "$PYTHON" test/soak/books_test.py
         start_unit_tests
         start_cluster main "$(cron_settings contrib_regression main)"
@@ -325,6 +337,7 @@ main() {
         unit_tests_result
         small_disk
         proxies
+        browser
         tap_tests
     else
         result build 1

@@ -35,6 +35,7 @@ bool cadence_enabled = true;
 char *cadence_databases = "";
 char *cadence_allowed_hosts = "";
 char *cadence_hidden_columns = "";
+char *cadence_metrics_empresas = "";
 char *cadence_unsubscribe_base = "";
 
 typedef struct IntSetting
@@ -188,6 +189,10 @@ cadence_define_settings(void)
 		"cadence_runner.hidden_columns", "Columns of the contact that no placeholder may show.",
 		"A template that names one is unresolved. Names as in SQL, separated by commas.",
 		&cadence_hidden_columns, "", PGC_SUSET, GUC_LIST_INPUT, check_columns, NULL, NULL);
+	DefineCustomStringVariable(
+		"cadence_runner.metrics_empresas", "The companies that have metrics of their own.",
+		"As they are written in the tables, separated by commas; the others are counted together.",
+		&cadence_metrics_empresas, "", PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("cadence_runner.unsubscribe_url",
 							   "The address that links to unsubscribe begin with; a token follows.",
 							   "Empty: messages have no such link.", &cadence_unsubscribe_base, "",

@@ -30,6 +30,7 @@ extern bool cadence_enabled;
 extern char *cadence_databases;
 extern char *cadence_allowed_hosts;
 extern char *cadence_hidden_columns;
+extern char *cadence_metrics_empresas; /* with commas between them */
 extern char *cadence_unsubscribe_base; /* "": there is no page */
 
 extern void cadence_define_settings(void);

@@ -24,6 +24,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
+#include "record/fold.h"
 #include "schema/barrier.h"
 
 /* ---- the transactions ------------------------------------------------------------------ */
@@ -311,9 +312,18 @@ prune_log(Pipeline *p)
 	cadence_xact_commit();
 }
 
-/* Removes old log rows; true when there are more of them. */
+static void
+fold(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: folding what was counted");
+	(void) cadence_fold(p->tables);
+	cadence_xact_commit();
+}
+
+/* Puts together what was counted, and removes old log rows; true when there are more of them. */
 bool
 pipeline_prune_log(Pipeline *p)
 {
+	(void) pipeline_try(p, fold);
 	return pipeline_try(p, prune_log) && p->more_to_prune;
 }

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/transaction.h"
 #include "inbound/acts.h"
 #include "provider/options.h"
 
@@ -62,6 +63,7 @@ acts_of(const CadenceTables *t)
 	made->opt_outs = cadence_opt_outs_create(t);
 	made->blocks = cadence_blocks_create(t);
 	made->outbox = cadence_outbox_create(t);
+	made->tally = cadence_tally_create(t);
 	made->senders = cadence_sender_states_create(t, false);
 	made->people = inbound_people_create(t);
 	made->sent = inbound_sent_create(t);
@@ -142,6 +144,85 @@ inbound_server_says(const InboundEvent *e, const char *option, const char *word)
 	return value != NULL && pg_strcasecmp(value, word) == 0;
 }
 
+/* ---- counting ------------------------------------------------------------------------ */
+
+static const char *const kind_words[RECEIVED_KINDS] = {
+	[RECEIVED_MESSAGE] = "message", [RECEIVED_ECHO] = "echo",
+	[RECEIVED_OPT_OUT] = "opt_out", [RECEIVED_OPT_IN] = "opt_in",
+	[RECEIVED_BOUNCE] = "bounce",	[RECEIVED_COMPLAINT] = "complaint",
+	[RECEIVED_SENDER] = "sender",	[RECEIVED_IDENTITY] = "identity"};
+
+static const char *const state_words[] = {[STATE_SENT] = "sent",
+										  [STATE_DELIVERED] = "delivered",
+										  [STATE_READ] = "read",
+										  [STATE_FAILED] = "failed"};
+
+static TallyRow
+row_of(const InboundEvent *e, InboundResult result)
+{
+	bool is_receipt = e->event->kind == RECEIVED_RECEIPT;
+	ReceivedState state = e->event->state;
+
+	return (TallyRow){.kind = is_receipt ? "delivery" : "inbound",
+					  .empresa = e->from->empresa,
+					  .server = e->from->server_name,
+					  .canal = e->canal,
+					  .outcome = !is_receipt ? kind_words[e->event->kind]
+								 : state >= STATE_SENT && state <= STATE_FAILED ? state_words[state]
+																				: NULL,
+					  .code = result == INBOUND_EARLY ? "early" : cadence_inbound_results[result],
+					  .n = 1};
+}
+
+static void
+count_message(const InboundEvent *e, TallyRow row)
+{
+	TallyRun list[2];
+	int n = 0;
+
+	for (int is_read = 0; is_read <= 1; is_read++)
+	{
+		if (is_read ? !e->is_read : !e->is_delivered)
+			continue;
+		row.mark = is_read ? "read" : "delivered";
+		row.template_codigo = e->message.template_codigo;
+		list[n++] = (TallyRun){.row = row,
+							   .run = e->message.run_id,
+							   .has_ordem = true,
+							   .ordem = e->message.ordem,
+							   .once = is_read ? TALLY_FIRST_READ : TALLY_FIRST_DELIVERED,
+							   .message = &e->message.id};
+		/* the event itself counts once */
+		row.kind = NULL;
+	}
+	cadence_tally_runs(e->acts->tally, list, n);
+}
+
+/* With what it says of a message of ours, and of who has answered it. */
+static void
+count_event(const InboundEvent *e, InboundResult result)
+{
+	TallyRow row = row_of(e, result);
+
+	if (e->is_delivered || e->is_read)
+		count_message(e, row);
+	else if (e->reply != NULL)
+	{
+		TallyPerson did = {.row = row,
+						   .lead_id = e->reply->lead_id,
+						   .empresa = e->reply->empresa,
+						   .answer = &e->answer,
+						   .at = e->at};
+
+		did.row.mark = "replied";
+		cadence_tally_person(e->acts->tally, &did);
+	}
+	else
+		cadence_tally_write(e->acts->tally, &row, 1);
+}
+
+/* ---- acting -------------------------------------------------------------------------- */
+
 /*
  * Does what an event says, in the caller's transaction, as the owner of the
  * tables, which the caller has become by cadence_inbound_begin(). Outside an SPI
@@ -162,6 +243,40 @@ cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event)
 	inbound_event_begin(&e, from, event);
 	inbound_read_phone(&e);
 	result = kinds[event->kind](&e);
+	count_event(&e, result);
 	SPI_finish();
 	return result;
+}
+
+/* ---- calls ---------------------------------------------------------------------------- */
+
+typedef struct CountedCall
+{
+	const CadenceTables *tables;
+	TallyRow row;
+} CountedCall;
+
+static void
+write_call(void *arg, int first, int n)
+{
+	CountedCall *call = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	cadence_tally_write(acts_of(call->tables)->tally, &call->row, 1);
+	SPI_finish();
+}
+
+/*
+ * Counts a call of a server's webhook, as the owner of the tables, outside an SPI
+ * connection. What goes wrong there undoes nothing of what the call has brought.
+ */
+void
+cadence_inbound_count_call(const CadenceTables *tables, const char *server, const char *outcome)
+{
+	CountedCall call = {tables, {.kind = "webhook", .server = server, .outcome = outcome, .n = 1}};
+	ErrorData *error = cadence_try(write_call, &call, 0, 0, false);
+
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
 }

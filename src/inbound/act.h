@@ -46,6 +46,8 @@ inbound_has_address(const ReceivedEvent *event)
 	return event->fields[RECEIVED_PHONE] != NULL || event->fields[RECEIVED_EMAIL] != NULL;
 }
 
+extern void cadence_inbound_count_call(const CadenceTables *tables, const char *server,
+									   const char *outcome);
 extern InboundResult cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event);
 
 #endif

@@ -19,6 +19,7 @@
 #include "record/move.h"
 #include "record/opt_outs.h"
 #include "record/outbox.h"
+#include "record/tally.h"
 #include "rules/phone.h"
 
 /* Made once for a CadenceTables, with which they go. */
@@ -31,6 +32,7 @@ typedef struct InboundActs
 	CadenceOptOuts *opt_outs;
 	CadenceBlocks *blocks;
 	CadenceOutbox *outbox;
+	CadenceTally *tally;
 	CadenceSenderStates *senders; /* none of them: an event begins with its own */
 	struct InboundPeople *people;
 	struct InboundSent *sent;
@@ -66,6 +68,7 @@ typedef struct InboundMessage
 	bool has_step;
 	pg_uuid_t run_id;
 	int ordem;
+	char *template_codigo;
 } InboundMessage;
 
 /* An event on its way, and what was found out about it. */
@@ -78,6 +81,13 @@ typedef struct InboundEvent
 	const char *source; /* who says it: the server, or a role */
 	TimestampTz at;
 	char phone[PHONE_E164_SIZE]; /* whose it is; "": not told */
+
+	/* what it counts as, beside itself */
+	bool is_delivered; /* for the first time, as the next */
+	bool is_read;
+	InboundMessage message;		/* of either */
+	const InboundPerson *reply; /* whose; NULL: it is none */
+	pg_uuid_t answer;			/* its row */
 } InboundEvent;
 
 static inline const char *

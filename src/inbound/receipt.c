@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/row.h"
 #include "inbound/acts.h"
 #include "record/settle.h"
 
@@ -22,7 +23,16 @@ struct InboundReceipts
 {
 	Statement note[STATE_FAILED + 1];
 	Statement claims; /* whether there are any */
+	Statement before; /* what was told of a message before */
 };
+
+enum
+{
+	BEFORE_DELIVERED = 1,
+	BEFORE_READ
+};
+
+static const Oid before_types[] = {UUIDOID};
 
 static const Oid note_types[] = {UUIDOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 
@@ -136,6 +146,11 @@ inbound_receipts_create(const CadenceTables *t)
 		STATEMENT("noting that a message has failed", failed_sql(t), note_types, SPI_OK_UPDATE);
 	r->claims = ROWS_STATEMENT("looking for claims",
 							   psprintf("SELECT 1 FROM %s LIMIT 1", t->claims), SPI_OK_SELECT);
+	r->before = STATEMENT("looking what was told of a message",
+						  psprintf("SELECT m.entregue_em IS NOT NULL, m.lido_em IS NOT NULL "
+								   "FROM %s AS m WHERE m.id " EQ " $1 FOR NO KEY UPDATE",
+								   t->messages),
+						  before_types, SPI_OK_SELECT);
 	return r;
 }
 
@@ -184,6 +199,42 @@ code_and_error(const InboundEvent *e)
 	return code != NULL ? code : error != NULL ? error : "";
 }
 
+/* Its row is locked, so that of two who tell the same one is the first. */
+static void
+note_first(InboundEvent *e, const InboundMessage *message, ReceivedState state)
+{
+	Datum values[] = {UUIDPGetDatum(&message->id)};
+
+	if (!message->has_step || (state != STATE_DELIVERED && state != STATE_READ))
+		return;
+	statement_execute(&e->acts->receipts->before, values, NULL, 1);
+	if (SPI_processed > 0)
+	{
+		TupleDesc desc = SPI_tuptable->tupdesc;
+		HeapTuple row = SPI_tuptable->vals[0];
+
+		e->is_delivered = !row_true(desc, row, BEFORE_DELIVERED);
+		e->is_read = state == STATE_READ && !row_true(desc, row, BEFORE_READ);
+		e->message = *message;
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* At once: that it has failed is what its run's events say next. */
+static void
+count_failure(const InboundEvent *e, const InboundMessage *message)
+{
+	TallyRun failed = {
+		.row = {.mark = "failed", .template_codigo = message->template_codigo, .n = 1},
+		.run = message->run_id,
+		.has_ordem = true,
+		.ordem = message->ordem,
+		.once = TALLY_FIRST_FAILURE};
+
+	if (message->has_step)
+		cadence_tally_runs(e->acts->tally, &failed, 1);
+}
+
 /* Takes what an event tells of a message; false: that says nothing new. */
 bool
 inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState state)
@@ -195,8 +246,11 @@ inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState sta
 	bool settled = message->is_open && settle(e, message, state != STATE_FAILED);
 
 	inbound_put_id(e, values, nulls, 3);
+	note_first(e, message, state);
 	statement_execute(&e->acts->receipts->note[state], values, nulls, 0);
 	is_new = SPI_processed > 0 || settled;
+	if (is_new && state == STATE_FAILED)
+		count_failure(e, message);
 	if (is_new && (state == STATE_DELIVERED || state == STATE_READ))
 	{
 		inbound_mail_arrived(e, message);

@@ -144,18 +144,14 @@ answer_post(InboundCall *call, const InboundSender *sender)
 		.status = rules->answer_status, .type = rules->answer_type, .body = rules->answer_body};
 }
 
-/* A server that does not count, or has no webhook, is answered as one that is not there. */
+/* Of a server that is there. */
 static Answer
-answer_call(FunctionCallInfo fcinfo, const CadenceTables *tables)
+answer_server(FunctionCallInfo fcinfo, const CadenceTables *tables, const CadenceConfiguration *c)
 {
-	char *name = text_arg(fcinfo, ARG_SERVER);
 	char *method = text_arg(fcinfo, ARG_METHOD);
-	const CadenceConfiguration *c = name != NULL ? cadence_inbound_find(tables, name) : NULL;
 	Answer refused = answer_with(405, "the method is not allowed");
 	bool is_get;
 
-	if (c == NULL)
-		return answer_with(404, "there is no such webhook");
 	is_get = method != NULL && pg_strcasecmp(method, "GET") == 0;
 	refused.allow = c->definition->receive->verify.mode != NULL ? "GET, POST" : "POST";
 	if ((is_get && c->definition->receive->verify.mode == NULL) ||
@@ -166,6 +162,32 @@ answer_call(FunctionCallInfo fcinfo, const CadenceTables *tables)
 	if (is_get)
 		return answer_challenge(read_call(fcinfo, c));
 	return answer_post(read_call(fcinfo, c), cadence_inbound_sender(tables, c));
+}
+
+static const char *
+outcome_of(const Answer *answer)
+{
+	if (answer->status < 400)
+		return "ok";
+	return answer->status == 401   ? "unauthorized"
+		   : answer->status == 503 ? "unavailable"
+								   : "refused";
+}
+
+/* A server that does not count, or has no webhook, is answered as one that is not there. */
+static Answer
+answer_call(FunctionCallInfo fcinfo, const CadenceTables *tables)
+{
+	char *name = text_arg(fcinfo, ARG_SERVER);
+	const CadenceConfiguration *c = name != NULL ? cadence_inbound_find(tables, name) : NULL;
+	Answer answer;
+
+	if (c == NULL)
+		return answer_with(404, "there is no such webhook");
+	answer = answer_server(fcinfo, tables, c);
+	if (!XactReadOnly && !RecoveryInProgress())
+		cadence_inbound_count_call(tables, c->name, outcome_of(&answer));
+	return answer;
 }
 
 static Datum

@@ -288,6 +288,8 @@ inbound_message(InboundEvent *e)
 	stop.answer = &id;
 	if (!inbound_hear_wish(e, &people, &id))
 		(void) inbound_stop_all(e, &people, &stop);
+	e->answer = id;
+	e->reply = memcpy(palloc(sizeof(InboundPerson)), &people.list[0], sizeof(InboundPerson));
 	write_news(e, &people.list[0], is_quoting && quoted.has_step ? &quoted.run_id : NULL, &id);
 	return INBOUND_DONE;
 }

@@ -39,7 +39,8 @@ enum
 	SENT_IS_OPEN,
 	SENT_RUN,
 	SENT_ORDEM,
-	SENT_SERVER
+	SENT_SERVER,
+	SENT_TEMPLATE
 };
 
 static const Oid id_types[] = {TEXTOID, TEXTOID};
@@ -71,7 +72,8 @@ find_sql(const CadenceTables *t, const char *where)
 		"SELECT m.id::pg_catalog.uuid, m.lead_id::pg_catalog.text, m.empresa::pg_catalog.text, "
 		"(m.estado::pg_catalog.text " EQ " 'INCERTO' "
 		"OR m.erro_detalhe::pg_catalog.text " EQ " 'RETIDO') IS TRUE, "
-		"m.run_id::pg_catalog.uuid, m.step_ordem::pg_catalog.int4, e.server FROM %s AS m LEFT JOIN "
+		"m.run_id::pg_catalog.uuid, m.step_ordem::pg_catalog.int4, e.server, "
+		"m.template_codigo::pg_catalog.text FROM %s AS m LEFT JOIN "
 		"LATERAL "
 		"(SELECT x.detalhes " JSON_TEXT " 'provedor' AS server FROM %s AS x "
 		"WHERE x.lead_cadence_run_id " EQ " m.run_id AND x.step_ordem " EQ " m.step_ordem "
@@ -126,6 +128,7 @@ read_found(const InboundEvent *e, InboundMessage *found)
 	if (found->has_step)
 		found->run_id = *DatumGetUUIDP(run);
 	found->ordem = row_int(desc, row, SENT_ORDEM, 0);
+	found->template_codigo = row_text(desc, row, SENT_TEMPLATE, ROW_KEY_MAX);
 	return true;
 }
 

@@ -181,6 +181,17 @@ inbound_hear_stranger(const InboundEvent *e)
 
 /* ---- acts ---------------------------------------------------------------------------- */
 
+/* How somebody has said that they want no more, in a word. */
+static const char *
+how_said(const InboundEvent *e)
+{
+	if (e->event->kind == RECEIVED_MESSAGE)
+		return "reply";
+	if (e->event->kind == RECEIVED_COMPLAINT)
+		return "complaint";
+	return strcmp(e->source, BLOCK_BY_LINK) == 0 ? "link" : "provider";
+}
+
 static bool
 note_opt_outs(const InboundEvent *e, const InboundPersons *people, const InboundStop *stop,
 			  const char *categoria)
@@ -195,7 +206,8 @@ note_opt_outs(const InboundEvent *e, const InboundPersons *people, const Inbound
 					   .categoria = categoria,
 					   .motivo = stop->motivo,
 					   .origem = e->source,
-					   .at = e->at};
+					   .at = e->at,
+					   .how = how_said(e)};
 
 		if (cadence_opt_outs_add(e->acts->opt_outs, &said))
 			is_new = true;

@@ -25,11 +25,14 @@
 #include "base/uuid.h"
 #include "provider/provider.h"
 #include "record/event.h"
+#include "record/tally.h"
 
 struct CadenceEvents
 {
 	Statement insert;
+	Statement insert_some; /* says which */
 	Statement date;
+	CadenceTally *tally;
 };
 
 static const RowsetColumn event_columns[] = {{"id", UUIDOID},
@@ -95,6 +98,10 @@ cadence_events_create(const CadenceTables *t)
 	CadenceEvents *events = palloc0(sizeof(*events));
 
 	events->insert = ROWS_STATEMENT("writing events", insert_sql(t), SPI_OK_INSERT);
+	events->insert_some = ROWS_STATEMENT(
+		"writing events", psprintf("%s RETURNING id::pg_catalog.uuid", insert_sql(t)),
+		SPI_OK_INSERT_RETURNING);
+	events->tally = cadence_tally_create(t);
 	events->date = ROWS_STATEMENT("dating reasons", date_sql(t), SPI_OK_SELECT);
 	return events;
 }
@@ -147,13 +154,26 @@ cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
 	rowset_end(&rows);
 }
 
-static void
-put_event(Rowset *rows, const CadenceEvent *event)
+/* An event that is being written, under an id of ours. */
+typedef struct WrittenEvent
 {
+	const CadenceEvent *event;
 	pg_uuid_t id;
+} WrittenEvent;
 
-	cadence_uuid_v7(&id);
-	rowset_put_uuid(rows, &id);
+static bool
+is_error(const CadenceEvent *event)
+{
+	return strcmp(event->type, "ERRO") == 0;
+}
+
+static void
+put_event(Rowset *rows, WrittenEvent *written)
+{
+	const CadenceEvent *event = written->event;
+
+	cadence_uuid_v7(&written->id);
+	rowset_put_uuid(rows, &written->id);
 	rowset_put_uuid(rows, event->run_id);
 	rowset_put_if(rows, event->has_ordem, Int32GetDatum(event->ordem));
 	rowset_put_text(rows, event->template_codigo);
@@ -162,19 +182,83 @@ put_event(Rowset *rows, const CadenceEvent *event)
 	rowset_put_if(rows, event->said_since != 0, TimestampTzGetDatum(event->said_since));
 }
 
+/* ---- errors are counted --------------------------------------------------------------- */
+
+static TallyRun
+count_error(const CadenceEvent *event)
+{
+	JsonbContainer *details = &DatumGetJsonbP(event->detalhes)->root;
+
+	return (TallyRun){.row = {.kind = "error",
+							  .server = json_get_text(details, "provedor"),
+							  .canal = json_get_text(details, "canal"),
+							  .code = json_get_text(details, "codigo"),
+							  .template_codigo = event->template_codigo,
+							  .n = 1},
+					  .run = *event->run_id};
+}
+
+/* Which of them the statement has written; those that say nothing new it has not. */
+static int
+keep_written(WrittenEvent *list, int n)
+{
+	int kept = 0;
+	uint64 at = 0;
+
+	for (int i = 0; i < n && at < SPI_processed; i++)
+	{
+		bool isnull;
+		Datum id = SPI_getbinval(SPI_tuptable->vals[at], SPI_tuptable->tupdesc, 1, &isnull);
+
+		if (isnull || memcmp(DatumGetUUIDP(id), &list[i].id, UUID_LEN) != 0)
+			continue;
+		list[kept++] = list[i];
+		at++;
+	}
+	return kept;
+}
+
+static void
+count_errors(CadenceEvents *events, const WrittenEvent *list, int n)
+{
+	TallyRun *counted = palloc(sizeof(*counted) * Max(n, 1));
+	int ncounted = 0;
+
+	for (int i = 0; i < n; i++)
+		if (is_error(list[i].event))
+			counted[ncounted++] = count_error(list[i].event);
+	cadence_tally_runs(events->tally, counted, ncounted);
+	pfree(counted);
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
 /* Writes events inside the caller's transaction and SPI connection. */
 void
 cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n)
 {
+	WrittenEvent *written = palloc(sizeof(*written) * Max(n, 1));
+	bool any_may_stay = false;
 	Rowset rows;
 
 	if (n == 0)
 		return;
 	rowset_begin(&rows, event_columns, lengthof(event_columns));
 	for (int i = 0; i < n; i++)
-		put_event(&rows, &list[i]);
-	statement_execute(&events->insert, NULL, NULL, 0);
+	{
+		written[i].event = &list[i];
+		put_event(&rows, &written[i]);
+		any_may_stay = any_may_stay || list[i].said_since != 0;
+	}
+	statement_execute(any_may_stay ? &events->insert_some : &events->insert, NULL, NULL, 0);
 	rowset_end(&rows);
+	if (any_may_stay)
+	{
+		n = keep_written(written, n);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	count_errors(events, written, n);
+	pfree(written);
 }
 
 /* ---- the column "detalhes" ---------------------------------------------------------- */

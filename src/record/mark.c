@@ -20,6 +20,7 @@
 #include "provider/provider.h"
 #include "record/mark.h"
 #include "record/outbox.h"
+#include "record/tally.h"
 #include "rules/address_key.h"
 #include "schema/marks.h"
 
@@ -162,6 +163,7 @@ struct CadenceMarker
 {
 	Statement statements[lengthof(kinds)];
 	CadenceOutbox *outbox;
+	CadenceTally *tally;
 };
 
 /* In the current memory context. */
@@ -171,6 +173,7 @@ cadence_marker_create(const CadenceTables *t)
 	CadenceMarker *marker = palloc0(sizeof(*marker));
 
 	marker->outbox = cadence_outbox_create(t);
+	marker->tally = cadence_tally_create(t);
 	for (size_t i = 0; i < lengthof(kinds); i++)
 		marker->statements[i] = ROWS_STATEMENT(kinds[i].what, kinds[i].sql(t), kinds[i].expected);
 	return marker;
@@ -201,13 +204,30 @@ put_mark(Rowset *rows, const CadenceStep *step)
 		rows, step->answer.wait_is_own ? (int32) (step->answer.retry_after_us / USECS_PER_SEC) : 0);
 }
 
+static void
+count_opt_outs(CadenceTally *tally, SPITupleTable *added, int n)
+{
+	TallyRow *rows = palloc0(sizeof(*rows) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		rows[i] = (TallyRow){.kind = "opt_out",
+							 .empresa = row_text(added->tupdesc, added->vals[i], 2, ROW_KEY_MAX),
+							 .canal = row_text(added->tupdesc, added->vals[i], 3, ROW_KEY_MAX),
+							 .outcome = "answer",
+							 .n = 1};
+	cadence_tally_write(tally, rows, n);
+	pfree(rows);
+}
+
 /* The opt-outs that the last statement has added. */
 static void
-write_news(CadenceOutbox *outbox)
+tell_opt_outs(CadenceMarker *marker)
 {
 	static const char *const names[] = {"canal", "categoria", "motivo", "origem"};
+	CadenceOutbox *outbox = marker->outbox;
 	SPITupleTable *added = SPI_tuptable;
-	int n = cadence_outbox_is_heard(outbox) ? (int) SPI_processed : 0;
+	int nadded = (int) SPI_processed;
+	int n = cadence_outbox_is_heard(outbox) ? nadded : 0;
 	CadenceNews *list = palloc0(sizeof(*list) * Max(n, 1));
 
 	for (int i = 0; i < n; i++)
@@ -222,6 +242,7 @@ write_news(CadenceOutbox *outbox)
 							 row_text(added->tupdesc, added->vals[i], k + 3, ROW_FIELD_MAX));
 		list[i].details = json_end(&details);
 	}
+	count_opt_outs(marker->tally, added, nadded);
 	SPI_freetuptable(added);
 	cadence_outbox_write(outbox, list, n);
 	pfree(list);
@@ -240,7 +261,7 @@ write_kind(CadenceMarker *marker, size_t kind, CadenceStep **steps, int n)
 		statement_execute(&marker->statements[kind], NULL, NULL, 0);
 	rowset_end(&rows);
 	if (rows.n > 0 && kinds[kind].expected == SPI_OK_INSERT_RETURNING)
-		write_news(marker->outbox);
+		tell_opt_outs(marker);
 }
 
 /* Whether a step's answer says something that later runs must know. */

@@ -27,11 +27,13 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "base/lock.h"
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/move.h"
 #include "record/outbox.h"
+#include "record/tally.h"
 #include "schema/calendar.h"
 #include "schema/edition.h"
 #include "schema/key.h"
@@ -46,6 +48,7 @@ struct CadenceMover
 	Statement look;
 	Statement sent;
 	CadenceOutbox *outbox;
+	CadenceTally *tally;
 	CadenceCalendars *calendars;
 };
 
@@ -282,6 +285,7 @@ cadence_mover_create(const CadenceTables *t)
 								 kept_events_sql(t, "$1", "$2")),
 						step_types, SPI_OK_SELECT);
 	m->outbox = cadence_outbox_create(t);
+	m->tally = cadence_tally_create(t);
 	m->calendars = cadence_calendars_create(t, false);
 	m->look.latest = m->sent.latest = true;
 	return m;
@@ -463,6 +467,66 @@ check_moved(const LockedRun *runs, int n)
 	pfree(moved);
 }
 
+/* ---- what moves count as --------------------------------------------------------------- */
+
+/* It was sent after all, as somebody has said who is no execution: those count what they send. */
+static void
+count_as_sent(TallyRun *counted, const LockedRun *run, const RunTransition *to)
+{
+	JsonbContainer *attempt = &DatumGetJsonbP(run->attempt)->root;
+
+	counted->row.kind = "attempt";
+	counted->row.outcome = "sent";
+	counted->row.server = json_get_text(attempt, "provedor");
+	counted->row.canal = json_get_text(attempt, "canal");
+	counted->row.template_codigo = run->template_codigo;
+	counted->row.first_at = to->counts_from;
+}
+
+/* At most two of each move. */
+static int
+count_move(const LockedRun *run, const RunTransition *to, TallyRun *counted)
+{
+	TallyRun step = {.run = run->id, .row.n = 1};
+	int n = 0;
+
+	if (!to->advance)
+		return 0;
+	if (to->goes_back)
+	{
+		step.row.n = -1;
+		step.row.mark = "entered";
+		step.step = &run->step_id;
+		if (run->has_step_id)
+			counted[n++] = step;
+		step.row.mark = "sent";
+		step.step = &run->last_had;
+		if (run->has_had)
+			counted[n++] = step;
+		return n;
+	}
+	step.step = run->has_step_id ? &run->step_id : NULL;
+	step.row.mark = run->has_step_id ? "sent" : NULL;
+	step.has_next = run->in.has_next;
+	step.next_ordem = run->next_ordem;
+	if (run->has_attempt && run->in.outcome == OUTCOME_PENDING)
+		count_as_sent(&step, run, to);
+	counted[n++] = step;
+	return n;
+}
+
+static void
+count_moves(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
+{
+	TallyRun *counted = palloc(sizeof(*counted) * 2 * Max(n, 1));
+	int ncounted = 0;
+
+	for (int i = 0; i < n; i++)
+		ncounted += count_move(&runs[i], &to[i], &counted[ncounted]);
+	cadence_tally_runs(m->tally, counted, ncounted);
+	pfree(counted);
+}
+
 /* Moves runs that were locked in this transaction. */
 void
 cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *to, int n)
@@ -475,6 +539,7 @@ cadence_runs_move(CadenceMover *m, const LockedRun *runs, const RunTransition *t
 	statement_execute(&m->by_id, NULL, NULL, 0);
 	rowset_end(&rows);
 	check_moved(runs, n);
+	count_moves(m, runs, to, n);
 	for (int i = 0; i < n; i++)
 		if (to[i].status == RUN_DONE)
 			cadence_outbox_finished(m->outbox, &runs[i].id);

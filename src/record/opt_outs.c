@@ -17,6 +17,7 @@
 #include "base/statement.h"
 #include "record/opt_outs.h"
 #include "record/outbox.h"
+#include "record/tally.h"
 #include "schema/marks.h"
 
 static const char *const channels[] = {"WHATSAPP", "SMS", "EMAIL"};
@@ -26,6 +27,7 @@ struct CadenceOptOuts
 	Statement add;
 	Statement remove;
 	CadenceOutbox *outbox;
+	CadenceTally *tally;
 };
 
 static const Oid add_types[] = {TEXTOID, TEXTOID, TEXTOID,		 TEXTOID,
@@ -85,6 +87,7 @@ cadence_opt_outs_create(const CadenceTables *t)
 
 	o->add = STATEMENT("noting an opt-out", add_sql(t), add_types, SPI_OK_INSERT);
 	o->outbox = cadence_outbox_create(t);
+	o->tally = cadence_tally_create(t);
 	o->remove = STATEMENT("taking opt-outs back", remove_sql(t), remove_types, SPI_OK_SELECT);
 	return o;
 }
@@ -113,6 +116,22 @@ write_news(CadenceOutbox *outbox, const char *event, const OptOut *said)
 	cadence_outbox_write(outbox, &news, 1);
 }
 
+/* By the step that the person has heard of last. */
+static void
+count(CadenceOptOuts *o, const OptOut *said)
+{
+	TallyPerson did = {.row = {.kind = "opt_out",
+							   .canal = said->canal,
+							   .outcome = said->how,
+							   .mark = "opted_out",
+							   .n = 1},
+					   .lead_id = said->lead_id,
+					   .empresa = said->empresa,
+					   .at = said->at};
+
+	cadence_tally_person(o->tally, &did);
+}
+
 /* Inside an SPI connection. What has been said before stays as it was said: then false. */
 bool
 cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
@@ -130,6 +149,7 @@ cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
 	statement_execute(&o->add, values, nulls, 0);
 	if (SPI_processed == 0)
 		return false;
+	count(o, said);
 	write_news(o->outbox, "opt_out", said);
 	return true;
 }

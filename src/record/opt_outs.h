@@ -22,6 +22,7 @@ typedef struct OptOut
 	const char *motivo;	   /* NULL: none */
 	const char *origem;	   /* the server, or the role, that has said so */
 	TimestampTz at;		   /* when it was said, which may be told late; 0: now */
+	const char *how;	   /* as metrics call it: reply, provider, complaint, link, operator */
 } OptOut;
 
 typedef struct CadenceOptOuts CadenceOptOuts;

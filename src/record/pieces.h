@@ -14,6 +14,7 @@
 #include "record/move.h"
 #include "record/outbox.h"
 #include "record/record.h"
+#include "record/tally.h"
 
 /* What the moment prevents is tried as a whole until so shortly before the lease's end. */
 #define RECORD_LAST_CHANCE_US (5 * USECS_PER_SEC)
@@ -28,6 +29,7 @@ struct CadenceRecorder
 	CadenceMarker *marker;
 	CadenceMessageRows *messages;
 	CadenceOutbox *outbox;
+	CadenceTally *tally;
 };
 
 typedef void (*RecordPiece)(CadenceRecorder *r, CadenceStep **steps, int n);

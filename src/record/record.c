@@ -32,6 +32,7 @@ cadence_recorder_create(const CadenceTables *t)
 	r->marker = cadence_marker_create(t);
 	r->messages = cadence_message_rows_create(t);
 	r->outbox = cadence_outbox_create(t);
+	r->tally = cadence_tally_create(t);
 	return r;
 }
 
@@ -274,19 +275,24 @@ record_only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
 	return nsome;
 }
 
-/* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
+/*
+ * The pieces of a record: the moves, or instead of moves that are refused, pauses; and with
+ * either what they count as.
+ */
 void
 record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	move_runs(r, steps, n, ACT_ATTEMPT);
 	for (int i = 0; i < n; i++)
 		settle_late(r, steps[i]);
+	cadence_tally_steps(r->tally, steps, n);
 }
 
 void
 record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	move_runs(r, steps, n, ACT_UNWRITABLE);
+	cadence_tally_steps(r->tally, steps, n);
 }
 
 /*

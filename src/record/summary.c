@@ -22,6 +22,7 @@
 #include "base/uuid.h"
 #include "record/outbox.h"
 #include "record/summary.h"
+#include "record/tally.h"
 
 #define RESULTS_MAX_BYTES (400 * 1024)
 
@@ -233,6 +234,26 @@ as_int(int64 number)
 	return Int32GetDatum(Min(number, PG_INT32_MAX));
 }
 
+/* A resident worker's row is no execution, but what it did in a minute or so: it took no time. */
+static void
+count_execution(const CadenceTables *t, const CadenceSummary *summary)
+{
+	TallyHistogram duration = {.bounds = tally_execution_bounds,
+							   .nbounds = tally_execution_nbounds};
+	TallyRow rows[] = {{.kind = "execution",
+						.code = summary->trigger,
+						.outcome = summary->failure_message != NULL ? "failed"
+								   : summary->errors > 0			? "errors"
+																	: "success",
+						.n = 1},
+					   {.kind = "execution_duration"}};
+	bool is_one = strcmp(summary->trigger, "WORKER") != 0;
+
+	tally_observe(&duration, summary->finished_at - summary->started_at);
+	tally_histogram_row(&duration, &rows[1]);
+	cadence_tally_write(cadence_tally_create(t), rows, is_one ? 2 : 1);
+}
+
 /*
  * Writes the row of an execution that ends now, inside the caller's transaction.
  * One that failed counts one error more than its steps had.
@@ -262,6 +283,7 @@ cadence_log_write(const CadenceTables *t, CadenceSummary *summary)
 	values[5] = summary_details(summary);
 	values[6] = CStringGetTextDatum(trigger_word(t, summary->trigger));
 	statement_execute(&insert, values, NULL, 0);
+	count_execution(t, summary);
 }
 
 /*

@@ -26,6 +26,7 @@
 #include "resolve/resolve.h"
 #include "resolve/step_lookup.h"
 #include "rules/text.h"
+#include "schema/calendar.h"
 #include "schema/edition.h"
 
 /* So many steps in a row that a run has had are gone past: each costs a look-up. */
@@ -86,7 +87,9 @@ resolve_step(CadenceStep *step, const CadenceStepLookup *found, const CadenceSte
 	step->ordem = found->ordem;
 	step->canal = found->canal;
 	step->template_codigo = found->template_codigo;
+	step->cohort_day = cadence_cohort_day(found->policy.zone, step->started_at);
 	step->has_next = next->has_next;
+	step->next_id = next->next_id;
 	step->next_ordem = next->next_ordem;
 	step->next_time = next->next_time;
 	step->valid_for_us = found->valid_for_us;

@@ -103,6 +103,37 @@ cadence_zone_find(const char *name)
 	return zone != NULL && pg_tz_acceptable(zone) ? zone : NULL;
 }
 
+/*
+ * The day, since 2000-01-01, on which a run has begun in its company's time. The last
+ * answer is kept, since many runs begin at one time: clocks are a multiple of a quarter
+ * of an hour apart.
+ */
+int32
+cadence_cohort_day(const char *empresa_zone, TimestampTz started_at)
+{
+	static char last_zone[ZONE_NAME_MAX + 1];
+	static TimestampTz last_quarter = DT_NOEND;
+	static int32 last_day;
+	TimestampTz quarter = started_at / (15 * USECS_PER_MINUTE);
+	Calendar calendar = {.utc_offset = utc_offset};
+
+	if (TIMESTAMP_NOT_FINITE(started_at))
+		return 0;
+	if (empresa_zone == NULL || strlen(empresa_zone) > ZONE_NAME_MAX)
+		empresa_zone = CALENDAR_ZONE;
+	if (quarter == last_quarter && strcmp(empresa_zone, last_zone) == 0)
+		return last_day;
+	calendar.zone = cadence_zone_find(empresa_zone);
+	if (calendar.zone == NULL)
+		calendar.zone = cadence_zone_find(CALENDAR_ZONE);
+	if (calendar.zone == NULL)
+		calendar.zone = pg_tzset("GMT");
+	last_day = calendar_day(&calendar, started_at);
+	last_quarter = quarter;
+	strlcpy(last_zone, empresa_zone, sizeof(last_zone));
+	return last_day;
+}
+
 /* ---- holidays ------------------------------------------------------------------------ */
 
 static char *

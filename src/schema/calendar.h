@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 #include "rules/calendar.h"
 #include "schema/tables.h"
 
@@ -42,6 +44,7 @@ extern bool cadence_calendar_of(CadenceCalendars *calendars, const CadencePlace 
 extern void cadence_calendars_find(CadenceCalendars *calendars, const CadenceLead *leads, int n,
 								   Calendar *found);
 extern const void *cadence_zone_find(const char *name);
+extern int32 cadence_cohort_day(const char *empresa_zone, TimestampTz started_at);
 extern bool cadence_contacts_have_uf(const CadenceTables *tables);
 
 #endif

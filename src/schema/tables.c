@@ -94,6 +94,17 @@ const CadenceTable cadence_table_list[] = {
 	 "u:claim_id z:entregue_em t:erro z:created_at z:updated_at"},
 	{"cadence_feriados", FIELD(holidays), false, "d:dia t:pais t:uf t:empresa"},
 	{"cadence_usage", FIELD(usage), true, "t:empresa t:scope t:name d:day i:used z:last_at"},
+	{"cadence_deltas", FIELD(deltas), true,
+	 "u:id t:kind z:at t:empresa t:server t:canal t:outcome t:code t:template u:cadence u:step "
+	 "u:next_step d:day t:mark i:n i:us j:buckets z:first_at z:last_at"},
+	{"cadence_counts", FIELD(counts), true,
+	 "t:grain t:kind z:at t:empresa t:server t:canal t:outcome t:code t:template t:cadence i:n "
+	 "i:us z:first_at z:last_at"},
+	{"cadence_cohorts", FIELD(cohorts), true,
+	 "u:cadence u:step d:day t:empresa i:entered i:sent i:delivered i:read i:replied i:opted_out "
+	 "i:failed i:skipped i:stopped"},
+	{"cadence_stock", FIELD(stock), true,
+	 "t:empresa t:cadence i:ordem t:status i:runs z:counted_at"},
 	{"cadence_secrets", FIELD(secrets), true, "t:name y:digest y:session_key z:created_at"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 

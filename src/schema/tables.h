@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 24
+#define CADENCE_TABLE_COUNT 28
 
 /* see guard.c */
 typedef struct CadenceGuard CadenceGuard;
@@ -52,6 +52,10 @@ typedef struct CadenceTables
 	char *outbox;
 	char *holidays;
 	char *usage;
+	char *deltas;
+	char *counts;
+	char *cohorts;
+	char *stock;
 	char *secrets;
 	char *arming;
 

@@ -122,7 +122,8 @@ cadence_opt_out(PG_FUNCTION_ARGS)
 {
 	const char *canal = channel_arg(fcinfo, 2);
 	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
-	OptOut said = {.canal = canal, .origem = GetUserNameFromId(GetUserId(), false)};
+	OptOut said = {
+		.canal = canal, .origem = GetUserNameFromId(GetUserId(), false), .how = "operator"};
 
 	require_person(fcinfo);
 	said.lead_id = text_to_cstring(PG_GETARG_TEXT_PP(0));

@@ -1,0 +1,41 @@
+/*
+ * tally_parts.h
+ *		What the files of the tally share.
+ */
+#ifndef CADENCE_TALLY_PARTS_H
+#define CADENCE_TALLY_PARTS_H
+
+#include "postgres.h"
+
+#include "base/statement.h"
+#include "record/tally.h"
+
+struct CadenceTally
+{
+	const CadenceTables *tables;
+	Statement insert;
+	Statement find_runs;
+	Statement find_reply;
+	Statement find_opt_out;
+};
+
+/* Who writes: the owner, or somebody for whom the owner does. */
+typedef struct TallyWriter
+{
+	bool is_other;
+	CadenceCaller caller;
+} TallyWriter;
+
+static inline TimestampTz
+tally_minute(TimestampTz at)
+{
+	TimestampTz rest = at % USECS_PER_MINUTE;
+
+	return at - rest - (rest < 0 ? USECS_PER_MINUTE : 0);
+}
+
+extern TallyWriter tally_begin(const CadenceTally *tally);
+extern void tally_end(const TallyWriter *writer);
+extern void tally_runs_prepare(CadenceTally *tally);
+
+#endif

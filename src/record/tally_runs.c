@@ -1,0 +1,298 @@
+/*
+ * tally_runs.c
+ *		What has happened to single runs, counted: to which step of which cadence, and
+ *		of which day's runs.
+ *
+ * For what comes back, and for what is rare. Each run counts once in what it counts
+ * as: whether this is the first time is asked of what its events and messages say.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "base/row.h"
+#include "record/tally_parts.h"
+#include "schema/calendar.h"
+#include "schema/key.h"
+
+static const RowsetColumn run_columns[] = {
+	{"n", INT4OID},		   {"run_id", UUIDOID},		{"step", UUIDOID}, {"ordem", INT4OID},
+	{"template", TEXTOID}, {"next_ordem", INT4OID}, {"once", INT4OID}, {"message", UUIDOID}};
+
+static const Oid reply_types[] = {TEXTOID, TEXTOID, UUIDOID, TIMESTAMPTZOID};
+static const Oid opt_out_types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
+
+enum
+{
+	FOUND_N = 1,
+	FOUND_EMPRESA,
+	FOUND_CADENCE,
+	FOUND_STEP,
+	FOUND_NEXT,
+	FOUND_STARTED_AT,
+	FOUND_ZONE,
+	FOUND_FIRST
+};
+
+enum
+{
+	LAST_RUN = 1,
+	LAST_ORDEM,
+	LAST_TEMPLATE,
+	LAST_IS_FIRST
+};
+
+/* ---- statements ------------------------------------------------------------------------ */
+
+/*
+ * The step that had that number when it was spoken of. Where the cadence was edited
+ * since, it is rather the one that has that template, of those that the run has had.
+ */
+#define NUMBERED_STEP                                                                            \
+	"(SELECT x.id FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id AND (CASE WHEN r.edicao "  \
+	"IS NULL THEN x.ordem " EQ " d.ordem ELSE x.id " EQ " ANY (r.passos_enviados) END) "         \
+	"ORDER BY (x.template_codigo::pg_catalog.text " EQ " d.template) IS TRUE DESC, (x.ordem " EQ \
+	" d.ordem) IS TRUE DESC, x.id LIMIT 1)"
+
+/* Given up, or come back: what is only not known yet, or was not wanted any more, is neither. */
+#define HAS_FAILED                                                                                 \
+	"EXISTS (SELECT FROM %s AS e WHERE e.lead_cadence_run_id " EQ " d.run_id AND e.step_ordem " EQ \
+	" d.ordem AND e.tipo_evento " EQ " 'ERRO' AND ((e.detalhes " JSON_TEXT " 'permanente' " EQ     \
+	" 'true' AND e.detalhes " JSON_TEXT " 'codigo' " NE                                            \
+	" ALL ('{INCERTO,OPT_OUT,BLOQUEADO,SAIDA,CANCELADA,RESPOSTA}'::pg_catalog.text[])) "           \
+	"OR (e.detalhes " JSON_TEXT " 'tardio' " EQ " 'true' AND e.detalhes " JSON_TEXT                \
+	" 'message_id' IS NOT NULL)))"
+
+/* Another message of the same step has that time: it was sent again, or twice. */
+#define OTHER_HAS(time)                                                                           \
+	"EXISTS (SELECT FROM %s AS e CROSS JOIN LATERAL ("                                            \
+	"SELECT m.id, m." time " AS at FROM %s AS m WHERE m.whatsapp_message_id::pg_catalog.text " EQ \
+	" (e.detalhes " JSON_TEXT " 'message_id') UNION ALL "                                         \
+	"SELECT m.id, m." time " FROM %s AS m WHERE m.email_message_id::pg_catalog.text " EQ          \
+	" (e.detalhes " JSON_TEXT " 'message_id') UNION ALL "                                         \
+	"SELECT m.id, m." time " FROM %s AS m WHERE m.sms_message_id::pg_catalog.text " EQ            \
+	" (e.detalhes " JSON_TEXT " 'message_id')) AS o "                                             \
+	"WHERE e.lead_cadence_run_id " EQ " d.run_id AND e.step_ordem " EQ " d.ordem "                \
+	"AND o.at IS NOT NULL AND o.id IS DISTINCT FROM d.message)"
+
+static char *
+find_runs_sql(const CadenceTables *t)
+{
+	return psprintf(
+		"SELECT d.n, r.empresa::pg_catalog.text, r.cadence_id::pg_catalog.uuid, "
+		"COALESCE(d.step, " NUMBERED_STEP "), (SELECT x.id FROM %s AS x "
+		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " EQ " d.next_ordem LIMIT 1), "
+		"r.started_at::pg_catalog.timestamptz, "
+		"(SELECT " SHORT_TEXT(
+			"k.fuso_horario",
+			"100") " FROM %s AS k WHERE %s LIMIT 1), "
+				   "NOT CASE d.once WHEN %d THEN " HAS_FAILED
+				   " WHEN %d THEN " OTHER_HAS("entregue_em") " WHEN %d THEN " OTHER_HAS(
+					   "lido_em") " ELSE false END "
+								  "FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ " d.run_id",
+		t->steps, t->steps, t->empresas,
+		cadence_key_is(t, "cadence_empresas", "k", "empresa", "r.empresa"), TALLY_FIRST_FAILURE,
+		t->events, TALLY_FIRST_DELIVERED, t->events, t->messages, t->messages, t->messages,
+		TALLY_FIRST_READ, t->events, t->messages, t->messages, t->messages, t->runs);
+}
+
+/* What a person has got last, of any of their runs; each state of runs has an index of its own. */
+static char *
+last_sent_sql(const CadenceTables *t, const char *is_first, const char *until)
+{
+	char *is_theirs =
+		psprintf("%s AND %s", cadence_key_is(t, "lead_cadence_runs", "r", "lead_id", "$1"),
+				 cadence_key_is(t, "lead_cadence_runs", "r", "empresa", "$2"));
+
+	return psprintf(
+		"SELECT p.id::pg_catalog.uuid, l.step_ordem::pg_catalog.int4, "
+		"l.template_codigo::pg_catalog.text, %s FROM ("
+		"SELECT r.id FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND %s UNION ALL "
+		"SELECT r.id FROM %s AS r WHERE r.status " EQ " 'PAUSADA' AND %s UNION ALL "
+		"SELECT r.id FROM %s AS r WHERE r.status " NE " 'ATIVA' AND r.status " NE
+		" 'PAUSADA' AND %s) AS p CROSS JOIN LATERAL ("
+		"SELECT e.step_ordem, e.template_codigo, e.created_at FROM %s AS e "
+		"WHERE e.lead_cadence_run_id " EQ " p.id AND e.tipo_evento " EQ " 'DISPARADO' "
+		"AND e.created_at " LE " %s ORDER BY e.created_at DESC, e.id DESC LIMIT 1) AS l "
+		"ORDER BY l.created_at DESC LIMIT 1",
+		is_first, t->runs, is_theirs, t->runs, is_theirs, t->runs, is_theirs, t->events, until);
+}
+
+/* An answer may be here before what it answers is recorded. */
+#define SOON "interval '10 seconds'"
+
+static char *
+find_reply_sql(const CadenceTables *t)
+{
+	char *is_first =
+		psprintf("NOT EXISTS (SELECT FROM %s AS m WHERE %s AND %s AND m.recebido_em " GE
+				 " (l.created_at OPERATOR(pg_catalog.-) " SOON ") AND m.recebido_em IS NOT NULL "
+				 "AND m.direcao " EQ " 'INBOUND' AND m.id IS DISTINCT FROM $3)",
+				 t->messages, cadence_key_is(t, "lead_messages", "m", "lead_id", "$1"),
+				 cadence_key_is(t, "lead_messages", "m", "empresa", "$2"));
+
+	return last_sent_sql(t, is_first, "($4 OPERATOR(pg_catalog.+) " SOON ")");
+}
+
+static char *
+find_opt_out_sql(const CadenceTables *t)
+{
+	char *is_first =
+		psprintf("(SELECT pg_catalog.count(*) " LE " 1 FROM %s AS o WHERE %s AND %s "
+				 "AND o.em " GE " (l.created_at OPERATOR(pg_catalog.-) " SOON "))",
+				 t->opt_outs, cadence_key_is(t, "contact_opt_outs", "o", "lead_id", "$1"),
+				 cadence_key_is(t, "contact_opt_outs", "o", "empresa", "$2"));
+
+	return last_sent_sql(t, is_first, "($3 OPERATOR(pg_catalog.+) " SOON ")");
+}
+
+void
+tally_runs_prepare(CadenceTally *tally)
+{
+	const CadenceTables *t = tally->tables;
+
+	tally->find_runs =
+		ROWS_STATEMENT("looking for runs that count", find_runs_sql(t), SPI_OK_SELECT);
+	tally->find_reply =
+		STATEMENT("looking for what was answered", find_reply_sql(t), reply_types, SPI_OK_SELECT);
+	tally->find_opt_out = STATEMENT("looking for what somebody had enough of", find_opt_out_sql(t),
+									opt_out_types, SPI_OK_SELECT);
+}
+
+/* ---- runs -------------------------------------------------------------------------------- */
+
+/* Copied: what SPI has read goes before it is written. */
+static const pg_uuid_t *
+read_id(TupleDesc desc, HeapTuple row, int column)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? NULL : memcpy(palloc(sizeof(pg_uuid_t)), DatumGetUUIDP(value), UUID_LEN);
+}
+
+static void
+complete_row(TallyRow *row, TupleDesc desc, HeapTuple found)
+{
+	int32 *day = palloc(sizeof(*day));
+
+	row->empresa = row_text(desc, found, FOUND_EMPRESA, ROW_KEY_MAX);
+	row->cadence = read_id(desc, found, FOUND_CADENCE);
+	row->step = read_id(desc, found, FOUND_STEP);
+	row->next_step = read_id(desc, found, FOUND_NEXT);
+	*day = cadence_cohort_day(row_text(desc, found, FOUND_ZONE, ROW_KEY_MAX),
+							  row_time(desc, found, FOUND_STARTED_AT, DT_NOBEGIN));
+	row->day = day;
+	if (!row_true(desc, found, FOUND_FIRST))
+		row->mark = NULL;
+}
+
+static void
+put_run(Rowset *rows, const TallyRun *run, int number)
+{
+	rowset_put_int(rows, number);
+	rowset_put_uuid(rows, &run->run);
+	rowset_put_if(rows, run->step != NULL, UUIDPGetDatum(run->step));
+	rowset_put_if(rows, run->has_ordem, Int32GetDatum(run->ordem));
+	rowset_put_text(rows, run->row.template_codigo);
+	rowset_put_if(rows, run->has_next, Int32GetDatum(run->next_ordem));
+	rowset_put_int(rows, run->once);
+	rowset_put_if(rows, run->message != NULL, UUIDPGetDatum(run->message));
+}
+
+/* Some that say nothing any more: neither what nor of which runs. */
+static int
+without_empty(TallyRow *rows, int n)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++)
+		if (rows[i].kind != NULL || rows[i].mark != NULL || rows[i].next_step != NULL)
+			rows[kept++] = rows[i];
+	return kept;
+}
+
+/* One row each, inside the caller's transaction and SPI connection; a run that is gone counts
+ * nowhere but in all. */
+void
+cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
+{
+	TallyRow *counted = palloc(sizeof(*counted) * Max(n, 1));
+	TallyWriter writer;
+	Rowset rows;
+
+	if (n == 0)
+		return;
+	writer = tally_begin(tally);
+	rowset_begin(&rows, run_columns, lengthof(run_columns));
+	for (int i = 0; i < n; i++)
+	{
+		counted[i] = list[i].row;
+		put_run(&rows, &list[i], i);
+	}
+	statement_execute(&tally->find_runs, NULL, NULL, 0);
+	rowset_end(&rows);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple row = SPI_tuptable->vals[i];
+
+		complete_row(&counted[row_int(SPI_tuptable->tupdesc, row, FOUND_N, 0)],
+					 SPI_tuptable->tupdesc, row);
+	}
+	SPI_freetuptable(SPI_tuptable);
+	tally_end(&writer);
+	cadence_tally_write(tally, counted, without_empty(counted, n));
+}
+
+/* ---- people ------------------------------------------------------------------------------ */
+
+/* The run, and which step of it, that somebody has heard of last; false: of none. */
+static bool
+find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run)
+{
+	TimestampTz at = did->at != 0 ? did->at : GetCurrentTimestamp();
+	Datum values[] = {CStringGetTextDatum(did->lead_id), CStringGetTextDatum(did->empresa),
+					  did->answer != NULL ? UUIDPGetDatum(did->answer) : TimestampTzGetDatum(at),
+					  TimestampTzGetDatum(at)};
+	TallyWriter writer = tally_begin(tally);
+	bool found;
+
+	statement_execute(did->answer != NULL ? &tally->find_reply : &tally->find_opt_out, values, NULL,
+					  1);
+	found = SPI_processed > 0;
+	if (found)
+	{
+		HeapTuple row = SPI_tuptable->vals[0];
+		TupleDesc desc = SPI_tuptable->tupdesc;
+
+		run->run = *read_id(desc, row, LAST_RUN);
+		run->has_ordem = !row_is_null(desc, row, LAST_ORDEM);
+		run->ordem = row_int(desc, row, LAST_ORDEM, 0);
+		run->row.template_codigo = row_text(desc, row, LAST_TEMPLATE, ROW_KEY_MAX);
+		if (!row_true(desc, row, LAST_IS_FIRST))
+			run->row.mark = NULL;
+	}
+	SPI_freetuptable(SPI_tuptable);
+	tally_end(&writer);
+	return found;
+}
+
+/* Counts what somebody has done to the step that they have got last. */
+void
+cadence_tally_person(CadenceTally *tally, const TallyPerson *did)
+{
+	TallyRun run = {.row = did->row};
+
+	if (find_last(tally, did, &run))
+	{
+		cadence_tally_runs(tally, &run, 1);
+		return;
+	}
+	run.row.empresa = did->empresa;
+	run.row.mark = NULL;
+	if (run.row.kind != NULL)
+		cadence_tally_write(tally, &run.row, 1);
+}
