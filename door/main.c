@@ -158,6 +158,8 @@ turn(Door *door)
 	int64_t wait = shorter(pool_tick(), door->next_tick - loop_now());
 	MHD_UNSIGNED_LONG_LONG clients;
 
+	if (request_was_resumed())
+		wait = 0;
 	if (MHD_get_timeout(door->daemon, &clients) == MHD_YES && clients < TICK_MS)
 		wait = shorter(wait, (int64_t) clients);
 	loop_wait(wait);

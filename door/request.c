@@ -67,6 +67,7 @@ struct Request
 
 static const Conf *conf;
 static bool is_closing;
+static bool was_resumed;
 static int count;
 
 void
@@ -87,6 +88,17 @@ int
 request_count(void)
 {
 	return count;
+}
+
+/* Whether libmicrohttpd has to be run once more: nothing else tells it that a connection goes on.
+ */
+bool
+request_was_resumed(void)
+{
+	bool was = was_resumed;
+
+	was_resumed = false;
+	return was;
 }
 
 /* ---- the first line ------------------------------------------------------- */
@@ -295,6 +307,7 @@ call_done(Call *call, PGresult *answer)
 
 	request->answer = answer;
 	request->state = CALLED;
+	was_resumed = true;
 	MHD_resume_connection(request->connection);
 }
 

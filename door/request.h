@@ -17,6 +17,7 @@ typedef struct Request Request;
 extern void request_open(const Conf *conf);
 extern void request_refuse_new(void);
 extern int request_count(void);
+extern bool request_was_resumed(void);
 
 /* What libmicrohttpd calls, in this order; the second one several times. */
 extern void *request_begin(void *arg, const char *target, struct MHD_Connection *connection);

@@ -42,12 +42,17 @@ LONG=(
     056_answers
     071_forecast
     072_simulate
+    081_bad_clients
+    082_away
 )
 
 # Why a test may be skipped.
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
     'no small disk: needs root, and mount'
+    'no nginx'
+    'no Caddy'
+    'no systemd'
     'no Chromium can be installed'
 )
 
@@ -242,7 +247,7 @@ tap_tests() {
         TESTDIR="$WORKSPACE/source" TESTDATADIR="$WORKSPACE/source/tmp_check" \
         TESTLOGDIR="$WORKSPACE/source/tmp_check/log" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
         PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
-        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" \
+        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" CADENCE_UNPACKED="$WORKSPACE/unpacked" \
         MAY_BE_SKIPPED="$(printf '%s\n' "${MAY_BE_SKIPPED[@]}")" \
         perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
     [[ -s $counts ]] || say "0 1" >"$counts"
@@ -274,6 +279,16 @@ small_disk() {
         cadence-test "$place" 2>/dev/null; then
         export CADENCE_SMALL_DISK=$place
     fi
+}
+
+# The web servers whose sample configurations are tried, where the machine has none of them.
+proxies() {
+    local name missing=()
+    wanted 083_proxies || return 0
+    for name in nginx caddy; do
+        command -v "$name" /usr/sbin/"$name" >/dev/null || missing+=("$name")
+    done
+    [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
 }
 
 # A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
@@ -321,6 +336,7 @@ main() {
         stop_cluster main
         unit_tests_result
         small_disk
+        proxies
         browser
         tap_tests
     else
