@@ -50,17 +50,10 @@ LONG=(
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
     'no small disk: needs root, and mount'
-<<<<<<< HEAD
-    'no nginx'
-    'no Caddy'
-    'no systemd'
-    'no Chromium can be installed'
-=======
     'no Chromium can be installed'
     'no nginx'
     'no Caddy'
     'no systemd'
->>>>>>> dashboard
 )
 
 PATTERN=
@@ -288,8 +281,6 @@ small_disk() {
     fi
 }
 
-<<<<<<< HEAD
-=======
 # A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
 # that there is one.
 browser() {
@@ -300,7 +291,6 @@ browser() {
     fi
 }
 
->>>>>>> dashboard
 # The web servers whose sample configurations are tried, where the machine has none of them.
 proxies() {
     local name missing=()
@@ -309,19 +299,6 @@ proxies() {
         command -v "$name" /usr/sbin/"$name" >/dev/null || missing+=("$name")
     done
     [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
-<<<<<<< HEAD
-}
-
-# A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
-# that there is one.
-browser() {
-    [[ -n $(wanted_files 'test/t/09*.pl' .pl) ]] || return 0
-    if (need_packages chromium chromium-driver python3-selenium fonts-dejavu-core) &&
-        [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]]; then
-        export CADENCE_BROWSER=/usr/bin/chromium
-    fi
-=======
->>>>>>> dashboard
 }
 
 parse_options() {
@@ -359,13 +336,8 @@ main() {
         stop_cluster main
         unit_tests_result
         small_disk
-<<<<<<< HEAD
-        proxies
-        browser
-=======
         browser
         proxies
->>>>>>> dashboard
         tap_tests
     else
         result build 1
