@@ -63,8 +63,7 @@ my %numbers = (
 sql($node, 'UPDATE cadences SET nome = ' . literal($SCRIPT) . q{ WHERE codigo = 'acme'});
 my $cadence = sql($node, q{SELECT id FROM cadences WHERE codigo = 'acme'});
 my $run = sql($node, 'SELECT id FROM lead_cadence_runs WHERE lead_id = ' . literal($SCRIPT));
-my $error = sql($node, 'SELECT ' . literal('erro?template=bad_1&server=bad&code=') . q{ || (detalhes ->> 'codigo')
-	FROM lead_cadence_events WHERE tipo_evento = 'ERRO' AND detalhes ->> 'provedor' = 'bad' LIMIT 1});
+my $error = 'erro?code=SEM_CONTATO&template=bad_1';
 
 my $directory = PostgreSQL::Test::Utils::tempdir('browser');
 my %facts = (
