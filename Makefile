@@ -34,13 +34,24 @@ DISPATCH_SRC = $(wildcard src/transport/*.c) $(TRANSPORT_RULES) $(SHARED_RULES)
 DISPATCH_OBJ = $(DISPATCH_SRC:.c=.o)
 DISPATCH_LIB = $(DISPATCH)$(DLSUFFIX)
 
+# The program that serves HTTP, where what it takes is there.
+DOOR          = door/cadence_door
+DOOR_SRC      = $(wildcard door/*.c)
+DOOR_OBJ      = $(DOOR_SRC:.c=.o)
+DOOR_PACKAGES = libmicrohttpd libpq
+DOOR_VERSION  = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" cadence_runner.control)
+DOOR_LIBS    := $(shell pkg-config --libs $(DOOR_PACKAGES) 2>/dev/null)
+DOOR_SAMPLES  = $(addprefix door/,cadence_door.conf cadence_door.service cadence_door.socket \
+                nginx.conf Caddyfile)
+DASHBOARD     = $(wildcard $(addprefix dashboard/*.,css html js json svg txt))
+
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS   = --inputdir=test
 ISOLATION      = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
 
 PG_CPPFLAGS = -I$(srcdir)/src
-EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so test/unit/build
+EXTRA_CLEAN = $(DISPATCH_OBJ) $(DISPATCH).so $(DOOR) $(DOOR_OBJ) test/unit/build
 
 .DEFAULT_GOAL := all
 
@@ -72,7 +83,7 @@ includes-check:
 	test/includes.sh
 
 FORMATTED = $(wildcard src/*.c src/*.h src/*/*.c src/*/*.h test/unit/*.c test/faults/*.c \
-            test/*.c test/simulate/*.[ch] bench/*.c)
+            test/*.c test/simulate/*.[ch] bench/*.c door/*.[ch])
 # Another version of the formatter disagrees with itself: this is the one that counts.
 CLANG_FORMAT ?= clang-format-14
 format:
@@ -96,6 +107,36 @@ install-dispatch: $(DISPATCH_LIB) installdirs
 uninstall: uninstall-dispatch
 uninstall-dispatch:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(DISPATCH_LIB)'
+
+ifneq ($(DOOR_LIBS),)
+all: $(DOOR)
+
+$(DOOR): $(DOOR_OBJ)
+	$(CC) $(CFLAGS) $(DOOR_OBJ) $(LDFLAGS) -o $@ $(DOOR_LIBS)
+
+$(DOOR_OBJ): override CPPFLAGS += $(shell pkg-config --cflags $(DOOR_PACKAGES)) -D_GNU_SOURCE \
+             -DCADENCE_VERSION='"$(DOOR_VERSION)"' -DDOOR_DASHBOARD='"$(datadir)/cadence_runner/dashboard"'
+$(DOOR_OBJ): $(wildcard $(srcdir)/door/*.h)
+
+# What is configured by hand is only put where it can be found.
+install: install-door
+install-door: $(DOOR)
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(datadir)/cadence_runner/door' \
+	    '$(DESTDIR)$(datadir)/cadence_runner/dashboard'
+	$(INSTALL_PROGRAM) $(DOOR) '$(DESTDIR)$(bindir)/'
+	$(INSTALL_DATA) $(addprefix $(srcdir)/,$(DOOR_SAMPLES)) '$(DESTDIR)$(datadir)/cadence_runner/door/'
+	sed -i 's|@bindir@|$(bindir)|' '$(DESTDIR)$(datadir)/cadence_runner/door/cadence_door.service'
+	$(if $(DASHBOARD),$(INSTALL_DATA) $(DASHBOARD) '$(DESTDIR)$(datadir)/cadence_runner/dashboard/')
+uninstall: uninstall-door
+uninstall-door:
+	rm -f '$(DESTDIR)$(bindir)/$(notdir $(DOOR))'
+	rm -rf '$(DESTDIR)$(datadir)/cadence_runner'
+else
+all: without-door
+without-door:
+	@echo "cadence_door is not built: pkg-config does not find $(DOOR_PACKAGES) (see docs/door.md)"
+.PHONY: without-door
+endif
 
 # Every object depends on every header: there are few, and a stale one costs an hour.
 $(sort $(OBJS) $(DISPATCH_OBJ)): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)

@@ -337,6 +337,12 @@ CREATE VIEW @extschema@.cadence_columns AS
         ('cadence_keys', 'key', 'bytes', 'bytea', NULL, true, NULL),
         ('cadence_keys', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
 
+        -- who may see and do what over HTTP; of each secret only what it can be known again by
+        ('cadence_secrets', 'name', 'text', 'text', NULL, true, NULL),
+        ('cadence_secrets', 'digest', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_secrets', 'session_key', 'bytes', 'bytea', NULL, true, NULL),
+        ('cadence_secrets', 'created_at', 'time', 'timestamptz', 'now()', true, NULL),
+
         -- for which server the tables are armed, so that no copy of them sends
         ('cadence_arming', 'id', 'uuid', 'uuid', 'gen_random_uuid()', true, NULL),
         ('cadence_arming', 'cluster', 'text', 'text', NULL, true, NULL),

@@ -38,6 +38,7 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
         -- in this order, since the hash alone tells almost all entries apart
         ('cadence_blocklist', 'PRIMARY KEY (value_hash, kind, empresa), CHECK (kind IN (''phone'', ''email''))'),
         ('cadence_keys', 'PRIMARY KEY (name)'),
+        ('cadence_secrets', 'PRIMARY KEY (name)'),
         ('cadence_arming', 'PRIMARY KEY (id)')
     ) AS v(table_name, definition);
 
@@ -227,6 +228,11 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
         ('cadence_keys', 'name', 'what it is for'),
+
+        ('cadence_secrets', NULL, 'who may see and do what over HTTP: cadence_secret_set() writes it'),
+        ('cadence_secrets', 'name', 'what the secret opens: service_role, cron, health, metrics, viewer or people, the last two also with a name behind a colon'),
+        ('cadence_secrets', 'digest', 'SHA-256, twice, of the secret, which is kept nowhere'),
+        ('cadence_secrets', 'session_key', 'what signs the sessions of who has come in by it: new with each secret'),
 
         ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
     ) AS v(table_name, column_name, comment);

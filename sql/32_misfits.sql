@@ -82,6 +82,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
                  ('lead_identities', ARRAY['empresa', 'kind', 'value']::name[]),
                  ('cadence_blocklist', ARRAY['empresa', 'kind', 'value_hash']::name[]),
                  ('cadence_keys', ARRAY['name']::name[]),
+                 ('cadence_secrets', ARRAY['name']::name[]),
                  ('cadence_usage', ARRAY['empresa', 'name', 'scope']::name[]),
                  ('cadence_counts', ARRAY['at', 'cadence', 'canal', 'code', 'empresa', 'grain', 'kind', 'outcome', 'server', 'template']::name[]),
                  ('cadence_cohorts', ARRAY['cadence', 'day', 'empresa', 'step']::name[])) AS u(relname, columns)
@@ -101,7 +102,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE p.relname IN ('lead_cadence_events', 'lead_messages', 'cadence_runner_logs', 'cadence_claims',
                         'cadence_provider_state', 'cadence_conversations', 'contact_opt_outs', 'cadence_dead_addresses',
                         'cadence_stopped_templates', 'lead_identities', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox',
-                        'cadence_usage', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
+                        'cadence_usage', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
       AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
       AND NOT EXISTS (SELECT FROM @extschema@.cadence_columns s
                       WHERE s.table_name = p.relname AND s.column_name = a.attname)
@@ -114,7 +115,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
         WHEN p.relname IN ('contact_opt_outs', 'cadence_blocklist') THEN ARRAY['SELECT', 'INSERT', 'DELETE']
         WHEN p.relname = 'lead_messages' THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
         WHEN p.relname IN ('cadence_runner_logs', 'cadence_claims', 'cadence_stopped_templates', 'cadence_rejected',
-                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
+                           'cadence_dead_addresses', 'cadence_outbox', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']
         WHEN p.relname IN ('cadence_provider_state', 'cadence_conversations', 'lead_identities', 'cadence_usage')
         THEN ARRAY['SELECT', 'INSERT', 'UPDATE']
@@ -166,7 +167,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WHERE m.relname IN ('lead_cadence_runs', 'lead_messages', 'cadence_runner_logs', 'cadence_claims', 'cadence_provider_state',
                         'cadence_conversations', 'contact_opt_outs', 'cadence_stopped_templates', 'lead_identities',
                         'cadence_dead_addresses', 'cadence_rejected', 'cadence_blocklist', 'cadence_outbox', 'cadence_usage',
-                        'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock', 'cadence_arming')
+                        'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock', 'cadence_arming')
       AND c.relreplident <> 'f' AND c.relpersistence = 'p'
       AND NOT EXISTS (SELECT FROM pg_index i
                       WHERE i.indrelid = c.oid AND i.indisvalid

@@ -42,3 +42,8 @@ GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 -- they show nothing that their caller's own SELECT would not
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
     @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+
+-- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+    @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
+    @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;

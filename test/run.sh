@@ -42,12 +42,18 @@ LONG=(
     056_answers
     071_forecast
     072_simulate
+    081_bad_clients
+    082_away
 )
 
 # Why a test may be skipped.
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
     'no small disk: needs root, and mount'
+    'no nginx'
+    'no Caddy'
+    'no systemd'
+    'no Chromium can be installed'
 )
 
 PATTERN=
@@ -241,7 +247,7 @@ tap_tests() {
         TESTDIR="$WORKSPACE/source" TESTDATADIR="$WORKSPACE/source/tmp_check" \
         TESTLOGDIR="$WORKSPACE/source/tmp_check/log" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
         PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
-        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" \
+        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" CADENCE_UNPACKED="$WORKSPACE/unpacked" \
         MAY_BE_SKIPPED="$(printf '%s\n' "${MAY_BE_SKIPPED[@]}")" \
         perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
     [[ -s $counts ]] || say "0 1" >"$counts"
@@ -275,6 +281,26 @@ small_disk() {
     fi
 }
 
+# The web servers whose sample configurations are tried, where the machine has none of them.
+proxies() {
+    local name missing=()
+    wanted 083_proxies || return 0
+    for name in nginx caddy; do
+        command -v "$name" /usr/sbin/"$name" >/dev/null || missing+=("$name")
+    done
+    [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
+}
+
+# A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
+# that there is one.
+browser() {
+    [[ -n $(wanted_files 'test/t/09*.pl' .pl) ]] || return 0
+    if (need_packages chromium chromium-driver python3-selenium fonts-dejavu-core) &&
+        [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]]; then
+        export CADENCE_BROWSER=/usr/bin/chromium
+    fi
+}
+
 parse_options() {
     while getopts k:l option; do
         case $option in
@@ -301,6 +327,7 @@ main() {
         check protocols in_workspace source "$PYTHON" test/protocols_test.py
         check leads in_workspace source "$PYTHON" test/load_leads_test.py
         check mails in_workspace source "$PYTHON" test/mail_test.py
+        check strings in_workspace source "$PYTHON" test/strings_test.py
         check books in_workspace source "$PYTHON" test/soak/books_test.py
         start_unit_tests
         start_cluster main "$(cron_settings contrib_regression main)"
@@ -309,6 +336,8 @@ main() {
         stop_cluster main
         unit_tests_result
         small_disk
+        proxies
+        browser
         tap_tests
     else
         result build 1

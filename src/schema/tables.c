@@ -105,6 +105,7 @@ const CadenceTable cadence_table_list[] = {
 	 "i:failed i:skipped i:stopped"},
 	{"cadence_stock", FIELD(stock), true,
 	 "t:empresa t:cadence i:ordem t:status i:runs z:counted_at"},
+	{"cadence_secrets", FIELD(secrets), true, "t:name y:digest y:session_key z:created_at"},
 	{"cadence_arming", FIELD(arming), false, NULL}};
 
 /* ---- the extension ------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "access/tupdesc.h"
 
-#define CADENCE_TABLE_COUNT 27
+#define CADENCE_TABLE_COUNT 28
 
 /* see guard.c */
 typedef struct CadenceGuard CadenceGuard;
@@ -56,6 +56,7 @@ typedef struct CadenceTables
 	char *counts;
 	char *cohorts;
 	char *stock;
+	char *secrets;
 	char *arming;
 
 	/* types that values are written as: text in our own tables, perhaps enums in adopted ones */

@@ -10,6 +10,7 @@ use Exporter qw(import);
 use Cadence::Certificates;
 use Cadence::Cluster;
 use Cadence::Data;
+use Cadence::Door;
 use Cadence::Preload;
 use Cadence::Provider;
 use Cadence::Session;
@@ -17,6 +18,6 @@ use Cadence::SQL;
 use Cadence::Wait;
 
 our @EXPORT = map { no strict 'refs'; @{"Cadence::${_}::EXPORT"} }
-  qw(Certificates Cluster Data Preload Provider Session SQL Wait);
+  qw(Certificates Cluster Data Door Preload Provider Session SQL Wait);
 
 1;

@@ -22,6 +22,7 @@ DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer,rece
 RECEIVE=(rules/{receive_{reader,body,form},received_{path,field,value,time},answer_json}.c)
 FIELDS=(rules/{receive_form,signature_text,received_value,received_time,phone,opt_out_word,text}.c)
 MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
+HTTP=(rules/{http_text,http_body,receive_form,signature_text,received_value,text}.c)
 DECIDE=(rules/{calendar,window,decide,reason}.c)
 OUTPUT=$BUILD/output
 STATUS=0
@@ -70,7 +71,7 @@ fuzz() {
 
 seeds() {
     local seeds=$BUILD/seeds file
-    mkdir -p "$seeds"/{template,definition,answer,mail,receive,received,window,decide}
+    mkdir -p "$seeds"/{template,definition,answer,mail,receive,received,window,decide,http}
     printf '%s' 'Oi {{nome|amigo}}, {{ x }} e {{y|}}!' >"$seeds/template/template"
     printf '%s' '{{a|b}}{{c}}{d}}{{' >"$seeds/template/braces"
     cp "$SRC"/../protocols/*.json "$seeds/definition"
@@ -91,6 +92,7 @@ seeds() {
     received_seeds "$seeds/received"
     printf '%s\0' 'João <a@b.c>' 'x@y.z' 'Olá =?' '.text' '<b>' 'http://x/' >"$seeds/mail/mail"
     window_seeds "$seeds/window"
+    http_seeds "$seeds/http"
     head -c 400 /dev/zero >"$seeds/decide/zero"
     printf '\003\027\345\011\001\005\003\004\002\001\001\012\100\007\013\002%.0s' {1..12} >"$seeds/decide/some"
     printf '550-5.1.1 no\r\n550 5.1.1 such user\r\n' >"$seeds/mail/reply"
@@ -160,6 +162,24 @@ window_seeds() {
 END
 }
 
+# Headers, addresses and bodies, in no order.
+http_seeds() {
+    local n=0 line
+    while IFS= read -r line; do
+        printf '%s' "$line" >"$1/text$((n++))"
+    done <<'END'
+Bearer eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl
+a=b; c=1764450000.00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff.ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff
+1764450000.00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff.ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff
+application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1
+"b", W/"a", *
+https://h.example
+wa%20b%C3%A9%2F/%00%
+{"a": "x", "b": [1, {"a": null}], "a": "y\u0000"}
+a=1&b=%20+&a=%00
+END
+}
+
 # Whether every test that lies here is run below.
 forget_none() {
     local name
@@ -184,6 +204,7 @@ run_all() {
     fuzz received_fuzz received '' "${FIELDS[@]}" >"$BUILD/received_fuzz.result" &
     fuzz window_fuzz window '-ljansson' rules/{calendar,window}.c >"$BUILD/window_fuzz.result" &
     fuzz decide_fuzz decide '-ljansson' "${DECIDE[@]}" rules/due.c >"$BUILD/decide_fuzz.result" &
+    fuzz http_fuzz http '-ljansson' "${HTTP[@]}" >"$BUILD/http_fuzz.result" &
     unit mail_test '' "${MAIL[@]}"
     unit template_test '' rules/{template,text}.c
     unit text_test '' rules/text.c
@@ -208,10 +229,11 @@ run_all() {
     unit answer_reader_test '-ljansson' "${DEFINITION[@]}" "${answers[@]}"
     unit receive_test '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}"
     unit receive_protocols_test '-ljansson' "${DEFINITION[@]}" "${RECEIVE[@]}"
+    unit http_test '-ljansson' "${HTTP[@]}"
     unit address_test '' transport/address.c
     unit sockets_test '' transport/sockets.c
     wait
-    for fuzzer in template definition answer mail receive received window decide; do
+    for fuzzer in template definition answer mail receive received window decide http; do
         cat "$BUILD/${fuzzer}_fuzz.result"
     done
 }

@@ -1,0 +1,202 @@
+// The frame: language, theme, login, and which page is shown. A page is a module page_NAME.js with
+// render(root, params, ctx), and is loaded when somebody goes there. The address after the # is
+// /NAME?params, so that a page can be kept, shared and gone back to.
+
+import {ask, ApiError, apiUrl} from './api.js';
+import {address, fill, h} from './dom.js';
+import {formats} from './format.js';
+import {LANGUAGES, loadStrings, preferredLanguage, remember, remembered, translator} from './i18n.js';
+import {panel, source, wordsOf} from './panel.js';
+
+// Each page, and the one in the navigation that it belongs to.
+const PAGES = {
+  agora: 'agora',
+  execucoes: 'execucoes',
+  execucao: 'execucoes',
+  erros: 'erros',
+  erro: 'erros',
+  cadencias: 'cadencias',
+  cadencia: 'cadencias',
+  pessoa: 'pessoa',
+  agenda: 'agenda',
+};
+const FIRST = 'agora';
+const THEMES = ['auto', 'light', 'dark'];
+
+const main = document.getElementById('conteudo');
+const loginForm = main.querySelector('section.login');
+const state = {me: null, language: preferredLanguage(), t: null, leave: null, onTheme: new Set()};
+
+/* ---- language and theme ---------------------------------------------------------------------- */
+
+function applyTheme(theme) {
+  if (theme === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  state.onTheme.forEach((changed) => changed());
+}
+
+function currentTheme() {
+  const theme = remembered('theme');
+  return THEMES.includes(theme) ? theme : 'auto';
+}
+
+async function applyLanguage(language) {
+  state.language = language;
+  state.t = translator(await loadStrings(language), language);
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll('[data-t]')) element.textContent = state.t(element.dataset.t);
+  for (const element of document.querySelectorAll('[data-t-label]')) {
+    element.setAttribute('aria-label', state.t(element.dataset.tLabel));
+  }
+  drawControls();
+}
+
+function select(name, label, values, current, onChange) {
+  const id = `escolha-${name}`;
+  return [h('label', {for: id, class: 'said'}, label), h('select', {
+    id,
+    handlers: {change: (event) => onChange(event.target.value)},
+  }, values.map((value) => h('option', {value, selected: value === current}, state.t(`app.${name}.${value}`))))];
+}
+
+function drawControls() {
+  const {t} = state;
+  fill(document.getElementById('controles'),
+    select('language', t('app.language'), LANGUAGES, state.language, async (language) => {
+      remember('language', language);
+      await applyLanguage(language);
+      await route();
+      document.getElementById('escolha-language').focus();
+    }),
+    select('theme', t('app.theme'), THEMES, currentTheme(), (theme) => {
+      remember('theme', theme);
+      applyTheme(theme);
+    }),
+    state.me && h('form', {method: 'post', action: '/logout'},
+      h('button', {type: 'submit', class: 'quiet'}, t('app.logout'))));
+  fill(document.getElementById('rodape'),
+    state.me && h('p', {}, t(state.me.people ? 'app.people.shown' : 'app.people.masked')));
+}
+
+/* ---- who is there ---------------------------------------------------------------------------- */
+
+async function whoIsThere() {
+  state.me = (await ask(apiUrl('me'))).data;
+  drawControls();
+}
+
+function showLogin(words) {
+  const {t} = state;
+  leave();
+  state.me = null;
+  drawControls();
+  document.title = `${t('login.title')} · ${t('app.name')}`;
+  const error = h('p', {class: 'notice', role: 'alert'}, words);
+  const input = h('input', {id: 'token', name: 'token', type: 'password', autocomplete: 'current-password', required: true});
+  fill(main, h('section', {class: 'card login', 'aria-labelledby': 'entrar'},
+    h('h1', {id: 'entrar'}, t('login.title')), h('p', {}, t('login.about')), error,
+    h('form', {method: 'post', action: '/login', handlers: {submit: (event) => logIn(event, input, error)}},
+      h('label', {for: 'token'}, t('login.token')), input, h('p', {class: 'hint'}, t('login.hint')),
+      h('button', {type: 'submit'}, t('login.go')))));
+}
+
+// The form works without this, too: it is posted, and the answer leads back here.
+async function logIn(event, input, error) {
+  event.preventDefault();
+  error.replaceChildren();
+  try {
+    const answer = await fetch('/login', {method: 'POST', body: new URLSearchParams({token: input.value}), redirect: 'manual'});
+    if (answer.type !== 'opaqueredirect' && !answer.ok) throw new ApiError(answer.status, '', '');
+    await whoIsThere();
+    await route();
+    main.focus();
+  } catch (problem) {
+    fill(error, problem.status === 401 ? state.t('login.wrong') : wordsOf(context(), problem));
+    input.select();
+    input.focus();
+  }
+}
+
+/* ---- which page ------------------------------------------------------------------------------ */
+
+function leave() {
+  state.leave?.abort();
+  state.leave = new AbortController();
+  state.onTheme.clear();
+}
+
+/** What a page is given beside its place and its parameters. */
+function context() {
+  const ctx = {
+    t: state.t,
+    fmt: formats(state.language),
+    language: state.language,
+    me: state.me,
+    signal: state.leave?.signal,
+    go: (page, params) => { location.hash = address(page, params); },
+    signedOut: () => showLogin(state.t('login.again')),
+    onTheme(changed) {
+      state.onTheme.add(changed);
+      return () => state.onTheme.delete(changed);
+    },
+  };
+  ctx.source = (name, params, options) => source(ctx, name, params, options);
+  ctx.panel = (options) => panel(ctx, options);
+  return ctx;
+}
+
+function readAddress() {
+  const [, name = '', query = ''] = /^#\/([^?]*)\??(.*)$/.exec(location.hash) ?? [];
+  return {name: Object.hasOwn(PAGES, name) ? name : FIRST, params: Object.fromEntries(new URLSearchParams(query))};
+}
+
+function markNavigation(name) {
+  for (const a of document.querySelectorAll('#paginas a')) {
+    if (a.getAttribute('href') === `#/${PAGES[name]}`) a.setAttribute('aria-current', 'page');
+    else a.removeAttribute('aria-current');
+  }
+}
+
+async function route() {
+  if (!state.me) return showLogin('');
+  const {name, params} = readAddress();
+  leave();
+  const ctx = context();
+  markNavigation(name);
+  document.title = `${ctx.t(`${name}.title`)} · ${ctx.t('app.name')}`;
+  const root = h('div', {class: `page page-${name}`});
+  fill(main, h('h1', {}, ctx.t(`${name}.title`)), root);
+  try {
+    const page = await import(`./page_${name}.js`);
+    if (!ctx.signal.aborted) page.render(root, params, ctx);
+  } catch (error) {
+    console.error(error);
+    fill(root, h('p', {class: 'notice', role: 'alert'}, ctx.t('error.page')));
+  }
+}
+
+async function start() {
+  applyTheme(currentTheme());
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => applyTheme(currentTheme()));
+  document.querySelector('a.skip').addEventListener('click', (event) => {
+    // the # is the page's address
+    event.preventDefault();
+    main.focus();
+    main.scrollIntoView();
+  });
+  await applyLanguage(state.language);
+  try {
+    await whoIsThere();
+  } catch (error) {
+    return showLogin(error.status === 401 ? '' : wordsOf(context(), error));
+  } finally {
+    window.addEventListener('hashchange', async () => {
+      if (/^#\//.test(location.hash) || location.hash === '') await route().then(() => main.focus({preventScroll: true}));
+      scrollTo(0, 0);
+    });
+  }
+  return route();
+}
+
+loginForm.setAttribute('aria-busy', 'true');
+start();

@@ -1,0 +1,301 @@
+/*
+ * pool.c
+ *		The connections to the database, and the calls that wait for one.
+ *
+ * All of them are kept open, so that a call need not wait for one to be made and
+ * so that executions have theirs whatever strangers do. While the database is
+ * away one connection at a time is tried, less and less often, and nobody is
+ * kept waiting for it.
+ */
+#include "pool.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "session.h"
+
+#define SESSIONS 6
+#define WAITING_MAX 128
+#define CONNECT_MS 10000
+#define FIRST_RETRY_MS 100
+#define LAST_RETRY_MS 10000
+#define LOOK_MS 1000
+
+static struct
+{
+	const Conf *conf;
+	Session sessions[SESSIONS];
+	Call *first; /* who waits, the first first */
+	int waiting;
+	int failures; /* since a connection was last made */
+	int64_t retry_at;
+	bool said_away;
+} pool;
+
+/* Two are kept for executions. In turns: where not all can be had, each kind has some. */
+void
+pool_open(const Conf *conf)
+{
+	memset(&pool, 0, sizeof(pool));
+	pool.conf = conf;
+	for (int i = 0; i < SESSIONS; i++)
+		pool.sessions[i].for_executions = i == 1 || i == 3;
+}
+
+/* ---- who waits ------------------------------------------------------------ */
+
+static void
+append(Call *call)
+{
+	Call **place = &pool.first;
+
+	while (*place != NULL)
+		place = &(*place)->next;
+	*place = call;
+	call->next = NULL;
+	call->is_waiting = true;
+	pool.waiting++;
+}
+
+static void
+take_out(Call **place)
+{
+	Call *call = *place;
+
+	*place = call->next;
+	call->is_waiting = false;
+	pool.waiting--;
+}
+
+/* The place of the first that waits for such a connection; there may be none at it. */
+static Call **
+first_waiting(bool is_execution)
+{
+	Call **place = &pool.first;
+
+	while (*place != NULL && (*place)->is_execution != is_execution)
+		place = &(*place)->next;
+	return place;
+}
+
+static void
+serve(Session *session)
+{
+	Call **place = first_waiting(session->for_executions);
+	Call *call = *place;
+
+	if (call == NULL || session->state != SESSION_IDLE)
+		return;
+	take_out(place);
+	session_call(session, pool.conf, call);
+}
+
+/* ---- sessions ------------------------------------------------------------- */
+
+static Session *
+find_idle(bool for_executions)
+{
+	for (int i = 0; i < SESSIONS; i++)
+		if (pool.sessions[i].for_executions == for_executions &&
+			pool.sessions[i].state == SESSION_IDLE)
+			return &pool.sessions[i];
+	return NULL;
+}
+
+/* Whether there is a connection of that kind, or may soon be one. */
+static bool
+is_there(bool for_executions)
+{
+	if (pool.failures == 0)
+		return true;
+	for (int i = 0; i < SESSIONS; i++)
+		if (pool.sessions[i].for_executions == for_executions &&
+			pool.sessions[i].state > SESSION_CONNECTING)
+			return true;
+	return false;
+}
+
+static void
+end_call(Session *session, PGresult *answer)
+{
+	Call *call = session->call;
+
+	session->call = NULL;
+	if (call != NULL)
+		call->done(call, answer);
+	else
+		PQclear(answer);
+}
+
+/* Nobody waits for what is not there. */
+static void
+turn_away(bool is_execution)
+{
+	Call **place;
+
+	while (!is_there(is_execution) && *(place = first_waiting(is_execution)) != NULL)
+	{
+		Call *call = *place;
+
+		take_out(place);
+		call->done(call, NULL);
+	}
+}
+
+/* One failure for all that were tried at once. */
+static void
+count_failure(void)
+{
+	int64_t now = loop_now();
+	int64_t wait = FIRST_RETRY_MS;
+
+	if (now < pool.retry_at)
+		return;
+	for (int i = 0; i < pool.failures && wait < LAST_RETRY_MS; i++)
+		wait *= 2;
+	pool.failures++;
+	pool.retry_at = now + (wait < LAST_RETRY_MS ? wait : LAST_RETRY_MS);
+}
+
+static void
+say_away(const char *why)
+{
+	if (!pool.said_away)
+		log_line("the database is away: %.*s", (int) strcspn(why, "\n"), why);
+	pool.said_away = true;
+}
+
+void
+pool_lost(Session *session, const char *why)
+{
+	Call *call = session->call;
+	bool was_connecting = session->state == SESSION_CONNECTING;
+
+	say_away(why);
+	session_close(session);
+	if (was_connecting)
+		count_failure();
+	session->call = call;
+	end_call(session, NULL);
+	turn_away(false);
+	turn_away(true);
+}
+
+void
+pool_connected(Session *session)
+{
+	if (pool.said_away)
+		log_line("the database is back");
+	pool.said_away = false;
+	pool.failures = 0;
+	pool.retry_at = 0;
+	serve(session);
+}
+
+void
+pool_answered(Session *session)
+{
+	PGresult *answer = session->answer;
+
+	session->answer = NULL;
+	end_call(session, answer);
+	if (session->is_stretched)
+		session_close(session);
+	else
+		serve(session);
+}
+
+/* ---- for others ----------------------------------------------------------- */
+
+/* Once it is taken, call->done() is called, maybe at once, unless the call is dropped before. */
+PoolVerdict
+pool_submit(Call *call)
+{
+	Session *session;
+
+	if (!is_there(call->is_execution))
+		return POOL_AWAY;
+	if (pool.waiting >= WAITING_MAX)
+		return POOL_FULL;
+	append(call);
+	session = find_idle(call->is_execution);
+	if (session != NULL)
+		serve(session);
+	return POOL_TAKEN;
+}
+
+/* Its caller has no more use for it. The server ends what it has begun, by its own time-out. */
+void
+pool_drop(Call *call)
+{
+	for (Call **place = &pool.first; *place != NULL; place = &(*place)->next)
+	{
+		if (*place == call)
+		{
+			take_out(place);
+			return;
+		}
+	}
+	for (int i = 0; i < SESSIONS; i++)
+		if (pool.sessions[i].call == call)
+			session_close(&pool.sessions[i]);
+}
+
+static void
+end_slow_connects(int64_t now)
+{
+	for (int i = 0; i < SESSIONS; i++)
+		if (pool.sessions[i].state == SESSION_CONNECTING &&
+			now - pool.sessions[i].since > CONNECT_MS)
+			pool_lost(&pool.sessions[i], "it does not answer");
+}
+
+/* All of them, or one while the database is away. */
+static void
+connect_missing(void)
+{
+	for (int i = 0; i < SESSIONS; i++)
+	{
+		if (pool.failures > 0 && pool.sessions[i].state == SESSION_CONNECTING)
+			return;
+		if (pool.sessions[i].state != SESSION_AWAY)
+			continue;
+		session_connect(&pool.sessions[i], pool.conf);
+		if (pool.failures > 0)
+			return;
+	}
+}
+
+/* What is to be done at a time; the milliseconds until the next look. */
+int64_t
+pool_tick(void)
+{
+	int64_t now = loop_now();
+
+	end_slow_connects(now);
+	if (now >= pool.retry_at)
+		connect_missing();
+	now = loop_now();
+	return pool.retry_at > now && pool.retry_at - now < LOOK_MS ? pool.retry_at - now : LOOK_MS;
+}
+
+/* Whoever waits or is served has lost its connection. */
+void
+pool_close(void)
+{
+	while (pool.first != NULL)
+	{
+		Call *call = pool.first;
+
+		take_out(&pool.first);
+		call->done(call, NULL);
+	}
+	for (int i = 0; i < SESSIONS; i++)
+	{
+		Call *call = pool.sessions[i].call;
+
+		session_close(&pool.sessions[i]);
+		pool.sessions[i].call = call;
+		end_call(&pool.sessions[i], NULL);
+	}
+}

@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""The dashboard in a browser, against a door: prints TAP for the test that has started it.
+
+    test/browser/dashboard.py FACTS.json
+
+FACTS: base (the door's address), token (shows people), masked (does not), pages (each to be looked
+at), numbers (by data-figure, the text that Agora must show), hostile (texts that pages must show as
+they are), execution (the id of one with such texts).
+"""
+
+import json
+import sys
+
+from browser import DESK, PHONE, Browser
+
+COUNT = 0
+
+
+def ok(passed, name, *details):
+    global COUNT
+    COUNT += 1
+    print(f"{'ok' if passed else 'not ok'} {COUNT} - {name}", flush=True)
+    if not passed:
+        for detail in details:
+            print("# " + str(detail).replace("\n", "\n# "), flush=True)
+    return passed
+
+
+def none(found, name):
+    return ok(not found, name, *found)
+
+
+def same(got, expected, name):
+    return ok(got == expected, name, f"got      {got!r}", f"expected {expected!r}")
+
+
+def log_in(b, base, token):
+    b.driver.get(base)
+    b.until("!!document.querySelector('main input#token') && !document.querySelector('main[aria-busy]')", "no login")
+    b.one("#token").send_keys(token)
+    b.one("main button").click()
+    b.until("!document.querySelector('main input#token')", "not logged in")
+    b.ready()
+
+
+# ---- before there are scripts ------------------------------------------------------------------
+
+
+def without_scripts(b, base, token):
+    b.scripts(False)
+    b.driver.get(base)
+    same(b.one("h1").text, "Entrar", "without scripts there is a page")
+    same([a.text for a in b.all("nav[aria-label] a")], ["Agora", "Execuções", "Erros", "Cadências", "Pessoa", "Agenda"], "with its navigation")
+    b.one("#token").send_keys("wrong wrong wrong wrong")
+    b.one("main button").click()
+    ok("recusado" in b.one("h1").text, "and a form: a wrong code is refused", b.driver.page_source[:500])
+    b.driver.get(base)
+    b.one("#token").send_keys(token)
+    b.one("main button").click()
+    same(b.driver.current_url.rstrip("/"), base.rstrip("/"), "a right one leads back")
+    b.scripts(True)
+    b.driver.get(base)
+    b.ready()
+    same(b.one("h1").text, "Agora", "and is a session once there are scripts")
+    b.one("#controles button").click()
+    b.until("!!document.querySelector('main input#token')", "not logged out")
+    ok(True, "which ends when it is told to")
+    # a page that nobody may see yet is refused, and the browser notes that
+    none([c for c in b.complaints() if "401" not in c], "nothing to complain of")
+
+
+def log_in_by_keyboard(b, base, token):
+    b.driver.get(base)
+    b.until("!!document.querySelector('main input#token') && document.querySelector('main .notice') !== null", "no login")
+    none(b.axe(), "login: axe-core")
+    b.press("TAB")
+    same(b.run("return document.activeElement.className"), "skip", "the first stop is the link to the content")
+    b.press("ENTER")
+    same(b.run("return document.activeElement.id"), "conteudo", "which leads there")
+    b.press("TAB")
+    same(b.run("return document.activeElement.id"), "token", "and then to the form")
+    b.press("not a code of anybody", "ENTER")
+    b.until("document.querySelector('[role=alert]').textContent !== ''", "a wrong code")
+    same(b.text("[role=alert]"), "Este código não é válido.", "a wrong code is said to be that")
+    same(b.run("return document.activeElement.id"), "token", "and the reader stays at it")
+    b.press(token, "ENTER")
+    b.until("!document.querySelector('main input#token')", "not logged in")
+    b.ready()
+    same(b.one("h1").text, "Agora", "logged in by keyboard alone")
+    b.complaints()
+
+
+# ---- each page ---------------------------------------------------------------------------------
+
+
+def looks(b, base, page):
+    name = page.split("?")[0]
+    ms = b.open(base, page)
+    print(f"# {name}: usable after {ms:.0f} ms", flush=True)
+    none(b.failed_panels(), f"{name}: no panel has failed")
+    same(len(b.all("h1")), 1, f"{name}: one heading")
+    ok(b.all("nav a[aria-current=page]"), f"{name}: its place in the navigation is marked")
+    for scheme in ("light", "dark"):
+        b.scheme(scheme)
+        for where, size in (("desk", DESK), ("phone", PHONE)):
+            b.size(*size)
+            b.ready()
+            none(b.overflow(), f"{name}: fits a {where}, {scheme}")
+            none(b.axe(), f"{name}: axe-core, {where}, {scheme}")
+    b.size(*DESK)
+    b.scheme("light")
+    none(b.complaints(), f"{name}: nothing to complain of")
+
+
+def numbers(b, base, expected):
+    b.open(base, "agora")
+    for figure, value in expected.items():
+        shown = b.run("return document.querySelector(`[data-figure=\"${arguments[0]}\"] dd`).firstChild.textContent", figure)
+        same(shown, str(value), f"{figure} is what a plain count says")
+
+
+def twins(b, base):
+    """A curve's table has what the curve shows, and stays open while the numbers are asked for again."""
+    b.open(base, "agora")
+    summary = b.one("details summary")
+    b.run("arguments[0].focus()", summary)
+    b.press("ENTER")
+    b.until("document.querySelectorAll('details[open] tbody tr').length > 0", "no table")
+    total = b.run("return [...document.querySelectorAll('details tbody tr')].reduce((n, r) => n + Number(r.cells[1].innerText.replace(/\\D/g, '')), 0)")
+    said = b.text(".readout").split()[0].replace(".", "")
+    same(str(total), said, "the curve's table adds up to what the curve says")
+    b.run("document.querySelector('details .scroll').scrollTop = 120")
+    b.run("""
+        const real = window.fetch;
+        document.querySelector('details').stale = true;
+        window.fetch = async (url, options) => {
+            const answer = await real(url, {...options, headers: {}});
+            if (!String(url).startsWith('/api/agora')) return answer;
+            return new Response(JSON.stringify({...await answer.json(), sent_today: 987654}), {status: 200});
+        };
+        document.dispatchEvent(new Event('visibilitychange'));""")
+    b.until("document.querySelector('[data-figure=\"agora.sent_today\"] dd').textContent.startsWith('987.654')", "not drawn again")
+    b.until("!document.querySelector('details').stale && document.querySelectorAll('details[open] tbody tr').length > 0", "closed again")
+    same(b.run("return document.activeElement.tagName"), "SUMMARY", "a page that is drawn again keeps the reader's place")
+    same(b.run("return document.querySelector('details .scroll').scrollTop"), min(120, b.run(
+        "const s = document.querySelector('details .scroll'); return s.scrollHeight - s.clientHeight")), "also within a table")
+
+
+def hostile(b, base, facts):
+    for page, texts in facts["hostile"].items():
+        b.open(base, page)
+        for text in texts:
+            ok(b.run("return document.querySelector('main').textContent.includes(arguments[0])", text),
+               f"{page.split('?')[0]}: shown as it is: {text!r}", b.text("main")[:1500])
+    same(b.run("return [typeof window.hacked, document.querySelectorAll('main script, main img, main iframe').length]"),
+         ["undefined", 0], "and nothing of it is run")
+    none(b.complaints(), "or complained of")
+
+
+def masked(b, base, facts):
+    log_in(b, base, facts["masked"])
+    for page in facts["hostile"]:
+        b.open(base, page)
+        for secret in facts["secrets"]:
+            ok(secret not in b.run("return document.documentElement.outerHTML"), f"{page.split('?')[0]}: not shown to everybody: {secret}")
+    ok("encobertos" in b.text("footer"), "which is said")
+    b.complaints()
+
+
+def preferences(b, base):
+    b.open(base, "agora")
+    b.run("const s = document.getElementById('escolha-language'); s.value = 'en'; s.dispatchEvent(new Event('change'))")
+    b.until("document.querySelector('h1').textContent === 'Now'", "no English")
+    same(b.run("return document.documentElement.lang"), "en", "in English")
+    ok(not b.run("return /[a-z]+\\.[a-z_]+\\.[a-z_]+/.test(document.querySelector('main').innerText)"), "with all of its words", b.text("main"))
+    b.driver.refresh()
+    b.ready()
+    same(b.one("h1").text, "Now", "also the next time")
+    light = b.run("return getComputedStyle(document.body).backgroundColor")
+    b.run("const s = document.getElementById('escolha-theme'); s.value = 'dark'; s.dispatchEvent(new Event('change'))")
+    ok(b.run("return getComputedStyle(document.body).backgroundColor") != light, "a dark page for who wants one")
+    b.run("localStorage.clear()")
+
+
+# ---- how it asks -------------------------------------------------------------------------------
+
+# api.js with a clock and a network of the test's own: nothing waits.
+ASKING = """
+    const {watch} = await import('/static/api.js');
+    const real = {fetch: window.fetch, setTimeout: window.setTimeout};
+    const asked = [];
+    const timers = [];
+    const seen = [];
+    let answers = [];
+    let hidden = false;
+    Object.defineProperty(document, 'hidden', {configurable: true, get: () => hidden});
+    window.fetch = async (url, options) => { asked.push(options.headers['If-None-Match'] ?? null); const a = answers.shift(); if (a instanceof Error) throw a; return a; };
+    window.setTimeout = (callback, ms) => { timers.push([callback, ms]); return 0; };
+    const settle = () => new Promise((done) => real.setTimeout.call(window, done, 0));
+    const tick = async () => { await settle(); await settle(); const [callback, ms] = timers.pop(); callback(); await settle(); await settle(); return ms; };
+    const good = (n, tag) => new Response(JSON.stringify({n}), {status: 200, headers: {ETag: tag}});
+    const end = new AbortController();
+    answers = [good(1, '"a"'), new Response(null, {status: 304}), good(2, '"b"'), new TypeError('no network'),
+               new Response('{"error": {"code": "57014", "message": "too slow"}}', {status: 500}), new TypeError('no network'), good(2, '"b"')];
+    watch('/api/x', {signal: end.signal, onData: (d) => seen.push(d.n), onSame: () => seen.push('same'), onError: (e) => seen.push(e.code ?? e.name)});
+    const waits = [];
+    for (let i = 0; i < 6; i++) waits.push(await tick());
+    await settle();
+    const polled = asked.length;
+    hidden = true;
+    await tick();
+    const whileHidden = asked.length - polled;
+    hidden = false;
+    answers = [good(3, '"c"')];
+    document.dispatchEvent(new Event('visibilitychange'));
+    await settle(); await settle();
+    const back = asked.length - polled;
+    end.abort();
+    const left = timers.length;
+    document.dispatchEvent(new Event('visibilitychange'));
+    await settle();
+    const afterwards = asked.length - polled - back;
+    Object.assign(window, real);
+    delete document.hidden;
+    return {asked, seen, waits, whileHidden, back, afterwards};
+"""
+
+
+def asking(b, base):
+    b.open(base, "agenda")
+    told = b.run_async(ASKING)
+    same(told["seen"], [1, "same", 2, "TypeError", "57014", "TypeError", 2, 3], "an answer is drawn when it is another, and what fails is said")
+    same(told["asked"], [None, '"a"', '"a"', '"b"', None, None, None, '"b"'], "what is known is named, and asked for anew after a failure")
+    same(told["waits"], [5000, 5000, 5000, 5000, 5000, 30000], "every five seconds, and slower where it keeps failing")
+    same([told["whileHidden"], told["back"], told["afterwards"]], [0, 1, 0], "not while hidden, at once when seen again, never when left")
+
+
+def one_fails(b, base):
+    """A panel whose question fails says so; the others stay, and it comes back."""
+    b.open(base, "agora")
+    b.run("""
+        const real = window.fetch;
+        window.heal = () => { window.fetch = real; };
+        window.fetch = (url, options) => (String(url).startsWith('/api/servidores')
+            ? Promise.resolve(new Response('{"error": {"code": "57014", "message": "canceling statement"}}', {status: 500})) : real(url, options));
+        document.dispatchEvent(new Event('visibilitychange'));""")
+    b.until("document.querySelectorAll('.failed').length === 1", "no panel fails")
+    same(b.failed_panels(), ["Remetentes"], "a panel that fails is marked")
+    ok("57014" in b.text(".failed .notice") and b.all(".failed .cards .card"), "says why, and keeps what it had", b.text(".failed"))
+    none(b.axe(), "axe-core, while one has failed")
+    b.run("window.heal(); document.dispatchEvent(new Event('visibilitychange'));")
+    b.until("document.querySelectorAll('.failed').length === 0", "it does not come back")
+    same(b.text(".card .notice"), "", "and is as before when it can be")
+    b.complaints()
+
+
+def session_ends(b, base):
+    b.open(base, "execucoes")
+    b.driver.delete_all_cookies()
+    b.run("document.dispatchEvent(new Event('visibilitychange'))")
+    b.until("!!document.querySelector('main input#token')", "still there")
+    same(b.text("[role=alert]"), "O acesso terminou. Entre de novo.", "a session that has ended leads back to the login")
+    b.complaints()
+
+
+def moving(b, base):
+    """By the navigation, the browser's own buttons and the keyboard."""
+    b.open(base, "agora")
+    b.one("nav a[href='#/execucoes']").click()
+    b.ready()
+    same([b.one("h1").text, b.driver.title], ["Execuções", "Execuções · Cadências"], "from page to page")
+    same(b.run("return document.activeElement.id"), "conteudo", "the focus goes along")
+    b.one("tbody a").click()
+    b.ready()
+    same(b.one("h1").text, "Execução", "to one execution")
+    b.driver.back()
+    b.ready()
+    same(b.one("h1").text, "Execuções", "and back")
+    older = b.all(".pager a")
+    if ok(len(older) == 1, "there are older ones"):
+        first = b.text("tbody tr")
+        older[0].click()
+        b.until("location.hash.includes('before=')", "no other page")
+        b.ready()
+        ok(b.text("tbody tr") != first, "which are others")
+    none(b.complaints(), "nothing to complain of")
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        facts = json.load(file)
+    base = facts["base"]
+    b = Browser()
+    try:
+        without_scripts(b, base, facts["token"])
+        log_in_by_keyboard(b, base, facts["token"])
+        for page in facts["pages"]:
+            looks(b, base, page)
+        numbers(b, base, facts["numbers"])
+        twins(b, base)
+        hostile(b, base, facts)
+        moving(b, base)
+        preferences(b, base)
+        asking(b, base)
+        one_fails(b, base)
+        session_ends(b, base)
+        masked(b, base, facts)
+    except AssertionError as error:
+        ok(False, "went on to the end", error)
+    finally:
+        b.close()
+    print(f"1..{COUNT}")
+
+
+main()

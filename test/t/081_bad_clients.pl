@@ -1,0 +1,301 @@
+# Clients who are slow, greedy, confused or hostile: nobody gets more than his share, nobody gets a
+# request past a proxy, and the program survives all of them.
+#
+# The first half is against a program that checks its own memory; the second, where memory and time
+# are measured, against the one that is installed.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use Cadence;
+use IO::Select;
+use IPC::Run;
+use Socket qw(SOL_SOCKET SO_LINGER);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+
+# A look of the clock's, and what a busy machine adds.
+my $LATE = 8;
+my $FUZZED = 1500;
+
+my $node = new_cluster('main', extension => 0);
+make_door_database($node, 'door');
+my $dashboard = PostgreSQL::Test::Utils::tempdir('dashboard');
+append_to_file("$dashboard/index.html", '<p>page</p>');
+
+# ---- the program, with sanitizers ----------------------------------------------------------------
+
+sub sanitized_program
+{
+	my $program = PostgreSQL::Test::Utils::tempdir('sanitized') . '/cadence_door';
+	my $source = "$FindBin::RealBin/../../door";
+	my $output;
+
+	IPC::Run::run(
+		[ 'sh', '-c', q{cc -g -O1 -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
+			-DCADENCE_VERSION='"test"' -DDOOR_DASHBOARD='"/nonexistent"' \
+			$(pkg-config --cflags libmicrohttpd libpq) -o "$0" "$1"/*.c $(pkg-config --libs libmicrohttpd libpq)},
+			$program, $source ], '>&', \$output) or BAIL_OUT("no sanitized door: $output");
+	return $program;
+}
+
+sub door
+{
+	return start_door($node, database => 'door', schema => 'stub', dashboard => $dashboard, @_);
+}
+
+my $door = door(program => sanitized_program(), environment => { ASAN_OPTIONS => 'detect_leaks=1' });
+is($door->status('GET', '/health'), 200, 'a door that checks its own memory');
+
+# ---- clients who take their time -----------------------------------------------------------------
+
+# Each says something at first, and then this bit by bit; when and with what it is to end.
+my $head = "POST /webhooks/x HTTP/1.1\r\nHost: a\r\n";
+my %slow = (
+	'nothing' => { says => '', ends => 10, with => qr/^$/ },
+	'half a first line' => { says => 'GET /hea', ends => 10, with => qr/^$/ },
+	'half of the headers' => { says => "GET /health HTTP/1.1\r\nHost: a\r\nX-", ends => 10, with => qr/^HTTP\/1.1 408 / },
+	'half a body' => { says => "${head}Content-Length: 10\r\n\r\nhello", ends => 10, with => qr/^HTTP\/1.1 408 / },
+	'half a chunk' => { says => "${head}Transfer-Encoding: chunked\r\n\r\nff\r\nhello", ends => 10, with => qr/^HTTP\/1.1 408 / },
+	'no second request' => { says => "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", ends => 10, with => qr/^HTTP\/1.1 200 .*page<\/p>$/s },
+	'a first line for ever' => { says => 'GET /', then => 'x', ends => 30, with => qr/^$/ },
+	'headers for ever' => { says => "GET /health HTTP/1.1\r\nHost: a\r\n", then => "X: y\r\n", ends => 30, with => qr/^HTTP\/1.1 408 / },
+	'a body for ever' => { says => "${head}Content-Length: 1000\r\n\r\n", then => 'x', ends => 30, with => qr/^HTTP\/1.1 408 / },
+	'chunks for ever' => { says => "${head}Transfer-Encoding: chunked\r\n\r\n", then => "1\r\nx\r\n", ends => 30, with => qr/^HTTP\/1.1 408 / });
+
+sub say_more
+{
+	my ($socket, $bytes) = @_;
+	local $SIG{PIPE} = 'IGNORE';
+	return syswrite($socket, $bytes);
+}
+
+# What has come from a client's connection; false while it is open.
+sub has_ended
+{
+	my ($client) = @_;
+	my $n = sysread($client->{socket}, my $bytes, 65536);
+
+	$client->{got} .= $bytes if $n;
+	$client->{ended} = time - $client->{since} unless $n;
+	return !$n;
+}
+
+# All of them at once, a bit each second.
+sub watch_slow_clients
+{
+	my %by_socket;
+	my $select = IO::Select->new;
+
+	for my $client (values %slow)
+	{
+		$client->{socket} = $door->connect;
+		$client->{since} = time;
+		$client->{got} = '';
+		say_more($client->{socket}, $client->{says});
+		$select->add($client->{socket});
+		$by_socket{ $client->{socket} } = $client;
+	}
+	my $next = time + 1;
+	while ($select->count > 0 && time < $next + 60)
+	{
+		for my $socket ($select->can_read($next > time ? $next - time : 0))
+		{
+			$select->remove($socket) if has_ended($by_socket{$socket});
+		}
+		next if time < $next;
+		$next += 1;
+		say_more($_->{socket}, $_->{then}) for grep { defined $_->{then} && !defined $_->{ended} } values %slow;
+		last if grep { time - $_->{since} > 60 } values %slow;
+	}
+	return;
+}
+
+# one who reads nothing of an answer that no buffer holds
+my $deaf = $door->begin('GET', '/bytes?20000000');
+watch_slow_clients();
+for my $name (sort keys %slow)
+{
+	my ($ended, $ends) = ($slow{$name}{ended} // 0, $slow{$name}{ends});
+	ok($ended > $ends - 1 && $ended < $ends + $LATE, "$name: ended after $ends seconds") or diag("after $ended");
+	like($slow{$name}{got}, $slow{$name}{with}, 'as it should');
+}
+poll_until(sub { $door->log =~ m{GET /bytes 499 } }, 'and one who does not read his answer');
+close $deaf;
+is($door->status('GET', '/health'), 200, 'others are served');
+
+# ---- requests that two may read in two ways ------------------------------------------------------
+
+my $inner = "GET /api/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+my $length = length $inner;
+my $start = "POST /webhooks/x HTTP/1.1\r\nHost: localhost\r\n";
+my %smuggled = (
+	'both lengths' => "${start}Content-Length: $length\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$inner",
+	'both the other way' => "${start}Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n$inner",
+	'a length twice' => "${start}Content-Length: 0\r\nContent-Length: 0\r\n\r\n$inner",
+	'two lengths' => "${start}Content-Length: 0\r\nContent-Length: $length\r\n\r\n$inner",
+	'two in one' => "${start}Content-Length: 0, $length\r\n\r\n$inner",
+	'a coding of none' => "${start}Transfer-Encoding: identity\r\n\r\n$inner",
+	'a coding twice' => "${start}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$inner",
+	'chunked and chunked' => "${start}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n$inner",
+	'packed chunks' => "${start}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n$inner",
+	'nearly chunked' => "${start}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n$inner",
+	'a tab before chunked' => "${start}Transfer-Encoding: \x0Bchunked\r\n\r\n0\r\n\r\n$inner",
+	'a blank before the colon' => "${start}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n$inner",
+	'a blank in the name' => "${start}Content Length: 0\r\n\r\n$inner",
+	'a length and a blank before the colon' => "${start}Content-Length : $length\r\n\r\n$inner",
+	'chunks in HTTP/1.0' => "POST /webhooks/x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$inner",
+	'a chunk of no size' => "${start}Transfer-Encoding: chunked\r\n\r\nx\r\n\r\n$inner",
+	'a chunk too long for any number' => "${start}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n$inner",
+	'a body of a file' => "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n$inner");
+for my $name (sort keys %smuggled)
+{
+	my $got = $door->say($smuggled{$name}, 20);
+	like($got, qr/^(?:HTTP\/1\.1 4\d\d .*|)$/s, "$name is refused");
+	# libmicrohttpd says twice that a length is no number, and then it is over
+	cmp_ok(scalar(() = $got =~ m{^HTTP/1}gm), '<=', $name eq 'two in one' ? 2 : 1, 'once');
+}
+# libmicrohttpd takes such a line for the last one
+is(scalar(() = $door->say("${start}\x00Content-Length: $length\r\n\r\n$inner") =~ m{^HTTP/1}gm), 1,
+	'a zero ends the headers, but nothing comes after them');
+unlike($door->log, qr/smuggled/, 'nothing was got past');
+
+# ---- requests that are too large or make no sense ------------------------------------------------
+
+my $million = 'x' x 1_000_000;
+my %nonsense = (
+	'a header of 1 MB' => [ "GET /health HTTP/1.1\r\nHost: a\r\nX: $million\r\n\r\n", qr/^HTTP\/1.1 431 / ],
+	'1 MB of headers' => [ "GET /health HTTP/1.1\r\nHost: a\r\n" . "X: y\r\n" x 170_000 . "\r\n", qr/^HTTP\/1.1 431 / ],
+	'a path of 1 MB' => [ "GET /$million HTTP/1.1\r\nHost: a\r\n\r\n", qr/^HTTP\/1.1 414 / ],
+	'a method of 1 MB' => [ "$million / HTTP/1.1\r\nHost: a\r\n\r\n", qr/^HTTP\/1.1 4\d\d / ],
+	'chunks without end' => [ "${head}Transfer-Encoding: chunked\r\n\r\n" . "8000\r\n" . 'x' x 0x8000 . "\r\n" . ("8000\r\n" . 'x' x 0x8000 . "\r\n") x 200, qr/413 Content Too Large/ ],
+	'many questions' => [ 'GET /health?' . '&' x 15_000 . " HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 (?:200|431) |)/ ],
+	'many cookies' => [ "GET /health HTTP/1.1\r\nHost: a\r\nCookie: " . 'a=b;' x 3_500 . "\r\n\r\n", qr/^(?:HTTP\/1.1 (?:200|431) |)/ ],
+	'no version' => [ "GET /health\r\n\r\n", qr/^(?:HTTP\/1.1 4\d\d |)/ ],
+	'another version' => [ "GET /health HTTP/2.0\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 [45]\d\d |)/ ],
+	'the preface of HTTP/2' => [ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", qr/^(?:HTTP\/1.1 [45]\d\d |)/ ],
+	'a handshake of TLS' => [ "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . "\x00" x 500 . "\n\n", qr/^(?:HTTP\/1.1 4\d\d |)/ ],
+	'no Host' => [ "GET /health HTTP/1.1\r\n\r\n", qr/^HTTP\/1.1 400 / ],
+	'a blank in the path' => [ "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 400 |)/ ],
+	'a folded header' => [ "GET /health HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", qr/^HTTP\/1.1 (?:200|400) / ],
+	'no colon' => [ "GET /health HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", qr/^(?:HTTP\/1.1 400 |)/ ],
+	'an expectation' => [ "${head}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n", qr/^HTTP\/1.1 413 / ]);
+for my $name (sort keys %nonsense)
+{
+	like($door->say($nonsense{$name}[0], 20), $nonsense{$name}[1], $name);
+}
+
+# ---- anything at all -----------------------------------------------------------------------------
+
+srand(20);
+
+my @seeds = (
+	"GET /health?a=b HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nCookie: a=b; c=d\r\n\r\n",
+	"POST /webhooks/wa/secret HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"a\": \"b\" }",
+	"POST /u/token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+	"GET /static/index.html HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"x\"\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	"HEAD /api/pessoas?q=%C3%A9 HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n");
+my @pieces = ("\r\n", "\n", "\r", "\0", ' ', ':', '%', '%00', '%ff', "\xFF", "\xC3", '/../', "Content-Length: 5\r\n",
+	"Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n", "\t", '?', '#', "HTTP/1.1", '0', 'f' x 20, 'x' x 5000, "Host: a\r\n");
+
+sub mutate
+{
+	my ($text) = @_;
+
+	for (1 .. 1 + int rand 4)
+	{
+		my $at = int rand length $text;
+		my $kind = int rand 5;
+
+		substr($text, $at, 1) = chr int rand 256 if $kind == 0;
+		substr($text, $at, 0) = $pieces[ rand @pieces ] if $kind == 1;
+		substr($text, $at, int rand 10) = '' if $kind == 2;
+		substr($text, $at, 0) = substr($text, int rand length $text, int rand 40) if $kind == 3;
+		$text = substr($text, 0, $at) . $text if $kind == 4;
+	}
+	return $text;
+}
+
+my (%answers, @strange);
+for my $n (1 .. $FUZZED)
+{
+	my $text = mutate($seeds[ rand @seeds ]);
+	my $socket = $door->connect or last;
+	say_more($socket, $text);
+	shutdown($socket, 1);
+	my $got = Cadence::Door::read_all($socket, 20);
+	my ($status) = $got =~ m{^(?:HTTP/1\.1 100 Continue\r\n\r\n)?HTTP/1\.[01] (\d\d\d) };
+	$answers{ $status // 'none' }++;
+	push @strange, $text if $got ne '' && !defined $status || ($status // 0) >= 500 && $status != 505;
+}
+note(join ', ', map { "$_: $answers{$_}" } sort keys %answers);
+is_deeply(\@strange, [], 'whatever is said, the answer is one, and the database understands what it gets');
+cmp_ok($answers{200} // 0, '>', 50, 'of which some are right');
+cmp_ok($answers{400} // 0, '>', 50, 'and some wrong');
+is($door->status('GET', '/health'), 200, 'it still serves');
+is($door->stop, 0, 'and ends as it should, with nothing lost');
+unlike($door->log, qr/Sanitizer|runtime error/, 'no sanitizer has anything to say');
+
+# ---- crowds --------------------------------------------------------------------------------------
+
+$door = door();
+is($door->status('GET', '/health'), 200, 'the door as it is installed');
+my @idle = map { $door->connect } 1 .. 270;
+my $answer;
+poll_until(sub { $answer = $door->ask('GET', '/health'); return $answer->{status} == 503 }, 'with 270 connections there is no place');
+is($answer->{headers}{'retry-after'}, 5, 'for the moment');
+is($door->status('GET', '/'), 503, 'not for a page either');
+close $_ for @idle;
+poll_until(sub { $door->status('GET', '/health') == 200 }, 'but once they are closed');
+my $connected = 0;
+for (1 .. 10_000)
+{
+	my $socket = $door->connect or last;
+	syswrite($socket, "GET /hea") if $_ % 3 == 0;
+	setsockopt($socket, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)) if $_ % 2 == 0;
+	close $socket;
+	$connected++;
+}
+is($connected, 10_000, '10,000 come and go');
+poll_until(sub { $door->status('GET', '/health') == 200 }, 'and others are served');
+
+# Bodies of many at once: those who find no room are told so.
+my $big = 'x' x (4 * 1024 * 1024 - 1);
+my @senders = map { $door->connect } 1 .. 12;
+for my $socket (@senders)
+{
+	$socket->blocking(0);
+	say_more($socket, "${head}Content-Length: 4194304\r\n\r\n");
+}
+my %left = map { $_ => $big } @senders;
+my $writable = IO::Select->new(@senders);
+while ($writable->count > 0 && (my @ready = $writable->can_write(10)))
+{
+	for my $socket (@ready)
+	{
+		my $n = say_more($socket, substr $left{$socket}, 0, 65536);
+		substr($left{$socket}, 0, $n // length $left{$socket}, '');
+		$writable->remove($socket) if $left{$socket} eq '';
+	}
+}
+say_more($_, 'x') for @senders;
+my %large;
+$_->blocking(1), $large{ answer_of($_)->{status} }++ for @senders;
+cmp_ok($large{200} // 0, '>=', 3, 'large bodies at once are taken');
+is(($large{200} // 0) + ($large{503} // 0), 12, 'as far as there is room') or diag(explain(\%large));
+is($door->status('POST', '/webhooks/x', body => "${big}x"), 200, 'and later ones again');
+
+cmp_ok($door->resident_kb, '<', 32 * 1024, 'all of that leaves it below 32 MB');
+note('it holds ' . $door->resident_kb . ' kB');
+my $ticks = $door->ticks;
+my $quiet = $door->connect;
+is(Cadence::Door::read_all($quiet), '', 'ten seconds in which nothing happens');
+cmp_ok($door->ticks - $ticks, '<', 10, 'cost it nothing');
+is($door->stop, 0, 'it ends as it should');
+
+done_testing();
