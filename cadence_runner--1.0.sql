@@ -2697,7 +2697,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_execucao(jsonb, boolean) IS
 -- more are due, it goes as far as those, by whole hours; what comes after is what is due, by the hour, which
 -- windows and limits may still put off.
 CREATE FUNCTION @extschema@.cadence_api_agenda(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
 AS $$
 DECLARE
     played constant int := 5000;
@@ -2705,6 +2705,7 @@ DECLARE
     zone constant text := @extschema@.cadence_api_zone();
     until timestamptz;
     exact_until timestamptz;
+    due_from timestamptz := '-infinity';
     too_many timestamptz;
     hours jsonb;
     due jsonb;
@@ -2715,15 +2716,20 @@ BEGIN
     WHERE r.status = 'ATIVA' AND r.next_run_at < until ORDER BY r.next_run_at OFFSET played LIMIT 1;
     exact_until := CASE WHEN too_many IS NULL THEN until ELSE greatest(date_trunc('hour', too_many), now()) END;
     IF exact_until > now() THEN
+        due_from := exact_until;
         SELECT jsonb_agg(jsonb_build_object('at', f.hour, 'channel', f.canal, 'server', f.server, 'n', f.n, 'certain', f.certain)
                          ORDER BY f.hour, f.canal, f.server) INTO hours
         FROM (SELECT date_trunc('hour', x.at) AS hour, x.canal, x.server, count(*) AS n, count(*) FILTER (WHERE x.certain) AS certain
               FROM @extschema@.cadence_forecast(now(), exact_until) AS x WHERE x.at < exact_until GROUP BY 1, 2, 3) AS f;
     END IF;
     IF too_many IS NOT NULL THEN
+        -- by quarters first, which need no zone: there may be a million
         SELECT jsonb_agg(jsonb_build_object('at', d.hour, 'n', d.n) ORDER BY d.hour) INTO due
-        FROM (SELECT date_trunc('hour', greatest(r.next_run_at, now())) AS hour, count(*) AS n FROM @extschema@.lead_cadence_runs AS r
-              WHERE r.status = 'ATIVA' AND r.next_run_at < until AND (r.next_run_at >= exact_until OR exact_until <= now()) GROUP BY 1) AS d;
+        FROM (SELECT date_trunc('hour', greatest(q.quarter, now())) AS hour, sum(q.n) AS n
+              FROM (SELECT date_bin('15 minutes', r.next_run_at, '2000-01-01 00:00:00+00') AS quarter, count(*) AS n
+                    FROM @extschema@.lead_cadence_runs AS r
+                    WHERE r.status = 'ATIVA' AND r.next_run_at >= due_from AND r.next_run_at < until GROUP BY 1) AS q
+              GROUP BY 1) AS d;
     END IF;
     RETURN jsonb_build_object('zone', zone, 'until', until, 'exact_until', exact_until, 'exact', too_many IS NULL,
                               'hours', coalesce(hours, '[]'), 'due', coalesce(due, '[]'));
@@ -2830,7 +2836,7 @@ CREATE VIEW @extschema@.cadence_code_words AS
 COMMENT ON VIEW @extschema@.cadence_code_words IS
 'part of the dashboard: what the codes of events mean and what to do, in English and Portuguese';
 
-CREATE FUNCTION @extschema@.cadence_words_of(code text, language text) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_api_words_of(code text, language text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN $2 LIKE 'en%' THEN jsonb_build_object('means', w.en, 'todo', w.en_todo)
@@ -2838,7 +2844,7 @@ AS $$
     FROM @extschema@.cadence_code_words AS w WHERE w.code = $1
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_words_of(text, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_words_of(text, text) IS
 'part of the dashboard: what a code means, and what to do, in English where the language begins with en, else in Portuguese; null: not one of ours';
 --
 -- What the dashboard shows of a person
@@ -2848,7 +2854,7 @@ COMMENT ON FUNCTION @extschema@.cadence_words_of(text, text) IS
 -- are shown.
 
 -- An adopted key may be citext: its index serves its own operator alone.
-CREATE FUNCTION @extschema@.cadence_key_is(relation regclass, key name) RETURNS text
+CREATE FUNCTION @extschema@.cadence_api_key_is(relation regclass, key name) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN x.extname IS NULL THEN format('x.%I::text = $1', a.attname)
@@ -2859,11 +2865,11 @@ AS $$
     WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_key_is(regclass, name) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_key_is(regclass, name) IS
 'part of the dashboard: how a key of the table x is compared with $1, so that its index serves';
 
 -- Ten digits have neither Brazil's ninth, Argentina's 9 nor Mexico's 1; a trunk zero may have a carrier's number behind it.
-CREATE FUNCTION @extschema@.cadence_phone_end(phone text) RETURNS text
+CREATE FUNCTION @extschema@.cadence_api_phone_end(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT "right"(regexp_replace(regexp_replace(regexp_replace("left"($1, 200), '[^0-9]', '', 'g'),
@@ -2871,28 +2877,28 @@ AS $$
                                   '^((?:55)?[0-9]{2})?9([0-9]{8})$', '\1\2'), 10)
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_phone_end(text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_phone_end(text) IS
 'part of the dashboard: the digits by which two spellings of a number are compared';
 
 -- What a text that somebody has typed may be. An id that the application has made of a number or a
 -- mailbox is one to whom those are masked.
-CREATE FUNCTION @extschema@.cadence_search_kinds(q text, people boolean) RETURNS text[]
+CREATE FUNCTION @extschema@.cadence_api_search_kinds(q text, people boolean) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT array_remove(ARRAY[
         CASE WHEN $2 OR @extschema@.cadence_mask($1, 'id') = $1 THEN 'id' END,
         CASE WHEN $2 AND strpos($1, '@') > 0 THEN 'email' END,
-        CASE WHEN $2 AND $1 !~ '[A-Za-z@]' AND length(@extschema@.cadence_phone_end($1)) >= 8 THEN 'phone' END,
+        CASE WHEN $2 AND $1 !~ '[A-Za-z@]' AND length(@extschema@.cadence_api_phone_end($1)) >= 8 THEN 'phone' END,
         CASE WHEN $2 AND $1 ~ '[^0-9\s[:punct:]]{2}' AND strpos($1, '@') = 0
                   AND to_regclass('@extschema@.lead_contacts_name_idx') IS NOT NULL THEN 'name' END], NULL)
     WHERE $1 <> ''
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_search_kinds(text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_search_kinds(text, boolean) IS
 'part of the dashboard: as what a text is searched';
 
 -- Each part has its index. Of a name that half of all people have, the first hundred that are found.
-CREATE FUNCTION @extschema@.cadence_search(q text, kind text)
+CREATE FUNCTION @extschema@.cadence_api_search(q text, kind text)
 RETURNS TABLE (lead_id text, empresa text)
 LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE ROWS 20
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
@@ -2908,8 +2914,8 @@ DECLARE
 BEGIN
     CASE kind
     WHEN 'id' THEN
-        words := @extschema@.cadence_key_is('@extschema@.lead_cadence_runs', 'lead_id');
-        parts := ARRAY[format(contacts, @extschema@.cadence_key_is('@extschema@.lead_contacts', 'lead_id')),
+        words := @extschema@.cadence_api_key_is('@extschema@.lead_cadence_runs', 'lead_id');
+        parts := ARRAY[format(contacts, @extschema@.cadence_api_key_is('@extschema@.lead_contacts', 'lead_id')),
                        format(runs, words || ' AND x.status = ''ATIVA'''), format(runs, words || ' AND x.status = ''PAUSADA'''),
                        format(runs, words || ' AND x.status <> ''ATIVA'' AND x.status <> ''PAUSADA''')];
         IF q ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN
@@ -2919,15 +2925,15 @@ BEGIN
         spellings := ARRAY[lower(q)];
         parts := ARRAY[format(contacts, '"left"(lower(x.email::text), 320) = lower($1)'), format(known, kind)];
     WHEN 'phone' THEN
-        words := @extschema@.cadence_phone_end(q);
+        words := @extschema@.cadence_api_phone_end(q);
         spellings := ARRAY(SELECT DISTINCT '+' || c.code || v.number
                            FROM (VALUES (ltrim(regexp_replace(q, '[^0-9]', '', 'g'), '0')), (words),
                                         ("left"(words, -8) || '9' || "right"(words, 8))) AS v(number),
                                 (VALUES (''), ('55')) AS c(code));
         parts := ARRAY(SELECT format(contacts, format(
                            '"right"(regexp_replace(x.%1$I::text, ''[^0-9]'', '''', ''g''), 8) = "right"(%2$L, 8) '
-                           'AND "right"(@extschema@.cadence_phone_end(x.%1$I::text), length(%2$L)) = '
-                           '"right"(%2$L, length(@extschema@.cadence_phone_end(x.%1$I::text)))', a.attname, words))
+                           'AND "right"(@extschema@.cadence_api_phone_end(x.%1$I::text), length(%2$L)) = '
+                           '"right"(%2$L, length(@extschema@.cadence_api_phone_end(x.%1$I::text)))', a.attname, words))
                        FROM pg_attribute AS a
                        WHERE a.attrelid = '@extschema@.lead_contacts'::regclass AND a.attname IN ('telefone', 'telefone_e164')
                          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) || format(known, kind);
@@ -2949,14 +2955,32 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_search(text, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
 'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
 
--- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
-CREATE FUNCTION @extschema@.cadence_person(lead_id text, empresa text, people boolean) RETURNS jsonb
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
-    SELECT jsonb_build_object('lead_id', CASE WHEN $3 THEN $1 ELSE @extschema@.cadence_mask($1, 'id') END, 'empresa', $2)
+    SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
+                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
+                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
+'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+
+-- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
+CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT jsonb_build_object('lead_id', CASE WHEN $3 OR NOT @extschema@.cadence_api_id_tells($1, $2) THEN $1
+                                       WHEN @extschema@.cadence_mask($1, 'id') <> $1 THEN @extschema@.cadence_mask($1, 'id') ELSE '***' END, 'empresa', $2)
         || coalesce((
             SELECT jsonb_build_object(
                 'name', CASE WHEN $3 THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END,
@@ -2974,7 +2998,7 @@ AS $$
                      WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status <> 'ATIVA' AND r.status <> 'PAUSADA'))
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_person(text, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_person(text, text, boolean) IS
 'part of the dashboard: who a lead of a company is, and how many runs they have';
 
 CREATE FUNCTION @extschema@.cadence_api_pessoas(params jsonb, people boolean) RETURNS jsonb
@@ -2984,14 +3008,16 @@ DECLARE
     shown constant int := 20;
     q constant text := regexp_replace("left"(coalesce(params ->> 'q', ''), 200), '^\s+|\s+$', '', 'g');
     may_see constant boolean := coalesce(people, false);
-    kinds constant text[] := coalesce(@extschema@.cadence_search_kinds(q, may_see), '{}');
+    kinds constant text[] := coalesce(@extschema@.cadence_api_search_kinds(q, may_see), '{}');
     found jsonb;
 BEGIN
     -- by an id first: it names one
-    SELECT jsonb_agg(@extschema@.cadence_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
+    SELECT jsonb_agg(@extschema@.cadence_api_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
     FROM (SELECT s.lead_id, s.empresa, min(k.rank) AS rank
-          FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_search(q, k.kind) AS s
-          WHERE params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa'
+          FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
+          WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
+            -- who guesses an id that tells is not told whether it is there
+            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
           GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
     RETURN jsonb_build_object(
         'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,
@@ -3018,12 +3044,13 @@ COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
 'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
 
 -- What others have written says who somebody is.
-CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int, language text)
+CREATE FUNCTION @extschema@.cadence_api_story(lead_id text, empresa text, people boolean, most int, language text)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', t.cadence, 'run', t.run, 'step', t.step, 'channel', t.canal, 'template', t.template,
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
@@ -3038,17 +3065,17 @@ AS $$
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
-                    THEN regexp_match(t.detail, '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
+                    THEN regexp_match("left"(t.detail, 4000), '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
     LEFT JOIN @extschema@.cadence_code_words AS w ON w.code = m.parts[1]
     CROSS JOIN LATERAL (
         SELECT m.parts, CASE WHEN m.parts IS NULL THEN t.detail ELSE concat_ws(': ', CASE WHEN w.code IS NULL THEN m.parts[1] END, NULLIF(m.parts[2], '')) END AS text) AS d
     WHERE t.n <= $4
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_story(text, text, boolean, int, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_story(text, text, boolean, int, text) IS
 'part of the dashboard: the last so many events of a person''s timeline, the last first, and how many there are in all; what codes mean is said in a language';
 
-CREATE FUNCTION @extschema@.cadence_next_of(run uuid, language text, people boolean) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_api_why(run uuid, language text, people boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -3057,7 +3084,7 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object(
                    'code', w.blocked_by, 'since', w.since, 'clears_at', w.clears_at,
                    'text', CASE WHEN people THEN w.explanation ELSE split_part(w.explanation, '; ', 1) END,
-                   'todo', @extschema@.cadence_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
+                   'todo', @extschema@.cadence_api_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
         FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w));
 EXCEPTION WHEN OTHERS THEN
     -- the page has more to say than this
@@ -3065,17 +3092,17 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_next_of(uuid, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_why(uuid, text, boolean) IS
 'part of the dashboard: why the next message of a run does not leave now, in a language';
 
 -- Runs that are not over, and what their next step would be.
-CREATE FUNCTION @extschema@.cadence_next(lead_id text, empresa text, language text, people boolean, most int) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_api_next(lead_id text, empresa text, language text, people boolean, most int) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
                'run', r.id, 'status', r.status, 'cadence', c.codigo::text, 'cadence_name', c.nome::text, 'cadence_id', r.cadence_id,
                'at', r.next_run_at, 'being_sent', r.is_claimed, 'step', s.ordem, 'channel', s.canal, 'template', s.template)
-               || @extschema@.cadence_next_of(r.id, $3, $4) ORDER BY r.next_run_at, r.id), '[]')
+               || @extschema@.cadence_api_why(r.id, $3, $4) ORDER BY r.next_run_at, r.id), '[]')
     FROM (SELECT * FROM (
               SELECT a.id, a.status::text AS status, a.cadence_id, a.next_step_ordem, a.next_run_at, a.claim_id IS NOT NULL AS is_claimed
               FROM @extschema@.lead_cadence_runs AS a WHERE a.lead_id::text = $1 AND a.empresa::text = $2 AND a.status = 'ATIVA'
@@ -3089,7 +3116,7 @@ AS $$
         WHERE x.cadence_id = r.cadence_id AND x.ordem >= r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s ON true
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_next(text, text, text, boolean, int) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_next(text, text, text, boolean, int) IS
 'part of the dashboard: what comes next of a person''s runs, and why not yet';
 
 CREATE FUNCTION @extschema@.cadence_api_zone(company text) RETURNS text
@@ -3132,23 +3159,22 @@ BEGIN
         END IF;
     ELSIF lead IS NULL OR company IS NULL THEN
         RAISE EXCEPTION 'a person is named by lead_id and empresa, or by run' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
-        -- whoever asks for a number is not told whether it is there
-        RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
-            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT may_see AND @extschema@.cadence_api_id_tells(lead, company) THEN
+        -- nor is who asks for a number: others name such a person by a run
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
-    person := @extschema@.cadence_person(lead, company, may_see);
+    person := @extschema@.cadence_api_person(lead, company, may_see);
     zone := @extschema@.cadence_api_zone(company);
     PERFORM set_config('TimeZone', zone, true);
     SELECT jsonb_agg(s.event ORDER BY s.n), max(s.total) INTO timeline, total
-    FROM @extschema@.cadence_story(lead, company, may_see, shown, language) AS s;
+    FROM @extschema@.cadence_api_story(lead, company, may_see, shown, language) AS s;
     IF person -> 'opted_out' = 'null' AND total IS NULL THEN
         RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
     RETURN jsonb_build_object(
         'zone', zone,
         'person', person,
-        'next', @extschema@.cadence_next(lead, company, language, may_see, 20),
+        'next', @extschema@.cadence_api_next(lead, company, language, may_see, 20),
         'timeline', coalesce(timeline, '[]'),
         'timeline_total', coalesce(total, 0));
 END
@@ -3179,7 +3205,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_since(text, int) IS
 
 -- As cadence_rollup_counts() has them, but summed at once: of three months there may be a hundred thousand
 -- rows. Of one code, sender and template, or of all where they are null.
-CREATE FUNCTION @extschema@.cadence_error_sums(since timestamptz, by_hour boolean, code text, server text, template text)
+CREATE FUNCTION @extschema@.cadence_api_error_sums(since timestamptz, by_hour boolean, code text, server text, template text)
 RETURNS TABLE (code text, server text, template text, cadence text, at timestamptz, n bigint, first_at timestamptz, last_at timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -3195,7 +3221,7 @@ AS $$
     GROUP BY 1, 2, 3, 4, 5 HAVING sum(x.n) > 0
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text) IS
 'part of the dashboard: errors since the beginning of an hour by code, sender and template, and by cadence and hour where that is asked for';
 
 CREATE FUNCTION @extschema@.cadence_api_erros(params jsonb, people boolean) RETURNS jsonb
@@ -3212,13 +3238,13 @@ DECLARE
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS (
-        SELECT e.* FROM @extschema@.cadence_error_sums(since, false, NULL, NULL, NULL) AS e
+        SELECT e.* FROM @extschema@.cadence_api_error_sums(since, false, NULL, NULL, NULL) AS e
     ), ranked AS (
         SELECT g.*, row_number() OVER (ORDER BY g.n DESC, g.last_at DESC, g.code, g.server, g.template) AS rank FROM g
     )
     SELECT jsonb_agg(jsonb_build_object('code', r.code, 'server', r.server, 'template', r.template, 'n', r.n,
                                         'first_at', r.first_at, 'last_at', r.last_at)
-                     || coalesce(@extschema@.cadence_words_of(r.code, language), '{"means": null, "todo": null}') ORDER BY r.rank)
+                     || coalesce(@extschema@.cadence_api_words_of(r.code, language), '{"means": null, "todo": null}') ORDER BY r.rank)
                FILTER (WHERE r.rank <= shown),
            coalesce(sum(r.n), 0), count(*)
     INTO listed, errors, kinds FROM ranked AS r;
@@ -3229,18 +3255,20 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_erros(jsonb, boolean) IS
 'the page Erros: errors of the last days (7), by code, sender and template: how many, the first and the last, what it means and what to do (in lang)';
 
-CREATE FUNCTION @extschema@.cadence_error_examples(code text, server text, template text, people boolean, most int)
+CREATE FUNCTION @extschema@.cadence_api_error_examples(code text, server text, template text, people boolean, most int)
 RETURNS SETOF jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT jsonb_build_object(
-               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', e.detalhes ->> 'canal',
-               'lead_id', CASE WHEN $4 THEN r.lead_id::text ELSE @extschema@.cadence_mask(r.lead_id::text, 'id') END,
+               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', "left"(e.detalhes ->> 'canal', 40),
+               -- who may not see people goes there by the run
+               'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
+                               ELSE '***' END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text,
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
                'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
-               'http_status', e.detalhes -> 'http_status', 'attempt', e.detalhes -> 'tentativa',
+               'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
     FROM (SELECT x.created_at, x.id, x.lead_cadence_run_id AS run, x.step_ordem::int AS step_ordem, x.detalhes
           FROM @extschema@.lead_cadence_events AS x
@@ -3258,7 +3286,7 @@ AS $$
     ORDER BY e.created_at DESC, e.id DESC
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_error_examples(text, text, text, boolean, int) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_error_examples(text, text, text, boolean, int) IS
 'part of the dashboard: the last errors of a code, a sender and a template';
 
 CREATE FUNCTION @extschema@.cadence_api_erro(params jsonb, people boolean) RETURNS jsonb
@@ -3278,7 +3306,7 @@ BEGIN
     END IF;
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS MATERIALIZED (
-        SELECT e.* FROM @extschema@.cadence_error_sums(since, true, asked_code, asked_server, asked_template) AS e
+        SELECT e.* FROM @extschema@.cadence_api_error_sums(since, true, asked_code, asked_server, asked_template) AS e
     )
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
@@ -3290,8 +3318,8 @@ BEGIN
     RETURN jsonb_build_object(
         'zone', zone, 'since', since, 'code', asked_code, 'server', asked_server, 'template', asked_template,
         'n', sums.n, 'first_at', sums.first_at, 'last_at', sums.last_at, 'days', sums.days, 'cadences', sums.cadences,
-        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
-        || coalesce(@extschema@.cadence_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
+        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_api_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
+        || coalesce(@extschema@.cadence_api_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
 END
 $$;
 
@@ -3320,7 +3348,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_first_day(text, int, text) IS
 'part of the dashboard: the first of so many days (30 where none are given), of which today is the last';
 
 -- A run may stand before a number that is no step any more: the next one is meant.
-CREATE FUNCTION @extschema@.cadence_waiting()
+CREATE FUNCTION @extschema@.cadence_api_waiting()
 RETURNS TABLE (cadence_id uuid, step_id uuid, waiting bigint, paused bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -3334,16 +3362,16 @@ AS $$
     GROUP BY 1, 2
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_waiting() IS
+COMMENT ON FUNCTION @extschema@.cadence_api_waiting() IS
 'part of the dashboard: how many runs stand before which step, as they were last counted; step_id null: none is left';
 
-CREATE FUNCTION @extschema@.cadence_waiting_as_of() RETURNS timestamptz
+CREATE FUNCTION @extschema@.cadence_api_waiting_as_of() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT max(r.counted_at) FROM @extschema@.cadence_rollup_runs() AS r
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_waiting_as_of() IS
+COMMENT ON FUNCTION @extschema@.cadence_api_waiting_as_of() IS
 'part of the dashboard: when the runs were last counted; null: not yet';
 
 CREATE FUNCTION @extschema@.cadence_api_cadencias(params jsonb, people boolean) RETURNS jsonb
@@ -3365,7 +3393,7 @@ BEGIN
               FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1, 2, 3) AS d
         GROUP BY 1
     ), waiting AS (
-        SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_waiting() AS w GROUP BY 1
+        SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
     ), steps AS (
         SELECT s.cadence_id, count(*) AS n FROM @extschema@.cadence_steps AS s GROUP BY 1
     )
@@ -3379,7 +3407,7 @@ BEGIN
           FROM @extschema@.cadences AS x) AS c
     LEFT JOIN sums AS s ON s.cadence_id = c.id
     LEFT JOIN waiting AS w ON w.cadence_id = c.id LEFT JOIN steps AS t ON t.cadence_id = c.id;
-    RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_waiting_as_of(),
+    RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_api_waiting_as_of(),
                               'cadence_count', known, 'cadences', coalesce(listed, '[]'));
 END
 $$;
@@ -3424,7 +3452,7 @@ BEGIN
                sum(c.skipped)::bigint AS skipped, sum(c.stopped)::bigint AS stopped
         FROM days AS c GROUP BY 1, 2
     ), waiting AS MATERIALIZED (
-        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked
+        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_api_waiting() AS w WHERE w.cadence_id = asked
     ), steps AS MATERIALIZED (
         SELECT s.id, s.ordem::int AS ordem, s.canal::text AS canal, s.template_codigo::text AS template, s.offset_minutos AS minutes
         FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked
@@ -3457,8 +3485,8 @@ BEGIN
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
-        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
-        'waiting_as_of', @extschema@.cadence_waiting_as_of());
+        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_api_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
+        'waiting_as_of', @extschema@.cadence_api_waiting_as_of());
 END
 $$;
 
@@ -3515,12 +3543,12 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cade
     @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
 
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
-    @extschema@.cadence_words_of(text, text), @extschema@.cadence_key_is(regclass, name), @extschema@.cadence_phone_end(text),
-    @extschema@.cadence_search_kinds(text, boolean), @extschema@.cadence_search(text, text), @extschema@.cadence_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
-    @extschema@.cadence_story(text, text, boolean, int, text), @extschema@.cadence_next_of(uuid, text, boolean),
-    @extschema@.cadence_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
-    @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_error_examples(text, text, text, boolean, int),
-    @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_waiting(), @extschema@.cadence_waiting_as_of() TO PUBLIC;
+    @extschema@.cadence_api_words_of(text, text), @extschema@.cadence_api_key_is(regclass, name), @extschema@.cadence_api_phone_end(text),
+    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_api_story(text, text, boolean, int, text), @extschema@.cadence_api_why(uuid, text, boolean),
+    @extschema@.cadence_api_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
+    @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_api_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_api_waiting(), @extschema@.cadence_api_waiting_as_of() TO PUBLIC;
 
 GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;
 

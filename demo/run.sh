@@ -2,12 +2,13 @@
 #
 # The main job on a throwaway cluster: four cadences, a dozen people (or yours), stand-ins for two
 # WhatsApp APIs and a mail server that show each message as it arrives, one execution, a night, what
-# comes back from people and providers, and what the database knows afterwards.
+# comes back from people and providers, what the database knows afterwards, and the door: executions,
+# metrics and the dashboard over HTTP.
 #
 #   demo/run.sh [--leads FILE.csv] [--keep]
 #
 #   --leads FILE.csv    enrol these people instead of the sample: lead_id,nome,email,telefone
-#   --keep              leave cluster and providers up, and say how to reach and remove them
+#   --keep              leave cluster, providers and door up, and say how to reach and remove them
 
 set -euo pipefail
 
@@ -190,6 +191,60 @@ report() {
     sql -f "$WORKSPACE/source/demo/report.sql"
 }
 
+random_secret() {
+    od -An -N 24 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# The program that serves HTTP, on a free port, which is left in DOOR_PORT.
+start_door() {
+    local output=$WORKSPACE/door.out
+    as_user tee "$WORKSPACE/door.conf" >/dev/null <<END
+port = 0
+database = host=$PGHOST port=$PGPORT dbname=demo
+dashboard = $(as_user pg_config --sharedir)/cadence_runner/dashboard
+END
+    as_user touch "$output"
+    as_user setsid "$PG_BIN/cadence_door" --config "$WORKSPACE/door.conf" \
+        >>"$output" 2>>"$WORKSPACE/door.log" </dev/null &
+    wait_until door_ready "$output" || die "the door did not start: $(cat "$WORKSPACE/door.log")"
+}
+
+door_ready() {
+    DOOR_PORT=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$1")
+    [[ -n $DOOR_PORT ]]
+}
+
+# ask METHOD PATH [SECRET]: a request to the door, its status, and the beginning of what it answers.
+ask() {
+    local answer
+    exec 3<>"/dev/tcp/127.0.0.1/$DOOR_PORT"
+    printf '%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n%s\r\n' \
+        "$1" "$2" "${3:+Authorization: Bearer $3$'\r\n'}" >&3
+    answer=$(tr -d '\r' <&3)
+    exec 3>&-
+    printf '%-4s %-30s %-12s %s   %s\n' "$1" "$2" "${3:+with secret}" "$(sed -n '1s/^[^ ]* \([0-9]*\).*/\1/p' <<<"$answer")" \
+        "$(sed '1,/^$/d' <<<"$answer" | grep -v '^#' | head -n 1 | cut -c 1-90)"
+}
+
+door() {
+    local cron metrics
+    cron=$(random_secret)
+    metrics=$(random_secret)
+    PEOPLE=$(random_secret)
+    step "Opening the door: executions, metrics and the dashboard over HTTP"
+    as_user psql -X -q -d demo -v cron="$cron" -v metrics="$metrics" -v people="$PEOPLE" \
+        -f "$WORKSPACE/source/demo/door.sql"
+    start_door
+    ask GET /health
+    ask GET /health "$PEOPLE"
+    ask POST /functions/v1/cadence-runner
+    ask POST /functions/v1/cadence-runner "$cron"
+    ask GET /metrics "$metrics"
+    ask GET /api/agora
+    ask GET /api/agora "$PEOPLE"
+    ask GET /
+}
+
 # Gives the workspace up to the user: the trap that removes it goes.
 keep() {
     local stop="$PG_BIN/pg_ctl -D $WORKSPACE/demo/data -m fast stop"
@@ -198,12 +253,14 @@ keep() {
     step "Left running"
     say "look inside:      psql -h $PGHOST -p $PGPORT -U crm demo"
     say "watch messages:   tail -f $WORKSPACE/messages.log"
-    say "stop and remove:  $stop; kill $(provider_pids | paste -s -d " "); rm -rf $WORKSPACE"
+    say "dashboard:        http://127.0.0.1:$DOOR_PORT/"
+    say "                  the token is $PEOPLE"
+    say "stop and remove:  $stop; kill $(service_pids | paste -s -d " "); rm -rf $WORKSPACE"
 }
 
-provider_pids() {
+service_pids() {
     processes_of "$WORKSPACE" | while read -r pid; do
-        if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == "$PYTHON "* ]]; then
+        if [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == @("$PYTHON "|"$PG_BIN/cadence_door ")* ]]; then
             say "$pid"
         fi
     done
@@ -224,6 +281,7 @@ main() {
     [[ -n $LEADS ]] || night
     [[ -n $LEADS ]] || receive
     report
+    door
     if [[ -n $KEEP ]]; then
         keep
     else

@@ -10,10 +10,11 @@
  */
 #include "client.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
-#include <linux/tcp.h>
 
 #include "loop.h"
 #include "reply.h"
@@ -47,6 +48,8 @@ begin(struct MHD_Connection *connection, void **context)
 static void
 end(Client *client)
 {
+	if (client->request != NULL)
+		request_free(client->request);
 	if (client->previous != NULL)
 		client->previous->next = client->next;
 	else
@@ -116,17 +119,41 @@ idle_ms(const Client *client)
 	return info.tcpi_last_data_recv;
 }
 
+/* Nobody is there to read an answer. */
+bool
+client_is_gone(const Client *client)
+{
+	struct pollfd socket = {.fd = client->fd, .events = 0};
+
+	return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+/*
+ * Nothing more will come: libmicrohttpd is told once, by its epoll, and misses
+ * it where the last bytes came together with the end.
+ */
+static bool
+has_said_all(const Client *client)
+{
+	char next;
+
+	return recv(client->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void
 look_at(Client *client, int64_t now)
 {
 	bool is_late = now >= client->deadline;
+	bool is_coming = client->request == NULL || request_is_coming(client->request);
 
-	if (client->request == NULL)
+	if (is_coming && has_said_all(client))
+		client_cut(client, 0);
+	else if (client->request == NULL)
 	{
 		if (is_late || idle_ms(client) >= IDLE_MS)
 			client_cut(client, 0);
 	}
-	else if (is_late || (request_is_coming(client->request) && idle_ms(client) >= IDLE_MS))
+	else if (is_late || (is_coming && idle_ms(client) >= IDLE_MS))
 		request_late(client->request);
 	else
 		request_look(client->request, now);

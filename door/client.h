@@ -28,6 +28,7 @@ extern Client *client_of(struct MHD_Connection *connection);
 extern int client_count(void);
 extern void client_restart(Client *client);
 extern void client_cut(Client *client, unsigned int status);
+extern bool client_is_gone(const Client *client);
 extern void client_tick(void);
 
 #endif

@@ -133,6 +133,15 @@ headers_have_body(const Headers *headers)
 
 /* ---- the name that we were asked for by ----------------------------------- */
 
+/* Since HTTP/1.1 there has to be one. */
+bool
+headers_name_one_host(const Headers *headers, const char *version)
+{
+	int n = count(headers, "host");
+
+	return n == 1 || (n == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) != 0);
+}
+
 /* How much of a Host's value is the name, without the port; 0: it is no name. */
 static size_t
 host_length(const Header *host)
@@ -177,7 +186,7 @@ headers_check_host(const Headers *headers, const char *hosts)
 	const Header *host = headers_find(headers, "host");
 	size_t len = host != NULL ? host_length(host) : 0;
 
-	if (len == 0 || count(headers, "host") > 1)
+	if (len == 0)
 		return MHD_HTTP_BAD_REQUEST;
 	if (len > 1 && host->value[len - 1] == '.')
 		len--;

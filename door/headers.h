@@ -32,6 +32,7 @@ typedef struct Headers
 extern void headers_read(Headers *headers, struct MHD_Connection *connection);
 extern void headers_free(Headers *headers);
 extern const Header *headers_find(const Headers *headers, const char *name);
+extern bool headers_name_one_host(const Headers *headers, const char *version);
 extern bool headers_mean_one_length(const Headers *headers, const char *version);
 extern bool headers_have_body(const Headers *headers);
 extern unsigned int headers_check_host(const Headers *headers, const char *hosts);

@@ -106,17 +106,21 @@ clients_came(void *arg)
 	(void) arg;
 }
 
+/*
+ * What the strict mode of libmicrohttpd refuses is refused by headers.c: where it
+ * refuses by itself once all headers are there, it says so twice.
+ */
 static struct MHD_Daemon *
 start_daemon(int listener)
 {
-	return MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_go_on, NULL,
-		MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned int) CONNECTIONS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) CONNECTION_BYTES,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int) TIMEOUT_SECONDS, MHD_OPTION_STRICT_FOR_CLIENT,
-		1, MHD_OPTION_UNESCAPE_CALLBACK, request_unescape, NULL, MHD_OPTION_URI_LOG_CALLBACK,
-		request_begin, NULL, MHD_OPTION_NOTIFY_COMPLETED, request_end, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, client_notify, NULL, MHD_OPTION_END);
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, request_go_on,
+							NULL, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+							(unsigned int) CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+							(size_t) CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+							(unsigned int) TIMEOUT_SECONDS, MHD_OPTION_UNESCAPE_CALLBACK,
+							request_unescape, NULL, MHD_OPTION_URI_LOG_CALLBACK, request_begin,
+							NULL, MHD_OPTION_NOTIFY_COMPLETED, request_end, NULL,
+							MHD_OPTION_NOTIFY_CONNECTION, client_notify, NULL, MHD_OPTION_END);
 }
 
 static bool
@@ -154,6 +158,8 @@ turn(Door *door)
 	int64_t wait = shorter(pool_tick(), door->next_tick - loop_now());
 	MHD_UNSIGNED_LONG_LONG clients;
 
+	if (request_was_resumed())
+		wait = 0;
 	if (MHD_get_timeout(door->daemon, &clients) == MHD_YES && clients < TICK_MS)
 		wait = shorter(wait, (int64_t) clients);
 	loop_wait(wait);

@@ -10,7 +10,6 @@
  */
 #include "request.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +67,7 @@ struct Request
 
 static const Conf *conf;
 static bool is_closing;
+static bool was_resumed;
 static int count;
 
 void
@@ -88,6 +88,17 @@ int
 request_count(void)
 {
 	return count;
+}
+
+/* Whether libmicrohttpd has to be run once more: nothing else tells it that a connection goes on.
+ */
+bool
+request_was_resumed(void)
+{
+	bool was = was_resumed;
+
+	was_resumed = false;
+	return was;
 }
 
 /* ---- the first line ------------------------------------------------------- */
@@ -211,8 +222,9 @@ check_headers(const Request *request, const Headers *headers, const char *versio
 {
 	if (headers->are_many || header_bytes(request) > HEADER_BYTES_MAX)
 		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-	if (headers->are_bad || !headers_mean_one_length(headers, version) ||
-		has_hidden_part(request, version) || !target_is_good(request->path, request->query))
+	if (headers->are_bad || !headers_name_one_host(headers, version) ||
+		!headers_mean_one_length(headers, version) || has_hidden_part(request, version) ||
+		!target_is_good(request->path, request->query))
 		return MHD_HTTP_BAD_REQUEST;
 	if (!is_method_known(request->method))
 		return MHD_HTTP_METHOD_NOT_ALLOWED;
@@ -295,6 +307,7 @@ call_done(Call *call, PGresult *answer)
 
 	request->answer = answer;
 	request->state = CALLED;
+	was_resumed = true;
 	MHD_resume_connection(request->connection);
 }
 
@@ -375,16 +388,34 @@ request_go_on(void *arg, struct MHD_Connection *connection, const char *url, con
 	return MHD_YES;
 }
 
+/* Who was refused before all headers were there was refused by libmicrohttpd, mostly as malformed.
+ */
 static void
-write_log(const Request *request, enum MHD_RequestTerminationCode code)
+write_log(const Request *request, bool has_left)
 {
 	char safe[SAFE_PATH_BYTES];
-	bool has_left = request->status == 0 ||
-					(request->state == ANSWERED && code != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	unsigned int status =
+		request->is_checked || request->status != 0 ? request->status : MHD_HTTP_BAD_REQUEST;
 
 	route_safe_path(request->path, safe, sizeof(safe));
-	log_request(is_method_known(request->method) ? request->method : "?", safe,
-				has_left ? CLIENT_LEFT : request->status, loop_now() - request->since);
+	log_request(is_method_known(request->method) ? request->method : "-", safe,
+				has_left || status == 0 ? CLIENT_LEFT : status, loop_now() - request->since);
+}
+
+/* Its client is free for another one. */
+void
+request_free(Request *request)
+{
+	request->client->request = NULL;
+	client_restart(request->client);
+	if (request->state == CALLING)
+		pool_drop(&request->call);
+	PQclear(request->answer);
+	body_free(&request->body);
+	text_free(&request->headers);
+	free(request->path);
+	free(request);
+	count--;
 }
 
 void
@@ -398,17 +429,8 @@ request_end(void *arg, struct MHD_Connection *connection, void **context,
 	if (request == NULL)
 		return;
 	*context = NULL;
-	write_log(request, code);
-	request->client->request = NULL;
-	client_restart(request->client);
-	if (request->state == CALLING)
-		pool_drop(&request->call);
-	PQclear(request->answer);
-	body_free(&request->body);
-	text_free(&request->headers);
-	free(request->path);
-	free(request);
-	count--;
+	write_log(request, request->state != CUT && code != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+	request_free(request);
 }
 
 /* ---- what the clock calls ------------------------------------------------- */
@@ -439,19 +461,11 @@ request_late(Request *request)
 		client_cut(request->client, 0);
 }
 
-static bool
-is_gone(const Request *request)
-{
-	struct pollfd client = {.fd = request->client->fd, .events = 0};
-
-	return poll(&client, 1, 0) == 1 && (client.revents & (POLLERR | POLLHUP)) != 0;
-}
-
 /* Nobody waits long for a connection, nor keeps a place for a client who is gone. */
 void
 request_look(Request *request, int64_t now)
 {
 	if (request->state == CALLING && request->call.is_waiting &&
-		(now - request->called_at >= WAIT_MS || is_gone(request)))
+		(now - request->called_at >= WAIT_MS || client_is_gone(request->client)))
 		give_up(request);
 }

@@ -17,6 +17,7 @@ typedef struct Request Request;
 extern void request_open(const Conf *conf);
 extern void request_refuse_new(void);
 extern int request_count(void);
+extern bool request_was_resumed(void);
 
 /* What libmicrohttpd calls, in this order; the second one several times. */
 extern void *request_begin(void *arg, const char *target, struct MHD_Connection *connection);
@@ -26,6 +27,9 @@ extern enum MHD_Result request_go_on(void *arg, struct MHD_Connection *connectio
 extern void request_end(void *arg, struct MHD_Connection *connection, void **context,
 						enum MHD_RequestTerminationCode code);
 extern size_t request_unescape(void *arg, struct MHD_Connection *connection, char *text);
+
+/* For one that has no end: libmicrohttpd forgets it where memory is short. */
+extern void request_free(Request *request);
 
 /* What the clock calls. */
 extern bool request_is_coming(const Request *request);

@@ -357,7 +357,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_execucao(jsonb, boolean) IS
 -- more are due, it goes as far as those, by whole hours; what comes after is what is due, by the hour, which
 -- windows and limits may still put off.
 CREATE FUNCTION @extschema@.cadence_api_agenda(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET jit = off
 AS $$
 DECLARE
     played constant int := 5000;
@@ -365,6 +365,7 @@ DECLARE
     zone constant text := @extschema@.cadence_api_zone();
     until timestamptz;
     exact_until timestamptz;
+    due_from timestamptz := '-infinity';
     too_many timestamptz;
     hours jsonb;
     due jsonb;
@@ -375,15 +376,20 @@ BEGIN
     WHERE r.status = 'ATIVA' AND r.next_run_at < until ORDER BY r.next_run_at OFFSET played LIMIT 1;
     exact_until := CASE WHEN too_many IS NULL THEN until ELSE greatest(date_trunc('hour', too_many), now()) END;
     IF exact_until > now() THEN
+        due_from := exact_until;
         SELECT jsonb_agg(jsonb_build_object('at', f.hour, 'channel', f.canal, 'server', f.server, 'n', f.n, 'certain', f.certain)
                          ORDER BY f.hour, f.canal, f.server) INTO hours
         FROM (SELECT date_trunc('hour', x.at) AS hour, x.canal, x.server, count(*) AS n, count(*) FILTER (WHERE x.certain) AS certain
               FROM @extschema@.cadence_forecast(now(), exact_until) AS x WHERE x.at < exact_until GROUP BY 1, 2, 3) AS f;
     END IF;
     IF too_many IS NOT NULL THEN
+        -- by quarters first, which need no zone: there may be a million
         SELECT jsonb_agg(jsonb_build_object('at', d.hour, 'n', d.n) ORDER BY d.hour) INTO due
-        FROM (SELECT date_trunc('hour', greatest(r.next_run_at, now())) AS hour, count(*) AS n FROM @extschema@.lead_cadence_runs AS r
-              WHERE r.status = 'ATIVA' AND r.next_run_at < until AND (r.next_run_at >= exact_until OR exact_until <= now()) GROUP BY 1) AS d;
+        FROM (SELECT date_trunc('hour', greatest(q.quarter, now())) AS hour, sum(q.n) AS n
+              FROM (SELECT date_bin('15 minutes', r.next_run_at, '2000-01-01 00:00:00+00') AS quarter, count(*) AS n
+                    FROM @extschema@.lead_cadence_runs AS r
+                    WHERE r.status = 'ATIVA' AND r.next_run_at >= due_from AND r.next_run_at < until GROUP BY 1) AS q
+              GROUP BY 1) AS d;
     END IF;
     RETURN jsonb_build_object('zone', zone, 'until', until, 'exact_until', exact_until, 'exact', too_many IS NULL,
                               'hours', coalesce(hours, '[]'), 'due', coalesce(due, '[]'));

@@ -96,7 +96,7 @@ CREATE VIEW @extschema@.cadence_code_words AS
 COMMENT ON VIEW @extschema@.cadence_code_words IS
 'part of the dashboard: what the codes of events mean and what to do, in English and Portuguese';
 
-CREATE FUNCTION @extschema@.cadence_words_of(code text, language text) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_api_words_of(code text, language text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN $2 LIKE 'en%' THEN jsonb_build_object('means', w.en, 'todo', w.en_todo)
@@ -104,5 +104,5 @@ AS $$
     FROM @extschema@.cadence_code_words AS w WHERE w.code = $1
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_words_of(text, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_words_of(text, text) IS
 'part of the dashboard: what a code means, and what to do, in English where the language begins with en, else in Portuguese; null: not one of ours';

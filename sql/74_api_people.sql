@@ -6,7 +6,7 @@
 -- are shown.
 
 -- An adopted key may be citext: its index serves its own operator alone.
-CREATE FUNCTION @extschema@.cadence_key_is(relation regclass, key name) RETURNS text
+CREATE FUNCTION @extschema@.cadence_api_key_is(relation regclass, key name) RETURNS text
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN x.extname IS NULL THEN format('x.%I::text = $1', a.attname)
@@ -17,11 +17,11 @@ AS $$
     WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_key_is(regclass, name) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_key_is(regclass, name) IS
 'part of the dashboard: how a key of the table x is compared with $1, so that its index serves';
 
 -- Ten digits have neither Brazil's ninth, Argentina's 9 nor Mexico's 1; a trunk zero may have a carrier's number behind it.
-CREATE FUNCTION @extschema@.cadence_phone_end(phone text) RETURNS text
+CREATE FUNCTION @extschema@.cadence_api_phone_end(phone text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT "right"(regexp_replace(regexp_replace(regexp_replace("left"($1, 200), '[^0-9]', '', 'g'),
@@ -29,28 +29,28 @@ AS $$
                                   '^((?:55)?[0-9]{2})?9([0-9]{8})$', '\1\2'), 10)
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_phone_end(text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_phone_end(text) IS
 'part of the dashboard: the digits by which two spellings of a number are compared';
 
 -- What a text that somebody has typed may be. An id that the application has made of a number or a
 -- mailbox is one to whom those are masked.
-CREATE FUNCTION @extschema@.cadence_search_kinds(q text, people boolean) RETURNS text[]
+CREATE FUNCTION @extschema@.cadence_api_search_kinds(q text, people boolean) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT array_remove(ARRAY[
         CASE WHEN $2 OR @extschema@.cadence_mask($1, 'id') = $1 THEN 'id' END,
         CASE WHEN $2 AND strpos($1, '@') > 0 THEN 'email' END,
-        CASE WHEN $2 AND $1 !~ '[A-Za-z@]' AND length(@extschema@.cadence_phone_end($1)) >= 8 THEN 'phone' END,
+        CASE WHEN $2 AND $1 !~ '[A-Za-z@]' AND length(@extschema@.cadence_api_phone_end($1)) >= 8 THEN 'phone' END,
         CASE WHEN $2 AND $1 ~ '[^0-9\s[:punct:]]{2}' AND strpos($1, '@') = 0
                   AND to_regclass('@extschema@.lead_contacts_name_idx') IS NOT NULL THEN 'name' END], NULL)
     WHERE $1 <> ''
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_search_kinds(text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_search_kinds(text, boolean) IS
 'part of the dashboard: as what a text is searched';
 
 -- Each part has its index. Of a name that half of all people have, the first hundred that are found.
-CREATE FUNCTION @extschema@.cadence_search(q text, kind text)
+CREATE FUNCTION @extschema@.cadence_api_search(q text, kind text)
 RETURNS TABLE (lead_id text, empresa text)
 LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE ROWS 20
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
@@ -66,8 +66,8 @@ DECLARE
 BEGIN
     CASE kind
     WHEN 'id' THEN
-        words := @extschema@.cadence_key_is('@extschema@.lead_cadence_runs', 'lead_id');
-        parts := ARRAY[format(contacts, @extschema@.cadence_key_is('@extschema@.lead_contacts', 'lead_id')),
+        words := @extschema@.cadence_api_key_is('@extschema@.lead_cadence_runs', 'lead_id');
+        parts := ARRAY[format(contacts, @extschema@.cadence_api_key_is('@extschema@.lead_contacts', 'lead_id')),
                        format(runs, words || ' AND x.status = ''ATIVA'''), format(runs, words || ' AND x.status = ''PAUSADA'''),
                        format(runs, words || ' AND x.status <> ''ATIVA'' AND x.status <> ''PAUSADA''')];
         IF q ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN
@@ -77,15 +77,15 @@ BEGIN
         spellings := ARRAY[lower(q)];
         parts := ARRAY[format(contacts, '"left"(lower(x.email::text), 320) = lower($1)'), format(known, kind)];
     WHEN 'phone' THEN
-        words := @extschema@.cadence_phone_end(q);
+        words := @extschema@.cadence_api_phone_end(q);
         spellings := ARRAY(SELECT DISTINCT '+' || c.code || v.number
                            FROM (VALUES (ltrim(regexp_replace(q, '[^0-9]', '', 'g'), '0')), (words),
                                         ("left"(words, -8) || '9' || "right"(words, 8))) AS v(number),
                                 (VALUES (''), ('55')) AS c(code));
         parts := ARRAY(SELECT format(contacts, format(
                            '"right"(regexp_replace(x.%1$I::text, ''[^0-9]'', '''', ''g''), 8) = "right"(%2$L, 8) '
-                           'AND "right"(@extschema@.cadence_phone_end(x.%1$I::text), length(%2$L)) = '
-                           '"right"(%2$L, length(@extschema@.cadence_phone_end(x.%1$I::text)))', a.attname, words))
+                           'AND "right"(@extschema@.cadence_api_phone_end(x.%1$I::text), length(%2$L)) = '
+                           '"right"(%2$L, length(@extschema@.cadence_api_phone_end(x.%1$I::text)))', a.attname, words))
                        FROM pg_attribute AS a
                        WHERE a.attrelid = '@extschema@.lead_contacts'::regclass AND a.attname IN ('telefone', 'telefone_e164')
                          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) || format(known, kind);
@@ -107,14 +107,32 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_search(text, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
 'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
 
--- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
-CREATE FUNCTION @extschema@.cadence_person(lead_id text, empresa text, people boolean) RETURNS jsonb
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
-    SELECT jsonb_build_object('lead_id', CASE WHEN $3 THEN $1 ELSE @extschema@.cadence_mask($1, 'id') END, 'empresa', $2)
+    SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
+                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
+                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
+'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+
+-- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
+CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT jsonb_build_object('lead_id', CASE WHEN $3 OR NOT @extschema@.cadence_api_id_tells($1, $2) THEN $1
+                                       WHEN @extschema@.cadence_mask($1, 'id') <> $1 THEN @extschema@.cadence_mask($1, 'id') ELSE '***' END, 'empresa', $2)
         || coalesce((
             SELECT jsonb_build_object(
                 'name', CASE WHEN $3 THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END,
@@ -132,7 +150,7 @@ AS $$
                      WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status <> 'ATIVA' AND r.status <> 'PAUSADA'))
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_person(text, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_person(text, text, boolean) IS
 'part of the dashboard: who a lead of a company is, and how many runs they have';
 
 CREATE FUNCTION @extschema@.cadence_api_pessoas(params jsonb, people boolean) RETURNS jsonb
@@ -142,14 +160,16 @@ DECLARE
     shown constant int := 20;
     q constant text := regexp_replace("left"(coalesce(params ->> 'q', ''), 200), '^\s+|\s+$', '', 'g');
     may_see constant boolean := coalesce(people, false);
-    kinds constant text[] := coalesce(@extschema@.cadence_search_kinds(q, may_see), '{}');
+    kinds constant text[] := coalesce(@extschema@.cadence_api_search_kinds(q, may_see), '{}');
     found jsonb;
 BEGIN
     -- by an id first: it names one
-    SELECT jsonb_agg(@extschema@.cadence_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
+    SELECT jsonb_agg(@extschema@.cadence_api_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
     FROM (SELECT s.lead_id, s.empresa, min(k.rank) AS rank
-          FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_search(q, k.kind) AS s
-          WHERE params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa'
+          FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
+          WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
+            -- who guesses an id that tells is not told whether it is there
+            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
           GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
     RETURN jsonb_build_object(
         'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,
@@ -176,12 +196,13 @@ COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
 'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
 
 -- What others have written says who somebody is.
-CREATE FUNCTION @extschema@.cadence_story(lead_id text, empresa text, people boolean, most int, language text)
+CREATE FUNCTION @extschema@.cadence_api_story(lead_id text, empresa text, people boolean, most int, language text)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', t.cadence, 'run', t.run, 'step', t.step, 'channel', t.canal, 'template', t.template,
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
@@ -196,17 +217,17 @@ AS $$
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
-                    THEN regexp_match(t.detail, '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
+                    THEN regexp_match("left"(t.detail, 4000), '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
     LEFT JOIN @extschema@.cadence_code_words AS w ON w.code = m.parts[1]
     CROSS JOIN LATERAL (
         SELECT m.parts, CASE WHEN m.parts IS NULL THEN t.detail ELSE concat_ws(': ', CASE WHEN w.code IS NULL THEN m.parts[1] END, NULLIF(m.parts[2], '')) END AS text) AS d
     WHERE t.n <= $4
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_story(text, text, boolean, int, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_story(text, text, boolean, int, text) IS
 'part of the dashboard: the last so many events of a person''s timeline, the last first, and how many there are in all; what codes mean is said in a language';
 
-CREATE FUNCTION @extschema@.cadence_next_of(run uuid, language text, people boolean) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_api_why(run uuid, language text, people boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -215,7 +236,7 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object(
                    'code', w.blocked_by, 'since', w.since, 'clears_at', w.clears_at,
                    'text', CASE WHEN people THEN w.explanation ELSE split_part(w.explanation, '; ', 1) END,
-                   'todo', @extschema@.cadence_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
+                   'todo', @extschema@.cadence_api_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
         FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w));
 EXCEPTION WHEN OTHERS THEN
     -- the page has more to say than this
@@ -223,17 +244,17 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_next_of(uuid, text, boolean) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_why(uuid, text, boolean) IS
 'part of the dashboard: why the next message of a run does not leave now, in a language';
 
 -- Runs that are not over, and what their next step would be.
-CREATE FUNCTION @extschema@.cadence_next(lead_id text, empresa text, language text, people boolean, most int) RETURNS jsonb
+CREATE FUNCTION @extschema@.cadence_api_next(lead_id text, empresa text, language text, people boolean, most int) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object(
                'run', r.id, 'status', r.status, 'cadence', c.codigo::text, 'cadence_name', c.nome::text, 'cadence_id', r.cadence_id,
                'at', r.next_run_at, 'being_sent', r.is_claimed, 'step', s.ordem, 'channel', s.canal, 'template', s.template)
-               || @extschema@.cadence_next_of(r.id, $3, $4) ORDER BY r.next_run_at, r.id), '[]')
+               || @extschema@.cadence_api_why(r.id, $3, $4) ORDER BY r.next_run_at, r.id), '[]')
     FROM (SELECT * FROM (
               SELECT a.id, a.status::text AS status, a.cadence_id, a.next_step_ordem, a.next_run_at, a.claim_id IS NOT NULL AS is_claimed
               FROM @extschema@.lead_cadence_runs AS a WHERE a.lead_id::text = $1 AND a.empresa::text = $2 AND a.status = 'ATIVA'
@@ -247,7 +268,7 @@ AS $$
         WHERE x.cadence_id = r.cadence_id AND x.ordem >= r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s ON true
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_next(text, text, text, boolean, int) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_next(text, text, text, boolean, int) IS
 'part of the dashboard: what comes next of a person''s runs, and why not yet';
 
 CREATE FUNCTION @extschema@.cadence_api_zone(company text) RETURNS text
@@ -290,23 +311,22 @@ BEGIN
         END IF;
     ELSIF lead IS NULL OR company IS NULL THEN
         RAISE EXCEPTION 'a person is named by lead_id and empresa, or by run' USING ERRCODE = 'invalid_parameter_value';
-    ELSIF NOT may_see AND @extschema@.cadence_mask(lead, 'id') <> lead THEN
-        -- whoever asks for a number is not told whether it is there
-        RAISE EXCEPTION 'a lead whose id is a number or a mailbox is shown to who may see people; others name it by run'
-            USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT may_see AND @extschema@.cadence_api_id_tells(lead, company) THEN
+        -- nor is who asks for a number: others name such a person by a run
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
-    person := @extschema@.cadence_person(lead, company, may_see);
+    person := @extschema@.cadence_api_person(lead, company, may_see);
     zone := @extschema@.cadence_api_zone(company);
     PERFORM set_config('TimeZone', zone, true);
     SELECT jsonb_agg(s.event ORDER BY s.n), max(s.total) INTO timeline, total
-    FROM @extschema@.cadence_story(lead, company, may_see, shown, language) AS s;
+    FROM @extschema@.cadence_api_story(lead, company, may_see, shown, language) AS s;
     IF person -> 'opted_out' = 'null' AND total IS NULL THEN
         RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
     END IF;
     RETURN jsonb_build_object(
         'zone', zone,
         'person', person,
-        'next', @extschema@.cadence_next(lead, company, language, may_see, 20),
+        'next', @extschema@.cadence_api_next(lead, company, language, may_see, 20),
         'timeline', coalesce(timeline, '[]'),
         'timeline_total', coalesce(total, 0));
 END

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_since(text, int) IS
 
 -- As cadence_rollup_counts() has them, but summed at once: of three months there may be a hundred thousand
 -- rows. Of one code, sender and template, or of all where they are null.
-CREATE FUNCTION @extschema@.cadence_error_sums(since timestamptz, by_hour boolean, code text, server text, template text)
+CREATE FUNCTION @extschema@.cadence_api_error_sums(since timestamptz, by_hour boolean, code text, server text, template text)
 RETURNS TABLE (code text, server text, template text, cadence text, at timestamptz, n bigint, first_at timestamptz, last_at timestamptz)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -37,7 +37,7 @@ AS $$
     GROUP BY 1, 2, 3, 4, 5 HAVING sum(x.n) > 0
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_error_sums(timestamptz, boolean, text, text, text) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text) IS
 'part of the dashboard: errors since the beginning of an hour by code, sender and template, and by cadence and hour where that is asked for';
 
 CREATE FUNCTION @extschema@.cadence_api_erros(params jsonb, people boolean) RETURNS jsonb
@@ -54,13 +54,13 @@ DECLARE
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS (
-        SELECT e.* FROM @extschema@.cadence_error_sums(since, false, NULL, NULL, NULL) AS e
+        SELECT e.* FROM @extschema@.cadence_api_error_sums(since, false, NULL, NULL, NULL) AS e
     ), ranked AS (
         SELECT g.*, row_number() OVER (ORDER BY g.n DESC, g.last_at DESC, g.code, g.server, g.template) AS rank FROM g
     )
     SELECT jsonb_agg(jsonb_build_object('code', r.code, 'server', r.server, 'template', r.template, 'n', r.n,
                                         'first_at', r.first_at, 'last_at', r.last_at)
-                     || coalesce(@extschema@.cadence_words_of(r.code, language), '{"means": null, "todo": null}') ORDER BY r.rank)
+                     || coalesce(@extschema@.cadence_api_words_of(r.code, language), '{"means": null, "todo": null}') ORDER BY r.rank)
                FILTER (WHERE r.rank <= shown),
            coalesce(sum(r.n), 0), count(*)
     INTO listed, errors, kinds FROM ranked AS r;
@@ -71,18 +71,20 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_erros(jsonb, boolean) IS
 'the page Erros: errors of the last days (7), by code, sender and template: how many, the first and the last, what it means and what to do (in lang)';
 
-CREATE FUNCTION @extschema@.cadence_error_examples(code text, server text, template text, people boolean, most int)
+CREATE FUNCTION @extschema@.cadence_api_error_examples(code text, server text, template text, people boolean, most int)
 RETURNS SETOF jsonb
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT jsonb_build_object(
-               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', e.detalhes ->> 'canal',
-               'lead_id', CASE WHEN $4 THEN r.lead_id::text ELSE @extschema@.cadence_mask(r.lead_id::text, 'id') END,
+               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', "left"(e.detalhes ->> 'canal', 40),
+               -- who may not see people goes there by the run
+               'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
+                               ELSE '***' END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text,
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
                'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
-               'http_status', e.detalhes -> 'http_status', 'attempt', e.detalhes -> 'tentativa',
+               'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
     FROM (SELECT x.created_at, x.id, x.lead_cadence_run_id AS run, x.step_ordem::int AS step_ordem, x.detalhes
           FROM @extschema@.lead_cadence_events AS x
@@ -100,7 +102,7 @@ AS $$
     ORDER BY e.created_at DESC, e.id DESC
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_error_examples(text, text, text, boolean, int) IS
+COMMENT ON FUNCTION @extschema@.cadence_api_error_examples(text, text, text, boolean, int) IS
 'part of the dashboard: the last errors of a code, a sender and a template';
 
 CREATE FUNCTION @extschema@.cadence_api_erro(params jsonb, people boolean) RETURNS jsonb
@@ -120,7 +122,7 @@ BEGIN
     END IF;
     PERFORM set_config('TimeZone', zone, true);
     WITH g AS MATERIALIZED (
-        SELECT e.* FROM @extschema@.cadence_error_sums(since, true, asked_code, asked_server, asked_template) AS e
+        SELECT e.* FROM @extschema@.cadence_api_error_sums(since, true, asked_code, asked_server, asked_template) AS e
     )
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
@@ -132,8 +134,8 @@ BEGIN
     RETURN jsonb_build_object(
         'zone', zone, 'since', since, 'code', asked_code, 'server', asked_server, 'template', asked_template,
         'n', sums.n, 'first_at', sums.first_at, 'last_at', sums.last_at, 'days', sums.days, 'cadences', sums.cadences,
-        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
-        || coalesce(@extschema@.cadence_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
+        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_api_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
+        || coalesce(@extschema@.cadence_api_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
 END
 $$;
 

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_first_day(text, int, text) IS
 'part of the dashboard: the first of so many days (30 where none are given), of which today is the last';
 
 -- A run may stand before a number that is no step any more: the next one is meant.
-CREATE FUNCTION @extschema@.cadence_waiting()
+CREATE FUNCTION @extschema@.cadence_api_waiting()
 RETURNS TABLE (cadence_id uuid, step_id uuid, waiting bigint, paused bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
 AS $$
@@ -35,16 +35,16 @@ AS $$
     GROUP BY 1, 2
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_waiting() IS
+COMMENT ON FUNCTION @extschema@.cadence_api_waiting() IS
 'part of the dashboard: how many runs stand before which step, as they were last counted; step_id null: none is left';
 
-CREATE FUNCTION @extschema@.cadence_waiting_as_of() RETURNS timestamptz
+CREATE FUNCTION @extschema@.cadence_api_waiting_as_of() RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT max(r.counted_at) FROM @extschema@.cadence_rollup_runs() AS r
 $$;
 
-COMMENT ON FUNCTION @extschema@.cadence_waiting_as_of() IS
+COMMENT ON FUNCTION @extschema@.cadence_api_waiting_as_of() IS
 'part of the dashboard: when the runs were last counted; null: not yet';
 
 CREATE FUNCTION @extschema@.cadence_api_cadencias(params jsonb, people boolean) RETURNS jsonb
@@ -66,7 +66,7 @@ BEGIN
               FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1, 2, 3) AS d
         GROUP BY 1
     ), waiting AS (
-        SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_waiting() AS w GROUP BY 1
+        SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
     ), steps AS (
         SELECT s.cadence_id, count(*) AS n FROM @extschema@.cadence_steps AS s GROUP BY 1
     )
@@ -80,7 +80,7 @@ BEGIN
           FROM @extschema@.cadences AS x) AS c
     LEFT JOIN sums AS s ON s.cadence_id = c.id
     LEFT JOIN waiting AS w ON w.cadence_id = c.id LEFT JOIN steps AS t ON t.cadence_id = c.id;
-    RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_waiting_as_of(),
+    RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_api_waiting_as_of(),
                               'cadence_count', known, 'cadences', coalesce(listed, '[]'));
 END
 $$;
@@ -125,7 +125,7 @@ BEGIN
                sum(c.skipped)::bigint AS skipped, sum(c.stopped)::bigint AS stopped
         FROM days AS c GROUP BY 1, 2
     ), waiting AS MATERIALIZED (
-        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked
+        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_api_waiting() AS w WHERE w.cadence_id = asked
     ), steps AS MATERIALIZED (
         SELECT s.id, s.ordem::int AS ordem, s.canal::text AS canal, s.template_codigo::text AS template, s.offset_minutos AS minutes
         FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked
@@ -158,8 +158,8 @@ BEGIN
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
-        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
-        'waiting_as_of', @extschema@.cadence_waiting_as_of());
+        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_api_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
+        'waiting_as_of', @extschema@.cadence_api_waiting_as_of());
 END
 $$;
 

@@ -114,6 +114,17 @@ without_main_cluster() {
     "$@"
 }
 
+# unpack_packages PACKAGE…: those whose installation would start a service on this machine are only
+# unpacked, into the workspace; false where they cannot be had.
+unpack_packages() {
+    command -v dpkg-deb >/dev/null || return
+    as_user mkdir -p unpacked/packages
+    in_workspace unpacked/packages apt-get -q download "$@" >/dev/null 2>&1 ||
+        { as_root apt-get -q update >/dev/null 2>&1 &&
+            in_workspace unpacked/packages apt-get -q download "$@" >/dev/null 2>&1; } || return
+    find "$WORKSPACE/unpacked/packages" -name '*.deb' -exec dpkg-deb -x {} "$WORKSPACE/unpacked" \;
+}
+
 # need_postgres [PACKAGE…]: chooses a PostgreSQL and makes sure of what building and running take,
 # and of what else the caller needs. One that PG_CONFIG names is taken as it is.
 # shellcheck disable=SC2120

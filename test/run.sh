@@ -42,13 +42,19 @@ LONG=(
     056_answers
     071_forecast
     072_simulate
+    081_bad_clients
+    082_away
 )
 
 # Why a test may be skipped.
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
+    'pg_net is not installed'
     'no small disk: needs root, and mount'
     'no Chromium can be installed'
+    'no nginx'
+    'no Caddy'
+    'no systemd'
 )
 
 PATTERN=
@@ -242,7 +248,7 @@ tap_tests() {
         TESTDIR="$WORKSPACE/source" TESTDATADIR="$WORKSPACE/source/tmp_check" \
         TESTLOGDIR="$WORKSPACE/source/tmp_check/log" PG_TEST_PORT_DIR="$WORKSPACE/tmp/ports" \
         PG_REGRESS="$PGXS_TEST/regress/pg_regress" PGXS_PERL="$PGXS_TEST/perl" \
-        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" \
+        CADENCE_PROVIDER="$WORKSPACE/source/test/provider" CADENCE_UNPACKED="$WORKSPACE/unpacked" \
         MAY_BE_SKIPPED="$(printf '%s\n' "${MAY_BE_SKIPPED[@]}")" \
         perl -e "$TAP_RUNNER" "$counts" "${tests[@]}" || true
     [[ -s $counts ]] || say "0 1" >"$counts"
@@ -276,6 +282,12 @@ small_disk() {
     fi
 }
 
+# What checks metrics and alert rules, where the machine has none of it.
+promtool() {
+    wanted 088_metrics || return 0
+    command -v promtool >/dev/null || unpack_packages prometheus || say "without promtool"
+}
+
 # A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
 # that there is one.
 browser() {
@@ -284,6 +296,16 @@ browser() {
         [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]]; then
         export CADENCE_BROWSER=/usr/bin/chromium
     fi
+}
+
+# The web servers whose sample configurations are tried, where the machine has none of them.
+proxies() {
+    local name missing=()
+    wanted 083_proxies || return 0
+    for name in nginx caddy; do
+        command -v "$name" /usr/sbin/"$name" >/dev/null || missing+=("$name")
+    done
+    [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
 }
 
 parse_options() {
@@ -321,7 +343,9 @@ main() {
         stop_cluster main
         unit_tests_result
         small_disk
+        promtool
         browser
+        proxies
         tap_tests
     else
         result build 1

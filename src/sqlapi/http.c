@@ -18,6 +18,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "base/transaction.h"
 #include "inbound/call.h"
@@ -113,6 +114,16 @@ static const struct
 } methods[] = {
 	{"GET", HTTP_GET}, {"HEAD", HTTP_GET}, {"POST", HTTP_POST}, {"OPTIONS", HTTP_OPTIONS}};
 
+/* A constant, also for what nobody has heard of. */
+static const char *
+known_method(const char *method)
+{
+	for (size_t i = 0; i < lengthof(methods); i++)
+		if (strcmp(method, methods[i].name) == 0)
+			return methods[i].name;
+	return "other";
+}
+
 static bool
 takes_method(const HttpRoute *route, const char *method)
 {
@@ -145,7 +156,8 @@ warn_of_no_secret(void)
 	static bool was_said = false;
 
 	if (!was_said)
-		ereport(LOG, (errmsg("cadence_runner starts no execution over HTTP: there is no secret "
+		ereport(LOG, (errhidestmt(true),
+					  errmsg("cadence_runner starts no execution over HTTP: there is no secret "
 							 "for it"),
 					  errhint("Call cadence_secret_set() for service_role or cron.")));
 	was_said = true;
@@ -240,14 +252,27 @@ may_see(const HttpRoute *route, const HttpVisitor *visitor, int sqlstate)
 		   (sqlstate == ERRCODE_INVALID_PARAMETER_VALUE || sqlstate == ERRCODE_NO_DATA_FOUND);
 }
 
+/* Strangers may cause the same as often as they like. */
+static bool
+may_log(void)
+{
+	static TimestampTz logged_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now >= logged_at && now < logged_at + USECS_PER_SEC)
+		return false;
+	logged_at = now;
+	return true;
+}
+
 static void
 answer_error(const HttpRoute *route, const HttpRequest *request, HttpAnswer *answer,
 			 const ErrorData *error)
 {
 	int status = status_of(route, error->sqlerrcode);
 
-	if (status >= 500)
-		ereport(LOG, (errcode(error->sqlerrcode),
+	if (status >= 500 && may_log())
+		ereport(LOG, (errcode(error->sqlerrcode), errhidestmt(true),
 					  errmsg("cadence_runner: a request for %s has failed: %s", route->pattern,
 							 error->message),
 					  error->detail != NULL ? errdetail("%s", error->detail) : 0,
@@ -277,6 +302,8 @@ serve(HttpRequest *request, HttpAnswer *answer)
 		route->refuse(answer, 413, 0, NULL);
 	else if ((error = cadence_try(work, &w, 0, 0, false)) != NULL)
 		answer_error(route, request, answer, error);
+	http_count(route != NULL ? route->pattern : "other", known_method(request->method),
+			   answer->status);
 }
 
 static char *

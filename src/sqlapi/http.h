@@ -94,6 +94,9 @@ extern Datum http_call(Oid function, const NullableDatum *args, int n, bool *isn
 extern Datum http_call_as_owner(const HttpRequest *request, Oid function, const NullableDatum *args,
 								int n, bool *isnull);
 
+/* http_count.c */
+extern void http_count(const char *route, const char *method, int status);
+
 /* http_visitor.c */
 extern HttpVisitor http_visitor(const HttpRequest *request, bool takes_sessions);
 extern HttpVisitor http_visitor_by_token(const CadenceTables *tables, const char *token, size_t len,

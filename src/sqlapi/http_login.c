@@ -83,7 +83,9 @@ note_login(const HttpRequest *request, const HttpVisitor *visitor)
 					 ? DatumGetCString(DirectFunctionCall1(inet_out, request->peer))
 					 : "unknown";
 
-	ereport(LOG, (errmsg("cadence_runner: \"%s\" has come in from %s", visitor->name, peer)));
+	/* the statement may have the secret */
+	ereport(LOG, (errhidestmt(true),
+				  errmsg("cadence_runner: \"%s\" has come in from %s", visitor->name, peer)));
 }
 
 /* POST /login with a field "token". */

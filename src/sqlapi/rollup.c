@@ -24,6 +24,7 @@
 
 #include "base/row.h"
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "record/fold.h"
 #include "record/tally.h"
 #include "schema/calendar.h"
@@ -186,14 +187,36 @@ check_trigger(const TriggerData *trigger, const CadenceTables *t)
 						errhint("Drop it, and call cadence_create_tables().")));
 }
 
-/* cadence_runs_added() -> trigger: counts the runs that a statement has inserted. */
+typedef struct Added
+{
+	const CadenceTables *tables;
+	TriggerData *trigger;
+} Added;
+
+static void
+count_as_owner(void *arg, int first, int n)
+{
+	Added *added = arg;
+	Counting *c = counting_of(added->tables);
+	CadenceCaller caller = cadence_owner_begin(added->tables->owner);
+
+	(void) SPI_connect();
+	(void) SPI_register_trigger_data(added->trigger);
+	count_added(c);
+	SPI_finish();
+	cadence_owner_end(caller);
+}
+
+/*
+ * cadence_runs_added() -> trigger: counts the runs that a statement has inserted. What
+ * goes wrong there keeps nobody from enrolling.
+ */
 Datum
 cadence_runs_added(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	const CadenceTables *tables;
-	CadenceCaller caller;
-	Counting *c;
+	Added added = {.trigger = trigger};
+	ErrorData *error;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
 		!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
@@ -203,15 +226,14 @@ cadence_runs_added(PG_FUNCTION_ARGS)
 	/* those who drop the tables one by one are not kept from it */
 	if (cadence_tables_missing(cadence_extension_schema()) != NULL)
 		PG_RETURN_POINTER(NULL);
-	tables = cadence_tables_cached();
-	check_trigger(trigger, tables);
-	c = counting_of(tables);
-	caller = cadence_owner_begin(tables->owner);
-	(void) SPI_connect();
-	(void) SPI_register_trigger_data(trigger);
-	count_added(c);
-	SPI_finish();
-	cadence_owner_end(caller);
+	added.tables = cadence_tables_cached();
+	check_trigger(trigger, added.tables);
+	error = cadence_try(count_as_owner, &added, 0, 0, false);
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ReThrowError(error);
+	if (error != NULL)
+		ereport(WARNING, (errcode(error->sqlerrcode),
+						  errmsg("enrolments could not be counted: %s", error->message)));
 	PG_RETURN_POINTER(NULL);
 }
 

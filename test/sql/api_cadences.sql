@@ -102,7 +102,7 @@ GRANT USAGE ON SCHEMA cadence TO regress_api_cadences;
 SET ROLE regress_api_cadences;
 SELECT cadence_api_cadencias('{}', true);
 SELECT cadence_api_cadencia('{}', true);
-SELECT * FROM cadence_waiting();
+SELECT * FROM cadence_api_waiting();
 RESET ROLE;
 DROP OWNED BY regress_api_cadences;
 DROP ROLE regress_api_cadences;

@@ -117,7 +117,7 @@ GRANT USAGE ON SCHEMA cadence TO regress_api_errors;
 SET ROLE regress_api_errors;
 SELECT cadence_api_erros('{}', true);
 SELECT cadence_api_erro('{"code": "FALHA_ENVIO"}', true);
-SELECT cadence_error_examples('FALHA_ENVIO', '', '', true, 10);
+SELECT cadence_api_error_examples('FALHA_ENVIO', '', '', true, 10);
 RESET ROLE;
 DROP OWNED BY regress_api_errors;
 DROP ROLE regress_api_errors;

@@ -119,6 +119,13 @@ SELECT pg_temp.refusal(NULL, true);
 -- who guesses a number is told nothing, whether it is there or not
 SELECT pg_temp.refusal('{"lead_id": "+55 21 99999-8888", "empresa": "BLUE"}', false) = pg_temp.refusal('{"lead_id": "+55 21 99999-8889", "empresa": "BLUE"}', false),
        pg_temp.refusal('{"lead_id": "rui@example.com", "empresa": "BLUE"}', false);
+-- nor where the application has put the number or the mailbox into another text
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, email) VALUES ('wa-5531912345678', 'BLUE', 'Zoe', '(31) 91234-5678', NULL), ('crm:ZULEICA.R', 'BLUE', 'Zu', NULL, 'zuleica.r@example.com'),
+    ('k-42', 'BLUE', 'Kai', '4242', 'k@example.com');
+INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, status) VALUES ('a0000000-0000-0000-0000-000000000006', 'wa-5531912345678', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 'CONCLUIDA');
+SELECT lead, (pg_temp.found(lead, false)).people, (pg_temp.found(lead, true)).people AS seen, pg_temp.refusal(jsonb_build_object('lead_id', lead, 'empresa', 'BLUE'), false) LIKE 'P0002%' AS is_refused
+FROM unnest(ARRAY['wa-5531912345678', 'crm:ZULEICA.R', 'k-42']) AS lead;
+SELECT cadence_api_pessoa('{"run": "a0000000-0000-0000-0000-000000000006"}', false) -> 'person', (pg_temp.found('a0000000-0000-0000-0000-000000000006', false)).people;
 SELECT cadence_api_pessoa('{"run": "a0000000-0000-0000-0000-000000000005"}', false) -> 'person';
 
 -- of a table that the reason depends on, only that part is missing
@@ -157,7 +164,7 @@ GRANT USAGE ON SCHEMA cadence TO regress_api_reader;
 SET ROLE regress_api_reader;
 SELECT cadence_api_pessoas('{"q": "ana"}', true);
 SELECT cadence_api_pessoa('{"lead_id": "ana", "empresa": "BLUE"}', true);
-SELECT * FROM cadence_search('ana', 'id');
+SELECT * FROM cadence_api_search('ana', 'id');
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION cadence_api_pessoas(jsonb, boolean) TO regress_api_reader;
 GRANT SELECT ON lead_contacts, lead_cadence_runs, lead_identities TO regress_api_reader;
@@ -202,7 +209,7 @@ FROM unnest(ARRAY['ana', 'ANA', 'nova', 'VELH', 'nova@EXAMPLE.com', 'velha@examp
 SELECT cadence_api_pessoa('{"lead_id": "Ana", "empresa": "BLUE"}', true) -> 'person', jsonb_path_query_array(cadence_api_pessoa('{"lead_id": "Ana", "empresa": "BLUE", "lang": "en"}', true), '$.next[*].why[*].code');
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT lead_id FROM lead_contacts AS x WHERE lead_id OPERATOR(crm.=) 'ana'::citext;
-SELECT cadence_key_is('lead_contacts', 'lead_id'), cadence_key_is('lead_contacts', 'telefone');
+SELECT cadence_api_key_is('lead_contacts', 'lead_id'), cadence_api_key_is('lead_contacts', 'telefone');
 RESET ROLE;
 RESET search_path;
 DROP EXTENSION cadence_runner;

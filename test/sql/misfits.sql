@@ -63,7 +63,7 @@ GRANT SELECT ON cadences, cadence_steps, lead_contacts, message_templates, caden
 GRANT SELECT, INSERT, UPDATE ON lead_messages TO regress_cadence_crm;
 GRANT SELECT, INSERT ON lead_cadence_events TO regress_cadence_crm;
 GRANT SELECT, INSERT, DELETE ON contact_opt_outs, cadence_blocklist TO regress_cadence_crm;
-GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims, cadence_stopped_templates, cadence_rejected, cadence_dead_addresses, cadence_outbox, cadence_secrets TO regress_cadence_crm;
+GRANT SELECT, INSERT, UPDATE, DELETE ON cadence_runner_logs, cadence_claims, cadence_stopped_templates, cadence_rejected, cadence_dead_addresses, cadence_outbox, cadence_secrets, cadence_deltas, cadence_counts, cadence_cohorts, cadence_stock TO regress_cadence_crm;
 GRANT SELECT, INSERT, UPDATE ON cadence_provider_state, cadence_conversations, lead_identities, cadence_usage TO regress_cadence_crm;
 SELECT * FROM cadence_misfits ORDER BY problem COLLATE "C";
 DO $$

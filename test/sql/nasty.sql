@@ -23,7 +23,7 @@ BEGIN
              WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND attnum > 0 AND attnotnull AND attname <> 'id'
                AND (relname, attname) NOT IN (('cadence_empresas', 'empresa'), ('cadence_claims', 'claim_id'), ('cadence_provider_state', 'server'),
                                       ('cadence_conversations', 'empresa'), ('cadence_conversations', 'lead_id'), ('cadence_conversations', 'canal'))
-               AND relname NOT IN ('cadence_protocols', 'cadence_dead_addresses', 'cadence_stopped_templates', 'lead_identities', 'cadence_opt_out_words', 'cadence_rejected', 'cadence_blocklist', 'cadence_keys', 'cadence_usage', 'cadence_secrets') LOOP
+               AND relname NOT IN ('cadence_protocols', 'cadence_dead_addresses', 'cadence_stopped_templates', 'lead_identities', 'cadence_opt_out_words', 'cadence_rejected', 'cadence_blocklist', 'cadence_keys', 'cadence_usage', 'cadence_secrets', 'cadence_deltas', 'cadence_counts', 'cadence_cohorts', 'cadence_stock') LOOP
         EXECUTE format('ALTER TABLE %s ALTER %I DROP NOT NULL', c.t, c.attname);
     END LOOP;
 END $$;

@@ -99,7 +99,8 @@ DROP TABLE public.cadences, public.cadence_steps, public.lead_contacts, public.m
     public.lead_cadence_runs, public.lead_cadence_events, public.lead_messages, public.cadence_empresas,
     public.cadence_runner_logs, public.cadence_claims, public.cadence_provider_state, public.cadence_conversations,
     public.contact_opt_outs, public.cadence_dead_addresses, public.cadence_stopped_templates, public.cadence_rejected,
-    public.lead_identities, public.cadence_opt_out_words, public.cadence_feriados, public.cadence_usage, public.cadence_arming;
+    public.lead_identities, public.cadence_opt_out_words, public.cadence_feriados, public.cadence_usage, public.cadence_deltas, public.cadence_counts,
+    public.cadence_cohorts, public.cadence_stock, public.cadence_arming;
 
 -- in a schema whose name is legal, and no more
 CREATE SCHEMA "Vendas 100% %I %s, Ação;";

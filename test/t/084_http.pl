@@ -151,6 +151,7 @@ sql($node, "ALTER TABLE lead_contacts RENAME COLUMN lead TO lead_id; UPDATE lead
 set_server($node, 'cadence_runner.enabled', 'off');
 is(status($node, 'POST', $RUNNER, token => $SECRETS{cron}), 503, 'switched off it is not possible now');
 set_server($node, 'cadence_runner.enabled', 'on');
+is(status($node, 'POST', $RUNNER, token => $SECRETS{cron}), 200, 'and switched on it is');
 
 # ---- a standby -------------------------------------------------------------------------------
 
@@ -162,7 +163,8 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
-is(status($standby, 'GET', '/health'), 200, 'a standby tells its health');
+my $health = http($standby, 'GET', '/health', token => $SECRETS{health});
+is($health->{status}, 200, 'a standby tells its health') or diag($health->{body});
 is(status($standby, 'GET', '/api/me', headers => { cookie => $cookie }), 200, 'knows the sessions of its primary');
 is(status($standby, 'POST', '/login', body => "token=$SECRETS{people}"), 303, 'lets people in');
 is(status($standby, 'GET', $link), 200, 'shows the page to unsubscribe');
