@@ -37,8 +37,8 @@
 /*
  * In SQL, in parentheses: the newest events of a run's step, but for what is dated
  * further ahead than a clock can be wrong. They are those that name one of its ids;
- * where names is null, since the cadence was never edited around the run, those that
- * have its number. Columns: detalhes, created_at, tipo, ordem, id.
+ * where names is null, since the cadence was never edited around the run, or one names
+ * no step, those that have its number. Columns: detalhes, created_at, tipo, ordem, id.
  */
 char *
 kept_events_sql(const CadenceTables *t, const char *run, const char *ordem, const char *names)
@@ -46,11 +46,11 @@ kept_events_sql(const CadenceTables *t, const char *run, const char *ordem, cons
 	return psprintf("(SELECT x.detalhes::jsonb AS detalhes, x.created_at::timestamptz, "
 					"x.tipo_evento::text AS tipo, x.step_ordem::int4 AS ordem, x.id FROM %s AS x "
 					"WHERE x.lead_cadence_run_id " EQ " %s AND CASE WHEN %s IS NULL "
-					"THEN x.step_ordem " EQ " %s ELSE x.detalhes " JSON_TEXT " 'passo' " EQ
-					" ANY (%s) END "
+					"THEN x.step_ordem " EQ " %s ELSE COALESCE(x.detalhes " JSON_TEXT " 'passo' " EQ
+					" ANY (%s), x.step_ordem " EQ " %s) END "
 					"AND x.created_at " LE " (" NOW " OPERATOR(pg_catalog.+) interval '1 day') "
 					"ORDER BY x.created_at DESC, x.id DESC LIMIT " EVENTS_MAX ")",
-					t->events, run, names, ordem, names);
+					t->events, run, names, ordem, names, ordem);
 }
 
 /* Adds to an event's details what its attempt has sent, unless that is too much. */
