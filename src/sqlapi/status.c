@@ -183,18 +183,25 @@ bool cadence_status_is_brief;
 /* Brief: so many due runs are enough to be overdue. */
 #define BRIEF_COUNT_MAX 1000
 
-/* How many runs are held: each that is paused is looked at. */
+/*
+ * How many runs are held: of those that were ever uncertain, which an index of the errors
+ * finds, those that are paused for it still.
+ */
 static char *
 uncertain_sql(const CadenceTables *t)
 {
 	if (cadence_status_is_brief)
 		return "NULL::pg_catalog.int8, ";
-	return psprintf("(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
-					"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
-					"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT
-					" 'tardio' IS NULL "
-					"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), ",
-					t->runs, t->events);
+	return psprintf(
+		"(SELECT pg_catalog.count(*) FROM (SELECT DISTINCT x.lead_cadence_run_id AS id FROM %s "
+		"AS x WHERE x.tipo_evento " EQ
+		" 'ERRO' AND pg_catalog.\"left\"(COALESCE(x.detalhes " JSON_TEXT " 'codigo', ''), 40) " EQ
+		" 'INCERTO' OFFSET 0) AS u "
+		"CROSS JOIN LATERAL (SELECT FROM %s AS r WHERE r.id " EQ " u.id AND r.status " EQ
+		" 'PAUSADA' LIMIT 1) AS r WHERE (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
+		"WHERE e.lead_cadence_run_id " EQ " u.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
+		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), ",
+		t->events, t->runs, t->events);
 }
 
 /* From STATUS_TABLES to STATUS_WARNINGS. */
