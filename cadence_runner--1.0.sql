@@ -1012,6 +1012,16 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
 COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
 
+-- A text: an index may call no function of ours. convert_from(), since the script is also read by databases that can not have these letters.
+CREATE VIEW @extschema@.cadence_name_words AS
+    SELECT 'to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
+           || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
+                            || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8') COLLATE "default")
+           || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || '))' AS expression;
+
+COMMENT ON VIEW @extschema@.cadence_name_words IS
+'the words of a person''s name by which it is found, without accents and what is invisible: the expression that lead_contacts_name_idx has';
+
 CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
     SELECT v.table_name::name, v.index_name::name, v.definition
@@ -1054,8 +1064,14 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         -- and who has this mailbox
         ('lead_contacts', 'lead_contacts_email_idx', '("left"(lower(email::text), 320))', NULL),
+        -- and who has this name, or one that begins so
+        ('lead_contacts', 'lead_contacts_name_idx', (SELECT format('USING gin (%s)', w.expression) FROM @extschema@.cadence_name_words AS w), NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
+        -- the last errors of a code, a sender and a template: what was sent is not in it. Cut, so that no text is too long for it
+        ('lead_cadence_events', 'lead_cadence_events_group_idx',
+         '("left"(coalesce(detalhes ->> ''codigo'', ''''), 40), "left"(coalesce(detalhes ->> ''provedor'', ''''), 63), '
+         '"left"(coalesce(template_codigo::text, ''''), 100), created_at) WHERE tipo_evento = ''ERRO''', NULL),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
         ('cadence_steps', 'cadence_steps_cadence_idx', '(cadence_id, ordem)', ARRAY['cadence_id']),
         ('lead_contacts', 'lead_contacts_lead_idx', '(lead_id)', ARRAY['lead_id']),
@@ -1325,7 +1341,7 @@ COMMENT ON FUNCTION @extschema@.cadence_create_tables(regrole) IS
 'creates the tables of cadence_runner in the extension''s schema and adopts those that are there: adds columns and indexes, changes no type, drops nothing';
 
 GRANT SELECT ON @extschema@.cadence_columns, @extschema@.cadence_table_constraints, @extschema@.cadence_misfits,
-    @extschema@.cadence_missing_indexes, @extschema@.cadence_planted, @extschema@.cadence_table_comments, @extschema@.cadence_first_words TO PUBLIC;
+    @extschema@.cadence_missing_indexes, @extschema@.cadence_name_words, @extschema@.cadence_planted, @extschema@.cadence_table_comments, @extschema@.cadence_first_words TO PUBLIC;
 
 CREATE FUNCTION @extschema@.cadence_wake() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -2040,6 +2056,14 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
 COMMENT ON FUNCTION @extschema@.cadence_why_not(uuid) IS
 'every reason why the next message of a run does not leave now, the first first; no row: nothing keeps it back. In Portuguese where lc_messages begins with pt';
+
+CREATE FUNCTION @extschema@.cadence_why_not(run uuid, language text)
+RETURNS TABLE (blocked_by text, since timestamptz, clears_at timestamptz, explanation text)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
+
+COMMENT ON FUNCTION @extschema@.cadence_why_not(uuid, text) IS
+'the same in a language: Portuguese where that begins with pt, else English; null: as lc_messages says';
 --
 -- What is to come
 --
@@ -2715,6 +2739,760 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_agenda(jsonb, boolean) IS
 'the page Agenda: what will leave in the next seven days, by hour, channel and sender, as cadence_forecast() says it; where too much is due, that as far as exact_until, and what is due after it';
 --
+-- What the codes of events mean, and what to do about them, for who has never seen a table.
+-- docs/codes.md has the same codes in more words.
+--
+
+CREATE VIEW @extschema@.cadence_code_words AS
+    SELECT v.code, v.en, v.pt, v.en_todo, v.pt_todo
+    FROM (VALUES
+        ('FALHA_ENVIO', 'the message could not be handed over', 'a mensagem não pôde ser entregue ao provedor',
+         'It is tried again by itself. If it goes on, look at the sender and its provider; a run that was paused goes on with cadence_resume().',
+         'Tenta de novo sozinho. Se continuar, veja o remetente e o provedor dele; o que foi pausado continua com cadence_resume().'),
+        ('PROVEDOR_OCUPADO', 'the provider asks for fewer messages', 'o provedor pede menos mensagens',
+         'Nothing: everything of this sender waits. If it happens often, lower its max_rate.',
+         'Nada: tudo deste remetente espera. Se for comum, diminua o max_rate dele.'),
+        ('MAIS_TARDE', 'the provider does not write to this person now', 'o provedor não escreve a esta pessoa agora',
+         'Nothing: it is tried again later.', 'Nada: haverá nova tentativa mais tarde.'),
+        ('RECUSADO', 'the provider refuses this message for good', 'o provedor recusa esta mensagem de vez',
+         'Correct the template or the contact, then cadence_resume(); or cadence_cancel().',
+         'Corrija o modelo ou o contato e chame cadence_resume(); ou cadence_cancel().'),
+        ('ENDERECO_INEXISTENTE', 'the number or mailbox does not exist', 'o número ou e-mail não existe',
+         'Correct the contact.', 'Corrija o contato.'),
+        ('JANELA_FECHADA', 'more than 24 hours since the person last wrote: only an approved template may be sent',
+         'mais de 24 horas desde a última mensagem da pessoa: só um modelo aprovado pode ser enviado',
+         'Give the template an approved one of WhatsApp, then cadence_resume().',
+         'Informe no modelo um aprovado pelo WhatsApp e chame cadence_resume().'),
+        ('TEMPLATE_PARADO', 'the provider has stopped the template', 'o provedor parou o modelo',
+         'Correct the template at the provider; one message at a time tries it again.',
+         'Corrija o modelo no provedor; uma mensagem por vez tenta de novo.'),
+        ('PROVEDOR_PARADO', 'the sender does not send: its account, key, billing or session', 'o remetente não envia: conta, chave, cobrança ou sessão',
+         'Log in again, pay, or correct the key. It goes on by itself, or at once with cadence_provider_resume().',
+         'Entre de novo, pague ou corrija a chave. Volta sozinho, ou já com cadence_provider_resume().'),
+        ('RETIDO', 'the provider holds the message for review', 'o provedor retém a mensagem para análise',
+         'Nothing: after a day it counts as sent. Who knows earlier says so with cadence_settle().',
+         'Nada: depois de um dia conta como enviada. Quem souber antes informa com cadence_settle().'),
+        ('INCERTO', 'nobody knows whether the message was sent', 'não se sabe se a mensagem foi enviada',
+         'Where it waits: look whether it has arrived, and say so with cadence_settle().',
+         'Se está esperando: veja se chegou e informe com cadence_settle().'),
+        ('SEM_CONTATO', 'the lead has no contact in this company', 'o lead não tem contato nesta empresa',
+         'Add the contact.', 'Cadastre o contato.'),
+        ('SEM_ENDERECO', 'the contact has no number or e-mail for the channel', 'o contato não tem telefone ou e-mail para o canal',
+         'Complete the contact.', 'Complete o contato.'),
+        ('ENDERECO_INVALIDO', 'the number or e-mail can not be one', 'o telefone ou e-mail não pode ser válido',
+         'Correct the contact: with its area code, and only one.', 'Corrija o contato: com DDD, e um só.'),
+        ('ENDERECO_MORTO', 'a provider has said before that the number or mailbox does not exist', 'um provedor já disse que o número ou e-mail não existe',
+         'Correct the contact, then cadence_resume().', 'Corrija o contato e chame cadence_resume().'),
+        ('SEM_TEMPLATE', 'there is no active template of that code', 'não há modelo ativo com esse código',
+         'Create the template, or activate it.', 'Crie o modelo ou ative-o.'),
+        ('TEMPLATE_INVALIDO', 'the template can not be filled in', 'o modelo não pode ser preenchido',
+         'Correct the placeholders of the template.', 'Corrija os marcadores do modelo.'),
+        ('CANAL_DESCONHECIDO', 'the step''s channel is not known', 'o canal do passo não é conhecido',
+         'Choose WHATSAPP, SMS or EMAIL in the step.', 'Escolha WHATSAPP, SMS ou EMAIL no passo.'),
+        ('SEM_PROVEDOR', 'no sender serves the channel for this company', 'nenhum remetente atende o canal para esta empresa',
+         'Create a sender for the channel, or give the tables'' owner the right to use it.',
+         'Crie um remetente para o canal ou dê ao dono das tabelas o direito de usá-lo.'),
+        ('PROVEDOR_INVALIDO', 'the sender''s settings can not be used', 'a configuração do remetente não serve',
+         'Correct the sender''s options or secret; the example says which.', 'Corrija as opções ou o segredo do remetente; o exemplo diz qual.'),
+        ('PROVEDOR_PAUSADO', 'somebody has paused the sender', 'alguém pausou o remetente',
+         'cadence_provider_resume() sends what waits.', 'cadence_provider_resume() envia o que espera.'),
+        ('AGUARDA_RESPOSTA', 'the sender waits for the person''s answer', 'o remetente espera a resposta da pessoa',
+         'Nothing: it goes on after an answer; or cadence_cancel().', 'Nada: continua após a resposta; ou cadence_cancel().'),
+        ('LIMITE', 'the sender is at its limit', 'o remetente atingiu o limite', 'Nothing: it goes when it can.', 'Nada: sai quando puder.'),
+        ('INTERVALO', 'the person was written to a short while ago', 'a pessoa recebeu mensagem há pouco', 'Nothing: it goes later.', 'Nada: sai mais tarde.'),
+        ('CADENCIA_INATIVA', 'the cadence is switched off', 'a cadência está desativada', 'Activate the cadence.', 'Ative a cadência.'),
+        ('SEM_CADENCIA', 'the run''s cadence does not exist', 'a cadência deste lead não existe mais',
+         'Create it again, or cadence_cancel().', 'Crie-a de novo ou chame cadence_cancel().'),
+        ('SEM_PASSO', 'no step is left', 'não há mais passos', 'Nothing.', 'Nada.'),
+        ('OPT_OUT', 'the person does not want to be written to', 'a pessoa pediu para sair',
+         'Do not write to them.', 'Não escreva mais para ela.'),
+        ('BLOQUEADO', 'the address is on the blocklist', 'o endereço está na lista de bloqueio',
+         'Nothing; cadence_unblock() takes an address off.', 'Nada; cadence_unblock() tira um endereço da lista.'),
+        ('RESPOSTA', 'the person has answered', 'a pessoa respondeu', 'Go on with the conversation.', 'Continue a conversa.'),
+        ('HUMANO_ASSUMIU', 'somebody of the team has written to the person by hand', 'alguém da equipe escreveu à pessoa manualmente',
+         'Nothing; cadence_resume() goes on.', 'Nada; cadence_resume() continua.'),
+        ('SAIDA', 'your own rule has ended the run (cadence_exits)', 'a sua própria regra encerrou a execução (cadence_exits)', 'Nothing.', 'Nada.'),
+        ('PULADO', 'your own rule has passed the step by (cadence_skips)', 'a sua própria regra pulou o passo (cadence_skips)', 'Nothing.', 'Nada.'),
+        ('VENCIDO', 'the message would have come too late, and was passed by', 'a mensagem chegaria tarde demais e foi pulada',
+         'Nothing. If it happens often, look why steps wait.', 'Nada. Se for comum, veja por que os passos esperam.'),
+        ('REGRA_FALHOU', 'your own rules could not be asked (cadence_exits, cadence_skips)', 'não foi possível consultar as suas próprias regras (cadence_exits, cadence_skips)',
+         'Correct the view: nothing is sent until it answers.', 'Corrija a view: nada é enviado até ela responder.'),
+        ('FUSO_INVALIDO', 'the time zone does not exist', 'o fuso horário não existe',
+         'Correct fuso_horario of the contact or company.', 'Corrija fuso_horario do contato ou da empresa.'),
+        ('JANELA_INVALIDA', 'what is written as the sending hours can not be read', 'o horário de envio não pode ser lido',
+         'Correct janela of the cadence or company.', 'Corrija janela da cadência ou da empresa.'),
+        ('SEM_ABERTURA', 'the sending hours do not open within a year', 'o horário de envio não abre dentro de um ano',
+         'Correct janela, or the holidays.', 'Corrija janela ou os feriados.'),
+        ('JANELA', 'outside the sending hours', 'fora do horário de envio', 'Nothing: it goes when they open.', 'Nada: sai quando abrir.'),
+        ('FERIADO', 'it is a holiday', 'é feriado', 'Nothing: it goes after that.', 'Nada: sai depois.'),
+        ('INTERVALO_MINIMO', 'too soon after the last message to this person', 'cedo demais depois da última mensagem a esta pessoa', 'Nothing: it goes later.', 'Nada: sai mais tarde.'),
+        ('LIMITE_PESSOA', 'the person has had their messages of the day', 'a pessoa já recebeu as mensagens do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
+        ('LIMITE_EMPRESA', 'the company has sent its messages of the day', 'a empresa já enviou as mensagens do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
+        ('LIMITE_CADENCIA', 'the cadence has sent its messages of the day', 'a cadência já enviou as mensagens do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
+        ('LIMITE_NOVOS', 'the cadence has begun its new runs of the day', 'a cadência já começou os novos leads do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
+        ('CANCELADA', 'somebody has cancelled the run', 'alguém cancelou a execução', 'Nothing.', 'Nada.')
+    ) AS v(code, en, pt, en_todo, pt_todo);
+
+COMMENT ON VIEW @extschema@.cadence_code_words IS
+'part of the dashboard: what the codes of events mean and what to do, in English and Portuguese';
+
+CREATE FUNCTION @extschema@.cadence_api_words_of(code text, language text) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN $2 LIKE 'en%' THEN jsonb_build_object('means', w.en, 'todo', w.en_todo)
+                ELSE jsonb_build_object('means', w.pt, 'todo', w.pt_todo) END
+    FROM @extschema@.cadence_code_words AS w WHERE w.code = $1
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_words_of(text, text) IS
+'part of the dashboard: what a code means, and what to do, in English where the language begins with en, else in Portuguese; null: not one of ours';
+--
+-- What the dashboard shows of a person
+--
+-- Who may not see personal data finds people by what says nothing of them, and by nothing else: a
+-- number, a mailbox or a name that can be searched can be guessed, digit by digit from the four that
+-- are shown.
+
+-- An adopted key may be citext: its index serves its own operator alone.
+CREATE FUNCTION @extschema@.cadence_api_key_is(relation regclass, key name) RETURNS text
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN x.extname IS NULL THEN format('x.%I::text = $1', a.attname)
+                ELSE format('x.%I OPERATOR(%I.=) $1::%I.citext', a.attname, n.nspname, n.nspname) END
+    FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = t.typnamespace
+    LEFT JOIN (pg_depend AS d JOIN pg_extension AS x ON x.oid = d.refobjid AND x.extname = 'citext')
+        ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+    WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_key_is(regclass, name) IS
+'part of the dashboard: how a key of the table x is compared with $1, so that its index serves';
+
+-- Ten digits have neither Brazil's ninth, Argentina's 9 nor Mexico's 1; a trunk zero may have a carrier's number behind it.
+CREATE FUNCTION @extschema@.cadence_api_phone_end(phone text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT "right"(regexp_replace(regexp_replace(regexp_replace("left"($1, 200), '[^0-9]', '', 'g'),
+                                                 '^0(?:[0-9]{2}(?=[0-9]{10,11}$)|0?(?=[0-9]{10,}$))', ''),
+                                  '^((?:55)?[0-9]{2})?9([0-9]{8})$', '\1\2'), 10)
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_phone_end(text) IS
+'part of the dashboard: the digits by which two spellings of a number are compared';
+
+-- What a text that somebody has typed may be. An id that the application has made of a number or a
+-- mailbox is one to whom those are masked.
+CREATE FUNCTION @extschema@.cadence_api_search_kinds(q text, people boolean) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_remove(ARRAY[
+        CASE WHEN $2 OR @extschema@.cadence_mask($1, 'id') = $1 THEN 'id' END,
+        CASE WHEN $2 AND strpos($1, '@') > 0 THEN 'email' END,
+        CASE WHEN $2 AND $1 !~ '[A-Za-z@]' AND length(@extschema@.cadence_api_phone_end($1)) >= 8 THEN 'phone' END,
+        CASE WHEN $2 AND $1 ~ '[^0-9\s[:punct:]]{2}' AND strpos($1, '@') = 0
+                  AND to_regclass('@extschema@.lead_contacts_name_idx') IS NOT NULL THEN 'name' END], NULL)
+    WHERE $1 <> ''
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_search_kinds(text, boolean) IS
+'part of the dashboard: as what a text is searched';
+
+-- Each part has its index. Of a name that half of all people have, the first hundred that are found.
+CREATE FUNCTION @extschema@.cadence_api_search(q text, kind text)
+RETURNS TABLE (lead_id text, empresa text)
+LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE ROWS 20
+SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+DECLARE
+    contacts constant text := 'SELECT x.lead_id::text, x.empresa::text FROM @extschema@.lead_contacts AS x WHERE %s LIMIT 100';
+    runs constant text := 'SELECT x.lead_id::text, x.empresa::text FROM @extschema@.lead_cadence_runs AS x WHERE %s LIMIT 100';
+    known constant text := 'SELECT x.lead_id::text, x.empresa::text FROM @extschema@.lead_identities AS x WHERE x.value = ANY ($2) AND x.kind = %L LIMIT 100';
+    -- of which a number is one as it is learned, or one that is written without its country
+    spellings text[];
+    words text;
+    parts text[];
+BEGIN
+    CASE kind
+    WHEN 'id' THEN
+        words := @extschema@.cadence_api_key_is('@extschema@.lead_cadence_runs', 'lead_id');
+        parts := ARRAY[format(contacts, @extschema@.cadence_api_key_is('@extschema@.lead_contacts', 'lead_id')),
+                       format(runs, words || ' AND x.status = ''ATIVA'''), format(runs, words || ' AND x.status = ''PAUSADA'''),
+                       format(runs, words || ' AND x.status <> ''ATIVA'' AND x.status <> ''PAUSADA''')];
+        IF q ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN
+            parts := parts || format(runs, 'x.id = $1::uuid');
+        END IF;
+    WHEN 'email' THEN
+        spellings := ARRAY[lower(q)];
+        parts := ARRAY[format(contacts, '"left"(lower(x.email::text), 320) = lower($1)'), format(known, kind)];
+    WHEN 'phone' THEN
+        words := @extschema@.cadence_api_phone_end(q);
+        spellings := ARRAY(SELECT DISTINCT '+' || c.code || v.number
+                           FROM (VALUES (ltrim(regexp_replace(q, '[^0-9]', '', 'g'), '0')), (words),
+                                        ("left"(words, -8) || '9' || "right"(words, 8))) AS v(number),
+                                (VALUES (''), ('55')) AS c(code));
+        parts := ARRAY(SELECT format(contacts, format(
+                           '"right"(regexp_replace(x.%1$I::text, ''[^0-9]'', '''', ''g''), 8) = "right"(%2$L, 8) '
+                           'AND "right"(@extschema@.cadence_api_phone_end(x.%1$I::text), length(%2$L)) = '
+                           '"right"(%2$L, length(@extschema@.cadence_api_phone_end(x.%1$I::text)))', a.attname, words))
+                       FROM pg_attribute AS a
+                       WHERE a.attrelid = '@extschema@.lead_contacts'::regclass AND a.attname IN ('telefone', 'telefone_e164')
+                         AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) || format(known, kind);
+    WHEN 'name' THEN
+        -- as the index has it, so that it serves; the last word that was typed may go on
+        SELECT w.expression INTO words FROM @extschema@.cadence_name_words AS w;
+        EXECUTE format('SELECT array_agg(quote_literal(w.lexeme) || CASE WHEN w.n = 1 AND length(w.lexeme) >= 3 THEN '':*'' ELSE '''' END) '
+                       'FROM (SELECT l.lexeme, row_number() OVER (ORDER BY l.positions[cardinality(l.positions)] DESC) AS n '
+                       'FROM (SELECT $1::text AS nome) AS x, unnest(%s) AS l) AS w', words)
+            INTO spellings USING q;
+        IF cardinality(spellings) > 0 THEN
+            parts := ARRAY[format('SELECT x.lead_id::text, x.empresa::text FROM @extschema@.lead_contacts AS x WHERE %s @@ $1::tsquery LIMIT 100', words)];
+            q := array_to_string(spellings, ' & ');
+        END IF;
+    END CASE;
+    IF cardinality(parts) > 0 THEN
+        RETURN QUERY EXECUTE array_to_string(ARRAY(SELECT format('(%s)', p) FROM unnest(parts) AS p), ' UNION ') USING q, spellings;
+    END IF;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
+'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
+
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
+                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
+                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
+'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+
+-- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
+CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT jsonb_build_object('lead_id', CASE WHEN $3 OR NOT @extschema@.cadence_api_id_tells($1, $2) THEN $1
+                                       WHEN @extschema@.cadence_mask($1, 'id') <> $1 THEN @extschema@.cadence_mask($1, 'id') ELSE '***' END, 'empresa', $2)
+        || coalesce((
+            SELECT jsonb_build_object(
+                'name', CASE WHEN $3 THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END,
+                'phone', CASE WHEN $3 THEN "left"(k.telefone::text, 200) ELSE @extschema@.cadence_mask(k.telefone::text, 'phone') END,
+                'email', CASE WHEN $3 THEN "left"(k.email::text, 400) ELSE @extschema@.cadence_mask(k.email::text, 'email') END,
+                'opted_out', coalesce(k.opt_out, false))
+            FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+            ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1), '{"name": null, "phone": null, "email": null, "opted_out": null}')
+        || jsonb_build_object(
+            'active', (SELECT count(*) FROM @extschema@.lead_cadence_runs AS r
+                       WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status = 'ATIVA'),
+            'paused', (SELECT count(*) FROM @extschema@.lead_cadence_runs AS r
+                       WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status = 'PAUSADA'),
+            'over', (SELECT count(*) FROM @extschema@.lead_cadence_runs AS r
+                     WHERE r.lead_id::text = $1 AND r.empresa::text = $2 AND r.status <> 'ATIVA' AND r.status <> 'PAUSADA'))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_person(text, text, boolean) IS
+'part of the dashboard: who a lead of a company is, and how many runs they have';
+
+CREATE FUNCTION @extschema@.cadence_api_pessoas(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    shown constant int := 20;
+    q constant text := regexp_replace("left"(coalesce(params ->> 'q', ''), 200), '^\s+|\s+$', '', 'g');
+    may_see constant boolean := coalesce(people, false);
+    kinds constant text[] := coalesce(@extschema@.cadence_api_search_kinds(q, may_see), '{}');
+    found jsonb;
+BEGIN
+    -- by an id first: it names one
+    SELECT jsonb_agg(@extschema@.cadence_api_person(f.lead_id, f.empresa, may_see) ORDER BY f.rank, f.lead_id, f.empresa) INTO found
+    FROM (SELECT s.lead_id, s.empresa, min(k.rank) AS rank
+          FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
+          WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
+            -- who guesses an id that tells is not told whether it is there
+            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
+          GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
+    RETURN jsonb_build_object(
+        'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,
+        'searched', to_jsonb(kinds),
+        'people', coalesce(found - shown, '[]'),
+        'more', coalesce(jsonb_array_length(found) > shown, false));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
+'the dashboard''s search for people: q, and empresa where only a company''s are meant. searched says as what q was taken; who may not see personal data searches by the id of a lead or a run alone';
+
+-- What a provider has answered may have said whom it could not write to.
+CREATE FUNCTION @extschema@.cadence_mask_answer(answer text, name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN w.pattern IS NULL THEN m.text ELSE regexp_replace(m.text, w.pattern, '***', 'gi') END
+    FROM (SELECT @extschema@.cadence_mask($1, 'error') AS text) AS m
+    CROSS JOIN (SELECT '\m(' || string_agg(x.word[1], '|') || ')\M' AS pattern
+                FROM regexp_matches("left"($2, 400), '\w{3,}', 'g') AS x(word)) AS w
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
+'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
+
+-- What others have written says who somebody is.
+CREATE FUNCTION @extschema@.cadence_api_story(lead_id text, empresa text, people boolean, most int, language text)
+RETURNS TABLE (event jsonb, n bigint, total bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object(
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'template', "left"(t.template, 200),
+               'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
+               'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
+                            WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
+                            THEN @extschema@.cadence_mask_answer(d.text, (
+                                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
+                            ELSE @extschema@.cadence_mask(d.text, 'text') END),
+           t.n, t.total
+    FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
+          FROM @extschema@.cadence_timeline($1, $2) WITH ORDINALITY AS s
+          -- what is to come is said with what keeps it back
+          WHERE s.what <> 'next' AND s.what <> 'being sent') AS t
+    -- CODE: words; again at TIME
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
+                    THEN regexp_match("left"(t.detail, 4000), '^(?:([A-Z_]{4,30})(?:: |; |$))?(.*?)(?:(?:; |: |^)?(?:due|again) at ([0-9]{4}-[0-9T:.+Z-]{6,40}))?$') END AS parts) AS m
+    LEFT JOIN @extschema@.cadence_code_words AS w ON w.code = m.parts[1]
+    CROSS JOIN LATERAL (
+        SELECT m.parts, CASE WHEN m.parts IS NULL THEN t.detail ELSE concat_ws(': ', CASE WHEN w.code IS NULL THEN m.parts[1] END, NULLIF(m.parts[2], '')) END AS text) AS d
+    WHERE t.n <= $4
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_story(text, text, boolean, int, text) IS
+'part of the dashboard: the last so many events of a person''s timeline, the last first, and how many there are in all; what codes mean is said in a language';
+
+CREATE FUNCTION @extschema@.cadence_api_why(run uuid, language text, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- the words of a reason are ours, up to the first of what is said of the case
+    RETURN jsonb_build_object('why', (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'code', w.blocked_by, 'since', w.since, 'clears_at', w.clears_at,
+                   'text', CASE WHEN people THEN w.explanation ELSE split_part(w.explanation, '; ', 1) END,
+                   'todo', @extschema@.cadence_api_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
+        FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w));
+EXCEPTION WHEN OTHERS THEN
+    -- the page has more to say than this
+    RETURN jsonb_build_object('why', NULL, 'error', SQLSTATE);
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_why(uuid, text, boolean) IS
+'part of the dashboard: why the next message of a run does not leave now, in a language';
+
+-- Runs that are not over, and what their next step would be.
+CREATE FUNCTION @extschema@.cadence_api_next(lead_id text, empresa text, language text, people boolean, most int) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'run', r.id, 'status', r.status, 'cadence', c.codigo::text, 'cadence_name', c.nome::text, 'cadence_id', r.cadence_id,
+               'at', r.next_run_at, 'being_sent', r.is_claimed, 'step', s.ordem, 'channel', s.canal, 'template', s.template)
+               || @extschema@.cadence_api_why(r.id, $3, $4) ORDER BY r.next_run_at, r.id), '[]')
+    FROM (SELECT * FROM (
+              SELECT a.id, a.status::text AS status, a.cadence_id, a.next_step_ordem, a.next_run_at, a.claim_id IS NOT NULL AS is_claimed
+              FROM @extschema@.lead_cadence_runs AS a WHERE a.lead_id::text = $1 AND a.empresa::text = $2 AND a.status = 'ATIVA'
+              UNION ALL
+              SELECT p.id, p.status::text, p.cadence_id, p.next_step_ordem, p.next_run_at, p.claim_id IS NOT NULL
+              FROM @extschema@.lead_cadence_runs AS p WHERE p.lead_id::text = $1 AND p.empresa::text = $2 AND p.status = 'PAUSADA') AS u
+          ORDER BY u.next_run_at, u.id LIMIT $5) AS r
+    LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
+    LEFT JOIN LATERAL (
+        SELECT x.ordem::int AS ordem, x.canal::text AS canal, x.template_codigo::text AS template FROM @extschema@.cadence_steps AS x
+        WHERE x.cadence_id = r.cadence_id AND x.ordem >= r.next_step_ordem ORDER BY x.ordem LIMIT 1) AS s ON true
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_next(text, text, text, boolean, int) IS
+'part of the dashboard: what comes next of a person''s runs, and why not yet';
+
+CREATE FUNCTION @extschema@.cadence_api_zone(company text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    zone text;
+BEGIN
+    SELECT e.fuso_horario::text INTO zone FROM @extschema@.cadence_empresas AS e WHERE e.empresa::text = company LIMIT 1;
+    PERFORM now() AT TIME ZONE zone;
+    RETURN coalesce(zone, @extschema@.cadence_api_zone());
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN @extschema@.cadence_api_zone();
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_zone(text) IS
+'part of the dashboard: the zone of a company''s times';
+
+CREATE FUNCTION @extschema@.cadence_api_pessoa(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+AS $$
+DECLARE
+    shown constant int := 500;
+    may_see constant boolean := coalesce(people, false);
+    lead text := params ->> 'lead_id';
+    company text := params ->> 'empresa';
+    language constant text := coalesce(params ->> 'lang', 'pt-BR');
+    zone text;
+    person jsonb;
+    timeline jsonb;
+    total bigint;
+BEGIN
+    IF params ->> 'run' IS NOT NULL THEN
+        SELECT r.lead_id::text, r.empresa::text INTO lead, company
+        FROM @extschema@.lead_cadence_runs AS r
+        WHERE r.id = CASE WHEN params ->> 'run' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN (params ->> 'run')::uuid END;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no such run' USING ERRCODE = 'no_data_found';
+        END IF;
+    ELSIF lead IS NULL OR company IS NULL THEN
+        RAISE EXCEPTION 'a person is named by lead_id and empresa, or by run' USING ERRCODE = 'invalid_parameter_value';
+    ELSIF NOT may_see AND @extschema@.cadence_api_id_tells(lead, company) THEN
+        -- nor is who asks for a number: others name such a person by a run
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
+    END IF;
+    person := @extschema@.cadence_api_person(lead, company, may_see);
+    zone := @extschema@.cadence_api_zone(company);
+    PERFORM set_config('TimeZone', zone, true);
+    SELECT jsonb_agg(s.event ORDER BY s.n), max(s.total) INTO timeline, total
+    FROM @extschema@.cadence_api_story(lead, company, may_see, shown, language) AS s;
+    IF person -> 'opted_out' = 'null' AND total IS NULL THEN
+        RAISE EXCEPTION 'there is no such person' USING ERRCODE = 'no_data_found';
+    END IF;
+    RETURN jsonb_build_object(
+        'zone', zone,
+        'person', person,
+        'next', @extschema@.cadence_api_next(lead, company, language, may_see, 20),
+        'timeline', coalesce(timeline, '[]'),
+        'timeline_total', coalesce(total, 0));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_pessoa(jsonb, boolean) IS
+'the dashboard''s page of a person, named by lead_id and empresa or by run: who it is, what comes next and why not yet (in lang), and the timeline, the last first';
+--
+-- What the dashboard shows of errors
+--
+-- How many there were is told by the rollup (kind error: rows of lead_cadence_events with ERRO, by
+-- the hour); examples are rows of a group, the last first, by lead_cadence_events_group_idx.
+
+-- Since the beginning of an hour, as the rollup counts.
+CREATE FUNCTION @extschema@.cadence_api_since(days text, most int) RETURNS timestamptz
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF days IS NOT NULL AND (days !~ '^[1-9][0-9]{0,3}$' OR days::int > most) THEN
+        RAISE EXCEPTION 'days must be a number from 1 to %', most USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN date_trunc('hour', now() - make_interval(hours => coalesce(days, '7')::int * 24 - 1), 'UTC');
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_since(text, int) IS
+'part of the dashboard: since when so many days are counted (7 where none are given): with the hour that it is now';
+
+-- As cadence_rollup_counts() has them, but summed at once: of three months there may be a hundred thousand
+-- rows. Of one code, sender and template, or of all where they are null.
+CREATE FUNCTION @extschema@.cadence_api_error_sums(since timestamptz, by_hour boolean, code text, server text, template text)
+RETURNS TABLE (code text, server text, template text, cadence text, at timestamptz, n bigint, first_at timestamptz, last_at timestamptz)
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    SELECT x.code, x.server, x.template, CASE WHEN $2 THEN x.cadence END, CASE WHEN $2 THEN x.at END, sum(x.n)::bigint, min(x.first_at), max(x.last_at)
+    FROM (
+        SELECT c.at, c.code, c.server, c.template, c.cadence, c.n, c.first_at, c.last_at FROM @extschema@.cadence_counts AS c
+        WHERE c.grain = 'HOUR' AND c.kind = 'error' AND c.at >= $1
+        UNION ALL
+        SELECT date_trunc('hour', d.at, 'UTC'), d.code, d.server, d.template, coalesce(d.cadence::text, ''), d.n, d.first_at, d.last_at
+        FROM @extschema@.cadence_deltas AS d WHERE d.kind = 'error' AND d.at >= $1
+    ) AS x
+    WHERE ($3 IS NULL OR x.code = $3) AND ($4 IS NULL OR x.server = $4) AND ($5 IS NULL OR x.template = $5)
+    GROUP BY 1, 2, 3, 4, 5 HAVING sum(x.n) > 0
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text) IS
+'part of the dashboard: errors since the beginning of an hour by code, sender and template, and by cadence and hour where that is asked for';
+
+CREATE FUNCTION @extschema@.cadence_api_erros(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
+AS $$
+DECLARE
+    shown constant int := 200;
+    since constant timestamptz := @extschema@.cadence_api_since(params ->> 'days', 366);
+    language constant text := coalesce(params ->> 'lang', 'pt-BR');
+    zone constant text := @extschema@.cadence_api_zone();
+    listed jsonb;
+    errors bigint;
+    kinds bigint;
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    WITH g AS (
+        SELECT e.* FROM @extschema@.cadence_api_error_sums(since, false, NULL, NULL, NULL) AS e
+    ), ranked AS (
+        SELECT g.*, row_number() OVER (ORDER BY g.n DESC, g.last_at DESC, g.code, g.server, g.template) AS rank FROM g
+    )
+    SELECT jsonb_agg(jsonb_build_object('code', r.code, 'server', r.server, 'template', r.template, 'n', r.n,
+                                        'first_at', r.first_at, 'last_at', r.last_at)
+                     || coalesce(@extschema@.cadence_api_words_of(r.code, language), '{"means": null, "todo": null}') ORDER BY r.rank)
+               FILTER (WHERE r.rank <= shown),
+           coalesce(sum(r.n), 0), count(*)
+    INTO listed, errors, kinds FROM ranked AS r;
+    RETURN jsonb_build_object('zone', zone, 'since', since, 'n', errors, 'group_count', kinds, 'groups', coalesce(listed, '[]'));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_erros(jsonb, boolean) IS
+'the page Erros: errors of the last days (7), by code, sender and template: how many, the first and the last, what it means and what to do (in lang)';
+
+CREATE FUNCTION @extschema@.cadence_api_error_examples(code text, server text, template text, people boolean, most int)
+RETURNS SETOF jsonb
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+AS $$
+    SELECT jsonb_build_object(
+               'at', e.created_at, 'run', e.run, 'step', e.step_ordem, 'channel', "left"(e.detalhes ->> 'canal', 40),
+               -- who may not see people goes there by the run
+               'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
+                               ELSE '***' END,
+               'empresa', r.empresa::text, 'cadence', c.codigo::text,
+               'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
+               'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
+               'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
+               'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
+    FROM (SELECT x.created_at, x.id, x.lead_cadence_run_id AS run, x.step_ordem::int AS step_ordem, x.detalhes
+          FROM @extschema@.lead_cadence_events AS x
+          WHERE x.tipo_evento = 'ERRO'
+            AND "left"(coalesce(x.detalhes ->> 'codigo', ''), 40) = "left"($1, 40)
+            AND "left"(coalesce(x.detalhes ->> 'provedor', ''), 63) = "left"($2, 63)
+            AND "left"(coalesce(x.template_codigo::text, ''), 100) = "left"($3, 100)
+          ORDER BY x.created_at DESC LIMIT $5) AS e
+    LEFT JOIN @extschema@.lead_cadence_runs AS r ON r.id = e.run
+    LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
+    LEFT JOIN LATERAL (
+        SELECT k.nome::text AS nome FROM @extschema@.lead_contacts AS k
+        WHERE k.lead_id::text = r.lead_id::text AND k.empresa::text = r.empresa::text
+        ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1) AS k ON true
+    ORDER BY e.created_at DESC, e.id DESC
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_error_examples(text, text, text, boolean, int) IS
+'part of the dashboard: the last errors of a code, a sender and a template';
+
+CREATE FUNCTION @extschema@.cadence_api_erro(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB'
+AS $$
+DECLARE
+    shown constant int := 20;
+    since constant timestamptz := @extschema@.cadence_api_since(params ->> 'days', 366);
+    asked_code constant text := params ->> 'code';
+    asked_server constant text := coalesce(params ->> 'server', '');
+    asked_template constant text := coalesce(params ->> 'template', '');
+    zone constant text := @extschema@.cadence_api_zone();
+    sums record;
+BEGIN
+    IF asked_code IS NULL THEN
+        RAISE EXCEPTION 'a group of errors is named by code, server and template' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM set_config('TimeZone', zone, true);
+    WITH g AS MATERIALIZED (
+        SELECT e.* FROM @extschema@.cadence_api_error_sums(since, true, asked_code, asked_server, asked_template) AS e
+    )
+    SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
+            FROM (SELECT g.at::date AS day, sum(g.n) AS n FROM g GROUP BY 1) AS d) AS days,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('cadence_id', d.cadence, 'cadence', d.codigo, 'n', d.n) ORDER BY d.n DESC, d.cadence), '[]')
+            FROM (SELECT g.cadence, max(c.codigo::text) AS codigo, sum(g.n) AS n FROM g
+                  LEFT JOIN @extschema@.cadences AS c ON c.id::text = g.cadence GROUP BY 1) AS d) AS cadences
+    INTO sums;
+    RETURN jsonb_build_object(
+        'zone', zone, 'since', since, 'code', asked_code, 'server', asked_server, 'template', asked_template,
+        'n', sums.n, 'first_at', sums.first_at, 'last_at', sums.last_at, 'days', sums.days, 'cadences', sums.cadences,
+        'examples', coalesce((SELECT jsonb_agg(e) FROM @extschema@.cadence_api_error_examples(asked_code, asked_server, asked_template, coalesce(people, false), shown) AS e), '[]'))
+        || coalesce(@extschema@.cadence_api_words_of(asked_code, coalesce(params ->> 'lang', 'pt-BR')), '{"means": null, "todo": null}');
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_erro(jsonb, boolean) IS
+'the page of one group of errors (code, server, template; days): how many by day and cadence, and the last of them as examples';
+--
+-- What the dashboard shows of cadences
+--
+-- Of the runs that began on a day (a cohort) each counts once in each column of a step, so no column
+-- is more than those that have come to it. What waits is how many runs stand before a step, as they
+-- were last counted.
+
+-- Since a day, in a zone: today is the last of so many.
+CREATE FUNCTION @extschema@.cadence_api_first_day(days text, most int, zone text) RETURNS date
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF days IS NOT NULL AND (days !~ '^[1-9][0-9]{0,3}$' OR days::int > most) THEN
+        RAISE EXCEPTION 'days must be a number from 1 to %', most USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    RETURN (now() AT TIME ZONE zone)::date - coalesce(days, '30')::int + 1;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_first_day(text, int, text) IS
+'part of the dashboard: the first of so many days (30 where none are given), of which today is the last';
+
+-- A run may stand before a number that is no step any more: the next one is meant.
+CREATE FUNCTION @extschema@.cadence_api_waiting()
+RETURNS TABLE (cadence_id uuid, step_id uuid, waiting bigint, paused bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET jit = off
+AS $$
+    SELECT r.cadence_id::uuid, s.id, coalesce(sum(r.runs) FILTER (WHERE r.status = 'ATIVA'), 0)::bigint,
+           coalesce(sum(r.runs) FILTER (WHERE r.status = 'PAUSADA'), 0)::bigint
+    FROM @extschema@.cadence_rollup_runs() AS r
+    LEFT JOIN LATERAL (
+        SELECT x.id FROM @extschema@.cadence_steps AS x
+        WHERE x.cadence_id = r.cadence_id::uuid AND x.ordem >= r.ordem AND r.ordem >= 0 ORDER BY x.ordem LIMIT 1) AS s ON true
+    WHERE r.status IN ('ATIVA', 'PAUSADA') AND r.cadence_id <> ''
+    GROUP BY 1, 2
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_waiting() IS
+'part of the dashboard: how many runs stand before which step, as they were last counted; step_id null: none is left';
+
+CREATE FUNCTION @extschema@.cadence_api_waiting_as_of() RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT max(r.counted_at) FROM @extschema@.cadence_rollup_runs() AS r
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_waiting_as_of() IS
+'part of the dashboard: when the runs were last counted; null: not yet';
+
+CREATE FUNCTION @extschema@.cadence_api_cadencias(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB' SET jit = off
+AS $$
+DECLARE
+    shown constant int := 500;
+    zone constant text := @extschema@.cadence_api_zone();
+    since constant date := @extschema@.cadence_api_first_day(params ->> 'days', 366, zone);
+    listed jsonb;
+    known bigint;
+BEGIN
+    PERFORM set_config('TimeZone', zone, true);
+    WITH sums AS (
+        SELECT d.cadence_id, sum(d.enrolled)::bigint AS enrolled, sum(d.sent)::bigint AS sent, sum(d.delivered)::bigint AS delivered, sum(d.read)::bigint AS read,
+               sum(d.replied)::bigint AS replied, sum(d.opted_out)::bigint AS opted_out, sum(d.failed)::bigint AS failed
+        FROM (SELECT c.cadence_id, c.day, c.empresa, max(c.entered) AS enrolled, sum(c.sent) AS sent, sum(c.delivered) AS delivered, sum(c.read) AS read,
+                     sum(c.replied) AS replied, sum(c.opted_out) AS opted_out, sum(c.failed) AS failed
+              FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1, 2, 3) AS d
+        GROUP BY 1
+    ), waiting AS (
+        SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
+    ), steps AS (
+        SELECT s.cadence_id, count(*) AS n FROM @extschema@.cadence_steps AS s GROUP BY 1
+    )
+    SELECT jsonb_agg(jsonb_build_object(
+               'id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo, 'steps', coalesce(t.n, 0),
+               'enrolled', coalesce(s.enrolled, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
+               'replied', coalesce(s.replied, 0), 'opted_out', coalesce(s.opted_out, 0), 'failed', coalesce(s.failed, 0),
+               'waiting', coalesce(w.waiting, 0), 'paused', coalesce(w.paused, 0)) ORDER BY c.rank) FILTER (WHERE c.rank <= shown), count(*)
+    INTO listed, known
+    FROM (SELECT x.*, row_number() OVER (ORDER BY x.ativo DESC NULLS LAST, x.empresa::text, x.codigo::text, x.id) AS rank
+          FROM @extschema@.cadences AS x) AS c
+    LEFT JOIN sums AS s ON s.cadence_id = c.id
+    LEFT JOIN waiting AS w ON w.cadence_id = c.id LEFT JOIN steps AS t ON t.cadence_id = c.id;
+    RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_api_waiting_as_of(),
+                              'cadence_count', known, 'cadences', coalesce(listed, '[]'));
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_cadencias(jsonb, boolean) IS
+'the page Cadências: each with how many runs began in the last days (30), what became of their messages, and how many wait now';
+
+CREATE FUNCTION @extschema@.cadence_api_cadencia(params jsonb, people boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET work_mem = '32MB' SET jit = off
+AS $$
+DECLARE
+    asked uuid;
+    about jsonb;
+    zone text;
+    since date;
+    -- a long time is shown by the week
+    bucket text;
+    listed jsonb;
+    cohorts jsonb;
+BEGIN
+    IF params ->> 'id' IS NULL OR params ->> 'id' !~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN
+        RAISE EXCEPTION 'a cadence is named by its id' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    asked := (params ->> 'id')::uuid;
+    SELECT jsonb_build_object('id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo)
+    INTO about FROM @extschema@.cadences AS c WHERE c.id = asked;
+    IF about IS NULL THEN
+        RAISE EXCEPTION 'there is no such cadence' USING ERRCODE = 'no_data_found';
+    END IF;
+    zone := @extschema@.cadence_api_zone(about ->> 'empresa');
+    -- the same days as in the list of all cadences
+    since := @extschema@.cadence_api_first_day(params ->> 'days', 366, @extschema@.cadence_api_zone());
+    bucket := CASE WHEN coalesce(params ->> 'days', '30')::int > 31 THEN 'week' ELSE 'day' END;
+    PERFORM set_config('TimeZone', zone, true);
+    WITH days AS MATERIALIZED (
+        SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS bucket_day, c.*
+        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c
+    ), counted AS MATERIALIZED (
+        SELECT c.bucket_day AS day, c.step_id,
+               sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
+               sum(c.replied)::bigint AS replied, sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed,
+               sum(c.skipped)::bigint AS skipped, sum(c.stopped)::bigint AS stopped
+        FROM days AS c GROUP BY 1, 2
+    ), waiting AS MATERIALIZED (
+        SELECT w.step_id, w.waiting, w.paused FROM @extschema@.cadence_api_waiting() AS w WHERE w.cadence_id = asked
+    ), steps AS MATERIALIZED (
+        SELECT s.id, s.ordem::int AS ordem, s.canal::text AS canal, s.template_codigo::text AS template, s.offset_minutos AS minutes
+        FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked
+        UNION ALL
+        -- what was removed has had its messages, too
+        SELECT DISTINCT c.step_id, NULL::int, NULL, NULL, NULL::int FROM counted AS c
+        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS s WHERE s.cadence_id = asked AND s.id = c.step_id)
+    )
+    SELECT (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'id', s.id, 'step', s.ordem, 'channel', s.canal, 'template', s.template, 'removed', s.ordem IS NULL,
+                   'entered', t.entered, 'sent', t.sent, 'delivered', t.delivered, 'read', t.read, 'replied', t.replied,
+                   'opted_out', t.opted_out, 'failed', t.failed, 'skipped', t.skipped, 'stopped', t.stopped,
+                   'waiting', coalesce(w.waiting, 0), 'paused', coalesce(w.paused, 0)) ORDER BY s.ordem NULLS LAST, s.id), '[]')
+        FROM steps AS s
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(c.entered), 0) AS entered, coalesce(sum(c.sent), 0) AS sent, coalesce(sum(c.delivered), 0) AS delivered,
+                   coalesce(sum(c.read), 0) AS read, coalesce(sum(c.replied), 0) AS replied, coalesce(sum(c.opted_out), 0) AS opted_out,
+                   coalesce(sum(c.failed), 0) AS failed, coalesce(sum(c.skipped), 0) AS skipped, coalesce(sum(c.stopped), 0) AS stopped
+            FROM counted AS c WHERE c.step_id = s.id) AS t
+        LEFT JOIN waiting AS w ON w.step_id = s.id),
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'enrolled', d.enrolled, 'steps', (
+                    SELECT jsonb_object_agg(c.step_id, jsonb_build_object(
+                               'entered', c.entered, 'sent', c.sent, 'delivered', c.delivered, 'read', c.read, 'replied', c.replied,
+                               'opted_out', c.opted_out, 'failed', c.failed))
+                    FROM counted AS c WHERE c.day = d.day)) ORDER BY d.day DESC), '[]')
+         -- every run has come to the step that was the first one when it began
+         FROM (SELECT e.day, sum(e.enrolled) AS enrolled
+               FROM (SELECT c.bucket_day AS day, c.day AS began, c.empresa, max(c.entered) AS enrolled FROM days AS c GROUP BY 1, 2, 3) AS e GROUP BY 1) AS d)
+    INTO listed, cohorts;
+    RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
+        'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
+        'none_left', (SELECT coalesce(sum(w.waiting + w.paused), 0) FROM @extschema@.cadence_api_waiting() AS w WHERE w.cadence_id = asked AND w.step_id IS NULL),
+        'waiting_as_of', @extschema@.cadence_api_waiting_as_of());
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_api_cadencia(jsonb, boolean) IS
+'the page of a cadence (id; days, 30 where none are given): of the runs that began in these days, by step, how many have come to it and what became of its message; the same by the day, or the week, on which they began; and how many wait now';
+--
 -- Nobody but the owner may execute anything at first. The right to execute
 -- cadence_run() is the authorization to send, and default privileges (such as
 -- Supabase's, which grant EXECUTE to its anonymous role) must not hand it out,
@@ -2763,6 +3541,16 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
     @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
     @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
+    @extschema@.cadence_api_words_of(text, text), @extschema@.cadence_api_key_is(regclass, name), @extschema@.cadence_api_phone_end(text),
+    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_api_story(text, text, boolean, int, text), @extschema@.cadence_api_why(uuid, text, boolean),
+    @extschema@.cadence_api_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
+    @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_api_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_api_waiting(), @extschema@.cadence_api_waiting_as_of() TO PUBLIC;
+
+GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;
 
 --
 -- Whatever has kept a resident worker from starting may be over now

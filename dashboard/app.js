@@ -82,7 +82,6 @@ function drawControls() {
 
 async function whoIsThere() {
   state.me = (await ask(apiUrl('me'))).data;
-  drawControls();
 }
 
 function showLogin(words) {
@@ -108,6 +107,7 @@ async function logIn(event, input, error) {
     const answer = await fetch('/login', {method: 'POST', body: new URLSearchParams({token: input.value}), redirect: 'manual'});
     if (answer.type !== 'opaqueredirect' && !answer.ok) throw new ApiError(answer.status, '', '');
     await whoIsThere();
+    drawControls();
     await route();
     main.focus();
   } catch (problem) {
@@ -150,6 +150,10 @@ function readAddress() {
   return {name: Object.hasOwn(PAGES, name) ? name : FIRST, params: Object.fromEntries(new URLSearchParams(query))};
 }
 
+function loadPage(name) {
+  return import(`./page_${name}.js`);
+}
+
 function markNavigation(name) {
   for (const a of document.querySelectorAll('#paginas a')) {
     if (a.getAttribute('href') === `#/${PAGES[name]}`) a.setAttribute('aria-current', 'page');
@@ -158,7 +162,12 @@ function markNavigation(name) {
 }
 
 async function route() {
-  if (!state.me) return showLogin('');
+  // the language is not there yet
+  if (!state.t) return;
+  if (!state.me) {
+    showLogin('');
+    return;
+  }
   const {name, params} = readAddress();
   leave();
   const ctx = context();
@@ -167,7 +176,7 @@ async function route() {
   const root = h('div', {class: `page page-${name}`});
   fill(main, h('h1', {}, ctx.t(`${name}.title`)), root);
   try {
-    const page = await import(`./page_${name}.js`);
+    const page = await loadPage(name);
     if (!ctx.signal.aborted) page.render(root, params, ctx);
   } catch (error) {
     console.error(error);
@@ -184,18 +193,19 @@ async function start() {
     main.focus();
     main.scrollIntoView();
   });
+  window.addEventListener('hashchange', async () => {
+    await route();
+    main.focus({preventScroll: true});
+    scrollTo(0, 0);
+  });
+  // what is needed in any case is asked for together
+  const who = whoIsThere().then(() => null, (error) => error);
+  loadPage(readAddress().name).catch(() => null);
   await applyLanguage(state.language);
-  try {
-    await whoIsThere();
-  } catch (error) {
-    return showLogin(error.status === 401 ? '' : wordsOf(context(), error));
-  } finally {
-    window.addEventListener('hashchange', async () => {
-      if (/^#\//.test(location.hash) || location.hash === '') await route().then(() => main.focus({preventScroll: true}));
-      scrollTo(0, 0);
-    });
-  }
-  return route();
+  const problem = await who;
+  drawControls();
+  if (problem) showLogin(problem.status === 401 ? '' : wordsOf(context(), problem));
+  else await route();
 }
 
 loginForm.setAttribute('aria-busy', 'true');

@@ -42,6 +42,12 @@ export function fill(element, ...children) {
   return add(element, children);
 }
 
+/** Texts of others in a row: none of them changes the direction in which the next is read. */
+export function dotted(...parts) {
+  return parts.flat().filter((part) => part !== null && part !== undefined && part !== '' && part !== false)
+    .flatMap((part, i) => [i > 0 && ' · ', h('bdi', {}, part)]);
+}
+
 /** A link to one of our pages: link('execucao', {id: '…'}, 'text'). */
 export function link(page, params, ...children) {
   return h('a', {href: address(page, params)}, ...children);

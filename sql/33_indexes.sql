@@ -1,3 +1,13 @@
+-- A text: an index may call no function of ours. convert_from(), since the script is also read by databases that can not have these letters.
+CREATE VIEW @extschema@.cadence_name_words AS
+    SELECT 'to_tsvector(''pg_catalog.simple''::regconfig, translate("left"(nome::text, 400), '
+           || quote_literal('ÁÀÂÃÄÅáàâãäåÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñ''"<>()[]{}.,;:/\|@&_-*#!?=+~^%$'
+                            || convert_from('\xc2a0cc80cc81cc82cc83cc88cca7c2add89ce2808be2808ce2808de2808ee2808fe280aae280abe280ace280ade280aee281a0e281a6e281a7e281a8e281a9efbbbf'::bytea, 'UTF8') COLLATE "default")
+           || ', ' || quote_literal('aaaaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnn' || repeat(' ', 32)) || '))' AS expression;
+
+COMMENT ON VIEW @extschema@.cadence_name_words IS
+'the words of a person''s name by which it is found, without accents and what is invisible: the expression that lead_contacts_name_idx has';
+
 CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
     SELECT v.table_name::name, v.index_name::name, v.definition
@@ -40,8 +50,14 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
          '("right"(regexp_replace(telefone_e164::text, ''[^0-9]'', '''', ''g''), 8))', NULL),
         -- and who has this mailbox
         ('lead_contacts', 'lead_contacts_email_idx', '("left"(lower(email::text), 320))', NULL),
+        -- and who has this name, or one that begins so
+        ('lead_contacts', 'lead_contacts_name_idx', (SELECT format('USING gin (%s)', w.expression) FROM @extschema@.cadence_name_words AS w), NULL),
         -- a run's history, and its removal
         ('lead_cadence_events', 'lead_cadence_events_run_idx', '(lead_cadence_run_id)', ARRAY['lead_cadence_run_id']),
+        -- the last errors of a code, a sender and a template: what was sent is not in it. Cut, so that no text is too long for it
+        ('lead_cadence_events', 'lead_cadence_events_group_idx',
+         '("left"(coalesce(detalhes ->> ''codigo'', ''''), 40), "left"(coalesce(detalhes ->> ''provedor'', ''''), 63), '
+         '"left"(coalesce(template_codigo::text, ''''), 100), created_at) WHERE tipo_evento = ''ERRO''', NULL),
         -- the lookups of a claim, where an adopted table has no constraint that serves them
         ('cadence_steps', 'cadence_steps_cadence_idx', '(cadence_id, ordem)', ARRAY['cadence_id']),
         ('lead_contacts', 'lead_contacts_lead_idx', '(lead_id)', ARRAY['lead_id']),

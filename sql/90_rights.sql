@@ -47,3 +47,13 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
     @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
     @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
+
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
+    @extschema@.cadence_api_words_of(text, text), @extschema@.cadence_api_key_is(regclass, name), @extschema@.cadence_api_phone_end(text),
+    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_api_story(text, text, boolean, int, text), @extschema@.cadence_api_why(uuid, text, boolean),
+    @extschema@.cadence_api_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
+    @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_api_error_examples(text, text, text, boolean, int),
+    @extschema@.cadence_api_first_day(text, int, text), @extschema@.cadence_api_waiting(), @extschema@.cadence_api_waiting_as_of() TO PUBLIC;
+
+GRANT SELECT ON @extschema@.cadence_code_words TO PUBLIC;

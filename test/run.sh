@@ -50,10 +50,10 @@ LONG=(
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
     'no small disk: needs root, and mount'
+    'no Chromium can be installed'
     'no nginx'
     'no Caddy'
     'no systemd'
-    'no Chromium can be installed'
 )
 
 PATTERN=
@@ -281,16 +281,6 @@ small_disk() {
     fi
 }
 
-# The web servers whose sample configurations are tried, where the machine has none of them.
-proxies() {
-    local name missing=()
-    wanted 083_proxies || return 0
-    for name in nginx caddy; do
-        command -v "$name" /usr/sbin/"$name" >/dev/null || missing+=("$name")
-    done
-    [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
-}
-
 # A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
 # that there is one.
 browser() {
@@ -299,6 +289,16 @@ browser() {
         [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]]; then
         export CADENCE_BROWSER=/usr/bin/chromium
     fi
+}
+
+# The web servers whose sample configurations are tried, where the machine has none of them.
+proxies() {
+    local name missing=()
+    wanted 083_proxies || return 0
+    for name in nginx caddy; do
+        command -v "$name" /usr/sbin/"$name" >/dev/null || missing+=("$name")
+    done
+    [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
 }
 
 parse_options() {
@@ -336,8 +336,8 @@ main() {
         stop_cluster main
         unit_tests_result
         small_disk
-        proxies
         browser
+        proxies
         tap_tests
     else
         result build 1

@@ -362,10 +362,19 @@ put_all(Why *why)
 	why_put_off(why);
 }
 
+/* In the caller's language, or that which is asked for. */
+static bool
+says_portuguese(PG_FUNCTION_ARGS)
+{
+	if (PG_NARGS() > 1 && !PG_ARGISNULL(1))
+		return explanation_is_portuguese(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	return explanation_is_portuguese(GetConfigOption("lc_messages", true, false));
+}
+
 /*
- * cadence_why_not(run uuid) -> setof (blocked_by, since, clears_at, explanation): every
- * reason why the run's next message does not leave now, the first first; none where
- * nothing keeps it back.
+ * cadence_why_not(run uuid [, language text]) -> setof (blocked_by, since, clears_at,
+ * explanation): every reason why the run's next message does not leave now, the first
+ * first; none where nothing keeps it back.
  *
  * Errors: 22004 for a null; P0002 when there is no such run; 42P01 without tables; 42501
  * without the right to read them.
@@ -378,8 +387,7 @@ cadence_why_not(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the run must not be null")));
-	why.is_portuguese =
-		has_letters() && explanation_is_portuguese(GetConfigOption("lc_messages", true, false));
+	why.is_portuguese = has_letters() && says_portuguese(fcinfo);
 	InitMaterializedSRF(fcinfo, 0);
 	run_look_begin(&why.look, PG_GETARG_DATUM(0));
 	put_all(&why);

@@ -23,6 +23,12 @@ addEventListener('error', (e) => complaints.push('error: ' + (e.message || (e.ta
 addEventListener('unhandledrejection', (e) => complaints.push('rejected: ' + e.reason));
 const complain = console.error.bind(console);
 console.error = (...args) => { complaints.push('console: ' + args.join(' ')); complain(...args); };
+window.isReady = () => !!document.querySelector('main section') && !document.querySelector('main [aria-busy=true], main .loading')
+    && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas'));
+(function look() {
+    if (!isReady()) requestAnimationFrame(look);
+    else window.readyAt = performance.now();
+})();
 """
 
 
@@ -100,9 +106,8 @@ class Browser:
         return self.ready()
 
     def ready(self):
-        self.until("!!document.querySelector('main section') && !document.querySelector('main [aria-busy=true], main .loading')"
-                   " && [...document.querySelectorAll('.plot')].every((p) => p.querySelector('canvas'))", "the page is not ready")
-        return self.run("return performance.now()")
+        self.until("isReady()", "the page is not ready")
+        return self.until("window.readyAt", "the page was not ready")
 
     # ---- what is wrong with it ---------------------------------------------------------------
 

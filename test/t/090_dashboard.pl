@@ -64,7 +64,7 @@ my %facts = (
 	base => $door->url,
 	token => $token{people},
 	masked => $token{viewer},
-	pages => [ 'agora', 'execucoes', "execucao?id=$execution", 'agenda' ],
+	pages => [ 'agora', 'execucoes', "execucao?id=$execution", 'erros', 'cadencias', 'pessoa', 'agenda' ],
 	numbers => \%numbers,
 	hostile => { agora => [ '<b>sender</b>', $SCRIPT ], "execucao?id=$execution" => [ $SCRIPT, $NUMBER ] },
 	secrets => [ '987654321' ]);
