@@ -59,14 +59,22 @@ my %numbers = (
 	'agora.sent_today' => sql($node, q{SELECT count(*) FROM lead_cadence_events
 		WHERE tipo_evento = 'DISPARADO' AND created_at >= date_trunc('day', now(), 'America/Sao_Paulo')}));
 
+# a group of errors, a cadence with a hostile name, and the runs of two hostile people
+sql($node, 'UPDATE cadences SET nome = ' . literal($SCRIPT) . q{ WHERE codigo = 'acme'});
+my $cadence = sql($node, q{SELECT id FROM cadences WHERE codigo = 'acme'});
+my $run = sql($node, 'SELECT id FROM lead_cadence_runs WHERE lead_id = ' . literal($SCRIPT));
+my $error = 'erro?code=SEM_CONTATO&template=bad_1';
+
 my $directory = PostgreSQL::Test::Utils::tempdir('browser');
 my %facts = (
 	base => $door->url,
 	token => $token{people},
 	masked => $token{viewer},
-	pages => [ 'agora', 'execucoes', "execucao?id=$execution", 'erros', 'cadencias', 'pessoa', 'agenda' ],
+	pages => [ 'agora', 'execucoes', "execucao?id=$execution", 'agenda', 'erros', $error, 'cadencias', "cadencia?id=$cadence",
+		'pessoa', 'pessoa?q=Lead', "pessoa?run=$run" ],
 	numbers => \%numbers,
-	hostile => { agora => [ '<b>sender</b>', $SCRIPT ], "execucao?id=$execution" => [ $SCRIPT, $NUMBER ] },
+	hostile => { agora => [ '<b>sender</b>', $SCRIPT ], "execucao?id=$execution" => [ $SCRIPT, $NUMBER ], cadencias => [ $SCRIPT ],
+		"cadencia?id=$cadence" => [ $SCRIPT ], "pessoa?run=$run" => [ $SCRIPT ], $error => [ $NUMBER ] },
 	secrets => [ '987654321' ]);
 append_to_file("$directory/facts.json", encode_utf8(JSON::PP->new->encode(\%facts)));
 
