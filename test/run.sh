@@ -49,6 +49,7 @@ LONG=(
 # Why a test may be skipped.
 MAY_BE_SKIPPED=(
     'pg_cron is not installed'
+    'pg_net is not installed'
     'no small disk: needs root, and mount'
     'no Chromium can be installed'
     'no nginx'
