@@ -15,7 +15,7 @@
 #include "session.h"
 
 #define SESSIONS 6
-#define WAITING_MAX 128
+#define WAITING_MAX 200
 #define CONNECT_MS 10000
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 10000

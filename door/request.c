@@ -364,7 +364,7 @@ is_whole(Request *request)
 	if (request->state == CALLED)
 		return end_call(request);
 	if (request->state != COMING)
-		return MHD_YES;
+		return request->state == CUT ? MHD_NO : MHD_YES;
 	return request->route.kind == ROUTE_FILE ? send_file(request) : begin_call(request);
 }
 

@@ -34,5 +34,8 @@ END
     # that name is the server's function's, which the linker takes
     grep -n '= json_object()' -r . | sed 's/^/the server'"'"'s json_object(): /'
     grep -l 'jansson.h' -r . | grep -vE '^\./(rules|inbound)/' | sed 's/^/jansson not from: /'
+    grep -nE '^#include "([a-z]+/|postgres)' ../door/*.[ch] | sed 's/^/another folder in the door: /'
+    grep -l 'libpq-fe.h' ../door/*.[ch] | grep -vE '/(conf|pool|session|reply)\.' | sed 's/^/libpq not from: /'
+    grep -l 'microhttpd.h' ../door/*.[ch] | grep -vE '/(main|client|request|headers|reply|files)\.' | sed 's/^/libmicrohttpd not from: /'
     grep -l 'executor/spi.h' -r rules transport server | sed 's/^/SPI not from: /'
 } | { ! grep . ; }

@@ -280,12 +280,12 @@ $answer = $door->ask('GET', '/health');
 is("$answer->{status} $answer->{headers}{'retry-after'}", '503 5', 'nobody waits for ever');
 is(answer_of($third)->{status}, 503, 'nor does an execution');
 cmp_ok(time - $since, '<', 5 + 1 + $SOON, 'but for five seconds');
-my @crowd = map { $door->begin('GET', '/health') } 1 .. 140;
+my @crowd = map { $door->begin('GET', '/health') } 1 .. 220;
 ok(IO::Select->new(@crowd)->can_read($SOON), 'and not too many');
 open_gate('b');
 my %crowd;
 $crowd{ answer_of($_)->{status} }++ for @crowd;
-ok(keys %crowd == 2 && $crowd{503} >= 12 && $crowd{200} + $crowd{503} == 140, 'the first of them are served');
+ok(keys %crowd == 2 && $crowd{503} >= 12 && $crowd{200} + $crowd{503} == 220, 'the first of them are served');
 is(join(' ', map { answer_of($_)->{status} } @waiting, @executions), join(' ', (200) x 6), 'and so are those that were there before');
 
 # ---- clients who leave ---------------------------------------------------------------------------
