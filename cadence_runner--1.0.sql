@@ -2356,6 +2356,9 @@ AS $$
 DECLARE
     -- a field may hold 64 kB, and a page shows a line of it
     seen constant text := left(value, 2000);
+    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
+    -- a colon stands between hours and minutes
+    between constant text := '(?:[^[:alnum:]:]{1,2}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -2382,8 +2385,8 @@ BEGIN
         -- spell a number: eight digits and more that are no day, with little between them
         RETURN regexp_replace(
             regexp_replace(regexp_replace(seen, '%40|[\uFF20\uFE6B]', '@', 'g'), '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
-            '(?<![0-9])(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))\+?\(?[0-9](?:[^[:alnum:]:]{0,2}[0-9]){3,}'
-            '[^[:alnum:]:]{0,2}([0-9])[^[:alnum:]:]{0,2}([0-9])[^[:alnum:]:]{0,2}([0-9])[^[:alnum:]:]{0,2}([0-9])(?![0-9])', '***\1\2\3\4', 'g');
+            format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
+            '***\1\2\3\4', 'g');
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -2686,7 +2689,7 @@ BEGIN
             'run', x.result ->> 'runId',
             -- of whom nothing is known any more, nobody can tell what the id says
             'lead', CASE WHEN may_see THEN x.result ->> 'leadId'
-                         WHEN NOT @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN p.lead ELSE '***' END,
+                         WHEN p.lead IS NULL OR @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN '***' ELSE p.lead END,
             'step', x.result -> 'stepOrdem',
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
