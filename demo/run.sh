@@ -196,7 +196,7 @@ start_door() {
     local output=$WORKSPACE/door.out
     as_user tee "$WORKSPACE/door.conf" >/dev/null <<END
 port = 0
-database = host=$PGHOST port=$PGPORT dbname=demo
+database = host=$PGHOST port=$PGPORT dbname=demo user=cadence_door
 dashboard = $(as_user pg_config --sharedir)/cadence_runner/dashboard
 END
     as_user touch "$output"
