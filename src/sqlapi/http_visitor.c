@@ -216,18 +216,16 @@ http_visitor_by_token(const CadenceTables *tables, const char *token, size_t len
 	return visitor;
 }
 
-/* A token counts before a session. */
+/* A token counts before a session; another scheme's header may be for a proxy. */
 HttpVisitor
 http_visitor(const HttpRequest *request, bool takes_sessions)
 {
-	const char *authorization = http_header(request, "authorization");
 	Slice text = {"", 0};
 	Secret *secrets;
 
-	if (http_bearer(authorization, &text))
+	if (http_bearer(http_header(request, "authorization"), &text))
 		return http_visitor_by_token(request->tables, text.at, text.len, NULL);
-	if (takes_sessions && authorization == NULL &&
-		http_cookie(http_header(request, "cookie"), HTTP_SESSION_COOKIE, &text))
+	if (takes_sessions && http_cookie(http_header(request, "cookie"), HTTP_SESSION_COOKIE, &text))
 	{
 		int n = load_secrets(request->tables, &secrets);
 

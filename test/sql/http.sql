@@ -263,6 +263,8 @@ SELECT status FROM ask('POST', :'runner', cookie(came_in(:'service')));
 SELECT status FROM ask('GET', '/metrics', cookie(came_in(:'service')));
 -- a token counts before a session
 SELECT me(cookie(came_in(:'service')) || bearer('x'));
+-- but not what is for a proxy
+SELECT me(cookie(came_in(:'service')) || '{"authorization": "Basic dTpw"}');
 SELECT status, body ~ 'reasons' AS why FROM ask('GET', '/health', cookie(came_in('viewer-1234567890')));
 -- one that was changed is none
 SELECT came_in('viewer-1234567890') AS session \gset
