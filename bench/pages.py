@@ -21,7 +21,7 @@ def main():
     b = Browser()
     try:
         b.driver.get(base)
-        b.until("!!document.querySelector('main input#token')", "no login")
+        b.until("!!document.querySelector('.login:not([aria-busy]) #token')", "no login")
         b.one("#token").send_keys(token)
         b.one("main button").click()
         b.until("!document.querySelector('main input#token')", "not logged in")

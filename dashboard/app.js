@@ -86,6 +86,8 @@ async function whoIsThere() {
 
 function showLogin(words) {
   const {t} = state;
+  const before = document.getElementById('token');
+  const isTyping = before !== null && document.activeElement === before;
   leave();
   state.me = null;
   drawControls();
@@ -97,6 +99,9 @@ function showLogin(words) {
     h('form', {method: 'post', action: '/login', handlers: {submit: (event) => logIn(event, input, error)}},
       h('label', {for: 'token'}, t('login.token')), input, h('p', {class: 'hint'}, t('login.hint')),
       h('button', {type: 'submit'}, t('login.go')))));
+  // somebody may have begun to type before there were scripts
+  input.value = before?.value ?? '';
+  if (isTyping) input.focus();
 }
 
 // The form works without this, too: it is posted, and the answer leads back here.

@@ -21,7 +21,7 @@ export function senderCard(ctx, sender, fmt) {
       fact('sender.sent_last_hour', fmt.number(sender.sent_last_hour)),
       fact('sender.failed_last_hour', fmt.number(sender.failed_last_hour)),
       sender.waiting > 0 && fact('sender.waiting', fmt.number(sender.waiting)),
-      sender.gap && fact('sender.gap', sender.gap),
+      sender.gap && !/^0\D*$/.test(sender.gap) && fact('sender.gap', sender.gap),
       sender.max_rate && fact('sender.max_rate', t('sender.per_second', {rate: fmt.decimal(sender.max_rate)}))),
     sender.limits.map((limit) => limitOf(ctx, limit, fmt)),
     sender.last_error && h('div', {class: 'said-last'}, h('h4', {}, t('sender.last_error')),

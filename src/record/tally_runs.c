@@ -215,8 +215,46 @@ without_empty(TallyRow *rows, int n)
 	return kept;
 }
 
-/* One row each, inside the caller's transaction and SPI connection; a run that is gone counts
- * nowhere but in all. */
+/* So many different rows are looked through for one that is alike. */
+#define ALIKE_MAX 64
+
+static bool
+is_same_id(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return a == b || (a != NULL && b != NULL && memcmp(a, b, UUID_LEN) == 0);
+}
+
+/* Of what has no kind: nothing else of them counts. */
+static bool
+is_alike(const TallyRow *a, const TallyRow *b)
+{
+	return a->kind == NULL && b->kind == NULL && a->mark == b->mark && (a->n < 0) == (b->n < 0) &&
+		   a->day != NULL && b->day != NULL && *a->day == *b->day && is_same_id(a->step, b->step) &&
+		   is_same_id(a->next_step, b->next_step) && is_same_id(a->cadence, b->cadence) &&
+		   a->empresa != NULL && b->empresa != NULL && strcmp(a->empresa, b->empresa) == 0;
+}
+
+static int
+merge_alike(TallyRow *rows, int n)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int k = Max(kept - ALIKE_MAX, 0);
+
+		while (k < kept && !is_alike(&rows[k], &rows[i]))
+			k++;
+		if (k < kept)
+			rows[k].n += rows[i].n;
+		else
+			rows[kept++] = rows[i];
+	}
+	return kept;
+}
+
+/* Inside the caller's transaction and SPI connection; a run that is gone counts nowhere but in
+ * all. */
 void
 cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 {
@@ -244,7 +282,8 @@ cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	tally_end(&writer);
-	cadence_tally_write(tally, counted, without_empty(counted, n));
+	n = without_empty(counted, n);
+	cadence_tally_write(tally, counted, merge_alike(counted, n));
 }
 
 /* ---- people ------------------------------------------------------------------------------ */

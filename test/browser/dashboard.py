@@ -14,6 +14,8 @@ import sys
 from browser import DESK, PHONE, Browser
 
 COUNT = 0
+# the one that the scripts have made of what was there before them
+LOGIN = "!!document.querySelector('.login:not([aria-busy]) #token')"
 
 
 def ok(passed, name, *details):
@@ -36,7 +38,7 @@ def same(got, expected, name):
 
 def log_in(b, base, token):
     b.driver.get(base)
-    b.until("!!document.querySelector('main input#token') && !document.querySelector('main[aria-busy]')", "no login")
+    b.until(LOGIN, "no login")
     b.one("#token").send_keys(token)
     b.one("main button").click()
     b.until("!document.querySelector('main input#token')", "not logged in")
@@ -71,7 +73,7 @@ def without_scripts(b, base, token):
 
 def log_in_by_keyboard(b, base, token):
     b.driver.get(base)
-    b.until("!!document.querySelector('main input#token') && document.querySelector('main .notice') !== null", "no login")
+    b.until(LOGIN, "no login")
     none(b.axe(), "login: axe-core")
     b.press("TAB")
     same(b.run("return document.activeElement.className"), "skip", "the first stop is the link to the content")
