@@ -42,7 +42,7 @@ DOOR_PACKAGES = libmicrohttpd libpq
 DOOR_VERSION  = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" cadence_runner.control)
 DOOR_LIBS    := $(shell pkg-config --libs $(DOOR_PACKAGES) 2>/dev/null)
 DOOR_SAMPLES  = $(addprefix door/,cadence_door.conf cadence_door.service cadence_door.socket \
-                nginx.conf Caddyfile)
+                nginx.conf Caddyfile role.sql)
 DASHBOARD     = $(wildcard $(addprefix dashboard/*.,css html js json svg txt))
 
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))

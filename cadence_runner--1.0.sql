@@ -2171,6 +2171,11 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.cadence_secret_set(text, text) IS
 'sets the secret by which something may be seen or done over HTTP, of which a digest is kept; null removes it. name: service_role, cron, health, metrics, viewer, people, viewer:SOMEBODY or people:SOMEBODY';
 
+CREATE FUNCTION @extschema@.cadence_secret_set(name text) RETURNS text
+AS 'MODULE_PATHNAME', 'cadence_secret_make' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_secret_set(text) IS
+'makes a secret of that name and returns it, once: nobody can look it up. As cadence_secret_set(name, value) with a value that nobody can guess, and that stands in no statement';
 --
 -- Numbers that are read often: what has happened, counted as it happens
 --
@@ -2353,6 +2358,9 @@ AS $$
 DECLARE
     -- a field may hold 64 kB, and a page shows a line of it
     seen constant text := left(value, 2000);
+    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
+    -- a colon stands between hours and minutes
+    between constant text := '(?:[^[:alnum:]:]{1,2}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -2375,9 +2383,12 @@ BEGIN
                     WHEN seen ~ '^\+?[0-9 ().-]{8,}$' THEN @extschema@.cadence_mask(value, 'phone')
                     ELSE value END;
     WHEN 'error' THEN
-        -- the words of a provider, which like to repeat whom they could not write to
-        RETURN regexp_replace(regexp_replace(seen, '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
-                              '\+?\(?[0-9][0-9 ().-]{3,}([0-9]{4})(?![0-9])', '***\1', 'g');
+        -- the words of a provider, which like to repeat whom they could not write to, however they
+        -- spell a number: eight digits and more that are no day, with little between them
+        RETURN regexp_replace(
+            regexp_replace(regexp_replace(seen, '%40|[\uFF20\uFE6B]', '@', 'g'), '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
+            format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
+            '***\1\2\3\4', 'g');
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -2463,11 +2474,11 @@ BEGIN
     -- until the function ends the answer's times are the zone's, and those in the health's words
     PERFORM set_config('TimeZone', zone, true);
     SELECT * INTO status FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
-    SELECT * INTO health FROM @extschema@.cadence_health();
+    SELECT * INTO health FROM @extschema@.cadence_health('5 minutes'::interval);
     WITH attempts AS MATERIALIZED (
         SELECT c.at, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain', 'unresolved')) AS failed
-        FROM @extschema@.cadence_rollup_counts('MINUTE', '{attempt}', least(since, date_trunc('day', now())), 'infinity') AS c
+        FROM @extschema@.cadence_rollup_counts('MINUTE'::text, '{attempt}'::text[], least(since, date_trunc('day', now())), 'infinity'::timestamptz) AS c
         GROUP BY c.at
     ), minutes AS (
         SELECT jsonb_agg(coalesce(a.sent, 0) ORDER BY m.at) AS sent, jsonb_agg(coalesce(a.failed, 0) ORDER BY m.at) AS failed
@@ -2573,7 +2584,7 @@ BEGIN
         SELECT c.server, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome = 'sent' AND c.at >= minute - interval '5 minutes' AND c.at < minute) AS lately,
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain')) AS failed
-        FROM @extschema@.cadence_rollup_counts('MINUTE', '{attempt}', minute - interval '59 minutes', 'infinity') AS c
+        FROM @extschema@.cadence_rollup_counts('MINUTE'::text, '{attempt}'::text[], minute - interval '59 minutes', 'infinity'::timestamptz) AS c
         GROUP BY c.server
     )
     SELECT jsonb_agg(jsonb_build_object(
@@ -2659,7 +2670,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_execucoes(jsonb, boolean) IS
 'the page Execuções: fifty rows of the log, the newest first; those before the time and id in before and before_id. next is what to ask for those that follow';
 
 CREATE FUNCTION @extschema@.cadence_api_execucao(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     shown constant int := 1000;
@@ -2678,15 +2689,24 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT count(*) AS n, coalesce(jsonb_agg(jsonb_build_object(
             'run', x.result ->> 'runId',
-            'lead', CASE WHEN may_see THEN x.result ->> 'leadId' ELSE @extschema@.cadence_mask(x.result ->> 'leadId', 'id') END,
+            -- of whom nothing is known any more, nobody can tell what the id says
+            'lead', CASE WHEN may_see THEN x.result ->> 'leadId'
+                         WHEN p.lead IS NULL OR @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN '***' ELSE p.lead END,
             'step', x.result -> 'stepOrdem',
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
             'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
-                            ELSE @extschema@.cadence_mask(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 'error') END)
+                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END)
             ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)
-            WITH ORDINALITY AS x(result, n)) AS r
+            WITH ORDINALITY AS x(result, n)
+        LEFT JOIN LATERAL (
+            SELECT run.lead_id::text AS lead, run.empresa::text AS empresa, (
+                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k
+                WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text) AS names
+            FROM @extschema@.lead_cadence_runs AS run
+            WHERE run.id = CASE WHEN NOT may_see AND x.n <= shown AND x.result ->> 'runId' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+                                THEN (x.result ->> 'runId')::uuid END) AS p ON true) AS r
     WHERE l.id = nullif(params ->> 'id', '')::uuid;
     RETURN answer;
 END
@@ -2960,22 +2980,34 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
 'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
 
--- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has a number or mailbox in it
+-- that they are known by, or a word of their name.
 CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
         OR EXISTS (
-            SELECT FROM @extschema@.lead_contacts AS k
-            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
-                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
-                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
-            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
-              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+            SELECT FROM (
+                -- the third is a column that not all have
+                SELECT v.value FROM @extschema@.lead_contacts AS k
+                CROSS JOIN LATERAL (VALUES (k.telefone::text), (k.email::text), (to_jsonb(k) ->> 'telefone_e164')) AS v(value)
+                WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+                UNION ALL
+                -- these have no index but by what they are
+                SELECT i.value FROM @extschema@.lead_identities AS i
+                WHERE i.value = ANY (ARRAY(SELECT '+' || c.code || ltrim(regexp_replace($1, '[^0-9]', '', 'g'), '0') FROM (VALUES (''), ('55')) AS c(code)))
+                  AND i.kind = 'phone' AND i.lead_id::text = $1 AND i.empresa::text = $2) AS known
+            CROSS JOIN LATERAL (SELECT strpos(known.value, '@') = 0 AS is_number, "right"(regexp_replace("left"(known.value, 200), '[^0-9]', '', 'g'), 8) AS digits,
+                                       split_part(lower("left"(known.value, 400)), '@', 1) AS mailbox) AS d
+            WHERE d.is_number AND length(d.digits) >= 6 AND strpos(regexp_replace($1, '[^0-9]', '', 'g'), d.digits) > 0
+                OR NOT d.is_number AND length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0)
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k CROSS JOIN LATERAL regexp_matches(lower("left"(k.nome::text, 400)), '\w{4,}', 'g') AS x(word)
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND strpos(lower($1), x.word[1]) > 0)
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
-'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+'part of the dashboard: whether a lead''s id has a number or mailbox of theirs in it, or a word of their name';
 
 -- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
 CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
@@ -3019,7 +3051,9 @@ BEGIN
           FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
           WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
             -- who guesses an id that tells is not told whether it is there
-            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
+            AND (may_see OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa)
+                 -- but who has named a run
+                 OR q ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' AND lower(s.lead_id) <> lower(q))
           GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
     RETURN jsonb_build_object(
         'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,
@@ -3392,7 +3426,7 @@ BEGIN
                sum(d.replied)::bigint AS replied, sum(d.opted_out)::bigint AS opted_out, sum(d.failed)::bigint AS failed
         FROM (SELECT c.cadence_id, c.day, c.empresa, max(c.entered) AS enrolled, sum(c.sent) AS sent, sum(c.delivered) AS delivered, sum(c.read) AS read,
                      sum(c.replied) AS replied, sum(c.opted_out) AS opted_out, sum(c.failed) AS failed
-              FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1, 2, 3) AS d
+              FROM @extschema@.cadence_rollup_cohorts(NULL::uuid, since, 'infinity'::date) AS c GROUP BY 1, 2, 3) AS d
         GROUP BY 1
     ), waiting AS (
         SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
@@ -3446,7 +3480,7 @@ BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH days AS MATERIALIZED (
         SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS bucket_day, c.*
-        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c
+        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity'::date) AS c
     ), counted AS MATERIALIZED (
         SELECT c.bucket_day AS day, c.step_id,
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,

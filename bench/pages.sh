@@ -26,8 +26,7 @@ load() {
         -f "$WORKSPACE/source/bench/load.sql"
     sql <<EOF_SQL
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO crm;
-CREATE ROLE cadence_door LOGIN;
-GRANT EXECUTE ON FUNCTION cadence_http(text, text, text, jsonb, bytea, inet) TO cadence_door;
+\i $WORKSPACE/source/door/role.sql
 SELECT cadence_secret_set('people', '$TOKEN') \g /dev/null
 INSERT INTO cadence_counts (grain, kind, at, empresa, server, canal, outcome, code, template, cadence, n, us, first_at, last_at)
 SELECT 'MINUTE', 'attempt', date_trunc('minute', now()) - m * interval '1 minute', 'ACME', 'whatsapp', 'WHATSAPP', o, '', '', '', 40, 0, now(), now()
@@ -41,7 +40,7 @@ EOF_SQL
 start_door() {
     local conf=$WORKSPACE/door.conf
     say "port = 0
-database = host=$PGHOST port=$PGPORT dbname=bench
+database = host=$PGHOST port=$PGPORT dbname=bench user=cadence_door
 dashboard = $WORKSPACE/root$("$SYSTEM_BIN/pg_config" --sharedir)/cadence_runner/dashboard" >"$conf"
     as_user cadence_door --config "$conf" >"$WORKSPACE/door.out" 2>"$WORKSPACE/door.log" &
     wait_until door_ready || die "the door did not start: $(cat "$WORKSPACE/door.log")"

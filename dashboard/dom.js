@@ -2,11 +2,14 @@
 // child becomes a text node, no attribute takes script, and nothing here parses HTML.
 
 const FORBIDDEN = /^(on|style$|srcdoc$|innerhtml$|outerhtml$)/i;
+const ADDRESS = /^(href|action|formaction|src)$/i;
+// two slashes, of either kind, begin the name of another host
+const OURS = /^(#|\/(?![/\\]))/;
 
 function setAttribute(element, name, value) {
   if (FORBIDDEN.test(name)) throw new TypeError(`attribute ${name} is not for values`);
   if (value === null || value === undefined || value === false) return;
-  if (name === 'href' && !/^[#/]/.test(value)) throw new TypeError('a link leads to a place of ours');
+  if (ADDRESS.test(name) && !OURS.test(value)) throw new TypeError('a link leads to a place of ours');
   element.setAttribute(name, value === true ? '' : String(value));
 }
 

@@ -1,6 +1,6 @@
 // Pessoa: somebody is searched for; then who it is, what comes next and why not yet, and their story.
 
-import {add, dotted, fill, h, link} from './dom.js';
+import {add, address, dotted, fill, h, link} from './dom.js';
 import {channelOf} from './sender_card.js';
 import {table} from './table.js';
 
@@ -56,6 +56,8 @@ function showFound(root, ctx, q) {
       // who is found alone is meant
       if (data.people.length === 1 && !shown) {
         shown = true;
+        // what was searched, a number or a name, does not stay in the browser's history
+        if (ctx.me.people) history.replaceState(null, '', address('pessoa', {lead_id: data.people[0].lead_id, empresa: data.people[0].empresa}));
         showPerson(root, ctx, {lead_id: data.people[0].lead_id, empresa: data.people[0].empresa});
       }
     },

@@ -191,16 +191,12 @@ report() {
     sql -f "$WORKSPACE/source/demo/report.sql"
 }
 
-random_secret() {
-    od -An -N 24 -tx1 /dev/urandom | tr -d ' \n'
-}
-
 # The program that serves HTTP, on a free port, which is left in DOOR_PORT.
 start_door() {
     local output=$WORKSPACE/door.out
     as_user tee "$WORKSPACE/door.conf" >/dev/null <<END
 port = 0
-database = host=$PGHOST port=$PGPORT dbname=demo
+database = host=$PGHOST port=$PGPORT dbname=demo user=cadence_door
 dashboard = $(as_user pg_config --sharedir)/cadence_runner/dashboard
 END
     as_user touch "$output"
@@ -228,12 +224,8 @@ ask() {
 
 door() {
     local cron metrics
-    cron=$(random_secret)
-    metrics=$(random_secret)
-    PEOPLE=$(random_secret)
     step "Opening the door: executions, metrics and the dashboard over HTTP"
-    as_user psql -X -q -d demo -v cron="$cron" -v metrics="$metrics" -v people="$PEOPLE" \
-        -f "$WORKSPACE/source/demo/door.sql"
+    read -r cron metrics PEOPLE < <(as_user psql -X -q -A -t -F ' ' -d demo -f "$WORKSPACE/source/demo/door.sql")
     start_door
     ask GET /health
     ask GET /health "$PEOPLE"

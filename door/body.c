@@ -2,8 +2,9 @@
  * body.c
  *		The body of a request while it comes.
  *
- * 256 clients could send 4 MB each: all bodies together have a limit, too. What
- * a client has only announced takes nothing.
+ * 256 clients could send 4 MB each: large bodies together have a limit, too. Small
+ * ones have none but that of clients, so that whoever sends large ones slowly keeps
+ * nobody else out. What a client has only announced takes nothing.
  */
 #include "body.h"
 
@@ -11,9 +12,17 @@
 #include <string.h>
 
 #define FIRST_BYTES 1024
-#define ALL_BYTES_MAX (16 * 1024 * 1024)
+#define SMALL_BYTES (64 * 1024)
+#define LARGE_BYTES_MAX (12 * 1024 * 1024)
 
-static size_t all_bytes;
+static size_t large_bytes;
+
+/* What counts of a body that has so much room. */
+static size_t
+counted(size_t room)
+{
+	return room > SMALL_BYTES ? room : 0;
+}
 
 static bool
 make_room(Body *body, size_t more)
@@ -25,9 +34,10 @@ make_room(Body *body, size_t more)
 		room *= 2;
 	if (room == body->room)
 		return true;
-	if (all_bytes + room - body->room > ALL_BYTES_MAX || (data = realloc(body->data, room)) == NULL)
+	if (large_bytes - counted(body->room) + counted(room) > LARGE_BYTES_MAX ||
+		(data = realloc(body->data, room)) == NULL)
 		return false;
-	all_bytes += room - body->room;
+	large_bytes += counted(room) - counted(body->room);
 	body->data = data;
 	body->room = room;
 	return true;
@@ -47,7 +57,7 @@ body_add(Body *body, const char *data, size_t size)
 void
 body_free(Body *body)
 {
-	all_bytes -= body->room;
+	large_bytes -= counted(body->room);
 	free(body->data);
 	memset(body, 0, sizeof(*body));
 }

@@ -15,7 +15,8 @@
 #include "session.h"
 
 #define SESSIONS 6
-#define WAITING_MAX 200
+#define STRANGERS_WAITING_MAX 200
+#define EXECUTIONS_WAITING_MAX 32
 #define CONNECT_MS 10000
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 10000
@@ -25,10 +26,11 @@ static struct
 {
 	const Conf *conf;
 	Session sessions[SESSIONS];
-	Call *first; /* who waits, the first first */
-	int waiting;
-	int failures; /* since a connection was last made */
+	Call *first;	/* who waits, the first first */
+	int waiting[2]; /* strangers, executions */
+	int failures;	/* since a connection was last made */
 	int64_t retry_at;
+	int64_t stretched_at; /* when one was last closed for it */
 	bool said_away;
 } pool;
 
@@ -54,7 +56,7 @@ append(Call *call)
 	*place = call;
 	call->next = NULL;
 	call->is_waiting = true;
-	pool.waiting++;
+	pool.waiting[call->is_execution]++;
 }
 
 static void
@@ -64,7 +66,7 @@ take_out(Call **place)
 
 	*place = call->next;
 	call->is_waiting = false;
-	pool.waiting--;
+	pool.waiting[call->is_execution]--;
 }
 
 /* The place of the first that waits for such a connection; there may be none at it. */
@@ -199,10 +201,7 @@ pool_answered(Session *session)
 
 	session->answer = NULL;
 	end_call(session, answer);
-	if (session->is_stretched)
-		session_close(session);
-	else
-		serve(session);
+	serve(session);
 }
 
 /* ---- for others ----------------------------------------------------------- */
@@ -215,7 +214,8 @@ pool_submit(Call *call)
 
 	if (!is_there(call->is_execution))
 		return POOL_AWAY;
-	if (pool.waiting >= WAITING_MAX)
+	if (pool.waiting[call->is_execution] >=
+		(call->is_execution ? EXECUTIONS_WAITING_MAX : STRANGERS_WAITING_MAX))
 		return POOL_FULL;
 	append(call);
 	session = find_idle(call->is_execution);
@@ -266,6 +266,25 @@ connect_missing(void)
 	}
 }
 
+/*
+ * Gives memory back. One at most in each second: whoever sends large texts must not have
+ * connections made as fast as that.
+ */
+static void
+close_stretched(int64_t now)
+{
+	if (now < pool.stretched_at + LOOK_MS)
+		return;
+	for (int i = 0; i < SESSIONS; i++)
+	{
+		if (pool.sessions[i].state != SESSION_IDLE || !pool.sessions[i].is_stretched)
+			continue;
+		session_close(&pool.sessions[i]);
+		pool.stretched_at = now;
+		return;
+	}
+}
+
 /* What is to be done at a time; the milliseconds until the next look. */
 int64_t
 pool_tick(void)
@@ -273,6 +292,7 @@ pool_tick(void)
 	int64_t now = loop_now();
 
 	end_slow_connects(now);
+	close_stretched(now);
 	if (now >= pool.retry_at)
 		connect_missing();
 	now = loop_now();

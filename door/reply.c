@@ -66,8 +66,11 @@ write_refusal(unsigned int status, char *text, size_t room)
 {
 	const Refusal *refusal = find_refusal(status);
 
-	snprintf(text, room, "{\"error\": {\"code\": \"%s\", \"message\": \"%s\"}}\n", refusal->code,
-			 refusal->message);
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		snprintf(text, room, "{\"error\": \"Unauthorized\"}");
+	else
+		snprintf(text, room, "{\"error\": {\"code\": \"%s\", \"message\": \"%s\"}}\n",
+				 refusal->code, refusal->message);
 }
 
 /* A refusal as it goes over the wire, for where libmicrohttpd cannot say it any more. */
@@ -85,6 +88,16 @@ reply_bytes(unsigned int status, char *bytes, size_t room)
 				   status == MHD_HTTP_SERVICE_UNAVAILABLE ? "Retry-After: " RETRY_AFTER "\r\n" : "",
 				   body);
 	return len > 0 && (size_t) len < room ? (size_t) len : 0;
+}
+
+/* Of an execution only, and as cadence_http() says it there. */
+static void
+let_pages_read(struct MHD_Response *response)
+{
+	add_header(response, "Access-Control-Allow-Origin", "*");
+	add_header(response, "Access-Control-Allow-Headers",
+			   "authorization, x-client-info, apikey, content-type");
+	add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
 }
 
 /* To a person: one who has followed a link in a message, and cannot read JSON. */
@@ -107,6 +120,8 @@ reply_refusal(unsigned int status, bool to_a_person)
 	add_header(reply.response, "X-Content-Type-Options", "nosniff");
 	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		add_header(reply.response, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER);
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		let_pages_read(reply.response);
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		add_header(reply.response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST, OPTIONS");
 	return reply;
@@ -156,6 +171,14 @@ is_ours(const char *name)
 	return false;
 }
 
+static bool
+is_name(const char *text)
+{
+	return *text != '\0' &&
+		   text[strspn(text, "-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] ==
+			   '\0';
+}
+
 /* Lines of "name: value"; the text is written over. */
 static void
 add_lines(struct MHD_Response *response, char *lines)
@@ -170,7 +193,7 @@ add_lines(struct MHD_Response *response, char *lines)
 		if (value == NULL)
 			continue;
 		*value = '\0';
-		if (!is_ours(line))
+		if (is_name(line) && !is_ours(line))
 			add_header(response, line, value + 2);
 	}
 }

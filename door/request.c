@@ -234,6 +234,9 @@ check_headers(const Request *request, const Headers *headers, const char *versio
 		return MHD_HTTP_CONTENT_TOO_LARGE;
 	if (is_closing || client_count() > CLIENTS_MAX)
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	/* whoever brings none takes none of the few places of those who do */
+	if (request->route.kind == ROUTE_EXECUTION && headers_find(headers, "authorization") == NULL)
+		return MHD_HTTP_UNAUTHORIZED;
 	return request->route.any_host ? 0 : headers_check_host(headers, conf->hosts);
 }
 

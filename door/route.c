@@ -45,7 +45,7 @@ route_find(const char *method, const char *path)
 		return (Route){ROUTE_UNSUBSCRIBE, SMALL_BODY, CALL_MS, true};
 	if (is_get(method) && begins(path, "/api/"))
 		return (Route){ROUTE_READ, SMALL_BODY, READ_MS, false};
-	if (is_get(method) && strcmp(path, "/metrics") == 0)
+	if (is_get(method) && (strcmp(path, "/metrics") == 0 || strcmp(path, "/health") == 0))
 		return (Route){ROUTE_READ, SMALL_BODY, READ_MS, true};
 	return (Route){ROUTE_OTHER, SMALL_BODY, CALL_MS,
 				   strcmp(path, "/health") == 0 || begins(path, "/functions/")};

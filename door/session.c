@@ -24,12 +24,12 @@ static void session_ready(void *arg);
 
 /* ---- what is said to the server ------------------------------------------- */
 
-/* Names of headers have no line's end, and values must not bring one. */
+/* One line each, whatever is in it. */
 static char *
 call_text(PGconn *connection, const char *schema)
 {
 	static const char format[] =
-		"SELECT h.status, h.body, (SELECT string_agg(e.key || ': ' || translate(e.value, "
+		"SELECT h.status, h.body, (SELECT string_agg(translate(e.key || ': ' || e.value, "
 		"chr(13) || chr(10), '  '), chr(10)) FROM jsonb_each_text(h.headers) AS e) "
 		"FROM %s.cadence_http($1, $2, $3, $4, $5, $6) AS h";
 	char *quoted = PQescapeIdentifier(connection, schema, strlen(schema));
@@ -104,10 +104,21 @@ start_connection(const char *database)
 	return PQconnectStartParams(names, values, 1);
 }
 
+/* Nobody who reads strangers' bytes should be one. */
+static bool
+is_superuser(const PGconn *connection)
+{
+	const char *says = PQparameterStatus(connection, "is_superuser");
+
+	return says == NULL || strcmp(says, "off") != 0;
+}
+
 static void
 wait_for_connection(Session *session, PostgresPollingStatusType status)
 {
-	if (status == PGRES_POLLING_OK)
+	if (status == PGRES_POLLING_OK && is_superuser(session->connection))
+		pool_lost(session, "this role is a superuser, and must be none");
+	else if (status == PGRES_POLLING_OK)
 	{
 		PQsetnonblocking(session->connection, 1);
 		PQsetNoticeReceiver(session->connection, ignore_notice, NULL);

@@ -62,12 +62,14 @@ decode(const char *text, char *decoded, size_t *len, const char *allowed)
 	return true;
 }
 
+/* Both as it came and decoded: half of a character may be behind a percent sign. */
 static bool
 is_fit(const char *text, char *decoded, const char *allowed)
 {
 	size_t len;
 
-	return decode(text, decoded, &len, allowed) && text_is_utf8(decoded, len);
+	return text_is_utf8(text, strlen(text)) && decode(text, decoded, &len, allowed) &&
+		   text_is_utf8(decoded, len);
 }
 
 /* Whether a part of the path is "." or "..". */

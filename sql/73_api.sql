@@ -11,6 +11,9 @@ AS $$
 DECLARE
     -- a field may hold 64 kB, and a page shows a line of it
     seen constant text := left(value, 2000);
+    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
+    -- a colon stands between hours and minutes
+    between constant text := '(?:[^[:alnum:]:]{1,2}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -33,9 +36,12 @@ BEGIN
                     WHEN seen ~ '^\+?[0-9 ().-]{8,}$' THEN @extschema@.cadence_mask(value, 'phone')
                     ELSE value END;
     WHEN 'error' THEN
-        -- the words of a provider, which like to repeat whom they could not write to
-        RETURN regexp_replace(regexp_replace(seen, '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
-                              '\+?\(?[0-9][0-9 ().-]{3,}([0-9]{4})(?![0-9])', '***\1', 'g');
+        -- the words of a provider, which like to repeat whom they could not write to, however they
+        -- spell a number: eight digits and more that are no day, with little between them
+        RETURN regexp_replace(
+            regexp_replace(regexp_replace(seen, '%40|[\uFF20\uFE6B]', '@', 'g'), '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
+            format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
+            '***\1\2\3\4', 'g');
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -121,11 +127,11 @@ BEGIN
     -- until the function ends the answer's times are the zone's, and those in the health's words
     PERFORM set_config('TimeZone', zone, true);
     SELECT * INTO status FROM @extschema@.cadence_runner_status() AS s WHERE s.database = current_database();
-    SELECT * INTO health FROM @extschema@.cadence_health();
+    SELECT * INTO health FROM @extschema@.cadence_health('5 minutes'::interval);
     WITH attempts AS MATERIALIZED (
         SELECT c.at, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain', 'unresolved')) AS failed
-        FROM @extschema@.cadence_rollup_counts('MINUTE', '{attempt}', least(since, date_trunc('day', now())), 'infinity') AS c
+        FROM @extschema@.cadence_rollup_counts('MINUTE'::text, '{attempt}'::text[], least(since, date_trunc('day', now())), 'infinity'::timestamptz) AS c
         GROUP BY c.at
     ), minutes AS (
         SELECT jsonb_agg(coalesce(a.sent, 0) ORDER BY m.at) AS sent, jsonb_agg(coalesce(a.failed, 0) ORDER BY m.at) AS failed
@@ -231,7 +237,7 @@ BEGIN
         SELECT c.server, sum(c.n) FILTER (WHERE c.outcome = 'sent') AS sent,
                sum(c.n) FILTER (WHERE c.outcome = 'sent' AND c.at >= minute - interval '5 minutes' AND c.at < minute) AS lately,
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain')) AS failed
-        FROM @extschema@.cadence_rollup_counts('MINUTE', '{attempt}', minute - interval '59 minutes', 'infinity') AS c
+        FROM @extschema@.cadence_rollup_counts('MINUTE'::text, '{attempt}'::text[], minute - interval '59 minutes', 'infinity'::timestamptz) AS c
         GROUP BY c.server
     )
     SELECT jsonb_agg(jsonb_build_object(
@@ -317,7 +323,7 @@ COMMENT ON FUNCTION @extschema@.cadence_api_execucoes(jsonb, boolean) IS
 'the page Execuções: fifty rows of the log, the newest first; those before the time and id in before and before_id. next is what to ask for those that follow';
 
 CREATE FUNCTION @extschema@.cadence_api_execucao(params jsonb, people boolean) RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' SET enable_seqscan = off SET jit = off
 AS $$
 DECLARE
     shown constant int := 1000;
@@ -336,15 +342,24 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT count(*) AS n, coalesce(jsonb_agg(jsonb_build_object(
             'run', x.result ->> 'runId',
-            'lead', CASE WHEN may_see THEN x.result ->> 'leadId' ELSE @extschema@.cadence_mask(x.result ->> 'leadId', 'id') END,
+            -- of whom nothing is known any more, nobody can tell what the id says
+            'lead', CASE WHEN may_see THEN x.result ->> 'leadId'
+                         WHEN p.lead IS NULL OR @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN '***' ELSE p.lead END,
             'step', x.result -> 'stepOrdem',
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
             'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
-                            ELSE @extschema@.cadence_mask(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 'error') END)
+                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END)
             ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)
-            WITH ORDINALITY AS x(result, n)) AS r
+            WITH ORDINALITY AS x(result, n)
+        LEFT JOIN LATERAL (
+            SELECT run.lead_id::text AS lead, run.empresa::text AS empresa, (
+                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k
+                WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text) AS names
+            FROM @extschema@.lead_cadence_runs AS run
+            WHERE run.id = CASE WHEN NOT may_see AND x.n <= shown AND x.result ->> 'runId' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+                                THEN (x.result ->> 'runId')::uuid END) AS p ON true) AS r
     WHERE l.id = nullif(params ->> 'id', '')::uuid;
     RETURN answer;
 END

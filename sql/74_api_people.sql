@@ -110,22 +110,34 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_search(text, text) IS
 'part of the dashboard: who is found by an id (of a lead, or a run), an email, a phone number in any spelling, or the words of a name';
 
--- Whether an id says who somebody is: it looks like a number or a mailbox, or has that of its contact in it.
+-- Whether an id says who somebody is: it looks like a number or a mailbox, or has a number or mailbox in it
+-- that they are known by, or a word of their name.
 CREATE FUNCTION @extschema@.cadence_api_id_tells(lead_id text, empresa text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 AS $$
     SELECT @extschema@.cadence_mask($1, 'id') IS DISTINCT FROM $1
         OR EXISTS (
-            SELECT FROM @extschema@.lead_contacts AS k
-            CROSS JOIN LATERAL (SELECT regexp_replace($1, '[^0-9]', '', 'g') AS id,
-                                       "right"(regexp_replace("left"(k.telefone::text, 200), '[^0-9]', '', 'g'), 8) AS phone,
-                                       split_part(lower("left"(k.email::text, 400)), '@', 1) AS mailbox) AS d
-            WHERE k.lead_id::text = $1 AND k.empresa::text = $2
-              AND (length(d.phone) >= 6 AND strpos(d.id, d.phone) > 0 OR length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0))
+            SELECT FROM (
+                -- the third is a column that not all have
+                SELECT v.value FROM @extschema@.lead_contacts AS k
+                CROSS JOIN LATERAL (VALUES (k.telefone::text), (k.email::text), (to_jsonb(k) ->> 'telefone_e164')) AS v(value)
+                WHERE k.lead_id::text = $1 AND k.empresa::text = $2
+                UNION ALL
+                -- these have no index but by what they are
+                SELECT i.value FROM @extschema@.lead_identities AS i
+                WHERE i.value = ANY (ARRAY(SELECT '+' || c.code || ltrim(regexp_replace($1, '[^0-9]', '', 'g'), '0') FROM (VALUES (''), ('55')) AS c(code)))
+                  AND i.kind = 'phone' AND i.lead_id::text = $1 AND i.empresa::text = $2) AS known
+            CROSS JOIN LATERAL (SELECT strpos(known.value, '@') = 0 AS is_number, "right"(regexp_replace("left"(known.value, 200), '[^0-9]', '', 'g'), 8) AS digits,
+                                       split_part(lower("left"(known.value, 400)), '@', 1) AS mailbox) AS d
+            WHERE d.is_number AND length(d.digits) >= 6 AND strpos(regexp_replace($1, '[^0-9]', '', 'g'), d.digits) > 0
+                OR NOT d.is_number AND length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0)
+        OR EXISTS (
+            SELECT FROM @extschema@.lead_contacts AS k CROSS JOIN LATERAL regexp_matches(lower("left"(k.nome::text, 400)), '\w{4,}', 'g') AS x(word)
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND strpos(lower($1), x.word[1]) > 0)
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
-'part of the dashboard: whether a lead''s id has their number or mailbox in it';
+'part of the dashboard: whether a lead''s id has a number or mailbox of theirs in it, or a word of their name';
 
 -- In an adopted table a lead of a company may have several rows: as in an execution, the one that was changed last counts.
 CREATE FUNCTION @extschema@.cadence_api_person(lead_id text, empresa text, people boolean) RETURNS jsonb
@@ -169,7 +181,9 @@ BEGIN
           FROM unnest(kinds) WITH ORDINALITY AS k(kind, rank) CROSS JOIN LATERAL @extschema@.cadence_api_search(q, k.kind) AS s
           WHERE (params ->> 'empresa' IS NULL OR s.empresa = params ->> 'empresa')
             -- who guesses an id that tells is not told whether it is there
-            AND (may_see OR s.lead_id <> q OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa))
+            AND (may_see OR NOT @extschema@.cadence_api_id_tells(s.lead_id, s.empresa)
+                 -- but who has named a run
+                 OR q ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' AND lower(s.lead_id) <> lower(q))
           GROUP BY s.lead_id, s.empresa ORDER BY 3, 1, 2 LIMIT shown + 1) AS f;
     RETURN jsonb_build_object(
         'may_search', CASE WHEN may_see THEN '["id", "name", "phone", "email"]'::jsonb ELSE '["id"]' END,

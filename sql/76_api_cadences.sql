@@ -63,7 +63,7 @@ BEGIN
                sum(d.replied)::bigint AS replied, sum(d.opted_out)::bigint AS opted_out, sum(d.failed)::bigint AS failed
         FROM (SELECT c.cadence_id, c.day, c.empresa, max(c.entered) AS enrolled, sum(c.sent) AS sent, sum(c.delivered) AS delivered, sum(c.read) AS read,
                      sum(c.replied) AS replied, sum(c.opted_out) AS opted_out, sum(c.failed) AS failed
-              FROM @extschema@.cadence_rollup_cohorts(NULL, since, 'infinity') AS c GROUP BY 1, 2, 3) AS d
+              FROM @extschema@.cadence_rollup_cohorts(NULL::uuid, since, 'infinity'::date) AS c GROUP BY 1, 2, 3) AS d
         GROUP BY 1
     ), waiting AS (
         SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
@@ -117,7 +117,7 @@ BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH days AS MATERIALIZED (
         SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS bucket_day, c.*
-        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity') AS c
+        FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity'::date) AS c
     ), counted AS MATERIALIZED (
         SELECT c.bucket_day AS day, c.step_id,
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,

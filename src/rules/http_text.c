@@ -267,7 +267,26 @@ http_has_tag(const char *if_none_match, const char *tag)
 	return false;
 }
 
-/* Whether a page of the host that was asked has sent this. */
+/* Behind whose name there is nobody between who could answer in its place. */
+static bool
+is_loopback(const char *host)
+{
+	static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		size_t n = strlen(names[i]);
+
+		if (strncasecmp(host, names[i], n) == 0 && (host[n] == '\0' || host[n] == ':'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a page of the host that was asked has sent this. Whoever is between could have
+ * made one that came without TLS.
+ */
 bool
 http_is_same_origin(const char *origin, const char *host)
 {
@@ -280,7 +299,8 @@ http_is_same_origin(const char *origin, const char *host)
 		size_t n = strlen(schemes[i]);
 
 		if (strncasecmp(origin, schemes[i], n) == 0)
-			return origin[n] != '\0' && strcasecmp(origin + n, host) == 0;
+			return origin[n] != '\0' && strcasecmp(origin + n, host) == 0 &&
+				   (i == 0 || is_loopback(host));
 	}
 	return false;
 }

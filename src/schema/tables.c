@@ -383,6 +383,10 @@ cadence_owner_begin(Oid owner)
 		{"lock_timeout", "1s"},
 		/* a policy that would hide rows is an error, and not nothing */
 		{"row_security", "off"},
+		/* what a text or a comparison means, and what an index finds, is not the caller's */
+		{"standard_conforming_strings", "on"},
+		{"transform_null_equals", "off"},
+		{"gin_fuzzy_search_limit", "0"},
 		/* every statement of ours has its index: see cadence_session_init() */
 		{"enable_seqscan", "off"},
 		{"enable_bitmapscan", "off"},

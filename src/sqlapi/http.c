@@ -56,7 +56,7 @@ static const HttpRoute routes[] = {{.pattern = "/functions/v1/cadence-runner",
 									.refuse = http_refuse},
 								   {.pattern = "/health",
 									.methods = HTTP_GET,
-									.asks = HTTP_HEALTH,
+									.asks = HTTP_HEALTH | HTTP_PAGES | HTTP_PEOPLE,
 									.takes_sessions = true,
 									.body_max = BODY_MAX,
 									.handler = http_health,
@@ -182,7 +182,11 @@ lets_in(const HttpRoute *route, HttpRequest *request, HttpAnswer *answer)
 		route->refuse(answer, 503, 0, NULL);
 	}
 	else
+	{
+		if (http_header(request, "authorization") != NULL)
+			http_note_refusal(request);
 		route->refuse(answer, 401, 0, NULL);
+	}
 	return false;
 }
 
@@ -244,12 +248,11 @@ status_of(const HttpRoute *route, int sqlstate)
  * parameter has none.
  */
 static bool
-may_see(const HttpRoute *route, const HttpVisitor *visitor, int sqlstate)
+may_see(const HttpVisitor *visitor, int sqlstate)
 {
-	if ((route->needs & HTTP_PAGES) == 0 || (visitor->rights & HTTP_PEOPLE) != 0)
+	if (!http_masks_people(visitor))
 		return visitor->rights != 0;
-	return visitor->rights != 0 &&
-		   (sqlstate == ERRCODE_INVALID_PARAMETER_VALUE || sqlstate == ERRCODE_NO_DATA_FOUND);
+	return sqlstate == ERRCODE_INVALID_PARAMETER_VALUE || sqlstate == ERRCODE_NO_DATA_FOUND;
 }
 
 /* Strangers may cause the same as often as they like. */
@@ -279,7 +282,7 @@ answer_error(const HttpRoute *route, const HttpRequest *request, HttpAnswer *ans
 					  error->hint != NULL ? errhint("%s", error->hint) : 0));
 	*answer = (HttpAnswer){0};
 	route->refuse(answer, status, error->sqlerrcode,
-				  may_see(route, &request->visitor, error->sqlerrcode) ? error->message : NULL);
+				  may_see(&request->visitor, error->sqlerrcode) ? error->message : NULL);
 }
 
 /* ---- the whole --------------------------------------------------------------------------- */

@@ -98,6 +98,7 @@ extern Datum http_call_as_owner(const HttpRequest *request, Oid function, const 
 extern void http_count(const char *route, const char *method, int status);
 
 /* http_visitor.c */
+extern bool http_masks_people(const HttpVisitor *visitor);
 extern HttpVisitor http_visitor(const HttpRequest *request, bool takes_sessions);
 extern HttpVisitor http_visitor_by_token(const CadenceTables *tables, const char *token, size_t len,
 										 char **session);
@@ -111,6 +112,7 @@ extern void http_health(const HttpRequest *request, HttpAnswer *answer); /* http
 extern void http_refuse_health(HttpAnswer *answer, int status, int sqlstate, const char *detail);
 extern void http_metrics(const HttpRequest *request, HttpAnswer *answer);
 extern void http_login(const HttpRequest *request, HttpAnswer *answer); /* http_login.c */
+extern void http_note_refusal(const HttpRequest *request);
 extern void http_logout(const HttpRequest *request, HttpAnswer *answer);
 extern void http_api(const HttpRequest *request, HttpAnswer *answer); /* http_api.c */
 

@@ -42,9 +42,16 @@ http_header(const HttpRequest *request, const char *name)
 	return request->headers == NULL ? NULL : json_get_text(&request->headers->root, name);
 }
 
+/* In the place of one of that name, in whatever case. */
 void
 http_set_header(HttpAnswer *answer, const char *name, const char *value)
 {
+	for (int i = 0; i < list_length(answer->headers); i += 2)
+		if (pg_strcasecmp(list_nth(answer->headers, i), name) == 0)
+		{
+			lfirst(list_nth_cell(answer->headers, i + 1)) = pstrdup(value);
+			return;
+		}
 	answer->headers = lappend(lappend(answer->headers, pstrdup(name)), pstrdup(value));
 }
 
@@ -109,16 +116,27 @@ take_headers(HttpAnswer *answer, Jsonb *headers)
 	}
 }
 
+static Datum
+part_of(HeapTupleHeader tuple, const char *name)
+{
+	bool isnull;
+	Datum value = GetAttributeByName(tuple, name, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("an answer came without its %s", name)));
+	return value;
+}
+
 /* A row (status int, headers jsonb, body text), as it is. */
 void
 http_answer_row(HttpAnswer *answer, Datum row)
 {
 	HeapTupleHeader tuple = DatumGetHeapTupleHeader(row);
-	bool isnull;
 
-	answer->status = DatumGetInt32(GetAttributeByName(tuple, "status", &isnull));
-	take_headers(answer, DatumGetJsonbP(GetAttributeByName(tuple, "headers", &isnull)));
-	answer->body = TextDatumGetCString(GetAttributeByName(tuple, "body", &isnull));
+	answer->status = DatumGetInt32(part_of(tuple, "status"));
+	take_headers(answer, DatumGetJsonbP(part_of(tuple, "headers")));
+	answer->body = TextDatumGetCString(part_of(tuple, "body"));
 	answer->body_len = strlen(answer->body);
 }
 

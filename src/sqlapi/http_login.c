@@ -9,6 +9,7 @@
 
 #include "utils/builtins.h"
 #include "utils/inet.h"
+#include "utils/timestamp.h"
 
 #include "rules/http_body.h"
 #include "rules/http_text.h"
@@ -75,17 +76,35 @@ refuse_token(const HttpRequest *request, HttpAnswer *answer)
 		http_answer_text(answer, 401, "text/html; charset=utf-8", REFUSED_PAGE);
 }
 
+static const char *
+peer_name(const HttpRequest *request)
+{
+	return request->peer != (Datum) 0
+			   ? DatumGetCString(DirectFunctionCall1(inet_out, request->peer))
+			   : "unknown";
+}
+
 /* Whoever may look at people's data has come in: that is kept. */
 static void
 note_login(const HttpRequest *request, const HttpVisitor *visitor)
 {
-	char *peer = request->peer != (Datum) 0
-					 ? DatumGetCString(DirectFunctionCall1(inet_out, request->peer))
-					 : "unknown";
-
 	/* the statement may have the secret */
+	ereport(LOG, (errhidestmt(true), errmsg("cadence_runner: \"%s\" has come in from %s",
+											visitor->name, peer_name(request))));
+}
+
+/* So that guessing leaves a trace, but does not fill a disk. */
+void
+http_note_refusal(const HttpRequest *request)
+{
+	static TimestampTz noted_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now >= noted_at && now < noted_at + USECS_PER_SEC)
+		return;
+	noted_at = now;
 	ereport(LOG, (errhidestmt(true),
-				  errmsg("cadence_runner: \"%s\" has come in from %s", visitor->name, peer)));
+				  errmsg("cadence_runner: a wrong token has come from %s", peer_name(request))));
 }
 
 /* POST /login with a field "token". */
@@ -106,6 +125,7 @@ http_login(const HttpRequest *request, HttpAnswer *answer)
 										strlen(token), &session);
 	if ((visitor.rights & HTTP_PAGES) == 0)
 	{
+		http_note_refusal(request);
 		refuse_token(request, answer);
 		return;
 	}

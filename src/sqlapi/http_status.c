@@ -49,8 +49,21 @@ row_is_ok(HeapTupleHeader row)
 	return !isnull && DatumGetBool(value);
 }
 
+/* A reason may have a provider's words in it, or somebody's. */
 static Datum
-texts_json(Datum array)
+masked_text(const HttpRequest *request, Datum text)
+{
+	static const Oid types[] = {TEXTOID, TEXTOID};
+	NullableDatum args[] = {{text, false}, {CStringGetTextDatum("error"), false}};
+	bool isnull;
+	Datum masked = http_call_as_owner(request, http_function("cadence_mask", types, 2, TEXTOID),
+									  args, 2, &isnull);
+
+	return isnull ? CStringGetTextDatum("") : masked;
+}
+
+static Datum
+texts_json(const HttpRequest *request, Datum array)
 {
 	JsonbParseState *json = NULL;
 	Datum *texts;
@@ -61,7 +74,9 @@ texts_json(Datum array)
 	pushJsonbValue(&json, WJB_BEGIN_ARRAY, NULL);
 	for (int i = 0; i < n; i++)
 	{
-		char *one = TextDatumGetCString(texts[i]);
+		char *one = TextDatumGetCString(request != NULL && http_masks_people(&request->visitor)
+											? masked_text(request, texts[i])
+											: texts[i]);
 		JsonbValue value = {.type = jbvString, .val.string = {.val = one, .len = strlen(one)}};
 
 		pushJsonbValue(&json, WJB_ELEM, &value);
@@ -86,8 +101,8 @@ http_refuse_health(HttpAnswer *answer, int status, int sqlstate, const char *det
 		Datum reason = CStringGetTextDatum(detail);
 
 		json_add_jsonb(&json, "reasons",
-					   texts_json(PointerGetDatum(
-						   construct_array(&reason, 1, TEXTOID, -1, false, TYPALIGN_INT))));
+					   texts_json(NULL, PointerGetDatum(construct_array(&reason, 1, TEXTOID, -1,
+																		false, TYPALIGN_INT))));
 	}
 	http_answer_json(answer, 503, json_end(&json));
 }
@@ -103,8 +118,10 @@ answer_stranger(const HttpRequest *request, HttpAnswer *answer)
 
 	if (now < known_at || now >= known_at + KNOWN_FOR)
 	{
-		is_ok = row_is_ok(health_row(request));
+		/* where it can not be found out, nor is that tried again at once */
+		is_ok = false;
 		known_at = now;
+		is_ok = row_is_ok(health_row(request));
 	}
 	json_add_bool(&json, "ok", is_ok);
 	http_answer_json(answer, is_ok ? 200 : 503, json_end(&json));
@@ -120,7 +137,7 @@ http_health(const HttpRequest *request, HttpAnswer *answer)
 	bool isnull = true;
 	Datum value;
 
-	if (request->visitor.rights == 0)
+	if ((request->visitor.rights & HTTP_HEALTH) == 0)
 	{
 		answer_stranger(request, answer);
 		return;
@@ -131,7 +148,7 @@ http_health(const HttpRequest *request, HttpAnswer *answer)
 	json_add_bool(&json, "ok", is_ok);
 	value = row != NULL ? GetAttributeByName(row, "reasons", &isnull) : (Datum) 0;
 	if (!isnull)
-		json_add_jsonb(&json, "reasons", texts_json(value));
+		json_add_jsonb(&json, "reasons", texts_json(request, value));
 	http_answer_json(answer, is_ok ? 200 : 503, json_end(&json));
 }
 

@@ -190,6 +190,13 @@ visitor_by_session(const Secret *secrets, int n, Slice cookie)
 
 /* ---- who it is ------------------------------------------------------------------------- */
 
+/* Whether it is somebody who looks at pages, but not at people. */
+bool
+http_masks_people(const HttpVisitor *visitor)
+{
+	return (visitor->rights & HTTP_PAGES) != 0 && (visitor->rights & HTTP_PEOPLE) == 0;
+}
+
 /* session: NULL, or where a new one is left for whoever is known. */
 HttpVisitor
 http_visitor_by_token(const CadenceTables *tables, const char *token, size_t len, char **session)

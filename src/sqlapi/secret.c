@@ -22,11 +22,12 @@
 #include "sqlapi/secret.h"
 
 PG_FUNCTION_INFO_V1(cadence_secret_set);
+PG_FUNCTION_INFO_V1(cadence_secret_make);
 
 #define SECRET_MIN 16
 
 /* Of a word of one letter no length makes a secret. */
-#define CHARACTERS_MIN 6
+#define CHARACTERS_MIN 10
 
 /* ---- what there is ---------------------------------------------------------------------- */
 
@@ -124,7 +125,7 @@ check_value(const char *value)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a secret has at least %d characters, and %d that differ",
 							   SECRET_MIN, CHARACTERS_MIN),
-						errhint("Let openssl rand -hex 32 make it.")));
+						errhint("Let cadence_secret_set() make it: of a name alone.")));
 	if (len > HTTP_TOKEN_MAX)
 		ereport(ERROR, (errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
 						errmsg("a secret has at most %d characters", HTTP_TOKEN_MAX)));
@@ -147,6 +148,14 @@ bytes_datum(const uint8 *bytes)
 }
 
 static void
+make_random(uint8 *bytes)
+{
+	if (!pg_strong_random(bytes, SECRET_DIGEST_SIZE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+}
+
+static void
 store(const CadenceTables *t, const char *name, const char *value)
 {
 	static const Oid types[] = {TEXTOID, BYTEAOID, BYTEAOID};
@@ -164,9 +173,7 @@ store(const CadenceTables *t, const char *name, const char *value)
 
 	cadence_secret_digest((const uint8 *) value, strlen(value), digest);
 	cadence_secret_digest(digest, sizeof(digest), digest);
-	if (!pg_strong_random(key, sizeof(key)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+	make_random(key);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = bytes_datum(digest);
 	values[2] = bytes_datum(key);
@@ -201,19 +208,10 @@ check_count(const CadenceTables *t)
 						errmsg("there can be no more than %d secrets", SECRETS_MAX)));
 }
 
-/*
- * cadence_secret_set(name text, value text): whoever brings that value over HTTP may
- * see or do what the name says. NULL removes it. What was there before counts no more,
- * nor do sessions that it has begun.
- *
- * Errors: 22023 for another name, or a value that could be guessed or can stand in no
- * header; 54000 for too many; 42P01 without tables.
- */
-Datum
-cadence_secret_set(PG_FUNCTION_ARGS)
+/* NULL removes it. */
+static void
+set_secret(const char *name, const char *value)
 {
-	char *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *value = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	CadenceTables *t = cadence_tables_load(cadence_extension_schema());
 	CadenceCaller caller;
 
@@ -232,5 +230,33 @@ cadence_secret_set(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	cadence_owner_end(caller);
+}
+
+/*
+ * cadence_secret_set(name text, value text): whoever brings that value over HTTP may
+ * see or do what the name says. NULL removes it. What was there before counts no more,
+ * nor do sessions that it has begun.
+ *
+ * Errors: 22023 for another name, or a value that could be guessed or can stand in no
+ * header; 54000 for too many; 42P01 without tables.
+ */
+Datum
+cadence_secret_set(PG_FUNCTION_ARGS)
+{
+	set_secret(PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)),
+			   PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_VOID();
+}
+
+/* cadence_secret_set(name text): the same with a value that is made here, and returned. */
+Datum
+cadence_secret_make(PG_FUNCTION_ARGS)
+{
+	uint8 bytes[SECRET_DIGEST_SIZE];
+	char *value = palloc0(2 * sizeof(bytes) + 1);
+
+	make_random(bytes);
+	hex_encode((const char *) bytes, sizeof(bytes), value);
+	set_secret(PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0)), value);
+	PG_RETURN_TEXT_P(cstring_to_text(value));
 }

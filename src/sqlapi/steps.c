@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -20,6 +21,24 @@
 
 PG_FUNCTION_INFO_V1(cadence_steps_edited);
 
+/* Whether there are triggers, but for our own, that may write what the statement does not name. */
+static bool
+others_write(Relation steps)
+{
+	const TriggerDesc *triggers = steps->trigdesc;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *t = &triggers->triggers[i];
+
+		if (TRIGGER_TYPE_MATCHES(t->tgtype, TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE,
+								 TRIGGER_TYPE_UPDATE) &&
+			strcmp(t->tgname, "cadence_runner_policy") != 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whether a statement writes to what decides when a run has which step. */
 static bool
 concerns_runs(const TriggerData *trigger)
@@ -29,9 +48,7 @@ concerns_runs(const TriggerData *trigger)
 		"horario", "dias_uteis"};
 	Oid relid = RelationGetRelid(trigger->tg_relation);
 
-	/* what a trigger writes, the statement does not name */
-	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ||
-		trigger->tg_relation->trigdesc->trig_update_before_row)
+	if (!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) || others_write(trigger->tg_relation))
 		return true;
 	for (size_t i = 0; i < lengthof(columns); i++)
 		if (bms_is_member(get_attnum(relid, columns[i]) - FirstLowInvalidHeapAttributeNumber,

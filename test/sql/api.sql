@@ -17,6 +17,7 @@ SELECT kind, value, cadence_mask(value, kind) FROM (VALUES
     ('address', 'a.b@example.com'), ('address', '11987654321'),
     ('id', 'lead-17'), ('id', '5511987654321'), ('id', 'maria@example.com'), ('id', '1234567'),
     ('error', 'number +55 11 98765-4321 is none, nor is "maria.souza@example.com" (550 5.1.1)'), ('error', 'timeout after 30s at 2026-11-30'),
+    ('error', 'no 98.76.54.32, 9 8 7 6 5 4 3 2, 11/98765--4321, 2026-11-301'), ('error', 'at 2026-11-30 10:05:00+00, 2026-11-30T10:05:00'), ('error', U&'ana%40example.com, bia\FF20example.com'),
     ('text', 'Olá, Maria!'), ('text', ''), ('secret', 'x'), ('phone', NULL)) AS v(kind, value);
 SELECT cadence_mask('x', NULL), length(cadence_mask(repeat('x', 1000000), 'error')), length(cadence_mask(repeat('a', 65000) || '@example.com', 'error'));
 
@@ -151,6 +152,19 @@ SELECT * FROM pages();
 SELECT r FROM jsonb_array_elements(cadence_api_execucoes('{}', true) -> 'rows') WITH ORDINALITY AS x(r, n) WHERE n <= 2;
 SELECT cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000999"}', true);
 SELECT cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000999"}', false);
+-- nor an id that says who somebody is, a name, or a number however it is spelt
+INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, email) VALUES
+    ('crm-11987650001', 'BLUE', 'Otávio', '+55 11 98765-0001', NULL), ('maria.souza', 'BLUE', 'Maria Souza', NULL, 'x@example.com'), ('17', 'BLUE', 'Rita Alves', NULL, NULL);
+INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, status)
+SELECT ('a0000000-0000-0000-0000-00000000010' || n)::uuid, lead, 'BLUE', 'c0000000-0000-0000-0000-000000000001', 'CONCLUIDA'
+FROM unnest(ARRAY['crm-11987650001', 'maria.souza', '17']) WITH ORDINALITY AS v(lead, n);
+INSERT INTO cadence_runner_logs (id, executed_at, errors, details)
+SELECT 'b0000000-0000-0000-0000-000000000996', '2026-10-01Z', 3, jsonb_build_object('results', jsonb_agg(
+    jsonb_build_object('runId', r.id, 'leadId', r.lead_id, 'erro', 'to Otávio, Rita: 9 8 7 6 5 0 0 0 1, rita%40example.com') ORDER BY r.id))
+FROM lead_cadence_runs AS r WHERE r.status = 'CONCLUIDA';
+SELECT r ->> 'lead' AS lead, r ->> 'message' AS message FROM jsonb_array_elements(cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000996"}', false) -> 'results') AS r;
+SELECT r ->> 'lead' AS lead, r ->> 'message' AS message FROM jsonb_array_elements(cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000996"}', true) -> 'results') AS r;
+DELETE FROM cadence_runner_logs WHERE id = 'b0000000-0000-0000-0000-000000000996';
 -- what others have written into the log is no array, or nothing at all
 INSERT INTO cadence_runner_logs (id, details) VALUES ('b0000000-0000-0000-0000-000000000998', '{"results": "x"}'), ('b0000000-0000-0000-0000-000000000997', NULL);
 SELECT cadence_api_execucao(jsonb_build_object('id', id), true) -> 'results' AS results FROM cadence_runner_logs WHERE id > 'b0000000-0000-0000-0000-000000000990' ORDER BY id;

@@ -206,6 +206,10 @@ INSERT INTO lead_contacts (lead_id, empresa, nome, email, telefone, telefone_e16
 INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, status, next_step_ordem, next_run_at) VALUES ('Ana', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 'ATIVA', 1, '2026-05-02 09:00Z');
 SELECT q, (SELECT string_agg(p ->> 'name', ', ') FROM jsonb_array_elements(cadence_api_pessoas(jsonb_build_object('q', q), true) -> 'people') AS p) AS found
 FROM unnest(ARRAY['ana', 'ANA', 'nova', 'VELH', 'nova@EXAMPLE.com', 'velha@example.com', '11 8765-4321', 'bia']) AS q;
+-- an id that tells is not told to be there to who may not see people, in whatever case they guess it
+INSERT INTO lead_contacts (lead_id, empresa, nome, email) VALUES ('Souza-17', 'BLUE', 'Maria SOUZA', 'm@example.com'), ('x-Velha', 'GOLD', 'Bia', 'velha@example.com');
+SELECT q, people, jsonb_array_length(cadence_api_pessoas(jsonb_build_object('q', q), people) -> 'people') AS found
+FROM unnest(ARRAY['Souza-17', 'souza-17', 'x-velha', 'X-VELHA', 'BIA']) AS q, unnest(ARRAY[true, false]) AS people;
 SELECT cadence_api_pessoa('{"lead_id": "Ana", "empresa": "BLUE"}', true) -> 'person', jsonb_path_query_array(cadence_api_pessoa('{"lead_id": "Ana", "empresa": "BLUE", "lang": "en"}', true), '$.next[*].why[*].code');
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT lead_id FROM lead_contacts AS x WHERE lead_id OPERATOR(crm.=) 'ana'::citext;

@@ -50,8 +50,15 @@ SELECT cadence.cadence_secret_set('cron', 'abcdefghijklmno');
 SELECT cadence.cadence_secret_set('cron', repeat('a', 40));
 SELECT cadence.cadence_secret_set('cron', 'abcdefghijklmno pqrstuvwxyz');
 SELECT cadence.cadence_secret_set('cron', 'abcdefghijklmnopqrstuvwxyé');
-SELECT cadence.cadence_secret_set('cron', repeat('abcdefgh', 1000));
+SELECT cadence.cadence_secret_set('cron', repeat('abcdefghij', 1000));
+SELECT cadence.cadence_secret_set('cron', 'passwordpassword');
+SELECT cadence.cadence_secret_set('root');
 \set VERBOSITY default
+-- one that is made is like no other
+SELECT cadence.cadence_secret_set('metrics') AS made \gset
+SELECT cadence.cadence_secret_set('metrics') <> :'made' AS another, :'made' ~ '^[0-9a-f]{64}$' AS is_long;
+SELECT cadence.cadence_secret_set('health') AS made \gset
+SELECT status, body ~ 'reasons' AS why FROM ask('GET', '/health', bearer(:'made'));
 SELECT cadence.cadence_secret_set('service_role', :'service'), cadence.cadence_secret_set('cron', :'cron'), cadence.cadence_secret_set('health', 'health-1234567890'),
     cadence.cadence_secret_set('metrics', 'metrics-1234567890'), cadence.cadence_secret_set('viewer', 'viewer-1234567890'),
     cadence.cadence_secret_set('viewer:bia', 'viewer-bia-1234567890'), cadence.cadence_secret_set('people:ana@example.com', 'people-ana-1234567890');
@@ -166,6 +173,14 @@ SET ROLE regress_cadence_door;
 SELECT * FROM ask('GET', '/health');
 SELECT t, status, body ~ '"overdue: 1 due' AS why FROM unnest(ARRAY['health-1234567890', :'service', 'viewer-1234567890', 'people-ana-1234567890', :'cron', 'metrics-1234567890', 'x']) AS t, ask('GET', '/health', bearer(t));
 RESET ROLE;
+
+-- what a provider or somebody has said is masked for who may not see people, also here
+INSERT INTO cadence.cadence_provider_state (server, paused_at, pause_reason) VALUES ('regress_zap', now(), 'Ana (ana@example.com, +55 11 98765-4321) said so');
+SET ROLE regress_cadence_door;
+SELECT t, body ~ 'paused since' AS says, body ~ 'ana@example.com' AS mailbox, body ~ '98765' AS number, body ~ 'a\*\*\*@example.com' AS masked
+FROM unnest(ARRAY['health-1234567890', :'service', 'viewer-1234567890', 'people-ana-1234567890']) AS t, ask('GET', '/health', bearer(t));
+RESET ROLE;
+DELETE FROM cadence.cadence_provider_state;
 
 -- metrics: looked up when asked for
 SET ROLE regress_cadence_door;

@@ -215,6 +215,7 @@ CREATE TYPE tipo AS ENUM ('AGENDADO', 'DISPARADO', 'ERRO');
 CREATE TYPE estado AS ENUM ('ENVIADO', 'RESPONDIDO');
 CREATE TYPE companies AS ENUM ('BLUE', 'GOLD');
 TRUNCATE lead_cadence_events, lead_messages;
+DROP INDEX lead_cadence_events_group_idx;
 ALTER TABLE lead_cadence_events ALTER tipo_evento TYPE tipo USING tipo_evento::tipo;
 ALTER TABLE lead_messages ALTER estado TYPE estado USING estado::estado, ALTER estado SET NOT NULL, ALTER empresa TYPE companies USING empresa::companies,
     ALTER lead_id DROP NOT NULL, DROP CONSTRAINT lead_messages_pkey;

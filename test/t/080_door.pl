@@ -71,6 +71,7 @@ like(join(' ', command('--check', '--config', '/nonexistent')), qr/^1 .*No such 
 # ---- what reaches the database -------------------------------------------------------------------
 
 my $door = door();
+my %token = (headers => { Authorization => 'Bearer x' });
 my $all_bytes = join '', map { chr } 0 .. 255;
 my $told = told($door->ask('POST', '/webhooks/wa/Se%20gredo?a=%C3%A9&b', body => $all_bytes,
 	headers => { 'X-One' => '1', 'x-Latin' => "\xE9", 'X-UTF8' => "\xC3\xA9", Cookie => 'a=b' }));
@@ -92,9 +93,9 @@ $told = told(parse_answer($door->say("POST /webhooks/x HTTP/1.1\r\nHost: a\r\nTr
 is($told->{length}, 11, 'a body in chunks');
 is(told(parse_answer($door->say("GET /health HTTP/1.0\r\n\r\n")))->{path}, '/health', 'HTTP/1.0');
 
-my %timeouts = ('GET /api/agora' => '2s', 'GET /metrics' => '2s', 'GET /health' => '25s', 'POST /login' => '25s',
+my %timeouts = ('GET /api/agora' => '2s', 'GET /metrics' => '2s', 'GET /health' => '2s', 'POST /login' => '25s',
 	'POST /u/x' => '25s', 'POST /functions/v1/cadence-runner' => '0', 'GET /functions/v1/cadence-runner' => '25s');
-is_deeply({ map { $_ => told($door->ask(split / /))->{statement_timeout} } keys %timeouts }, \%timeouts,
+is_deeply({ map { $_ => told($door->ask(split(/ /), %token))->{statement_timeout} } keys %timeouts }, \%timeouts,
 	'how long a statement may take');
 is(told($door->ask('GET', '/health', headers => { 'X-Forwarded-For' => '10.1.1.1', 'X-Forwarded-Proto' => 'https' }))->{peer},
 	'127.0.0.1', 'nobody says where he comes from');
@@ -117,11 +118,11 @@ ok(!exists told($door->ask('GET', '/health', headers => { 'X-Forwarded-Proto' =>
 
 my $answer = $door->ask('POST', '/headers', body => JSON::PP::encode_json({
 	'Content-Type' => 'text/html; charset=utf-8', 'Set-Cookie' => '__Host-cadence=x; Path=/', 'X-Lines' => "a\r\nX-Evil: b",
-	'Content-Length' => '1', 'transfer-encoding' => 'chunked', Connection => 'keep-alive' }));
+	'Content-Length' => '1', 'transfer-encoding' => 'chunked', Connection => 'keep-alive', 'X Planted' => '1', "X-Evil\nX-Other" => 'c' }));
 is($answer->{headers}{'content-type'}, 'text/html; charset=utf-8', 'headers come through');
 is($answer->{headers}{'set-cookie'}, '__Host-cadence=x; Path=/', 'cookies as well');
 is($answer->{headers}{'x-lines'}, 'a  X-Evil: b', 'but no line more than one');
-ok(!exists $answer->{headers}{'x-evil'}, 'so that none is planted');
+ok(!exists $answer->{headers}{$_}, "so that none is planted: $_") for 'x-evil', 'x planted', 'x-other';
 is("$answer->{headers}{connection} " . (length($answer->{body}) == $answer->{headers}{'content-length'}), 'close 1',
 	'what is about the connection is the door\'s');
 is($door->status('GET', "/status?$_"), $_, "status $_") for 201, 204, 304, 303, 404, 418, 503;
@@ -146,7 +147,7 @@ my %refused = (
 	"GET /%00" => 400, "GET /a%0ab" => 400, "GET /a%7f" => 400, "GET /a/../b" => 400, "GET /a/%2e%2E/b" => 400, "GET /." => 400,
 	"GET /a%" => 400, "GET /a%g0" => 400, "GET /%ff" => 400, "GET /%c0%80" => 400, "GET /%ed%a0%80" => 400, "GET /a\xFFb" => 400,
 	"GET /a\x01b" => 400, "GET /a\x00b" => 400, "GET /a?x=%00" => 400, "GET /a?x=%ff" => 400, "GET /a?x=%0a" => 200,
-	"GET /a..b" => 200, "GET /caf\xC3\xA9" => 200, "GET a" => 400, "GET http://localhost/" => 400, "GET *" => 400, "GET /#a" => 400,
+	"GET /a..b" => 200, "GET /caf\xC3\xA9" => 200, "GET /caf\xC3%a9" => 400, "GET /caf%C3\xA9" => 400, "GET /a?x=\xC3%a9" => 400, "GET a" => 400, "GET http://localhost/" => 400, "GET *" => 400, "GET /#a" => 400,
 	"POST /a" => 200, "OPTIONS /a" => 200, map { ("$_ /a" => 405) } qw(PUT PATCH DELETE TRACE CONNECT PROPFIND get X));
 for my $request (sort keys %refused)
 {
@@ -176,9 +177,9 @@ my $pad = 'x' x 60_000;
 my %sizes = ('/webhooks/x' => 4 * 1024 * 1024, '/u/x' => 65536, '/functions/v1/cadence-runner' => 65536, '/login' => 65536);
 for my $path (sort keys %sizes)
 {
-	is($door->status('POST', $path, body => 'x' x $sizes{$path}), 200, "$path takes $sizes{$path} bytes");
+	is($door->status('POST', $path, %token, body => 'x' x $sizes{$path}), 200, "$path takes $sizes{$path} bytes");
 	is($door->status('POST', $path, body => 'x' x ($sizes{$path} + 1)), 413, 'and not one more');
-	is(parse_answer($door->say("POST $path HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+	is(parse_answer($door->say("POST $path HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nTransfer-Encoding: chunked\r\n\r\n"
 		  . sprintf("%x\r\n", $sizes{$path} + 1) . 'x' x ($sizes{$path} + 1) . "\r\n0\r\n\r\n"))->{status}, 413, 'nor in chunks');
 }
 for my $length ('99999999999999999999999', '-1', '+5', '5 5', '0x5', '5,5', '')
@@ -264,18 +265,18 @@ my @waiting = map { $door->begin('GET', '/wait?a') } 1 .. 4;
 active(4, 'four calls at once');
 my $fifth = $door->begin('GET', '/health');
 my $execution = '/functions/v1/cadence-runner';
-is($door->status('POST', $execution), 200, 'an execution has its own connection');
+is($door->status('POST', $execution, %token), 200, 'an execution has its own connection');
 ok(!IO::Select->new($fifth)->can_read(0), 'where a fifth stranger waits');
 open_gate('a');
 is(answer_of($fifth)->{status}, 200, 'until one of them is done');
 is(join(' ', map { answer_of($_)->{status} } @waiting), '200 200 200 200', 'as all are');
 
 @waiting = map { $door->begin('GET', '/wait?b') } 1 .. 4;
-my @executions = map { $door->begin('POST', "$execution?b") } 1, 2;
+my @executions = map { $door->begin('POST', "$execution?b", %token) } 1, 2;
 active(6, 'four and two executions');
 is($door->status('GET', '/static/app.js'), 200, 'files need no connection');
 my $since = time;
-my $third = $door->begin('POST', "$execution?b");
+my $third = $door->begin('POST', "$execution?b", %token);
 $answer = $door->ask('GET', '/health');
 is("$answer->{status} $answer->{headers}{'retry-after'}", '503 5', 'nobody waits for ever');
 is(answer_of($third)->{status}, 503, 'nor does an execution');
@@ -288,10 +289,29 @@ $crowd{ answer_of($_)->{status} }++ for @crowd;
 ok(keys %crowd == 2 && $crowd{503} >= 12 && $crowd{200} + $crowd{503} == 220, 'the first of them are served');
 is(join(' ', map { answer_of($_)->{status} } @waiting, @executions), join(' ', (200) x 6), 'and so are those that were there before');
 
+# Strangers who wait keep no execution from its turn; nor does one who brings no token.
+@waiting = map { $door->begin('GET', '/wait?w') } 1 .. 4;
+active(4, 'four calls again');
+@crowd = map { $door->begin('GET', '/health') } 1 .. 220;
+ok(IO::Select->new(@crowd)->can_read($SOON), 'and as many as may wait');
+is($door->status('POST', $execution, %token), 200, 'an execution has its own place');
+open_gate('w');
+answer_of($_) for @waiting, @crowd;
+$answer = $door->ask('POST', $execution, body => '{}');
+is("$answer->{status} $answer->{body} $answer->{headers}{'access-control-allow-origin'} $answer->{headers}{'www-authenticate'}",
+	'401 {"error": "Unauthorized"} * Bearer', 'one without a token is refused as it always was');
+
+{
+	my $strong = door(environment => { PGUSER => scalar getpwuid($>) });
+	poll_until(sub { $strong->log =~ /away: this role is a superuser/ }, 'a superuser');
+	is($strong->status('GET', '/health'), 503, 'serves nobody');
+	is($strong->stop, 0, 'it ends as it should');
+}
+
 # ---- clients who leave ---------------------------------------------------------------------------
 
 $execution .= '?c';
-my $left = $door->begin('POST', $execution);
+my $left = $door->begin('POST', $execution, %token);
 active(1, 'an execution');
 close $left;
 $left = $door->begin('GET', '/wait?c');

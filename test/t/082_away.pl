@@ -86,7 +86,7 @@ sub end_connections
 
 sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 3');
 end_connections();
-poll_until(sub { $door->status('GET', '/health') == 200 && $door->status('POST', $execution) == 200 },
+poll_until(sub { $door->status('GET', '/health') == 200 && $door->status('POST', $execution, %bearer) == 200 },
 	'where there are three connections for six, each kind has some', $BACK);
 sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 0');
 end_connections();

@@ -116,7 +116,8 @@ sub start_nginx
 	my $home = "$directory/$name";
 	my $site = replaced(sample('nginx.conf') =~ s/^\s*listen \[::\].*\n//mgr,
 		'127.0.0.1:8480' => "127.0.0.1:$port", 'listen 80;' => "listen 127.0.0.1:$plain;", 'listen 443 ' => "listen 127.0.0.1:$tls ",
-		'/etc/letsencrypt/live/crm.example/fullchain.pem' => $certificate, '/etc/letsencrypt/live/crm.example/privkey.pem' => $key);
+		'/etc/letsencrypt/live/crm.example/fullchain.pem' => $certificate, '/etc/letsencrypt/live/crm.example/privkey.pem' => $key,
+		'/var/log/nginx/error.log' => "$home/error.log");
 
 	mkdir $home;
 	append_to_file("$home/site.conf", $site);
@@ -177,5 +178,12 @@ is(ask($tls_port, 'GET', '/metrics')->{status}, 200, 'metrics for this machine')
 is(ask($tls_port, 'GET', '/api/agora', host => 'evil.example')->{status}, 421, 'names that are not ours');
 unlike(join('', map { slurp_file($_) } glob "$directory/*/access.log"), qr/SEGREDO/, 'no secret is in its log');
 like(slurp_file("$directory/stub/access.log"), qr{POST /login}, 'where other requests are');
+
+# Nor where the door does not answer.
+$stub->stop;
+is(ask($tls_port, 'POST', $_)->{status}, 502, "nobody answers $_") for '/webhooks/wa/SEGREDO', '/u/SEGREDO', '/api/pessoas?q=SEGREDO', '/login';
+my $errors = join '', map { slurp_file($_) } glob "$directory/*/error.log";
+unlike($errors, qr/SEGREDO/, 'no secret is in the log of errors');
+like($errors, qr{POST /login}, 'where others are');
 
 done_testing();

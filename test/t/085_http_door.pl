@@ -24,14 +24,17 @@ my $provider = start_provider();
 my $has_pg_net = -e `pg_config --sharedir` =~ s/\s+$//r . '/extension/pg_net.control';
 my $node = new_cluster('main', extension => 0, conf => [
 	"cadence_runner.unsubscribe_url = 'https://crm.example/u/'",
+	# as bad as can be, for whoever must keep secrets out of the log
+	"log_statement = 'all'", 'log_min_duration_statement = 0', 'log_parameter_max_length_on_error = -1',
+	"session_preload_libraries = 'auto_explain'", 'auto_explain.log_min_duration = 0', 'auto_explain.log_verbose = on',
 	$has_pg_net ? ("shared_preload_libraries = 'pg_net'", "pg_net.database_name = 'postgres'") : () ]);
 
-# The block that is to be pasted, and the one of the door's role.
-my @blocks = slurp_file("$FindBin::RealBin/../../docs/rights.md") =~ /```sql\n(.*?)```/sg;
-my ($owner) = grep { /CREATE ROLE crm/ } @blocks;
-my ($door_role) = grep { /CREATE ROLE cadence_door/ } @blocks;
+# The block that is to be pasted, and the file that makes the door's role.
+my ($owner) = grep { /CREATE ROLE crm/ } slurp_file("$FindBin::RealBin/../../docs/rights.md") =~ /```sql\n(.*?)```/sg;
 
-sql($node, "SET client_min_messages = warning; $owner; RESET ROLE; $door_role;" . join ' ',
+sql($node, "SET client_min_messages = warning; $owner");
+$node->command_ok([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-f', "$FindBin::RealBin/../../door/role.sql" ], 'the role is made');
+sql($node, join ' ',
 	map { "SELECT cadence_secret_set('$_', '$SECRETS{$_}');" } sort keys %SECRETS);
 is(sql($node, q{SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'lead_cadence_runs'}), 'crm', 'the tables are an owner\'s who is no superuser');
 
@@ -133,6 +136,8 @@ is($door->status('POST', $link, headers => { 'Content-Type' => 'application/x-ww
 	200, 'a mailbox\'s own button acts');
 is(sql($node, 'SELECT count(*) FROM contact_opt_outs'), 1, 'once');
 
+my $logged = -s $node->logfile;
+
 # ---- those who watch ----------------------------------------------------------------------------
 
 $answer = $door->ask('GET', '/health');
@@ -163,5 +168,13 @@ for my $name (map { s/^cadence_api_//r } split /\n/,
 }
 $answer = $door->ask('GET', '/api/me', %session);
 is($door->status('GET', '/api/me', headers => { %{ $session{headers} }, 'If-None-Match' => $answer->{headers}{etag} }), 304, 'what is known is not sent again');
+
+# who comes in, and what goes wrong
+$door->status('POST', '/login', body => "token=$SECRETS{people}", headers => { 'Content-Type' => 'application/x-www-form-urlencoded' });
+sql($node, 'REVOKE EXECUTE ON FUNCTION cadence_http FROM cadence_door');
+is($door->status('GET', '/api/me', bearer($SECRETS{people})), 500, 'a call that fails');
+my $log = slurp_file($node->logfile, $logged);
+like($log, qr/cadence_http\(\$1, \$2/, 'the server logs statements of the door');
+unlike($log, qr/secret-1234567890|token=/, 'and no secret with them');
 
 done_testing();

@@ -180,6 +180,9 @@ origins(void)
 	CHECK(!http_is_same_origin("https://crm.example.evil.example", "crm.example"));
 	CHECK(!http_is_same_origin("https://evil.example/crm.example", "crm.example"));
 	CHECK(!http_is_same_origin("ftp://crm.example", "crm.example"));
+	CHECK(!http_is_same_origin("http://crm.example", "crm.example"));
+	CHECK(!http_is_same_origin("http://localhost.example", "localhost.example"));
+	CHECK(http_is_same_origin("http://localhost", "localhost"));
 	CHECK(!http_is_same_origin("crm.example", "crm.example"));
 	CHECK(!http_is_same_origin("null", "null"));
 	CHECK(!http_is_same_origin("https://", ""));
