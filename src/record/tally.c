@@ -3,9 +3,9 @@
  *		What has happened, counted: rows of cadence_deltas.
  *
  * Rows are only added, so that nobody waits here for another, and in the
- * transaction of what they count, so that both are there or neither is. Who does
- * something that counts need have no right to these tables: they are written as
- * their owner.
+ * transaction of what they count. Who does something that counts need have no right
+ * to these tables: they are written as their owner. Where they can not be written,
+ * what was done counts nowhere, and is done all the same.
  */
 #include "postgres.h"
 
@@ -121,9 +121,8 @@ put_row(Rowset *rows, const TallyRow *row, TimestampTz now)
 	rowset_put_time(rows, last);
 }
 
-/* Inside the caller's transaction and SPI connection. All of a row is of one minute. */
 void
-cadence_tally_write(CadenceTally *tally, const TallyRow *list, int n)
+tally_insert(CadenceTally *tally, const TallyRow *list, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TallyWriter writer;
@@ -138,6 +137,48 @@ cadence_tally_write(CadenceTally *tally, const TallyRow *list, int n)
 	statement_execute(&tally->insert, NULL, NULL, 0);
 	rowset_end(&rows);
 	tally_end(&writer);
+}
+
+/* ---- what goes wrong ----------------------------------------------------------------- */
+
+/* That a worker's statement is cancelled means that it took too long; a stop is raised anyway. */
+void
+tally_try(CadenceWork work, void *arg, int n)
+{
+	ErrorData *error = cadence_try(work, arg, 0, n, false);
+
+	if (error == NULL)
+		return;
+	if (MyBackendType != B_BG_WORKER &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("what was done could not be counted: %s", error->message)));
+	FreeErrorData(error);
+}
+
+typedef struct SomeRows
+{
+	CadenceTally *tally;
+	const TallyRow *rows;
+} SomeRows;
+
+static void
+insert_some(void *arg, int first, int n)
+{
+	SomeRows *some = arg;
+
+	tally_insert(some->tally, &some->rows[first], n);
+}
+
+/* All of a row is of one minute. */
+void
+cadence_tally_write(CadenceTally *tally, const TallyRow *rows, int n)
+{
+	SomeRows some = {tally, rows};
+
+	if (n > 0)
+		tally_try(insert_some, &some, n);
 }
 
 /* ---- durations ------------------------------------------------------------------------- */

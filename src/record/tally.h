@@ -41,6 +41,7 @@ typedef enum TallyOnce
 {
 	TALLY_EACH,
 	TALLY_FIRST_FAILURE, /* of its step */
+	TALLY_ONLY_FAILURE,	 /* likewise, when its event is written already */
 	TALLY_FIRST_DELIVERED,
 	TALLY_FIRST_READ
 } TallyOnce;
@@ -71,6 +72,10 @@ typedef struct TallyPerson
 
 typedef struct CadenceTally CadenceTally;
 
+/*
+ * Each works in a subtransaction, inside the caller's transaction and SPI connection:
+ * what goes wrong in counting is a warning, and undoes nothing of what is counted.
+ */
 extern CadenceTally *cadence_tally_create(const CadenceTables *tables);
 extern void cadence_tally_write(CadenceTally *tally, const TallyRow *rows, int n);
 extern void cadence_tally_steps(CadenceTally *tally, CadenceStep **steps, int n);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "record/tally.h"
 
 struct CadenceTally
@@ -36,6 +37,9 @@ tally_minute(TimestampTz at)
 
 extern TallyWriter tally_begin(const CadenceTally *tally);
 extern void tally_end(const TallyWriter *writer);
+extern void tally_try(CadenceWork work, void *arg, int n);
+extern void tally_insert(CadenceTally *tally, const TallyRow *rows, int n);
+extern void tally_runs(CadenceTally *tally, const TallyRun *list, int n);
 extern void tally_runs_prepare(CadenceTally *tally);
 
 #endif

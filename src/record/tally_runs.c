@@ -57,14 +57,17 @@ enum
 	"ORDER BY (x.template_codigo::pg_catalog.text " EQ " d.template) IS TRUE DESC, (x.ordem " EQ \
 	" d.ordem) IS TRUE DESC, x.id LIMIT 1)"
 
-/* Given up, or come back: what is only not known yet, or was not wanted any more, is neither. */
+/*
+ * Given up, or come back: what is only not known yet, or was not wanted any more, is neither.
+ * More than once, where its event is there already.
+ */
 #define HAS_FAILED                                                                                 \
 	"EXISTS (SELECT FROM %s AS e WHERE e.lead_cadence_run_id " EQ " d.run_id AND e.step_ordem " EQ \
 	" d.ordem AND e.tipo_evento " EQ " 'ERRO' AND ((e.detalhes " JSON_TEXT " 'permanente' " EQ     \
 	" 'true' AND e.detalhes " JSON_TEXT " 'codigo' " NE                                            \
 	" ALL ('{INCERTO,OPT_OUT,BLOQUEADO,SAIDA,CANCELADA,RESPOSTA}'::pg_catalog.text[])) "           \
 	"OR (e.detalhes " JSON_TEXT " 'tardio' " EQ " 'true' AND e.detalhes " JSON_TEXT                \
-	" 'message_id' IS NOT NULL)))"
+	" 'message_id' IS NOT NULL)) OFFSET (CASE d.once WHEN %d THEN 1 ELSE 0 END))"
 
 /* Another message of the same step has that time: it was sent again, or twice. */
 #define OTHER_HAS(time)                                                                           \
@@ -89,14 +92,15 @@ find_runs_sql(const CadenceTables *t)
 		"(SELECT " SHORT_TEXT(
 			"k.fuso_horario",
 			"100") " FROM %s AS k WHERE %s LIMIT 1), "
-				   "NOT CASE d.once WHEN %d THEN " HAS_FAILED
-				   " WHEN %d THEN " OTHER_HAS("entregue_em") " WHEN %d THEN " OTHER_HAS(
+				   "NOT CASE WHEN d.once IN (%d, %d) THEN " HAS_FAILED " WHEN d.once " EQ
+				   " %d THEN " OTHER_HAS("entregue_em") " WHEN d.once " EQ " %d THEN " OTHER_HAS(
 					   "lido_em") " ELSE false END "
 								  "FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ " d.run_id",
 		t->steps, t->steps, t->empresas,
 		cadence_key_is(t, "cadence_empresas", "k", "empresa", "r.empresa"), TALLY_FIRST_FAILURE,
-		t->events, TALLY_FIRST_DELIVERED, t->events, t->messages, t->messages, t->messages,
-		TALLY_FIRST_READ, t->events, t->messages, t->messages, t->messages, t->runs);
+		TALLY_ONLY_FAILURE, t->events, TALLY_ONLY_FAILURE, TALLY_FIRST_DELIVERED, t->events,
+		t->messages, t->messages, t->messages, TALLY_FIRST_READ, t->events, t->messages,
+		t->messages, t->messages, t->runs);
 }
 
 /* What a person has got last, of any of their runs; each state of runs has an index of its own. */
@@ -218,7 +222,7 @@ without_empty(TallyRow *rows, int n)
 /* One row each, inside the caller's transaction and SPI connection; a run that is gone counts
  * nowhere but in all. */
 void
-cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
+tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 {
 	TallyRow *counted = palloc(sizeof(*counted) * Max(n, 1));
 	TallyWriter writer;
@@ -244,7 +248,30 @@ cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	tally_end(&writer);
-	cadence_tally_write(tally, counted, without_empty(counted, n));
+	tally_insert(tally, counted, without_empty(counted, n));
+}
+
+typedef struct SomeRuns
+{
+	CadenceTally *tally;
+	const TallyRun *list;
+} SomeRuns;
+
+static void
+count_some(void *arg, int first, int n)
+{
+	SomeRuns *some = arg;
+
+	tally_runs(some->tally, &some->list[first], n);
+}
+
+void
+cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
+{
+	SomeRuns some = {tally, list};
+
+	if (n > 0)
+		tally_try(count_some, &some, n);
 }
 
 /* ---- people ------------------------------------------------------------------------------ */
@@ -280,19 +307,34 @@ find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run)
 	return found;
 }
 
+typedef struct SomePerson
+{
+	CadenceTally *tally;
+	const TallyPerson *did;
+} SomePerson;
+
+static void
+count_person(void *arg, int first, int n)
+{
+	SomePerson *some = arg;
+	TallyRun run = {.row = some->did->row};
+
+	if (find_last(some->tally, some->did, &run))
+	{
+		tally_runs(some->tally, &run, 1);
+		return;
+	}
+	run.row.empresa = some->did->empresa;
+	run.row.mark = NULL;
+	if (run.row.kind != NULL)
+		tally_insert(some->tally, &run.row, 1);
+}
+
 /* Counts what somebody has done to the step that they have got last. */
 void
 cadence_tally_person(CadenceTally *tally, const TallyPerson *did)
 {
-	TallyRun run = {.row = did->row};
+	SomePerson some = {tally, did};
 
-	if (find_last(tally, did, &run))
-	{
-		cadence_tally_runs(tally, &run, 1);
-		return;
-	}
-	run.row.empresa = did->empresa;
-	run.row.mark = NULL;
-	if (run.row.kind != NULL)
-		cadence_tally_write(tally, &run.row, 1);
+	tally_try(count_person, &some, 1);
 }
