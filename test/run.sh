@@ -291,6 +291,12 @@ proxies() {
     [[ ${#missing[@]} -eq 0 ]] || unpack_packages "${missing[@]}" || say "without ${missing[*]}"
 }
 
+# What checks metrics and alert rules, where the machine has none of it.
+promtool() {
+    wanted 088_metrics || return 0
+    command -v promtool >/dev/null || unpack_packages prometheus || say "without promtool"
+}
+
 # A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
 # that there is one.
 browser() {
@@ -337,6 +343,7 @@ main() {
         unit_tests_result
         small_disk
         proxies
+        promtool
         browser
         tap_tests
     else

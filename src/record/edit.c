@@ -39,6 +39,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/edit.h"
+#include "record/tally.h"
 #include "schema/edition.h"
 #include "schema/calendar.h"
 #include "schema/policy.h"
@@ -75,6 +76,8 @@ typedef struct RunGroup
 	Datum had;	   /* 0: as it is */
 	bool retime;
 	StepTime time;
+	pg_uuid_t *to;	 /* the step that they have come to by the edit; NULL: none */
+	pg_uuid_t *from; /* and the one to which they are to come again; NULL: none */
 } RunGroup;
 
 typedef struct StepsEditing
@@ -85,6 +88,7 @@ typedef struct StepsEditing
 	Statement read;
 	Statement write;
 	CadenceCalendars *calendars;
+	CadenceTally *tally;
 	EditedStep *steps;
 	int n;
 	bool renumbers;
@@ -272,6 +276,8 @@ enum
 	GROUP_EDITION,
 	GROUP_HAD, /* what it has had, where its numbers told that so far; NULL: it knows */
 	GROUP_RETIME,
+	GROUP_TO,
+	GROUP_FROM,
 	GROUP_TIME
 };
 
@@ -363,7 +369,10 @@ group_sql(const CadenceTables *t)
 		"WHEN f.id IS NULL OR (f.id " EQ " s.id AND f.now " EQ " f.was) THEN g.next "
 		"ELSE f.now END, " NEW_LAST ", CASE WHEN g.busy THEN " EDITION " ELSE '{}' END, "
 		"CASE WHEN h.ids " NE " '{}' THEN COALESCE(g.had, '{}') OPERATOR(pg_catalog.||) h.ids END, "
-		"NOT g.busy AND f.id IS NOT NULL AND (f.id IS DISTINCT FROM s.id OR f.times), %s "
+		"NOT g.busy AND f.id IS NOT NULL AND (f.id IS DISTINCT FROM s.id OR f.times), "
+		"CASE WHEN NOT g.busy AND f.id IS DISTINCT FROM s.id THEN f.id::pg_catalog.uuid END, "
+		"CASE WHEN NOT g.busy AND f.id IS DISTINCT FROM s.id AND s.now IS NOT NULL "
+		"THEN s.id::pg_catalog.uuid END, %s "
 		"FROM groups AS g "
 		"LEFT JOIN LATERAL (" STOOD_BEFORE ") AS s ON true "
 		"CROSS JOIN LATERAL (" BOUNDS ") AS b "
@@ -395,6 +404,15 @@ copied(TupleDesc desc, HeapTuple row, int column)
 	return isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 }
 
+static pg_uuid_t *
+read_id(TupleDesc desc, HeapTuple row, int column)
+{
+	bool isnull;
+	Datum value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? NULL : memcpy(palloc(sizeof(pg_uuid_t)), DatumGetUUIDP(value), UUID_LEN);
+}
+
 static void
 read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 {
@@ -416,6 +434,8 @@ read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 				 (e->renumbers && is_busy);
 	g->edition = g->changed ? copied(desc, row, GROUP_EDITION) : (Datum) 0;
 	g->retime = row_true(desc, row, GROUP_RETIME);
+	g->to = read_id(desc, row, GROUP_TO);
+	g->from = read_id(desc, row, GROUP_FROM);
 	if (g->retime)
 		cadence_step_time_read(desc, row, GROUP_TIME, &g->time);
 }
@@ -563,6 +583,21 @@ write_places(StepsEditing *e, const RunGroup *g, Datum *ids, int n)
 	write_rows(e, g, &rows);
 }
 
+/* To which step runs have come, and that they have not come to another yet. */
+static void
+count_places(StepsEditing *e, const RunGroup *g, Datum *ids, int n)
+{
+	TallyRun *list = palloc(sizeof(*list) * 2 * Max(n, 1));
+	int nlist = 0;
+
+	for (int is_from = 0; is_from <= 1; is_from++)
+		for (int i = 0; (is_from ? g->from : g->to) != NULL && i < n; i++)
+			list[nlist++] = (TallyRun){.row = {.mark = "entered", .n = is_from ? -1 : 1},
+									   .run = *DatumGetUUIDP(ids[i]),
+									   .step = is_from ? g->from : g->to};
+	cadence_tally_runs(e->tally, list, nlist);
+}
+
 static void
 write_group(StepsEditing *e, const RunGroup *g)
 {
@@ -578,6 +613,7 @@ write_group(StepsEditing *e, const RunGroup *g)
 			write_times(e, g, &g->ids[i], n);
 		else if (g->changed)
 			write_places(e, g, &g->ids[i], n);
+		count_places(e, g, &g->ids[i], n);
 		MemoryContextReset(chunk);
 	}
 	MemoryContextSwitchTo(old);
@@ -602,6 +638,7 @@ create_statements(StepsEditing *e, const CadenceTables *t, StepsEdit edit)
 	e->write = STATEMENT("moving runs after an edit", write_sql(t), write_types, SPI_OK_UPDATE);
 	e->lock.latest = e->group.latest = e->read.latest = e->write.latest = true;
 	e->calendars = cadence_calendars_create(t, false);
+	e->tally = cadence_tally_create(t);
 }
 
 static void

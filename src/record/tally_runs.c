@@ -86,7 +86,7 @@ find_runs_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"SELECT d.n, r.empresa::pg_catalog.text, r.cadence_id::pg_catalog.uuid, "
-		"COALESCE(d.step, " NUMBERED_STEP "), (SELECT x.id FROM %s AS x "
+		"COALESCE(d.step, CASE WHEN d.ordem IS NOT NULL THEN " NUMBERED_STEP " END), (SELECT x.id FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " EQ " d.next_ordem LIMIT 1), "
 		"r.started_at::pg_catalog.timestamptz, "
 		"(SELECT " SHORT_TEXT(
@@ -219,8 +219,55 @@ without_empty(TallyRow *rows, int n)
 	return kept;
 }
 
-/* One row each, inside the caller's transaction and SPI connection; a run that is gone counts
- * nowhere but in all. */
+/* So many different rows are looked through for one that is alike. */
+#define ALIKE_MAX 64
+
+static bool
+is_same_id(const pg_uuid_t *a, const pg_uuid_t *b)
+{
+	return a == b || (a != NULL && b != NULL && memcmp(a, b, UUID_LEN) == 0);
+}
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Durations are none of these. */
+static bool
+is_alike(const TallyRow *a, const TallyRow *b)
+{
+	return is_same_text(a->kind, b->kind) && is_same_text(a->mark, b->mark) &&
+		   (a->n < 0) == (b->n < 0) && a->first_at == b->first_at && is_same_id(a->step, b->step) &&
+		   is_same_id(a->next_step, b->next_step) && is_same_id(a->cadence, b->cadence) &&
+		   (a->day == b->day || (a->day != NULL && b->day != NULL && *a->day == *b->day)) &&
+		   is_same_text(a->empresa, b->empresa) && is_same_text(a->server, b->server) &&
+		   is_same_text(a->canal, b->canal) && is_same_text(a->outcome, b->outcome) &&
+		   is_same_text(a->code, b->code) && is_same_text(a->template_codigo, b->template_codigo);
+}
+
+static int
+merge_alike(TallyRow *rows, int n)
+{
+	int kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int k = Max(kept - ALIKE_MAX, 0);
+
+		while (k < kept && !is_alike(&rows[k], &rows[i]))
+			k++;
+		if (k < kept)
+			rows[k].n += rows[i].n;
+		else
+			rows[kept++] = rows[i];
+	}
+	return kept;
+}
+
+/* Inside the caller's transaction and SPI connection; a run that is gone counts nowhere but in
+ * all. */
 void
 tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 {
@@ -248,7 +295,8 @@ tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 	}
 	SPI_freetuptable(SPI_tuptable);
 	tally_end(&writer);
-	tally_insert(tally, counted, without_empty(counted, n));
+	n = without_empty(counted, n);
+	tally_insert(tally, counted, merge_alike(counted, n));
 }
 
 typedef struct SomeRuns

@@ -103,6 +103,17 @@ cadence_zone_find(const char *name)
 	return zone != NULL && pg_tz_acceptable(zone) ? zone : NULL;
 }
 
+/* A server may have been built without Sao Paulo's. */
+static const void *
+zone_or_default(const char *name)
+{
+	const void *zone = cadence_zone_find(name);
+
+	if (zone == NULL)
+		zone = cadence_zone_find(CALENDAR_ZONE);
+	return zone != NULL ? zone : pg_tzset("GMT");
+}
+
 /*
  * The day, since 2000-01-01, on which a run has begun in its company's time. The last
  * answer is kept, since many runs begin at one time: clocks are a multiple of a quarter
@@ -111,26 +122,25 @@ cadence_zone_find(const char *name)
 int32
 cadence_cohort_day(const char *empresa_zone, TimestampTz started_at)
 {
-	static char last_zone[ZONE_NAME_MAX + 1];
+	static char last_name[ZONE_NAME_MAX + 1];
+	static const void *last_zone;
 	static TimestampTz last_quarter = DT_NOEND;
 	static int32 last_day;
 	TimestampTz quarter = started_at / (15 * USECS_PER_MINUTE);
-	Calendar calendar = {.utc_offset = utc_offset};
+	bool is_same;
 
 	if (TIMESTAMP_NOT_FINITE(started_at))
 		return 0;
 	if (empresa_zone == NULL || strlen(empresa_zone) > ZONE_NAME_MAX)
 		empresa_zone = CALENDAR_ZONE;
-	if (quarter == last_quarter && strcmp(empresa_zone, last_zone) == 0)
+	is_same = last_zone != NULL && strcmp(empresa_zone, last_name) == 0;
+	if (is_same && quarter == last_quarter)
 		return last_day;
-	calendar.zone = cadence_zone_find(empresa_zone);
-	if (calendar.zone == NULL)
-		calendar.zone = cadence_zone_find(CALENDAR_ZONE);
-	if (calendar.zone == NULL)
-		calendar.zone = pg_tzset("GMT");
-	last_day = calendar_day(&calendar, started_at);
+	if (!is_same)
+		last_zone = zone_or_default(empresa_zone);
+	strlcpy(last_name, empresa_zone, sizeof(last_name));
 	last_quarter = quarter;
-	strlcpy(last_zone, empresa_zone, sizeof(last_zone));
+	last_day = calendar_day(&(Calendar){.utc_offset = utc_offset, .zone = last_zone}, started_at);
 	return last_day;
 }
 
@@ -340,10 +350,7 @@ cadence_calendar_of(CadenceCalendars *c, const CadencePlace *place, Calendar *ca
 						   .nholidays = list->n};
 	if (calendar->zone != NULL)
 		return c->n < HOLIDAYS_MAX;
-	calendar->zone = cadence_zone_find(CALENDAR_ZONE);
-	/* a server may have been built without it */
-	if (calendar->zone == NULL)
-		calendar->zone = pg_tzset("GMT");
+	calendar->zone = zone_or_default(CALENDAR_ZONE);
 	return false;
 }
 

@@ -28,7 +28,8 @@ WITH run AS (
     SELECT r.*, (r.started_at AT TIME ZONE coalesce((SELECT CASE e.fuso_horario WHEN 'Terra/Media' THEN NULL ELSE e.fuso_horario END FROM cadence_empresas e WHERE e.empresa = r.empresa),
         'America/Sao_Paulo'))::date AS day FROM lead_cadence_runs r)
 SELECT r.cadence_id AS cadence, s.id AS step, r.day, r.empresa,
-       count(*) FILTER (WHERE s.id = ANY (r.passos_enviados) OR s.ordem = r.next_step_ordem) AS entered,
+       count(*) FILTER (WHERE s.id = ANY (r.passos_enviados) OR s.ordem = (SELECT min(x.ordem) FROM cadence_steps x
+           WHERE x.cadence_id = r.cadence_id AND x.ordem >= r.next_step_ordem AND x.id <> ALL (coalesce(r.passos_enviados, '{}')))) AS entered,
        count(*) FILTER (WHERE s.id = ANY (r.passos_enviados) AND EXISTS (
            SELECT FROM lead_cadence_events e WHERE e.lead_cadence_run_id = r.id AND e.tipo_evento = 'DISPARADO' AND e.step_ordem = s.ordem)) AS sent,
        count(*) FILTER (WHERE EXISTS (SELECT FROM lead_messages m WHERE m.run_id = r.id AND m.step_ordem = s.ordem AND m.entregue_em IS NOT NULL)) AS delivered,
@@ -90,7 +91,7 @@ INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, status, next_step_o
     ('l9', 'ERRADA', 'c0000000-0000-0000-0000-000000000001', 'PAUSADA', 1, '2026-03-01 23:00Z', NULL),
     ('l10', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 'CONCLUIDA', NULL, '2026-03-01 12:00Z', NULL);
 COPY lead_cadence_runs (lead_id, empresa, cadence_id, status, next_step_ordem, started_at) FROM stdin;
-l11	BLUE	c0000000-0000-0000-0000-000000000001	PAUSADA	2	2026-03-01 12:00Z
+l11	BLUE	c0000000-0000-0000-0000-000000000001	PAUSADA	1	2026-03-01 12:00Z
 \.
 SELECT * FROM differ();
 SELECT day, empresa, right(step_id::text, 2) AS step, entered FROM cadence_rollup_cohorts() WHERE day < '2026-04-01' ORDER BY 1, 2, 3;
@@ -101,6 +102,20 @@ ROLLBACK;
 SELECT * FROM differ();
 SELECT * FROM fold();
 SELECT * FROM differ();
+
+-- runs that an edit moves have come to another step, and to the one before which they stood not yet
+INSERT INTO cadence_steps (id, cadence_id, ordem, canal, template_codigo) VALUES ('50000000-0000-0000-0000-000000000005', 'c0000000-0000-0000-0000-000000000001', 0, 'WHATSAPP', 'OLA');
+SELECT * FROM differ();
+SELECT * FROM funnel;
+UPDATE cadence_steps SET ordem = ordem + 10 WHERE cadence_id = 'c0000000-0000-0000-0000-000000000001';
+SELECT * FROM differ();
+DELETE FROM cadence_steps WHERE id = '50000000-0000-0000-0000-000000000005';
+SELECT * FROM differ() WHERE says ->> 'step' <> '50000000-0000-0000-0000-000000000005';
+UPDATE cadence_steps SET ordem = ordem - 10 WHERE cadence_id = 'c0000000-0000-0000-0000-000000000001';
+SELECT * FROM differ() WHERE says ->> 'step' <> '50000000-0000-0000-0000-000000000005';
+SELECT * FROM funnel;
+-- what is gone was there: as if it had never been, for the rest of this
+UPDATE cadence_deltas SET n = 0 WHERE step = '50000000-0000-0000-0000-000000000005';
 
 -- failures: each attempt counts, and each event once; a run fails once, however often it is resumed
 UPDATE lead_cadence_runs SET next_run_at = now() WHERE status = 'ATIVA';
