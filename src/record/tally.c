@@ -42,17 +42,47 @@ static const RowsetColumn delta_columns[] = {{"kind", TEXTOID},
 /* What goes into a key of an index is short, whatever somebody has written. */
 #define KEY_TEXT(column) "COALESCE(pg_catalog.\"left\"(" column ", 100), '')"
 
+/* Of a closed set. */
+#define KEY_CANAL                                                                               \
+	"CASE WHEN d.canal IS NULL OR d.canal " EQ " '' THEN '' WHEN pg_catalog.upper(d.canal) " EQ \
+	" ANY ('{WHATSAPP,SMS,EMAIL}'::pg_catalog.text[]) THEN pg_catalog.upper(d.canal) ELSE '?' END"
+
 static char *
 insert_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"INSERT INTO %s (id, kind, at, empresa, server, canal, outcome, code, template, cadence, "
 		"step, next_step, day, mark, n, us, buckets, first_at, last_at) "
-		"SELECT pg_catalog.gen_random_uuid(), COALESCE(d.kind, ''), d.at, " KEY_TEXT("d.empresa") ", " KEY_TEXT("d.server") ", " KEY_TEXT(
-			"d.canal") ", " KEY_TEXT("d.outcome") ", " KEY_TEXT("d.code") ", " KEY_TEXT("d."
-																						"template") ", d.cadence, d.step, d.next_step, d.day, COALESCE(d.mark, ''), d.n, d.us, d.buckets, d.first_at, d.last_at "
-																									"FROM " ROWSET_NAME
-																									" AS d",
+		"SELECT pg_catalog.gen_random_uuid(), COALESCE(d.kind, ''), d.at, " KEY_TEXT(
+			"d.empresa") ", " KEY_TEXT("d.server") ", " KEY_CANAL
+												   ", " KEY_TEXT("d.outcome") ", " KEY_TEXT(
+													   "d.code") ", " KEY_TEXT("d."
+																			   "template") ", "
+																						   "d."
+																						   "cadence"
+																						   ", "
+																						   "d.step,"
+																						   " d."
+																						   "next_"
+																						   "step, "
+																						   "d.day, "
+																						   "COALESC"
+																						   "E(d."
+																						   "mark, "
+																						   "''), "
+																						   "d.n, "
+																						   "d.us, "
+																						   "d."
+																						   "buckets"
+																						   ", "
+																						   "d."
+																						   "first_"
+																						   "at, "
+																						   "d.last_"
+																						   "at "
+																						   "FROM"
+																						   " " ROWSET_NAME
+																						   " AS d",
 		t->deltas);
 }
 
@@ -198,7 +228,8 @@ tally_observe(TallyHistogram *h, int64 us)
 	double seconds;
 	int i = 0;
 
-	us = Max(us, 0);
+	/* next_run_at may be anything; what took longer than a day took a day */
+	us = Max(Min(us, USECS_PER_DAY), 0);
 	seconds = us / (double) USECS_PER_SEC;
 	while (i < h->nbounds - 1 && seconds > h->bounds[i])
 		i++;

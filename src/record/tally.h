@@ -82,6 +82,9 @@ extern void cadence_tally_steps(CadenceTally *tally, CadenceStep **steps, int n)
 extern void cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n);
 extern void cadence_tally_person(CadenceTally *tally, const TallyPerson *did);
 
+/* For who has a subtransaction: what goes wrong is raised. */
+extern void tally_insert(CadenceTally *tally, const TallyRow *rows, int n);
+
 /* How many took how long: bounds in ascending order, the last of them without end. */
 #define TALLY_BUCKETS_MAX 20
 
