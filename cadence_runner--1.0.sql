@@ -2185,9 +2185,11 @@ COMMENT ON FUNCTION @extschema@.cadence_secret_set(text, text) IS
 --     execution_duration
 --                 the same, of executions
 --     execution   outcome: success, errors (of some steps), failed; code: CRON, MANUAL, TEST, WORKER
---     delivery    a receipt that was new: server, canal, outcome: sent, delivered, read, failed
+--     delivery    a receipt: server, canal, outcome: sent, delivered, read, failed; code: done (it was
+--                 new), repeated, unmatched, early (its message comes later), nothing
 --     inbound     an event that a webhook, or whoever has read it, has told: server, canal, outcome: its kind
---                 (message, echo, receipt, opt_out, ...), code: done, repeated, unmatched, nothing, rejected
+--                 (message, echo, opt_out, opt_in, bounce, complaint, sender, identity), code: done, repeated,
+--                 unmatched, nothing
 --     opt_out     somebody wants no more, and had not said so: canal ('' all), outcome: reply,
 --                 provider, complaint, link, operator, answer (of a provider to an attempt)
 --     webhook     a call of cadence_receive() for a server that is there: server, outcome: ok,

@@ -292,7 +292,7 @@ proxies() {
 }
 
 # What checks metrics and alert rules, where the machine has none of it.
-promtool() {
+prometheus_tools() {
     wanted 088_metrics || return 0
     command -v promtool >/dev/null || unpack_packages prometheus || say "without promtool"
 }
@@ -343,7 +343,7 @@ main() {
         unit_tests_result
         small_disk
         proxies
-        promtool
+        prometheus_tools
         browser
         tap_tests
     else

@@ -15,9 +15,9 @@ typedef enum CadenceLockKind
 	CADENCE_LOCK_CLAIMANT,			 /* its holder lives, and so do its claims */
 	CADENCE_LOCK_ENROLMENT,			 /* who makes runs of a cadence active */
 	CADENCE_LOCK_TABLES,			 /* who makes the tables */
-	CADENCE_LOCK_MESSAGE,  /* who writes a message that came in, where no index guards it */
+	CADENCE_LOCK_MESSAGE,	/* who writes a message that came in, where no index guards it */
 	CADENCE_LOCK_EXCLUSIVE, /* who enrols in a company's exclusive cadences */
-	CADENCE_LOCK_FOLD /* who puts together what was counted */
+	CADENCE_LOCK_FOLD		/* who puts together what was counted */
 } CadenceLockKind;
 
 extern bool cadence_lock_try(CadenceLockKind kind, uint64 key, bool session);

@@ -39,6 +39,7 @@
 #include "sqlapi/exposition.h"
 #include "sqlapi/health_reason.h"
 #include "sqlapi/rollup.h"
+#include "sqlapi/status.h"
 
 PG_FUNCTION_INFO_V1(cadence_metrics);
 
@@ -486,10 +487,21 @@ static ArrayType *
 read_reasons(const char *schema)
 {
 	char *sql = psprintf("SELECT reasons FROM %s.cadence_health()", quote_identifier(schema));
+	volatile bool found = false;
 	bool isnull = true;
 	Datum value = 0;
 
-	if (SPI_execute(sql, false, 1) == SPI_OK_SELECT && SPI_processed > 0)
+	cadence_status_is_brief = true;
+	PG_TRY();
+	{
+		found = SPI_execute(sql, false, 1) == SPI_OK_SELECT && SPI_processed > 0;
+	}
+	PG_FINALLY();
+	{
+		cadence_status_is_brief = false;
+	}
+	PG_END_TRY();
+	if (found)
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	return isnull ? NULL : DatumGetArrayTypePCopy(value);
 }

@@ -31,6 +31,7 @@
 #include "provider/provider_stats.h"
 #include "schema/tables.h"
 #include "server/registry.h"
+#include "sqlapi/status.h"
 #include "sqlapi/status_rules.h"
 
 PG_FUNCTION_INFO_V1(cadence_runner_status);
@@ -176,6 +177,26 @@ waiting_news_sql(const CadenceTables *t)
 		t->outbox, COUNT_MAX);
 }
 
+/* Set for whoever wants no numbers, but what is wrong: those take as long as there are rows. */
+bool cadence_status_is_brief;
+
+/* Brief: so many due runs are enough to be overdue. */
+#define BRIEF_COUNT_MAX 1000
+
+/* How many runs are held: each that is paused is looked at. */
+static char *
+uncertain_sql(const CadenceTables *t)
+{
+	if (cadence_status_is_brief)
+		return "NULL::pg_catalog.int8, ";
+	return psprintf("(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
+					"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
+					"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT
+					" 'tardio' IS NULL "
+					"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), ",
+					t->runs, t->events);
+}
+
 /* From STATUS_TABLES to STATUS_WARNINGS. */
 static char *
 state_sql(const CadenceTables *t)
@@ -187,11 +208,7 @@ state_sql(const CadenceTables *t)
 		"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " GE " c.lease_end "
 		"AND r.next_run_at " LE " c.lease_end AND (r.claim_id " EQ
 		" c.claim_id) IS TRUE)) FROM %s AS c WHERE c.lease_end " GT " $1), 0), "
-		"(SELECT pg_catalog.count(*) FROM %s AS r WHERE r.status " EQ " 'PAUSADA' "
-		"AND (SELECT e.detalhes " JSON_TEXT " 'codigo' FROM %s AS e "
-		"WHERE e.lead_cadence_run_id " EQ " r.id AND e.detalhes " JSON_TEXT " 'tardio' IS NULL "
-		"ORDER BY e.created_at DESC, e.id DESC LIMIT 1) " EQ " 'INCERTO'), "
-		"(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
+		"%s(SELECT r.next_run_at FROM %s AS r WHERE r.status " EQ " 'ATIVA' "
 		"AND r.next_run_at " GT " $1 ORDER BY r.next_run_at, r.id LIMIT 1), "
 		"%spg_catalog.array_cat(pg_catalog.array_remove(ARRAY[$2, "
 		"(SELECT CASE WHEN pg_catalog.count(*) " GT " 0 THEN pg_catalog.format("
@@ -209,9 +226,9 @@ state_sql(const CadenceTables *t)
 		"(SELECT r.next_run_at::pg_catalog.timestamptz FROM %s AS r WHERE r.status " EQ
 		" 'ATIVA' AND r.next_run_at " LE " $1 ORDER BY r.next_run_at, r.id LIMIT 1) AS oldest) "
 		"AS x) AS d",
-		t->runs, t->claims, t->runs, t->events, t->runs, rejected_sql(t), t->runs, t->logs,
+		t->runs, t->claims, uncertain_sql(t), t->runs, rejected_sql(t), t->runs, t->logs,
 		rejected_lately_sql(t), stopped_news_sql(t), waiting_news_sql(t), shut_sql(t), t->runs,
-		COUNT_MAX, t->runs);
+		cadence_status_is_brief ? BRIEF_COUNT_MAX : COUNT_MAX, t->runs);
 }
 
 /* As the owner of the tables: whoever may call needs no right on any of them. */
