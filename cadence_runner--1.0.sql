@@ -1457,6 +1457,12 @@ AS $$
                    AND NOT EXISTS (SELECT FROM pg_trigger AS t
                                    WHERE t.tgrelid = to_regclass('@extschema@.' || v.name)
                                      AND t.tgname = 'cadence_runner_barrier' AND t.tgenabled IN ('O', 'A')))
+        || ARRAY(SELECT 'table lead_cadence_runs has no trigger cadence_runner_added that fires: how many runs begin is not counted; '
+                        'see cadence_create_tables()'
+                 WHERE to_regclass('@extschema@.lead_cadence_runs') IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM pg_trigger AS t
+                                   WHERE t.tgrelid = to_regclass('@extschema@.lead_cadence_runs')
+                                     AND t.tgname = 'cadence_runner_added' AND t.tgenabled IN ('O', 'A')))
         -- so many failures in a row, and nothing sent, are no accident
         || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')
@@ -2184,14 +2190,14 @@ COMMENT ON FUNCTION @extschema@.cadence_secret_set(text) IS
 -- transaction: so many of this kind more. Nobody updates a row there, so nobody waits for another.
 -- Now and then they are folded (src/record/fold.c): one statement deletes what is there and adds it
 -- to cadence_counts and cadence_cohorts. Whoever reads adds what is not folded yet, in one
--- statement and so in one snapshot: the numbers are exact at any moment. Read them by the functions
--- below.
+-- statement and so in one snapshot: the numbers are exact at any moment, up to what could not be
+-- counted: that is done all the same, and said in a warning. Read them by the functions below.
 --
 -- cadence_rollup_counts(grain, kinds, since, until): what has happened, and when.
 --   grain    TOTAL   since the tables are there, at = '-infinity'; template and cadence are ''
---            HOUR    by the hour, kept for ever
---            MINUTE  kind attempt only, by the minute of the last 48 hours; code, template and
---                    cadence are ''. "Today" in any zone is a sum of these
+--            HOUR    by the hour of the last 400 days
+--            MINUTE  kind attempt only, by the minute of the last 48 hours; empresa, canal, code,
+--                    template and cadence are ''. "Today" in any zone is a sum of these
 --   kind     of the rows; "-" is always '', a column that is not named keeps its meaning
 --     attempt     handling of a step by an execution, at the time of the attempt: server ('' where
 --                 none was found), canal, template, cadence, outcome: sent, held (for the provider's
@@ -2235,7 +2241,7 @@ COMMENT ON FUNCTION @extschema@.cadence_secret_set(text) IS
 --   the counts: what has happened has happened.
 --
 -- cadence_rollup_runs(): how many runs stand before which step (ordem, -1: none left), by status, as
---   of counted_at. Counted from the table, at most once a minute, by executions and resident workers.
+--   of counted_at. Counted from the table, at most once a minute, by a process of its own.
 --   This is what "waiting" is: status ATIVA (and PAUSADA) at the step.
 --
 -- They read with the rights of whoever calls, so they are everybody's to execute (90_rights.sql): it
@@ -2249,7 +2255,7 @@ RETURNS TABLE (kind text, at timestamptz, empresa text, server text, canal text,
 LANGUAGE sql STABLE STRICT PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT x.kind, x.at, x.empresa, x.server, x.canal, x.outcome, x.code, x.template, x.cadence,
-           sum(x.n)::bigint, sum(x.us)::bigint, min(x.first_at), max(x.last_at)
+           sum(x.n)::bigint, least(sum(x.us), 9223372036854775807)::bigint, min(x.first_at), max(x.last_at)
     FROM (
         SELECT c.kind, c.at, c.empresa, c.server, c.canal, c.outcome, c.code, c.template, c.cadence, c.n, c.us, c.first_at, c.last_at
         FROM @extschema@.cadence_counts AS c
@@ -2257,7 +2263,8 @@ AS $$
           AND c.at < $4
         UNION ALL
         -- as src/record/fold.c does it
-        SELECT d.kind, g.at, d.empresa, d.server, d.canal, d.outcome,
+        SELECT d.kind, g.at, CASE WHEN $1 = 'MINUTE' THEN '' ELSE coalesce(d.empresa, '') END, d.server,
+               CASE WHEN $1 = 'MINUTE' THEN '' ELSE d.canal END, d.outcome,
                CASE WHEN b.code <> '' THEN b.code WHEN $1 = 'MINUTE' THEN '' ELSE d.code END,
                CASE WHEN $1 = 'HOUR' THEN d.template ELSE '' END,
                CASE WHEN $1 = 'HOUR' THEN coalesce(d.cadence::text, '') ELSE '' END,
@@ -2292,7 +2299,7 @@ AS $$
         FROM @extschema@.cadence_cohorts AS c
         WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3
         UNION ALL
-        SELECT d.cadence, m.step, d.day, d.empresa,
+        SELECT d.cadence, m.step, d.day, coalesce(d.empresa, ''),
                CASE m.mark WHEN 'entered' THEN d.n ELSE 0 END, CASE m.mark WHEN 'sent' THEN d.n ELSE 0 END,
                CASE m.mark WHEN 'delivered' THEN d.n ELSE 0 END, CASE m.mark WHEN 'read' THEN d.n ELSE 0 END,
                CASE m.mark WHEN 'replied' THEN d.n ELSE 0 END, CASE m.mark WHEN 'opted_out' THEN d.n ELSE 0 END,
@@ -2323,7 +2330,7 @@ CREATE FUNCTION @extschema@.cadence_rollup_refresh(count_now boolean DEFAULT fal
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_rollup_refresh(boolean) IS
-'folds what was counted, and has the runs counted where that was long ago, or at once where count_now is true; does nothing where nothing can be written';
+'folds some of what was counted, and counts the runs where count_now is true; does nothing where nothing can be written, or somebody else does it';
 
 CREATE FUNCTION @extschema@.cadence_http_count(route text, method text, code int) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -2335,7 +2342,7 @@ CREATE FUNCTION @extschema@.cadence_runs_added() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 
 COMMENT ON FUNCTION @extschema@.cadence_runs_added() IS
-'counts the runs that a statement has inserted, by the steps that they have come to; a trigger of cadence_create_tables()';
+'notes the runs that a statement has inserted, which count when their transaction commits; a trigger of cadence_create_tables()';
 --
 -- Metrics
 --

@@ -54,6 +54,12 @@ AS $$
                    AND NOT EXISTS (SELECT FROM pg_trigger AS t
                                    WHERE t.tgrelid = to_regclass('@extschema@.' || v.name)
                                      AND t.tgname = 'cadence_runner_barrier' AND t.tgenabled IN ('O', 'A')))
+        || ARRAY(SELECT 'table lead_cadence_runs has no trigger cadence_runner_added that fires: how many runs begin is not counted; '
+                        'see cadence_create_tables()'
+                 WHERE to_regclass('@extschema@.lead_cadence_runs') IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM pg_trigger AS t
+                                   WHERE t.tgrelid = to_regclass('@extschema@.lead_cadence_runs')
+                                     AND t.tgname = 'cadence_runner_added' AND t.tgenabled IN ('O', 'A')))
         -- so many failures in a row, and nothing sent, are no accident
         || ARRAY(SELECT format('server "%s" fails: %s failures and nothing sent in the last hour; %s',
                                p ->> 'server', p ->> 'failed_last_hour', p ->> 'last_error')

@@ -217,6 +217,7 @@ typedef struct CadenceStep
 	bool recorded;
 	int refusals;				/* alone, while others were recorded */
 	const char *record_problem; /* NULL, or what could not be written and why */
+	bool has_error_event;		/* an event of its record says that it has failed */
 } CadenceStep;
 
 /* The provider has accepted its message, held for review or not. */

@@ -316,14 +316,21 @@ static void
 fold(Pipeline *p)
 {
 	cadence_xact_begin(p->tables, "cadence_runner: folding what was counted");
-	(void) cadence_fold(p->tables);
+	p->more_to_fold = cadence_fold(p->tables);
+	p->stock_is_old = cadence_stock_is_old(p->tables);
 	cadence_xact_commit();
 }
 
-/* Puts together what was counted, and removes old log rows; true when there are more of them. */
+/*
+ * Puts together some of what was counted, and removes some old log rows; true when there are
+ * more of either.
+ */
 bool
-pipeline_prune_log(Pipeline *p)
+pipeline_tidy(Pipeline *p)
 {
-	(void) pipeline_try(p, fold);
-	return pipeline_try(p, prune_log) && p->more_to_prune;
+	bool more;
+
+	p->stock_is_old = false;
+	more = pipeline_try(p, fold) && p->more_to_fold;
+	return (pipeline_try(p, prune_log) && p->more_to_prune) || more;
 }

@@ -31,7 +31,9 @@ typedef struct Pipeline
 	Limiting limiting;
 	TimestampTz now; /* when the clock was last read for a turn */
 	bool more_to_prune;
-	bool in_a_hurry; /* it ends, and everybody else's steps wait for this worker */
+	bool more_to_fold;
+	bool stock_is_old; /* the runs were counted long ago */
+	bool in_a_hurry;   /* it ends, and everybody else's steps wait for this worker */
 } Pipeline;
 
 /* Something that must not prevent what comes after it. */
@@ -49,7 +51,7 @@ extern void pipeline_resize(Pipeline *pipeline, int max_in_flight);
 extern void pipeline_set_summary(Pipeline *pipeline, CadenceSummary *summary);
 extern void pipeline_log(Pipeline *pipeline, bool finished);
 extern void pipeline_end_claims(Pipeline *pipeline);
-extern bool pipeline_prune_log(Pipeline *pipeline);
+extern bool pipeline_tidy(Pipeline *pipeline);
 extern void pipeline_note_failure(Pipeline *pipeline, const ErrorData *error);
 extern ErrorData *pipeline_catch(Pipeline *pipeline);
 extern bool pipeline_try(Pipeline *pipeline, PipelineAction action);

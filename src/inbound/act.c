@@ -163,6 +163,9 @@ row_of(const InboundEvent *e, InboundResult result)
 	bool is_receipt = e->event->kind == RECEIVED_RECEIPT;
 	ReceivedState state = e->event->state;
 
+	if (is_receipt && result == INBOUND_DONE && !e->is_first)
+		result = INBOUND_REPEATED;
+
 	return (TallyRow){.kind = is_receipt ? "delivery" : "inbound",
 					  .empresa = e->from->empresa,
 					  .server = e->from->server_name,
@@ -204,7 +207,7 @@ count_event(const InboundEvent *e, InboundResult result)
 {
 	TallyRow row = row_of(e, result);
 
-	if (e->is_delivered || e->is_read)
+	if ((e->is_delivered || e->is_read) && e->message.has_step)
 		count_message(e, row);
 	else if (e->reply != NULL)
 	{
@@ -250,20 +253,56 @@ cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event)
 
 /* ---- calls ---------------------------------------------------------------------------- */
 
+/*
+ * Strangers call, too, and a row for each call would be theirs to fill a disk with: what
+ * was not taken is counted in the session's memory, and written once in a second with
+ * whatever call comes then. What a session has not written when it ends is lost.
+ */
 typedef struct CountedCall
 {
-	const CadenceTables *tables;
-	TallyRow row;
+	char server[NAMEDATALEN];
+	const char *outcome; /* of a closed set, and a constant */
+	int64 n;
 } CountedCall;
 
-static void
-write_call(void *arg, int first, int n)
-{
-	CountedCall *call = arg;
+#define CALLS_MAX 32
+#define CALLS_EVERY USECS_PER_SEC
 
+static CountedCall calls[CALLS_MAX];
+static int ncalls;
+
+static void
+add_call(const char *server, const char *outcome)
+{
+	int i = 0;
+
+	while (i < ncalls &&
+		   (calls[i].outcome != outcome || strncmp(calls[i].server, server, NAMEDATALEN) != 0))
+		i++;
+	if (i == CALLS_MAX)
+		return;
+	if (i == ncalls)
+	{
+		calls[ncalls++] = (CountedCall){.outcome = outcome};
+		strlcpy(calls[i].server, server, NAMEDATALEN);
+	}
+	calls[i].n++;
+}
+
+static void
+write_calls(void *arg, int first, int n)
+{
+	const CadenceTables *tables = arg;
+	TallyRow rows[CALLS_MAX];
+
+	for (int i = 0; i < n; i++)
+		rows[i] = (TallyRow){.kind = "webhook",
+							 .server = calls[i].server,
+							 .outcome = calls[i].outcome,
+							 .n = calls[i].n};
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-	cadence_tally_write(acts_of(call->tables)->tally, &call->row, 1);
+	cadence_tally_write(acts_of(tables)->tally, rows, n);
 	SPI_finish();
 }
 
@@ -272,11 +311,19 @@ write_call(void *arg, int first, int n)
  * connection. What goes wrong there undoes nothing of what the call has brought.
  */
 void
-cadence_inbound_count_call(const CadenceTables *tables, const char *server, const char *outcome)
+cadence_inbound_count_call(const CadenceTables *tables, const char *server, const char *outcome,
+						   bool was_taken)
 {
-	CountedCall call = {tables, {.kind = "webhook", .server = server, .outcome = outcome, .n = 1}};
-	ErrorData *error = cadence_try(write_call, &call, 0, 0, false);
+	static TimestampTz written_at = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	ErrorData *error;
 
+	add_call(server, outcome);
+	if (!was_taken && now >= written_at && now < written_at + CALLS_EVERY)
+		return;
+	written_at = now;
+	error = cadence_try(write_calls, (void *) tables, 0, ncalls, false);
+	ncalls = 0;
 	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 		ThrowErrorData(error);
 }

@@ -47,7 +47,7 @@ inbound_has_address(const ReceivedEvent *event)
 }
 
 extern void cadence_inbound_count_call(const CadenceTables *tables, const char *server,
-									   const char *outcome);
+									   const char *outcome, bool was_taken);
 extern InboundResult cadence_inbound_act(const InboundSender *from, const ReceivedEvent *event);
 
 #endif

@@ -85,6 +85,8 @@ typedef struct InboundEvent
 	/* what it counts as, beside itself */
 	bool is_delivered; /* for the first time, as the next */
 	bool is_read;
+	bool was_delivered;			/* before */
+	bool is_first;				/* a receipt: nobody has told that before */
 	InboundMessage message;		/* of either */
 	const InboundPerson *reply; /* whose; NULL: it is none */
 	pg_uuid_t answer;			/* its row */

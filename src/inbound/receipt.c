@@ -29,7 +29,8 @@ struct InboundReceipts
 enum
 {
 	BEFORE_DELIVERED = 1,
-	BEFORE_READ
+	BEFORE_READ,
+	BEFORE_STATE
 };
 
 static const Oid before_types[] = {UUIDOID};
@@ -147,7 +148,8 @@ inbound_receipts_create(const CadenceTables *t)
 	r->claims = ROWS_STATEMENT("looking for claims",
 							   psprintf("SELECT 1 FROM %s LIMIT 1", t->claims), SPI_OK_SELECT);
 	r->before = STATEMENT("looking what was told of a message",
-						  psprintf("SELECT m.entregue_em IS NOT NULL, m.lido_em IS NOT NULL "
+						  psprintf("SELECT m.entregue_em IS NOT NULL, m.lido_em IS NOT NULL, "
+								   "COALESCE(m.estado::pg_catalog.text, '') "
 								   "FROM %s AS m WHERE m.id " EQ " $1 FOR NO KEY UPDATE",
 								   t->messages),
 						  before_types, SPI_OK_SELECT);
@@ -199,22 +201,40 @@ code_and_error(const InboundEvent *e)
 	return code != NULL ? code : error != NULL ? error : "";
 }
 
+/* What is told of a message for the first time: an earlier time of that, or its id, is no news. */
+static bool
+is_first(const InboundEvent *e, ReceivedState state, const char *before)
+{
+	switch (state)
+	{
+		case STATE_DELIVERED:
+			return e->is_delivered;
+		case STATE_READ:
+			return e->is_read;
+		case STATE_FAILED:
+			return strcmp(before, "ERRO") != 0 && !e->was_delivered;
+		default:
+			return before[0] == '\0' || strcmp(before, "INCERTO") == 0;
+	}
+}
+
 /* Its row is locked, so that of two who tell the same one is the first. */
 static void
 note_first(InboundEvent *e, const InboundMessage *message, ReceivedState state)
 {
 	Datum values[] = {UUIDPGetDatum(&message->id)};
 
-	if (!message->has_step || (state != STATE_DELIVERED && state != STATE_READ))
-		return;
 	statement_execute(&e->acts->receipts->before, values, NULL, 1);
 	if (SPI_processed > 0)
 	{
 		TupleDesc desc = SPI_tuptable->tupdesc;
 		HeapTuple row = SPI_tuptable->vals[0];
+		const char *before = row_text(desc, row, BEFORE_STATE, ROW_KEY_MAX);
 
-		e->is_delivered = !row_true(desc, row, BEFORE_DELIVERED);
+		e->was_delivered = row_true(desc, row, BEFORE_DELIVERED);
+		e->is_delivered = (state == STATE_DELIVERED || state == STATE_READ) && !e->was_delivered;
 		e->is_read = state == STATE_READ && !row_true(desc, row, BEFORE_READ);
+		e->is_first = is_first(e, state, before != NULL ? before : "");
 		e->message = *message;
 	}
 	SPI_freetuptable(SPI_tuptable);
@@ -247,6 +267,7 @@ inbound_note_receipt(InboundEvent *e, InboundMessage *message, ReceivedState sta
 
 	inbound_put_id(e, values, nulls, 3);
 	note_first(e, message, state);
+	e->is_first = e->is_first || settled;
 	statement_execute(&e->acts->receipts->note[state], values, nulls, 0);
 	is_new = SPI_processed > 0 || settled;
 	if (is_new && state == STATE_FAILED)

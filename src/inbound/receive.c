@@ -186,7 +186,7 @@ answer_call(FunctionCallInfo fcinfo, const CadenceTables *tables)
 		return answer_with(404, "there is no such webhook");
 	answer = answer_server(fcinfo, tables, c);
 	if (!XactReadOnly && !RecoveryInProgress())
-		cadence_inbound_count_call(tables, c->name, outcome_of(&answer));
+		cadence_inbound_count_call(tables, c->name, outcome_of(&answer), answer.status < 400);
 	return answer;
 }
 

@@ -30,7 +30,7 @@
 struct CadenceEvents
 {
 	Statement insert;
-	Statement insert_some; /* says which */
+	Statement insert_told; /* says which */
 	Statement date;
 	CadenceTally *tally;
 };
@@ -98,7 +98,7 @@ cadence_events_create(const CadenceTables *t)
 	CadenceEvents *events = palloc0(sizeof(*events));
 
 	events->insert = ROWS_STATEMENT("writing events", insert_sql(t), SPI_OK_INSERT);
-	events->insert_some = ROWS_STATEMENT(
+	events->insert_told = ROWS_STATEMENT(
 		"writing events", psprintf("%s RETURNING id::pg_catalog.uuid", insert_sql(t)),
 		SPI_OK_INSERT_RETURNING);
 	events->tally = cadence_tally_create(t);
@@ -154,26 +154,18 @@ cadence_events_date(CadenceEvents *events, CadenceStep **steps, int n)
 	rowset_end(&rows);
 }
 
-/* An event that is being written, under an id of ours. */
-typedef struct WrittenEvent
-{
-	const CadenceEvent *event;
-	pg_uuid_t id;
-} WrittenEvent;
-
 static bool
 is_error(const CadenceEvent *event)
 {
 	return strcmp(event->type, "ERRO") == 0;
 }
 
+/* Under an id of ours. */
 static void
-put_event(Rowset *rows, WrittenEvent *written)
+put_event(Rowset *rows, const CadenceEvent *event, pg_uuid_t *id)
 {
-	const CadenceEvent *event = written->event;
-
-	cadence_uuid_v7(&written->id);
-	rowset_put_uuid(rows, &written->id);
+	cadence_uuid_v7(id);
+	rowset_put_uuid(rows, id);
 	rowset_put_uuid(rows, event->run_id);
 	rowset_put_if(rows, event->has_ordem, Int32GetDatum(event->ordem));
 	rowset_put_text(rows, event->template_codigo);
@@ -198,47 +190,58 @@ count_error(const CadenceEvent *event)
 					  .run = *event->run_id};
 }
 
-/* Which of them the statement has written; those that say nothing new it has not. */
-static int
-keep_written(WrittenEvent *list, int n)
-{
-	int kept = 0;
-	uint64 at = 0;
-
-	for (int i = 0; i < n && at < SPI_processed; i++)
-	{
-		bool isnull;
-		Datum id = SPI_getbinval(SPI_tuptable->vals[at], SPI_tuptable->tupdesc, 1, &isnull);
-
-		if (isnull || memcmp(DatumGetUUIDP(id), &list[i].id, UUID_LEN) != 0)
-			continue;
-		list[kept++] = list[i];
-		at++;
-	}
-	return kept;
-}
-
 static void
-count_errors(CadenceEvents *events, const WrittenEvent *list, int n)
+count_errors(CadenceEvents *events, const CadenceEvent *list, const bool *written, int n)
 {
 	TallyRun *counted = palloc(sizeof(*counted) * Max(n, 1));
 	int ncounted = 0;
 
 	for (int i = 0; i < n; i++)
-		if (is_error(list[i].event))
-			counted[ncounted++] = count_error(list[i].event);
+		if (is_error(&list[i]) && list[i].is_written != NULL)
+			*list[i].is_written = written[i];
+		else if (is_error(&list[i]) && written[i])
+			counted[ncounted++] = count_error(&list[i]);
 	cadence_tally_runs(events->tally, counted, ncounted);
 	pfree(counted);
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/* Which of them the statement has written: neither those that say nothing new, nor what a trigger
+ * has kept out. */
+static void
+find_written(const pg_uuid_t *ids, bool *written, int n)
+{
+	pg_uuid_t *found = palloc(sizeof(*found) * Max(SPI_processed, 1));
+	size_t nfound = 0;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool isnull;
+		Datum id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+
+		if (!isnull)
+			found[nfound++] = *DatumGetUUIDP(id);
+	}
+	qsort(found, nfound, sizeof(*found), compare_ids);
+	for (int i = 0; i < n; i++)
+		written[i] = bsearch(&ids[i], found, nfound, sizeof(*found), compare_ids) != NULL;
+	pfree(found);
+}
+
 /* Writes events inside the caller's transaction and SPI connection. */
 void
 cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n)
 {
-	WrittenEvent *written = palloc(sizeof(*written) * Max(n, 1));
-	bool any_may_stay = false;
+	pg_uuid_t *ids = palloc(sizeof(*ids) * Max(n, 1));
+	bool *written = palloc0(sizeof(*written) * Max(n, 1));
+	bool has_errors = false;
 	Rowset rows;
 
 	if (n == 0)
@@ -246,19 +249,19 @@ cadence_events_write(CadenceEvents *events, const CadenceEvent *list, int n)
 	rowset_begin(&rows, event_columns, lengthof(event_columns));
 	for (int i = 0; i < n; i++)
 	{
-		written[i].event = &list[i];
-		put_event(&rows, &written[i]);
-		any_may_stay = any_may_stay || list[i].said_since != 0;
+		put_event(&rows, &list[i], &ids[i]);
+		has_errors = has_errors || is_error(&list[i]);
 	}
-	statement_execute(any_may_stay ? &events->insert_some : &events->insert, NULL, NULL, 0);
+	statement_execute(has_errors ? &events->insert_told : &events->insert, NULL, NULL, 0);
 	rowset_end(&rows);
-	if (any_may_stay)
+	if (has_errors)
 	{
-		n = keep_written(written, n);
+		find_written(ids, written, n);
 		SPI_freetuptable(SPI_tuptable);
+		count_errors(events, list, written, n);
 	}
-	count_errors(events, written, n);
 	pfree(written);
+	pfree(ids);
 }
 
 /* ---- the column "detalhes" ---------------------------------------------------------- */

@@ -19,6 +19,7 @@ typedef struct CadenceEvent
 	const char *type;			 /* AGENDADO, DISPARADO or ERRO */
 	Datum detalhes;				 /* jsonb */
 	TimestampTz said_since;		 /* not again if the last one says the same since then; 0: always */
+	bool *is_written; /* an error: whether it was, for who counts it; NULL: counted here */
 } CadenceEvent;
 
 extern bool cadence_wait_grows(const CadenceStep *step);

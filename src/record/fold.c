@@ -27,8 +27,12 @@
 /* So many are folded by one statement. */
 #define FOLD_ROWS 20000
 
-/* The minutes of so long are kept. */
-#define MINUTES_KEPT "interval '48 hours'"
+/* The minutes and hours of so long are kept, of all kinds. */
+#define MINUTES_KEPT "48 hours"
+#define HOURS_KEPT "400 days"
+#define KINDS                                                                                \
+	"attempt,error,due_to_send,send_duration,execution_duration,execution,delivery,inbound," \
+	"opt_out,webhook,http"
 
 /* Keys of the lock of those who fold, and of those who count. */
 #define FOLDING 0
@@ -38,6 +42,9 @@
 
 #define PLUS "OPERATOR(pg_catalog.+)"
 
+/* A sum of microseconds that has no room stays where it is. */
+#define SATURATED(sum) "LEAST(" sum ", 9223372036854775807)::pg_catalog.int8"
+
 /* What of a delta each grain keeps; cadence_rollup_counts() says the same of what is not folded. */
 #define GRAINS                                                 \
 	"(VALUES ('TOTAL', '-infinity'::pg_catalog.timestamptz), " \
@@ -46,39 +53,381 @@
 #define BUCKETS                                           \
 	"(SELECT ''::pg_catalog.text AS code, m.n UNION ALL " \
 	"SELECT k.key, k.value::pg_catalog.int8 FROM pg_catalog.jsonb_each_text(m.buckets) AS k) AS b"
+/* A minute is a point of a line, whoever's it is. */
+#define OF_ALL_BUT_MINUTES(column) "CASE WHEN g.grain " EQ " 'MINUTE' THEN '' ELSE " column " END"
 #define OF_HOURS(column) "CASE WHEN g.grain " EQ " 'HOUR' THEN " column " ELSE '' END"
 
 static char *
 counted_sql(const CadenceTables *t)
 {
-	return psprintf(
-		"counted AS (INSERT INTO %s AS c (grain, kind, at, empresa, server, canal, outcome, code, "
-		"template, cadence, n, us, first_at, last_at) "
-		"SELECT g.grain, m.kind, g.at, m.empresa, m.server, m.canal, m.outcome, "
-		"CASE WHEN b.code " NE " '' THEN b.code WHEN g.grain " EQ " 'MINUTE' THEN '' "
-		"ELSE m.code END, " OF_HOURS("m.template") ", " OF_HOURS(
-			"COALESCE(m.cadence::pg_catalog.text, '')") ", "
-														"pg_catalog.sum(b.n), pg_catalog.sum(CASE "
-														"WHEN b.code " EQ
-														" '' THEN m.us ELSE 0 END), "
-														"pg_catalog.min(m.first_at), "
-														"pg_catalog.max(m.last_at) "
-														"FROM moved AS m CROSS JOIN LATERAL " GRAINS
-														" CROSS JOIN LATERAL " BUCKETS
-														" WHERE m.kind " NE " '' AND (m.kind " EQ
-														" 'attempt' OR g.grain " NE " 'MINUTE') "
-														"GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 "
-														"ON CONFLICT (grain, kind, at, server, "
-														"outcome, code, canal, template, empresa, "
-														"cadence) "
-														"DO UPDATE SET n = c.n " PLUS
-														" EXCLUDED.n, us = c.us " PLUS
-														" EXCLUDED.us, "
-														"first_at = LEAST(c.first_at, "
-														"EXCLUDED.first_at), "
-														"last_at = GREATEST(c.last_at, "
-														"EXCLUDED.last_at))",
-		t->counts);
+	return psprintf("counted AS (INSERT INTO %s AS c (grain, kind, at, empresa, server, canal, "
+					"outcome, code, "
+					"template, cadence, n, us, first_at, last_at) "
+					"SELECT g.grain, m.kind, g.at, " OF_ALL_BUT_MINUTES("COALESCE(m.empresa, '')") ", m.server, " OF_ALL_BUT_MINUTES(
+						"m.canal") ", m.outcome, "
+								   "CASE WHEN b.code " NE " '' THEN b.code WHEN g.grain " EQ
+								   " 'MINUTE' THEN '' "
+								   "ELSE m.code END, " OF_HOURS("m.template") ", " OF_HOURS(
+									   "COALESCE(m.cadence::pg_catalog."
+									   "text, '')") ", "
+													"pg_catalog.sum("
+													"b.n),"
+													" " SATURATED(
+														"pg_catalog."
+														"sum(CASE "
+														"WHEN "
+														"b.code " EQ " '' THEN "
+														"m.us ELSE "
+														"0 END)") ","
+																  " "
+																  "p"
+																  "g"
+																  "_"
+																  "c"
+																  "a"
+																  "t"
+																  "a"
+																  "l"
+																  "o"
+																  "g"
+																  "."
+																  "m"
+																  "i"
+																  "n"
+																  "("
+																  "m"
+																  "."
+																  "f"
+																  "i"
+																  "r"
+																  "s"
+																  "t"
+																  "_"
+																  "a"
+																  "t"
+																  ")"
+																  ","
+																  " "
+																  "p"
+																  "g"
+																  "_"
+																  "c"
+																  "a"
+																  "t"
+																  "a"
+																  "l"
+																  "o"
+																  "g"
+																  "."
+																  "m"
+																  "a"
+																  "x"
+																  "("
+																  "m"
+																  "."
+																  "l"
+																  "a"
+																  "s"
+																  "t"
+																  "_"
+																  "a"
+																  "t"
+																  ")"
+																  " "
+																  "F"
+																  "R"
+																  "O"
+																  "M"
+																  " "
+																  "m"
+																  "o"
+																  "v"
+																  "e"
+																  "d"
+																  " "
+																  "A"
+																  "S"
+																  " "
+																  "m"
+																  " "
+																  "C"
+																  "R"
+																  "O"
+																  "S"
+																  "S"
+																  " "
+																  "J"
+																  "O"
+																  "I"
+																  "N"
+																  " "
+																  "L"
+																  "A"
+																  "T"
+																  "E"
+																  "R"
+																  "A"
+																  "L"
+																  " " GRAINS " "
+																  "C"
+																  "R"
+																  "O"
+																  "S"
+																  "S"
+																  " "
+																  "J"
+																  "O"
+																  "I"
+																  "N"
+																  " "
+																  "L"
+																  "A"
+																  "T"
+																  "E"
+																  "R"
+																  "A"
+																  "L"
+																  " " BUCKETS " "
+																  "W"
+																  "H"
+																  "E"
+																  "R"
+																  "E"
+																  " "
+																  "m"
+																  "."
+																  "k"
+																  "i"
+																  "n"
+																  "d"
+																  " " NE " "
+																  "'"
+																  "'"
+																  " "
+																  "A"
+																  "N"
+																  "D"
+																  " "
+																  "("
+																  "m"
+																  "."
+																  "k"
+																  "i"
+																  "n"
+																  "d"
+																  " " EQ " "
+																  "'"
+																  "a"
+																  "t"
+																  "t"
+																  "e"
+																  "m"
+																  "p"
+																  "t"
+																  "'"
+																  " "
+																  "O"
+																  "R"
+																  " "
+																  "g"
+																  "."
+																  "g"
+																  "r"
+																  "a"
+																  "i"
+																  "n"
+																  " " NE " "
+																  "'"
+																  "M"
+																  "I"
+																  "N"
+																  "U"
+																  "T"
+																  "E"
+																  "'"
+																  ")"
+																  " "
+																  "G"
+																  "R"
+																  "O"
+																  "U"
+																  "P"
+																  " "
+																  "B"
+																  "Y"
+																  " "
+																  "1"
+																  ","
+																  " "
+																  "2"
+																  ","
+																  " "
+																  "3"
+																  ","
+																  " "
+																  "4"
+																  ","
+																  " "
+																  "5"
+																  ","
+																  " "
+																  "6"
+																  ","
+																  " "
+																  "7"
+																  ","
+																  " "
+																  "8"
+																  ","
+																  " "
+																  "9"
+																  ","
+																  " "
+																  "1"
+																  "0"
+																  " "
+																  "O"
+																  "N"
+																  " "
+																  "C"
+																  "O"
+																  "N"
+																  "F"
+																  "L"
+																  "I"
+																  "C"
+																  "T"
+																  " "
+																  "("
+																  "g"
+																  "r"
+																  "a"
+																  "i"
+																  "n"
+																  ","
+																  " "
+																  "k"
+																  "i"
+																  "n"
+																  "d"
+																  ","
+																  " "
+																  "a"
+																  "t"
+																  ","
+																  " "
+																  "s"
+																  "e"
+																  "r"
+																  "v"
+																  "e"
+																  "r"
+																  ","
+																  " "
+																  "o"
+																  "u"
+																  "t"
+																  "c"
+																  "o"
+																  "m"
+																  "e"
+																  ","
+																  " "
+																  "c"
+																  "o"
+																  "d"
+																  "e"
+																  ","
+																  " "
+																  "c"
+																  "a"
+																  "n"
+																  "a"
+																  "l"
+																  ","
+																  " "
+																  "t"
+																  "e"
+																  "m"
+																  "p"
+																  "l"
+																  "a"
+																  "t"
+																  "e"
+																  ","
+																  " "
+																  "e"
+																  "m"
+																  "p"
+																  "r"
+																  "e"
+																  "s"
+																  "a"
+																  ","
+																  " "
+																  "c"
+																  "a"
+																  "d"
+																  "e"
+																  "n"
+																  "c"
+																  "e"
+																  ")"
+																  " "
+																  "D"
+																  "O"
+																  " "
+																  "U"
+																  "P"
+																  "D"
+																  "A"
+																  "T"
+																  "E"
+																  " "
+																  "S"
+																  "E"
+																  "T"
+																  " "
+																  "n"
+																  " "
+																  "="
+																  " "
+																  "c"
+																  "."
+																  "n"
+																  " " PLUS " "
+																  "E"
+																  "X"
+																  "C"
+																  "L"
+																  "U"
+																  "D"
+																  "E"
+																  "D"
+																  "."
+																  "n"
+																  ","
+																  " "
+																  "u"
+																  "s"
+																  " "
+																  "="
+																  " " SATURATED(
+																	  "c.us::pg_catalog."
+																	  "numeric " PLUS
+																	  " EXCLUDED.us::pg_catalog."
+																	  "numeric") ", "
+																				 "first_at = "
+																				 "LEAST(c.first_at,"
+																				 " "
+																				 "EXCLUDED.first_"
+																				 "at), "
+																				 "last_at = "
+																				 "GREATEST(c.last_"
+																				 "at, "
+																				 "EXCLUDED.last_at)"
+																				 ")",
+					t->counts);
 }
 
 /*
@@ -91,13 +440,19 @@ cadence_totals_sql(const CadenceTables *t)
 	return psprintf(
 		"SELECT x.kind, CASE WHEN x.empresa " EQ " ANY (pg_catalog.regexp_split_to_array($1, "
 		"'\\s*,\\s*')) THEN x.empresa ELSE '' END, x.server, x.canal, x.outcome, x.code, "
-		"pg_catalog.sum(x.n)::pg_catalog.int8, pg_catalog.sum(x.us)::pg_catalog.int8, "
-		"pg_catalog.max(x.last_at) FROM (SELECT c.kind, c.empresa, c.server, c.canal, c.outcome, "
-		"c.code, c.n, c.us, c.last_at FROM %s AS c WHERE c.grain " EQ " 'TOTAL' UNION ALL "
-		"SELECT m.kind, m.empresa, m.server, m.canal, m.outcome, CASE WHEN b.code " NE
-		" '' THEN b.code ELSE m.code END, b.n, CASE WHEN b.code " EQ " '' THEN m.us ELSE 0 END, "
-		"m.last_at FROM %s AS m CROSS JOIN LATERAL " BUCKETS " WHERE m.kind " NE " '') AS x "
-		"GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 6, 2, 4, 5",
+		"pg_catalog.sum(x.n)::pg_catalog.int8, " SATURATED(
+			"pg_catalog.sum(x.us)") ", "
+									"pg_catalog.max(x.last_at) FROM (SELECT c.kind, c.empresa, "
+									"c.server, c.canal, c.outcome, "
+									"c.code, c.n, c.us, c.last_at FROM %s AS c WHERE c.grain " EQ
+									" 'TOTAL' UNION ALL "
+									"SELECT m.kind, m.empresa, m.server, m.canal, m.outcome, CASE "
+									"WHEN b.code " NE
+									" '' THEN b.code ELSE m.code END, b.n, CASE WHEN b.code " EQ
+									" '' THEN m.us ELSE 0 END, "
+									"m.last_at FROM %s AS m CROSS JOIN LATERAL " BUCKETS
+									" WHERE m.kind " NE " '') AS x "
+									"GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 3, 6, 2, 4, 5",
 		t->counts, t->deltas);
 }
 
@@ -122,7 +477,7 @@ walked_sql(const CadenceTables *t)
 						 marks[i], marks[i]);
 	}
 	return psprintf("walked AS (INSERT INTO %s AS c (cadence, step, day, empresa%s) "
-					"SELECT m.cadence, k.step, m.day, m.empresa%s FROM moved AS m "
+					"SELECT m.cadence, k.step, m.day, COALESCE(m.empresa, '')%s FROM moved AS m "
 					"CROSS JOIN LATERAL (VALUES (m.step, m.mark), (m.next_step, 'entered')) "
 					"AS k (step, mark) WHERE k.step IS NOT NULL AND k.mark " NE " '' "
 					"AND m.cadence IS NOT NULL AND m.day IS NOT NULL GROUP BY 1, 2, 3, 4 "
@@ -151,37 +506,42 @@ fold_some(Statement *fold)
 	return n;
 }
 
+/* By the beginning of the index. */
+static void
+forget(const CadenceTables *t, const char *grain, const char *kept)
+{
+	Statement forget =
+		ROWS_STATEMENT("forgetting old counts",
+					   psprintf("DELETE FROM %s AS c WHERE c.grain " EQ " '%s' AND c.kind " EQ
+								" ANY ('{" KINDS "}'::pg_catalog.text[]) AND c.at " LT " (" NOW
+								" OPERATOR(pg_catalog.-) interval '%s')",
+								t->counts, grain, kept),
+					   SPI_OK_DELETE);
+
+	statement_execute(&forget, NULL, NULL, 0);
+}
+
 /*
- * Folds what there is, inside the caller's transaction and SPI connection, as the
- * owner of the tables; how many rows. Another who does it is not waited for, nor is it
- * done where the transaction sees no more than it did at its beginning.
+ * Folds some, inside the caller's transaction and SPI connection, as the owner of the
+ * tables; whether there may be more, for another transaction. Another who does it is not
+ * waited for, nor is it done where the transaction sees no more than it did at its
+ * beginning.
  */
-int64
+bool
 cadence_fold(const CadenceTables *t)
 {
 	Statement fold;
-	Statement forget;
-	int64 all = 0;
 	int64 n;
 
 	if (IsolationUsesXactSnapshot() || !cadence_lock_try(CADENCE_LOCK_FOLD, FOLDING, false))
-		return 0;
+		return false;
 	fold = ROWS_STATEMENT("folding what was counted", fold_sql(t), SPI_OK_SELECT);
-	do
-	{
-		n = fold_some(&fold);
-		all += n;
-	} while (n == FOLD_ROWS);
-	if (all == 0)
-		return 0;
-	forget = ROWS_STATEMENT("forgetting old minutes",
-							psprintf("DELETE FROM %s AS c WHERE c.grain " EQ
-									 " 'MINUTE' AND c.kind " EQ " 'attempt' AND c.at " LT " (" NOW
-									 " OPERATOR(pg_catalog.-) " MINUTES_KEPT ")",
-									 t->counts),
-							SPI_OK_DELETE);
-	statement_execute(&forget, NULL, NULL, 0);
-	return all;
+	n = fold_some(&fold);
+	if (n == 0)
+		return false;
+	forget(t, "MINUTE", MINUTES_KEPT);
+	forget(t, "HOUR", HOURS_KEPT);
+	return n == FOLD_ROWS;
 }
 
 /* ---- the stock --------------------------------------------------------------------------- */
@@ -190,8 +550,8 @@ cadence_fold(const CadenceTables *t)
  * The row without a status says when it was counted, and how many milliseconds that
  * took: it is old after a minute, or fifty times as long.
  */
-static bool
-is_old(const CadenceTables *t, bool *was_counted)
+bool
+cadence_stock_is_old(const CadenceTables *t)
 {
 	Statement look = ROWS_STATEMENT(
 		"looking when runs were counted",
@@ -206,16 +566,9 @@ is_old(const CadenceTables *t, bool *was_counted)
 
 	look.latest = true;
 	statement_execute(&look, NULL, NULL, 1);
-	*was_counted = SPI_processed > 0;
-	old = !*was_counted || row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
+	old = SPI_processed == 0 || row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
 	SPI_freetuptable(SPI_tuptable);
 	return old;
-}
-
-bool
-cadence_stock_is_old(const CadenceTables *t, bool *was_counted)
-{
-	return is_old(t, was_counted);
 }
 
 static void
@@ -229,9 +582,11 @@ replace(const CadenceTables *t)
 		"counting runs",
 		psprintf("INSERT INTO %s (empresa, cadence, ordem, status, runs, counted_at) "
 				 "SELECT pg_catalog.\"left\"(x.empresa, 100), x.cadence, x.ordem, x.status, "
-				 "pg_catalog.sum(x.n), $1 FROM (SELECT r.empresa::pg_catalog.text AS empresa, "
+				 "pg_catalog.sum(x.n), $1 FROM (SELECT COALESCE(r.empresa::pg_catalog.text, '') AS "
+				 "empresa, "
 				 "COALESCE(r.cadence_id::pg_catalog.text, '') AS cadence, "
-				 "COALESCE(r.next_step_ordem, -1) AS ordem, r.status::pg_catalog.text AS status, "
+				 "COALESCE(r.next_step_ordem, -1) AS ordem, "
+				 "COALESCE(r.status::pg_catalog.text, '?') AS status, "
 				 "pg_catalog.count(*) AS n FROM %s AS r "
 				 "GROUP BY r.empresa, r.cadence_id, r.next_step_ordem, r.status) AS x "
 				 "GROUP BY 1, 2, 3, 4",
@@ -259,11 +614,10 @@ replace(const CadenceTables *t)
 bool
 cadence_stock_count(const CadenceTables *t, bool only_if_old)
 {
-	bool was_counted;
 	int level;
 
 	if (IsolationUsesXactSnapshot() || !cadence_lock_try(CADENCE_LOCK_FOLD, COUNTING, false) ||
-		(only_if_old && !is_old(t, &was_counted)))
+		(only_if_old && !cadence_stock_is_old(t)))
 		return false;
 	level = NewGUCNestLevel();
 	(void) set_config_option("enable_seqscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,

@@ -24,8 +24,8 @@ enum
 };
 
 extern char *cadence_totals_sql(const CadenceTables *tables);
-extern int64 cadence_fold(const CadenceTables *tables);
+extern bool cadence_fold(const CadenceTables *tables);
 extern bool cadence_stock_count(const CadenceTables *tables, bool only_if_old);
-extern bool cadence_stock_is_old(const CadenceTables *tables, bool *was_counted);
+extern bool cadence_stock_is_old(const CadenceTables *tables);
 
 #endif

@@ -51,6 +51,7 @@ extern void record_pauses(CadenceRecorder *r, CadenceStep **steps, int n);
 extern void record_events(CadenceRecorder *r, CadenceStep **steps, int n);
 extern void record_messages(CadenceRecorder *r, CadenceStep **steps, int n);
 extern void record_news_of_runs(CadenceRecorder *r, CadenceStep **steps, int n);
+extern void record_counts(CadenceRecorder *r, CadenceStep **steps, int n);
 extern void record_whole(CadenceRecorder *r, CadenceStep **steps, int n);
 
 #endif

@@ -213,11 +213,12 @@ says_nothing(const CadenceStep *step)
 
 /* At most two events per step. */
 static int
-events_of(const CadenceStep *s, CadenceEvent *events)
+events_of(CadenceStep *s, CadenceEvent *events)
 {
 	bool is_sent = s->outcome == OUTCOME_SENT;
 	int n = 0;
 
+	s->has_error_event = false;
 	if (says_nothing(s))
 		return 0;
 	events[n++] = (CadenceEvent){.run_id = &s->run_id,
@@ -226,7 +227,8 @@ events_of(const CadenceStep *s, CadenceEvent *events)
 								 .template_codigo = s->template_codigo,
 								 .type = is_sent ? "DISPARADO" : "ERRO",
 								 .detalhes = event_step_details(s),
-								 .said_since = said_since(s)};
+								 .said_since = said_since(s),
+								 .is_written = is_sent ? NULL : &s->has_error_event};
 	if (s->transition.advance && !s->lost && s->as_decided && s->transition.has_due)
 		events[n++] =
 			(CadenceEvent){.run_id = &s->run_id,
@@ -275,23 +277,25 @@ record_only(CadenceStep **steps, int n, bool is_news, CadenceStep **some)
 	return nsome;
 }
 
-/*
- * The pieces of a record: the moves, or instead of moves that are refused, pauses; and with
- * either what they count as.
- */
+/* The pieces of a record: the moves, or instead of moves that are refused, pauses. */
 void
 record_moves(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	move_runs(r, steps, n, ACT_ATTEMPT);
 	for (int i = 0; i < n; i++)
 		settle_late(r, steps[i]);
-	cadence_tally_steps(r->tally, steps, n);
 }
 
 void
 record_pauses(CadenceRecorder *r, CadenceStep **steps, int n)
 {
 	move_runs(r, steps, n, ACT_UNWRITABLE);
+}
+
+/* The last piece, which refuses nothing: what all that counts as. */
+void
+record_counts(CadenceRecorder *r, CadenceStep **steps, int n)
+{
 	cadence_tally_steps(r->tally, steps, n);
 }
 
@@ -324,6 +328,7 @@ cadence_record(CadenceRecorder *r, CadenceStep **steps, int n)
 	record_events(r, some, nruns);
 	record_messages(r, some, nruns);
 	record_news_of_runs(r, some, nruns);
+	record_counts(r, some, nruns);
 	pfree(some);
 }
 
@@ -353,4 +358,5 @@ cadence_record_essentials(CadenceRecorder *r, CadenceStep **steps, int n)
 	record_moves(r, some, nruns);
 	record_events(r, some, nruns);
 	record_news_of_runs(r, some, nruns);
+	record_counts(r, some, nruns);
 }

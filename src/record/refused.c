@@ -100,6 +100,7 @@ record_in_pieces(CadenceRecorder *r, CadenceStep *step, bool last_chance)
 		note_problem(step, try_piece(r, step, record_events));
 	note_problem(step, try_piece(r, step, record_messages));
 	note_problem(step, try_piece(r, step, record_news_of_runs));
+	record_counts(r, &step, 1);
 	step->recorded = true;
 	return true;
 }

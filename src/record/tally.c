@@ -3,9 +3,9 @@
  *		What has happened, counted: rows of cadence_deltas.
  *
  * Rows are only added, so that nobody waits here for another, and in the
- * transaction of what they count, so that both are there or neither is. Who does
- * something that counts need have no right to these tables: they are written as
- * their owner.
+ * transaction of what they count. Who does something that counts need have no right
+ * to these tables: they are written as their owner. Where they can not be written,
+ * what was done counts nowhere, and is done all the same.
  */
 #include "postgres.h"
 
@@ -42,17 +42,47 @@ static const RowsetColumn delta_columns[] = {{"kind", TEXTOID},
 /* What goes into a key of an index is short, whatever somebody has written. */
 #define KEY_TEXT(column) "COALESCE(pg_catalog.\"left\"(" column ", 100), '')"
 
+/* Of a closed set. */
+#define KEY_CANAL                                                                               \
+	"CASE WHEN d.canal IS NULL OR d.canal " EQ " '' THEN '' WHEN pg_catalog.upper(d.canal) " EQ \
+	" ANY ('{WHATSAPP,SMS,EMAIL}'::pg_catalog.text[]) THEN pg_catalog.upper(d.canal) ELSE '?' END"
+
 static char *
 insert_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"INSERT INTO %s (id, kind, at, empresa, server, canal, outcome, code, template, cadence, "
 		"step, next_step, day, mark, n, us, buckets, first_at, last_at) "
-		"SELECT pg_catalog.gen_random_uuid(), COALESCE(d.kind, ''), d.at, " KEY_TEXT("d.empresa") ", " KEY_TEXT("d.server") ", " KEY_TEXT(
-			"d.canal") ", " KEY_TEXT("d.outcome") ", " KEY_TEXT("d.code") ", " KEY_TEXT("d."
-																						"template") ", d.cadence, d.step, d.next_step, d.day, COALESCE(d.mark, ''), d.n, d.us, d.buckets, d.first_at, d.last_at "
-																									"FROM " ROWSET_NAME
-																									" AS d",
+		"SELECT pg_catalog.gen_random_uuid(), COALESCE(d.kind, ''), d.at, " KEY_TEXT(
+			"d.empresa") ", " KEY_TEXT("d.server") ", " KEY_CANAL
+												   ", " KEY_TEXT("d.outcome") ", " KEY_TEXT(
+													   "d.code") ", " KEY_TEXT("d."
+																			   "template") ", "
+																						   "d."
+																						   "cadence"
+																						   ", "
+																						   "d.step,"
+																						   " d."
+																						   "next_"
+																						   "step, "
+																						   "d.day, "
+																						   "COALESC"
+																						   "E(d."
+																						   "mark, "
+																						   "''), "
+																						   "d.n, "
+																						   "d.us, "
+																						   "d."
+																						   "buckets"
+																						   ", "
+																						   "d."
+																						   "first_"
+																						   "at, "
+																						   "d.last_"
+																						   "at "
+																						   "FROM"
+																						   " " ROWSET_NAME
+																						   " AS d",
 		t->deltas);
 }
 
@@ -121,9 +151,8 @@ put_row(Rowset *rows, const TallyRow *row, TimestampTz now)
 	rowset_put_time(rows, last);
 }
 
-/* Inside the caller's transaction and SPI connection. All of a row is of one minute. */
 void
-cadence_tally_write(CadenceTally *tally, const TallyRow *list, int n)
+tally_insert(CadenceTally *tally, const TallyRow *list, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TallyWriter writer;
@@ -138,6 +167,48 @@ cadence_tally_write(CadenceTally *tally, const TallyRow *list, int n)
 	statement_execute(&tally->insert, NULL, NULL, 0);
 	rowset_end(&rows);
 	tally_end(&writer);
+}
+
+/* ---- what goes wrong ----------------------------------------------------------------- */
+
+/* That a worker's statement is cancelled means that it took too long; a stop is raised anyway. */
+void
+tally_try(CadenceWork work, void *arg, int n)
+{
+	ErrorData *error = cadence_try(work, arg, 0, n, false);
+
+	if (error == NULL)
+		return;
+	if (MyBackendType != B_BG_WORKER &&
+		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
+	ereport(WARNING, (errcode(error->sqlerrcode),
+					  errmsg("what was done could not be counted: %s", error->message)));
+	FreeErrorData(error);
+}
+
+typedef struct SomeRows
+{
+	CadenceTally *tally;
+	const TallyRow *rows;
+} SomeRows;
+
+static void
+insert_some(void *arg, int first, int n)
+{
+	SomeRows *some = arg;
+
+	tally_insert(some->tally, &some->rows[first], n);
+}
+
+/* All of a row is of one minute. */
+void
+cadence_tally_write(CadenceTally *tally, const TallyRow *rows, int n)
+{
+	SomeRows some = {tally, rows};
+
+	if (n > 0)
+		tally_try(insert_some, &some, n);
 }
 
 /* ---- durations ------------------------------------------------------------------------- */
@@ -157,7 +228,8 @@ tally_observe(TallyHistogram *h, int64 us)
 	double seconds;
 	int i = 0;
 
-	us = Max(us, 0);
+	/* next_run_at may be anything; what took longer than a day took a day */
+	us = Max(Min(us, USECS_PER_DAY), 0);
 	seconds = us / (double) USECS_PER_SEC;
 	while (i < h->nbounds - 1 && seconds > h->bounds[i])
 		i++;

@@ -41,6 +41,7 @@ typedef enum TallyOnce
 {
 	TALLY_EACH,
 	TALLY_FIRST_FAILURE, /* of its step */
+	TALLY_ONLY_FAILURE,	 /* likewise, when its event is written already */
 	TALLY_FIRST_DELIVERED,
 	TALLY_FIRST_READ
 } TallyOnce;
@@ -71,11 +72,18 @@ typedef struct TallyPerson
 
 typedef struct CadenceTally CadenceTally;
 
+/*
+ * Each works in a subtransaction, inside the caller's transaction and SPI connection:
+ * what goes wrong in counting is a warning, and undoes nothing of what is counted.
+ */
 extern CadenceTally *cadence_tally_create(const CadenceTables *tables);
 extern void cadence_tally_write(CadenceTally *tally, const TallyRow *rows, int n);
 extern void cadence_tally_steps(CadenceTally *tally, CadenceStep **steps, int n);
 extern void cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n);
 extern void cadence_tally_person(CadenceTally *tally, const TallyPerson *did);
+
+/* For who has a subtransaction: what goes wrong is raised. */
+extern void tally_insert(CadenceTally *tally, const TallyRow *rows, int n);
 
 /* How many took how long: bounds in ascending order, the last of them without end. */
 #define TALLY_BUCKETS_MAX 20

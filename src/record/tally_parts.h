@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "base/statement.h"
+#include "base/transaction.h"
 #include "record/tally.h"
 
 struct CadenceTally
@@ -15,8 +16,10 @@ struct CadenceTally
 	const CadenceTables *tables;
 	Statement insert;
 	Statement find_runs;
-	Statement find_reply;
-	Statement find_opt_out;
+	Statement find_last;
+	Statement lock_run;
+	Statement is_first_reply;
+	Statement is_first_opt_out;
 };
 
 /* Who writes: the owner, or somebody for whom the owner does. */
@@ -36,6 +39,8 @@ tally_minute(TimestampTz at)
 
 extern TallyWriter tally_begin(const CadenceTally *tally);
 extern void tally_end(const TallyWriter *writer);
+extern void tally_try(CadenceWork work, void *arg, int n);
+extern void tally_runs(CadenceTally *tally, const TallyRun *list, int n);
 extern void tally_runs_prepare(CadenceTally *tally);
 
 #endif

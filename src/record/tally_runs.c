@@ -22,8 +22,9 @@ static const RowsetColumn run_columns[] = {
 	{"n", INT4OID},		   {"run_id", UUIDOID},		{"step", UUIDOID}, {"ordem", INT4OID},
 	{"template", TEXTOID}, {"next_ordem", INT4OID}, {"once", INT4OID}, {"message", UUIDOID}};
 
-static const Oid reply_types[] = {TEXTOID, TEXTOID, UUIDOID, TIMESTAMPTZOID};
-static const Oid opt_out_types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
+static const Oid last_types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
+static const Oid lock_types[] = {UUIDOID};
+static const Oid first_types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
 
 enum
 {
@@ -42,7 +43,7 @@ enum
 	LAST_RUN = 1,
 	LAST_ORDEM,
 	LAST_TEMPLATE,
-	LAST_IS_FIRST
+	LAST_AT
 };
 
 /* ---- statements ------------------------------------------------------------------------ */
@@ -57,14 +58,17 @@ enum
 	"ORDER BY (x.template_codigo::pg_catalog.text " EQ " d.template) IS TRUE DESC, (x.ordem " EQ \
 	" d.ordem) IS TRUE DESC, x.id LIMIT 1)"
 
-/* Given up, or come back: what is only not known yet, or was not wanted any more, is neither. */
+/*
+ * Given up, or come back: what is only not known yet, or was not wanted any more, is neither.
+ * More than once, where its event is there already.
+ */
 #define HAS_FAILED                                                                                 \
 	"EXISTS (SELECT FROM %s AS e WHERE e.lead_cadence_run_id " EQ " d.run_id AND e.step_ordem " EQ \
 	" d.ordem AND e.tipo_evento " EQ " 'ERRO' AND ((e.detalhes " JSON_TEXT " 'permanente' " EQ     \
 	" 'true' AND e.detalhes " JSON_TEXT " 'codigo' " NE                                            \
 	" ALL ('{INCERTO,OPT_OUT,BLOQUEADO,SAIDA,CANCELADA,RESPOSTA}'::pg_catalog.text[])) "           \
 	"OR (e.detalhes " JSON_TEXT " 'tardio' " EQ " 'true' AND e.detalhes " JSON_TEXT                \
-	" 'message_id' IS NOT NULL)))"
+	" 'message_id' IS NOT NULL)) OFFSET (CASE WHEN d.once " EQ " %d THEN 1 ELSE 0 END))"
 
 /* Another message of the same step has that time: it was sent again, or twice. */
 #define OTHER_HAS(time)                                                                           \
@@ -83,25 +87,34 @@ find_runs_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"SELECT d.n, r.empresa::pg_catalog.text, r.cadence_id::pg_catalog.uuid, "
-		"COALESCE(d.step, " NUMBERED_STEP "), (SELECT x.id FROM %s AS x "
+		"COALESCE(d.step, CASE WHEN d.ordem IS NOT NULL THEN " NUMBERED_STEP
+		" END), (SELECT x.id FROM %s AS x "
 		"WHERE x.cadence_id " EQ " r.cadence_id AND x.ordem " EQ " d.next_ordem LIMIT 1), "
-		"r.started_at::pg_catalog.timestamptz, "
+		"COALESCE(r.started_at, r.created_at)::pg_catalog.timestamptz, "
 		"(SELECT " SHORT_TEXT(
 			"k.fuso_horario",
 			"100") " FROM %s AS k WHERE %s LIMIT 1), "
-				   "NOT CASE d.once WHEN %d THEN " HAS_FAILED
-				   " WHEN %d THEN " OTHER_HAS("entregue_em") " WHEN %d THEN " OTHER_HAS(
+				   "NOT CASE WHEN d.once " EQ " ANY (ARRAY[%d, %d]) THEN " HAS_FAILED
+				   " WHEN d.once " EQ
+				   " %d THEN " OTHER_HAS("entregue_em") " WHEN d.once " EQ " %d THEN " OTHER_HAS(
 					   "lido_em") " ELSE false END "
 								  "FROM " ROWSET_NAME " AS d JOIN %s AS r ON r.id " EQ " d.run_id",
 		t->steps, t->steps, t->empresas,
 		cadence_key_is(t, "cadence_empresas", "k", "empresa", "r.empresa"), TALLY_FIRST_FAILURE,
-		t->events, TALLY_FIRST_DELIVERED, t->events, t->messages, t->messages, t->messages,
-		TALLY_FIRST_READ, t->events, t->messages, t->messages, t->messages, t->runs);
+		TALLY_ONLY_FAILURE, t->events, TALLY_ONLY_FAILURE, TALLY_FIRST_DELIVERED, t->events,
+		t->messages, t->messages, t->messages, TALLY_FIRST_READ, t->events, t->messages,
+		t->messages, t->messages, t->runs);
 }
 
-/* What a person has got last, of any of their runs; each state of runs has an index of its own. */
+/* An answer may be here before what it answers is recorded. */
+#define SOON "interval '10 seconds'"
+
+/*
+ * What a person has got last, until somewhat after $3, of any of their runs; each state of runs
+ * has an index of its own.
+ */
 static char *
-last_sent_sql(const CadenceTables *t, const char *is_first, const char *until)
+find_last_sql(const CadenceTables *t)
 {
 	char *is_theirs =
 		psprintf("%s AND %s", cadence_key_is(t, "lead_cadence_runs", "r", "lead_id", "$1"),
@@ -109,44 +122,42 @@ last_sent_sql(const CadenceTables *t, const char *is_first, const char *until)
 
 	return psprintf(
 		"SELECT p.id::pg_catalog.uuid, l.step_ordem::pg_catalog.int4, "
-		"l.template_codigo::pg_catalog.text, %s FROM ("
+		"l.template_codigo::pg_catalog.text, l.created_at::pg_catalog.timestamptz FROM ("
 		"SELECT r.id FROM %s AS r WHERE r.status " EQ " 'ATIVA' AND %s UNION ALL "
 		"SELECT r.id FROM %s AS r WHERE r.status " EQ " 'PAUSADA' AND %s UNION ALL "
 		"SELECT r.id FROM %s AS r WHERE r.status " NE " 'ATIVA' AND r.status " NE
 		" 'PAUSADA' AND %s) AS p CROSS JOIN LATERAL ("
 		"SELECT e.step_ordem, e.template_codigo, e.created_at FROM %s AS e "
 		"WHERE e.lead_cadence_run_id " EQ " p.id AND e.tipo_evento " EQ " 'DISPARADO' "
-		"AND e.created_at " LE " %s ORDER BY e.created_at DESC, e.id DESC LIMIT 1) AS l "
+		"AND e.created_at " LE " ($3 OPERATOR(pg_catalog.+) " SOON
+		") ORDER BY e.created_at DESC, e.id DESC LIMIT 1) AS l "
 		"ORDER BY l.created_at DESC LIMIT 1",
-		is_first, t->runs, is_theirs, t->runs, is_theirs, t->runs, is_theirs, t->events, until);
+		t->runs, is_theirs, t->runs, is_theirs, t->runs, is_theirs, t->events);
 }
 
-/* An answer may be here before what it answers is recorded. */
-#define SOON "interval '10 seconds'"
-
+/* Of the answers since $3, $4 is the only one. */
 static char *
-find_reply_sql(const CadenceTables *t)
+is_first_reply_sql(const CadenceTables *t)
 {
-	char *is_first =
-		psprintf("NOT EXISTS (SELECT FROM %s AS m WHERE %s AND %s AND m.recebido_em " GE
-				 " (l.created_at OPERATOR(pg_catalog.-) " SOON ") AND m.recebido_em IS NOT NULL "
-				 "AND m.direcao " EQ " 'INBOUND' AND m.id IS DISTINCT FROM $3)",
-				 t->messages, cadence_key_is(t, "lead_messages", "m", "lead_id", "$1"),
-				 cadence_key_is(t, "lead_messages", "m", "empresa", "$2"));
-
-	return last_sent_sql(t, is_first, "($4 OPERATOR(pg_catalog.+) " SOON ")");
+	return psprintf("SELECT 1 WHERE NOT EXISTS (SELECT FROM %s AS m WHERE %s AND %s "
+					"AND m.recebido_em " GE " ($3 OPERATOR(pg_catalog.-) " SOON
+					") AND m.recebido_em IS NOT NULL AND m.direcao " EQ
+					" 'INBOUND' AND m.id IS DISTINCT FROM $4)",
+					t->messages, cadence_key_is(t, "lead_messages", "m", "lead_id", "$1"),
+					cadence_key_is(t, "lead_messages", "m", "empresa", "$2"));
 }
 
+/* Run $4 has not ended by one before, and since $3 there is no other that stands. */
 static char *
-find_opt_out_sql(const CadenceTables *t)
+is_first_opt_out_sql(const CadenceTables *t)
 {
-	char *is_first =
-		psprintf("(SELECT pg_catalog.count(*) " LE " 1 FROM %s AS o WHERE %s AND %s "
-				 "AND o.em " GE " (l.created_at OPERATOR(pg_catalog.-) " SOON "))",
-				 t->opt_outs, cadence_key_is(t, "contact_opt_outs", "o", "lead_id", "$1"),
-				 cadence_key_is(t, "contact_opt_outs", "o", "empresa", "$2"));
-
-	return last_sent_sql(t, is_first, "($3 OPERATOR(pg_catalog.+) " SOON ")");
+	return psprintf("SELECT 1 WHERE (SELECT pg_catalog.count(*) " LE " 1 FROM %s AS o "
+					"WHERE %s AND %s AND o.em " GE " ($3 OPERATOR(pg_catalog.-) " SOON
+					")) AND NOT EXISTS (SELECT FROM %s AS e WHERE e.lead_cadence_run_id " EQ
+					" $4 AND e.tipo_evento " EQ " 'ERRO' AND e.detalhes " JSON_TEXT " 'codigo' " EQ
+					" 'OPT_OUT')",
+					t->opt_outs, cadence_key_is(t, "contact_opt_outs", "o", "lead_id", "$1"),
+					cadence_key_is(t, "contact_opt_outs", "o", "empresa", "$2"), t->events);
 }
 
 void
@@ -156,10 +167,16 @@ tally_runs_prepare(CadenceTally *tally)
 
 	tally->find_runs =
 		ROWS_STATEMENT("looking for runs that count", find_runs_sql(t), SPI_OK_SELECT);
-	tally->find_reply =
-		STATEMENT("looking for what was answered", find_reply_sql(t), reply_types, SPI_OK_SELECT);
-	tally->find_opt_out = STATEMENT("looking for what somebody had enough of", find_opt_out_sql(t),
-									opt_out_types, SPI_OK_SELECT);
+	tally->find_last = STATEMENT("looking for what somebody got last", find_last_sql(t), last_types,
+								 SPI_OK_SELECT);
+	tally->lock_run =
+		STATEMENT("locking a run that counts",
+				  psprintf("SELECT 1 FROM %s AS r WHERE r.id " EQ " $1 FOR NO KEY UPDATE", t->runs),
+				  lock_types, SPI_OK_SELECT);
+	tally->is_first_reply =
+		STATEMENT("looking for earlier answers", is_first_reply_sql(t), first_types, SPI_OK_SELECT);
+	tally->is_first_opt_out = STATEMENT("looking for earlier opt-outs", is_first_opt_out_sql(t),
+										first_types, SPI_OK_SELECT);
 }
 
 /* ---- runs -------------------------------------------------------------------------------- */
@@ -224,14 +241,23 @@ is_same_id(const pg_uuid_t *a, const pg_uuid_t *b)
 	return a == b || (a != NULL && b != NULL && memcmp(a, b, UUID_LEN) == 0);
 }
 
-/* Of what has no kind: nothing else of them counts. */
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Durations are none of these. */
 static bool
 is_alike(const TallyRow *a, const TallyRow *b)
 {
-	return a->kind == NULL && b->kind == NULL && a->mark == b->mark && (a->n < 0) == (b->n < 0) &&
-		   a->day != NULL && b->day != NULL && *a->day == *b->day && is_same_id(a->step, b->step) &&
+	return is_same_text(a->kind, b->kind) && is_same_text(a->mark, b->mark) &&
+		   (a->n < 0) == (b->n < 0) && a->first_at == b->first_at && is_same_id(a->step, b->step) &&
 		   is_same_id(a->next_step, b->next_step) && is_same_id(a->cadence, b->cadence) &&
-		   a->empresa != NULL && b->empresa != NULL && strcmp(a->empresa, b->empresa) == 0;
+		   (a->day == b->day || (a->day != NULL && b->day != NULL && *a->day == *b->day)) &&
+		   is_same_text(a->empresa, b->empresa) && is_same_text(a->server, b->server) &&
+		   is_same_text(a->canal, b->canal) && is_same_text(a->outcome, b->outcome) &&
+		   is_same_text(a->code, b->code) && is_same_text(a->template_codigo, b->template_codigo);
 }
 
 static int
@@ -256,7 +282,7 @@ merge_alike(TallyRow *rows, int n)
 /* Inside the caller's transaction and SPI connection; a run that is gone counts nowhere but in
  * all. */
 void
-cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
+tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 {
 	TallyRow *counted = palloc(sizeof(*counted) * Max(n, 1));
 	TallyWriter writer;
@@ -283,24 +309,44 @@ cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 	SPI_freetuptable(SPI_tuptable);
 	tally_end(&writer);
 	n = without_empty(counted, n);
-	cadence_tally_write(tally, counted, merge_alike(counted, n));
+	tally_insert(tally, counted, merge_alike(counted, n));
+}
+
+typedef struct SomeRuns
+{
+	CadenceTally *tally;
+	const TallyRun *list;
+} SomeRuns;
+
+static void
+count_some(void *arg, int first, int n)
+{
+	SomeRuns *some = arg;
+
+	tally_runs(some->tally, &some->list[first], n);
+}
+
+void
+cadence_tally_runs(CadenceTally *tally, const TallyRun *list, int n)
+{
+	SomeRuns some = {tally, list};
+
+	if (n > 0)
+		tally_try(count_some, &some, n);
 }
 
 /* ---- people ------------------------------------------------------------------------------ */
 
 /* The run, and which step of it, that somebody has heard of last; false: of none. */
 static bool
-find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run)
+find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run, TimestampTz *last_at)
 {
 	TimestampTz at = did->at != 0 ? did->at : GetCurrentTimestamp();
 	Datum values[] = {CStringGetTextDatum(did->lead_id), CStringGetTextDatum(did->empresa),
-					  did->answer != NULL ? UUIDPGetDatum(did->answer) : TimestampTzGetDatum(at),
 					  TimestampTzGetDatum(at)};
-	TallyWriter writer = tally_begin(tally);
 	bool found;
 
-	statement_execute(did->answer != NULL ? &tally->find_reply : &tally->find_opt_out, values, NULL,
-					  1);
+	statement_execute(&tally->find_last, values, NULL, 1);
 	found = SPI_processed > 0;
 	if (found)
 	{
@@ -311,27 +357,68 @@ find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run)
 		run->has_ordem = !row_is_null(desc, row, LAST_ORDEM);
 		run->ordem = row_int(desc, row, LAST_ORDEM, 0);
 		run->row.template_codigo = row_text(desc, row, LAST_TEMPLATE, ROW_KEY_MAX);
-		if (!row_true(desc, row, LAST_IS_FIRST))
-			run->row.mark = NULL;
+		*last_at = row_time(desc, row, LAST_AT, at);
 	}
 	SPI_freetuptable(SPI_tuptable);
-	tally_end(&writer);
 	return found;
+}
+
+/*
+ * Of two answers at once the second sees the first: the run is locked. Opt-outs are noted before
+ * any run is locked, so of two at once both may be the first.
+ */
+static bool
+is_first(CadenceTally *tally, const TallyPerson *did, const TallyRun *run, TimestampTz last_at)
+{
+	Datum lock[] = {UUIDPGetDatum(&run->run)};
+	Datum values[] = {CStringGetTextDatum(did->lead_id), CStringGetTextDatum(did->empresa),
+					  TimestampTzGetDatum(last_at),
+					  UUIDPGetDatum(did->answer != NULL ? did->answer : &run->run)};
+	bool first;
+
+	if (did->answer != NULL)
+	{
+		statement_execute(&tally->lock_run, lock, NULL, 0);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	statement_execute(did->answer != NULL ? &tally->is_first_reply : &tally->is_first_opt_out,
+					  values, NULL, 1);
+	first = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return first;
+}
+
+typedef struct SomePerson
+{
+	CadenceTally *tally;
+	const TallyPerson *did;
+} SomePerson;
+
+static void
+count_person(void *arg, int first, int n)
+{
+	const TallyPerson *did = ((SomePerson *) arg)->did;
+	CadenceTally *tally = ((SomePerson *) arg)->tally;
+	TallyRun run = {.row = did->row};
+	TallyWriter writer = tally_begin(tally);
+	TimestampTz last_at;
+	bool found = find_last(tally, did, &run, &last_at);
+
+	if (!found || !is_first(tally, did, &run, last_at))
+		run.row.mark = NULL;
+	tally_end(&writer);
+	run.row.empresa = did->empresa;
+	if (found)
+		tally_runs(tally, &run, 1);
+	else if (run.row.kind != NULL)
+		tally_insert(tally, &run.row, 1);
 }
 
 /* Counts what somebody has done to the step that they have got last. */
 void
 cadence_tally_person(CadenceTally *tally, const TallyPerson *did)
 {
-	TallyRun run = {.row = did->row};
+	SomePerson some = {tally, did};
 
-	if (find_last(tally, did, &run))
-	{
-		cadence_tally_runs(tally, &run, 1);
-		return;
-	}
-	run.row.empresa = did->empresa;
-	run.row.mark = NULL;
-	if (run.row.kind != NULL)
-		cadence_tally_write(tally, &run.row, 1);
+	tally_try(count_person, &some, 1);
 }

@@ -15,6 +15,7 @@
 typedef struct Counted
 {
 	const CadenceStep *step;
+	const char *kind;
 	TimestampTz at;
 	const char *outcome;
 	const char *server;
@@ -102,6 +103,7 @@ static Counted
 count_step(const CadenceStep *step, TimestampTz now)
 {
 	return (Counted){.step = step,
+					 .kind = outcome_of(step) != NULL ? "attempt" : NULL,
 					 .at = time_of(step, now),
 					 .outcome = outcome_of(step),
 					 .server =
@@ -109,6 +111,17 @@ count_step(const CadenceStep *step, TimestampTz now)
 					 .mark = mark_of(step),
 					 .has_next = !step->lost && !step->late && step->transition.advance &&
 								 step->has_next && step->has_step};
+}
+
+/* That its event says so. */
+static Counted
+count_error(const CadenceStep *step, TimestampTz now)
+{
+	return (Counted){.step = step,
+					 .kind = "error",
+					 .at = now,
+					 .server =
+						 step->request.provider != NULL ? step->request.configuration->name : NULL};
 }
 
 /* ---- alike ------------------------------------------------------------------------------- */
@@ -148,6 +161,8 @@ compare_counted(const void *left, const void *right)
 	if (order == 0 && x->has_cadence)
 		order = memcmp(&x->cadence_id, &y->cadence_id, UUID_LEN);
 	if (order == 0)
+		order = compare_texts(a->kind, b->kind);
+	if (order == 0)
 		order = compare_texts(a->outcome, b->outcome);
 	if (order == 0)
 		order = compare_texts(a->mark, b->mark);
@@ -168,8 +183,9 @@ static TallyRow
 row_of(const Counted *c)
 {
 	const CadenceStep *step = c->step;
+	bool is_of_step = step->has_step && (c->mark != NULL || c->has_next);
 
-	return (TallyRow){.kind = c->outcome != NULL ? "attempt" : NULL,
+	return (TallyRow){.kind = c->kind,
 					  .empresa = step->empresa,
 					  .server = c->server,
 					  .canal = step->canal,
@@ -177,9 +193,9 @@ row_of(const Counted *c)
 					  .code = step->outcome != OUTCOME_SENT ? step->reason.code : NULL,
 					  .template_codigo = step->template_codigo,
 					  .cadence = step->has_cadence ? &step->cadence_id : NULL,
-					  .step = step->has_step ? &step->step_id : NULL,
+					  .step = is_of_step ? &step->step_id : NULL,
 					  .next_step = c->has_next ? &step->next_id : NULL,
-					  .day = step->has_step ? &step->cohort_day : NULL,
+					  .day = is_of_step ? &step->cohort_day : NULL,
 					  .mark = c->mark,
 					  .first_at = c->at};
 }
@@ -277,21 +293,26 @@ count_failures(CadenceTally *tally, CadenceStep **steps, int n)
 									   .step = &steps[i]->step_id,
 									   .has_ordem = true,
 									   .ordem = steps[i]->ordem,
-									   .once = TALLY_FIRST_FAILURE};
-	cadence_tally_runs(tally, list, nlist);
+									   .once = steps[i]->has_error_event ? TALLY_ONLY_FAILURE
+																		 : TALLY_FIRST_FAILURE};
+	tally_runs(tally, list, nlist);
 	pfree(list);
 }
 
-/*
- * Counts what has become of a batch, inside the caller's transaction and SPI
- * connection, when its runs were moved and before its events are written.
- */
-void
-cadence_tally_steps(CadenceTally *tally, CadenceStep **steps, int n)
+typedef struct SomeSteps
 {
+	CadenceTally *tally;
+	CadenceStep **steps;
+} SomeSteps;
+
+static void
+count_some(void *arg, int first, int n)
+{
+	CadenceTally *tally = ((SomeSteps *) arg)->tally;
+	CadenceStep **steps = &((SomeSteps *) arg)->steps[first];
 	TimestampTz now = GetCurrentTimestamp();
-	Counted *list = palloc(sizeof(*list) * Max(n, 1));
-	TallyRow *rows = palloc(sizeof(*rows) * (n + SERVERS_MAX + 1));
+	Counted *list = palloc(sizeof(*list) * 2 * n);
+	TallyRow *rows = palloc(sizeof(*rows) * (2 * n + SERVERS_MAX + 1));
 	int nlist = 0;
 	int nrows;
 
@@ -301,11 +322,23 @@ cadence_tally_steps(CadenceTally *tally, CadenceStep **steps, int n)
 
 		if (counted.outcome != NULL || counted.has_next)
 			list[nlist++] = counted;
+		if (steps[i]->has_error_event)
+			list[nlist++] = count_error(steps[i], now);
 	}
 	nrows = gather(list, nlist, rows);
 	nrows += gather_durations(steps, n, &rows[nrows]);
-	cadence_tally_write(tally, rows, nrows);
+	tally_insert(tally, rows, nrows);
 	count_failures(tally, steps, n);
 	pfree(rows);
 	pfree(list);
+}
+
+/* Counts what has become of a batch, when all else of it is recorded. */
+void
+cadence_tally_steps(CadenceTally *tally, CadenceStep **steps, int n)
+{
+	SomeSteps some = {tally, steps};
+
+	if (n > 0)
+		tally_try(count_some, &some, n);
 }

@@ -1,9 +1,9 @@
 /*
  * counter.c
- *		A process that counts the runs, so that nobody who asks how many there are waits.
+ *		A process that folds, and counts the runs, so that nobody who asks waits.
  *
- * It is started by whoever reads a stock that is old, connects as the owner of the
- * tables, counts, and is gone. Of two that meet one leaves at once. Where the server
+ * It is started by whoever finds that the stock is old, connects as the owner of the
+ * tables, does both, and is gone. Of two that meet one leaves at once. Where the server
  * has no room for it, the stock stays as old as it is until somebody asks again.
  */
 #include "postgres.h"
@@ -12,6 +12,8 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/timeout.h"
 
 #include "base/compat.h"
@@ -46,6 +48,45 @@ cadence_counter_start(const CadenceTables *tables)
 	(void) RegisterDynamicBackgroundWorker(&worker, &handle);
 }
 
+/* They outlive the transaction. */
+static CadenceTables *
+load(Oid schema)
+{
+	CadenceTables *tables;
+	MemoryContext old;
+
+	cadence_xact_begin(NULL, "cadence_runner: starting");
+	/* whoever wants what it has locked does not wait for it, but it gives up */
+	SetConfigOption("lock_timeout", "100ms", PGC_SUSET, PGC_S_OVERRIDE);
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	tables = cadence_tables_load(schema);
+	cadence_session_init(tables->schema_name);
+	MemoryContextSwitchTo(old);
+	cadence_xact_commit();
+	return tables;
+}
+
+static void
+count(const CadenceTables *tables)
+{
+	cadence_xact_begin(tables, "cadence_runner: counting runs");
+	/* the larger the table, the longer */
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	(void) cadence_stock_count(tables, true);
+	cadence_xact_commit();
+}
+
+static bool
+fold(const CadenceTables *tables)
+{
+	bool more;
+
+	cadence_xact_begin(tables, "cadence_runner: folding what was counted");
+	more = cadence_fold(tables);
+	cadence_xact_commit();
+	return more;
+}
+
 void
 cadence_counter_main(Datum main_arg)
 {
@@ -56,11 +97,8 @@ cadence_counter_main(Datum main_arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(ticket.database, ticket.owner, CADENCE_WORKER_FLAGS);
-	cadence_xact_begin(NULL, "cadence_runner: counting runs");
-	tables = cadence_tables_load(ticket.schema);
-	cadence_session_init(tables->schema_name);
-	/* the larger the table, the longer */
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	(void) cadence_stock_count(tables, true);
-	cadence_xact_commit();
+	tables = load(ticket.schema);
+	while (fold(tables))
+		;
+	count(tables);
 }

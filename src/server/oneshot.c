@@ -35,6 +35,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
+#include "server/counter.h"
 #include "server/launch.h"
 
 PGDLLEXPORT void cadence_worker_main(Datum main_arg);
@@ -362,6 +363,15 @@ run_to_the_end(Execution *e)
 	return error;
 }
 
+/* Of one that nobody looks at: an operator's has no process left behind it. */
+static void
+tidy(Pipeline *p)
+{
+	(void) pipeline_tidy(p);
+	if (p->stock_is_old && strcmp(p->summary->trigger, "CRON") == 0)
+		cadence_counter_start(p->tables);
+}
+
 /*
  * One execution over all that is due now; its summary as JSON. An error is
  * raised after it was logged.
@@ -379,8 +389,8 @@ execute(Execution *e)
 		pipeline_note_failure(p, error);
 	if (p->tables != NULL)
 		pipeline_log(p, error == NULL);
-	if (error == NULL)
-		(void) pipeline_prune_log(p);
+	if (p->tables != NULL && !cadence_stop_requested())
+		tidy(p);
 	if (error != NULL)
 		ThrowErrorData(error);
 	return cadence_summary_json(p->summary);

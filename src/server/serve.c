@@ -25,6 +25,7 @@
 #include "base/settings.h"
 #include "base/transaction.h"
 #include "engine/pipeline.h"
+#include "server/counter.h"
 #include "server/registry.h"
 #include "server/resident.h"
 
@@ -42,9 +43,9 @@
 #define WOKEN_LOOK_LEAST_US (10 * INT64CONST(1000))
 #define WOKEN_LOOK_MOST_US USECS_PER_SEC
 
-/* How often old log rows go: when there are more of them, and otherwise. */
+/* How often old log rows go, and what was counted is folded: when there is more, and otherwise. */
 #define PRUNE_MORE_US USECS_PER_SEC
-#define PRUNE_US (3600 * USECS_PER_SEC)
+#define PRUNE_US (60 * USECS_PER_SEC)
 
 /* How often, at most, it looks for claims whose worker is gone. */
 #define ABANDONED_US (5 * USECS_PER_SEC)
@@ -105,7 +106,9 @@ prune(Service *s)
 {
 	if (s->now < s->next_prune)
 		return;
-	s->next_prune = s->now + (pipeline_prune_log(&s->pipeline) ? PRUNE_MORE_US : PRUNE_US);
+	s->next_prune = s->now + (pipeline_tidy(&s->pipeline) ? PRUNE_MORE_US : PRUNE_US);
+	if (s->pipeline.stock_is_old)
+		cadence_counter_start(s->pipeline.tables);
 }
 
 /* Claims with another batch size; those that were made stay. */

@@ -133,7 +133,7 @@ typedef struct Counter
 	const char *help;
 	const char *kind;
 	const char *code;		  /* only those; NULL: all */
-	bool of_companies;		  /* those that the setting lists have series of their own */
+	const char *of_companies; /* the same, of those that the setting lists; NULL: there is none */
 	Label labels[LABELS_MAX]; /* as many as have names */
 } Counter;
 
@@ -142,49 +142,49 @@ static const Counter counters[] = {
 	 "Steps that executions have handled, by what became of them.",
 	 "attempt",
 	 NULL,
-	 true,
+	 "cadence_attempts_by_company_total",
 	 {{"server", FIELD(server)}, {"channel", FIELD(canal)}, {"outcome", FIELD(outcome)}}},
 	{"cadence_errors_total",
 	 "Errors of steps, by the code of their events.",
 	 "error",
 	 NULL,
-	 false,
+	 NULL,
 	 {{"code", FIELD(code)}}},
 	{"cadence_executions_total",
 	 "Executions, and minutes of work of resident workers, by who has asked for them.",
 	 "execution",
 	 NULL,
-	 false,
+	 NULL,
 	 {{"trigger", FIELD(code)}, {"result", FIELD(outcome)}}},
 	{"cadence_deliveries_total",
 	 "Receipts of messages, each counted once.",
 	 "delivery",
 	 "done",
-	 true,
+	 "cadence_deliveries_by_company_total",
 	 {{"server", FIELD(server)}, {"channel", FIELD(canal)}, {"status", FIELD(outcome)}}},
 	{"cadence_inbound_total",
 	 "Events other than receipts that were told by webhooks, or by hand.",
 	 "inbound",
 	 NULL,
-	 false,
+	 NULL,
 	 {{"server", FIELD(server)}, {"kind", FIELD(outcome)}, {"result", FIELD(code)}}},
 	{"cadence_opt_outs_total",
 	 "People who want no more messages, by how they have said so.",
 	 "opt_out",
 	 NULL,
-	 true,
+	 "cadence_opt_outs_by_company_total",
 	 {{"channel", FIELD(canal)}, {"kind", FIELD(outcome)}}},
 	{"cadence_webhooks_total",
 	 "Calls of webhooks, by how they were answered.",
 	 "webhook",
 	 NULL,
-	 false,
+	 NULL,
 	 {{"server", FIELD(server)}, {"result", FIELD(outcome)}}},
 	{"cadence_http_requests_total",
 	 "Requests to the door.",
 	 "http",
 	 NULL,
-	 false,
+	 NULL,
 	 {{"route", FIELD(server)}, {"method", FIELD(outcome)}, {"code", FIELD(code)}}}};
 
 /* One of a family's samples. */
@@ -201,7 +201,7 @@ compare_samples(const void *a, const void *b)
 }
 
 static char *
-labels_of(const Total *total, const Counter *c)
+labels_of(const Total *total, const Counter *c, bool of_company)
 {
 	StringInfoData labels;
 
@@ -209,7 +209,7 @@ labels_of(const Total *total, const Counter *c)
 	for (int i = 0; i < LABELS_MAX && c->labels[i].name != NULL; i++)
 		exposition_label(&labels, c->labels[i].name,
 						 *(char *const *) ((const char *) total + c->labels[i].field));
-	if (c->of_companies && total->empresa[0] != '\0')
+	if (of_company)
 		exposition_label(&labels, "empresa", total->empresa);
 	return labels.data;
 }
@@ -229,8 +229,9 @@ put_samples(Exposition *x, Sample *list, int n)
 	}
 }
 
+/* Of all, whoever is listed: so that a counter does not fall when the setting changes. */
 static void
-put_counter(Exposition *x, const Totals *totals, const Counter *c)
+put_counter(Exposition *x, const Totals *totals, const Counter *c, bool of_companies)
 {
 	Sample *list = palloc(sizeof(Sample) * Max(totals->n, 1));
 	int n = 0;
@@ -240,10 +241,12 @@ put_counter(Exposition *x, const Totals *totals, const Counter *c)
 		const Total *total = &totals->list[i];
 
 		if (strcmp(total->kind, c->kind) == 0 &&
-			(c->code == NULL || strcmp(total->code, c->code) == 0))
-			list[n++] = (Sample){labels_of(total, c), total->n};
+			(c->code == NULL || strcmp(total->code, c->code) == 0) &&
+			(!of_companies || total->empresa[0] != '\0'))
+			list[n++] = (Sample){labels_of(total, c, of_companies), total->n};
 	}
-	exposition_family(x, c->name, "counter", c->help);
+	exposition_family(x, of_companies ? c->of_companies : c->name, "counter",
+					  of_companies ? psprintf("%s By company.", c->help) : c->help);
 	put_samples(x, list, n);
 	pfree(list);
 }
@@ -572,9 +575,9 @@ find_tables(void *arg, int first, int n)
 }
 
 static void
-keep(void *arg, int first, int n)
+want(void *arg, int first, int n)
 {
-	cadence_rollup_keep(((Scrape *) arg)->tables, false);
+	cadence_rollup_want(((Scrape *) arg)->tables);
 }
 
 static void
@@ -592,7 +595,11 @@ put_tables(Exposition *x, const CadenceTables *t)
 	put_senders(x, t);
 	totals = read_totals(t);
 	for (size_t i = 0; i < lengthof(counters); i++)
-		put_counter(x, &totals, &counters[i]);
+	{
+		put_counter(x, &totals, &counters[i], false);
+		if (counters[i].of_companies != NULL)
+			put_counter(x, &totals, &counters[i], true);
+	}
 	for (size_t i = 0; i < lengthof(histograms); i++)
 		put_histogram(x, &histograms[i], &totals);
 	put_last_calls(x, &totals);
@@ -632,7 +639,7 @@ cadence_metrics(PG_FUNCTION_ARGS)
 	try_or_leave(find_tables, &scrape);
 	if (scrape.tables != NULL)
 	{
-		try_or_leave(keep, &scrape);
+		try_or_leave(want, &scrape);
 		put_tables(x, scrape.tables);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text(exposition_end(x)));

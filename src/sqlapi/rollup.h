@@ -9,7 +9,7 @@
 
 #include "schema/tables.h"
 
-extern void cadence_rollup_keep(const CadenceTables *tables, bool count_now);
+extern void cadence_rollup_want(const CadenceTables *tables);
 extern void cadence_count_request(const CadenceTables *tables, const char *route,
 								  const char *method, int status);
 

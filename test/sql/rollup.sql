@@ -220,10 +220,11 @@ SELECT count(*) FROM cadence_rollup_cohorts();
 SELECT cadence_rollup_refresh();
 RESET ROLE;
 SELECT sum(entered) FROM cadence_rollup_cohorts() WHERE step_id = '50000000-0000-0000-0000-000000000001' AND day > current_date - 3;
--- the trigger is ours, and for that table
+-- of another table, or without its rows, the trigger counts nothing, and refuses nothing
 CREATE TRIGGER regress AFTER INSERT ON cadences REFERENCING NEW TABLE AS cadence_runs_added FOR EACH STATEMENT EXECUTE FUNCTION cadence_runs_added();
 INSERT INTO cadences (empresa, codigo) VALUES ('BLUE', 'NADA');
 CREATE TRIGGER regress AFTER INSERT ON lead_cadence_runs FOR EACH STATEMENT EXECUTE FUNCTION cadence_runs_added();
 INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem) VALUES ('l19', 'BLUE', 'c0000000-0000-0000-0000-000000000001', 1);
+SELECT sum(entered) FROM cadence_rollup_cohorts() WHERE step_id = '50000000-0000-0000-0000-000000000001' AND day > current_date - 3;
 DROP SCHEMA cadence CASCADE;
 DROP ROLE regress_cadence_crm;

@@ -8,7 +8,7 @@ CREATE ROLE regress_cadence_crm LOGIN;
 CREATE ROLE regress_cadence_watcher;
 CREATE SCHEMA cadence AUTHORIZATION regress_cadence_crm;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
-GRANT EXECUTE ON FUNCTION cadence.cadence_create_tables(regrole), cadence.cadence_wake(), cadence.cadence_barrier(), cadence.cadence_check_policy() TO regress_cadence_crm;
+GRANT EXECUTE ON FUNCTION cadence.cadence_create_tables(regrole), cadence.cadence_wake(), cadence.cadence_barrier(), cadence.cadence_check_policy(), cadence.cadence_runs_added() TO regress_cadence_crm;
 GRANT USAGE ON SCHEMA cadence TO regress_cadence_watcher;
 SET search_path = cadence;
 
