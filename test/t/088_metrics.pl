@@ -135,7 +135,7 @@ is_deeply([ grep { $documented !~ /`\Q$_\E`/ } @reasons ], [], 'and each reason'
 set_server($node, 'cadence_runner.metrics_empresas', 'não, outra');
 $text = sql($node, 'SELECT cadence_metrics()');
 like($text, qr/outcome="failed",empresa="não"\} 3$/m, 'a company that was asked for');
-like($text, qr/outcome="sent"\} 5$/m, 'and the others together');
+like($text, qr/outcome="sent"\} 5$/m, 'and all of them together');
 
 sql($node, 'CREATE ROLE scraper LOGIN; GRANT EXECUTE ON FUNCTION cadence_metrics(boolean) TO scraper');
 my ($status, $told) = $node->psql('postgres', 'SELECT cadence_metrics()', extra_params => [ '-U', 'scraper' ]);
