@@ -84,10 +84,10 @@ sub end_connections
 	return;
 }
 
-sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 3');
+sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 5');
 end_connections();
 poll_until(sub { $door->status('GET', '/health') == 200 && $door->status('POST', $execution, %bearer) == 200 },
-	'where there are three connections for six, each kind has some', $BACK);
+	'where there are five connections for six, each kind has some', $BACK);
 sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 0');
 end_connections();
 poll_until(sub { $door->status('GET', '/health') == 503 }, 'where there are none, nobody is served');

@@ -139,7 +139,8 @@ sql($node, q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query 
 isnt($caller->finish, 0, 'one that is terminated does not answer');
 like($caller->error, qr/terminating connection due to administrator command/, 'but ends');
 
-# One that fails.
+# One that fails. The worker of the one that was terminated has its own log row to write first.
+poll_until(sub { sql($node, q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'cadence_runner'}) == 0 }) or die 'a worker stays';
 sql($node, "ALTER TABLE lead_contacts RENAME COLUMN lead_id TO lead; UPDATE lead_cadence_runs SET status = 'ATIVA', next_step_ordem = 1, next_run_at = now() WHERE empresa = 'ok'");
 my $logs = sql($node, 'SELECT count(*) FROM cadence_runner_logs WHERE errors = 1');
 $answer = http($node, 'POST', $RUNNER, token => $SECRETS{service_role});
