@@ -333,17 +333,19 @@ note_rows(TriggerData *trigger)
 	TupleTableSlot *row = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "cadence_runner added", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
+	MemoryContext old;
 
 	/* others read it, too, each by a pointer of its own */
 	tuplestore_select_read_pointer(rows, tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND));
 	tuplestore_rescan(rows);
 	while (tuplestore_gettupleslot(rows, true, false, row))
 	{
+		/* the row itself, which may come from a file, is the slot's until the next */
+		old = MemoryContextSwitchTo(context);
 		note_row(row, RelationGetRelid(trigger->tg_relation), &columns);
+		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 	}
-	MemoryContextSwitchTo(old);
 	ExecDropSingleTupleTableSlot(row);
 	MemoryContextDelete(context);
 }

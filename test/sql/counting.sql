@@ -69,12 +69,14 @@ RELEASE SAVEPOINT c;
 COMMIT;
 SELECT * FROM entered();
 SELECT count(*) FROM cadence_deltas WHERE mark = 'entered';
--- an import of old runs: a row for each day
+-- an import of old runs, of more than fit into memory: a row for each day
 TRUNCATE cadence_deltas;
+SET work_mem = '64kB';
 INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, status, next_step_ordem, started_at)
 SELECT 'o' || n, 'BLUE', 'c0000000-0000-0000-0000-000000000001', 'PAUSADA', 1, timestamptz '1999-12-20 03:00Z' + n * interval '7 minutes' FROM generate_series(0, 2999) AS n;
 SELECT count(*), count(DISTINCT day), sum(n) FROM cadence_deltas;
 SELECT day, n FROM cadence_deltas WHERE day BETWEEN '1999-12-31' AND '2000-01-01' ORDER BY 1;
+RESET work_mem;
 -- errors of a batch
 CREATE TABLE written (kind text, code text, n bigint);
 CREATE FUNCTION note_written() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO cadence.written VALUES (NEW.kind, NEW.code, NEW.n); RETURN NULL; END $$;
