@@ -24,6 +24,7 @@ struct InboundReceipts
 	Statement note[STATE_FAILED + 1];
 	Statement claims; /* whether there are any */
 	Statement before; /* what was told of a message before */
+	Statement lock;	  /* the same, and its row is locked */
 };
 
 enum
@@ -131,6 +132,14 @@ failed_sql(const CadenceTables *t)
 					from);
 }
 
+static char *
+before_sql(const CadenceTables *t, const char *lock)
+{
+	return psprintf("SELECT m.entregue_em IS NOT NULL, m.lido_em IS NOT NULL, "
+					"COALESCE(m.estado::pg_catalog.text, '') FROM %s AS m WHERE m.id " EQ " $1 %s",
+					t->messages, lock);
+}
+
 /* In the current memory context. */
 struct InboundReceipts *
 inbound_receipts_create(const CadenceTables *t)
@@ -147,12 +156,10 @@ inbound_receipts_create(const CadenceTables *t)
 		STATEMENT("noting that a message has failed", failed_sql(t), note_types, SPI_OK_UPDATE);
 	r->claims = ROWS_STATEMENT("looking for claims",
 							   psprintf("SELECT 1 FROM %s LIMIT 1", t->claims), SPI_OK_SELECT);
-	r->before = STATEMENT("looking what was told of a message",
-						  psprintf("SELECT m.entregue_em IS NOT NULL, m.lido_em IS NOT NULL, "
-								   "COALESCE(m.estado::pg_catalog.text, '') "
-								   "FROM %s AS m WHERE m.id " EQ " $1 FOR NO KEY UPDATE",
-								   t->messages),
-						  before_types, SPI_OK_SELECT);
+	r->before = STATEMENT("looking what was told of a message", before_sql(t, ""), before_types,
+						  SPI_OK_SELECT);
+	r->lock = STATEMENT("locking a message", before_sql(t, "FOR NO KEY UPDATE"), before_types,
+						SPI_OK_SELECT);
 	return r;
 }
 
@@ -218,13 +225,12 @@ is_first(const InboundEvent *e, ReceivedState state, const char *before)
 	}
 }
 
-/* Its row is locked, so that of two who tell the same one is the first. */
 static void
-note_first(InboundEvent *e, const InboundMessage *message, ReceivedState state)
+look_before(InboundEvent *e, const InboundMessage *message, ReceivedState state, Statement *look)
 {
 	Datum values[] = {UUIDPGetDatum(&message->id)};
 
-	statement_execute(&e->acts->receipts->before, values, NULL, 1);
+	statement_execute(look, values, NULL, 1);
 	if (SPI_processed > 0)
 	{
 		TupleDesc desc = SPI_tuptable->tupdesc;
@@ -238,6 +244,21 @@ note_first(InboundEvent *e, const InboundMessage *message, ReceivedState state)
 		e->message = *message;
 	}
 	SPI_freetuptable(SPI_tuptable);
+}
+
+/*
+ * Of two who tell the same one is the first: what is news is looked at again with its row
+ * locked. What is told again locks nothing, so that those who tell much in opposite orders
+ * do not stand in each other's way for ever.
+ */
+static void
+note_first(InboundEvent *e, const InboundMessage *message, ReceivedState state)
+{
+	struct InboundReceipts *r = e->acts->receipts;
+
+	look_before(e, message, state, &r->before);
+	if (e->is_delivered || e->is_read || e->is_first)
+		look_before(e, message, state, &r->lock);
 }
 
 /* At once: that it has failed is what its run's events say next. */
