@@ -116,8 +116,8 @@ sql($other, "CREATE DATABASE $_ TEMPLATE template0") for qw(restored custom);
 command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $other->connstr('restored'), '-f', "$dir/plain" ],
 	'psql into another cluster');
 command_ok([ 'pg_restore', '-d', $other->connstr('custom'), "$dir/custom" ], 'pg_restore into another cluster');
-is(sql($other, q{SELECT count(*) FROM pg_trigger WHERE tgname ~ '^cadence_runner_'}, 'restored'), 13,
-	'the restored dump has the triggers that wake, those of the barrier, and those of the steps');
+is(sql($other, q{SELECT count(*) FROM pg_trigger WHERE tgname ~ '^cadence_runner_'}, 'restored'), 14,
+	'the restored dump has the triggers that wake, those of the barrier, of the steps, and the one that counts');
 check_copy($other, 'restored', 'a restored dump', 'They were armed for the cluster', $other_log);
 check_copy($other, 'custom', 'pg_restore', 'They were armed for the cluster', $other_log);
 my $before = $provider->count;
