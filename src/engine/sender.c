@@ -319,7 +319,7 @@ pop(Sender *s, TimestampTz now)
 
 /*
  * One step after the other, or those together that have to be looked at again. False:
- * that is enough for now.
+ * no more are to be started in this turn.
  */
 static bool
 start_some(Sender *s, CadenceStep *step, TimestampTz now)
