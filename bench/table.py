@@ -163,7 +163,7 @@ def lines(s):
 
 
 def lines_of_providers(s):
-    """Rows 13 to 21."""
+    """Rows 13 to 22."""
     for name in ("webhook", "evolution", "whatsapp_cloud"):
         yield Line(13, name, s.median(13, "rate." + name), "steps/s", "", None)
     for name in ("evolution", "whatsapp_cloud"):
@@ -203,6 +203,19 @@ def lines_of_providers(s):
     yield Line(21, "none blocked", s.median(21, "cpu.base"), "us", "", None)
     yield Line(21, "CPU: so many blocked / none", part(s.ratio(21, "cpu.blocked", "cpu.base"), 1), "%", "<", 102)
     yield Line(21, "steps: so many blocked / none", part(s.ratio(21, "rate.blocked", "rate.base"), 1), "%", "", None)
+    yield from lines_of_hooks(s)
+
+
+def lines_of_hooks(s):
+    """Row 22."""
+    yield Line(22, "%s webhooks a second for %s s: taken" % (s.size("RECEIPT_RATE"), s.size("RECEIPT_SECONDS")),
+               part(s.median(22, "hook.taken"), s.median(22, "hook.calls")), "%", ">=", 100)
+    for when, title in (("beside", "while an execution sends"), ("alone", "while none does")):
+        for name, target in (("p50", None), ("p99", 250 if when == "beside" else None), ("longest", None)):
+            yield Line(22, "a call %s, %s" % (title, name), s.median(22, "%s.%s" % (when, name)), "ms",
+                       "<" if target else "", target)
+    yield Line(22, "steps meanwhile", s.median(22, "rate.beside"), "steps/s", "", None)
+    yield Line(22, "the door's memory, at most", scaled(s.median(22, "door.memory"), 1 / 1024), "MB", "<", 32)
 
 
 def lines_of_servers(s, many):

@@ -3,9 +3,9 @@
  *		The connections to the database, and the calls that wait for one.
  *
  * All of them are kept open, so that a call need not wait for one to be made and
- * so that executions have theirs whatever strangers do. While the database is
- * away one connection at a time is tried, less and less often, and nobody is
- * kept waiting for it.
+ * so that executions have theirs whatever strangers do. They are made one at a
+ * time, while the database is away less and less often, and nobody is kept
+ * waiting for it.
  */
 #include "pool.h"
 
@@ -14,7 +14,7 @@
 #include "log.h"
 #include "session.h"
 
-#define SESSIONS 6
+#define SESSIONS 10
 #define STRANGERS_WAITING_MAX 200
 #define EXECUTIONS_WAITING_MAX 32
 #define CONNECT_MS 10000
@@ -94,6 +94,26 @@ serve(Session *session)
 
 /* ---- sessions ------------------------------------------------------------- */
 
+/*
+ * One after the other, in their order: where the server refuses some of them, it must not be those
+ * of one kind.
+ */
+static void
+connect_next(void)
+{
+	Session *next = NULL;
+
+	for (int i = SESSIONS - 1; i >= 0; i--)
+	{
+		if (pool.sessions[i].state == SESSION_CONNECTING)
+			return;
+		if (pool.sessions[i].state == SESSION_AWAY)
+			next = &pool.sessions[i];
+	}
+	if (next != NULL)
+		session_connect(next, pool.conf);
+}
+
 static Session *
 find_idle(bool for_executions)
 {
@@ -144,15 +164,12 @@ turn_away(bool is_execution)
 	}
 }
 
-/* One failure for all that were tried at once. */
 static void
 count_failure(void)
 {
 	int64_t now = loop_now();
 	int64_t wait = FIRST_RETRY_MS;
 
-	if (now < pool.retry_at)
-		return;
 	for (int i = 0; i < pool.failures && wait < LAST_RETRY_MS; i++)
 		wait *= 2;
 	pool.failures++;
@@ -192,6 +209,7 @@ pool_connected(Session *session)
 	pool.failures = 0;
 	pool.retry_at = 0;
 	serve(session);
+	connect_next();
 }
 
 void
@@ -250,22 +268,6 @@ end_slow_connects(int64_t now)
 			pool_lost(&pool.sessions[i], "it does not answer");
 }
 
-/* All of them, or one while the database is away. */
-static void
-connect_missing(void)
-{
-	for (int i = 0; i < SESSIONS; i++)
-	{
-		if (pool.failures > 0 && pool.sessions[i].state == SESSION_CONNECTING)
-			return;
-		if (pool.sessions[i].state != SESSION_AWAY)
-			continue;
-		session_connect(&pool.sessions[i], pool.conf);
-		if (pool.failures > 0)
-			return;
-	}
-}
-
 /*
  * Gives memory back. One at most in each second: whoever sends large texts must not have
  * connections made as fast as that.
@@ -294,7 +296,7 @@ pool_tick(void)
 	end_slow_connects(now);
 	close_stretched(now);
 	if (now >= pool.retry_at)
-		connect_missing();
+		connect_next();
 	now = loop_now();
 	return pool.retry_at > now && pool.retry_at - now < LOOK_MS ? pool.retry_at - now : LOOK_MS;
 }

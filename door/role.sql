@@ -6,7 +6,7 @@
 SELECT n.nspname AS extension_schema FROM pg_catalog.pg_extension AS e JOIN pg_catalog.pg_namespace AS n ON n.oid = e.extnamespace
 WHERE e.extname = 'cadence_runner' \gset
 
-CREATE ROLE cadence_door LOGIN NOINHERIT CONNECTION LIMIT 20;
+CREATE ROLE cadence_door LOGIN NOINHERIT CONNECTION LIMIT 24;
 GRANT USAGE ON SCHEMA :"extension_schema" TO cadence_door;
 GRANT EXECUTE ON FUNCTION :"extension_schema".cadence_http(text, text, text, jsonb, bytea, inet) TO cadence_door;
 

@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2153
 #
-# Rows 19 to 21 of the table: what comes back, and whom nobody writes to. Sourced by bench/run.sh.
+# Rows 19 to 22 of the table: what comes back, and whom nobody writes to. Sourced by bench/run.sh.
+
+HOOK_TOKEN=hook-token-0123456789abcdef
 
 # Calls come at their rate whatever becomes of those before them; one that waits for its turn is as
 # late as that makes it.
@@ -148,4 +150,67 @@ row_21_round() {
 warm_blocklist() {
     admin -d bench -c 'CREATE EXTENSION IF NOT EXISTS pg_prewarm' \
         -c "SELECT pg_prewarm('cadence_blocklist_pkey'), pg_prewarm('cadence_blocklist')" >/dev/null
+}
+
+# The same receipts by HTTP, through the door, while one execution after another sends.
+row_22() {
+    use_fast_sink
+    need_loaded "$RECEIPT_STEPS"
+    each_round row_22_round
+}
+
+row_22_round() {
+    local log=$WORKSPACE/tmp/knocks caller begun ended steps seconds
+    prepare_receipts "$RECEIPT_STEPS"
+    start_door
+    as_user "$PYTHON" "$WORKSPACE/source/bench/knock.py" "$DOOR_PORT" "$HOOK_TOKEN" "$RECEIPT_RATE" "$RECEIPT_SECONDS" >"$log" &
+    caller=$!
+    begun=$(date +%s.%N)
+    run_cadence
+    ended=$(date +%s.%N)
+    read -r steps seconds <<<"$RESULT"
+    wait "$caller" || die "bench/knock.py failed"
+    sample 22 door.memory "$(awk '/^VmHWM:/ { print $2 }' "/proc/$DOOR_PID/status")"
+    stop_door
+    [[ $steps -eq $RECEIPT_STEPS && $(new_requests) -eq $steps ]] || what_went_wrong "$steps steps, not $RECEIPT_STEPS"
+    sample 22 rate.beside "$(rate_of "$steps" "$seconds")"
+    sample 22 hook.calls "$(wc -l <"$log")"
+    sample 22 hook.taken "$(awk '$3 == 200' "$log" | wc -l)"
+    times_of_hooks beside "$begun" "$ended" <"$log"
+    times_of_hooks alone "$ended" "$(date +%s)" <"$log"
+}
+
+# times_of_hooks NAME FROM TO: of the calls that were to come between these.
+times_of_hooks() {
+    awk -v from="$2" -v to="$3" '$1 >= from && $1 < to { print $2 }' | sort -n | awk '{ ms[NR] = $1 }
+        END { print ms[int(NR * 0.5)], ms[int(NR * 0.99)], ms[NR] }' |
+        { read -r p50 p99 longest
+            sample 22 "$1.p50" "$p50"
+            sample 22 "$1.p99" "$p99"
+            sample 22 "$1.longest" "$longest"; }
+}
+
+start_door() {
+    [[ $(admin -d bench -c "SELECT count(*) FROM pg_roles WHERE rolname = 'cadence_door'") == 0 ]] ||
+        admin -d bench -c 'DROP OWNED BY cadence_door' -c 'DROP ROLE cadence_door'
+    admin -d bench -f "$WORKSPACE/source/door/role.sql"
+    say "port = 0
+database = host=$PGHOST port=$PGPORT dbname=bench user=cadence_door" >"$WORKSPACE/door.conf"
+    as_user cadence_door --config "$WORKSPACE/door.conf" >"$WORKSPACE/door.out" 2>"$WORKSPACE/door.log" &
+    wait_until door_says_its_port || die "the door did not start: $(cat "$WORKSPACE/door.log")"
+    DOOR_PID=$(pgrep -n -x cadence_door)
+}
+
+door_says_its_port() {
+    DOOR_PORT=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$WORKSPACE/door.out")
+    [[ -n $DOOR_PORT ]]
+}
+
+stop_door() {
+    kill "$DOOR_PID"
+    wait_until door_has_left || die "the door does not stop"
+}
+
+door_has_left() {
+    ! kill -0 "$DOOR_PID" 2>/dev/null
 }

@@ -260,20 +260,20 @@ sub open_gate
 	return;
 }
 
-poll_until(sub { sql($node, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'cadence_door'") eq 6 }, 'six connections');
-my @waiting = map { $door->begin('GET', '/wait?a') } 1 .. 4;
-active(4, 'four calls at once');
-my $fifth = $door->begin('GET', '/health');
+poll_until(sub { sql($node, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'cadence_door'") eq 10 }, 'ten connections');
+my @waiting = map { $door->begin('GET', '/wait?a') } 1 .. 8;
+active(8, 'eight calls at once');
+my $ninth = $door->begin('GET', '/health');
 my $execution = '/functions/v1/cadence-runner';
 is($door->status('POST', $execution, %token), 200, 'an execution has its own connection');
-ok(!IO::Select->new($fifth)->can_read(0), 'where a fifth stranger waits');
+ok(!IO::Select->new($ninth)->can_read(0), 'where a ninth stranger waits');
 open_gate('a');
-is(answer_of($fifth)->{status}, 200, 'until one of them is done');
-is(join(' ', map { answer_of($_)->{status} } @waiting), '200 200 200 200', 'as all are');
+is(answer_of($ninth)->{status}, 200, 'until one of them is done');
+is(join(' ', map { answer_of($_)->{status} } @waiting), join(' ', (200) x 8), 'as all are');
 
-@waiting = map { $door->begin('GET', '/wait?b') } 1 .. 4;
+@waiting = map { $door->begin('GET', '/wait?b') } 1 .. 8;
 my @executions = map { $door->begin('POST', "$execution?b", %token) } 1, 2;
-active(6, 'four and two executions');
+active(10, 'eight and two executions');
 is($door->status('GET', '/static/app.js'), 200, 'files need no connection');
 my $since = time;
 my $third = $door->begin('POST', "$execution?b", %token);
@@ -287,11 +287,11 @@ open_gate('b');
 my %crowd;
 $crowd{ answer_of($_)->{status} }++ for @crowd;
 ok(keys %crowd == 2 && $crowd{503} >= 12 && $crowd{200} + $crowd{503} == 220, 'the first of them are served');
-is(join(' ', map { answer_of($_)->{status} } @waiting, @executions), join(' ', (200) x 6), 'and so are those that were there before');
+is(join(' ', map { answer_of($_)->{status} } @waiting, @executions), join(' ', (200) x 10), 'and so are those that were there before');
 
 # Strangers who wait keep no execution from its turn; nor does one who brings no token.
-@waiting = map { $door->begin('GET', '/wait?w') } 1 .. 4;
-active(4, 'four calls again');
+@waiting = map { $door->begin('GET', '/wait?w') } 1 .. 8;
+active(8, 'eight calls again');
 @crowd = map { $door->begin('GET', '/health') } 1 .. 220;
 ok(IO::Select->new(@crowd)->can_read($SOON), 'and as many as may wait');
 is($door->status('POST', $execution, %token), 200, 'an execution has its own place');

@@ -60,7 +60,7 @@ $node->start;
 poll_until(sub { $door->status('GET', '/health') == 200 }, 'it finds it again', $BACK);
 cmp_ok($door->ticks - $ticks, '<', 30, 'and has not run itself hot');
 is(scalar(() = $door->log =~ /the database is back/g), 1, 'the log says that as well');
-poll_until(sub { sql($node, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'cadence_door'") eq 6 }, 'with all its connections', $BACK);
+poll_until(sub { sql($node, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'cadence_door'") eq 10 }, 'with all its connections', $BACK);
 
 sql($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cadence_door'");
 poll_until(sub { $door->status('GET', '/health') == 200 }, 'connections that are ended are made again', $BACK);
@@ -87,7 +87,7 @@ sub end_connections
 sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 5');
 end_connections();
 poll_until(sub { $door->status('GET', '/health') == 200 && $door->status('POST', $execution, %bearer) == 200 },
-	'where there are five connections for six, each kind has some', $BACK);
+	'where there are five connections for ten, each kind has some', $BACK);
 sql($node, 'ALTER ROLE cadence_door CONNECTION LIMIT 0');
 end_connections();
 poll_until(sub { $door->status('GET', '/health') == 503 }, 'where there are none, nobody is served');

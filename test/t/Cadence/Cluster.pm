@@ -29,6 +29,8 @@ sub new_cluster
 		'postgresql.conf', join "\n",
 		"log_statement = none",
 		"max_worker_processes = 32",
+		# the framework allows ten where there is a standby: as many as one door has
+		"max_connections = 60",
 		"deadlock_timeout = 200ms",
 		# the waits after a failure are asserted, so they must not grow nor be spread
 		"cadence_runner.retry_factor = 1",
