@@ -11,7 +11,10 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-/* An object that is being built, in the current memory context. */
+/*
+ * An object that is being built, in the current memory context. What is added is not copied
+ * before the end: it must last until then.
+ */
 typedef JsonbParseState *JsonObject;
 
 extern JsonObject json_begin(void);

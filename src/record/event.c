@@ -280,7 +280,7 @@ add_decision(JsonObject *details, const char *decision)
 static void
 add_step_id(JsonObject *details, const pg_uuid_t *id)
 {
-	char text[UUID_TEXT_SIZE];
+	char *text = palloc(UUID_TEXT_SIZE);
 
 	cadence_uuid_text(id, text);
 	json_add_text(details, "passo", text);
