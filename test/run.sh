@@ -183,6 +183,7 @@ sql_tests() {
         [[ ! -s $WORKSPACE/source/regression.diffs ]] ||
             head -n 2000 "$WORKSPACE/source/regression.diffs"
         say "--- the end of the server's log"
+        grep -m 5 '^TRAP: ' "$WORKSPACE/main.log" || true
         tail -n 30 "$WORKSPACE/main.log"
     fi
     PASSED=$((PASSED + good))
