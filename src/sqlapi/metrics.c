@@ -487,6 +487,7 @@ static ArrayType *
 read_reasons(const char *schema)
 {
 	char *sql = psprintf("SELECT reasons FROM %s.cadence_health()", quote_identifier(schema));
+	MemoryContext context = CurrentMemoryContext;
 	volatile bool found = false;
 	bool isnull = true;
 	Datum value = 0;
@@ -501,6 +502,8 @@ read_reasons(const char *schema)
 		cadence_status_is_brief = false;
 	}
 	PG_END_TRY();
+	/* SPI has left its own behind, which ends with the connection */
+	MemoryContextSwitchTo(context);
 	if (found)
 		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
 	return isnull ? NULL : DatumGetArrayTypePCopy(value);
