@@ -17,6 +17,7 @@
 #define SESSIONS 10
 #define STRANGERS_WAITING_MAX 200
 #define EXECUTIONS_WAITING_MAX 32
+#define STRETCHED_MAX 2
 #define CONNECT_MS 10000
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 10000
@@ -69,27 +70,49 @@ take_out(Call **place)
 	pool.waiting[call->is_execution]--;
 }
 
-/* The place of the first that waits for such a connection; there may be none at it. */
-static Call **
-first_waiting(bool is_execution)
-{
-	Call **place = &pool.first;
+/* ---- who is served -------------------------------------------------------- */
 
-	while (*place != NULL && (*place)->is_execution != is_execution)
-		place = &(*place)->next;
-	return place;
+static int
+count_stretched(bool for_executions)
+{
+	int n = 0;
+
+	for (int i = 0; i < SESSIONS; i++)
+		n += pool.sessions[i].for_executions == for_executions && pool.sessions[i].is_stretched;
+	return n;
+}
+
+/* Large texts go through few connections: each keeps as much memory as the largest has taken. */
+static bool
+may_take(const Session *session, const Call *call)
+{
+	return session->state == SESSION_IDLE && session->for_executions == call->is_execution &&
+		   (!session_stretches(call) || session->is_stretched ||
+			count_stretched(call->is_execution) < STRETCHED_MAX);
 }
 
 static void
 serve(Session *session)
 {
-	Call **place = first_waiting(session->for_executions);
-	Call *call = *place;
+	Call **place = &pool.first;
+	Call *call;
 
-	if (call == NULL || session->state != SESSION_IDLE)
+	while ((call = *place) != NULL && !may_take(session, call))
+		place = &call->next;
+	if (call == NULL)
 		return;
 	take_out(place);
 	session_call(session, pool.conf, call);
+}
+
+/* There may be none. */
+static Session *
+find_idle(const Call *call)
+{
+	for (int i = 0; i < SESSIONS; i++)
+		if (may_take(&pool.sessions[i], call))
+			return &pool.sessions[i];
+	return NULL;
 }
 
 /* ---- sessions ------------------------------------------------------------- */
@@ -112,16 +135,6 @@ connect_next(void)
 	}
 	if (next != NULL)
 		session_connect(next, pool.conf);
-}
-
-static Session *
-find_idle(bool for_executions)
-{
-	for (int i = 0; i < SESSIONS; i++)
-		if (pool.sessions[i].for_executions == for_executions &&
-			pool.sessions[i].state == SESSION_IDLE)
-			return &pool.sessions[i];
-	return NULL;
 }
 
 /* Whether there is a connection of that kind, or may soon be one. */
@@ -147,6 +160,17 @@ end_call(Session *session, PGresult *answer)
 		call->done(call, answer);
 	else
 		PQclear(answer);
+}
+
+/* The place of the first that waits for such a connection; there may be none at it. */
+static Call **
+first_waiting(bool is_execution)
+{
+	Call **place = &pool.first;
+
+	while (*place != NULL && (*place)->is_execution != is_execution)
+		place = &(*place)->next;
+	return place;
 }
 
 /* Nobody waits for what is not there. */
@@ -236,7 +260,7 @@ pool_submit(Call *call)
 		(call->is_execution ? EXECUTIONS_WAITING_MAX : STRANGERS_WAITING_MAX))
 		return POOL_FULL;
 	append(call);
-	session = find_idle(call->is_execution);
+	session = find_idle(call);
 	if (session != NULL)
 		serve(session);
 	return POOL_TAKEN;

@@ -120,7 +120,20 @@ sub is_running
 sub resident_kb
 {
 	my ($self) = @_;
-	my ($kb) = PostgreSQL::Test::Utils::slurp_file('/proc/' . $self->pid . '/status') =~ /^VmRSS:\s+(\d+)/m;
+	return $self->kb_of('VmRSS');
+}
+
+# The most that it has ever held.
+sub peak_kb
+{
+	my ($self) = @_;
+	return $self->kb_of('VmHWM');
+}
+
+sub kb_of
+{
+	my ($self, $what) = @_;
+	my ($kb) = PostgreSQL::Test::Utils::slurp_file('/proc/' . $self->pid . '/status') =~ /^$what:\s+(\d+)/m;
 	return $kb;
 }
 
@@ -165,7 +178,7 @@ sub make_door_database
 				headers := convert_from(request_body, 'UTF8');
 			END IF;
 			-- until somebody opens it
-			IF path = '/wait' OR path LIKE '/functions/%' AND query IS NOT NULL THEN
+			IF path IN ('/wait', '/webhooks/wait') OR path LIKE '/functions/%' AND query IS NOT NULL THEN
 				WHILE NOT EXISTS (SELECT FROM public.opened WHERE name = query) LOOP
 					PERFORM pg_sleep(0.02);
 				END LOOP;
