@@ -391,18 +391,30 @@ request_go_on(void *arg, struct MHD_Connection *connection, const char *url, con
 	return MHD_YES;
 }
 
-/* Who was refused before all headers were there was refused by libmicrohttpd, mostly as malformed.
- */
+/* By libmicrohttpd, before all headers were there; 0: it was not. */
+static unsigned int
+refused_early(const Request *request)
+{
+	const union MHD_ConnectionInfo *info =
+		request->is_checked
+			? NULL
+			: MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+
+	return info != NULL ? info->http_status : 0;
+}
+
+/* What libmicrohttpd has refused it ends as if the client had left. */
 static void
 write_log(const Request *request, bool has_left)
 {
 	char safe[SAFE_PATH_BYTES];
-	unsigned int status =
-		request->is_checked || request->status != 0 ? request->status : MHD_HTTP_BAD_REQUEST;
+	unsigned int status = refused_early(request);
 
+	if (status == 0 && !has_left)
+		status = request->status;
 	route_safe_path(request->path, safe, sizeof(safe));
 	log_request(is_method_known(request->method) ? request->method : "-", safe,
-				has_left || status == 0 ? CLIENT_LEFT : status, loop_now() - request->since);
+				status == 0 ? CLIENT_LEFT : status, loop_now() - request->since);
 }
 
 /* Its client is free for another one. */
