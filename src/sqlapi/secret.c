@@ -71,6 +71,13 @@ cadence_secret_rights(const char *name)
 	return 0;
 }
 
+/* Of a name that opens something: whether it is one person's, and not shared. */
+bool
+cadence_secret_is_somebodys(const char *name)
+{
+	return strchr(name, ':') != NULL;
+}
+
 /* SHA-256. */
 void
 cadence_secret_digest(const uint8 *bytes, size_t len, uint8 *to)
@@ -192,6 +199,25 @@ remove_secret(const CadenceTables *t, const char *name)
 	statement_execute(&remove, values, NULL, 0);
 }
 
+/* Its sessions are signed by the key that it had. */
+static void
+set_key(const CadenceTables *t, const char *name)
+{
+	static const Oid types[] = {TEXTOID, BYTEAOID};
+	Statement update = STATEMENT("ending the sessions of a secret",
+								 psprintf("UPDATE %s AS s SET session_key = $2 "
+										  "WHERE s.name " EQ " $1",
+										  t->secrets),
+								 types, SPI_OK_UPDATE);
+	uint8 key[SECRET_DIGEST_SIZE];
+	Datum values[2];
+
+	make_random(key);
+	values[0] = CStringGetTextDatum(name);
+	values[1] = bytes_datum(key);
+	statement_execute(&update, values, NULL, 0);
+}
+
 /* What is beyond would open nothing. */
 static void
 check_count(const CadenceTables *t)
@@ -208,6 +234,25 @@ check_count(const CadenceTables *t)
 						errmsg("there can be no more than %d secrets", SECRETS_MAX)));
 }
 
+static void
+connect_spi(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+}
+
+/* The secret itself opens what it has opened. */
+void
+cadence_secret_end_sessions(const CadenceTables *t, const char *name)
+{
+	CadenceCaller caller = cadence_owner_begin(t->owner);
+
+	connect_spi();
+	set_key(t, name);
+	SPI_finish();
+	cadence_owner_end(caller);
+}
+
 /* NULL removes it. */
 static void
 set_secret(const char *name, const char *value)
@@ -219,8 +264,7 @@ set_secret(const char *name, const char *value)
 	if (value != NULL)
 		check_value(value);
 	caller = cadence_owner_begin(t->owner);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	connect_spi();
 	if (value == NULL)
 		remove_secret(t, name);
 	else
