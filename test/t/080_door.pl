@@ -353,27 +353,41 @@ sql($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename
 
 # ---- a socket that was handed over -----------------------------------------------------------------
 
+# Started by somebody who has the socket, at a descriptor of that number if it is ours.
+sub is_served_by
 {
-	my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => 0) or die "could not listen: $!";
+	my ($name, $port, $listener, @command) = @_;
 	my $handed = PostgreSQL::Test::Utils::tempdir('handed');
-	my $config = "$handed/conf";
+	my ($socket, $answer);
 
-	append_to_file($config, 'database = host=' . $node->host . ' port=' . $node->port . " dbname=door\nschema = stub\ndashboard = $dashboard\n");
+	append_to_file("$handed/conf", 'database = host=' . $node->host . ' port=' . $node->port . " dbname=door\nschema = stub\ndashboard = $dashboard\n");
 	my $pid = fork // die "could not fork: $!";
 	if ($pid == 0)
 	{
-		POSIX::dup2(fileno($listener), 3);
+		POSIX::dup2(fileno($listener), 3) if defined $listener;
 		open(STDOUT, '>', "$handed/output");
 		open(STDERR, '>', "$handed/log");
-		exec('sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec cadence_door --config "$1"', 'sh', $config) or POSIX::_exit(127);
+		exec(@command, 'cadence_door', '--config', "$handed/conf") or POSIX::_exit(127);
 	}
-	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $listener->sockport);
+	poll_until(sub { $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) });
 	syswrite($socket, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-	like(answer_of($socket)->{body}, qr/ol\xC3\xA1/, 'a client who came before the program');
+	like(answer_of($socket)->{body}, qr/ol\xC3\xA1/, "a client who came before the program, $name");
+	like(slurp_file("$handed/output"), qr{^listening on http://127\.0\.0\.1:$port$}m, 'where it says that it listens');
 	kill 'TERM', $pid;
 	waitpid $pid, 0;
 	is($?, 0, 'it ends as any');
-	close $listener;
+	return;
+}
+
+my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => 0) or die "could not listen: $!";
+is_served_by('handed over by this test', $listener->sockport, $listener, 'sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh');
+
+SKIP:
+{
+	skip 'no systemd', 3 unless grep { -x "$_/systemd-socket-activate" } split /:/, $ENV{PATH};
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+
+	is_served_by('handed over by systemd', $port, undef, 'systemd-socket-activate', '--listen', "127.0.0.1:$port");
 }
 
 done_testing();
