@@ -391,14 +391,14 @@ request_go_on(void *arg, struct MHD_Connection *connection, const char *url, con
 	return MHD_YES;
 }
 
-/* By libmicrohttpd, before all headers were there; 0: it was not. */
+/* By libmicrohttpd, in the middle of what came; 0: it was not. */
 static unsigned int
 refused_early(const Request *request)
 {
 	const union MHD_ConnectionInfo *info =
-		request->is_checked
-			? NULL
-			: MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+		request->state == COMING
+			? MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_HTTP_STATUS)
+			: NULL;
 
 	return info != NULL ? info->http_status : 0;
 }

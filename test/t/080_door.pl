@@ -196,6 +196,7 @@ sub with_headers_of
 is(parse_answer($door->say(with_headers_of(16 * 1024)))->{status}, 200, '16 kB of headers');
 is(parse_answer($door->say(with_headers_of(16 * 1024 + 1)))->{status}, 431, 'and not one byte more');
 is(parse_answer($door->say(with_headers_of(100 * 1024)))->{status}, 431, 'nor many more');
+is(parse_answer($door->say("POST /webhooks/chunk HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n"))->{status}, 400, 'a chunk of no size');
 is(parse_answer($door->say("GET /health HTTP/1.1\r\nHost: a\r\n" . "a: b\r\n" x 200 . "\r\n"))->{status}, 431, 'nor hundreds of them');
 
 # ---- the dashboard's files -----------------------------------------------------------------------
@@ -237,7 +238,7 @@ like($lines, qr{^\S+Z POST /webhooks/wa-1\.\.\. 200 \d+ ms$}m, 'the server is');
 like($lines, qr{^\S+Z GET /api/pessoas 200 \d+ ms$}m, 'a page is');
 like($lines, qr{^\S+Z cadence_http failed: 22023$}m, 'an error by its code');
 # the database counts none of these
-for my $refused ('/... 400', '/static/... 404', '/a 405', '/login 413', '/api/agora 421')
+for my $refused ('/... 400', '/webhooks/chunk 400', '/static/... 404', '/a 405', '/login 413', '/api/agora 421')
 {
 	like($door->log, qr{^\S+Z (?:GET|POST|-) \Q$refused\E \d+ ms$}m, "what is refused here is: $refused");
 }
