@@ -186,7 +186,7 @@ keep_answer(Session *session, PGresult *answer)
 	session->answer = answer;
 }
 
-/* A setting that was refused leaves the call to fail by itself, at the same connection. */
+/* A connection that does not take its setting is of no use. */
 static void
 finish_statement(Session *session)
 {
