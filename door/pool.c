@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "queue.h"
 #include "session.h"
 
 #define SESSIONS 10
@@ -27,9 +28,8 @@ static struct
 {
 	const Conf *conf;
 	Session sessions[SESSIONS];
-	Call *first;	/* who waits, the first first */
-	int waiting[2]; /* strangers, executions */
-	int failures;	/* since a connection was last made */
+	Queue queue;
+	int failures; /* since a connection was last made */
 	int64_t retry_at;
 	int64_t stretched_at; /* when one was last closed for it */
 	bool said_away;
@@ -43,31 +43,6 @@ pool_open(const Conf *conf)
 	pool.conf = conf;
 	for (int i = 0; i < SESSIONS; i++)
 		pool.sessions[i].for_executions = i == 1 || i == 3;
-}
-
-/* ---- who waits ------------------------------------------------------------ */
-
-static void
-append(Call *call)
-{
-	Call **place = &pool.first;
-
-	while (*place != NULL)
-		place = &(*place)->next;
-	*place = call;
-	call->next = NULL;
-	call->is_waiting = true;
-	pool.waiting[call->is_execution]++;
-}
-
-static void
-take_out(Call **place)
-{
-	Call *call = *place;
-
-	*place = call->next;
-	call->is_waiting = false;
-	pool.waiting[call->is_execution]--;
 }
 
 /* ---- who is served -------------------------------------------------------- */
@@ -94,14 +69,14 @@ may_take(const Session *session, const Call *call)
 static void
 serve(Session *session)
 {
-	Call **place = &pool.first;
+	Call **place = &pool.queue.first;
 	Call *call;
 
 	while ((call = *place) != NULL && !may_take(session, call))
 		place = &call->next;
 	if (call == NULL)
 		return;
-	take_out(place);
+	queue_take_out(&pool.queue, place);
 	session_call(session, pool.conf, call);
 }
 
@@ -162,28 +137,17 @@ end_call(Session *session, PGresult *answer)
 		PQclear(answer);
 }
 
-/* The place of the first that waits for such a connection; there may be none at it. */
-static Call **
-first_waiting(bool is_execution)
-{
-	Call **place = &pool.first;
-
-	while (*place != NULL && (*place)->is_execution != is_execution)
-		place = &(*place)->next;
-	return place;
-}
-
 /* Nobody waits for what is not there. */
 static void
 turn_away(bool is_execution)
 {
 	Call **place;
 
-	while (!is_there(is_execution) && *(place = first_waiting(is_execution)) != NULL)
+	while (!is_there(is_execution) && *(place = queue_first(&pool.queue, is_execution)) != NULL)
 	{
 		Call *call = *place;
 
-		take_out(place);
+		queue_take_out(&pool.queue, place);
 		call->done(call, NULL);
 	}
 }
@@ -256,10 +220,10 @@ pool_submit(Call *call)
 
 	if (!is_there(call->is_execution))
 		return POOL_AWAY;
-	if (pool.waiting[call->is_execution] >=
+	if (pool.queue.waiting[call->is_execution] >=
 		(call->is_execution ? EXECUTIONS_WAITING_MAX : STRANGERS_WAITING_MAX))
 		return POOL_FULL;
-	append(call);
+	queue_append(&pool.queue, call);
 	session = find_idle(call);
 	if (session != NULL)
 		serve(session);
@@ -270,14 +234,8 @@ pool_submit(Call *call)
 void
 pool_drop(Call *call)
 {
-	for (Call **place = &pool.first; *place != NULL; place = &(*place)->next)
-	{
-		if (*place == call)
-		{
-			take_out(place);
-			return;
-		}
-	}
+	if (queue_drop(&pool.queue, call))
+		return;
 	for (int i = 0; i < SESSIONS; i++)
 		if (pool.sessions[i].call == call)
 			session_close(&pool.sessions[i]);
@@ -329,11 +287,11 @@ pool_tick(void)
 void
 pool_close(void)
 {
-	while (pool.first != NULL)
+	while (pool.queue.first != NULL)
 	{
-		Call *call = pool.first;
+		Call *call = pool.queue.first;
 
-		take_out(&pool.first);
+		queue_take_out(&pool.queue, &pool.queue.first);
 		call->done(call, NULL);
 	}
 	for (int i = 0; i < SESSIONS; i++)
