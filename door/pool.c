@@ -224,8 +224,8 @@ pool_submit(Call *call)
 		(call->is_execution ? EXECUTIONS_WAITING_MAX : STRANGERS_WAITING_MAX))
 		return POOL_FULL;
 	queue_append(&pool.queue, call);
-	session = find_idle(call);
-	if (session != NULL)
+	/* a large one that has waited may come first */
+	while (call->is_waiting && (session = find_idle(call)) != NULL)
 		serve(session);
 	return POOL_TAKEN;
 }
