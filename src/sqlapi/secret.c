@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -28,72 +27,6 @@ PG_FUNCTION_INFO_V1(cadence_secret_make);
 
 /* Of a word of one letter no length makes a secret. */
 #define CHARACTERS_MIN 10
-
-/* ---- what there is ---------------------------------------------------------------------- */
-
-static const struct
-{
-	const char *name;
-	bool may_be_somebodys; /* with a name behind a colon */
-	int rights;
-} kinds[] = {
-	{"service_role", false, HTTP_RUN | HTTP_HEALTH | HTTP_METRICS | HTTP_PAGES | HTTP_PEOPLE},
-	{"cron", false, HTTP_RUN},
-	{"health", false, HTTP_HEALTH},
-	{"metrics", false, HTTP_METRICS},
-	{"viewer", true, HTTP_HEALTH | HTTP_PAGES},
-	{"people", true, HTTP_HEALTH | HTTP_PAGES | HTTP_PEOPLE}};
-
-static bool
-is_name(const char *text)
-{
-	return text[0] != '\0' &&
-		   text[strspn(
-			   text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-")] == '\0';
-}
-
-/* What a secret of that name opens; 0: there is none of that name. */
-int
-cadence_secret_rights(const char *name)
-{
-	if (strlen(name) > SECRET_NAME_MAX)
-		return 0;
-	for (size_t i = 0; i < lengthof(kinds); i++)
-	{
-		size_t len = strlen(kinds[i].name);
-
-		if (strncmp(name, kinds[i].name, len) != 0)
-			continue;
-		if (name[len] == '\0' ||
-			(kinds[i].may_be_somebodys && name[len] == ':' && is_name(name + len + 1)))
-			return kinds[i].rights;
-	}
-	return 0;
-}
-
-/* Of a name that opens something: whether it is one person's, and not shared. */
-bool
-cadence_secret_is_somebodys(const char *name)
-{
-	return strchr(name, ':') != NULL;
-}
-
-/* SHA-256. */
-void
-cadence_secret_digest(const uint8 *bytes, size_t len, uint8 *to)
-{
-	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
-	bool failed = context == NULL || pg_cryptohash_init(context) < 0 ||
-				  pg_cryptohash_update(context, bytes, len) < 0 ||
-				  pg_cryptohash_final(context, to, SECRET_DIGEST_SIZE) < 0;
-
-	if (context != NULL)
-		pg_cryptohash_free(context);
-	if (failed)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
-}
-
-/* ---- setting one -------------------------------------------------------------------------- */
 
 static void
 check_name(const char *name)
