@@ -271,6 +271,23 @@ my %told = answers_to(@slow);
 is("$told{200} $told{503}", '4 2', 'two more have waited, and others were told to come again');
 cmp_ok($door->peak_kb, '<', 32 * 1024, 'it stays below 32 MB');
 note('it holds ' . $door->resident_kb . ' kB, and has held ' . $door->peak_kb);
+# As many as may wait, each with all that headers may have.
+{
+	my $crowded = door();
+	is($crowded->status('GET', '/health'), 200, 'another door');
+	my @working = map { $crowded->begin('GET', '/wait?crowd') } 1 .. 8;
+	poll_until(sub { calls_at_work() eq 8 }, 'all of whose connections are taken');
+	my $full = "GET /health HTTP/1.1\r\nHost: a\r\nX: " . "\xE9\t" x 7_900 . "x\r\n\r\n";
+	my @crowd = map { my $socket = $crowded->connect; say_more($socket, $full); $socket } 1 .. 210;
+	ok(IO::Select->new(@crowd)->can_read(10), 'more than may wait');
+	cmp_ok($crowded->peak_kb, '<', 24 * 1024, 'keep it below 24 MB');
+	note('it has held ' . $crowded->peak_kb . ' kB');
+	sql($node, "INSERT INTO opened VALUES ('crowd')", 'door');
+	my %waited = answers_to(@crowd);
+	ok($waited{200} > 0 && $waited{200} + $waited{503} == 210, 'and are served, or told to come again') or diag(explain(\%waited));
+	is($crowded->stop, 0, 'it ends as it should');
+}
+
 my $ticks = $door->ticks;
 my $quiet = $door->connect;
 is(Cadence::Door::read_all($quiet), '', 'ten seconds in which nothing happens');
