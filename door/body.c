@@ -13,7 +13,7 @@
 
 #define FIRST_BYTES 1024
 #define SMALL_BYTES (64 * 1024)
-#define LARGE_BYTES_MAX (12 * 1024 * 1024)
+#define LARGE_BYTES_MAX (8 * 1024 * 1024)
 
 static size_t large_bytes;
 

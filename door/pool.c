@@ -12,11 +12,13 @@
 #include <string.h>
 
 #include "log.h"
+#include "queue.h"
 #include "session.h"
 
 #define SESSIONS 10
 #define STRANGERS_WAITING_MAX 200
 #define EXECUTIONS_WAITING_MAX 32
+#define STRETCHED_MAX 2
 #define CONNECT_MS 10000
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 10000
@@ -26,9 +28,8 @@ static struct
 {
 	const Conf *conf;
 	Session sessions[SESSIONS];
-	Call *first;	/* who waits, the first first */
-	int waiting[2]; /* strangers, executions */
-	int failures;	/* since a connection was last made */
+	Queue queue;
+	int failures; /* since a connection was last made */
 	int64_t retry_at;
 	int64_t stretched_at; /* when one was last closed for it */
 	bool said_away;
@@ -44,52 +45,49 @@ pool_open(const Conf *conf)
 		pool.sessions[i].for_executions = i == 1 || i == 3;
 }
 
-/* ---- who waits ------------------------------------------------------------ */
+/* ---- who is served -------------------------------------------------------- */
 
-static void
-append(Call *call)
+static int
+count_stretched(bool for_executions)
 {
-	Call **place = &pool.first;
+	int n = 0;
 
-	while (*place != NULL)
-		place = &(*place)->next;
-	*place = call;
-	call->next = NULL;
-	call->is_waiting = true;
-	pool.waiting[call->is_execution]++;
+	for (int i = 0; i < SESSIONS; i++)
+		n += pool.sessions[i].for_executions == for_executions && pool.sessions[i].is_stretched;
+	return n;
 }
 
-static void
-take_out(Call **place)
+/* Large texts go through few connections: each keeps as much memory as the largest has taken. */
+static bool
+may_take(const Session *session, const Call *call)
 {
-	Call *call = *place;
-
-	*place = call->next;
-	call->is_waiting = false;
-	pool.waiting[call->is_execution]--;
-}
-
-/* The place of the first that waits for such a connection; there may be none at it. */
-static Call **
-first_waiting(bool is_execution)
-{
-	Call **place = &pool.first;
-
-	while (*place != NULL && (*place)->is_execution != is_execution)
-		place = &(*place)->next;
-	return place;
+	return session->state == SESSION_IDLE && session->for_executions == call->is_execution &&
+		   (!session_stretches(call) || session->is_stretched ||
+			count_stretched(call->is_execution) < STRETCHED_MAX);
 }
 
 static void
 serve(Session *session)
 {
-	Call **place = first_waiting(session->for_executions);
-	Call *call = *place;
+	Call **place = &pool.queue.first;
+	Call *call;
 
-	if (call == NULL || session->state != SESSION_IDLE)
+	while ((call = *place) != NULL && !may_take(session, call))
+		place = &call->next;
+	if (call == NULL)
 		return;
-	take_out(place);
+	queue_take_out(&pool.queue, place);
 	session_call(session, pool.conf, call);
+}
+
+/* There may be none. */
+static Session *
+find_idle(const Call *call)
+{
+	for (int i = 0; i < SESSIONS; i++)
+		if (may_take(&pool.sessions[i], call))
+			return &pool.sessions[i];
+	return NULL;
 }
 
 /* ---- sessions ------------------------------------------------------------- */
@@ -112,16 +110,6 @@ connect_next(void)
 	}
 	if (next != NULL)
 		session_connect(next, pool.conf);
-}
-
-static Session *
-find_idle(bool for_executions)
-{
-	for (int i = 0; i < SESSIONS; i++)
-		if (pool.sessions[i].for_executions == for_executions &&
-			pool.sessions[i].state == SESSION_IDLE)
-			return &pool.sessions[i];
-	return NULL;
 }
 
 /* Whether there is a connection of that kind, or may soon be one. */
@@ -155,11 +143,11 @@ turn_away(bool is_execution)
 {
 	Call **place;
 
-	while (!is_there(is_execution) && *(place = first_waiting(is_execution)) != NULL)
+	while (!is_there(is_execution) && *(place = queue_first(&pool.queue, is_execution)) != NULL)
 	{
 		Call *call = *place;
 
-		take_out(place);
+		queue_take_out(&pool.queue, place);
 		call->done(call, NULL);
 	}
 }
@@ -232,12 +220,12 @@ pool_submit(Call *call)
 
 	if (!is_there(call->is_execution))
 		return POOL_AWAY;
-	if (pool.waiting[call->is_execution] >=
+	if (pool.queue.waiting[call->is_execution] >=
 		(call->is_execution ? EXECUTIONS_WAITING_MAX : STRANGERS_WAITING_MAX))
 		return POOL_FULL;
-	append(call);
-	session = find_idle(call->is_execution);
-	if (session != NULL)
+	queue_append(&pool.queue, call);
+	/* a large one that has waited may come first */
+	while (call->is_waiting && (session = find_idle(call)) != NULL)
 		serve(session);
 	return POOL_TAKEN;
 }
@@ -246,14 +234,8 @@ pool_submit(Call *call)
 void
 pool_drop(Call *call)
 {
-	for (Call **place = &pool.first; *place != NULL; place = &(*place)->next)
-	{
-		if (*place == call)
-		{
-			take_out(place);
-			return;
-		}
-	}
+	if (queue_drop(&pool.queue, call))
+		return;
 	for (int i = 0; i < SESSIONS; i++)
 		if (pool.sessions[i].call == call)
 			session_close(&pool.sessions[i]);
@@ -305,11 +287,11 @@ pool_tick(void)
 void
 pool_close(void)
 {
-	while (pool.first != NULL)
+	while (pool.queue.first != NULL)
 	{
-		Call *call = pool.first;
+		Call *call = pool.queue.first;
 
-		take_out(&pool.first);
+		queue_take_out(&pool.queue, &pool.queue.first);
 		call->done(call, NULL);
 	}
 	for (int i = 0; i < SESSIONS; i++)

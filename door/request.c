@@ -4,70 +4,25 @@
  *
  * libmicrohttpd calls request_begin() with the first line, request_go_on() once
  * all headers are there, for each piece of the body, and when it is whole, and
- * request_end() at the end. From when a call of the database is submitted until
- * it is done the connection is suspended: nothing of the client is read, and
- * only the clock looks at it.
+ * request_end() at the end. What is looked at before anything is done is in
+ * request_check.c, what the database is asked in request_call.c.
  */
 #include "request.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "body.h"
-#include "client.h"
-#include "headers.h"
+#include "files.h"
 #include "log.h"
 #include "loop.h"
-#include "peer.h"
-#include "pool.h"
-#include "reply.h"
-#include "files.h"
-#include "route.h"
-#include "target.h"
+#include "request_parts.h"
 
-#define HEADER_BYTES_MAX (16 * 1024)
 #define WAIT_MS 5000
-#define SEND_MS 10000
-#define METHOD_BYTES 16
 #define SAFE_PATH_BYTES 100
 #define CLIENT_LEFT 499 /* as nginx's log has it; nobody gets such an answer */
 
-/* COMING -> CALLING or ANSWERED; CALLING -> CALLED -> ANSWERED; COMING -> CUT. */
-typedef enum State
-{
-	COMING,
-	CALLING, /* suspended */
-	CALLED,	 /* the answer is there, libmicrohttpd has not asked for it yet */
-	ANSWERED,
-	CUT
-} State;
-
-struct Request
-{
-	Call call; /* the first member: it is what the pool knows */
-	State state;
-	Client *client;
-	struct MHD_Connection *connection;
-	int64_t since;
-	int64_t called_at;
-	unsigned int status;
-	bool is_checked;
-
-	char *path; /* with the query behind its end */
-	const char *query;
-	const char *where; /* in libmicrohttpd's memory: where the target began */
-	size_t target_len;
-	char method[METHOD_BYTES];
-	Route route;
-	Peer peer;
-	Text headers;
-	Body body;
-	PGresult *answer;
-};
-
 static const Conf *conf;
 static bool is_closing;
-static bool was_resumed;
 static int count;
 
 void
@@ -88,17 +43,6 @@ int
 request_count(void)
 {
 	return count;
-}
-
-/* Whether libmicrohttpd has to be run once more: nothing else tells it that a connection goes on.
- */
-bool
-request_was_resumed(void)
-{
-	bool was = was_resumed;
-
-	was_resumed = false;
-	return was;
 }
 
 /* ---- the first line ------------------------------------------------------- */
@@ -179,67 +123,6 @@ send_file(Request *request)
 
 /* ---- the headers ---------------------------------------------------------- */
 
-/*
- * A zero in the first line ends the target for libmicrohttpd, whose versions
- * that do not refuse it leave the rest of the line between target and version.
- */
-static bool
-has_hidden_part(const Request *request, const char *version)
-{
-	uintptr_t end = (uintptr_t) request->where + request->target_len + 1;
-	uintptr_t at = (uintptr_t) version;
-
-	return request->where != NULL && at > end && at - end < HEADER_BYTES_MAX;
-}
-
-static size_t
-header_bytes(const Request *request)
-{
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-
-	return info != NULL ? info->header_size : 0;
-}
-
-static bool
-is_method_known(const char *method)
-{
-	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
-		   strcmp(method, "POST") == 0 || strcmp(method, "OPTIONS") == 0;
-}
-
-static bool
-is_body_too_large(const Request *request, const Headers *headers)
-{
-	const Header *length = headers_find(headers, "content-length");
-
-	return length != NULL && strtoull(length->value, NULL, 10) > request->route.body_limit;
-}
-
-/* 0: it may go on; else the status of the refusal. */
-static unsigned int
-check_headers(const Request *request, const Headers *headers, const char *version)
-{
-	if (headers->are_many || header_bytes(request) > HEADER_BYTES_MAX)
-		return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-	if (headers->are_bad || !headers_name_one_host(headers, version) ||
-		!headers_mean_one_length(headers, version) || has_hidden_part(request, version) ||
-		!target_is_good(request->path, request->query))
-		return MHD_HTTP_BAD_REQUEST;
-	if (!is_method_known(request->method))
-		return MHD_HTTP_METHOD_NOT_ALLOWED;
-	if (request->route.kind == ROUTE_FILE && headers_have_body(headers))
-		return MHD_HTTP_BAD_REQUEST;
-	if (is_body_too_large(request, headers))
-		return MHD_HTTP_CONTENT_TOO_LARGE;
-	if (is_closing || client_count() > CLIENTS_MAX)
-		return MHD_HTTP_SERVICE_UNAVAILABLE;
-	/* whoever brings none takes none of the few places of those who do */
-	if (request->route.kind == ROUTE_EXECUTION && headers_find(headers, "authorization") == NULL)
-		return MHD_HTTP_UNAUTHORIZED;
-	return request->route.any_host ? 0 : headers_check_host(headers, conf->hosts);
-}
-
 static void
 find_peer(Request *request, const Headers *headers)
 {
@@ -260,7 +143,7 @@ take_headers(Request *request, const char *method, const char *version)
 	strncpy(request->method, method, METHOD_BYTES - 1);
 	request->route = route_find(request->method, request->path);
 	headers_read(&headers, request->connection);
-	refusal = check_headers(request, &headers, version);
+	refusal = request_check(request, &headers, version, conf->hosts, is_closing);
 	find_peer(request, &headers);
 	if (refusal == 0 && request->route.kind != ROUTE_FILE)
 		headers_add_json(&headers, &request->headers, request->peer.is_proxy);
@@ -292,83 +175,19 @@ take_body(Request *request, const char *data, size_t size)
 		cut(request, MHD_HTTP_SERVICE_UNAVAILABLE);
 }
 
-/* ---- the call ------------------------------------------------------------- */
-
-static void
-call_sent(Call *call)
-{
-	Request *request = (Request *) call;
-
-	body_free(&request->body);
-	text_free(&request->headers);
-}
-
-static void
-call_done(Call *call, PGresult *answer)
-{
-	Request *request = (Request *) call;
-
-	request->answer = answer;
-	request->state = CALLED;
-	was_resumed = true;
-	MHD_resume_connection(request->connection);
-}
-
-static void
-fill_call(Request *request)
-{
-	Call *call = &request->call;
-	const char *values[CALL_VALUES] = {request->method,
-									   request->path,
-									   request->query,
-									   request->headers.data,
-									   request->body.data != NULL ? request->body.data : "",
-									   request->peer.address[0] != '\0' ? request->peer.address
-																		: NULL};
-
-	memcpy(call->values, values, sizeof(values));
-	call->lengths[4] = (int) request->body.len;
-	call->is_execution = request->route.kind == ROUTE_EXECUTION;
-	call->timeout_ms = request->route.timeout_ms;
-	call->sent = call_sent;
-	call->done = call_done;
-}
-
-/* Suspended first: the call may be done before it has been submitted. */
-static enum MHD_Result
-begin_call(Request *request)
-{
-	fill_call(request);
-	request->state = CALLING;
-	request->called_at = loop_now();
-	MHD_suspend_connection(request->connection);
-	if (pool_submit(&request->call) != POOL_TAKEN)
-		call_done(&request->call, NULL);
-	return MHD_YES;
-}
-
-static enum MHD_Result
-end_call(Request *request)
-{
-	PGresult *answer = request->answer;
-	int64_t until = loop_now() + SEND_MS;
-
-	request->answer = NULL;
-	if (request->client->deadline < until)
-		request->client->deadline = until;
-	return send_reply(request, reply_answer(answer, request->route.kind == ROUTE_UNSUBSCRIBE));
-}
-
 /* ---- what libmicrohttpd calls --------------------------------------------- */
 
 static enum MHD_Result
 is_whole(Request *request)
 {
 	if (request->state == CALLED)
-		return end_call(request);
+		return send_reply(request, request_called(request));
 	if (request->state != COMING)
 		return request->state == CUT ? MHD_NO : MHD_YES;
-	return request->route.kind == ROUTE_FILE ? send_file(request) : begin_call(request);
+	if (request->route.kind == ROUTE_FILE)
+		return send_file(request);
+	request_call(request);
+	return MHD_YES;
 }
 
 enum MHD_Result
@@ -391,18 +210,30 @@ request_go_on(void *arg, struct MHD_Connection *connection, const char *url, con
 	return MHD_YES;
 }
 
-/* Who was refused before all headers were there was refused by libmicrohttpd, mostly as malformed.
- */
+/* By libmicrohttpd, in the middle of what came; 0: it was not. */
+static unsigned int
+refused_early(const Request *request)
+{
+	const union MHD_ConnectionInfo *info =
+		request->state == COMING
+			? MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_HTTP_STATUS)
+			: NULL;
+
+	return info != NULL ? info->http_status : 0;
+}
+
+/* What libmicrohttpd has refused it ends as if the client had left. */
 static void
 write_log(const Request *request, bool has_left)
 {
 	char safe[SAFE_PATH_BYTES];
-	unsigned int status =
-		request->is_checked || request->status != 0 ? request->status : MHD_HTTP_BAD_REQUEST;
+	unsigned int status = refused_early(request);
 
+	if (status == 0 && !has_left)
+		status = request->status;
 	route_safe_path(request->path, safe, sizeof(safe));
-	log_request(is_method_known(request->method) ? request->method : "-", safe,
-				has_left || status == 0 ? CLIENT_LEFT : status, loop_now() - request->since);
+	log_request(request_has_known_method(request) ? request->method : "-", safe,
+				status == 0 ? CLIENT_LEFT : status, loop_now() - request->since);
 }
 
 /* Its client is free for another one. */
@@ -445,13 +276,6 @@ request_is_coming(const Request *request)
 	return request->state == COMING;
 }
 
-static void
-give_up(Request *request)
-{
-	pool_drop(&request->call);
-	call_done(&request->call, NULL);
-}
-
 /* Its time is over. An execution takes as long as it takes, whether its client has left or not. */
 void
 request_late(Request *request)
@@ -459,7 +283,7 @@ request_late(Request *request)
 	if (request->state == COMING)
 		cut(request, MHD_HTTP_REQUEST_TIMEOUT);
 	else if (request->state == CALLING && !request->call.is_execution)
-		give_up(request);
+		request_give_up(request);
 	else if (request->state == ANSWERED || request->state == CUT)
 		client_cut(request->client, 0);
 }
@@ -470,5 +294,5 @@ request_look(Request *request, int64_t now)
 {
 	if (request->state == CALLING && request->call.is_waiting &&
 		(now - request->called_at >= WAIT_MS || client_is_gone(request->client)))
-		give_up(request);
+		request_give_up(request);
 }

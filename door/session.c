@@ -66,7 +66,6 @@ send_call(Session *session, const char *schema)
 										  call->values, call->lengths, value_formats, 1) == 1;
 
 	session->state = SESSION_CALLING;
-	session->is_stretched = session->is_stretched || call->lengths[4] > STRETCHED_BYTES;
 	free(text);
 	if (is_sent && call->sent != NULL)
 		call->sent(call);
@@ -141,7 +140,6 @@ session_connect(Session *session, const Conf *conf)
 	session->watch.arg = session;
 	session->since = loop_now();
 	session->timeout_ms = -1;
-	session->is_stretched = false;
 	session->state = SESSION_CONNECTING;
 	session->connection = start_connection(conf->database);
 	if (session->connection == NULL)
@@ -164,10 +162,18 @@ send_next(Session *session, const char *schema)
 		pool_lost(session, "the connection broke");
 }
 
+/* Whether a connection takes memory for it that it keeps. */
+bool
+session_stretches(const Call *call)
+{
+	return call->lengths[4] > STRETCHED_BYTES;
+}
+
 void
 session_call(Session *session, const Conf *conf, Call *call)
 {
 	session->call = call;
+	session->is_stretched = session->is_stretched || session_stretches(call);
 	session->schema = conf->schema;
 	send_next(session, session->schema);
 }
@@ -180,7 +186,7 @@ keep_answer(Session *session, PGresult *answer)
 	session->answer = answer;
 }
 
-/* A setting that was refused leaves the call to fail by itself, at the same connection. */
+/* A connection that does not take its setting is of no use. */
 static void
 finish_statement(Session *session)
 {
@@ -249,4 +255,5 @@ session_close(Session *session)
 	session->connection = NULL;
 	session->state = SESSION_AWAY;
 	session->call = NULL;
+	session->is_stretched = false;
 }

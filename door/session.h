@@ -40,6 +40,7 @@ typedef struct Session
 	bool is_stretched; /* a large text has gone through it, whose memory it keeps */
 } Session;
 
+extern bool session_stretches(const Call *call);
 extern void session_connect(Session *session, const Conf *conf);
 extern void session_call(Session *session, const Conf *conf, Call *call);
 extern void session_close(Session *session);

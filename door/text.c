@@ -97,6 +97,22 @@ text_is_utf8(const char *bytes, size_t len)
 	return true;
 }
 
+/* Into a few bytes, as many as it takes, since many may wait with all that headers may have. */
+static void
+escape(unsigned char c, bool is_utf8, char *escaped, size_t room)
+{
+	if (c == '"' || c == '\\')
+		snprintf(escaped, room, "\\%c", c);
+	else if (c == '\t')
+		snprintf(escaped, room, "\\t");
+	else if (c < 0x20)
+		snprintf(escaped, room, "\\u%04x", c);
+	else if (c >= 0x80 && !is_utf8)
+		snprintf(escaped, room, "%c%c", 0xC0 | c >> 6, 0x80 | (c & 0x3F));
+	else
+		snprintf(escaped, room, "%c", c);
+}
+
 /*
  * A string of JSON, quotes and all. What is not UTF-8 is read as Latin-1, as
  * HTTP's headers once were.
@@ -105,19 +121,12 @@ void
 text_add_json(Text *text, const char *bytes, size_t len)
 {
 	bool is_utf8 = text_is_utf8(bytes, len);
+	char escaped[8];
 
 	text_add(text, "\"", 1);
 	for (size_t i = 0; i < len; i++)
 	{
-		unsigned char c = (unsigned char) bytes[i];
-		char escaped[8];
-
-		if (c == '"' || c == '\\')
-			snprintf(escaped, sizeof(escaped), "\\%c", c);
-		else if (c < 0x20 || (c >= 0x80 && !is_utf8))
-			snprintf(escaped, sizeof(escaped), "\\u%04x", c);
-		else
-			snprintf(escaped, sizeof(escaped), "%c", c);
+		escape((unsigned char) bytes[i], is_utf8, escaped, sizeof(escaped));
 		text_add_string(text, escaped);
 	}
 	text_add(text, "\"", 1);

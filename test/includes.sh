@@ -36,6 +36,6 @@ END
     grep -l 'jansson.h' -r . | grep -vE '^\./(rules|inbound)/' | sed 's/^/jansson not from: /'
     grep -nE '^#include "([a-z]+/|postgres)' ../door/*.[ch] | sed 's/^/another folder in the door: /'
     grep -l 'libpq-fe.h' ../door/*.[ch] | grep -vE '/(conf|pool|session|reply)\.' | sed 's/^/libpq not from: /'
-    grep -l 'microhttpd.h' ../door/*.[ch] | grep -vE '/(main|client|request|headers|reply|files)\.' | sed 's/^/libmicrohttpd not from: /'
+    grep -l '<microhttpd\.h>' ../door/*.[ch] | grep -vE '/(main|client|request|headers|reply|files)\.' | sed 's/^/libmicrohttpd not from: /'
     grep -l 'executor/spi.h' -r rules transport server | sed 's/^/SPI not from: /'
 } | { ! grep . ; }

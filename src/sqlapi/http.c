@@ -18,13 +18,9 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/timestamp.h"
 
 #include "base/transaction.h"
-#include "inbound/call.h"
 #include "sqlapi/http.h"
-
-#define BODY_MAX (64 * 1024)
 
 PG_FUNCTION_INFO_V1(cadence_http);
 
@@ -37,115 +33,6 @@ enum
 	ARG_BODY,
 	ARG_PEER
 };
-
-static const HttpRoute routes[] = {{.pattern = "/functions/v1/cadence-runner",
-									.methods = HTTP_POST | HTTP_OPTIONS,
-									.needs = HTTP_RUN,
-									.body_max = BODY_MAX,
-									.handler = http_run,
-									.refuse = http_refuse_run},
-								   {.pattern = "/webhooks/",
-									.methods = HTTP_ANY,
-									.body_max = CALL_BODY_MAX,
-									.handler = http_webhook,
-									.refuse = http_refuse},
-								   {.pattern = "/u/",
-									.methods = HTTP_GET | HTTP_POST,
-									.body_max = BODY_MAX,
-									.handler = http_unsubscribe,
-									.refuse = http_refuse},
-								   {.pattern = "/health",
-									.methods = HTTP_GET,
-									.asks = HTTP_HEALTH | HTTP_PAGES | HTTP_PEOPLE,
-									.takes_sessions = true,
-									.body_max = BODY_MAX,
-									.handler = http_health,
-									.refuse = http_refuse_health},
-								   {.pattern = "/metrics",
-									.methods = HTTP_GET,
-									.needs = HTTP_METRICS,
-									.body_max = BODY_MAX,
-									.handler = http_metrics,
-									.refuse = http_refuse},
-								   {.pattern = "/login",
-									.methods = HTTP_POST,
-									.body_max = BODY_MAX,
-									.handler = http_login,
-									.refuse = http_refuse},
-								   {.pattern = "/logout",
-									.methods = HTTP_POST,
-									.body_max = BODY_MAX,
-									.handler = http_logout,
-									.refuse = http_refuse},
-								   {.pattern = "/api/",
-									.methods = HTTP_GET,
-									.needs = HTTP_PAGES,
-									.takes_sessions = true,
-									.body_max = BODY_MAX,
-									.handler = http_api,
-									.refuse = http_refuse}};
-
-/* ---- which route ------------------------------------------------------------------------ */
-
-/* What the path has behind the route's own; NULL: it is another's. */
-static const char *
-rest_of(const HttpRoute *route, const char *path)
-{
-	size_t len = strlen(route->pattern);
-
-	if (strncmp(path, route->pattern, len) != 0)
-		return NULL;
-	return route->pattern[len - 1] == '/' || path[len] == '\0' ? path + len : NULL;
-}
-
-static const HttpRoute *
-find_route(HttpRequest *request)
-{
-	for (size_t i = 0; i < lengthof(routes); i++)
-		if ((request->rest = rest_of(&routes[i], request->path)) != NULL)
-			return &routes[i];
-	return NULL;
-}
-
-static const struct
-{
-	const char *name;
-	int bit;
-} methods[] = {
-	{"GET", HTTP_GET}, {"HEAD", HTTP_GET}, {"POST", HTTP_POST}, {"OPTIONS", HTTP_OPTIONS}};
-
-/* A constant, also for what nobody has heard of. */
-static const char *
-known_method(const char *method)
-{
-	for (size_t i = 0; i < lengthof(methods); i++)
-		if (strcmp(method, methods[i].name) == 0)
-			return methods[i].name;
-	return "other";
-}
-
-static bool
-takes_method(const HttpRoute *route, const char *method)
-{
-	if ((route->methods & HTTP_ANY) != 0)
-		return true;
-	for (size_t i = 0; i < lengthof(methods); i++)
-		if ((route->methods & methods[i].bit) != 0 && strcmp(method, methods[i].name) == 0)
-			return true;
-	return false;
-}
-
-static char *
-allowed_methods(const HttpRoute *route)
-{
-	StringInfoData list;
-
-	initStringInfo(&list);
-	for (size_t i = 0; i < lengthof(methods); i++)
-		if ((route->methods & methods[i].bit) != 0)
-			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", methods[i].name);
-	return list.data;
-}
 
 /* ---- working on it ---------------------------------------------------------------------- */
 
@@ -206,106 +93,27 @@ work(void *arg, int first, int n)
 		w->route->handler(w->request, w->answer);
 }
 
-/* ---- what has failed --------------------------------------------------------------------- */
-
-/* An execution that was not begun, or only in vain, may be another time. */
-static int
-status_of_execution(int sqlstate)
-{
-	switch (sqlstate)
-	{
-		case ERRCODE_UNDEFINED_TABLE:
-		case ERRCODE_READ_ONLY_SQL_TRANSACTION:
-		case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case ERRCODE_QUERY_CANCELED:
-			return 503;
-	}
-	return 500;
-}
-
-static int
-status_of(const HttpRoute *route, int sqlstate)
-{
-	int category = ERRCODE_TO_CATEGORY(sqlstate);
-
-	if (route->needs == HTTP_RUN)
-		return status_of_execution(sqlstate);
-	if (sqlstate == ERRCODE_NO_DATA_FOUND)
-		return 404;
-	if (category == ERRCODE_DATA_EXCEPTION)
-		return 400;
-	/* nor where the tables are missing, or this is a standby */
-	if (sqlstate_is_of_the_moment(sqlstate) || sqlstate == ERRCODE_UNDEFINED_TABLE ||
-		category == ERRCODE_INVALID_TRANSACTION_STATE ||
-		category == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
-		return 503;
-	return 500;
-}
-
-/*
- * An error may have people's data in its text. What the functions of pages say of a
- * parameter has none.
- */
-static bool
-may_see(const HttpVisitor *visitor, int sqlstate)
-{
-	if (!http_masks_people(visitor))
-		return visitor->rights != 0;
-	return sqlstate == ERRCODE_INVALID_PARAMETER_VALUE || sqlstate == ERRCODE_NO_DATA_FOUND;
-}
-
-/* Strangers may cause the same as often as they like. */
-static bool
-may_log(void)
-{
-	static TimestampTz logged_at = 0;
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (now >= logged_at && now < logged_at + USECS_PER_SEC)
-		return false;
-	logged_at = now;
-	return true;
-}
-
-static void
-answer_error(const HttpRoute *route, const HttpRequest *request, HttpAnswer *answer,
-			 const ErrorData *error)
-{
-	int status = status_of(route, error->sqlerrcode);
-
-	if (status >= 500 && may_log())
-		ereport(LOG, (errcode(error->sqlerrcode), errhidestmt(true),
-					  errmsg("cadence_runner: a request for %s has failed: %s", route->pattern,
-							 error->message),
-					  error->detail != NULL ? errdetail("%s", error->detail) : 0,
-					  error->hint != NULL ? errhint("%s", error->hint) : 0));
-	*answer = (HttpAnswer){0};
-	route->refuse(answer, status, error->sqlerrcode,
-				  may_see(&request->visitor, error->sqlerrcode) ? error->message : NULL);
-}
-
 /* ---- the whole --------------------------------------------------------------------------- */
 
 static void
 serve(HttpRequest *request, HttpAnswer *answer)
 {
-	const HttpRoute *route = find_route(request);
+	const HttpRoute *route = http_find_route(request);
 	Work w = {route, request, answer};
 	ErrorData *error;
 
 	if (route == NULL)
 		http_refuse(answer, 404, 0, NULL);
-	else if (!takes_method(route, request->method))
+	else if (!http_takes_method(route, request->method))
 	{
 		route->refuse(answer, 405, 0, NULL);
-		http_set_header(answer, "Allow", allowed_methods(route));
+		http_set_header(answer, "Allow", http_allowed_methods(route));
 	}
 	else if (request->body_len > route->body_max)
 		route->refuse(answer, 413, 0, NULL);
 	else if ((error = cadence_try(work, &w, 0, 0, false)) != NULL)
-		answer_error(route, request, answer, error);
-	http_count(route != NULL ? route->pattern : "other", known_method(request->method),
+		http_answer_error(route, request, answer, error);
+	http_count(route != NULL ? route->pattern : "other", http_known_method(request->method),
 			   answer->status);
 }
 

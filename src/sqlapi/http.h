@@ -79,6 +79,12 @@ typedef struct HttpRoute
 	HttpRefusal refuse;
 } HttpRoute;
 
+/* http_route.c */
+extern const HttpRoute *http_find_route(HttpRequest *request);
+extern bool http_takes_method(const HttpRoute *route, const char *method);
+extern char *http_allowed_methods(const HttpRoute *route);
+extern const char *http_known_method(const char *method);
+
 /* http_answer.c */
 extern const char *http_header(const HttpRequest *request, const char *name);
 extern void http_set_header(HttpAnswer *answer, const char *name, const char *value);
@@ -96,6 +102,10 @@ extern Datum http_call_as_owner(const HttpRequest *request, Oid function, const 
 
 /* http_count.c */
 extern void http_count(const char *route, const char *method, int status);
+
+/* http_error.c */
+extern void http_answer_error(const HttpRoute *route, const HttpRequest *request,
+							  HttpAnswer *answer, const ErrorData *error);
 
 /* http_visitor.c */
 extern bool http_masks_people(const HttpVisitor *visitor);

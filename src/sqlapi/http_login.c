@@ -1,12 +1,14 @@
 /*
  * http_login.c
- *		Coming in by a secret, and going: a session is a cookie, and nothing is stored.
+ *		Coming in by a secret, and going: a session is a cookie, and is stored nowhere.
  *
  * Another site's page may send its visitors' browsers here: without this check it could
  * have them come in as somebody else, or go.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
 #include "utils/timestamp.h"
@@ -14,6 +16,7 @@
 #include "rules/http_body.h"
 #include "rules/http_text.h"
 #include "sqlapi/http.h"
+#include "sqlapi/secret.h"
 
 #define COOKIE_FOR "; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age="
 
@@ -133,12 +136,29 @@ http_login(const HttpRequest *request, HttpAnswer *answer)
 	go_home(answer, session, HTTP_SESSION_SECONDS);
 }
 
+/*
+ * What a copy of the cookie would still open is ended with the sessions of that secret, all
+ * of them: that is for one that is a person's own. Where nothing can be written it stays.
+ */
+static void
+end_sessions(const HttpRequest *request)
+{
+	const HttpVisitor *visitor = &request->visitor;
+
+	if (visitor->rights != 0 && cadence_secret_is_somebodys(visitor->name) && !XactReadOnly &&
+		!RecoveryInProgress())
+		cadence_secret_end_sessions(request->tables, visitor->name);
+}
+
 /* POST /logout: the browser forgets the session. */
 void
 http_logout(const HttpRequest *request, HttpAnswer *answer)
 {
 	if (is_of_another_site(request))
+	{
 		http_refuse(answer, 403, 0, NULL);
-	else
-		go_home(answer, "", 0);
+		return;
+	}
+	end_sessions(request);
+	go_home(answer, "", 0);
 }

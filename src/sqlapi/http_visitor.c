@@ -5,8 +5,8 @@
  * Of a secret the table has a digest of a digest. The inner one, which is in no table,
  * is in the cookie of a session, with a time and a signature of both by a key of the
  * secret's row. So whoever reads the table, or a dump of it, can make no session; who
- * has an old cookie can not make it last; a new secret ends the sessions of the old
- * one; and a standby, which can store nothing, knows all of them.
+ * has an old cookie can not make it last; a new key ends the sessions of the old one;
+ * and a standby, which can store nothing, knows all of them.
  */
 #include "postgres.h"
 

@@ -181,7 +181,7 @@ static const Counter counters[] = {
 	 NULL,
 	 {{"server", FIELD(server)}, {"result", FIELD(outcome)}}},
 	{"cadence_http_requests_total",
-	 "Requests to the door.",
+	 "Requests over HTTP that have reached the database.",
 	 "http",
 	 NULL,
 	 NULL,

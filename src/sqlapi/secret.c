@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -28,65 +27,6 @@ PG_FUNCTION_INFO_V1(cadence_secret_make);
 
 /* Of a word of one letter no length makes a secret. */
 #define CHARACTERS_MIN 10
-
-/* ---- what there is ---------------------------------------------------------------------- */
-
-static const struct
-{
-	const char *name;
-	bool may_be_somebodys; /* with a name behind a colon */
-	int rights;
-} kinds[] = {
-	{"service_role", false, HTTP_RUN | HTTP_HEALTH | HTTP_METRICS | HTTP_PAGES | HTTP_PEOPLE},
-	{"cron", false, HTTP_RUN},
-	{"health", false, HTTP_HEALTH},
-	{"metrics", false, HTTP_METRICS},
-	{"viewer", true, HTTP_HEALTH | HTTP_PAGES},
-	{"people", true, HTTP_HEALTH | HTTP_PAGES | HTTP_PEOPLE}};
-
-static bool
-is_name(const char *text)
-{
-	return text[0] != '\0' &&
-		   text[strspn(
-			   text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.@-")] == '\0';
-}
-
-/* What a secret of that name opens; 0: there is none of that name. */
-int
-cadence_secret_rights(const char *name)
-{
-	if (strlen(name) > SECRET_NAME_MAX)
-		return 0;
-	for (size_t i = 0; i < lengthof(kinds); i++)
-	{
-		size_t len = strlen(kinds[i].name);
-
-		if (strncmp(name, kinds[i].name, len) != 0)
-			continue;
-		if (name[len] == '\0' ||
-			(kinds[i].may_be_somebodys && name[len] == ':' && is_name(name + len + 1)))
-			return kinds[i].rights;
-	}
-	return 0;
-}
-
-/* SHA-256. */
-void
-cadence_secret_digest(const uint8 *bytes, size_t len, uint8 *to)
-{
-	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
-	bool failed = context == NULL || pg_cryptohash_init(context) < 0 ||
-				  pg_cryptohash_update(context, bytes, len) < 0 ||
-				  pg_cryptohash_final(context, to, SECRET_DIGEST_SIZE) < 0;
-
-	if (context != NULL)
-		pg_cryptohash_free(context);
-	if (failed)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute a digest")));
-}
-
-/* ---- setting one -------------------------------------------------------------------------- */
 
 static void
 check_name(const char *name)
@@ -192,6 +132,25 @@ remove_secret(const CadenceTables *t, const char *name)
 	statement_execute(&remove, values, NULL, 0);
 }
 
+/* Its sessions are signed by the key that it had. */
+static void
+set_key(const CadenceTables *t, const char *name)
+{
+	static const Oid types[] = {TEXTOID, BYTEAOID};
+	Statement update = STATEMENT("ending the sessions of a secret",
+								 psprintf("UPDATE %s AS s SET session_key = $2 "
+										  "WHERE s.name " EQ " $1",
+										  t->secrets),
+								 types, SPI_OK_UPDATE);
+	uint8 key[SECRET_DIGEST_SIZE];
+	Datum values[2];
+
+	make_random(key);
+	values[0] = CStringGetTextDatum(name);
+	values[1] = bytes_datum(key);
+	statement_execute(&update, values, NULL, 0);
+}
+
 /* What is beyond would open nothing. */
 static void
 check_count(const CadenceTables *t)
@@ -208,6 +167,25 @@ check_count(const CadenceTables *t)
 						errmsg("there can be no more than %d secrets", SECRETS_MAX)));
 }
 
+static void
+connect_spi(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+}
+
+/* The secret itself opens what it has opened. */
+void
+cadence_secret_end_sessions(const CadenceTables *t, const char *name)
+{
+	CadenceCaller caller = cadence_owner_begin(t->owner);
+
+	connect_spi();
+	set_key(t, name);
+	SPI_finish();
+	cadence_owner_end(caller);
+}
+
 /* NULL removes it. */
 static void
 set_secret(const char *name, const char *value)
@@ -219,8 +197,7 @@ set_secret(const char *name, const char *value)
 	if (value != NULL)
 		check_value(value);
 	caller = cadence_owner_begin(t->owner);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	connect_spi();
 	if (value == NULL)
 		remove_secret(t, name);
 	else

@@ -195,6 +195,8 @@ sub with_headers_of
 }
 is(parse_answer($door->say(with_headers_of(16 * 1024)))->{status}, 200, '16 kB of headers');
 is(parse_answer($door->say(with_headers_of(16 * 1024 + 1)))->{status}, 431, 'and not one byte more');
+is(parse_answer($door->say(with_headers_of(100 * 1024)))->{status}, 431, 'nor many more');
+is(parse_answer($door->say("POST /webhooks/chunk HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n\r\n"))->{status}, 400, 'a chunk of no size');
 is(parse_answer($door->say("GET /health HTTP/1.1\r\nHost: a\r\n" . "a: b\r\n" x 200 . "\r\n"))->{status}, 431, 'nor hundreds of them');
 
 # ---- the dashboard's files -----------------------------------------------------------------------
@@ -235,6 +237,12 @@ unlike($lines, qr/SEGREDO|palavra/, 'no secret is written down');
 like($lines, qr{^\S+Z POST /webhooks/wa-1\.\.\. 200 \d+ ms$}m, 'the server is');
 like($lines, qr{^\S+Z GET /api/pessoas 200 \d+ ms$}m, 'a page is');
 like($lines, qr{^\S+Z cadence_http failed: 22023$}m, 'an error by its code');
+# the database counts none of these
+for my $refused ('/... 400', '/webhooks/chunk 400', '/static/... 404', '/a 405', '/login 413', '/api/agora 421')
+{
+	like($door->log, qr{^\S+Z (?:GET|POST|-) \Q$refused\E \d+ ms$}m, "what is refused here is: $refused");
+}
+is(scalar(() = $door->log =~ m{Z (?:GET|-) /health 431 }g), 3, 'with what was answered, also where that was not ours');
 {
 	my $quiet = door(log => 'errors');
 	$quiet->ask('GET', '/health');
@@ -346,27 +354,41 @@ sql($node, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename
 
 # ---- a socket that was handed over -----------------------------------------------------------------
 
+# Started by somebody who has the socket, at a descriptor of that number if it is ours.
+sub is_served_by
 {
-	my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => 0) or die "could not listen: $!";
+	my ($name, $port, $listener, @command) = @_;
 	my $handed = PostgreSQL::Test::Utils::tempdir('handed');
-	my $config = "$handed/conf";
+	my ($socket, $answer);
 
-	append_to_file($config, 'database = host=' . $node->host . ' port=' . $node->port . " dbname=door\nschema = stub\ndashboard = $dashboard\n");
+	append_to_file("$handed/conf", 'database = host=' . $node->host . ' port=' . $node->port . " dbname=door\nschema = stub\ndashboard = $dashboard\n");
 	my $pid = fork // die "could not fork: $!";
 	if ($pid == 0)
 	{
-		POSIX::dup2(fileno($listener), 3);
+		POSIX::dup2(fileno($listener), 3) if defined $listener;
 		open(STDOUT, '>', "$handed/output");
 		open(STDERR, '>', "$handed/log");
-		exec('sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec cadence_door --config "$1"', 'sh', $config) or POSIX::_exit(127);
+		exec(@command, 'cadence_door', '--config', "$handed/conf") or POSIX::_exit(127);
 	}
-	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $listener->sockport);
+	poll_until(sub { $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) });
 	syswrite($socket, "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-	like(answer_of($socket)->{body}, qr/ol\xC3\xA1/, 'a client who came before the program');
+	like(answer_of($socket)->{body}, qr/ol\xC3\xA1/, "a client who came before the program, $name");
+	like(slurp_file("$handed/output"), qr{^listening on http://127\.0\.0\.1:$port$}m, 'where it says that it listens');
 	kill 'TERM', $pid;
 	waitpid $pid, 0;
 	is($?, 0, 'it ends as any');
-	close $listener;
+	return;
+}
+
+my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', LocalPort => 0) or die "could not listen: $!";
+is_served_by('handed over by this test', $listener->sockport, $listener, 'sh', '-c', 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', 'sh');
+
+SKIP:
+{
+	skip 'no systemd', 3 unless grep { -x "$_/systemd-socket-activate" } split /:/, $ENV{PATH};
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+
+	is_served_by('handed over by systemd', $port, undef, 'systemd-socket-activate', '--listen', "127.0.0.1:$port");
 }
 
 done_testing();

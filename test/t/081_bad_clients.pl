@@ -12,7 +12,6 @@ use lib $FindBin::RealBin;
 
 use Cadence;
 use IO::Select;
-use IPC::Run;
 use Socket qw(SOL_SOCKET SO_LINGER);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -21,7 +20,6 @@ use Time::HiRes qw(time);
 
 # A look of the clock's, and what a busy machine adds.
 my $LATE = 8;
-my $FUZZED = 1500;
 
 my $node = new_cluster('main', extension => 0);
 make_door_database($node, 'door');
@@ -30,26 +28,12 @@ append_to_file("$dashboard/index.html", '<p>page</p>');
 
 # ---- the program, with sanitizers ----------------------------------------------------------------
 
-sub sanitized_program
-{
-	my $program = PostgreSQL::Test::Utils::tempdir('sanitized') . '/cadence_door';
-	my $source = "$FindBin::RealBin/../../door";
-	my $output;
-
-	IPC::Run::run(
-		[ 'sh', '-c', q{cc -g -O1 -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
-			-DCADENCE_VERSION='"test"' -DDOOR_DASHBOARD='"/nonexistent"' \
-			$(pkg-config --cflags libmicrohttpd libpq) -o "$0" "$1"/*.c $(pkg-config --libs libmicrohttpd libpq)},
-			$program, $source ], '>&', \$output) or BAIL_OUT("no sanitized door: $output");
-	return $program;
-}
-
 sub door
 {
 	return start_door($node, database => 'door', schema => 'stub', dashboard => $dashboard, @_);
 }
 
-my $door = door(program => sanitized_program(), environment => { ASAN_OPTIONS => 'detect_leaks=1' });
+my $door = door(program => sanitized_door(), environment => { ASAN_OPTIONS => 'detect_leaks=1' });
 is($door->status('GET', '/health'), 200, 'a door that checks its own memory');
 
 # ---- clients who take their time -----------------------------------------------------------------
@@ -190,53 +174,6 @@ for my $name (sort keys %nonsense)
 	like($door->say($nonsense{$name}[0], 20), $nonsense{$name}[1], $name);
 }
 
-# ---- anything at all -----------------------------------------------------------------------------
-
-srand(20);
-
-my @seeds = (
-	"GET /health?a=b HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nCookie: a=b; c=d\r\n\r\n",
-	"POST /webhooks/wa/secret HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"a\": \"b\" }",
-	"POST /u/token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-	"GET /static/index.html HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: \"x\"\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-	"HEAD /api/pessoas?q=%C3%A9 HTTP/1.0\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n");
-my @pieces = ("\r\n", "\n", "\r", "\0", ' ', ':', '%', '%00', '%ff', "\xFF", "\xC3", '/../', "Content-Length: 5\r\n",
-	"Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n", "\t", '?', '#', "HTTP/1.1", '0', 'f' x 20, 'x' x 5000, "Host: a\r\n");
-
-sub mutate
-{
-	my ($text) = @_;
-
-	for (1 .. 1 + int rand 4)
-	{
-		my $at = int rand length $text;
-		my $kind = int rand 5;
-
-		substr($text, $at, 1) = chr int rand 256 if $kind == 0;
-		substr($text, $at, 0) = $pieces[ rand @pieces ] if $kind == 1;
-		substr($text, $at, int rand 10) = '' if $kind == 2;
-		substr($text, $at, 0) = substr($text, int rand length $text, int rand 40) if $kind == 3;
-		$text = substr($text, 0, $at) . $text if $kind == 4;
-	}
-	return $text;
-}
-
-my (%answers, @strange);
-for my $n (1 .. $FUZZED)
-{
-	my $text = mutate($seeds[ rand @seeds ]);
-	my $socket = $door->connect or last;
-	say_more($socket, $text);
-	shutdown($socket, 1);
-	my $got = Cadence::Door::read_all($socket, 20);
-	my ($status) = $got =~ m{^(?:HTTP/1\.1 100 Continue\r\n\r\n)?HTTP/1\.[01] (\d\d\d) };
-	$answers{ $status // 'none' }++;
-	push @strange, $text if $got ne '' && !defined $status || ($status // 0) >= 500 && $status != 505;
-}
-note(join ', ', map { "$_: $answers{$_}" } sort keys %answers);
-is_deeply(\@strange, [], 'whatever is said, the answer is one, and the database understands what it gets');
-cmp_ok($answers{200} // 0, '>', 50, 'of which some are right');
-cmp_ok($answers{400} // 0, '>', 50, 'and some wrong');
 is($door->status('GET', '/health'), 200, 'it still serves');
 is($door->stop, 0, 'and ends as it should, with nothing lost');
 unlike($door->log, qr/Sanitizer|runtime error/, 'no sanitizer has anything to say');
@@ -264,35 +201,93 @@ for (1 .. 10_000)
 is($connected, 10_000, '10,000 come and go');
 poll_until(sub { $door->status('GET', '/health') == 200 }, 'and others are served');
 
-# Bodies of many at once: those who find no room are told so.
+# Bodies of 4 MB, each of which lacks its last byte.
 my $big = 'x' x (4 * 1024 * 1024 - 1);
-my @senders = map { $door->connect } 1 .. 12;
-for my $socket (@senders)
+
+sub send_large
 {
-	$socket->blocking(0);
-	say_more($socket, "${head}Content-Length: 4194304\r\n\r\n");
-}
-my %left = map { $_ => $big } @senders;
-my $writable = IO::Select->new(@senders);
-while ($writable->count > 0 && (my @ready = $writable->can_write(10)))
-{
-	for my $socket (@ready)
+	my ($n, $target) = @_;
+	my @senders = map { $door->connect } 1 .. $n;
+	my %left = map { $_ => $big } @senders;
+	my $writable = IO::Select->new(@senders);
+
+	for my $socket (@senders)
 	{
-		my $n = say_more($socket, substr $left{$socket}, 0, 65536);
-		substr($left{$socket}, 0, $n // length $left{$socket}, '');
-		$writable->remove($socket) if $left{$socket} eq '';
+		$socket->blocking(0);
+		say_more($socket, "POST $target HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n");
 	}
+	while ($writable->count > 0 && (my @ready = $writable->can_write(10)))
+	{
+		for my $socket (@ready)
+		{
+			my $n = say_more($socket, substr $left{$socket}, 0, 65536);
+			substr($left{$socket}, 0, $n // length $left{$socket}, '');
+			$writable->remove($socket) if $left{$socket} eq '';
+		}
+	}
+	$_->blocking(1) for @senders;
+	return @senders;
 }
+
+# How many were answered with what.
+sub answers_to
+{
+	my %n = (200 => 0, 503 => 0);
+	$n{ answer_of($_)->{status} }++ for @_;
+	return %n;
+}
+
+# Who finds no room is told so.
+my @senders = send_large(12, '/webhooks/x');
 is($door->status('POST', '/login', body => 'token=x'), 200, 'small ones have room all the same');
 say_more($_, 'x') for @senders;
-my %large;
-$_->blocking(1), $large{ answer_of($_)->{status} }++ for @senders;
-cmp_ok($large{200} // 0, '>=', 3, 'large bodies at once are taken');
-is(($large{200} // 0) + ($large{503} // 0), 12, 'as far as there is room') or diag(explain(\%large));
+my %large = answers_to(@senders);
+cmp_ok($large{200}, '>=', 2, 'large bodies at once are taken');
+is($large{200} + $large{503}, 12, 'as far as there is room') or diag(explain(\%large));
 is($door->status('POST', '/webhooks/x', body => "${big}x"), 200, 'and later ones again');
+cmp_ok($door->peak_kb, '<', 32 * 1024, 'all of that has kept it below 32 MB');
+note('it holds ' . $door->resident_kb . ' kB, and has held ' . $door->peak_kb);
 
-cmp_ok($door->resident_kb, '<', 32 * 1024, 'all of that leaves it below 32 MB');
-note('it holds ' . $door->resident_kb . ' kB');
+# And where calls take their time, so that bodies come in while others are with the database.
+sub calls_at_work
+{
+	return sql($node, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'cadence_door' AND state = 'active'");
+}
+
+sub whole
+{
+	my ($n) = @_;
+	my @senders = send_large($n, '/webhooks/wait?large');
+	say_more($_, 'x') for @senders;
+	return @senders;
+}
+
+my @slow = whole(2);
+poll_until(sub { calls_at_work() eq 2 }, 'two large ones are with the database');
+push @slow, whole(2), whole(2);
+is($door->status('POST', '/webhooks/x', body => 'x'), 200, 'small ones are not kept waiting by them');
+sql($node, "INSERT INTO opened VALUES ('large')", 'door');
+my %told = answers_to(@slow);
+is("$told{200} $told{503}", '4 2', 'two more have waited, and others were told to come again');
+cmp_ok($door->peak_kb, '<', 32 * 1024, 'it stays below 32 MB');
+note('it holds ' . $door->resident_kb . ' kB, and has held ' . $door->peak_kb);
+# As many as may wait, each with all that headers may have.
+{
+	my $crowded = door();
+	is($crowded->status('GET', '/health'), 200, 'another door');
+	my @working = map { $crowded->begin('GET', '/wait?crowd') } 1 .. 8;
+	poll_until(sub { calls_at_work() eq 8 }, 'all of whose connections are taken');
+	my $full = "GET /health HTTP/1.1\r\nHost: a\r\nX: " . "\xE9\t" x 7_900 . "x\r\n\r\n";
+	my @crowd = map { my $socket = $crowded->connect; say_more($socket, $full); $socket } 1 .. 210;
+	ok(IO::Select->new(@crowd)->can_read(10), 'more than may wait');
+	cmp_ok($crowded->peak_kb, '<', 24 * 1024, 'keep it below 24 MB');
+	note('it has held ' . $crowded->peak_kb . ' kB');
+	sql($node, "INSERT INTO opened VALUES ('crowd')", 'door');
+	my %waited = answers_to(@crowd);
+	ok($waited{200} > 0 && $waited{200} + $waited{503} == 210, 'and are served, or told to come again') or diag(explain(\%waited));
+	is($crowded->stop, 0, 'it ends as it should');
+}
+
 my $ticks = $door->ticks;
 my $quiet = $door->connect;
 is(Cadence::Door::read_all($quiet), '', 'ten seconds in which nothing happens');

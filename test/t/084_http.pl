@@ -83,6 +83,26 @@ is(status($node, 'GET', '/api/me', headers => session(time + 100, $digest)), 401
 is(status($node, 'GET', '/api/me', headers => session(time + 100, sha256_hex('x'))), 401, 'nor of anything else');
 like(log_since($node), qr/LOG: +cadence_runner: "viewer" has come in from 192\.0\.2\.7/, 'who came in is logged');
 unlike(log_since($node), qr/1234567890/, 'and no secret is');
+# Going ends what a copy of the cookie opens, and the other devices' sessions, where the secret is a person's own.
+sub come_in
+{
+	my ($secret) = @_;
+	my ($cookie) = http($node, 'POST', '/login', body => "token=$secret")->{headers}{'Set-Cookie'} =~ /^([^;]+)/;
+	return (headers => { cookie => $cookie });
+}
+
+my ($ana, $rui) = map { sql($node, "SELECT cadence_secret_set('people:$_')") } qw(ana rui);
+my @of_ana = map { { come_in($ana) } } 1, 2;
+my %of_rui = come_in($rui);
+is(status($node, 'POST', '/logout', headers => { %{ $of_ana[0]{headers} }, 'sec-fetch-site' => 'cross-site' }), 403, 'another site has nobody go');
+is(status($node, 'GET', '/api/me', %{ $of_ana[0] }), 200, 'so that a session lasts');
+is(status($node, 'POST', '/logout', %{ $of_ana[0] }), 303, 'going');
+is(status($node, 'GET', '/api/me', %{ $of_ana[$_] }), 401, "ends her session $_") for 0, 1;
+is(status($node, 'GET', '/api/me', %of_rui), 200, 'not those of others');
+is(status($node, 'GET', '/api/me', come_in($ana)), 200, 'and she may come again');
+is(status($node, 'POST', '/logout', headers => { cookie => $cookie }), 303, 'of a secret that is shared');
+is(status($node, 'GET', '/api/me', headers => { cookie => $cookie }), 200, 'the others stay');
+is(status($node, 'POST', '/logout'), 303, 'nobody may go, too');
 # a dump has no more than the table
 unlike(slurp_dump($node), qr/1234567890|\Q$proof\E/, 'nor in a dump');
 
@@ -168,6 +188,8 @@ my $health = http($standby, 'GET', '/health', token => $SECRETS{health});
 is($health->{status}, 200, 'a standby tells its health') or diag($health->{body});
 is(status($standby, 'GET', '/api/me', headers => { cookie => $cookie }), 200, 'knows the sessions of its primary');
 is(status($standby, 'POST', '/login', body => "token=$SECRETS{people}"), 303, 'lets people in');
+is(status($standby, 'POST', '/logout', %of_rui), 303, 'and go');
+is(status($standby, 'GET', '/api/me', %of_rui), 200, 'where only the browser forgets them');
 is(status($standby, 'GET', $link), 200, 'shows the page to unsubscribe');
 is(status($standby, 'POST', $link), 503, 'which can not act there');
 is(status($standby, 'POST', $RUNNER), 401, 'tells whom it does not know');

@@ -60,14 +60,16 @@ sub day
 	return strftime('%Y%m%d%H%M%SZ', gmtime(time() + $days * $DAY));
 }
 
-# The files of a certificate for localhost and of its key. It has expired where days is negative.
+# The files of a certificate for a host, localhost if none is named, and of its key. It has expired
+# where days is negative.
 sub certificate
 {
-	my ($name, $authority, $days) = @_;
+	my ($name, $authority, $days, $host) = @_;
 	my $issuer = authority($authority);
 
-	append_to_file("$directory/$name.names", "subjectAltName=DNS:localhost\n");
-	openssl('req', @KEY, "-keyout $name.key -out $name.csr -subj /CN=localhost");
+	$host //= 'localhost';
+	append_to_file("$directory/$name.names", "subjectAltName=DNS:$host\n");
+	openssl('req', @KEY, "-keyout $name.key -out $name.csr -subj /CN=$host");
 	openssl("ca -batch -config books.conf -cert $issuer -keyfile $authority.key -notext",
 		'-startdate', day(-30), '-enddate', day($days),
 		"-in $name.csr -extfile $name.names -out $name.crt");

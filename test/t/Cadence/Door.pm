@@ -9,12 +9,14 @@ use utf8;
 use Cadence::SQL;
 use Cadence::Wait;
 use Exporter qw(import);
+use FindBin;
 use IO::Select;
 use IO::Socket::INET;
+use IPC::Run;
 use POSIX qw(WNOHANG);
 use PostgreSQL::Test::Utils ();
 
-our @EXPORT = qw(start_door parse_answer answer_of make_door_database);
+our @EXPORT = qw(start_door sanitized_door parse_answer answer_of make_door_database);
 
 my @running;
 
@@ -24,6 +26,21 @@ sub start_door
 {
 	my ($node, %options) = @_;
 	return __PACKAGE__->new($node, %options);
+}
+
+# The program, built so that it checks its own memory: for start_door()'s option program.
+sub sanitized_door
+{
+	my $program = PostgreSQL::Test::Utils::tempdir('sanitized') . '/cadence_door';
+	my $source = "$FindBin::RealBin/../../door";
+	my $output;
+
+	IPC::Run::run(
+		[ 'sh', '-c', q{cc -g -O1 -D_GNU_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all \
+			-DCADENCE_VERSION='"test"' -DDOOR_DASHBOARD='"/nonexistent"' \
+			$(pkg-config --cflags libmicrohttpd libpq) -o "$0" "$1"/*.c $(pkg-config --libs libmicrohttpd libpq)},
+			$program, $source ], '>&', \$output) or die "no sanitized door: $output";
+	return $program;
 }
 
 sub new
@@ -120,8 +137,28 @@ sub is_running
 sub resident_kb
 {
 	my ($self) = @_;
-	my ($kb) = PostgreSQL::Test::Utils::slurp_file('/proc/' . $self->pid . '/status') =~ /^VmRSS:\s+(\d+)/m;
+	return $self->kb_of('VmRSS');
+}
+
+# The most that it has ever held.
+sub peak_kb
+{
+	my ($self) = @_;
+	return $self->kb_of('VmHWM');
+}
+
+sub kb_of
+{
+	my ($self, $what) = @_;
+	my ($kb) = PostgreSQL::Test::Utils::slurp_file('/proc/' . $self->pid . '/status') =~ /^$what:\s+(\d+)/m;
 	return $kb;
+}
+
+# How many files and sockets it has open.
+sub descriptors
+{
+	my ($self) = @_;
+	return scalar(() = glob '/proc/' . $self->pid . '/fd/*');
 }
 
 sub ticks
@@ -165,7 +202,7 @@ sub make_door_database
 				headers := convert_from(request_body, 'UTF8');
 			END IF;
 			-- until somebody opens it
-			IF path = '/wait' OR path LIKE '/functions/%' AND query IS NOT NULL THEN
+			IF path IN ('/wait', '/webhooks/wait') OR path LIKE '/functions/%' AND query IS NOT NULL THEN
 				WHILE NOT EXISTS (SELECT FROM public.opened WHERE name = query) LOOP
 					PERFORM pg_sleep(0.02);
 				END LOOP;
