@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $STEPS = 2000;
+my $STEPS = 10_000;
 my $SECRET = 'a-secret-of-the-test';
 # the door tries again at the latest ten seconds after it has found nothing
 my $BACK = 30;
@@ -128,7 +128,7 @@ $standby->stop;
 srand(20);
 my $provider = start_provider();
 # slow enough to be met in the middle
-make_company($node, 'ok', $provider->url('ok'), max_rate => 150);
+make_company($node, 'ok', $provider->url('ok'), max_rate => 600);
 enrol($node, 'ok', $STEPS);
 
 sub left
@@ -142,7 +142,7 @@ $door = start_door($node);
 while (left() > 0)
 {
 	my $socket = $door->begin('POST', $execution, %bearer);
-	my $until = left() - 20 - int rand 80;
+	my $until = left() - 100 - int rand 400;
 	my $seen = IO::Select->new($socket);
 
 	poll_until(sub { left() <= $until || $seen->can_read(0) });
