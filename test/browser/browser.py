@@ -94,6 +94,11 @@ class Browser:
     def text(self, selector):
         return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
+    def blocked(self, *urls):
+        """From now on the browser gets nothing from addresses like these."""
+        self.cdp("Network.enable")
+        self.cdp("Network.setBlockedURLs", urls=list(urls))
+
     def press(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*[getattr(Keys, key, key) for key in keys]).perform()
 
@@ -127,6 +132,19 @@ class Browser:
             if (document.documentElement.scrollWidth <= width) return [];
             return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > width + 1
                 && !e.closest('.scroll, .plot')).map((e) => e.tagName + '.' + e.className).concat('the page');""")
+
+    def small(self):
+        """What can be pressed and is smaller than a finger (44 pixels)."""
+        return self.run("""
+            return [...document.querySelectorAll('a, button, input, select, summary')].filter((e) => e.checkVisibility() && !e.closest('.skip'))
+                .map((e) => [e, e.getBoundingClientRect()]).filter(([, box]) => box.width < 44 || box.height < 44)
+                .map(([e, box]) => `${e.tagName} ${Math.round(box.width)}x${Math.round(box.height)}: ${e.textContent.slice(0, 60)}`);""")
+
+    def cut(self):
+        """Texts in tables that stick out of their cells, over their neighbours."""
+        return self.run("""
+            return [...document.querySelectorAll('main th > span, main td > span')].filter((e) => e.checkVisibility()
+                && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1).map((e) => e.textContent.slice(0, 80));""")
 
     def axe(self):
         """What axe-core finds: rule, and where."""
