@@ -67,7 +67,7 @@ BEGIN
         -- the words of a provider, which like to repeat whom they could not write to, however they
         -- spell a number: eight digits and more that are no day, with little between them
         RETURN regexp_replace(
-            regexp_replace(@extschema@.cadence_mask_plain(seen), '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g'),
+            regexp_replace(CASE WHEN seen ~ '[^ -~]|[%&\\@]|[Aa][A-Za-z]{1,5}\s*[])}]' THEN @extschema@.cadence_mask_plain(seen) ELSE seen END, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g'),
             format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
             '***\1\2\3\4', 'g');
     WHEN 'reason' THEN

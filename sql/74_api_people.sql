@@ -199,18 +199,32 @@ COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
 
 -- What a provider has answered may have said whom it could not write to, as it spells names.
 CREATE FUNCTION @extschema@.cadence_mask_answer(answer text, name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN w.pattern IS NULL THEN m.text ELSE normalize(regexp_replace(normalize(m.text, NFD), w.pattern, '***', 'gi'), NFC) END
-    FROM (SELECT @extschema@.cadence_mask($1, 'error') AS text) AS m
+DECLARE
+    said constant text := @extschema@.cadence_mask(answer, 'error');
+    letters constant text := @extschema@.cadence_mask_letters(said);
+    word text;
+    spelling text;
+    by_itself text;
+    within text;
+BEGIN
+    FOREACH word IN ARRAY regexp_split_to_array(@extschema@.cadence_mask_letters(coalesce("left"(name, 400), '')), '[\W\d_]+') LOOP
+        CONTINUE WHEN length(word) < 2 OR strpos(letters, word) = 0
+            OR word IN ('de', 'da', 'do', 'das', 'dos', 'di', 'du', 'del', 'la', 'le', 'van', 'von');
+        spelling := regexp_replace(word, '(.)', '\1[\\u0300-\\u036f]*', 'g');
+        by_itself := concat_ws('|', by_itself, spelling);
+        IF length(word) >= 5 THEN
+            within := concat_ws('|', within, spelling);
+        END IF;
+    END LOOP;
+    IF by_itself IS NULL THEN
+        RETURN said;
+    END IF;
     -- words of a name stand by themselves or together; one that is long is known within another, too
-    CROSS JOIN LATERAL (
-        SELECT '(?<![[:alpha:]])(?:' || string_agg(s.spelling, '|') || ')+(?![[:alpha:]])'
-               || coalesce('|(?:' || string_agg(s.spelling, '|') FILTER (WHERE length(x.word[1]) >= 5) || ')+', '') AS pattern
-        FROM regexp_matches(@extschema@.cadence_mask_letters("left"($2, 400)), '[^\W\d_]{2,}', 'g') AS x(word)
-        CROSS JOIN LATERAL (SELECT regexp_replace(x.word[1], '(.)', '\1[\\u0300-\\u036f]*', 'g') AS spelling) AS s
-        WHERE x.word[1] NOT IN ('de', 'da', 'do', 'das', 'dos', 'di', 'du', 'del', 'la', 'le', 'van', 'von')
-          AND strpos(@extschema@.cadence_mask_letters(m.text), x.word[1]) > 0) AS w
+    RETURN normalize(regexp_replace(normalize(said, NFD), '(?<![[:alpha:]])(?:' || by_itself || ')+(?![[:alpha:]])' || coalesce('|(?:' || within || ')+', ''),
+                                    '***', 'gi'), NFC);
+END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
