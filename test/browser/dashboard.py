@@ -340,12 +340,18 @@ def comes_back(b, base):
     same(asks, [503, "good", 1, 404, 0], "what is asked once is asked again while the database is away, and not when there is no such thing")
 
 
-def session_ends(b, base):
-    b.open(base, "execucoes")
+def session_ends(b, base, token):
+    b.open(base, "erros?days=30")
     b.driver.delete_all_cookies()
     b.run("document.dispatchEvent(new Event('visibilitychange'))")
     b.until("!!document.querySelector('main input#token')", "still there")
     same(b.text("[role=alert]"), "O acesso terminou. Entre de novo.", "a session that has ended leads back to the login")
+    b.one("#token").send_keys(token)
+    b.one("main button").click()
+    b.until("!document.querySelector('main input#token')", "not logged in")
+    b.ready()
+    same([b.one("h1").text, b.text("main [aria-current]")], ["Erros", "30 dias"], "and from there to where they were, with what they had chosen")
+    b.driver.delete_all_cookies()
     b.complaints()
 
 
@@ -391,7 +397,7 @@ def main():
         asking(b, base)
         one_fails(b, base)
         comes_back(b, base)
-        session_ends(b, base)
+        session_ends(b, base, facts["token"])
         masked(b, base, facts)
     except AssertionError as error:
         ok(False, "went on to the end", error)
