@@ -5,6 +5,7 @@ import os
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -84,6 +85,11 @@ class Browser:
             return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda driver: driver.execute_script("return " + script, *arguments))
         except Exception as error:
             raise AssertionError(f"{what}: {script}; the page says: {self.text('body')[:2000]}") from error
+
+    def wait(self, condition):
+        """Until it is true of the driver, whatever page is on its way."""
+        gone = [NoSuchElementException, StaleElementReferenceException]
+        return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05, ignored_exceptions=gone).until(condition)
 
     def one(self, selector):
         return self.driver.find_element(By.CSS_SELECTOR, selector)
