@@ -2740,6 +2740,7 @@ BEGIN
             -- of whom nothing is known any more, nobody can tell what the id says
             'lead', CASE WHEN may_see THEN x.result ->> 'leadId'
                          WHEN p.lead IS NULL OR @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN '***' ELSE p.lead END,
+            'name', p.name,
             'step', x.result -> 'stepOrdem',
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
@@ -2760,10 +2761,13 @@ BEGIN
             ORDER BY e.created_at DESC LIMIT 1) AS c ON true
         LEFT JOIN LATERAL (
             SELECT run.lead_id::text AS lead, run.empresa::text AS empresa, (
+                SELECT CASE WHEN may_see THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END
+                FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text
+                ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1) AS name, (
                 SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k
                 WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text) AS names
             FROM @extschema@.lead_cadence_runs AS run
-            WHERE NOT may_see AND run.id = u.id) AS p ON true) AS r
+            WHERE run.id = u.id) AS p ON true) AS r
     WHERE l.id = nullif(params ->> 'id', '')::uuid;
     RETURN answer;
 END

@@ -45,7 +45,7 @@ function facts(ctx, {execution}, fmt) {
 function columns(ctx) {
   const {t} = ctx;
   return [
-    {label: t('execucao.lead'), header: true, cell: (row) => link('pessoa', {q: row.run}, row.lead)},
+    {label: t('execucao.lead'), header: true, cell: (row) => h('span', {class: 'named'}, link('pessoa', {q: row.run}, row.name || row.lead), row.name && h('small', {}, row.lead))},
     {label: t('execucao.step'), numeric: true, cell: (row) => (row.step === null ? '–' : ctx.fmt.number(row.step))},
     {label: t('execucao.template'), cell: (row) => row.template ?? '–'},
     {label: t('execucao.status'), cell: (row) => h('span', {class: `badge ${TONES[row.status] ?? ''}`},
