@@ -2359,6 +2359,34 @@ COMMENT ON FUNCTION @extschema@.cadence_metrics(boolean) IS
 -- tables' owner: params are the query's, all of them strings; people says whether personal data
 -- may be shown. A number has one source, so that no two pages disagree.
 
+-- The same text, with digits and @ as everybody writes them, so that they are found. convert_from(), since the
+-- script is also read by databases that can not have these digits.
+CREATE FUNCTION @extschema@.cadence_mask_plain(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT regexp_replace(regexp_replace(regexp_replace(
+               translate(normalize(CASE WHEN $1 ~ '\\u00[2-9a-fA-F][0-9a-fA-F]'
+                                        -- as JSON writes letters; any other backslash is one
+                                        THEN unistr(regexp_replace($1, '\\(?!u00[2-9a-fA-F][0-9a-fA-F])', '\\\\', 'g')) ELSE $1 END, NFKC),
+                         convert_from('\xd9a0d9a1d9a2d9a3d9a4d9a5d9a6d9a7d9a8d9a9dbb0dbb1dbb2dbb3dbb4dbb5dbb6dbb7dbb8dbb9'::bytea, 'UTF8'), '01234567890123456789'),
+               '(?:%(?:25)*(?:2[0bBdDeE89]|[cC]2%(?:25)*[aA]0))+', ' ', 'g'),
+               '%(?:25)*40|&#(?:64|[xX]40);|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*', '@', 'gi'),
+               '\s*@\s*(?=[[:alnum:]-]+\.[[:alnum:]])', '@', 'g')
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_plain(text) IS
+'part of the dashboard: a text with numbers and addresses spelled plainly, in which those are looked for';
+
+-- As names are compared: without accents, and in small letters.
+CREATE FUNCTION @extschema@.cadence_mask_letters(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT lower(regexp_replace(normalize($1, NFKD), '[\u0300-\u036f]', '', 'g'))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_letters(text) IS
+'part of the dashboard: the letters by which words of a name are found in a text';
+
 CREATE FUNCTION @extschema@.cadence_mask(value text, kind text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -2367,7 +2395,7 @@ DECLARE
     seen constant text := left(value, 2000);
     no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
     -- a colon stands between hours and minutes
-    between constant text := '(?:[^[:alnum:]:]{1,2}' || no_day || ')?';
+    between constant text := '(?:[^[:alnum:]:]{1,4}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -2393,9 +2421,13 @@ BEGIN
         -- the words of a provider, which like to repeat whom they could not write to, however they
         -- spell a number: eight digits and more that are no day, with little between them
         RETURN regexp_replace(
-            regexp_replace(regexp_replace(seen, '%40|[\uFF20\uFE6B]', '@', 'g'), '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
+            regexp_replace(CASE WHEN seen ~ '[^ -~]|[%&\\@]|[Aa][A-Za-z]{1,5}\s*[])}]' THEN @extschema@.cadence_mask_plain(seen) ELSE seen END, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g'),
             format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
             '***\1\2\3\4', 'g');
+    WHEN 'reason' THEN
+        -- of a line of cadence_health() what is ours: who is meant by the words behind it, nobody can tell
+        RETURN regexp_replace(@extschema@.cadence_mask(value, 'error'),
+            '^((?:server|template) ".*?(?:; \d+ wait|in the last hour|\d\d:\d\d:\d\d(?:[+-][0-9:]+)?(?=: )))[:;] .*$', '\1');
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -2405,7 +2437,7 @@ END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask(text, text) IS
-'what a page shows of personal data to whom it may not be shown; kind: name, phone, email, address (a phone number or mailbox), id, error (addresses within a text), text (its length); of any other nothing';
+'what a page shows of personal data to whom it may not be shown; kind: name, phone, email, address (a phone number or mailbox), id, error (addresses within a text), reason (a line of cadence_health(), without the words of others in it), text (its length); of any other nothing';
 
 -- Several companies may have several zones, and a page has one: that of most of them.
 CREATE FUNCTION @extschema@.cadence_api_zone() RETURNS text
@@ -2500,7 +2532,7 @@ BEGIN
         'zone', zone,
         'healthy', coalesce(health.ok, false),
         'reasons', (SELECT coalesce(jsonb_agg(@extschema@.cadence_api_reason(
-                        CASE WHEN may_see THEN r.reason ELSE @extschema@.cadence_mask(r.reason, 'error') END) ORDER BY r.n), '[]')
+                        CASE WHEN may_see THEN r.reason ELSE @extschema@.cadence_mask(r.reason, 'reason') END) ORDER BY r.n), '[]')
                     FROM unnest(health.reasons) WITH ORDINALITY AS r(reason, n)),
         'due', status.due_now,
         'oldest_due', status.oldest_due,
@@ -2593,26 +2625,34 @@ BEGIN
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain')) AS failed
         FROM @extschema@.cadence_rollup_counts('MINUTE'::text, '{attempt}'::text[], minute - interval '59 minutes', 'infinity'::timestamptz) AS c
         GROUP BY c.server
+    ), failed AS MATERIALIZED (
+        SELECT DISTINCT ON (e.server) e.server, e.code, e.template
+        FROM @extschema@.cadence_api_error_sums(date_trunc('hour', now() - interval '1 day', 'UTC'), false, NULL, NULL, NULL) AS e
+        WHERE e.server <> '' ORDER BY e.server, e.last_at DESC
     )
     SELECT jsonb_agg(jsonb_build_object(
             'server', p.server,
             'channel', p.card ->> 'canal',
             'company', p.card ->> 'empresa',
             'state', w.state, 'since', w.since, 'until', w.until,
-            'reason', CASE WHEN may_see THEN w.reason ELSE @extschema@.cadence_mask(w.reason, 'error') END,
+            -- of whom these words are, nobody can tell
+            'reason', CASE WHEN may_see THEN w.reason ELSE @extschema@.cadence_mask(w.reason, 'text') END,
             'waiting', CASE WHEN w.state IN ('paused', 'open') THEN greatest(s.waiting, s.waited) END,
             'in_flight', p.card -> 'in_flight',
             'rate_per_minute', round(coalesce(a.lately, 0) / 5.0, 1),
             'sent_last_hour', coalesce(a.sent, 0),
             'failed_last_hour', coalesce(a.failed, 0),
-            'last_error', CASE WHEN may_see THEN p.card ->> 'last_error' ELSE @extschema@.cadence_mask(p.card ->> 'last_error', 'error') END,
-            'last_error_at', (p.card ->> 'last_error_at')::timestamptz,
+            'last_error', coalesce(CASE WHEN may_see THEN p.card ->> 'last_error' END, x.example ->> 'text'),
+            'last_error_at', coalesce(CASE WHEN may_see THEN (p.card ->> 'last_error_at')::timestamptz END, (x.example ->> 'at')::timestamptz),
             'version', p.card ->> 'version', 'version_ends', p.card ->> 'version_ends')
         || @extschema@.cadence_api_limits(p.server)
         ORDER BY p.card ->> 'empresa' NULLS LAST, p.server) INTO cards
     FROM (SELECT x.card, x.card ->> 'server' AS server FROM jsonb_array_elements(known) AS x(card)) AS p
     LEFT JOIN @extschema@.cadence_provider_state AS s ON s.server = p.server
     LEFT JOIN attempts AS a ON a.server = p.server
+    -- an event remembers what was said, also without the library in memory, and of whom it was
+    LEFT JOIN failed AS f ON f.server = p.server AND (NOT may_see OR p.card ->> 'last_error' IS NULL)
+    LEFT JOIN LATERAL @extschema@.cadence_api_error_examples(f.code, f.server, f.template, may_see, 1) AS x(example) ON f.code IS NOT NULL
     CROSS JOIN LATERAL (
         SELECT v.* FROM (VALUES
             (1, s.paused_at IS NOT NULL, 'paused', s.paused_at, NULL::timestamptz, s.pause_reason),
@@ -2683,6 +2723,7 @@ DECLARE
     shown constant int := 1000;
     zone constant text := @extschema@.cadence_api_zone();
     may_see constant boolean := coalesce(people, false);
+    language constant text := coalesce(params ->> 'lang', 'pt-BR');
     answer jsonb;
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
@@ -2699,28 +2740,41 @@ BEGIN
             -- of whom nothing is known any more, nobody can tell what the id says
             'lead', CASE WHEN may_see THEN x.result ->> 'leadId'
                          WHEN p.lead IS NULL OR @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN '***' ELSE p.lead END,
+            'name', p.name,
             'step', x.result -> 'stepOrdem',
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
             'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
-                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END)
+                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END,
+                'code', c.code, 'means', @extschema@.cadence_api_words_of(c.code, language) -> 'means')
             ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)
             WITH ORDINALITY AS x(result, n)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN x.n <= shown AND x.result ->> 'runId' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+                        THEN (x.result ->> 'runId')::uuid END AS id) AS u
+        -- a result has the words of its event, and not the code
+        LEFT JOIN LATERAL (
+            SELECT "left"(e.detalhes ->> 'codigo', 40) AS code FROM @extschema@.lead_cadence_events AS e
+            WHERE e.lead_cadence_run_id = u.id AND e.tipo_evento = 'ERRO' AND x.result ->> 'status' = 'ERRO'
+              AND "left"(e.detalhes ->> 'erro', 200) = "left"(x.result ->> 'erro', 200)
+            ORDER BY e.created_at DESC LIMIT 1) AS c ON true
         LEFT JOIN LATERAL (
             SELECT run.lead_id::text AS lead, run.empresa::text AS empresa, (
-                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k
+                SELECT CASE WHEN may_see THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END
+                FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text
+                ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1) AS name, (
+                SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k
                 WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text) AS names
             FROM @extschema@.lead_cadence_runs AS run
-            WHERE run.id = CASE WHEN NOT may_see AND x.n <= shown AND x.result ->> 'runId' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
-                                THEN (x.result ->> 'runId')::uuid END) AS p ON true) AS r
+            WHERE run.id = u.id) AS p ON true) AS r
     WHERE l.id = nullif(params ->> 'id', '')::uuid;
     RETURN answer;
 END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_execucao(jsonb, boolean) IS
-'the page Execução: the row of the log with that id, and what became of each step, the errors first; null where there is none';
+'the page Execução: the row of the log with that id, and what became of each step, the errors first, with what their codes mean (in lang); null where there is none';
 
 -- A forecast plays every run that is due until then, five thousand in a fraction of a second. Where
 -- more are due, it goes as far as those, by whole hours; what comes after is what is due, by the hour, which
@@ -2776,42 +2830,42 @@ CREATE VIEW @extschema@.cadence_code_words AS
     SELECT v.code, v.en, v.pt, v.en_todo, v.pt_todo
     FROM (VALUES
         ('FALHA_ENVIO', 'the message could not be handed over', 'a mensagem não pôde ser entregue ao provedor',
-         'It is tried again by itself. If it goes on, look at the sender and its provider; a run that was paused goes on with cadence_resume().',
-         'Tenta de novo sozinho. Se continuar, veja o remetente e o provedor dele; o que foi pausado continua com cadence_resume().'),
+         'It is tried again by itself. If it goes on, look at the sender and its provider. Whoever was paused goes on when an administrator resumes them (cadence_resume).',
+         'Tenta de novo sozinho. Se continuar, veja o remetente e o provedor dele. Quem foi pausado continua quando quem administra retomar (cadence_resume).'),
         ('PROVEDOR_OCUPADO', 'the provider asks for fewer messages', 'o provedor pede menos mensagens',
-         'Nothing: everything of this sender waits. If it happens often, lower its max_rate.',
-         'Nada: tudo deste remetente espera. Se for comum, diminua o max_rate dele.'),
+         'Nothing: everything of this sender waits. If it happens often, an administrator should lower its rate (max_rate).',
+         'Nada: tudo deste remetente espera. Se for comum, peça a quem administra para diminuir o ritmo dele (max_rate).'),
         ('MAIS_TARDE', 'the provider does not write to this person now', 'o provedor não escreve a esta pessoa agora',
          'Nothing: it is tried again later.', 'Nada: haverá nova tentativa mais tarde.'),
         ('RECUSADO', 'the provider refuses this message for good', 'o provedor recusa esta mensagem de vez',
-         'Correct the template or the contact, then cadence_resume(); or cadence_cancel().',
-         'Corrija o modelo ou o contato e chame cadence_resume(); ou cadence_cancel().'),
+         'Correct the template or the contact, then ask an administrator to resume (cadence_resume) or cancel (cadence_cancel).',
+         'Corrija o modelo ou o contato e peça a quem administra para retomar (cadence_resume) ou cancelar (cadence_cancel).'),
         ('ENDERECO_INEXISTENTE', 'the number or mailbox does not exist', 'o número ou e-mail não existe',
          'Correct the contact.', 'Corrija o contato.'),
         ('JANELA_FECHADA', 'more than 24 hours since the person last wrote: only an approved template may be sent',
          'mais de 24 horas desde a última mensagem da pessoa: só um modelo aprovado pode ser enviado',
-         'Give the template an approved one of WhatsApp, then cadence_resume().',
-         'Informe no modelo um aprovado pelo WhatsApp e chame cadence_resume().'),
+         'Give the template an approved one of WhatsApp, then ask an administrator to resume (cadence_resume).',
+         'Informe no modelo um aprovado pelo WhatsApp e peça a quem administra para retomar (cadence_resume).'),
         ('TEMPLATE_PARADO', 'the provider has stopped the template', 'o provedor parou o modelo',
          'Correct the template at the provider; one message at a time tries it again.',
          'Corrija o modelo no provedor; uma mensagem por vez tenta de novo.'),
         ('PROVEDOR_PARADO', 'the sender does not send: its account, key, billing or session', 'o remetente não envia: conta, chave, cobrança ou sessão',
-         'Log in again, pay, or correct the key. It goes on by itself, or at once with cadence_provider_resume().',
-         'Entre de novo, pague ou corrija a chave. Volta sozinho, ou já com cadence_provider_resume().'),
+         'Log in at the provider again, pay, or correct the key. It goes on by itself, or at once when an administrator releases the sender (cadence_provider_resume).',
+         'Entre de novo no provedor, pague ou corrija a chave. Volta sozinho, ou na hora se quem administra liberar o remetente (cadence_provider_resume).'),
         ('RETIDO', 'the provider holds the message for review', 'o provedor retém a mensagem para análise',
-         'Nothing: after a day it counts as sent. Who knows earlier says so with cadence_settle().',
-         'Nada: depois de um dia conta como enviada. Quem souber antes informa com cadence_settle().'),
+         'Nothing: after a day it counts as sent. Who knows earlier tells an administrator (cadence_settle).',
+         'Nada: depois de um dia conta como enviada. Quem souber antes avisa quem administra (cadence_settle).'),
         ('INCERTO', 'nobody knows whether the message was sent', 'não se sabe se a mensagem foi enviada',
-         'Where it waits: look whether it has arrived, and say so with cadence_settle().',
-         'Se está esperando: veja se chegou e informe com cadence_settle().'),
-        ('SEM_CONTATO', 'the lead has no contact in this company', 'o lead não tem contato nesta empresa',
+         'Ask the person, or look in the sender''s own application, whether it has arrived, and tell an administrator (cadence_settle): until then this person gets nothing.',
+         'Veja com a pessoa, ou no aplicativo do remetente, se chegou, e avise quem administra (cadence_settle): até lá esta pessoa não recebe nada.'),
+        ('SEM_CONTATO', 'the person has no contact in this company', 'a pessoa não tem contato cadastrado nesta empresa',
          'Add the contact.', 'Cadastre o contato.'),
         ('SEM_ENDERECO', 'the contact has no number or e-mail for the channel', 'o contato não tem telefone ou e-mail para o canal',
          'Complete the contact.', 'Complete o contato.'),
         ('ENDERECO_INVALIDO', 'the number or e-mail can not be one', 'o telefone ou e-mail não pode ser válido',
          'Correct the contact: with its area code, and only one.', 'Corrija o contato: com DDD, e um só.'),
         ('ENDERECO_MORTO', 'a provider has said before that the number or mailbox does not exist', 'um provedor já disse que o número ou e-mail não existe',
-         'Correct the contact, then cadence_resume().', 'Corrija o contato e chame cadence_resume().'),
+         'Correct the contact, then ask an administrator to resume (cadence_resume).', 'Corrija o contato e peça a quem administra para retomar (cadence_resume).'),
         ('SEM_TEMPLATE', 'there is no active template of that code', 'não há modelo ativo com esse código',
          'Create the template, or activate it.', 'Crie o modelo ou ative-o.'),
         ('TEMPLATE_INVALIDO', 'the template can not be filled in', 'o modelo não pode ser preenchido',
@@ -2819,47 +2873,47 @@ CREATE VIEW @extschema@.cadence_code_words AS
         ('CANAL_DESCONHECIDO', 'the step''s channel is not known', 'o canal do passo não é conhecido',
          'Choose WHATSAPP, SMS or EMAIL in the step.', 'Escolha WHATSAPP, SMS ou EMAIL no passo.'),
         ('SEM_PROVEDOR', 'no sender serves the channel for this company', 'nenhum remetente atende o canal para esta empresa',
-         'Create a sender for the channel, or give the tables'' owner the right to use it.',
-         'Crie um remetente para o canal ou dê ao dono das tabelas o direito de usá-lo.'),
+         'An administrator creates a sender for the channel, or gives the tables'' owner the right to use it.',
+         'Quem administra cria um remetente para o canal, ou dá ao dono das tabelas o direito de usá-lo.'),
         ('PROVEDOR_INVALIDO', 'the sender''s settings can not be used', 'a configuração do remetente não serve',
-         'Correct the sender''s options or secret; the example says which.', 'Corrija as opções ou o segredo do remetente; o exemplo diz qual.'),
+         'An administrator corrects the sender''s options or secret; the example says which.', 'Quem administra corrige as opções ou o segredo do remetente; o exemplo diz qual.'),
         ('PROVEDOR_PAUSADO', 'somebody has paused the sender', 'alguém pausou o remetente',
-         'cadence_provider_resume() sends what waits.', 'cadence_provider_resume() envia o que espera.'),
+         'What waits leaves when an administrator releases the sender (cadence_provider_resume).', 'O que espera sai quando quem administra liberar o remetente (cadence_provider_resume).'),
         ('AGUARDA_RESPOSTA', 'the sender waits for the person''s answer', 'o remetente espera a resposta da pessoa',
-         'Nothing: it goes on after an answer; or cadence_cancel().', 'Nada: continua após a resposta; ou cadence_cancel().'),
+         'Nothing: it goes on after an answer, or is cancelled by an administrator (cadence_cancel).', 'Nada: continua após a resposta, ou quem administra cancela (cadence_cancel).'),
         ('LIMITE', 'the sender is at its limit', 'o remetente atingiu o limite', 'Nothing: it goes when it can.', 'Nada: sai quando puder.'),
         ('INTERVALO', 'the person was written to a short while ago', 'a pessoa recebeu mensagem há pouco', 'Nothing: it goes later.', 'Nada: sai mais tarde.'),
         ('CADENCIA_INATIVA', 'the cadence is switched off', 'a cadência está desativada', 'Activate the cadence.', 'Ative a cadência.'),
-        ('SEM_CADENCIA', 'the run''s cadence does not exist', 'a cadência deste lead não existe mais',
-         'Create it again, or cadence_cancel().', 'Crie-a de novo ou chame cadence_cancel().'),
+        ('SEM_CADENCIA', 'the cadence does not exist any more', 'a cadência não existe mais',
+         'Create it again, or ask an administrator to cancel (cadence_cancel).', 'Crie-a de novo, ou peça a quem administra para cancelar (cadence_cancel).'),
         ('SEM_PASSO', 'no step is left', 'não há mais passos', 'Nothing.', 'Nada.'),
         ('OPT_OUT', 'the person does not want to be written to', 'a pessoa pediu para sair',
          'Do not write to them.', 'Não escreva mais para ela.'),
         ('BLOQUEADO', 'the address is on the blocklist', 'o endereço está na lista de bloqueio',
-         'Nothing; cadence_unblock() takes an address off.', 'Nada; cadence_unblock() tira um endereço da lista.'),
+         'Nothing. An administrator can take an address off (cadence_unblock).', 'Nada. Quem administra pode tirar um endereço da lista (cadence_unblock).'),
         ('RESPOSTA', 'the person has answered', 'a pessoa respondeu', 'Go on with the conversation.', 'Continue a conversa.'),
         ('HUMANO_ASSUMIU', 'somebody of the team has written to the person by hand', 'alguém da equipe escreveu à pessoa manualmente',
-         'Nothing; cadence_resume() goes on.', 'Nada; cadence_resume() continua.'),
-        ('SAIDA', 'your own rule has ended the run (cadence_exits)', 'a sua própria regra encerrou a execução (cadence_exits)', 'Nothing.', 'Nada.'),
-        ('PULADO', 'your own rule has passed the step by (cadence_skips)', 'a sua própria regra pulou o passo (cadence_skips)', 'Nothing.', 'Nada.'),
+         'Go on with the conversation. The cadence goes on only when an administrator resumes it (cadence_resume).', 'Continue a conversa. A cadência só continua se quem administra retomar (cadence_resume).'),
+        ('SAIDA', 'a rule of your company has ended the cadence for this person (cadence_exits)', 'uma regra da sua empresa encerrou a cadência para esta pessoa (cadence_exits)', 'Nothing.', 'Nada.'),
+        ('PULADO', 'a rule of your company has passed the step by (cadence_skips)', 'uma regra da sua empresa pulou o passo (cadence_skips)', 'Nothing.', 'Nada.'),
         ('VENCIDO', 'the message would have come too late, and was passed by', 'a mensagem chegaria tarde demais e foi pulada',
          'Nothing. If it happens often, look why steps wait.', 'Nada. Se for comum, veja por que os passos esperam.'),
-        ('REGRA_FALHOU', 'your own rules could not be asked (cadence_exits, cadence_skips)', 'não foi possível consultar as suas próprias regras (cadence_exits, cadence_skips)',
-         'Correct the view: nothing is sent until it answers.', 'Corrija a view: nada é enviado até ela responder.'),
+        ('REGRA_FALHOU', 'the rules of your company could not be asked (cadence_exits, cadence_skips)', 'não foi possível consultar as regras da sua empresa (cadence_exits, cadence_skips)',
+         'An administrator has to correct the rule: nothing is sent until it answers.', 'Quem administra precisa corrigir a regra: nada é enviado até ela responder.'),
         ('FUSO_INVALIDO', 'the time zone does not exist', 'o fuso horário não existe',
-         'Correct fuso_horario of the contact or company.', 'Corrija fuso_horario do contato ou da empresa.'),
+         'Correct the time zone of the contact or company (fuso_horario).', 'Corrija o fuso horário do contato ou da empresa (fuso_horario).'),
         ('JANELA_INVALIDA', 'what is written as the sending hours can not be read', 'o horário de envio não pode ser lido',
-         'Correct janela of the cadence or company.', 'Corrija janela da cadência ou da empresa.'),
+         'Correct the sending hours of the cadence or company (janela).', 'Corrija o horário de envio da cadência ou da empresa (janela).'),
         ('SEM_ABERTURA', 'the sending hours do not open within a year', 'o horário de envio não abre dentro de um ano',
-         'Correct janela, or the holidays.', 'Corrija janela ou os feriados.'),
+         'Correct the sending hours (janela), or the holidays.', 'Corrija o horário de envio (janela) ou os feriados.'),
         ('JANELA', 'outside the sending hours', 'fora do horário de envio', 'Nothing: it goes when they open.', 'Nada: sai quando abrir.'),
         ('FERIADO', 'it is a holiday', 'é feriado', 'Nothing: it goes after that.', 'Nada: sai depois.'),
         ('INTERVALO_MINIMO', 'too soon after the last message to this person', 'cedo demais depois da última mensagem a esta pessoa', 'Nothing: it goes later.', 'Nada: sai mais tarde.'),
         ('LIMITE_PESSOA', 'the person has had their messages of the day', 'a pessoa já recebeu as mensagens do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
         ('LIMITE_EMPRESA', 'the company has sent its messages of the day', 'a empresa já enviou as mensagens do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
         ('LIMITE_CADENCIA', 'the cadence has sent its messages of the day', 'a cadência já enviou as mensagens do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
-        ('LIMITE_NOVOS', 'the cadence has begun its new runs of the day', 'a cadência já começou os novos leads do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
-        ('CANCELADA', 'somebody has cancelled the run', 'alguém cancelou a execução', 'Nothing.', 'Nada.')
+        ('LIMITE_NOVOS', 'the cadence has begun with its new people of the day', 'a cadência já começou com as pessoas novas do dia', 'Nothing: it goes another day.', 'Nada: sai em outro dia.'),
+        ('CANCELADA', 'somebody has cancelled the cadence for this person', 'alguém cancelou a cadência para esta pessoa', 'Nothing.', 'Nada.')
     ) AS v(code, en, pt, en_todo, pt_todo);
 
 COMMENT ON VIEW @extschema@.cadence_code_words IS
@@ -3009,8 +3063,9 @@ AS $$
             WHERE d.is_number AND length(d.digits) >= 6 AND strpos(regexp_replace($1, '[^0-9]', '', 'g'), d.digits) > 0
                 OR NOT d.is_number AND length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0)
         OR EXISTS (
-            SELECT FROM @extschema@.lead_contacts AS k CROSS JOIN LATERAL regexp_matches(lower("left"(k.nome::text, 400)), '\w{4,}', 'g') AS x(word)
-            WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND strpos(lower($1), x.word[1]) > 0)
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL regexp_matches(@extschema@.cadence_mask_letters("left"(concat_ws(' ', k.nome, k.primeiro_nome), 400)), '\w{4,}', 'g') AS x(word)
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND strpos(@extschema@.cadence_mask_letters($1), x.word[1]) > 0)
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
@@ -3073,14 +3128,34 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
 'the dashboard''s search for people: q, and empresa where only a company''s are meant. searched says as what q was taken; who may not see personal data searches by the id of a lead or a run alone';
 
--- What a provider has answered may have said whom it could not write to.
+-- What a provider has answered may have said whom it could not write to, as it spells names.
 CREATE FUNCTION @extschema@.cadence_mask_answer(answer text, name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN w.pattern IS NULL THEN m.text ELSE regexp_replace(m.text, w.pattern, '***', 'gi') END
-    FROM (SELECT @extschema@.cadence_mask($1, 'error') AS text) AS m
-    CROSS JOIN (SELECT '\m(' || string_agg(x.word[1], '|') || ')\M' AS pattern
-                FROM regexp_matches("left"($2, 400), '\w{3,}', 'g') AS x(word)) AS w
+DECLARE
+    said constant text := @extschema@.cadence_mask(answer, 'error');
+    letters constant text := @extschema@.cadence_mask_letters(said);
+    word text;
+    spelling text;
+    by_itself text;
+    within text;
+BEGIN
+    FOREACH word IN ARRAY regexp_split_to_array(@extschema@.cadence_mask_letters(coalesce("left"(name, 400), '')), '[\W\d_]+') LOOP
+        CONTINUE WHEN length(word) < 2 OR strpos(letters, word) = 0
+            OR word IN ('de', 'da', 'do', 'das', 'dos', 'di', 'du', 'del', 'la', 'le', 'van', 'von');
+        spelling := regexp_replace(word, '(.)', '\1[\\u0300-\\u036f]*', 'g');
+        by_itself := concat_ws('|', by_itself, spelling);
+        IF length(word) >= 5 THEN
+            within := concat_ws('|', within, spelling);
+        END IF;
+    END LOOP;
+    IF by_itself IS NULL THEN
+        RETURN said;
+    END IF;
+    -- words of a name stand by themselves or together; one that is long is known within another, too
+    RETURN normalize(regexp_replace(normalize(said, NFD), '(?<![[:alpha:]])(?:' || by_itself || ')+(?![[:alpha:]])' || coalesce('|(?:' || within || ')+', ''),
+                                    '***', 'gi'), NFC);
+END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
@@ -3092,19 +3167,22 @@ RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'cadence_name', "left"(c.nome::text, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
                'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
+                                 -- these have the reason that somebody has given
+                                 AND (m.parts[1] IN ('OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA')) IS NOT TRUE
                             THEN @extschema@.cadence_mask_answer(d.text, (
-                                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
+                                SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
                             ELSE @extschema@.cadence_mask(d.text, 'text') END),
            t.n, t.total
     FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
           FROM @extschema@.cadence_timeline($1, $2) WITH ORDINALITY AS s
           -- what is to come is said with what keeps it back
           WHERE s.what <> 'next' AND s.what <> 'being sent') AS t
+    LEFT JOIN @extschema@.lead_cadence_runs AS r ON r.id = t.run LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
@@ -3126,9 +3204,13 @@ BEGIN
     RETURN jsonb_build_object('why', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
                    'code', w.blocked_by, 'since', w.since, 'clears_at', w.clears_at,
-                   'text', CASE WHEN people THEN w.explanation ELSE split_part(w.explanation, '; ', 1) END,
+                   'text', CASE WHEN NOT people THEN split_part(w.explanation, '; ', 1)
+                                ELSE coalesce(replace(w.explanation, m.parts[1] || m.parts[2], m.parts[1] || (said.words ->> 'means')), w.explanation) END,
                    'todo', @extschema@.cadence_api_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
-        FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w));
+        FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w
+        -- a code that stands within is said in words, too
+        CROSS JOIN LATERAL (SELECT regexp_match(w.explanation, '(; (?:reason|motivo): )([A-Z_]{4,30})(?:[:;]|$)') AS parts) AS m
+        CROSS JOIN LATERAL (SELECT @extschema@.cadence_api_words_of(m.parts[2], language) AS words) AS said));
 EXCEPTION WHEN OTHERS THEN
     -- the page has more to say than this
     RETURN jsonb_build_object('why', NULL, 'error', SQLSTATE);
@@ -3307,9 +3389,9 @@ AS $$
                -- who may not see people goes there by the run
                'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
                                ELSE '***' END,
-               'empresa', r.empresa::text, 'cadence', c.codigo::text,
+               'empresa', r.empresa::text, 'cadence', c.codigo::text, 'cadence_name', "left"(c.nome::text, 200),
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
-               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.names) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
                'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
@@ -3323,7 +3405,7 @@ AS $$
     LEFT JOIN @extschema@.lead_cadence_runs AS r ON r.id = e.run
     LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
     LEFT JOIN LATERAL (
-        SELECT k.nome::text AS nome FROM @extschema@.lead_contacts AS k
+        SELECT k.nome::text AS nome, concat_ws(' ', k.nome, k.primeiro_nome) AS names FROM @extschema@.lead_contacts AS k
         WHERE k.lead_id::text = r.lead_id::text AND k.empresa::text = r.empresa::text
         ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1) AS k ON true
     ORDER BY e.created_at DESC, e.id DESC
@@ -3354,8 +3436,8 @@ BEGIN
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
             FROM (SELECT g.at::date AS day, sum(g.n) AS n FROM g GROUP BY 1) AS d) AS days,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('cadence_id', d.cadence, 'cadence', d.codigo, 'n', d.n) ORDER BY d.n DESC, d.cadence), '[]')
-            FROM (SELECT g.cadence, max(c.codigo::text) AS codigo, sum(g.n) AS n FROM g
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('cadence_id', d.cadence, 'cadence', d.codigo, 'cadence_name', d.nome, 'n', d.n) ORDER BY d.n DESC, d.cadence), '[]')
+            FROM (SELECT g.cadence, max(c.codigo::text) AS codigo, "left"(max(c.nome::text), 200) AS nome, sum(g.n) AS n FROM g
                   LEFT JOIN @extschema@.cadences AS c ON c.id::text = g.cadence GROUP BY 1) AS d) AS cadences
     INTO sums;
     RETURN jsonb_build_object(
@@ -3581,7 +3663,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
     @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
 
 -- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
-GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_mask_plain(text), @extschema@.cadence_mask_letters(text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
     @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
     @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
 

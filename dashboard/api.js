@@ -58,9 +58,15 @@ function anyOf(...signals) {
   return either.signal;
 }
 
+/** Whether the same question may be answered later; what is wrong with the question stays so. */
+export function passes(error) {
+  return !(error instanceof ApiError) || ![400, 401, 403, 404].includes(error.status);
+}
+
 /**
  * Asks until signal is aborted: onData(data) when it has changed, onError(error) when it failed,
- * onSame() when it is as it was. With poll: false, once, and again by what is returned: refresh().
+ * onSame() when it is as it was. With poll: false until there is an answer, and again by what is
+ * returned: refresh().
  */
 export function watch(url, {signal, poll = true, onData, onError, onSame}) {
   let etag = null;
@@ -71,6 +77,7 @@ export function watch(url, {signal, poll = true, onData, onError, onSame}) {
   async function turn() {
     clearTimeout(timer);
     if (asking || signal.aborted || document.hidden) return;
+    let again = poll;
     asking = true;
     try {
       const answer = await ask(url, etag, signal);
@@ -87,11 +94,12 @@ export function watch(url, {signal, poll = true, onData, onError, onSame}) {
       failures += 1;
       // the next good answer is drawn, also if it is the one from before
       etag = null;
+      again ||= passes(error);
       onError(error);
     } finally {
       asking = false;
     }
-    if (poll) timer = setTimeout(turn, failures >= SLOWER_AFTER_FAILURES ? SLOW_MS : EVERY_MS);
+    if (again) timer = setTimeout(turn, failures >= SLOWER_AFTER_FAILURES ? SLOW_MS : EVERY_MS);
   }
 
   document.addEventListener('visibilitychange', () => {

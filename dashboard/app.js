@@ -2,7 +2,7 @@
 // render(root, params, ctx), and is loaded when somebody goes there. The address after the # is
 // /NAME?params, so that a page can be kept, shared and gone back to.
 
-import {ask, ApiError, apiUrl} from './api.js';
+import {ask, ApiError, apiUrl, watch} from './api.js';
 import {address, fill, h} from './dom.js';
 import {formats} from './format.js';
 import {LANGUAGES, loadStrings, preferredLanguage, remember, remembered, translator} from './i18n.js';
@@ -25,7 +25,7 @@ const THEMES = ['auto', 'light', 'dark'];
 
 const main = document.getElementById('conteudo');
 const loginForm = main.querySelector('section.login');
-const state = {me: null, language: preferredLanguage(), t: null, leave: null, onTheme: new Set()};
+const state = {me: null, isWaiting: false, language: preferredLanguage(), t: null, leave: null, onTheme: new Set()};
 
 /* ---- language and theme ---------------------------------------------------------------------- */
 
@@ -116,10 +116,37 @@ async function logIn(event, input, error) {
     await route();
     main.focus();
   } catch (problem) {
-    fill(error, problem.status === 401 ? state.t('login.wrong') : wordsOf(context(), problem));
+    fill(error, state.t(problem.status === 401 ? 'login.wrong' : 'login.away'));
     input.select();
     input.focus();
   }
+}
+
+// The server or its database is away: who has a session need not know their code again when it is back.
+function waitForServer(problem) {
+  const {t} = state;
+  const waiting = new AbortController();
+  const words = h('p', {class: 'notice', role: 'status'}, wordsOf(context(), problem));
+  const over = async (action) => {
+    waiting.abort();
+    state.isWaiting = false;
+    drawControls();
+    await action();
+  };
+  state.isWaiting = true;
+  document.title = t('app.name');
+  fill(main, h('section', {class: 'card login', 'aria-labelledby': 'esperar'}, h('h1', {id: 'esperar'}, t('app.away')), words));
+  watch(apiUrl('me'), {
+    signal: waiting.signal,
+    onData: (me) => over(() => {
+      state.me = me;
+      return route();
+    }),
+    onError(error) {
+      if (error.status === 401) over(() => showLogin(''));
+      else fill(words, wordsOf(context(), error));
+    },
+  });
 }
 
 /* ---- which page ------------------------------------------------------------------------------ */
@@ -138,7 +165,12 @@ function context() {
     language: state.language,
     me: state.me,
     signal: state.leave?.signal,
-    go: (page, params) => { location.hash = address(page, params); },
+    go(page, params) {
+      const place = address(page, params);
+      // where one is already: again
+      if (location.hash === place) route();
+      else location.hash = place;
+    },
     signedOut: () => showLogin(state.t('login.again')),
     onTheme(changed) {
       state.onTheme.add(changed);
@@ -167,8 +199,8 @@ function markNavigation(name) {
 }
 
 async function route() {
-  // the language is not there yet
-  if (!state.t) return;
+  // the language is not there yet, or nobody knows who asks
+  if (!state.t || state.isWaiting) return;
   if (!state.me) {
     showLogin('');
     return;
@@ -209,7 +241,8 @@ async function start() {
   await applyLanguage(state.language);
   const problem = await who;
   drawControls();
-  if (problem) showLogin(problem.status === 401 ? '' : wordsOf(context(), problem));
+  if (problem && problem.status !== 401) waitForServer(problem);
+  else if (problem) showLogin('');
   else await route();
 }
 

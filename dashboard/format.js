@@ -24,6 +24,7 @@ export function formats(language, zone) {
 
   return {
     zone,
+    zoneName: () => nameOfZone(language, zone),
     inZone: (other) => (other === zone ? formats(language, zone) : formats(language, other)),
     number: (n) => (isNumber(n) ? integer.format(n) : NOTHING),
     decimal: (n) => (isNumber(n) ? decimal.format(n) : NOTHING),
@@ -31,6 +32,7 @@ export function formats(language, zone) {
     percent: (part, whole) => (isNumber(part) && whole > 0 ? percents.format(part / whole) : NOTHING),
     dateTime: of({dateStyle: 'short', timeStyle: 'medium'}),
     dayTime: of({weekday: 'short', day: '2-digit', month: '2-digit', hour: '2-digit', minute: '2-digit'}),
+    shortTime: of({day: '2-digit', month: '2-digit', hour: '2-digit', minute: '2-digit'}),
     date: of({weekday: 'short', day: '2-digit', month: '2-digit', year: 'numeric'}),
     shortDay: of({day: '2-digit', month: '2-digit'}),
     day: of({weekday: 'long', day: 'numeric', month: 'long'}),
@@ -56,6 +58,24 @@ export function formats(language, zone) {
       return `${unit(Math.floor(ms / DAY), 'day')} ${unit(Math.floor(ms % DAY / HOUR), 'hour')}`;
     },
   };
+}
+
+// "Horário de Brasília (America/Sao_Paulo)": as people call it, and as it is configured. Browsers that
+// do not know the first say the second.
+function nameOfZone(language, zone) {
+  try {
+    const parts = new Intl.DateTimeFormat(language, {timeZone: zone || undefined, timeZoneName: 'longGeneric'}).formatToParts(new Date());
+    const name = parts.find((part) => part.type === 'timeZoneName')?.value;
+    return name && zone ? `${name} (${zone})` : name ?? zone;
+  } catch {
+    return zone;
+  }
+}
+
+/** With a capital letter, as a sentence begins. */
+export function sentence(text) {
+  const [first = ''] = text ?? '';
+  return first.toLocaleUpperCase() + (text ?? '').slice(first.length);
 }
 
 function isNumber(n) {

@@ -80,7 +80,7 @@ function drawHours(ctx, body, data, fmt) {
       rows: times.map((_, i) => i).filter((i) => totals[i] > 0),
     },
   }));
-  add(body, h('p', {class: 'hint'}, t('app.zone', {zone: data.zone})));
+  add(body, h('p', {class: 'hint'}, fmt.zoneName()));
 }
 
 function drawDays(ctx, body, data, fmt) {
@@ -96,7 +96,7 @@ function drawDays(ctx, body, data, fmt) {
     ...channels.map((channel) => ({label: channelOf(ctx, channel), numeric: true, cell: (day) => fmt.number(of(data.hours, day, channel))})),
     ...(data.due.length > 0 ? [{label: t('agenda.due'), numeric: true, cell: (day) => fmt.number(of(data.due, day))}] : []),
     {label: t('agenda.total'), numeric: true, cell: (day) => fmt.number(of(data.hours, day) + of(data.due, day))},
-  ], days, {caption: t('app.zone', {zone: data.zone}), empty: t('agenda.none'), key: (day) => day}));
+  ], days, {caption: fmt.zoneName(), empty: t('agenda.none'), key: (day) => day}));
 }
 
 function drawSenders(ctx, body, data, fmt) {

@@ -23,18 +23,20 @@ function drawHealth(ctx, body, data, fmt) {
   fill(body,
     h('p', {class: 'verdict'}, h('span', {class: `badge ${data.healthy ? 'good' : 'bad'}`},
       t(data.healthy ? 'agora.healthy' : 'agora.unhealthy', {n: data.reasons.length}))),
-    data.healthy ? h('p', {class: 'hint'}, t('agora.healthy.more'))
-      : h('ul', {class: 'reasons'}, data.reasons.map((reason) => h('li', {}, h('strong', {}, reasonOf(ctx, reason)),
-        h('small', {lang: 'en'}, reason.text)))),
+    data.healthy ? h('p', {class: 'hint'}, t(data.last_execution ? 'agora.healthy.more' : 'agora.healthy.new'))
+      : h('ul', {class: 'reasons'}, data.reasons.map((reason) => reasonOf(ctx, reason))),
     h('p', {class: 'hint'}, data.last_execution
       ? [t('agora.last'), ' ', h('time', {datetime: data.last_execution}, fmt.dateTime(data.last_execution))] : t('agora.last.none'),
-    ' · ', t('app.zone', {zone: data.zone})));
+    ' · ', fmt.zoneName()));
 }
 
-// What the database says is English, and for whoever runs it; what it means is said before.
+// What the database says is English, and for whoever runs it; what it means, and what to do, is said before.
 function reasonOf(ctx, reason) {
-  const key = `agora.reason.${reason.kind}`;
-  return ctx.t.has(key) ? ctx.t(key, {name: reason.name ?? ''}) : ctx.t('agora.reason.other');
+  const {t} = ctx;
+  const [key, todo] = [`agora.reason.${reason.kind}`, `agora.todo.${reason.kind}`];
+  return h('li', {}, h('strong', {}, t.has(key) ? t(key, {name: reason.name ?? ''}) : t('agora.reason.other')),
+    h('p', {}, t(t.has(todo) ? todo : 'agora.todo.other')),
+    h('details', {'data-key': `reason-${reason.kind}-${reason.name ?? ''}`}, h('summary', {}, t('agora.technical')), h('p', {lang: 'en'}, reason.text)));
 }
 
 function drawCounts(ctx, body, data, fmt) {
@@ -76,5 +78,5 @@ function drawMinutes(ctx, body, data, fmt) {
       ],
       rows,
     },
-  }), h('p', {class: 'hint'}, t('agora.minutes.zone', {zone: data.zone})));
+  }), h('p', {class: 'hint'}, t('agora.minutes.zone', {zone: fmt.zoneName()})));
 }

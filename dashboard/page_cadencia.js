@@ -34,7 +34,7 @@ function drawSteps(ctx, body, data, fmt) {
   add(body, [
     h('h3', {}, cadence.name || cadence.code, ' ', cadence.active === false && h('span', {class: 'badge warn'}, t('cadencias.inactive'))),
     h('p', {class: 'hint'}, dotted(cadence.code, cadence.empresa)),
-    h('p', {}, t('cadencia.enrolled', {n: data.enrolled}), ' ', dayOf(fmt, data.since), '. ', waitingOf(ctx, data, fmt)),
+    h('p', {}, t('cadencia.enrolled', {n: data.enrolled}), ' ', dayOf(fmt, data.since), ' · ', waitingOf(ctx, data, fmt)),
     table(stepColumns(ctx, fmt), data.steps, {caption: t('cadencia.steps'), quiet: true, empty: t('cadencia.no_steps'), key: (row) => row.id}),
     data.none_left > 0 && h('p', {class: 'hint'}, t('cadencia.none_left', {n: data.none_left})),
   ]);

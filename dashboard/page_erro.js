@@ -1,6 +1,7 @@
 // Erro: one group of errors, by day and by cadence, with the last of them as examples.
 
 import {dotted, fill, h, link} from './dom.js';
+import {sentence} from './format.js';
 import {dayOf, daysOf, periods} from './period.js';
 import {channelOf} from './sender_card.js';
 import {table} from './table.js';
@@ -17,7 +18,7 @@ export function render(root, params, ctx) {
   root.append(h('p', {}, link('erros', {days}, t('erro.back'))), periods(ctx, 'erro', {code, server, template}, CHOICES, days));
   panel('erro.about', (body, data, fmt) => fill(body, factsOf(ctx, data, fmt)));
   panel('erro.examples', (body, data, fmt) => fill(body,
-    h('p', {class: 'hint'}, t('app.zone', {zone: data.zone})),
+    h('p', {class: 'hint'}, fmt.zoneName()),
     data.examples.length === 0 ? h('p', {class: 'empty'}, t('erro.no_examples'))
       : h('ol', {class: 'story'}, data.examples.map((example) => exampleOf(ctx, example, fmt)))));
   panel('erro.days', (body, data, fmt) => fill(body, table([
@@ -25,7 +26,7 @@ export function render(root, params, ctx) {
     {label: t('erros.n'), numeric: true, cell: (row) => fmt.number(row.n)},
   ], data.days, {caption: t('erro.days'), quiet: true, empty: t('erros.none')})));
   panel('erro.cadences', (body, data, fmt) => fill(body, table([
-    {label: t('erro.cadence'), header: true, cell: (row) => (row.cadence ? link('cadencia', {id: row.cadence_id}, row.cadence) : '–')},
+    {label: t('erro.cadence'), header: true, cell: (row) => (row.cadence ? link('cadencia', {id: row.cadence_id}, row.cadence_name || row.cadence) : '–')},
     {label: t('erros.n'), numeric: true, cell: (row) => fmt.number(row.n)},
   ], data.cadences, {caption: t('erro.cadences'), quiet: true, empty: t('erros.none')})));
 }
@@ -34,7 +35,7 @@ function factsOf(ctx, data, fmt) {
   const {t} = ctx;
   const fact = (key, value) => [h('dt', {}, t(key)), h('dd', {}, value)];
   return h('dl', {class: 'facts'},
-    data.means && fact('erros.what', data.means), fact('erros.code', h('code', {}, data.code)),
+    data.means && fact('erros.what', sentence(data.means)), fact('erros.code', h('code', {}, data.code)),
     fact('erros.server', data.server || '–'), fact('erros.template', data.template || '–'),
     fact('erros.n', fmt.number(data.n)),
     data.first_at && fact('erros.first', h('time', {datetime: data.first_at}, fmt.dayTime(data.first_at))),
@@ -44,11 +45,11 @@ function factsOf(ctx, data, fmt) {
 
 function exampleOf(ctx, example, fmt) {
   const {t} = ctx;
-  const about = dotted(example.name, example.empresa, example.cadence, example.step !== null && t('pessoa.step', {n: example.step}),
+  const about = dotted(example.name && example.lead_id, example.empresa, example.cadence_name || example.cadence, example.step !== null && t('pessoa.step', {n: example.step}),
     example.channel && channelOf(ctx, example.channel));
   return h('li', {},
     h('p', {}, h('time', {datetime: example.at}, fmt.dateTime(example.at)), ' ',
-      example.run && link('pessoa', {run: example.run}, example.lead_id ?? example.run), ' ', h('span', {class: 'hint'}, about)),
+      example.run && link('pessoa', {run: example.run}, example.name || example.lead_id || example.run), ' ', h('span', {class: 'hint'}, about)),
     example.text && h('blockquote', {class: 'quote'}, example.text),
     example.reason && h('blockquote', {class: 'quote'}, example.reason),
     (example.permanent || example.http_status) && h('p', {class: 'hint'},

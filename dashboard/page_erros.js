@@ -2,6 +2,7 @@
 // what to do about it.
 
 import {fill, h, link} from './dom.js';
+import {sentence} from './format.js';
 import {daysOf, periods} from './period.js';
 import {table} from './table.js';
 
@@ -18,7 +19,7 @@ export function render(root, params, ctx) {
     wide: true,
     draw: (body, data, fmt) => {
       fill(body,
-        h('p', {}, t('erros.sum', {n: data.n}), ' ', h('span', {class: 'hint'}, t('erros.since', {time: fmt.dayTime(data.since), zone: data.zone}))),
+        h('p', {}, t('erros.sum', {n: data.n}), ' ', h('span', {class: 'hint'}, t('erros.since', {time: fmt.dayTime(data.since), zone: fmt.zoneName()}))),
         table(columns(ctx, days, fmt), data.groups, {
           caption: t('erros.groups'), quiet: true, empty: t('erros.none'), key: (row) => `${row.code} ${row.server} ${row.template}`,
         }),
@@ -29,15 +30,15 @@ export function render(root, params, ctx) {
 
 function columns(ctx, days, fmt) {
   const {t} = ctx;
-  const time = (at) => h('time', {datetime: at}, fmt.dayTime(at));
+  const time = (at) => h('time', {datetime: at}, fmt.shortTime(at));
   return [
-    {label: t('erros.what'), header: true, cell: (row) => h('span', {class: 'named'}, link('erro', {code: row.code, server: row.server, template: row.template, days}, row.means ?? row.code),
+    {label: t('erros.what'), header: true, cell: (row) => h('span', {class: 'named'}, link('erro', {code: row.code, server: row.server, template: row.template, days}, row.means ? sentence(row.means) : row.code),
       row.means && h('small', {}, row.code))},
     {label: t('erros.server'), cell: (row) => row.server || '–'},
     {label: t('erros.template'), cell: (row) => row.template || '–'},
     {label: t('erros.n'), numeric: true, cell: (row) => fmt.number(row.n)},
     {label: t('erros.first'), cell: (row) => time(row.first_at)},
     {label: t('erros.last'), cell: (row) => time(row.last_at)},
-    {label: t('erros.todo'), cell: (row) => row.todo ?? t('erros.unknown')},
+    {label: t('erros.todo'), prose: true, cell: (row) => row.todo ?? t('erros.unknown')},
   ];
 }

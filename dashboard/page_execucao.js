@@ -1,6 +1,7 @@
 // Execução: one row of the log with what became of each step, the errors first.
 
 import {add, fill, h, link} from './dom.js';
+import {sentence} from './format.js';
 import {resultOf, triggerOf} from './page_execucoes.js';
 import {channelOf} from './sender_card.js';
 import {table} from './table.js';
@@ -9,7 +10,7 @@ const TONES = {DISPARADO: 'good', CONCLUIDA: 'good', ERRO: 'bad'};
 
 export function render(root, params, ctx) {
   const {t} = ctx;
-  const one = ctx.source('execucao', {id: params.id}, {poll: false});
+  const one = ctx.source('execucao', {id: params.id, lang: ctx.language}, {poll: false});
   root.append(
     h('p', {}, link('execucoes', {}, t('execucao.back'))),
     ctx.panel({title: t('execucao.summary'), from: one, wide: true, draw: (body, data, fmt) => fill(body, facts(ctx, data, fmt))}).element,
@@ -25,7 +26,7 @@ export function render(root, params, ctx) {
   );
 }
 
-function facts(ctx, {execution, zone}, fmt) {
+function facts(ctx, {execution}, fmt) {
   const {t} = ctx;
   const fact = (key, value) => [h('dt', {}, t(key)), h('dd', {}, value)];
   return h('dl', {class: 'facts'},
@@ -38,23 +39,24 @@ function facts(ctx, {execution, zone}, fmt) {
     fact('execucao.skipped', fmt.number(execution.skipped)),
     fact('execucoes.duration', fmt.duration(execution.duration_ms)),
     execution.error && fact('execucao.error', h('span', {}, execution.error, execution.sqlstate && ` (${execution.sqlstate})`)),
-    fact('execucao.zone', zone));
+    fact('execucao.zone', fmt.zoneName()));
 }
 
 function columns(ctx) {
   const {t} = ctx;
   return [
-    {label: t('execucao.lead'), header: true, cell: (row) => link('pessoa', {q: row.run}, row.lead)},
+    {label: t('execucao.lead'), header: true, cell: (row) => h('span', {class: 'named'}, link('pessoa', {q: row.run}, row.name || row.lead), row.name && h('small', {}, row.lead))},
     {label: t('execucao.step'), numeric: true, cell: (row) => (row.step === null ? '–' : ctx.fmt.number(row.step))},
     {label: t('execucao.template'), cell: (row) => row.template ?? '–'},
     {label: t('execucao.status'), cell: (row) => h('span', {class: `badge ${TONES[row.status] ?? ''}`},
       t.has(`result.${row.status}`) ? t(`result.${row.status}`) : row.status)},
-    {label: t('execucao.words'), cell: (row) => wordsOf(ctx, row.message)},
+    {label: t('execucao.words'), prose: true, cell: (row) => wordsOf(ctx, row)},
   ];
 }
 
-// What the runner says when all went well is said in the reader's words; what a provider says is quoted.
-function wordsOf(ctx, message) {
+// What the runner says is said in the reader's words; what a provider has answered is quoted behind it.
+function wordsOf(ctx, {message, means}) {
+  if (means) return [sentence(means), h('small', {}, message)];
   const [, channel] = /^sent by (\w+)$/.exec(message ?? '') ?? [];
   if (channel) return ctx.t('result.sent_by', {channel: channelOf(ctx, channel)});
   if (message === 'no step was left') return ctx.t('result.no_step');

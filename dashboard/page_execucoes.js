@@ -14,7 +14,7 @@ export function render(root, params, ctx) {
     wide: true,
     draw: (body, data, fmt) => {
       fill(body, table(columns(ctx, fmt), data.rows, {
-        caption: t('app.zone', {zone: data.zone}),
+        caption: fmt.zoneName(),
         empty: t('execucoes.none'),
         key: (row) => row.id,
       }));

@@ -1,10 +1,13 @@
 // Pessoa: somebody is searched for; then who it is, what comes next and why not yet, and their story.
 
 import {add, address, dotted, fill, h, link} from './dom.js';
+import {sentence} from './format.js';
 import {channelOf} from './sender_card.js';
 import {table} from './table.js';
 
 const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+// times stand beside the reason, in the page's zone; how to call what is to be done is for others
+const SAID_ELSEWHERE = /^(?:até|until|será visto de novo em|it is looked at again at|uma mensagem tenta em|one message tries it at) \d{4}-|^cadence_\w+\(\)/;
 const TONES = {sent: 'good', delivered: 'good', read: 'good', received: 'good', answered: 'good', 'not sent': 'bad', 'not delivered': 'bad',
   uncertain: 'warn', held: 'warn', paused: 'warn', cancelled: 'warn', 'opted out': 'warn'};
 
@@ -93,9 +96,9 @@ function showPerson(root, ctx, named) {
   const panel = (key, draw) => root.append(ctx.panel({title: t(key), key, from: one, wide: true, draw}).element);
   panel('pessoa.who', (body, data) => fill(body, factsOf(ctx, data)));
   panel('pessoa.next', (body, data, fmt) => fill(body, data.next.length === 0 ? h('p', {class: 'empty'}, t('pessoa.next_none'))
-    : h('ul', {class: 'cards'}, data.next.map((next) => nextOf(ctx, next, fmt)))));
+    : [h('p', {class: 'hint'}, fmt.zoneName()), h('ul', {class: 'cards'}, data.next.map((next) => nextOf(ctx, next, fmt)))]));
   panel('pessoa.story', (body, data, fmt) => {
-    fill(body, h('p', {class: 'hint'}, t('pessoa.story_hint', {zone: data.zone})),
+    fill(body, h('p', {class: 'hint'}, t('pessoa.story_hint', {zone: fmt.zoneName()})),
       data.timeline.length === 0 ? h('p', {class: 'empty'}, t('pessoa.story_none'))
         : h('ol', {class: 'story'}, data.timeline.map((event) => eventOf(ctx, event, fmt))));
     if (data.timeline_total > data.timeline.length) {
@@ -130,8 +133,12 @@ function nextOf(ctx, next, fmt) {
 function reasonOf(ctx, reason, fmt) {
   const {t} = ctx;
   const times = [reason.since && t('pessoa.since', {time: fmt.dayTime(reason.since)}), reason.clears_at && t('pessoa.clears', {time: fmt.dayTime(reason.clears_at)})];
-  return h('li', {class: reason.clears_at ? 'warn' : null}, reason.text,
-    h('small', {}, times.filter(Boolean).join('; ')), reason.todo && h('small', {}, reason.todo));
+  const [words, ...details] = reason.text.split('; ');
+  const [key, todo] = [`why.${reason.code}`, `why.todo.${reason.code}`];
+  return h('li', {class: reason.clears_at ? 'warn' : null}, sentence(t.has(key) ? t(key) : words),
+    h('small', {}, times.filter(Boolean).join('; ')),
+    h('small', {}, details.filter((detail) => !SAID_ELSEWHERE.test(detail)).join('; ')),
+    h('small', {}, t.has(todo) ? t(todo) : reason.todo));
 }
 
 function stepOf(ctx, event) {
@@ -143,8 +150,8 @@ function eventOf(ctx, event, fmt) {
   const key = `pessoa.what.${event.what.replace(' ', '_')}`;
   return h('li', {},
     h('p', {}, h('time', {datetime: event.at}, fmt.dateTime(event.at)), ' ',
-      h('span', {class: `badge ${TONES[event.what] ?? ''}`}, t.has(key) ? t(key) : event.what), ' ', h('span', {class: 'hint'}, dotted(event.cadence, stepOf(ctx, event)))),
-    event.code && h('p', {}, event.means ?? event.code),
+      h('span', {class: `badge ${TONES[event.what] ?? ''}`}, t.has(key) ? t(key) : event.what), ' ', h('span', {class: 'hint'}, dotted(event.cadence_name || event.cadence, stepOf(ctx, event)))),
+    event.code && h('p', {}, sentence(event.means ?? event.code)),
     event.text && h('blockquote', {class: 'quote'}, event.text),
     event.due_at && h('p', {class: 'hint'}, t(event.what === 'scheduled' ? 'pessoa.due' : 'pessoa.again', {time: fmt.dayTime(event.due_at)})));
 }

@@ -74,6 +74,6 @@ export function wordsOf(ctx, error) {
   }
   const known = `error.${error.status}`;
   const words = t.has(known) ? t(known) : t('error.other');
-  const detail = [error.code, error.message].filter(Boolean).join(': ');
-  return detail ? `${words} (${detail})` : words;
+  // by its code whoever runs the server finds it in the log, where its words are
+  return error.code && error.status !== 404 ? `${words} (${error.code})` : words;
 }

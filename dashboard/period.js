@@ -6,7 +6,7 @@ import {h, link} from './dom.js';
 export function periods(ctx, page, params, choices, current) {
   const {t} = ctx;
   return h('nav', {class: 'pager whole', 'aria-label': t('period.label')}, choices.map((days) => {
-    const a = link(page, {...params, days: String(days)}, t('period.days', {n: days}));
+    const a = link(page, {...params, days: String(days)}, days > 365 ? t('period.year') : t('period.days', {n: days}));
     if (days === current) a.setAttribute('aria-current', 'true');
     return a;
   }));

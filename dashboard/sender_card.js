@@ -2,16 +2,18 @@
 
 import {h} from './dom.js';
 
-const TONES = {sending: 'good', idle: 'good', paused: 'warn', open: 'bad', no_new: 'warn', slow: 'warn'};
+const TONES = {sending: 'good', idle: 'good', paused: 'warn', open: 'bad', no_new: 'warn', slow: 'warn', failing: 'bad'};
 
 export function senderCard(ctx, sender, fmt) {
   const {t} = ctx;
-  const state = t(`sender.state.${sender.state}`);
+  // what is open to messages may still have had no luck with any
+  const isFailing = ['sending', 'idle'].includes(sender.state) && sender.failed_last_hour > 0 && sender.sent_last_hour === 0;
+  const state = isFailing ? 'failing' : sender.state;
   const since = sender.since && t('sender.since', {time: fmt.dayTime(sender.since)});
   const until = sender.until && t('sender.until', {time: fmt.dayTime(sender.until)});
   const fact = (key, value) => value !== null && value !== undefined && [h('dt', {}, t(key)), h('dd', {}, value)];
   return h('li', {class: 'card', 'data-key': `sender-${sender.server}`},
-    h('h3', {}, sender.server, ' ', h('span', {class: `badge ${TONES[sender.state] ?? ''}`}, state)),
+    h('h3', {}, sender.server, ' ', h('span', {class: `badge ${TONES[state] ?? ''}`}, t(`sender.state.${state}`))),
     h('p', {class: 'hint'}, [channelOf(ctx, sender.channel), sender.company ?? t('sender.any_company')].filter(Boolean).join(' · ')),
     (since || until) && h('p', {}, [since, until].filter(Boolean).join('; ')),
     sender.reason && h('blockquote', {class: 'quote'}, sender.reason),

@@ -5,6 +5,34 @@
 -- tables' owner: params are the query's, all of them strings; people says whether personal data
 -- may be shown. A number has one source, so that no two pages disagree.
 
+-- The same text, with digits and @ as everybody writes them, so that they are found. convert_from(), since the
+-- script is also read by databases that can not have these digits.
+CREATE FUNCTION @extschema@.cadence_mask_plain(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT regexp_replace(regexp_replace(regexp_replace(
+               translate(normalize(CASE WHEN $1 ~ '\\u00[2-9a-fA-F][0-9a-fA-F]'
+                                        -- as JSON writes letters; any other backslash is one
+                                        THEN unistr(regexp_replace($1, '\\(?!u00[2-9a-fA-F][0-9a-fA-F])', '\\\\', 'g')) ELSE $1 END, NFKC),
+                         convert_from('\xd9a0d9a1d9a2d9a3d9a4d9a5d9a6d9a7d9a8d9a9dbb0dbb1dbb2dbb3dbb4dbb5dbb6dbb7dbb8dbb9'::bytea, 'UTF8'), '01234567890123456789'),
+               '(?:%(?:25)*(?:2[0bBdDeE89]|[cC]2%(?:25)*[aA]0))+', ' ', 'g'),
+               '%(?:25)*40|&#(?:64|[xX]40);|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*', '@', 'gi'),
+               '\s*@\s*(?=[[:alnum:]-]+\.[[:alnum:]])', '@', 'g')
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_plain(text) IS
+'part of the dashboard: a text with numbers and addresses spelled plainly, in which those are looked for';
+
+-- As names are compared: without accents, and in small letters.
+CREATE FUNCTION @extschema@.cadence_mask_letters(value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT lower(regexp_replace(normalize($1, NFKD), '[\u0300-\u036f]', '', 'g'))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_letters(text) IS
+'part of the dashboard: the letters by which words of a name are found in a text';
+
 CREATE FUNCTION @extschema@.cadence_mask(value text, kind text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -13,7 +41,7 @@ DECLARE
     seen constant text := left(value, 2000);
     no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
     -- a colon stands between hours and minutes
-    between constant text := '(?:[^[:alnum:]:]{1,2}' || no_day || ')?';
+    between constant text := '(?:[^[:alnum:]:]{1,4}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -39,9 +67,13 @@ BEGIN
         -- the words of a provider, which like to repeat whom they could not write to, however they
         -- spell a number: eight digits and more that are no day, with little between them
         RETURN regexp_replace(
-            regexp_replace(regexp_replace(seen, '%40|[\uFF20\uFE6B]', '@', 'g'), '([^\s@<>"'':;,(])[^\s@<>"'':;,(]*@', '\1***@', 'g'),
+            regexp_replace(CASE WHEN seen ~ '[^ -~]|[%&\\@]|[Aa][A-Za-z]{1,5}\s*[])}]' THEN @extschema@.cadence_mask_plain(seen) ELSE seen END, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g'),
             format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
             '***\1\2\3\4', 'g');
+    WHEN 'reason' THEN
+        -- of a line of cadence_health() what is ours: who is meant by the words behind it, nobody can tell
+        RETURN regexp_replace(@extschema@.cadence_mask(value, 'error'),
+            '^((?:server|template) ".*?(?:; \d+ wait|in the last hour|\d\d:\d\d:\d\d(?:[+-][0-9:]+)?(?=: )))[:;] .*$', '\1');
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -51,7 +83,7 @@ END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask(text, text) IS
-'what a page shows of personal data to whom it may not be shown; kind: name, phone, email, address (a phone number or mailbox), id, error (addresses within a text), text (its length); of any other nothing';
+'what a page shows of personal data to whom it may not be shown; kind: name, phone, email, address (a phone number or mailbox), id, error (addresses within a text), reason (a line of cadence_health(), without the words of others in it), text (its length); of any other nothing';
 
 -- Several companies may have several zones, and a page has one: that of most of them.
 CREATE FUNCTION @extschema@.cadence_api_zone() RETURNS text
@@ -146,7 +178,7 @@ BEGIN
         'zone', zone,
         'healthy', coalesce(health.ok, false),
         'reasons', (SELECT coalesce(jsonb_agg(@extschema@.cadence_api_reason(
-                        CASE WHEN may_see THEN r.reason ELSE @extschema@.cadence_mask(r.reason, 'error') END) ORDER BY r.n), '[]')
+                        CASE WHEN may_see THEN r.reason ELSE @extschema@.cadence_mask(r.reason, 'reason') END) ORDER BY r.n), '[]')
                     FROM unnest(health.reasons) WITH ORDINALITY AS r(reason, n)),
         'due', status.due_now,
         'oldest_due', status.oldest_due,
@@ -239,26 +271,34 @@ BEGIN
                sum(c.n) FILTER (WHERE c.outcome IN ('failed', 'refused', 'uncertain')) AS failed
         FROM @extschema@.cadence_rollup_counts('MINUTE'::text, '{attempt}'::text[], minute - interval '59 minutes', 'infinity'::timestamptz) AS c
         GROUP BY c.server
+    ), failed AS MATERIALIZED (
+        SELECT DISTINCT ON (e.server) e.server, e.code, e.template
+        FROM @extschema@.cadence_api_error_sums(date_trunc('hour', now() - interval '1 day', 'UTC'), false, NULL, NULL, NULL) AS e
+        WHERE e.server <> '' ORDER BY e.server, e.last_at DESC
     )
     SELECT jsonb_agg(jsonb_build_object(
             'server', p.server,
             'channel', p.card ->> 'canal',
             'company', p.card ->> 'empresa',
             'state', w.state, 'since', w.since, 'until', w.until,
-            'reason', CASE WHEN may_see THEN w.reason ELSE @extschema@.cadence_mask(w.reason, 'error') END,
+            -- of whom these words are, nobody can tell
+            'reason', CASE WHEN may_see THEN w.reason ELSE @extschema@.cadence_mask(w.reason, 'text') END,
             'waiting', CASE WHEN w.state IN ('paused', 'open') THEN greatest(s.waiting, s.waited) END,
             'in_flight', p.card -> 'in_flight',
             'rate_per_minute', round(coalesce(a.lately, 0) / 5.0, 1),
             'sent_last_hour', coalesce(a.sent, 0),
             'failed_last_hour', coalesce(a.failed, 0),
-            'last_error', CASE WHEN may_see THEN p.card ->> 'last_error' ELSE @extschema@.cadence_mask(p.card ->> 'last_error', 'error') END,
-            'last_error_at', (p.card ->> 'last_error_at')::timestamptz,
+            'last_error', coalesce(CASE WHEN may_see THEN p.card ->> 'last_error' END, x.example ->> 'text'),
+            'last_error_at', coalesce(CASE WHEN may_see THEN (p.card ->> 'last_error_at')::timestamptz END, (x.example ->> 'at')::timestamptz),
             'version', p.card ->> 'version', 'version_ends', p.card ->> 'version_ends')
         || @extschema@.cadence_api_limits(p.server)
         ORDER BY p.card ->> 'empresa' NULLS LAST, p.server) INTO cards
     FROM (SELECT x.card, x.card ->> 'server' AS server FROM jsonb_array_elements(known) AS x(card)) AS p
     LEFT JOIN @extschema@.cadence_provider_state AS s ON s.server = p.server
     LEFT JOIN attempts AS a ON a.server = p.server
+    -- an event remembers what was said, also without the library in memory, and of whom it was
+    LEFT JOIN failed AS f ON f.server = p.server AND (NOT may_see OR p.card ->> 'last_error' IS NULL)
+    LEFT JOIN LATERAL @extschema@.cadence_api_error_examples(f.code, f.server, f.template, may_see, 1) AS x(example) ON f.code IS NOT NULL
     CROSS JOIN LATERAL (
         SELECT v.* FROM (VALUES
             (1, s.paused_at IS NOT NULL, 'paused', s.paused_at, NULL::timestamptz, s.pause_reason),
@@ -329,6 +369,7 @@ DECLARE
     shown constant int := 1000;
     zone constant text := @extschema@.cadence_api_zone();
     may_see constant boolean := coalesce(people, false);
+    language constant text := coalesce(params ->> 'lang', 'pt-BR');
     answer jsonb;
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
@@ -345,28 +386,41 @@ BEGIN
             -- of whom nothing is known any more, nobody can tell what the id says
             'lead', CASE WHEN may_see THEN x.result ->> 'leadId'
                          WHEN p.lead IS NULL OR @extschema@.cadence_api_id_tells(p.lead, p.empresa) THEN '***' ELSE p.lead END,
+            'name', p.name,
             'step', x.result -> 'stepOrdem',
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
             'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
-                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END)
+                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END,
+                'code', c.code, 'means', @extschema@.cadence_api_words_of(c.code, language) -> 'means')
             ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)
             WITH ORDINALITY AS x(result, n)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN x.n <= shown AND x.result ->> 'runId' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+                        THEN (x.result ->> 'runId')::uuid END AS id) AS u
+        -- a result has the words of its event, and not the code
+        LEFT JOIN LATERAL (
+            SELECT "left"(e.detalhes ->> 'codigo', 40) AS code FROM @extschema@.lead_cadence_events AS e
+            WHERE e.lead_cadence_run_id = u.id AND e.tipo_evento = 'ERRO' AND x.result ->> 'status' = 'ERRO'
+              AND "left"(e.detalhes ->> 'erro', 200) = "left"(x.result ->> 'erro', 200)
+            ORDER BY e.created_at DESC LIMIT 1) AS c ON true
         LEFT JOIN LATERAL (
             SELECT run.lead_id::text AS lead, run.empresa::text AS empresa, (
-                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k
+                SELECT CASE WHEN may_see THEN "left"(k.nome::text, 400) ELSE @extschema@.cadence_mask(k.nome::text, 'name') END
+                FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text
+                ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1) AS name, (
+                SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k
                 WHERE k.lead_id::text = run.lead_id::text AND k.empresa::text = run.empresa::text) AS names
             FROM @extschema@.lead_cadence_runs AS run
-            WHERE run.id = CASE WHEN NOT may_see AND x.n <= shown AND x.result ->> 'runId' ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
-                                THEN (x.result ->> 'runId')::uuid END) AS p ON true) AS r
+            WHERE run.id = u.id) AS p ON true) AS r
     WHERE l.id = nullif(params ->> 'id', '')::uuid;
     RETURN answer;
 END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_execucao(jsonb, boolean) IS
-'the page Execução: the row of the log with that id, and what became of each step, the errors first; null where there is none';
+'the page Execução: the row of the log with that id, and what became of each step, the errors first, with what their codes mean (in lang); null where there is none';
 
 -- A forecast plays every run that is due until then, five thousand in a fraction of a second. Where
 -- more are due, it goes as far as those, by whole hours; what comes after is what is due, by the hour, which

@@ -132,8 +132,9 @@ AS $$
             WHERE d.is_number AND length(d.digits) >= 6 AND strpos(regexp_replace($1, '[^0-9]', '', 'g'), d.digits) > 0
                 OR NOT d.is_number AND length(d.mailbox) >= 4 AND strpos(lower($1), d.mailbox) > 0)
         OR EXISTS (
-            SELECT FROM @extschema@.lead_contacts AS k CROSS JOIN LATERAL regexp_matches(lower("left"(k.nome::text, 400)), '\w{4,}', 'g') AS x(word)
-            WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND strpos(lower($1), x.word[1]) > 0)
+            SELECT FROM @extschema@.lead_contacts AS k
+            CROSS JOIN LATERAL regexp_matches(@extschema@.cadence_mask_letters("left"(concat_ws(' ', k.nome, k.primeiro_nome), 400)), '\w{4,}', 'g') AS x(word)
+            WHERE k.lead_id::text = $1 AND k.empresa::text = $2 AND strpos(@extschema@.cadence_mask_letters($1), x.word[1]) > 0)
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_api_id_tells(text, text) IS
@@ -196,14 +197,34 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_api_pessoas(jsonb, boolean) IS
 'the dashboard''s search for people: q, and empresa where only a company''s are meant. searched says as what q was taken; who may not see personal data searches by the id of a lead or a run alone';
 
--- What a provider has answered may have said whom it could not write to.
+-- What a provider has answered may have said whom it could not write to, as it spells names.
 CREATE FUNCTION @extschema@.cadence_mask_answer(answer text, name text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN w.pattern IS NULL THEN m.text ELSE regexp_replace(m.text, w.pattern, '***', 'gi') END
-    FROM (SELECT @extschema@.cadence_mask($1, 'error') AS text) AS m
-    CROSS JOIN (SELECT '\m(' || string_agg(x.word[1], '|') || ')\M' AS pattern
-                FROM regexp_matches("left"($2, 400), '\w{3,}', 'g') AS x(word)) AS w
+DECLARE
+    said constant text := @extschema@.cadence_mask(answer, 'error');
+    letters constant text := @extschema@.cadence_mask_letters(said);
+    word text;
+    spelling text;
+    by_itself text;
+    within text;
+BEGIN
+    FOREACH word IN ARRAY regexp_split_to_array(@extschema@.cadence_mask_letters(coalesce("left"(name, 400), '')), '[\W\d_]+') LOOP
+        CONTINUE WHEN length(word) < 2 OR strpos(letters, word) = 0
+            OR word IN ('de', 'da', 'do', 'das', 'dos', 'di', 'du', 'del', 'la', 'le', 'van', 'von');
+        spelling := regexp_replace(word, '(.)', '\1[\\u0300-\\u036f]*', 'g');
+        by_itself := concat_ws('|', by_itself, spelling);
+        IF length(word) >= 5 THEN
+            within := concat_ws('|', within, spelling);
+        END IF;
+    END LOOP;
+    IF by_itself IS NULL THEN
+        RETURN said;
+    END IF;
+    -- words of a name stand by themselves or together; one that is long is known within another, too
+    RETURN normalize(regexp_replace(normalize(said, NFD), '(?<![[:alpha:]])(?:' || by_itself || ')+(?![[:alpha:]])' || coalesce('|(?:' || within || ')+', ''),
+                                    '***', 'gi'), NFC);
+END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
@@ -215,19 +236,22 @@ RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'cadence_name', "left"(c.nome::text, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
                'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
+                                 -- these have the reason that somebody has given
+                                 AND (m.parts[1] IN ('OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA')) IS NOT TRUE
                             THEN @extschema@.cadence_mask_answer(d.text, (
-                                SELECT string_agg(k.nome::text, ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
+                                SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
                             ELSE @extschema@.cadence_mask(d.text, 'text') END),
            t.n, t.total
     FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
           FROM @extschema@.cadence_timeline($1, $2) WITH ORDINALITY AS s
           -- what is to come is said with what keeps it back
           WHERE s.what <> 'next' AND s.what <> 'being sent') AS t
+    LEFT JOIN @extschema@.lead_cadence_runs AS r ON r.id = t.run LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')
@@ -249,9 +273,13 @@ BEGIN
     RETURN jsonb_build_object('why', (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
                    'code', w.blocked_by, 'since', w.since, 'clears_at', w.clears_at,
-                   'text', CASE WHEN people THEN w.explanation ELSE split_part(w.explanation, '; ', 1) END,
+                   'text', CASE WHEN NOT people THEN split_part(w.explanation, '; ', 1)
+                                ELSE coalesce(replace(w.explanation, m.parts[1] || m.parts[2], m.parts[1] || (said.words ->> 'means')), w.explanation) END,
                    'todo', @extschema@.cadence_api_words_of(w.blocked_by, language) -> 'todo') ORDER BY w.ordinality), '[]')
-        FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w));
+        FROM @extschema@.cadence_why_not(run, language) WITH ORDINALITY AS w
+        -- a code that stands within is said in words, too
+        CROSS JOIN LATERAL (SELECT regexp_match(w.explanation, '(; (?:reason|motivo): )([A-Z_]{4,30})(?:[:;]|$)') AS parts) AS m
+        CROSS JOIN LATERAL (SELECT @extschema@.cadence_api_words_of(m.parts[2], language) AS words) AS said));
 EXCEPTION WHEN OTHERS THEN
     -- the page has more to say than this
     RETURN jsonb_build_object('why', NULL, 'error', SQLSTATE);

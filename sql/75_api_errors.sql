@@ -80,9 +80,9 @@ AS $$
                -- who may not see people goes there by the run
                'lead_id', CASE WHEN $4 THEN r.lead_id::text WHEN NOT @extschema@.cadence_api_id_tells(r.lead_id::text, r.empresa::text) THEN r.lead_id::text
                                ELSE '***' END,
-               'empresa', r.empresa::text, 'cadence', c.codigo::text,
+               'empresa', r.empresa::text, 'cadence', c.codigo::text, 'cadence_name', "left"(c.nome::text, 200),
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
-               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.nome) END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.names) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
                'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
@@ -96,7 +96,7 @@ AS $$
     LEFT JOIN @extschema@.lead_cadence_runs AS r ON r.id = e.run
     LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
     LEFT JOIN LATERAL (
-        SELECT k.nome::text AS nome FROM @extschema@.lead_contacts AS k
+        SELECT k.nome::text AS nome, concat_ws(' ', k.nome, k.primeiro_nome) AS names FROM @extschema@.lead_contacts AS k
         WHERE k.lead_id::text = r.lead_id::text AND k.empresa::text = r.empresa::text
         ORDER BY k.updated_at DESC NULLS LAST, k.id LIMIT 1) AS k ON true
     ORDER BY e.created_at DESC, e.id DESC
@@ -127,8 +127,8 @@ BEGIN
     SELECT (SELECT coalesce(sum(g.n), 0) FROM g) AS n, (SELECT min(g.first_at) FROM g) AS first_at, (SELECT max(g.last_at) FROM g) AS last_at,
            (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'n', d.n) ORDER BY d.day), '[]')
             FROM (SELECT g.at::date AS day, sum(g.n) AS n FROM g GROUP BY 1) AS d) AS days,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object('cadence_id', d.cadence, 'cadence', d.codigo, 'n', d.n) ORDER BY d.n DESC, d.cadence), '[]')
-            FROM (SELECT g.cadence, max(c.codigo::text) AS codigo, sum(g.n) AS n FROM g
+           (SELECT coalesce(jsonb_agg(jsonb_build_object('cadence_id', d.cadence, 'cadence', d.codigo, 'cadence_name', d.nome, 'n', d.n) ORDER BY d.n DESC, d.cadence), '[]')
+            FROM (SELECT g.cadence, max(c.codigo::text) AS codigo, "left"(max(c.nome::text), 200) AS nome, sum(g.n) AS n FROM g
                   LEFT JOIN @extschema@.cadences AS c ON c.id::text = g.cadence GROUP BY 1) AS d) AS cadences
     INTO sums;
     RETURN jsonb_build_object(

@@ -44,7 +44,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
     @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
 
 -- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
-GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_mask_plain(text), @extschema@.cadence_mask_letters(text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
     @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
     @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
 

@@ -54,7 +54,7 @@ static Datum
 masked_text(const HttpRequest *request, Datum text)
 {
 	static const Oid types[] = {TEXTOID, TEXTOID};
-	NullableDatum args[] = {{text, false}, {CStringGetTextDatum("error"), false}};
+	NullableDatum args[] = {{text, false}, {CStringGetTextDatum("reason"), false}};
 	bool isnull;
 	Datum masked = http_call_as_owner(request, http_function("cadence_mask", types, 2, TEXTOID),
 									  args, 2, &isnull);

@@ -5,6 +5,7 @@ import os
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -85,6 +86,11 @@ class Browser:
         except Exception as error:
             raise AssertionError(f"{what}: {script}; the page says: {self.text('body')[:2000]}") from error
 
+    def wait(self, condition):
+        """Until it is true of the driver, whatever page is on its way."""
+        gone = [NoSuchElementException, StaleElementReferenceException]
+        return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05, ignored_exceptions=gone).until(condition)
+
     def one(self, selector):
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
@@ -93,6 +99,11 @@ class Browser:
 
     def text(self, selector):
         return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+    def blocked(self, *urls):
+        """From now on the browser gets nothing from addresses like these."""
+        self.cdp("Network.enable")
+        self.cdp("Network.setBlockedURLs", urls=list(urls))
 
     def press(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*[getattr(Keys, key, key) for key in keys]).perform()
@@ -127,6 +138,19 @@ class Browser:
             if (document.documentElement.scrollWidth <= width) return [];
             return [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > width + 1
                 && !e.closest('.scroll, .plot')).map((e) => e.tagName + '.' + e.className).concat('the page');""")
+
+    def small(self):
+        """What can be pressed and is smaller than a finger (44 pixels)."""
+        return self.run("""
+            return [...document.querySelectorAll('a, button, input, select, summary')].filter((e) => e.checkVisibility() && !e.closest('.skip'))
+                .map((e) => [e, e.getBoundingClientRect()]).filter(([, box]) => box.width < 44 || box.height < 44)
+                .map(([e, box]) => `${e.tagName} ${Math.round(box.width)}x${Math.round(box.height)}: ${e.textContent.slice(0, 60)}`);""")
+
+    def cut(self):
+        """Texts in tables that stick out of their cells, over their neighbours."""
+        return self.run("""
+            return [...document.querySelectorAll('main th > span, main td > span')].filter((e) => e.checkVisibility()
+                && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1).map((e) => e.textContent.slice(0, 80));""")
 
     def axe(self):
         """What axe-core finds: rule, and where."""

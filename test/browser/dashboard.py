@@ -5,7 +5,7 @@
 
 FACTS: base (the door's address), token (shows people), masked (does not), pages (each to be looked
 at), numbers (by data-figure, the text that Agora must show), hostile (texts that pages must show as
-they are), execution (the id of one with such texts).
+they are), says (by page, what else must be read there).
 """
 
 import json
@@ -55,10 +55,11 @@ def without_scripts(b, base, token):
     same([a.text for a in b.all("nav[aria-label] a")], ["Agora", "Execuções", "Erros", "Cadências", "Pessoa", "Agenda"], "with its navigation")
     b.one("#token").send_keys("wrong wrong wrong wrong")
     b.one("main button").click()
-    ok("recusado" in b.one("h1").text, "and a form: a wrong code is refused", b.driver.page_source[:500])
+    ok(b.wait(lambda driver: "recusado" in b.one("h1").text), "and a form: a wrong code is refused")
     b.driver.get(base)
     b.one("#token").send_keys(token)
     b.one("main button").click()
+    b.wait(lambda driver: driver.get_cookies())
     same(b.driver.current_url.rstrip("/"), base.rstrip("/"), "a right one leads back")
     b.scripts(True)
     b.driver.get(base)
@@ -109,9 +110,49 @@ def looks(b, base, page):
             b.ready()
             none(b.overflow(), f"{name}: fits a {where}, {scheme}")
             none(b.axe(), f"{name}: axe-core, {where}, {scheme}")
+        none(b.small(), f"{name}: a finger hits what it means, {scheme}")
+        none(b.cut(), f"{name}: no text lies over another, {scheme}")
     b.size(*DESK)
     b.scheme("light")
+    none(b.cut(), f"{name}: nor at a desk")
+    words(b, name)
+    keyboard(b, name)
     none(b.complaints(), f"{name}: nothing to complain of")
+
+
+# Nobody who sells calls functions, and times are written as people write them.
+TECHNICAL = r"/cadence_\w+\(|\b\d{4}-\d\d-\d\d\b|\bNaN\b|undefined|\[object|\bnull\b|Invalid Date/"
+
+
+def words(b, name):
+    same(b.run(f"return document.querySelector('main').innerText.match({TECHNICAL})?.[0] ?? null"), None, f"{name}: in words of people")
+
+
+# The stops of the Tab key from the top of the page to its end: what each is, and whether it can be seen to be there.
+STOPS = """
+    const e = document.activeElement;
+    if (e === document.body || e === document.documentElement) return null;
+    const style = getComputedStyle(e);
+    const box = e.getBoundingClientRect();
+    return {name: e.tagName + ' ' + (e.textContent || e.id).slice(0, 40), ring: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
+            seen: box.bottom > 0 && box.top < innerHeight, i: [...document.querySelectorAll('*')].indexOf(e)};
+"""
+
+
+def keyboard(b, name):
+    b.run("document.activeElement.blur(); scrollTo(0, 0); getSelection().removeAllRanges()")
+    reachable = b.run("""return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
+        .filter((e) => e.checkVisibility()).map((e) => [...document.querySelectorAll('*')].indexOf(e))""")
+    stops = []
+    for _ in range(min(len(reachable), 40)):
+        b.press("TAB")
+        stop = b.run(STOPS)
+        if stop is None:
+            break
+        stops.append(stop)
+    same([stop["i"] for stop in stops], reachable[:40], f"{name}: the Tab key leads to all that can be pressed, in order")
+    none([stop["name"] for stop in stops if not stop["ring"]], f"{name}: and shows where it is")
+    none([stop["name"] for stop in stops if not stop["seen"]], f"{name}: in sight")
 
 
 def numbers(b, base, expected):
@@ -124,17 +165,17 @@ def numbers(b, base, expected):
 def twins(b, base):
     """A curve's table has what the curve shows, and stays open while the numbers are asked for again."""
     b.open(base, "agora")
-    summary = b.one("details summary")
+    summary = b.one(".chart details summary")
     b.run("arguments[0].focus()", summary)
     b.press("ENTER")
-    b.until("document.querySelectorAll('details[open] tbody tr').length > 0", "no table")
-    total = b.run("return [...document.querySelectorAll('details tbody tr')].reduce((n, r) => n + Number(r.cells[1].innerText.replace(/\\D/g, '')), 0)")
+    b.until("document.querySelectorAll('.chart details[open] tbody tr').length > 0", "no table")
+    total = b.run("return [...document.querySelectorAll('.chart details tbody tr')].reduce((n, r) => n + Number(r.cells[1].innerText.replace(/\\D/g, '')), 0)")
     said = b.text(".readout").split()[0].replace(".", "")
     same(str(total), said, "the curve's table adds up to what the curve says")
-    b.run("document.querySelector('details .scroll').scrollTop = 120")
+    b.run("document.querySelector('.chart details .scroll').scrollTop = 120")
     b.run("""
         const real = window.fetch;
-        document.querySelector('details').stale = true;
+        document.querySelector('.chart details').stale = true;
         window.fetch = async (url, options) => {
             const answer = await real(url, {...options, headers: {}});
             if (!String(url).startsWith('/api/agora')) return answer;
@@ -142,10 +183,10 @@ def twins(b, base):
         };
         document.dispatchEvent(new Event('visibilitychange'));""")
     b.until("document.querySelector('[data-figure=\"agora.sent_today\"] dd').textContent.startsWith('987.654')", "not drawn again")
-    b.until("!document.querySelector('details').stale && document.querySelectorAll('details[open] tbody tr').length > 0", "closed again")
+    b.until("!document.querySelector('.chart details').stale && document.querySelectorAll('.chart details[open] tbody tr').length > 0", "closed again")
     same(b.run("return document.activeElement.tagName"), "SUMMARY", "a page that is drawn again keeps the reader's place")
-    same(b.run("return document.querySelector('details .scroll').scrollTop"), min(120, b.run(
-        "const s = document.querySelector('details .scroll'); return s.scrollHeight - s.clientHeight")), "also within a table")
+    same(b.run("return document.querySelector('.chart details .scroll').scrollTop"), min(120, b.run(
+        "const s = document.querySelector('.chart details .scroll'); return s.scrollHeight - s.clientHeight")), "also within a table")
 
 
 def hostile(b, base, facts):
@@ -157,6 +198,13 @@ def hostile(b, base, facts):
     same(b.run("return [typeof window.hacked, document.querySelectorAll('main script, main img, main iframe').length]"),
          ["undefined", 0], "and nothing of it is run")
     none(b.complaints(), "or complained of")
+
+
+def says(b, base, facts):
+    for page, texts in facts["says"].items():
+        b.open(base, page)
+        for text in texts:
+            ok(text in b.text("main"), f"{page.split('?')[0]}: says {text!r}", b.text("main")[:1500])
 
 
 def masked(b, base, facts):
@@ -248,7 +296,7 @@ def one_fails(b, base):
         document.dispatchEvent(new Event('visibilitychange'));""")
     b.until("document.querySelectorAll('.failed').length === 1", "no panel fails")
     same(b.failed_panels(), ["Remetentes"], "a panel that fails is marked")
-    ok("57014" in b.text(".failed .notice") and b.all(".failed .cards .card"), "says why, and keeps what it had", b.text(".failed"))
+    ok("57014" in b.text(".failed .notice") and "canceling" not in b.text(".failed .notice") and b.all(".failed .cards .card"), "says why, and keeps what it had", b.text(".failed"))
     none(b.axe(), "axe-core, while one has failed")
     b.run("window.heal(); document.dispatchEvent(new Event('visibilitychange'));")
     b.until("document.querySelectorAll('.failed').length === 0", "it does not come back")
@@ -256,12 +304,55 @@ def one_fails(b, base):
     b.complaints()
 
 
-def session_ends(b, base):
-    b.open(base, "execucoes")
+def comes_back(b, base):
+    """The server goes and comes, and nobody has to do anything."""
+    b.open(base, "agenda")
+    b.blocked("*/api/*")
+    b.driver.refresh()
+    b.until("document.querySelector('main .notice')?.textContent.includes('Sem conexão')", "it does not say so")
+    ok(not b.all("#token"), "who has a session is not asked for a code because the server is away")
+    b.run("location.hash = '#/erros'")
+    ok(not b.all("#token"), "nor when they go elsewhere")
+    none(b.axe(), "axe-core, while one waits")
+    b.blocked()
+    b.until("document.querySelector('h1').textContent === 'Erros'", "it does not go on")
+    b.ready()
+    ok(True, "and goes on by itself, where they wanted to be")
+    b.complaints()
+    asks = b.run_async("""
+        const {watch} = await import('/static/api.js');
+        const real = {fetch: window.fetch, setTimeout: window.setTimeout};
+        const told = [];
+        const settle = () => new Promise((done) => real.setTimeout.call(window, done, 0));
+        for (const status of [503, 404]) {
+            const timers = [];
+            const end = new AbortController();
+            window.fetch = async () => new Response('{}', {status: timers.length ? 200 : status});
+            window.setTimeout = (callback, ms) => { timers.push(callback); return 0; };
+            watch('/api/x', {signal: end.signal, poll: false, onData: () => told.push('good'), onError: (e) => told.push(e.status)});
+            await settle(); await settle();
+            timers[0]?.();
+            await settle(); await settle();
+            told.push(timers.length);
+            end.abort();
+        }
+        Object.assign(window, real);
+        return told;""")
+    same(asks, [503, "good", 1, 404, 0], "what is asked once is asked again while the database is away, and not when there is no such thing")
+
+
+def session_ends(b, base, token):
+    b.open(base, "erros?days=30")
     b.driver.delete_all_cookies()
     b.run("document.dispatchEvent(new Event('visibilitychange'))")
     b.until("!!document.querySelector('main input#token')", "still there")
     same(b.text("[role=alert]"), "O acesso terminou. Entre de novo.", "a session that has ended leads back to the login")
+    b.one("#token").send_keys(token)
+    b.one("main button").click()
+    b.until("!document.querySelector('main input#token')", "not logged in")
+    b.ready()
+    same([b.one("h1").text, b.text("main [aria-current]")], ["Erros", "30 dias"], "and from there to where they were, with what they had chosen")
+    b.driver.delete_all_cookies()
     b.complaints()
 
 
@@ -301,11 +392,13 @@ def main():
         numbers(b, base, facts["numbers"])
         twins(b, base)
         hostile(b, base, facts)
+        says(b, base, facts)
         moving(b, base)
         preferences(b, base)
         asking(b, base)
         one_fails(b, base)
-        session_ends(b, base)
+        comes_back(b, base)
+        session_ends(b, base, facts["token"])
         masked(b, base, facts)
     except AssertionError as error:
         ok(False, "went on to the end", error)

@@ -75,6 +75,8 @@ my %facts = (
 	numbers => \%numbers,
 	hostile => { agora => [ '<b>sender</b>', $SCRIPT ], "execucao?id=$execution" => [ $SCRIPT, $NUMBER ], cadencias => [ $SCRIPT ],
 		"cadencia?id=$cadence" => [ $SCRIPT ], "pessoa?run=$run" => [ $SCRIPT ], $error => [ $NUMBER ] },
+	says => { agora => [ 'Brasília', '(America/Sao_Paulo)', 'Só falhas' ], $error => [ 'A pessoa não tem contato', 'Cadastre o contato.' ],
+		"execucao?id=$execution" => [ 'Lead 14', 'A pessoa não tem contato', 'O provedor recusa esta mensagem' ], 'pessoa?q=NinguémTemEsteNome' => [ 'Tente só o primeiro nome' ] },
 	secrets => [ '987654321' ]);
 append_to_file("$directory/facts.json", encode_utf8(JSON::PP->new->encode(\%facts)));
 
