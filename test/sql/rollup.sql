@@ -199,6 +199,16 @@ SELECT grain, count(*) > 0 AS some FROM cadence_counts GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM cadence_rollup_counts('MINUTE', '{attempt}');
 (TABLE before EXCEPT ALL SELECT * FROM cadence_rollup_counts('TOTAL', '{attempt,error,execution,delivery,inbound,opt_out,due_to_send,send_duration,execution_duration}'));
 
+-- a run of an adopted table that does not say when it began: all that becomes of it is of one day
+ALTER TABLE lead_cadence_runs ALTER started_at DROP NOT NULL;
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000004', 'BLUE', 'SEM_INICIO');
+INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000004', 1, 'WHATSAPP', 'OLA');
+UPDATE lead_contacts SET opt_out = true WHERE lead_id = 'l18';
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, next_step_ordem, next_run_at, started_at, created_at)
+VALUES ('l18', 'BLUE', 'c0000000-0000-0000-0000-000000000004', 1, now(), NULL, '2026-03-01 12:00Z');
+SELECT cadence_run('TEST') #> '{summary,total}' AS total;
+SELECT day, entered, stopped FROM cadence_rollup_cohorts('c0000000-0000-0000-0000-000000000004');
+
 -- texts of any length are counted
 INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000003', repeat('ç', 400), 'LONGA');
 INSERT INTO cadence_steps (cadence_id, ordem, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000003', 1, 'WHATSAPP', repeat('ã', 400));
