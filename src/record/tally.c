@@ -20,6 +20,8 @@
 #include "base/json.h"
 #include "record/tally_parts.h"
 
+const pg_uuid_t tally_no_step = {{0}};
+
 static const RowsetColumn delta_columns[] = {{"kind", TEXTOID},
 											 {"at", TIMESTAMPTZOID},
 											 {"empresa", TEXTOID},
