@@ -2221,18 +2221,18 @@ COMMENT ON FUNCTION @extschema@.cadence_rollup_day(text, timestamptz) IS
 -- The step of a number, where the cadence was never edited while the run was in it. One that is there no
 -- more keeps what it has sent together, under an id that is made of its cadence and number.
 CREATE FUNCTION @extschema@.cadence_recount_steps()
-RETURNS TABLE (cadence uuid, ordem bigint, step uuid, canal text)
+RETURNS TABLE (cadence uuid, ordem bigint, step uuid, template text)
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT n.cadence, n.ordem,
-           coalesce(s.id, encode(substr(sha256(convert_to('cadence_runner ' || n.cadence || ' ' || n.ordem, 'UTF8')), 1, 16), 'hex')::uuid), s.canal
+           coalesce(s.id, encode(substr(sha256(convert_to('cadence_runner ' || n.cadence || ' ' || n.ordem, 'UTF8')), 1, 16), 'hex')::uuid), s.template
     FROM (
         SELECT DISTINCT r.cadence_id::uuid AS cadence, e.step_ordem::bigint AS ordem
         FROM @extschema@.lead_cadence_events AS e JOIN @extschema@.lead_cadence_runs AS r ON r.id = e.lead_cadence_run_id
         WHERE e.tipo_evento::text = 'DISPARADO' AND e.step_ordem IS NOT NULL
         UNION
         SELECT x.cadence_id::uuid, x.ordem::bigint FROM @extschema@.cadence_steps AS x) AS n
-    LEFT JOIN (SELECT DISTINCT ON (x.cadence_id, x.ordem) x.cadence_id::uuid AS cadence, x.ordem::bigint AS ordem, x.id::uuid AS id, x.canal::text AS canal
+    LEFT JOIN (SELECT DISTINCT ON (x.cadence_id, x.ordem) x.cadence_id::uuid AS cadence, x.ordem::bigint AS ordem, x.id::uuid AS id, x.template_codigo::text AS template
                FROM @extschema@.cadence_steps AS x ORDER BY x.cadence_id, x.ordem, x.id) AS s ON s.cadence = n.cadence AND s.ordem = n.ordem
     WHERE n.cadence IS NOT NULL
 $$;
@@ -2270,32 +2270,47 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_recount_runs() IS
 'part of cadence_rollup_rebuild(): the runs, on which day each began, and before which step it stands';
 
+-- The step that had a number when it was spoken of, where the cadence was edited since: as
+-- src/record/tally_runs.c has it. One that is there no more is the one of those that the run has had that is none.
+CREATE FUNCTION @extschema@.cadence_recount_step(asked uuid, number bigint, template text, had uuid[], is_edited boolean) RETURNS uuid
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((
+        SELECT x.id::uuid FROM @extschema@.cadence_steps AS x
+        WHERE x.cadence_id = $1 AND (x.id = ANY ($4) OR NOT $5 AND x.ordem = $2) AND (x.template_codigo::text = $3 OR x.ordem = $2)
+        ORDER BY (x.template_codigo::text = $3) IS TRUE DESC, (x.ordem = $2) IS TRUE DESC, x.id LIMIT 1), (
+        SELECT (array_agg(h.step))[1] FROM unnest($4) AS h(step)
+        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS x WHERE x.id = h.step) HAVING count(*) = 1))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_step(uuid, bigint, text, uuid[], boolean) IS
+'part of cadence_rollup_rebuild(): which step of a run an event or a message speaks of, where its cadence was edited';
+
 -- What was sent, and what has failed. A step whose message was taken back, to be sent again, is one before
 -- which its run stands (is_ahead): it counts when it is sent again.
 CREATE FUNCTION @extschema@.cadence_recount_events()
 RETURNS TABLE (run uuid, lead text, empresa text, cadence uuid, day date, step uuid, is_ahead boolean, type text, at timestamptz, template text,
-    code text, says text, server text, canal text, is_permanent boolean, is_late boolean, message text)
+    code text, says text, server text, said_canal text, step_canal text, is_permanent boolean, is_late boolean, is_answered boolean, message text)
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
 AS $$
     SELECT x.run, x.lead, x.empresa, x.cadence, x.day, x.step, x.step = x.stands_at AND x.step <> ALL (x.had),
-           x.type, x.at, x.template, x.code, x.says, x.server, coalesce(x.canal, x.step_canal), x.is_permanent, x.is_late, x.message
+           x.type, x.at, x.template, x.code, x.says, x.server, x.canal, c.canal, x.is_permanent, x.is_late, x.is_answered, x.message
     FROM (
         SELECT r.run, r.lead, r.empresa, r.cadence, r.day, r.stands_at, r.had, e.tipo_evento::text AS type, e.created_at::timestamptz AS at,
-               e.template_codigo::text AS template, d.code, "left"(d.says, 200) AS says, d.server, d.canal, d.is_permanent, d.is_late, d.message,
-               s.canal AS step_canal,
+               e.template_codigo::text AS template, d.code, "left"(d.says, 200) AS says, d.server, d.canal, d.is_permanent, d.is_late, d.is_answered, d.message,
                CASE WHEN d.passo ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN d.passo::uuid
-                    WHEN NOT r.is_edited THEN s.step
-                    -- as src/record/tally_runs.c has it
-                    ELSE (SELECT x.id::uuid FROM @extschema@.cadence_steps AS x WHERE x.cadence_id = r.cadence AND x.id = ANY (r.had)
-                          ORDER BY (x.template_codigo::text = e.template_codigo::text) IS TRUE DESC, (x.ordem = e.step_ordem) IS TRUE DESC, x.id LIMIT 1) END AS step
+                    WHEN r.had = '{}' OR NOT r.is_edited AND s.template = e.template_codigo::text AND s.step = ANY (r.had || r.stands_at) THEN s.step
+                    ELSE coalesce(@extschema@.cadence_recount_step(r.cadence, e.step_ordem, e.template_codigo::text, r.had, r.is_edited), s.step) END AS step
         FROM @extschema@.lead_cadence_events AS e
         CROSS JOIN LATERAL (
             SELECT e.detalhes ->> 'codigo' AS code, e.detalhes ->> 'erro' AS says, e.detalhes ->> 'provedor' AS server, e.detalhes ->> 'canal' AS canal,
                    coalesce(e.detalhes ->> 'permanente' = 'true', false) AS is_permanent, coalesce(e.detalhes ->> 'tardio' = 'true', false) AS is_late,
+                   e.detalhes ->> 'duracao_ms' IS NOT NULL AS is_answered,
                    e.detalhes ->> 'message_id' AS message, e.detalhes ->> 'passo' AS passo) AS d
         JOIN @extschema@.cadence_recount_runs() AS r ON r.run = e.lead_cadence_run_id::uuid
         LEFT JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = e.step_ordem::bigint
         WHERE e.tipo_evento::text IN ('DISPARADO', 'ERRO')) AS x
+    LEFT JOIN (SELECT s.id::uuid AS id, s.canal::text AS canal FROM @extschema@.cadence_steps AS s) AS c ON c.id = x.step
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_recount_events() IS
@@ -2314,9 +2329,8 @@ AS $$
           AND (m.entregue_em IS NOT NULL OR m.lido_em IS NOT NULL OR m.estado::text IN ('ENTREGUE', 'LIDO'))
     )
     SELECT t.run,
-           CASE WHEN NOT r.is_edited THEN s.step
-                ELSE (SELECT x.id::uuid FROM @extschema@.cadence_steps AS x WHERE x.cadence_id = r.cadence AND x.id = ANY (r.had)
-                      ORDER BY (x.template_codigo::text = t.template) IS TRUE DESC, (x.ordem = t.ordem) IS TRUE DESC, x.id LIMIT 1) END, t.is_read
+           CASE WHEN r.had = '{}' OR NOT r.is_edited AND s.template = t.template AND s.step = ANY (r.had || r.stands_at) THEN s.step
+                ELSE coalesce(@extschema@.cadence_recount_step(r.cadence, t.ordem, t.template, r.had, r.is_edited), s.step) END, t.is_read
     FROM told AS t JOIN @extschema@.cadence_recount_runs() AS r ON r.run = t.run
     LEFT JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = t.ordem
     WHERE t.ordem IS NOT NULL
@@ -2330,13 +2344,13 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_recount_receipts() IS
 'part of cadence_rollup_rebuild(): which messages have arrived, or were read, and of which step they are';
 
--- An answer, or an opt-out, is to what its person had got last. It may be there before that is recorded.
+-- An answer, or an opt-out, is to what its person had got last.
 CREATE FUNCTION @extschema@.cadence_recount_answers()
 RETURNS TABLE (run uuid, step uuid, mark text)
 LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 100000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
 AS $$
     WITH said AS (
-        SELECT e.lead, e.empresa, e.at - interval '10 seconds' AS at, '' AS mark, e.run, e.step
+        SELECT e.lead, e.empresa, e.at, '' AS mark, e.run, e.step
         FROM @extschema@.cadence_recount_events() AS e WHERE e.type = 'DISPARADO'
         UNION ALL
         SELECT m.lead_id::text, coalesce(m.empresa::text, ''), coalesce(m.recebido_em, m.created_at)::timestamptz, 'replied', NULL, NULL
@@ -2385,7 +2399,7 @@ AS $$
         SELECT r.run, r.stands_at, 'entered' FROM runs AS r
         UNION ALL
         SELECT r.run, s.step, 'entered' FROM runs AS r
-        JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = r.last_ordem WHERE NOT r.is_edited
+        JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = r.last_ordem WHERE r.had = '{}'
     )
     SELECT DISTINCT x.run, x.step, x.mark
     FROM (SELECT m.run, m.step, m.mark FROM marks AS m UNION ALL SELECT m.run, m.step, 'entered' FROM marks AS m) AS x WHERE x.step IS NOT NULL
@@ -2395,18 +2409,22 @@ COMMENT ON FUNCTION @extschema@.cadence_recount_marks() IS
 'part of cadence_rollup_rebuild(): what each run counts as, at each of its steps';
 
 -- What became of an attempt, as its event says it; null: it was none of an execution's.
-CREATE FUNCTION @extschema@.cadence_recount_outcome(type text, code text, is_permanent boolean, is_late boolean, says text, message text) RETURNS text
+CREATE FUNCTION @extschema@.cadence_recount_outcome(type text, code text, is_late boolean, is_answered boolean, says text, message text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
         WHEN $1 = 'DISPARADO' THEN 'sent'
-        WHEN $2 IN ('CANCELADA', 'HUMANO_ASSUMIU', 'CADENCIA_INATIVA') OR $5 = 'the person wants no more messages' OR $4 AND $6 IS NOT NULL THEN NULL
+        -- what somebody has said or told, and what waits for a rule
+        WHEN $2 IN ('CANCELADA', 'HUMANO_ASSUMIU', 'CADENCIA_INATIVA', 'REGRA_FALHOU', 'FUSO_INVALIDO', 'JANELA_INVALIDA', 'SEM_ABERTURA')
+             OR $5 = 'the person wants no more messages' OR $3 AND $6 IS NOT NULL THEN NULL
         WHEN $2 = 'INCERTO' THEN 'uncertain'
         WHEN $2 = 'RETIDO' THEN 'held'
         WHEN $2 IN ('PULADO', 'VENCIDO') THEN 'skipped'
         WHEN $2 IN ('OPT_OUT', 'BLOQUEADO', 'SAIDA', 'RESPOSTA') THEN 'stopped'
         WHEN $2 IN ('RECUSADO', 'ENDERECO_INEXISTENTE') THEN 'refused'
-        WHEN $2 IN ('PROVEDOR_OCUPADO', 'MAIS_TARDE', 'JANELA_FECHADA', 'TEMPLATE_PARADO', 'PROVEDOR_PARADO') THEN 'put_off'
+        -- by its provider, or only since that is known to be shut
+        WHEN $2 IN ('PROVEDOR_OCUPADO', 'MAIS_TARDE', 'JANELA_FECHADA', 'TEMPLATE_PARADO', 'PROVEDOR_PARADO', 'PROVEDOR_PAUSADO', 'AGUARDA_RESPOSTA')
+        THEN CASE WHEN $4 THEN 'put_off' END
         WHEN $2 IS NULL OR $2 = 'FALHA_ENVIO' THEN 'failed'
         ELSE 'unresolved' END
 $$;
@@ -2457,10 +2475,11 @@ BEGIN
            "left"(coalesce(x.outcome, ''), 100), "left"(coalesce(x.code, ''), 100), "left"(coalesce(x.template, ''), 100), x.cadence,
            count(*), 0, NULL, min(x.at), max(x.at)
     FROM (
-        SELECT k.kind, e.at, e.empresa, e.server, e.canal, k.outcome, CASE WHEN e.type = 'ERRO' THEN e.code END AS code, e.template, e.cadence
+        -- an event of an attempt that has a message leaves its channel to that
+        SELECT k.kind, e.at, e.empresa, e.server, CASE k.kind WHEN 'error' THEN e.said_canal ELSE coalesce(e.said_canal, e.step_canal) END AS canal, k.outcome, CASE WHEN e.type = 'ERRO' THEN e.code END AS code, e.template, e.cadence
         FROM @extschema@.cadence_recount_events() AS e
         CROSS JOIN LATERAL (
-            SELECT 'attempt' AS kind, @extschema@.cadence_recount_outcome(e.type, e.code, e.is_permanent, e.is_late, e.says, e.message) AS outcome
+            SELECT 'attempt' AS kind, @extschema@.cadence_recount_outcome(e.type, e.code, e.is_late, e.is_answered, e.says, e.message) AS outcome
             UNION ALL
             SELECT 'error', '' WHERE e.type = 'ERRO') AS k
         WHERE k.outcome IS NOT NULL
@@ -3911,7 +3930,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
 
 -- nor do these write what their caller may not; cadence_rollup_rebuild() asks who calls
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_rebuild(boolean, boolean), @extschema@.cadence_rollup_day(text, timestamptz),
-    @extschema@.cadence_recount_steps(), @extschema@.cadence_recount_runs(), @extschema@.cadence_recount_events(),
+    @extschema@.cadence_recount_steps(), @extschema@.cadence_recount_step(uuid, bigint, text, uuid[], boolean), @extschema@.cadence_recount_runs(), @extschema@.cadence_recount_events(),
     @extschema@.cadence_recount_receipts(), @extschema@.cadence_recount_answers(), @extschema@.cadence_recount_marks(),
     @extschema@.cadence_recount_outcome(text, text, boolean, boolean, text, text), @extschema@.cadence_recount_cohorts(),
     @extschema@.cadence_recount_counts() TO PUBLIC;

@@ -45,7 +45,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timest
 
 -- nor do these write what their caller may not; cadence_rollup_rebuild() asks who calls
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_rebuild(boolean, boolean), @extschema@.cadence_rollup_day(text, timestamptz),
-    @extschema@.cadence_recount_steps(), @extschema@.cadence_recount_runs(), @extschema@.cadence_recount_events(),
+    @extschema@.cadence_recount_steps(), @extschema@.cadence_recount_step(uuid, bigint, text, uuid[], boolean), @extschema@.cadence_recount_runs(), @extschema@.cadence_recount_events(),
     @extschema@.cadence_recount_receipts(), @extschema@.cadence_recount_answers(), @extschema@.cadence_recount_marks(),
     @extschema@.cadence_recount_outcome(text, text, boolean, boolean, text, text), @extschema@.cadence_recount_cohorts(),
     @extschema@.cadence_recount_counts() TO PUBLIC;

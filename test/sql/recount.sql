@@ -93,7 +93,7 @@ CREATE VIEW plain_told AS SELECT DISTINCT s.run, s.cadence_id, s.day, s.step_ord
 -- what somebody has got last before they said something
 CREATE VIEW plain_answers AS SELECT DISTINCT r.cadence_id, r.day, l.run, l.step_ordem FROM lead_messages m
     CROSS JOIN LATERAL (SELECT r.id AS run, e.step_ordem FROM lead_cadence_runs r JOIN lead_cadence_events e ON e.lead_cadence_run_id = r.id
-        WHERE r.lead_id = m.lead_id AND r.empresa = m.empresa AND e.tipo_evento = 'DISPARADO' AND e.created_at <= m.created_at + interval '10 seconds'
+        WHERE r.lead_id = m.lead_id AND r.empresa = m.empresa AND e.tipo_evento = 'DISPARADO' AND e.created_at <= m.created_at
         ORDER BY e.created_at DESC, r.id DESC LIMIT 1) AS l JOIN plain_runs r ON r.id = l.run WHERE m.direcao = 'INBOUND';
 CREATE VIEW plain_failed AS SELECT DISTINCT r.id AS run, r.cadence_id, r.day, e.step_ordem FROM plain_runs r JOIN lead_cadence_events e ON e.lead_cadence_run_id = r.id
     WHERE e.tipo_evento = 'ERRO' AND e.detalhes ->> 'permanente' = 'true' AND e.detalhes ->> 'codigo' IN ('RECUSADO', 'SEM_CONTATO');
