@@ -52,14 +52,17 @@ enum
 /* ---- statements ------------------------------------------------------------------------ */
 
 /*
- * The step that had that number when it was spoken of. Where the cadence was edited
- * since, it is rather the one that has that template, of those that the run has had.
+ * The step that had that number when it was spoken of: of those that the run has had, rather the
+ * one that has that template, since a cadence may have been edited meanwhile, also when the run was
+ * over. One that neither has is not it: that step is there no more.
  */
-#define NUMBERED_STEP                                                                            \
-	"(SELECT x.id FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id AND (CASE WHEN r.edicao "  \
-	"IS NULL THEN x.ordem " EQ " d.ordem ELSE x.id " EQ " ANY (r.passos_enviados) END) "         \
-	"ORDER BY (x.template_codigo::pg_catalog.text " EQ " d.template) IS TRUE DESC, (x.ordem " EQ \
-	" d.ordem) IS TRUE DESC, x.id LIMIT 1)"
+#define HAS_TEMPLATE "(x.template_codigo::pg_catalog.text " EQ " d.template)"
+#define HAS_NUMBER "(x.ordem " EQ " d.ordem)"
+#define NUMBERED_STEP                                                                              \
+	"(SELECT x.id FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id AND (x.id " EQ               \
+	" ANY (r.passos_enviados) OR (r.edicao IS NULL AND " HAS_NUMBER ")) "                          \
+	"AND (" HAS_TEMPLATE " OR " HAS_NUMBER ") ORDER BY " HAS_TEMPLATE " IS TRUE DESC, " HAS_NUMBER \
+	" IS TRUE DESC, x.id LIMIT 1)"
 
 /*
  * Given up, or come back: what is only not known yet, or was not wanted any more, is neither.
