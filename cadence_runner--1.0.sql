@@ -1138,6 +1138,10 @@ DECLARE
     remark record;
     grantee record;
     armed_now boolean := false;
+    -- runs that were there before anybody counted, and what there was to count them into
+    adopted constant boolean := to_regclass('@extschema@.lead_cadence_runs') IS NOT NULL;
+    has_counts constant boolean := to_regclass('@extschema@.cadence_counts') IS NOT NULL;
+    has_cohorts constant boolean := to_regclass('@extschema@.cadence_cohorts') IS NOT NULL;
 BEGIN
     IF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
@@ -1328,6 +1332,16 @@ BEGIN
         INSERT INTO @extschema@.cadence_arming (cluster, database_oid, timeline)
         SELECT s.system_identifier::text, d.oid::text, c.timeline_id
         FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database();
+    END IF;
+
+    -- with the trigger there, what is inserted from here on is counted as it comes
+    IF adopted AND NOT (has_counts AND has_cohorts) THEN
+        BEGIN
+            PERFORM @extschema@.cadence_rollup_rebuild(NOT has_counts, NOT has_cohorts);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'what was there before could not be counted: %', SQLERRM
+                USING ERRCODE = SQLSTATE, HINT = 'Call cadence_rollup_rebuild() later. Until then pages know only what happens from now on.';
+        END;
     END IF;
 
     -- without that right, the resident worker finds out some seconds later
@@ -2183,6 +2197,319 @@ AS 'MODULE_PATHNAME', 'cadence_secret_make' LANGUAGE C VOLATILE CALLED ON NULL I
 COMMENT ON FUNCTION @extschema@.cadence_secret_set(text) IS
 'makes a secret of that name and returns it, once: nobody can look it up. As cadence_secret_set(name, value) with a value that nobody can guess, and that stands in no statement';
 --
+-- What happened before anybody counted
+--
+-- Tables that are adopted have a history: runs, their events, messages, opt-outs, executions. It is
+-- counted when the tables of 71_rollup.sql are made, into cadence_deltas, from where it is folded as
+-- everything else; src/sqlapi/rebuild.c keeps everybody else from writing meanwhile, and is what
+-- becomes the tables' owner. Each table is read a fixed number of times and joined by hashes, whatever
+-- its size.
+--
+
+CREATE FUNCTION @extschema@.cadence_rollup_rebuild(counts boolean DEFAULT true, cohorts boolean DEFAULT true) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_rebuild(boolean, boolean) IS
+'counts again what the tables of runs, events and messages say: attempts and errors (counts), and what became of runs (cohorts); what was removed from them counts no more. Nobody else writes to them meanwhile. For members of the role that owns them';
+
+CREATE FUNCTION @extschema@.cadence_rollup_day(zone text, began timestamptz) RETURNS date
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_day(text, timestamptz) IS
+'the day of cadence_rollup_cohorts() for runs that began then, where their company has that zone';
+
+-- The step of a number, where the cadence was never edited while the run was in it. One that is there no
+-- more keeps what it has sent together, under an id that is made of its cadence and number.
+CREATE FUNCTION @extschema@.cadence_recount_steps()
+RETURNS TABLE (cadence uuid, ordem bigint, step uuid, template text)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT n.cadence, n.ordem,
+           coalesce(s.id, encode(substr(sha256(convert_to('cadence_runner ' || n.cadence || ' ' || n.ordem, 'UTF8')), 1, 16), 'hex')::uuid), s.template
+    FROM (
+        SELECT DISTINCT r.cadence_id::uuid AS cadence, e.step_ordem::bigint AS ordem
+        FROM @extschema@.lead_cadence_events AS e JOIN @extschema@.lead_cadence_runs AS r ON r.id = e.lead_cadence_run_id
+        WHERE e.tipo_evento::text = 'DISPARADO' AND e.step_ordem IS NOT NULL
+        UNION
+        SELECT x.cadence_id::uuid, x.ordem::bigint FROM @extschema@.cadence_steps AS x) AS n
+    LEFT JOIN (SELECT DISTINCT ON (x.cadence_id, x.ordem) x.cadence_id::uuid AS cadence, x.ordem::bigint AS ordem, x.id::uuid AS id, x.template_codigo::text AS template
+               FROM @extschema@.cadence_steps AS x ORDER BY x.cadence_id, x.ordem, x.id) AS s ON s.cadence = n.cadence AND s.ordem = n.ordem
+    WHERE n.cadence IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_steps() IS
+'part of cadence_rollup_rebuild(): the steps that runs have had, by cadence and number';
+
+-- The runs, of which cohort each is, and before which step it stands.
+CREATE FUNCTION @extschema@.cadence_recount_runs()
+RETURNS TABLE (run uuid, lead text, empresa text, cadence uuid, day date, stands_at uuid, last_ordem bigint, had uuid[], is_edited boolean)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+AS $$
+    WITH zones AS MATERIALIZED (
+        SELECT DISTINCT ON (e.empresa::text) e.empresa::text AS empresa, "left"(e.fuso_horario::text, 100) AS zone
+        FROM @extschema@.cadence_empresas AS e ORDER BY e.empresa::text
+    ), places AS MATERIALIZED (
+        SELECT p.cadence, p.ordem, (SELECT x.id::uuid FROM @extschema@.cadence_steps AS x
+                                    WHERE x.cadence_id = p.cadence AND x.ordem >= p.ordem ORDER BY x.ordem, x.id LIMIT 1) AS step
+        FROM (SELECT DISTINCT r.cadence_id::uuid AS cadence, r.next_step_ordem::bigint AS ordem FROM @extschema@.lead_cadence_runs AS r
+              WHERE r.next_step_ordem IS NOT NULL) AS p
+    )
+    SELECT r.id::uuid, r.lead_id::text, coalesce(r.empresa::text, ''), r.cadence_id::uuid,
+           @extschema@.cadence_rollup_day(z.zone, coalesce(r.started_at, r.created_at)::timestamptz),
+           CASE WHEN r.edicao IS NULL THEN p.step
+                ELSE (SELECT x.id::uuid FROM @extschema@.cadence_steps AS x
+                      WHERE x.cadence_id = r.cadence_id AND x.ordem >= r.next_step_ordem AND x.id <> ALL (coalesce(r.passos_enviados, '{}'))
+                      ORDER BY x.ordem, x.id LIMIT 1) END,
+           r.last_step_ordem::bigint, coalesce(r.passos_enviados, '{}'), r.edicao IS NOT NULL
+    FROM @extschema@.lead_cadence_runs AS r
+    LEFT JOIN zones AS z ON z.empresa = r.empresa::text
+    LEFT JOIN places AS p ON p.cadence = r.cadence_id::uuid AND p.ordem = r.next_step_ordem::bigint
+    WHERE r.id IS NOT NULL AND r.cadence_id IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_runs() IS
+'part of cadence_rollup_rebuild(): the runs, on which day each began, and before which step it stands';
+
+-- The step that had a number when it was spoken of, where the cadence was edited since: as
+-- src/record/tally_runs.c has it. One that is there no more is the one of those that the run has had that is none.
+CREATE FUNCTION @extschema@.cadence_recount_step(asked uuid, number bigint, template text, had uuid[], is_edited boolean) RETURNS uuid
+LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce((
+        SELECT x.id::uuid FROM @extschema@.cadence_steps AS x
+        WHERE x.cadence_id = $1 AND (x.id = ANY ($4) OR NOT $5 AND x.ordem = $2) AND (x.template_codigo::text = $3 OR x.ordem = $2)
+        ORDER BY (x.template_codigo::text = $3) IS TRUE DESC, (x.ordem = $2) IS TRUE DESC, x.id LIMIT 1), (
+        SELECT (array_agg(h.step))[1] FROM unnest($4) AS h(step)
+        WHERE NOT EXISTS (SELECT FROM @extschema@.cadence_steps AS x WHERE x.id = h.step) HAVING count(*) = 1))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_step(uuid, bigint, text, uuid[], boolean) IS
+'part of cadence_rollup_rebuild(): which step of a run an event or a message speaks of, where its cadence was edited';
+
+-- What was sent, and what has failed. A step whose message was taken back, to be sent again, is one before
+-- which its run stands (is_ahead): it counts when it is sent again.
+CREATE FUNCTION @extschema@.cadence_recount_events()
+RETURNS TABLE (run uuid, lead text, empresa text, cadence uuid, day date, step uuid, is_ahead boolean, type text, at timestamptz, template text,
+    code text, says text, server text, said_canal text, step_canal text, is_permanent boolean, is_late boolean, is_answered boolean, message text)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+AS $$
+    SELECT x.run, x.lead, x.empresa, x.cadence, x.day, x.step, x.step = x.stands_at AND x.step <> ALL (x.had),
+           x.type, x.at, x.template, x.code, x.says, x.server, x.canal, c.canal, x.is_permanent, x.is_late, x.is_answered, x.message
+    FROM (
+        SELECT r.run, r.lead, r.empresa, r.cadence, r.day, r.stands_at, r.had, e.tipo_evento::text AS type, e.created_at::timestamptz AS at,
+               e.template_codigo::text AS template, d.code, "left"(d.says, 200) AS says, d.server, d.canal, d.is_permanent, d.is_late, d.is_answered, d.message,
+               CASE WHEN d.passo ~* '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN d.passo::uuid
+                    WHEN r.had = '{}' OR NOT r.is_edited AND s.template = e.template_codigo::text AND s.step = ANY (r.had || r.stands_at) THEN s.step
+                    ELSE coalesce(@extschema@.cadence_recount_step(r.cadence, e.step_ordem, e.template_codigo::text, r.had, r.is_edited), s.step) END AS step
+        FROM @extschema@.lead_cadence_events AS e
+        CROSS JOIN LATERAL (
+            SELECT e.detalhes ->> 'codigo' AS code, e.detalhes ->> 'erro' AS says, e.detalhes ->> 'provedor' AS server, e.detalhes ->> 'canal' AS canal,
+                   coalesce(e.detalhes ->> 'permanente' = 'true', false) AS is_permanent, coalesce(e.detalhes ->> 'tardio' = 'true', false) AS is_late,
+                   e.detalhes ->> 'duracao_ms' IS NOT NULL AS is_answered,
+                   e.detalhes ->> 'message_id' AS message, e.detalhes ->> 'passo' AS passo) AS d
+        JOIN @extschema@.cadence_recount_runs() AS r ON r.run = e.lead_cadence_run_id::uuid
+        LEFT JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = e.step_ordem::bigint
+        WHERE e.tipo_evento::text IN ('DISPARADO', 'ERRO')) AS x
+    LEFT JOIN (SELECT s.id::uuid AS id, s.canal::text AS canal FROM @extschema@.cadence_steps AS s) AS c ON c.id = x.step
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_events() IS
+'part of cadence_rollup_rebuild(): what was sent and what has failed, and of which step';
+
+-- What its provider has told of a message, of one that names no step that of the event of its sending.
+CREATE FUNCTION @extschema@.cadence_recount_receipts()
+RETURNS TABLE (run uuid, step uuid, is_read boolean)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+AS $$
+    WITH told AS MATERIALIZED (
+        SELECT m.id::uuid AS id, m.run_id::uuid AS run, m.step_ordem::bigint AS ordem, m.template_codigo::text AS template,
+               coalesce(m.enviado_em, m.created_at)::timestamptz AS at, m.lido_em IS NOT NULL OR m.estado::text = 'LIDO' AS is_read
+        FROM @extschema@.lead_messages AS m
+        WHERE m.run_id IS NOT NULL AND m.direcao::text = 'OUTBOUND'
+          AND (m.entregue_em IS NOT NULL OR m.lido_em IS NOT NULL OR m.estado::text IN ('ENTREGUE', 'LIDO'))
+    )
+    SELECT t.run,
+           CASE WHEN r.had = '{}' OR NOT r.is_edited AND s.template = t.template AND s.step = ANY (r.had || r.stands_at) THEN s.step
+                ELSE coalesce(@extschema@.cadence_recount_step(r.cadence, t.ordem, t.template, r.had, r.is_edited), s.step) END, t.is_read
+    FROM told AS t JOIN @extschema@.cadence_recount_runs() AS r ON r.run = t.run
+    LEFT JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = t.ordem
+    WHERE t.ordem IS NOT NULL
+    UNION ALL
+    (SELECT DISTINCT ON (t.id) t.run, e.step, t.is_read
+     FROM told AS t JOIN @extschema@.cadence_recount_events() AS e ON e.run = t.run AND (t.template IS NULL OR e.template = t.template)
+     WHERE t.ordem IS NULL AND e.type = 'DISPARADO'
+     ORDER BY t.id, abs(extract(epoch FROM e.at - t.at)))
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_receipts() IS
+'part of cadence_rollup_rebuild(): which messages have arrived, or were read, and of which step they are';
+
+-- An answer, or an opt-out, is to what its person had got last.
+CREATE FUNCTION @extschema@.cadence_recount_answers()
+RETURNS TABLE (run uuid, step uuid, mark text)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 100000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+AS $$
+    WITH said AS (
+        SELECT e.lead, e.empresa, e.at, '' AS mark, e.run, e.step
+        FROM @extschema@.cadence_recount_events() AS e WHERE e.type = 'DISPARADO'
+        UNION ALL
+        SELECT m.lead_id::text, coalesce(m.empresa::text, ''), coalesce(m.recebido_em, m.created_at)::timestamptz, 'replied', NULL, NULL
+        FROM @extschema@.lead_messages AS m WHERE m.direcao::text = 'INBOUND'
+        UNION ALL
+        SELECT o.lead_id::text, coalesce(o.empresa::text, ''), o.em::timestamptz, 'opted_out', NULL, NULL FROM @extschema@.contact_opt_outs AS o
+    ), counted AS (
+        SELECT s.*, count(*) FILTER (WHERE s.mark = '') OVER (PARTITION BY s.lead, s.empresa ORDER BY s.at, s.mark, s.run ROWS UNBOUNDED PRECEDING) AS n
+        FROM said AS s
+    ), answered AS (
+        SELECT c.mark, first_value(c.run) OVER w AS run, first_value(c.step) OVER w AS step
+        FROM counted AS c WHERE c.n > 0 WINDOW w AS (PARTITION BY c.lead, c.empresa, c.n ORDER BY c.mark)
+    )
+    SELECT DISTINCT a.run, a.step, a.mark FROM answered AS a WHERE a.mark <> ''
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_answers() IS
+'part of cadence_rollup_rebuild(): who has answered which step, or wanted no more after it';
+
+-- What each run counts as, once in each column of a step. Whatever became of it at a step, it has come there.
+CREATE FUNCTION @extschema@.cadence_recount_marks()
+RETURNS TABLE (run uuid, step uuid, mark text)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000000 SET search_path = pg_catalog, pg_temp SET enable_nestloop = off
+AS $$
+    WITH runs AS MATERIALIZED (
+        SELECT r.* FROM @extschema@.cadence_recount_runs() AS r
+    ), marks AS (
+        SELECT e.run, e.step, m.mark FROM @extschema@.cadence_recount_events() AS e
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN e.type = 'DISPARADO' THEN CASE WHEN e.is_ahead THEN NULL ELSE 'sent' END
+                        WHEN e.code IN ('PULADO', 'VENCIDO') THEN CASE WHEN e.is_ahead THEN NULL ELSE 'skipped' END
+                        WHEN e.is_late AND e.message IS NOT NULL THEN 'failed'
+                        -- what somebody has said is no execution's doing
+                        WHEN e.is_permanent AND (e.code IN ('BLOQUEADO', 'SAIDA') OR e.code = 'OPT_OUT' AND e.says IS DISTINCT FROM 'the person wants no more messages')
+                        THEN 'stopped'
+                        WHEN e.is_permanent AND e.code NOT IN ('INCERTO', 'OPT_OUT', 'CANCELADA', 'RESPOSTA') THEN 'failed' END AS mark) AS m
+        WHERE m.mark IS NOT NULL
+        UNION ALL
+        SELECT t.run, t.step, m.mark FROM @extschema@.cadence_recount_receipts() AS t
+        CROSS JOIN LATERAL unnest(CASE WHEN t.is_read THEN '{delivered,read}' ELSE '{delivered}' END::text[]) AS m(mark)
+        UNION ALL
+        SELECT a.run, a.step, a.mark FROM @extschema@.cadence_recount_answers() AS a
+        UNION ALL
+        SELECT r.run, h.step, 'entered' FROM runs AS r CROSS JOIN LATERAL unnest(r.had) AS h(step)
+        UNION ALL
+        SELECT r.run, r.stands_at, 'entered' FROM runs AS r
+        UNION ALL
+        SELECT r.run, s.step, 'entered' FROM runs AS r
+        JOIN @extschema@.cadence_recount_steps() AS s ON s.cadence = r.cadence AND s.ordem = r.last_ordem WHERE r.had = '{}'
+    )
+    SELECT DISTINCT x.run, x.step, x.mark
+    FROM (SELECT m.run, m.step, m.mark FROM marks AS m UNION ALL SELECT m.run, m.step, 'entered' FROM marks AS m) AS x WHERE x.step IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_marks() IS
+'part of cadence_rollup_rebuild(): what each run counts as, at each of its steps';
+
+-- What became of an attempt, as its event says it; null: it was none of an execution's.
+CREATE FUNCTION @extschema@.cadence_recount_outcome(type text, code text, is_late boolean, is_answered boolean, says text, message text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN $1 = 'DISPARADO' THEN 'sent'
+        -- what somebody has said or told, and what waits for a rule
+        WHEN $2 IN ('CANCELADA', 'HUMANO_ASSUMIU', 'CADENCIA_INATIVA', 'REGRA_FALHOU', 'FUSO_INVALIDO', 'JANELA_INVALIDA', 'SEM_ABERTURA')
+             OR $5 = 'the person wants no more messages' OR $3 AND $6 IS NOT NULL THEN NULL
+        WHEN $2 = 'INCERTO' THEN 'uncertain'
+        WHEN $2 = 'RETIDO' THEN 'held'
+        WHEN $2 IN ('PULADO', 'VENCIDO') THEN 'skipped'
+        WHEN $2 IN ('OPT_OUT', 'BLOQUEADO', 'SAIDA', 'RESPOSTA') THEN 'stopped'
+        WHEN $2 IN ('RECUSADO', 'ENDERECO_INEXISTENTE') THEN 'refused'
+        -- by its provider, or only since that is known to be shut
+        WHEN $2 IN ('PROVEDOR_OCUPADO', 'MAIS_TARDE', 'JANELA_FECHADA', 'TEMPLATE_PARADO', 'PROVEDOR_PARADO', 'PROVEDOR_PAUSADO', 'AGUARDA_RESPOSTA')
+        THEN CASE WHEN $4 THEN 'put_off' END
+        WHEN $2 IS NULL OR $2 = 'FALHA_ENVIO' THEN 'failed'
+        ELSE 'unresolved' END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_outcome(text, text, boolean, boolean, text, text) IS
+'part of cadence_rollup_rebuild(): what became of an attempt, as the event says that it has left';
+
+CREATE FUNCTION @extschema@.cadence_recount_cohorts() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = on SET enable_bitmapscan = on SET enable_nestloop = off SET work_mem = '64MB'
+AS $$
+BEGIN
+    -- what is not folded yet is counted anew with the rest
+    UPDATE @extschema@.cadence_deltas SET mark = '', next_step = NULL;
+    DELETE FROM @extschema@.cadence_cohorts;
+    INSERT INTO @extschema@.cadence_deltas (empresa, cadence, step, day, mark, n)
+    SELECT "left"(r.empresa, 100), r.cadence, m.step, r.day, m.mark, count(*)
+    FROM @extschema@.cadence_recount_marks() AS m JOIN @extschema@.cadence_recount_runs() AS r ON r.run = m.run
+    GROUP BY 1, 2, 3, 4, 5;
+    -- the runs themselves
+    INSERT INTO @extschema@.cadence_deltas (empresa, cadence, step, day, mark, n)
+    SELECT "left"(r.empresa, 100), r.cadence, '00000000-0000-0000-0000-000000000000'::uuid, r.day, 'entered', count(*)
+    FROM @extschema@.cadence_recount_runs() AS r GROUP BY 1, 2, 3, 4;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_cohorts() IS
+'part of cadence_rollup_rebuild(): counts what became of the runs';
+
+-- By the minute for as long as those are kept, else by the hour. What no page shows is counted only where
+-- nobody has counted it: it is known less well here.
+CREATE FUNCTION @extschema@.cadence_recount_counts() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+    SET search_path = pg_catalog, pg_temp SET enable_seqscan = on SET enable_bitmapscan = on SET enable_nestloop = off SET work_mem = '64MB'
+AS $$
+DECLARE
+    minutes_since constant timestamptz := now() - interval '49 hours';
+    counted constant text[] := ARRAY(SELECT k.kind FROM unnest('{execution,delivery,inbound,opt_out}'::text[]) AS k(kind)
+                                     WHERE EXISTS (SELECT FROM @extschema@.cadence_counts AS c WHERE c.grain = 'TOTAL' AND c.kind = k.kind)
+                                        OR EXISTS (SELECT FROM @extschema@.cadence_deltas AS d WHERE d.kind = k.kind));
+BEGIN
+    UPDATE @extschema@.cadence_deltas SET kind = '' WHERE kind IN ('attempt', 'error');
+    DELETE FROM @extschema@.cadence_counts WHERE kind IN ('attempt', 'error');
+    INSERT INTO @extschema@.cadence_deltas (kind, at, empresa, server, canal, outcome, code, template, cadence, n, us, buckets, first_at, last_at)
+    SELECT x.kind, date_trunc(CASE WHEN x.kind = 'attempt' AND x.at >= minutes_since THEN 'minute' ELSE 'hour' END, x.at, 'UTC'),
+           "left"(coalesce(x.empresa, ''), 100), "left"(coalesce(x.server, ''), 100),
+           CASE WHEN coalesce(x.canal, '') = '' THEN '' WHEN upper(x.canal) IN ('WHATSAPP', 'SMS', 'EMAIL') THEN upper(x.canal) ELSE '?' END,
+           "left"(coalesce(x.outcome, ''), 100), "left"(coalesce(x.code, ''), 100), "left"(coalesce(x.template, ''), 100), x.cadence,
+           count(*), 0, NULL, min(x.at), max(x.at)
+    FROM (
+        -- an event of an attempt that has a message leaves its channel to that
+        SELECT k.kind, e.at, e.empresa, e.server, CASE k.kind WHEN 'error' THEN e.said_canal ELSE coalesce(e.said_canal, e.step_canal) END AS canal, k.outcome, CASE WHEN e.type = 'ERRO' THEN e.code END AS code, e.template, e.cadence
+        FROM @extschema@.cadence_recount_events() AS e
+        CROSS JOIN LATERAL (
+            SELECT 'attempt' AS kind, @extschema@.cadence_recount_outcome(e.type, e.code, e.is_late, e.is_answered, e.says, e.message) AS outcome
+            UNION ALL
+            SELECT 'error', '' WHERE e.type = 'ERRO') AS k
+        WHERE k.outcome IS NOT NULL
+        UNION ALL
+        SELECT 'execution', l.executed_at::timestamptz, '', '', '',
+               CASE WHEN l.details ->> 'erro' IS NOT NULL THEN 'failed' WHEN l.errors > 0 THEN 'errors' ELSE 'success' END,
+               l.trigger_source::text, '', NULL
+        FROM @extschema@.cadence_runner_logs AS l
+        UNION ALL
+        SELECT 'delivery', t.at, m.empresa::text, '', m.canal::text, t.outcome, 'done', '', NULL
+        FROM @extschema@.lead_messages AS m
+        CROSS JOIN LATERAL (VALUES
+            ('delivered', m.entregue_em::timestamptz), ('read', m.lido_em::timestamptz),
+            ('failed', CASE WHEN m.estado::text = 'ERRO' THEN coalesce(m.updated_at, m.created_at)::timestamptz END)) AS t(outcome, at)
+        WHERE m.direcao::text = 'OUTBOUND' AND t.at IS NOT NULL
+        UNION ALL
+        SELECT 'inbound', coalesce(m.recebido_em, m.created_at)::timestamptz, m.empresa::text, '', m.canal::text, 'message', 'done', '', NULL
+        FROM @extschema@.lead_messages AS m WHERE m.direcao::text = 'INBOUND'
+        UNION ALL
+        -- nobody has written down how it was said
+        SELECT 'opt_out', o.em::timestamptz, o.empresa::text, '', o.canal::text, '', '', '', NULL
+        FROM @extschema@.contact_opt_outs AS o) AS x
+    WHERE x.at IS NOT NULL AND x.kind <> ALL (counted)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_recount_counts() IS
+'part of cadence_rollup_rebuild(): counts attempts and errors, and what else is written down where it was not counted yet';
+--
 -- Numbers that are read often: what has happened, counted as it happens
 --
 -- No page and no scrape counts a table. Whoever records something that counts (a batch of an
@@ -2237,6 +2564,8 @@ COMMENT ON FUNCTION @extschema@.cadence_secret_set(text) IS
 --     failed     given up there for good, or come back after it was sent
 --     skipped    passed by without a message (its policy, or cadence_skips)
 --     stopped    ended there by an execution: opted out, blocked, in cadence_exits
+--   How many runs have begun at all is cadence_rollup_enrolled(): cadence_cohorts has it as entered of
+--   a step that is none (00000000-...).
 --   A step that was removed keeps its rows. DELETE and TRUNCATE of runs change nothing here, nor in
 --   the counts: what has happened has happened.
 --
@@ -2297,7 +2626,7 @@ AS $$
         SELECT c.cadence, c.step, c.day, c.empresa, c.entered, c.sent, c.delivered, c.read, c.replied, c.opted_out, c.failed,
                c.skipped, c.stopped
         FROM @extschema@.cadence_cohorts AS c
-        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3
+        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3 AND c.step <> '00000000-0000-0000-0000-000000000000'
         UNION ALL
         SELECT d.cadence, m.step, d.day, coalesce(d.empresa, ''),
                CASE m.mark WHEN 'entered' THEN d.n ELSE 0 END, CASE m.mark WHEN 'sent' THEN d.n ELSE 0 END,
@@ -2307,7 +2636,7 @@ AS $$
                CASE m.mark WHEN 'stopped' THEN d.n ELSE 0 END
         FROM @extschema@.cadence_deltas AS d
         CROSS JOIN LATERAL (VALUES (d.step, d.mark), (d.next_step, 'entered')) AS m(step, mark)
-        WHERE m.step IS NOT NULL AND m.mark <> '' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
+        WHERE m.step <> '00000000-0000-0000-0000-000000000000' AND m.mark <> '' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
           AND ($1 IS NULL OR d.cadence = $1) AND d.day >= $2 AND d.day < $3
     ) AS x
     GROUP BY 1, 2, 3, 4
@@ -2315,6 +2644,24 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_rollup_cohorts(uuid, date, date) IS
 'what became of the runs that began on a day, step by step, up to this moment; of one cadence, or of all where it is null, and of days from since on and before until';
+
+CREATE FUNCTION @extschema@.cadence_rollup_enrolled(cadence uuid DEFAULT NULL, since date DEFAULT '-infinity', until date DEFAULT 'infinity')
+RETURNS TABLE (cadence_id uuid, day date, empresa text, runs bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT x.cadence, x.day, x.empresa, sum(x.n)::bigint
+    FROM (
+        SELECT c.cadence, c.day, c.empresa, c.entered AS n FROM @extschema@.cadence_cohorts AS c
+        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3 AND c.step = '00000000-0000-0000-0000-000000000000'
+        UNION ALL
+        SELECT d.cadence, d.day, coalesce(d.empresa, ''), d.n FROM @extschema@.cadence_deltas AS d
+        WHERE d.step = '00000000-0000-0000-0000-000000000000' AND d.mark = 'entered' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
+          AND ($1 IS NULL OR d.cadence = $1) AND d.day >= $2 AND d.day < $3) AS x
+    GROUP BY 1, 2, 3
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_enrolled(uuid, date, date) IS
+'how many runs began on a day, up to this moment; of one cadence, or of all where it is null, and of days from since on and before until';
 
 CREATE FUNCTION @extschema@.cadence_rollup_runs()
 RETURNS TABLE (empresa text, cadence_id text, ordem int, status text, runs bigint, counted_at timestamptz)
@@ -3511,12 +3858,11 @@ DECLARE
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH sums AS (
-        SELECT d.cadence_id, sum(d.enrolled)::bigint AS enrolled, sum(d.sent)::bigint AS sent, sum(d.delivered)::bigint AS delivered, sum(d.read)::bigint AS read,
-               sum(d.replied)::bigint AS replied, sum(d.opted_out)::bigint AS opted_out, sum(d.failed)::bigint AS failed
-        FROM (SELECT c.cadence_id, c.day, c.empresa, max(c.entered) AS enrolled, sum(c.sent) AS sent, sum(c.delivered) AS delivered, sum(c.read) AS read,
-                     sum(c.replied) AS replied, sum(c.opted_out) AS opted_out, sum(c.failed) AS failed
-              FROM @extschema@.cadence_rollup_cohorts(NULL::uuid, since, 'infinity'::date) AS c GROUP BY 1, 2, 3) AS d
-        GROUP BY 1
+        SELECT c.cadence_id, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
+               sum(c.replied)::bigint AS replied, sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed
+        FROM @extschema@.cadence_rollup_cohorts(NULL::uuid, since, 'infinity'::date) AS c GROUP BY 1
+    ), enrolled AS (
+        SELECT e.cadence_id, sum(e.runs)::bigint AS runs FROM @extschema@.cadence_rollup_enrolled(NULL::uuid, since, 'infinity'::date) AS e GROUP BY 1
     ), waiting AS (
         SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
     ), steps AS (
@@ -3524,13 +3870,13 @@ BEGIN
     )
     SELECT jsonb_agg(jsonb_build_object(
                'id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo, 'steps', coalesce(t.n, 0),
-               'enrolled', coalesce(s.enrolled, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
+               'enrolled', coalesce(e.runs, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
                'replied', coalesce(s.replied, 0), 'opted_out', coalesce(s.opted_out, 0), 'failed', coalesce(s.failed, 0),
                'waiting', coalesce(w.waiting, 0), 'paused', coalesce(w.paused, 0)) ORDER BY c.rank) FILTER (WHERE c.rank <= shown), count(*)
     INTO listed, known
     FROM (SELECT x.*, row_number() OVER (ORDER BY x.ativo DESC NULLS LAST, x.empresa::text, x.codigo::text, x.id) AS rank
           FROM @extschema@.cadences AS x) AS c
-    LEFT JOIN sums AS s ON s.cadence_id = c.id
+    LEFT JOIN sums AS s ON s.cadence_id = c.id LEFT JOIN enrolled AS e ON e.cadence_id = c.id
     LEFT JOIN waiting AS w ON w.cadence_id = c.id LEFT JOIN steps AS t ON t.cadence_id = c.id;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_api_waiting_as_of(),
                               'cadence_count', known, 'cadences', coalesce(listed, '[]'));
@@ -3570,6 +3916,9 @@ BEGIN
     WITH days AS MATERIALIZED (
         SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS bucket_day, c.*
         FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity'::date) AS c
+    ), began AS MATERIALIZED (
+        SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', e.day)::date, since) ELSE e.day END AS day, sum(e.runs)::bigint AS runs
+        FROM @extschema@.cadence_rollup_enrolled(asked, since, 'infinity'::date) AS e GROUP BY 1
     ), counted AS MATERIALIZED (
         SELECT c.bucket_day AS day, c.step_id,
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
@@ -3600,13 +3949,12 @@ BEGIN
             FROM counted AS c WHERE c.step_id = s.id) AS t
         LEFT JOIN waiting AS w ON w.step_id = s.id),
         (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'enrolled', d.enrolled, 'steps', (
-                    SELECT jsonb_object_agg(c.step_id, jsonb_build_object(
+                    SELECT coalesce(jsonb_object_agg(c.step_id, jsonb_build_object(
                                'entered', c.entered, 'sent', c.sent, 'delivered', c.delivered, 'read', c.read, 'replied', c.replied,
-                               'opted_out', c.opted_out, 'failed', c.failed))
+                               'opted_out', c.opted_out, 'failed', c.failed)), '{}')
                     FROM counted AS c WHERE c.day = d.day)) ORDER BY d.day DESC), '[]')
-         -- every run has come to the step that was the first one when it began
-         FROM (SELECT e.day, sum(e.enrolled) AS enrolled
-               FROM (SELECT c.bucket_day AS day, c.day AS began, c.empresa, max(c.entered) AS enrolled FROM days AS c GROUP BY 1, 2, 3) AS e GROUP BY 1) AS d)
+         FROM (SELECT b.day, sum(b.runs) AS enrolled
+               FROM (SELECT x.day, x.runs FROM began AS x UNION ALL SELECT DISTINCT c.day, 0 FROM counted AS c) AS b GROUP BY 1) AS d)
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),
@@ -3660,7 +4008,14 @@ GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 
 -- they show nothing that their caller's own SELECT would not
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
-    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_enrolled(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+
+-- nor do these write what their caller may not; cadence_rollup_rebuild() asks who calls
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_rebuild(boolean, boolean), @extschema@.cadence_rollup_day(text, timestamptz),
+    @extschema@.cadence_recount_steps(), @extschema@.cadence_recount_step(uuid, bigint, text, uuid[], boolean), @extschema@.cadence_recount_runs(), @extschema@.cadence_recount_events(),
+    @extschema@.cadence_recount_receipts(), @extschema@.cadence_recount_answers(), @extschema@.cadence_recount_marks(),
+    @extschema@.cadence_recount_outcome(text, text, boolean, boolean, text, text), @extschema@.cadence_recount_cohorts(),
+    @extschema@.cadence_recount_counts() TO PUBLIC;
 
 -- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_mask_plain(text), @extschema@.cadence_mask_letters(text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),

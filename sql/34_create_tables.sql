@@ -37,6 +37,10 @@ DECLARE
     remark record;
     grantee record;
     armed_now boolean := false;
+    -- runs that were there before anybody counted, and what there was to count them into
+    adopted constant boolean := to_regclass('@extschema@.lead_cadence_runs') IS NOT NULL;
+    has_counts constant boolean := to_regclass('@extschema@.cadence_counts') IS NOT NULL;
+    has_cohorts constant boolean := to_regclass('@extschema@.cadence_cohorts') IS NOT NULL;
 BEGIN
     IF current_setting('server_encoding') <> 'UTF8' THEN
         RAISE EXCEPTION 'cadence_runner needs a database with encoding UTF8'
@@ -227,6 +231,16 @@ BEGIN
         INSERT INTO @extschema@.cadence_arming (cluster, database_oid, timeline)
         SELECT s.system_identifier::text, d.oid::text, c.timeline_id
         FROM pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database();
+    END IF;
+
+    -- with the trigger there, what is inserted from here on is counted as it comes
+    IF adopted AND NOT (has_counts AND has_cohorts) THEN
+        BEGIN
+            PERFORM @extschema@.cadence_rollup_rebuild(NOT has_counts, NOT has_cohorts);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE WARNING 'what was there before could not be counted: %', SQLERRM
+                USING ERRCODE = SQLSTATE, HINT = 'Call cadence_rollup_rebuild() later. Until then pages know only what happens from now on.';
+        END;
     END IF;
 
     -- without that right, the resident worker finds out some seconds later

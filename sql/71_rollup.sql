@@ -53,6 +53,8 @@
 --     failed     given up there for good, or come back after it was sent
 --     skipped    passed by without a message (its policy, or cadence_skips)
 --     stopped    ended there by an execution: opted out, blocked, in cadence_exits
+--   How many runs have begun at all is cadence_rollup_enrolled(): cadence_cohorts has it as entered of
+--   a step that is none (00000000-...).
 --   A step that was removed keeps its rows. DELETE and TRUNCATE of runs change nothing here, nor in
 --   the counts: what has happened has happened.
 --
@@ -113,7 +115,7 @@ AS $$
         SELECT c.cadence, c.step, c.day, c.empresa, c.entered, c.sent, c.delivered, c.read, c.replied, c.opted_out, c.failed,
                c.skipped, c.stopped
         FROM @extschema@.cadence_cohorts AS c
-        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3
+        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3 AND c.step <> '00000000-0000-0000-0000-000000000000'
         UNION ALL
         SELECT d.cadence, m.step, d.day, coalesce(d.empresa, ''),
                CASE m.mark WHEN 'entered' THEN d.n ELSE 0 END, CASE m.mark WHEN 'sent' THEN d.n ELSE 0 END,
@@ -123,7 +125,7 @@ AS $$
                CASE m.mark WHEN 'stopped' THEN d.n ELSE 0 END
         FROM @extschema@.cadence_deltas AS d
         CROSS JOIN LATERAL (VALUES (d.step, d.mark), (d.next_step, 'entered')) AS m(step, mark)
-        WHERE m.step IS NOT NULL AND m.mark <> '' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
+        WHERE m.step <> '00000000-0000-0000-0000-000000000000' AND m.mark <> '' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
           AND ($1 IS NULL OR d.cadence = $1) AND d.day >= $2 AND d.day < $3
     ) AS x
     GROUP BY 1, 2, 3, 4
@@ -131,6 +133,24 @@ $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_rollup_cohorts(uuid, date, date) IS
 'what became of the runs that began on a day, step by step, up to this moment; of one cadence, or of all where it is null, and of days from since on and before until';
+
+CREATE FUNCTION @extschema@.cadence_rollup_enrolled(cadence uuid DEFAULT NULL, since date DEFAULT '-infinity', until date DEFAULT 'infinity')
+RETURNS TABLE (cadence_id uuid, day date, empresa text, runs bigint)
+LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 1000 SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT x.cadence, x.day, x.empresa, sum(x.n)::bigint
+    FROM (
+        SELECT c.cadence, c.day, c.empresa, c.entered AS n FROM @extschema@.cadence_cohorts AS c
+        WHERE ($1 IS NULL OR c.cadence = $1) AND c.day >= $2 AND c.day < $3 AND c.step = '00000000-0000-0000-0000-000000000000'
+        UNION ALL
+        SELECT d.cadence, d.day, coalesce(d.empresa, ''), d.n FROM @extschema@.cadence_deltas AS d
+        WHERE d.step = '00000000-0000-0000-0000-000000000000' AND d.mark = 'entered' AND d.cadence IS NOT NULL AND d.day IS NOT NULL
+          AND ($1 IS NULL OR d.cadence = $1) AND d.day >= $2 AND d.day < $3) AS x
+    GROUP BY 1, 2, 3
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_rollup_enrolled(uuid, date, date) IS
+'how many runs began on a day, up to this moment; of one cadence, or of all where it is null, and of days from since on and before until';
 
 CREATE FUNCTION @extschema@.cadence_rollup_runs()
 RETURNS TABLE (empresa text, cadence_id text, ordem int, status text, runs bigint, counted_at timestamptz)

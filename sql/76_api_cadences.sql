@@ -59,12 +59,11 @@ DECLARE
 BEGIN
     PERFORM set_config('TimeZone', zone, true);
     WITH sums AS (
-        SELECT d.cadence_id, sum(d.enrolled)::bigint AS enrolled, sum(d.sent)::bigint AS sent, sum(d.delivered)::bigint AS delivered, sum(d.read)::bigint AS read,
-               sum(d.replied)::bigint AS replied, sum(d.opted_out)::bigint AS opted_out, sum(d.failed)::bigint AS failed
-        FROM (SELECT c.cadence_id, c.day, c.empresa, max(c.entered) AS enrolled, sum(c.sent) AS sent, sum(c.delivered) AS delivered, sum(c.read) AS read,
-                     sum(c.replied) AS replied, sum(c.opted_out) AS opted_out, sum(c.failed) AS failed
-              FROM @extschema@.cadence_rollup_cohorts(NULL::uuid, since, 'infinity'::date) AS c GROUP BY 1, 2, 3) AS d
-        GROUP BY 1
+        SELECT c.cadence_id, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
+               sum(c.replied)::bigint AS replied, sum(c.opted_out)::bigint AS opted_out, sum(c.failed)::bigint AS failed
+        FROM @extschema@.cadence_rollup_cohorts(NULL::uuid, since, 'infinity'::date) AS c GROUP BY 1
+    ), enrolled AS (
+        SELECT e.cadence_id, sum(e.runs)::bigint AS runs FROM @extschema@.cadence_rollup_enrolled(NULL::uuid, since, 'infinity'::date) AS e GROUP BY 1
     ), waiting AS (
         SELECT w.cadence_id, sum(w.waiting)::bigint AS waiting, sum(w.paused)::bigint AS paused FROM @extschema@.cadence_api_waiting() AS w GROUP BY 1
     ), steps AS (
@@ -72,13 +71,13 @@ BEGIN
     )
     SELECT jsonb_agg(jsonb_build_object(
                'id', c.id, 'code', c.codigo::text, 'name', c.nome::text, 'empresa', c.empresa::text, 'active', c.ativo, 'steps', coalesce(t.n, 0),
-               'enrolled', coalesce(s.enrolled, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
+               'enrolled', coalesce(e.runs, 0), 'sent', coalesce(s.sent, 0), 'delivered', coalesce(s.delivered, 0), 'read', coalesce(s.read, 0),
                'replied', coalesce(s.replied, 0), 'opted_out', coalesce(s.opted_out, 0), 'failed', coalesce(s.failed, 0),
                'waiting', coalesce(w.waiting, 0), 'paused', coalesce(w.paused, 0)) ORDER BY c.rank) FILTER (WHERE c.rank <= shown), count(*)
     INTO listed, known
     FROM (SELECT x.*, row_number() OVER (ORDER BY x.ativo DESC NULLS LAST, x.empresa::text, x.codigo::text, x.id) AS rank
           FROM @extschema@.cadences AS x) AS c
-    LEFT JOIN sums AS s ON s.cadence_id = c.id
+    LEFT JOIN sums AS s ON s.cadence_id = c.id LEFT JOIN enrolled AS e ON e.cadence_id = c.id
     LEFT JOIN waiting AS w ON w.cadence_id = c.id LEFT JOIN steps AS t ON t.cadence_id = c.id;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'waiting_as_of', @extschema@.cadence_api_waiting_as_of(),
                               'cadence_count', known, 'cadences', coalesce(listed, '[]'));
@@ -118,6 +117,9 @@ BEGIN
     WITH days AS MATERIALIZED (
         SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', c.day)::date, since) ELSE c.day END AS bucket_day, c.*
         FROM @extschema@.cadence_rollup_cohorts(asked, since, 'infinity'::date) AS c
+    ), began AS MATERIALIZED (
+        SELECT CASE bucket WHEN 'week' THEN greatest(date_trunc('week', e.day)::date, since) ELSE e.day END AS day, sum(e.runs)::bigint AS runs
+        FROM @extschema@.cadence_rollup_enrolled(asked, since, 'infinity'::date) AS e GROUP BY 1
     ), counted AS MATERIALIZED (
         SELECT c.bucket_day AS day, c.step_id,
                sum(c.entered)::bigint AS entered, sum(c.sent)::bigint AS sent, sum(c.delivered)::bigint AS delivered, sum(c.read)::bigint AS read,
@@ -148,13 +150,12 @@ BEGIN
             FROM counted AS c WHERE c.step_id = s.id) AS t
         LEFT JOIN waiting AS w ON w.step_id = s.id),
         (SELECT coalesce(jsonb_agg(jsonb_build_object('day', d.day, 'enrolled', d.enrolled, 'steps', (
-                    SELECT jsonb_object_agg(c.step_id, jsonb_build_object(
+                    SELECT coalesce(jsonb_object_agg(c.step_id, jsonb_build_object(
                                'entered', c.entered, 'sent', c.sent, 'delivered', c.delivered, 'read', c.read, 'replied', c.replied,
-                               'opted_out', c.opted_out, 'failed', c.failed))
+                               'opted_out', c.opted_out, 'failed', c.failed)), '{}')
                     FROM counted AS c WHERE c.day = d.day)) ORDER BY d.day DESC), '[]')
-         -- every run has come to the step that was the first one when it began
-         FROM (SELECT e.day, sum(e.enrolled) AS enrolled
-               FROM (SELECT c.bucket_day AS day, c.day AS began, c.empresa, max(c.entered) AS enrolled FROM days AS c GROUP BY 1, 2, 3) AS e GROUP BY 1) AS d)
+         FROM (SELECT b.day, sum(b.runs) AS enrolled
+               FROM (SELECT x.day, x.runs FROM began AS x UNION ALL SELECT DISTINCT c.day, 0 FROM counted AS c) AS b GROUP BY 1) AS d)
     INTO listed, cohorts;
     RETURN jsonb_build_object('zone', zone, 'since', since, 'bucket', bucket, 'cadence', about, 'steps', listed, 'cohorts', cohorts,
         'enrolled', (SELECT coalesce(sum((c.value ->> 'enrolled')::bigint), 0) FROM jsonb_array_elements(cohorts) AS c(value)),

@@ -41,7 +41,14 @@ GRANT SELECT ON @extschema@.cadence_protocols TO PUBLIC;
 
 -- they show nothing that their caller's own SELECT would not
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_counts(text, text[], timestamptz, timestamptz),
-    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+    @extschema@.cadence_rollup_cohorts(uuid, date, date), @extschema@.cadence_rollup_enrolled(uuid, date, date), @extschema@.cadence_rollup_runs() TO PUBLIC;
+
+-- nor do these write what their caller may not; cadence_rollup_rebuild() asks who calls
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_rebuild(boolean, boolean), @extschema@.cadence_rollup_day(text, timestamptz),
+    @extschema@.cadence_recount_steps(), @extschema@.cadence_recount_step(uuid, bigint, text, uuid[], boolean), @extschema@.cadence_recount_runs(), @extschema@.cadence_recount_events(),
+    @extschema@.cadence_recount_receipts(), @extschema@.cadence_recount_answers(), @extschema@.cadence_recount_marks(),
+    @extschema@.cadence_recount_outcome(text, text, boolean, boolean, text, text), @extschema@.cadence_recount_cohorts(),
+    @extschema@.cadence_recount_counts() TO PUBLIC;
 
 -- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_mask_plain(text), @extschema@.cadence_mask_letters(text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),

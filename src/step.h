@@ -128,6 +128,7 @@ typedef struct CadenceStep
 	bool has_pending;	  /* what comes after its step begins elsewhere, */
 	int pending;		  /* from that number on */
 	TimestampTz started_at;
+	TimestampTz began;	   /* by which its cohort is known, whatever of that is null */
 	TimestampTz first_due; /* when its step was due, whatever has put it off since */
 	uint64 barrier;		   /* cadence_barrier_count() before it was last seen to be wanted */
 

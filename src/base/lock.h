@@ -17,7 +17,8 @@ typedef enum CadenceLockKind
 	CADENCE_LOCK_TABLES,			 /* who makes the tables */
 	CADENCE_LOCK_MESSAGE,	/* who writes a message that came in, where no index guards it */
 	CADENCE_LOCK_EXCLUSIVE, /* who enrols in a company's exclusive cadences */
-	CADENCE_LOCK_FOLD		/* who puts together what was counted */
+	CADENCE_LOCK_FOLD,		/* who puts together what was counted */
+	CADENCE_LOCK_FIRST		/* who counts the first of what somebody says */
 } CadenceLockKind;
 
 extern bool cadence_lock_try(CadenceLockKind kind, uint64 key, bool session);

@@ -94,6 +94,7 @@ enum
 	RUN_STEP_DUE_AT,
 	RUN_HAD,
 	RUN_EDITION,
+	RUN_BEGAN,
 	RUN_INTERRUPTED,
 	RUN_NEWS,
 	RUN_NEWS_SINCE
@@ -157,7 +158,9 @@ cadence_claimed_run_columns(const CadenceTables *t)
 																"COALESCE(r.last_step_ordem, 0) " GT
 																" 0, r.started_at::timestamptz, "
 																"r.step_due_at::timestamptz, "
-																"r.passos_enviados::uuid[], %s",
+																"r.passos_enviados::uuid[], %s, "
+																"COALESCE(r.started_at, "
+																"r.created_at)::timestamptz",
 		cadence_edition_column(t, "r"));
 }
 
@@ -186,7 +189,8 @@ look_news_sql(const CadenceTables *t, int batch_size)
 	return psprintf(
 		"SELECT r.id::uuid, r.ctid, r.next_run_at::timestamptz, r.id::text, r.empresa::text, "
 		"r.attempts::int4, NULL::uuid, NULL::int4, false, r.created_at::timestamptz, "
-		"NULL::timestamptz, NULL::uuid[], NULL::jsonb, r.claim_id IS NOT NULL, r.corpo::jsonb, "
+		"NULL::timestamptz, NULL::uuid[], NULL::jsonb, NULL::timestamptz, r.claim_id IS NOT NULL, "
+		"r.corpo::jsonb, "
 		"r.created_at::timestamptz FROM %s AS r WHERE r.status " EQ " 'PENDENTE' "
 		"AND r.next_run_at " LE " $1 AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED
 		" AND NOT " NEWS_PAIR " " EQ
@@ -400,6 +404,7 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 	step->has_begun = row_true(desc, row, RUN_HAS_BEGUN);
 	step->started_at = row_time(desc, row, RUN_STARTED_AT, step->due);
 	step->first_due = row_time(desc, row, RUN_STEP_DUE_AT, step->due);
+	step->began = row_time(desc, row, RUN_BEGAN, DT_NOBEGIN);
 	read_history(step, desc, row);
 	return step;
 }

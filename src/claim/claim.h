@@ -42,7 +42,7 @@ typedef struct CadenceLook
 } CadenceLook;
 
 /* Whatever else a statement selects stands behind cadence_claimed_run_columns(). */
-#define CLAIMED_RUN_NCOLUMNS 13
+#define CLAIMED_RUN_NCOLUMNS 14
 
 extern char *cadence_claimed_run_columns(const CadenceTables *tables);
 extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);

@@ -20,6 +20,8 @@
 #include "base/json.h"
 #include "record/tally_parts.h"
 
+const pg_uuid_t tally_no_step = {{0}};
+
 static const RowsetColumn delta_columns[] = {{"kind", TEXTOID},
 											 {"at", TIMESTAMPTZOID},
 											 {"empresa", TEXTOID},
@@ -40,7 +42,11 @@ static const RowsetColumn delta_columns[] = {{"kind", TEXTOID},
 											 {"last_at", TIMESTAMPTZOID}};
 
 /* What goes into a key of an index is short, whatever somebody has written. */
-#define KEY_TEXT(column) "COALESCE(pg_catalog.\"left\"(" column ", 100), '')"
+static char *
+key_text(const char *column)
+{
+	return psprintf("COALESCE(pg_catalog.\"left\"(d.%s, 100), '')", column);
+}
 
 /* Of a closed set. */
 #define KEY_CANAL                                                                               \
@@ -53,37 +59,11 @@ insert_sql(const CadenceTables *t)
 	return psprintf(
 		"INSERT INTO %s (id, kind, at, empresa, server, canal, outcome, code, template, cadence, "
 		"step, next_step, day, mark, n, us, buckets, first_at, last_at) "
-		"SELECT pg_catalog.gen_random_uuid(), COALESCE(d.kind, ''), d.at, " KEY_TEXT(
-			"d.empresa") ", " KEY_TEXT("d.server") ", " KEY_CANAL
-												   ", " KEY_TEXT("d.outcome") ", " KEY_TEXT(
-													   "d.code") ", " KEY_TEXT("d."
-																			   "template") ", "
-																						   "d."
-																						   "cadence"
-																						   ", "
-																						   "d.step,"
-																						   " d."
-																						   "next_"
-																						   "step, "
-																						   "d.day, "
-																						   "COALESC"
-																						   "E(d."
-																						   "mark, "
-																						   "''), "
-																						   "d.n, "
-																						   "d.us, "
-																						   "d."
-																						   "buckets"
-																						   ", "
-																						   "d."
-																						   "first_"
-																						   "at, "
-																						   "d.last_"
-																						   "at "
-																						   "FROM"
-																						   " " ROWSET_NAME
-																						   " AS d",
-		t->deltas);
+		"SELECT pg_catalog.gen_random_uuid(), COALESCE(d.kind, ''), d.at, %s, %s, " KEY_CANAL
+		", %s, %s, %s, d.cadence, d.step, d.next_step, d.day, COALESCE(d.mark, ''), d.n, d.us, "
+		"d.buckets, d.first_at, d.last_at FROM " ROWSET_NAME " AS d",
+		t->deltas, key_text("empresa"), key_text("server"), key_text("outcome"), key_text("code"),
+		key_text("template"));
 }
 
 /* In the current memory context. */

@@ -70,6 +70,9 @@ typedef struct TallyPerson
 	TimestampTz at;
 } TallyPerson;
 
+/* Of which cadence_cohorts has how many runs have begun, whatever steps they have come to. */
+extern const pg_uuid_t tally_no_step;
+
 typedef struct CadenceTally CadenceTally;
 
 /*

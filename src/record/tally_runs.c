@@ -8,11 +8,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/lock.h"
 #include "base/row.h"
 #include "record/tally_parts.h"
 #include "schema/calendar.h"
@@ -49,14 +52,17 @@ enum
 /* ---- statements ------------------------------------------------------------------------ */
 
 /*
- * The step that had that number when it was spoken of. Where the cadence was edited
- * since, it is rather the one that has that template, of those that the run has had.
+ * The step that had that number when it was spoken of: of those that the run has had, rather the
+ * one that has that template, since a cadence may have been edited meanwhile, also when the run was
+ * over. One that neither has is not it: that step is there no more.
  */
-#define NUMBERED_STEP                                                                            \
-	"(SELECT x.id FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id AND (CASE WHEN r.edicao "  \
-	"IS NULL THEN x.ordem " EQ " d.ordem ELSE x.id " EQ " ANY (r.passos_enviados) END) "         \
-	"ORDER BY (x.template_codigo::pg_catalog.text " EQ " d.template) IS TRUE DESC, (x.ordem " EQ \
-	" d.ordem) IS TRUE DESC, x.id LIMIT 1)"
+#define HAS_TEMPLATE "(x.template_codigo::pg_catalog.text " EQ " d.template)"
+#define HAS_NUMBER "(x.ordem " EQ " d.ordem)"
+#define NUMBERED_STEP                                                                              \
+	"(SELECT x.id FROM %s AS x WHERE x.cadence_id " EQ " r.cadence_id AND (x.id " EQ               \
+	" ANY (r.passos_enviados) OR (r.edicao IS NULL AND " HAS_NUMBER ")) "                          \
+	"AND (" HAS_TEMPLATE " OR " HAS_NUMBER ") ORDER BY " HAS_TEMPLATE " IS TRUE DESC, " HAS_NUMBER \
+	" IS TRUE DESC, x.id LIMIT 1)"
 
 /*
  * Given up, or come back: what is only not known yet, or was not wanted any more, is neither.
@@ -363,10 +369,28 @@ find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run, TimestampT
 	return found;
 }
 
+/* So many locks of these a transaction holds at most, however many people it tells of. */
+#define FIRSTS_MAX 64
+
 /*
- * Of two answers at once the second sees the first: the run is locked. Opt-outs are noted before
- * any run is locked, so of two at once both may be the first.
+ * Nobody else counts an opt-out of that person at this moment. Who does is not waited for, since
+ * opt-outs are noted before any run is locked, and others lock runs first.
  */
+static bool
+is_alone(const TallyPerson *did)
+{
+	static TransactionId transaction = InvalidTransactionId;
+	static int nheld;
+	char *name = psprintf("%s\n%s", did->empresa, did->lead_id);
+	uint64 key = hash_bytes_extended((const unsigned char *) name, (int) strlen(name), 0);
+
+	if (transaction != GetTopTransactionId())
+		nheld = 0;
+	transaction = GetTopTransactionId();
+	return nheld++ >= FIRSTS_MAX || cadence_lock_try(CADENCE_LOCK_FIRST, key, false);
+}
+
+/* Of two answers at once the second sees the first: the run is locked. */
 static bool
 is_first(CadenceTally *tally, const TallyPerson *did, const TallyRun *run, TimestampTz last_at)
 {
@@ -376,6 +400,8 @@ is_first(CadenceTally *tally, const TallyPerson *did, const TallyRun *run, Times
 					  UUIDPGetDatum(did->answer != NULL ? did->answer : &run->run)};
 	bool first;
 
+	if (did->answer == NULL && !is_alone(did))
+		return false;
 	if (did->answer != NULL)
 	{
 		statement_execute(&tally->lock_run, lock, NULL, 0);

@@ -87,7 +87,7 @@ resolve_step(CadenceStep *step, const CadenceStepLookup *found, const CadenceSte
 	step->ordem = found->ordem;
 	step->canal = found->canal;
 	step->template_codigo = found->template_codigo;
-	step->cohort_day = cadence_cohort_day(found->policy.zone, step->started_at);
+	step->cohort_day = cadence_cohort_day(found->policy.zone, step->began);
 	step->has_next = next->has_next;
 	step->next_id = next->next_id;
 	step->next_ordem = next->next_ordem;

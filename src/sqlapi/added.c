@@ -59,7 +59,7 @@ typedef struct Noted
  * the transaction's memory; where more differ than NOTED_FINE, days are those of UTC.
  */
 #define NOTED_FIRST 64
-#define NOTED_FINE 20000
+#define NOTED_FINE 40000
 
 static Noted *noted;
 static int nnoted;
@@ -147,11 +147,13 @@ note(Noted one)
 	if (nnoted > NOTED_FINE && !TIMESTAMP_NOT_FINITE(one.began))
 		one.began = beginning(one.began, USECS_PER_DAY) + USECS_PER_DAY / 2;
 	one.n = 1;
-	if (nnoted > 0 && compare_noted(&noted[nnoted - 1], &one) == 0)
-	{
-		noted[nnoted - 1].n++;
-		return;
-	}
+	/* the run before was like this one, and is noted as itself and before its step */
+	for (int i = nnoted - 1; i >= Max(nnoted - 2, 0); i--)
+		if (compare_noted(&noted[i], &one) == 0)
+		{
+			noted[i].n++;
+			return;
+		}
 	make_room();
 	noted[nnoted++] = one;
 }
@@ -317,6 +319,10 @@ note_row(TupleTableSlot *row, Oid relation, const Columns *c)
 	one.cadence = *DatumGetUUIDP(value);
 	one.empresa = read_empresa(row, c);
 	one.began = read_began(row, c);
+	one.has_step = true;
+	one.step = tally_no_step;
+	note(one);
+	one.has_step = false;
 	one.has_ordem = read_ordem(row, c, &one.ordem);
 	if (one.has_ordem)
 		note(one);

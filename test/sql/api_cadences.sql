@@ -26,13 +26,15 @@ INSERT INTO cadence_steps (id, cadence_id, ordem, canal, template_codigo) VALUES
 INSERT INTO cadence_cohorts (cadence, step, day, empresa, entered, sent, delivered, read, replied, opted_out, failed, skipped, stopped)
 SELECT 'c0000000-0000-0000-0000-000000000001', s.step, (now() AT TIME ZONE 'America/Manaus')::date - d, 'BLUE', s.entered, s.sent, s.delivered, s.read, s.replied, s.opted_out, s.failed, s.skipped, s.stopped
 FROM generate_series(0, 39) AS d, (VALUES
-    ('50000000-0000-0000-0000-000000000001'::uuid, 10, 9, 8, 5, 2, 1, 1, 0, 0), ('50000000-0000-0000-0000-000000000002'::uuid, 6, 4, 4, 2, 1, 0, 0, 1, 1))
+    ('50000000-0000-0000-0000-000000000001'::uuid, 10, 9, 8, 5, 2, 1, 1, 0, 0), ('50000000-0000-0000-0000-000000000002'::uuid, 6, 4, 4, 2, 1, 0, 0, 1, 1),
+    ('00000000-0000-0000-0000-000000000000'::uuid, 10, 0, 0, 0, 0, 0, 0, 0, 0))
     AS s(step, entered, sent, delivered, read, replied, opted_out, failed, skipped, stopped);
 -- a step that was removed
 INSERT INTO cadence_cohorts (cadence, step, day, empresa, entered, sent) VALUES ('c0000000-0000-0000-0000-000000000001', '50000000-0000-0000-0000-00000000000f', (now() AT TIME ZONE 'America/Manaus')::date - 1, 'BLUE', 3, 3);
 -- one who begins today is moved on: its first step's message has left, and it has come to the second
 INSERT INTO cadence_deltas (kind, at, empresa, cadence, step, day, mark, n) VALUES
-    ('', now(), 'BLUE', 'c0000000-0000-0000-0000-000000000001', '50000000-0000-0000-0000-000000000001', (now() AT TIME ZONE 'America/Manaus')::date, 'entered', 1);
+    ('', now(), 'BLUE', 'c0000000-0000-0000-0000-000000000001', '50000000-0000-0000-0000-000000000001', (now() AT TIME ZONE 'America/Manaus')::date, 'entered', 1),
+    ('', now(), 'BLUE', 'c0000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000000', (now() AT TIME ZONE 'America/Manaus')::date, 'entered', 1);
 INSERT INTO cadence_deltas (kind, at, empresa, cadence, step, next_step, day, mark, n) VALUES
     ('', now(), 'BLUE', 'c0000000-0000-0000-0000-000000000001', '50000000-0000-0000-0000-000000000001', '50000000-0000-0000-0000-000000000002', (now() AT TIME ZONE 'America/Manaus')::date, 'sent', 1);
 DELETE FROM cadence_stock;

@@ -120,6 +120,8 @@ sql($node, $create);
 my %after = map { $_ => 1 } columns();
 is_deeply([ grep { !$after{$_} } @before ], [], 'no column has changed its type');
 is(sql($node, 'SELECT count(*) FROM lead_cadence_runs'), 300, 'adopted, twice, with its rows');
+is(sql($node, q{SELECT (SELECT sum(runs) FROM cadence_rollup_enrolled()) || ' ' || sum(entered) FROM cadence_rollup_cohorts()}),
+	'300 300', 'which count, once');
 is(sql($node, q{SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'cadence_runner_logs'}),
 	'app', 'what was created belongs to the owner');
 is(sql($node, q{SELECT has_function_privilege('anon', 'cadence_run(text)', 'EXECUTE')}), 'f',
