@@ -64,7 +64,7 @@ acts_of(const CadenceTables *t)
 	made->blocks = cadence_blocks_create(t);
 	made->outbox = cadence_outbox_create(t);
 	made->tally = cadence_tally_create(t);
-	made->senders = cadence_sender_states_create(t, false);
+	made->senders = cadence_sender_states_create(t);
 	made->people = inbound_people_create(t);
 	made->sent = inbound_sent_create(t);
 	made->replies = inbound_replies_create(t);

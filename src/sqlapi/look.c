@@ -88,7 +88,7 @@ run_look_begin(RunLook *look, Datum run_id)
 	look->guc_level = cadence_use_text_format();
 	(void) SPI_connect();
 	read_run(look, run_id);
-	look->states = cadence_sender_states_create(tables, true);
+	look->states = cadence_sender_states_create(tables);
 	look->rulings = cadence_rulings_create(tables, true);
 	look->resolver = cadence_resolver_create(tables, look->providers, look->rulings, true);
 }
