@@ -130,7 +130,7 @@ cadence_opt_out(PG_FUNCTION_ARGS)
 	said.empresa = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	said.motivo = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
 	connect_spi();
-	(void) cadence_opt_outs_add(cadence_opt_outs_create(t), &said);
+	(void) cadence_opt_outs_add(cadence_opt_outs_create(t), &said, 1);
 	SPI_finish();
 	warn_of_stranger(t, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
 	PG_RETURN_VOID();
