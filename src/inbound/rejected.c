@@ -89,14 +89,7 @@ kept_text(const InboundRejections *r)
 		return NULL;
 	memcpy(text, r->call->body, len);
 	text[len] = '\0';
-	for (size_t i = 0; i < len;)
-	{
-		size_t n = text[i] != '\0' ? text_character(text + i, len - i) : 0;
-
-		if (n == 0)
-			text[i] = '?';
-		i += n > 0 ? n : 1;
-	}
+	text_mend(text, len);
 	initStringInfo(&json);
 	escape_json(&json, text);
 	return json.data;

@@ -38,26 +38,6 @@ write_path(const Path *path, char *to, size_t size)
 	return n;
 }
 
-/* What was cut may end within a character; and it stands in a line of its own. */
-static void
-make_printable(char *text)
-{
-	size_t left = strlen(text);
-
-	while (left > 0)
-	{
-		size_t n = text_character(text, left);
-
-		if (n == 0)
-			*text = '?';
-		else if ((unsigned char) *text < 0x20 || *text == 0x7F)
-			*text = ' ';
-		n += n == 0 ? 1 : 0;
-		text += n;
-		left -= n;
-	}
-}
-
 void
 compiler_problem(Compiler *c, const Path *path, const char *format, ...)
 {
@@ -69,8 +49,9 @@ compiler_problem(Compiler *c, const Path *path, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(problem, sizeof(problem), format, args);
 	va_end(args);
-	make_printable(pointer);
-	make_printable(problem);
+	/* what was cut may end within a character; and it stands in a line of its own */
+	text_copy(pointer, sizeof(pointer), pointer);
+	text_copy(problem, sizeof(problem), problem);
 	c->problems++;
 	c->report(c->arg, pointer, problem);
 }
