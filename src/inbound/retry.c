@@ -105,9 +105,8 @@ look(Retry *r, RejectedEvent *rows)
 	{
 		HeapTuple tuple = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
-		bool isnull;
 
-		rows[i].id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &isnull));
+		(void) row_uuid(desc, tuple, 1, &rows[i].id);
 		rows[i].server = row_text(desc, tuple, 2, ROW_KEY_MAX);
 		rows[i].event = row_text(desc, tuple, 3, ROW_TEXT_MAX);
 		rows[i].body = row_text(desc, tuple, 4, ROW_TEXT_MAX);

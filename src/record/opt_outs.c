@@ -93,13 +93,6 @@ cadence_opt_outs_create(const CadenceTables *t)
 }
 
 static void
-put_time(Datum *values, char *nulls, int n, TimestampTz at)
-{
-	values[n] = TimestampTzGetDatum(at);
-	nulls[n] = at != 0 ? ' ' : 'n';
-}
-
-static void
 write_news(CadenceOutbox *outbox, const char *event, const OptOut **said, int n)
 {
 	CadenceNews *news = palloc(sizeof(*news) * Max(n, 1));
@@ -168,7 +161,7 @@ note(CadenceOptOuts *o, const OptOut *said)
 	statement_put_text(values, nulls, 3, said->categoria);
 	statement_put_text(values, nulls, 4, said->motivo);
 	statement_put_text(values, nulls, 5, said->origem);
-	put_time(values, nulls, 6, said->at);
+	statement_put_time(values, nulls, 6, said->at);
 	statement_execute(&o->add, values, nulls, 0);
 	return SPI_processed > 0;
 }
@@ -211,7 +204,7 @@ cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
 	statement_put_text(values, nulls, 1, said->empresa);
 	statement_put_text(values, nulls, 2, said->canal);
 	statement_put_text(values, nulls, 3, said->categoria);
-	put_time(values, nulls, 4, said->at);
+	statement_put_time(values, nulls, 4, said->at);
 	statement_execute(&o->remove, values, nulls, 0);
 	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
