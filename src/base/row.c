@@ -88,6 +88,17 @@ row_time(TupleDesc desc, HeapTuple row, int column, TimestampTz otherwise)
 	return isnull ? otherwise : DatumGetTimestampTz(value);
 }
 
+bool
+row_uuid(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
+{
+	bool isnull;
+	Datum value = heap_getattr(row, column, desc, &isnull);
+
+	if (!isnull)
+		*id = *DatumGetUUIDP(value);
+	return !isnull;
+}
+
 /* Of a boolean, its value; of any other type, whether it says anything but no. */
 bool
 row_true(TupleDesc desc, HeapTuple row, int column)

@@ -10,6 +10,7 @@
 #include "access/htup.h"
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
+#include "utils/uuid.h"
 
 /* What keys, codes and addresses may have, and what any other field may. */
 #define ROW_KEY_MAX 1000
@@ -20,6 +21,8 @@ extern bool row_read_text(TupleDesc desc, HeapTuple row, int column, int max, ch
 extern char *row_text(TupleDesc desc, HeapTuple row, int column, int max);
 extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
 extern TimestampTz row_time(TupleDesc desc, HeapTuple row, int column, TimestampTz otherwise);
+/* False, and nothing is changed, where it is null. */
+extern bool row_uuid(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id);
 extern bool row_true(TupleDesc desc, HeapTuple row, int column);
 extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
 

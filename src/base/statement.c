@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "base/statement.h"
 
@@ -72,6 +73,14 @@ statement_put_text(Datum *values, char *nulls, int n, const char *text)
 {
 	values[n] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
 	nulls[n] = text != NULL ? ' ' : 'n';
+}
+
+/* The same; 0: null. */
+void
+statement_put_time(Datum *values, char *nulls, int n, TimestampTz at)
+{
+	values[n] = TimestampTzGetDatum(at);
+	nulls[n] = at != 0 ? ' ' : 'n';
 }
 
 /*

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "datatype/timestamp.h"
 #include "utils/tuplestore.h"
 
 /*
@@ -92,6 +93,7 @@ typedef void (*StatementGuard)(void *plan);
 
 extern void statement_set_guard(StatementGuard guard);
 extern void statement_put_text(Datum *values, char *nulls, int n, const char *text);
+extern void statement_put_time(Datum *values, char *nulls, int n, TimestampTz at);
 extern void statement_execute(Statement *statement, Datum *values, const char *nulls, int limit);
 
 extern void rowset_begin_as(Rowset *rows, const char *name, const RowsetColumn *columns,

@@ -383,22 +383,16 @@ cadence_claimed_run(HeapTuple row, TupleDesc desc)
 {
 	CadenceStep *step = palloc0(sizeof(*step));
 	bool isnull;
-	Datum value;
 
-	value = SPI_getbinval(row, desc, RUN_ID, &isnull);
-	if (isnull)
+	if (!row_uuid(desc, row, RUN_ID, &step->run_id))
 		ereport(ERROR, (errcode(ERRCODE_NOT_NULL_VIOLATION), errmsg("a run has no id")));
-	step->run_id = *DatumGetUUIDP(value);
 	cadence_uuid_text(&step->run_id, step->run_id_text);
 	step->seen = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, RUN_CTID, &isnull));
 	step->due = row_time(desc, row, RUN_NEXT_RUN_AT, DT_NOBEGIN);
 	step->lead_id = row_text(desc, row, RUN_LEAD_ID, ROW_KEY_MAX);
 	step->empresa = row_text(desc, row, RUN_EMPRESA, ROW_KEY_MAX);
 	step->attempts = row_int(desc, row, RUN_ATTEMPTS, 0);
-	value = SPI_getbinval(row, desc, RUN_CADENCE_ID, &isnull);
-	step->has_cadence = !isnull;
-	if (!isnull)
-		step->cadence_id = *DatumGetUUIDP(value);
+	step->has_cadence = row_uuid(desc, row, RUN_CADENCE_ID, &step->cadence_id);
 	step->has_position = !row_is_null(desc, row, RUN_NEXT_STEP_ORDEM);
 	step->position = row_int(desc, row, RUN_NEXT_STEP_ORDEM, 0);
 	step->has_begun = row_true(desc, row, RUN_HAS_BEGUN);

@@ -33,7 +33,7 @@
 void
 limiting_prepare(Limiting *l, const CadenceTables *tables, const CadenceProviders *providers)
 {
-	l->states = cadence_sender_states_create(tables, false);
+	l->states = cadence_sender_states_create(tables);
 	l->providers = providers;
 }
 

@@ -19,16 +19,15 @@
 #include "base/row.h"
 #include "inbound/acts.h"
 #include "provider/options.h"
-#include "rules/address_key.h"
+#include "record/mark.h"
 #include "rules/late_class.h"
 #include "schema/key.h"
 
 struct InboundFailures
 {
+	CadenceMarker *marker;
 	Statement address;
-	Statement dead;
-	Statement soft;	   /* counts a mail that was refused for the moment */
-	Statement counted; /* whether any are */
+	Statement counted; /* whether any mails that were refused for the moment are */
 	Statement alive;   /* it takes mails again */
 };
 
@@ -42,7 +41,6 @@ enum
 static const Oid person_types[] = {TEXTOID, TEXTOID};
 static const Oid company_types[] = {TEXTOID};
 static const Oid alive_types[] = {TEXTOID, TEXTOID, TEXTOID};
-static const Oid dead_types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 
 /* As a step's recipient is chosen. */
 static char *
@@ -60,30 +58,14 @@ address_sql(const CadenceTables *t)
 					cadence_key_is(t, "lead_contacts", "x", "empresa", "$2"));
 }
 
-/* first, more: refusals in a row of a mailbox that may take the next mail; NULL: it is dead. */
-static char *
-dead_sql(const CadenceTables *t, const char *first, const char *more)
-{
-	return psprintf("INSERT INTO %s AS a (endereco, canal, empresa, motivo, servidor, em, "
-					"devolucoes) VALUES ($1, $2, $3, $4, $5, " NOW ", %s) "
-					"ON CONFLICT (endereco, canal, empresa) DO UPDATE SET devolucoes = %s, "
-					"motivo = EXCLUDED.motivo, servidor = EXCLUDED.servidor, em = EXCLUDED.em "
-					"WHERE a.devolucoes IS NOT NULL",
-					t->dead_addresses, first, more);
-}
-
 /* In the current memory context. */
 struct InboundFailures *
 inbound_failures_create(const CadenceTables *t)
 {
 	struct InboundFailures *f = palloc0(sizeof(*f));
 
+	f->marker = cadence_marker_create(t);
 	f->address = STATEMENT("looking for an address", address_sql(t), person_types, SPI_OK_SELECT);
-	f->dead =
-		STATEMENT("noting a dead address", dead_sql(t, "NULL", "NULL"), dead_types, SPI_OK_INSERT);
-	f->soft = STATEMENT("counting what a mailbox has refused",
-						dead_sql(t, "1", "a.devolucoes OPERATOR(pg_catalog.+) 1"), dead_types,
-						SPI_OK_INSERT);
 	f->counted =
 		STATEMENT("looking for mailboxes that have refused mails",
 				  psprintf("SELECT 1 FROM %s AS a WHERE a.devolucoes IS NOT NULL AND a.empresa " EQ
@@ -99,13 +81,6 @@ inbound_failures_create(const CadenceTables *t)
 }
 
 /* ---- dead addresses ------------------------------------------------------------------ */
-
-/* An address as it is kept. */
-typedef struct FailedAddress
-{
-	char key[ADDRESS_KEY_SIZE];
-	const char *empresa;
-} FailedAddress;
 
 /* The address that a person's messages go to, as the contact has it; NULL: it has none. */
 char *
@@ -129,17 +104,23 @@ inbound_address_of(const InboundEvent *e, const InboundPerson *person, char **pa
 	return stored != NULL && stored[0] != '\0' ? stored : NULL;
 }
 
-/* The same as a key; false: it has none. */
+/* As it is kept: a mailbox that was told, or the person's own; false: there is none. */
 static bool
-address_of(const InboundEvent *e, const InboundPerson *person, FailedAddress *address)
+address_of(const InboundEvent *e, const InboundPerson *person, const char *stored,
+		   FailedAddress *address)
 {
-	char *pais;
-	char *stored = inbound_address_of(e, person, &pais);
+	bool is_email = stored != NULL || strcmp(e->canal, "EMAIL") == 0;
+	char *pais = NULL;
 
 	if (stored == NULL)
+		stored = inbound_address_of(e, person, &pais);
+	if (stored == NULL)
 		return false;
-	address_key(stored, strcmp(e->canal, "EMAIL") == 0, pais, address->key);
-	address->empresa = person->empresa;
+	*address = (FailedAddress){.canal = e->canal,
+							   .empresa = person->empresa,
+							   .reason = inbound_reason(e, ""),
+							   .source = e->source};
+	address_key(stored, is_email, pais, address->key);
 	return true;
 }
 
@@ -147,25 +128,7 @@ address_of(const InboundEvent *e, const InboundPerson *person, FailedAddress *ad
 static bool
 mailbox_of(const InboundEvent *e, const InboundPerson *person, FailedAddress *address)
 {
-	const char *email = inbound_field(e, RECEIVED_EMAIL);
-
-	if (email == NULL)
-		return address_of(e, person, address);
-	address_key(email, true, NULL, address->key);
-	address->empresa = person->empresa;
-	return true;
-}
-
-/* False: it was noted before. */
-static bool
-note_failed(const InboundEvent *e, Statement *note, const FailedAddress *address)
-{
-	Datum values[] = {CStringGetTextDatum(address->key), CStringGetTextDatum(e->canal),
-					  CStringGetTextDatum(address->empresa),
-					  CStringGetTextDatum(inbound_reason(e, "")), CStringGetTextDatum(e->source)};
-
-	statement_execute(note, values, NULL, 0);
-	return SPI_processed > 0;
+	return address_of(e, person, inbound_field(e, RECEIVED_EMAIL), address);
 }
 
 static bool
@@ -278,8 +241,9 @@ inbound_late_failure(InboundEvent *e, const InboundMessage *message)
 		inbound_shut_sender(e, inbound_reason(e, ""));
 	else if (class == CLASS_OPTED_OUT && has_person)
 		(void) inbound_opt_out(e, &people, &stop, NULL);
-	else if (class == CLASS_DEAD_ADDRESS && has_person && address_of(e, &message->person, &address))
-		(void) note_failed(e, &e->acts->failures->dead, &address);
+	else if (class == CLASS_DEAD_ADDRESS && has_person &&
+			 address_of(e, &message->person, NULL, &address))
+		(void) cadence_marks_failed(e->acts->failures->marker, &address, 1, true);
 	write_event(e, message, class);
 	if (class == CLASS_RETRY)
 		inbound_resend(e, message);
@@ -307,7 +271,7 @@ count_refusal(const InboundEvent *e, const InboundMessage *message)
 
 	if (message->person.lead_id != NULL && message->person.empresa != NULL &&
 		mailbox_of(e, &message->person, &address))
-		(void) note_failed(e, &e->acts->failures->soft, &address);
+		(void) cadence_marks_failed(e->acts->failures->marker, &address, 1, false);
 }
 
 /* A mailbox that does not exist, or did not take a mail this time. */
@@ -325,7 +289,7 @@ inbound_bounce(InboundEvent *e)
 		return INBOUND_UNMATCHED;
 	for (int i = 0; i < people.n && is_hard; i++)
 		if (mailbox_of(e, &people.list[i], &address) &&
-			note_failed(e, &e->acts->failures->dead, &address))
+			cadence_marks_failed(e->acts->failures->marker, &address, 1, true) > 0)
 			is_new = true;
 	if (is_of_message && inbound_note_receipt(e, &message, STATE_FAILED))
 	{

@@ -89,14 +89,7 @@ kept_text(const InboundRejections *r)
 		return NULL;
 	memcpy(text, r->call->body, len);
 	text[len] = '\0';
-	for (size_t i = 0; i < len;)
-	{
-		size_t n = text[i] != '\0' ? text_character(text + i, len - i) : 0;
-
-		if (n == 0)
-			text[i] = '?';
-		i += n > 0 ? n : 1;
-	}
+	text_mend(text, len);
 	initStringInfo(&json);
 	escape_json(&json, text);
 	return json.data;
@@ -164,8 +157,7 @@ insert_row(void *arg, int first, int n)
 	char nulls[8] = {' '};
 
 	cadence_uuid_v7(&id);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	(void) SPI_connect();
 	statement_put_text(values, nulls, 1, from->server_name);
 	statement_put_text(values, nulls, 2, from->empresa);
 	statement_put_text(values, nulls, 3, row->reason);
@@ -243,8 +235,7 @@ forget_old(void *arg, int first, int n)
 				 r->from->tables->rejected, r->from->tables->rejected, FORGOTTEN_MAX),
 		types, SPI_OK_DELETE);
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
+	(void) SPI_connect();
 	statement_execute(&delete, &before, NULL, 0);
 	SPI_finish();
 }

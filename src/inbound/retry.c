@@ -89,13 +89,6 @@ begin_retry(const CadenceTables *t, const char *which)
 	return r;
 }
 
-static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-}
-
 /* The next rows, locked until the transaction ends, in the current memory context. */
 static int
 look(Retry *r, RejectedEvent *rows)
@@ -104,7 +97,7 @@ look(Retry *r, RejectedEvent *rows)
 	MemoryContext context = CurrentMemoryContext;
 	int n;
 
-	connect_spi();
+	(void) SPI_connect();
 	MemoryContextSwitchTo(context);
 	statement_execute(&r->look, values, r->only == 0 ? "n " : NULL, 0);
 	n = SPI_processed;
@@ -112,9 +105,8 @@ look(Retry *r, RejectedEvent *rows)
 	{
 		HeapTuple tuple = SPI_tuptable->vals[i];
 		TupleDesc desc = SPI_tuptable->tupdesc;
-		bool isnull;
 
-		rows[i].id = *DatumGetUUIDP(SPI_getbinval(tuple, desc, 1, &isnull));
+		(void) row_uuid(desc, tuple, 1, &rows[i].id);
 		rows[i].server = row_text(desc, tuple, 2, ROW_KEY_MAX);
 		rows[i].event = row_text(desc, tuple, 3, ROW_TEXT_MAX);
 		rows[i].body = row_text(desc, tuple, 4, ROW_TEXT_MAX);
@@ -135,7 +127,7 @@ put_back(Retry *r, const RejectedEvent *row, const InboundOutcome *outcome)
 						  : (Datum) 0,
 					  r->now};
 
-	connect_spi();
+	(void) SPI_connect();
 	if (outcome->refused == NULL)
 		statement_execute(&r->remove, values, NULL, 0);
 	else
@@ -255,7 +247,7 @@ give_up_late(const Retry *r)
 						   r->tables->rejected),
 				  types, SPI_OK_DELETE);
 
-	connect_spi();
+	(void) SPI_connect();
 	statement_execute(&keep, values, "n ", 0);
 	statement_execute(&forget, values, "n ", 0);
 	SPI_finish();

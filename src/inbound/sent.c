@@ -113,20 +113,16 @@ read_found(const InboundEvent *e, InboundMessage *found)
 {
 	HeapTuple row = SPI_tuptable->vals[0];
 	TupleDesc desc = SPI_tuptable->tupdesc;
-	bool isnull;
-	Datum run;
 
 	memset(found, 0, sizeof(*found));
 	if (is_of_another(e, row_text(desc, row, SENT_SERVER, ROW_KEY_MAX)))
 		return false;
-	found->id = *DatumGetUUIDP(SPI_getbinval(row, desc, SENT_ID, &isnull));
+	(void) row_uuid(desc, row, SENT_ID, &found->id);
 	found->person.lead_id = row_text(desc, row, SENT_LEAD, ROW_KEY_MAX);
 	found->person.empresa = row_text(desc, row, SENT_EMPRESA, ROW_KEY_MAX);
 	found->is_open = row_true(desc, row, SENT_IS_OPEN);
-	run = SPI_getbinval(row, desc, SENT_RUN, &isnull);
-	found->has_step = !isnull && !row_is_null(desc, row, SENT_ORDEM);
-	if (found->has_step)
-		found->run_id = *DatumGetUUIDP(run);
+	found->has_step =
+		row_uuid(desc, row, SENT_RUN, &found->run_id) && !row_is_null(desc, row, SENT_ORDEM);
 	found->ordem = row_int(desc, row, SENT_ORDEM, 0);
 	found->template_codigo = row_text(desc, row, SENT_TEMPLATE, ROW_KEY_MAX);
 	return true;

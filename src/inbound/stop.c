@@ -92,15 +92,13 @@ static int
 find_runs(const InboundEvent *e, const InboundPerson *person, pg_uuid_t **ids)
 {
 	Datum values[] = {CStringGetTextDatum(person->lead_id), CStringGetTextDatum(person->empresa)};
-	bool isnull;
 	int n;
 
 	statement_execute(&e->acts->stops->find, values, NULL, RUNS_MAX);
 	n = (int) SPI_processed;
 	*ids = palloc(sizeof(pg_uuid_t) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-		(*ids)[i] =
-			*DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		(void) row_uuid(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], 1, &(*ids)[i]);
 	SPI_freetuptable(SPI_tuptable);
 	return n;
 }

@@ -196,23 +196,18 @@ static bool
 note_opt_outs(const InboundEvent *e, const InboundPersons *people, const InboundStop *stop,
 			  const char *categoria)
 {
-	bool is_new = false;
+	OptOut said[PEOPLE_MAX];
 
 	for (int i = 0; i < people->n; i++)
-	{
-		OptOut said = {.lead_id = people->list[i].lead_id,
-					   .empresa = people->list[i].empresa,
-					   .canal = stop->canal,
-					   .categoria = categoria,
-					   .motivo = stop->motivo,
-					   .origem = e->source,
-					   .at = e->at,
-					   .how = how_said(e)};
-
-		if (cadence_opt_outs_add(e->acts->opt_outs, &said))
-			is_new = true;
-	}
-	return is_new;
+		said[i] = (OptOut){.lead_id = people->list[i].lead_id,
+						   .empresa = people->list[i].empresa,
+						   .canal = stop->canal,
+						   .categoria = categoria,
+						   .motivo = stop->motivo,
+						   .origem = e->source,
+						   .at = e->at,
+						   .how = how_said(e)};
+	return cadence_opt_outs_add(e->acts->opt_outs, said, people->n) > 0;
 }
 
 /*

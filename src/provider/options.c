@@ -86,10 +86,27 @@ takes(const Definition *d, const char *name, const char *value)
 		   (own->values == NULL || cadence_option_is_one_of(value, own->values));
 }
 
+/* The first that a server lacks; NULL: it has all that its protocol needs. */
+const DefinitionOption *
+cadence_option_missing(List *options, const Definition *d)
+{
+	for (size_t i = 0; i < d->options.n; i++)
+	{
+		const DefinitionOption *own = &d->options.list[i];
+
+		if (own->required && own->otherwise == NULL &&
+			cadence_option_get(options, own->name) == NULL &&
+			(own->alternative == NULL || cadence_option_get(options, own->alternative) == NULL))
+			return own;
+	}
+	return NULL;
+}
+
 /* The first that a server has and its protocol does not take, or lacks; NULL: it fits. */
 const char *
 cadence_options_problem(List *options, const Definition *d)
 {
+	const DefinitionOption *missing = cadence_option_missing(options, d);
 	ListCell *cell;
 
 	foreach (cell, options)
@@ -99,16 +116,7 @@ cadence_options_problem(List *options, const Definition *d)
 		if (!takes(d, option->defname, defGetString(option)))
 			return option->defname;
 	}
-	for (size_t i = 0; i < d->options.n; i++)
-	{
-		const DefinitionOption *own = &d->options.list[i];
-
-		if (own->required && own->otherwise == NULL &&
-			cadence_option_get(options, own->name) == NULL &&
-			(own->alternative == NULL || cadence_option_get(options, own->alternative) == NULL))
-			return own->name;
-	}
-	return NULL;
+	return missing != NULL ? missing->name : NULL;
 }
 
 static void

@@ -44,6 +44,7 @@ typedef struct OptionRule
 extern const OptionRule *cadence_option_common(Oid catalog, const char *name);
 extern const DefinitionOption *cadence_option_own(const DefinitionOptions *options,
 												  const char *name, bool *from_file);
+extern const DefinitionOption *cadence_option_missing(List *options, const Definition *definition);
 extern const char *cadence_options_problem(List *options, const Definition *d);
 extern char *cadence_option_names(Oid catalog, List *definitions);
 extern const char *cadence_option_get(List *options, const char *name);

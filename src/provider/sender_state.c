@@ -38,88 +38,93 @@ struct CadenceSenderStates
 	SenderStatements *statements;
 };
 
+#define IN_STATE(member) offsetof(CadenceSenderState, member)
+
+/*
+ * What a row has beside its key and its two histories: all that reads, locks and
+ * saves a state is made from this list. Null is 0, or no text. The last two are
+ * cadence_provider_pause()'s to write.
+ */
+static const struct
+{
+	const char *name;
+	Oid type;
+	size_t place;
+} columns[] = {{"next_at", TIMESTAMPTZOID, IN_STATE(limits.next_at)},
+			   {"last_at", TIMESTAMPTZOID, IN_STATE(limits.last_at)},
+			   {"first_used_at", TIMESTAMPTZOID, IN_STATE(first_used)},
+			   {"open_since", TIMESTAMPTZOID, IN_STATE(open_since)},
+			   {"open_until", TIMESTAMPTZOID, IN_STATE(open_until)},
+			   {"open_reason", TEXTOID, IN_STATE(open_reason)},
+			   {"openings", INT4OID, IN_STATE(openings)},
+			   {"round_until", TIMESTAMPTZOID, IN_STATE(round_until)},
+			   {"waiting", INT4OID, IN_STATE(waiting)},
+			   {"waited", INT4OID, IN_STATE(waited)},
+			   {"new_since", TIMESTAMPTZOID, IN_STATE(new_since)},
+			   {"new_until", TIMESTAMPTZOID, IN_STATE(new_until)},
+			   {"new_reason", TEXTOID, IN_STATE(new_reason)},
+			   {"new_stops", INT4OID, IN_STATE(new_stops)},
+			   {"slow_until", TIMESTAMPTZOID, IN_STATE(slow_until)},
+			   {"slow_downs", INT4OID, IN_STATE(slow_downs)},
+			   {"paused_at", TIMESTAMPTZOID, IN_STATE(paused_at)},
+			   {"pause_reason", TEXTOID, IN_STATE(pause_reason)}};
+
+#define NSAVED (lengthof(columns) - 2)
+
+/* Before them. */
 enum
 {
 	STATE_KEY = 1,
-	STATE_NEXT_AT,
-	STATE_LAST_AT,
 	STATE_USED,
-	STATE_FIRST_USED_AT,
-	STATE_OPEN_SINCE,
-	STATE_OPEN_UNTIL,
-	STATE_OPEN_REASON,
-	STATE_OPENINGS,
-	STATE_PAUSED_AT,
-	STATE_PAUSE_REASON,
-	STATE_ROUND_UNTIL,
-	STATE_WAITING,
-	STATE_WAITED,
-	STATE_NEW_SINCE,
-	STATE_NEW_UNTIL,
-	STATE_NEW_REASON,
-	STATE_NEW_STOPS,
-	STATE_SLOW_UNTIL,
-	STATE_SLOW_DOWNS,
-	STATE_LAST_ANSWERS
+	STATE_LAST_ANSWERS,
+	STATE_COLUMNS /* the first of the list */
 };
 
-/* Each as of the type that it is read as: a plan follows ALTER TABLE. */
-#define TIME_OF(column) column "::pg_catalog.timestamptz, "
-#define NUMBER_OF(column) column "::pg_catalog.int4, "
-/* clang-format off */
-#define STATE_COLUMNS \
-	"server::text, " TIME_OF("next_at") TIME_OF("last_at") "used::text, " TIME_OF("first_used_at") \
-	TIME_OF("open_since") TIME_OF("open_until") "open_reason::text, " NUMBER_OF("openings") \
-	TIME_OF("paused_at") "pause_reason::text, " TIME_OF("round_until") NUMBER_OF("waiting") \
-	NUMBER_OF("waited") TIME_OF("new_since") TIME_OF("new_until") "new_reason::text, " \
-	NUMBER_OF("new_stops") TIME_OF("slow_until") NUMBER_OF("slow_downs") "last_answers::text"
-/* clang-format on */
-
 static const Oid key_types[] = {TEXTOID};
-
 static const RowsetColumn lock_columns[] = {{"n", INT4OID}, {"key", TEXTOID}};
-static const RowsetColumn save_columns[] = {{"key", TEXTOID},
-											{"next_at", TIMESTAMPTZOID},
-											{"last_at", TIMESTAMPTZOID},
-											{"used", TEXTOID},
-											{"first_used_at", TIMESTAMPTZOID},
-											{"open_since", TIMESTAMPTZOID},
-											{"open_until", TIMESTAMPTZOID},
-											{"open_reason", TEXTOID},
-											{"openings", INT4OID},
-											{"last_answers", TEXTOID},
-											{"round_until", TIMESTAMPTZOID},
-											{"waiting", INT4OID},
-											{"waited", INT4OID},
-											{"new_since", TIMESTAMPTZOID},
-											{"new_until", TIMESTAMPTZOID},
-											{"new_reason", TEXTOID},
-											{"new_stops", INT4OID},
-											{"slow_until", TIMESTAMPTZOID},
-											{"slow_downs", INT4OID}};
-
-#define SAVED_COLUMNS                                                                         \
-	"next_at = d.next_at, last_at = d.last_at, used = d.used, "                               \
-	"first_used_at = d.first_used_at, open_since = d.open_since, open_until = d.open_until, " \
-	"open_reason = d.open_reason, openings = d.openings, last_answers = d.last_answers, "     \
-	"round_until = d.round_until, waiting = d.waiting, waited = d.waited, "                   \
-	"new_since = d.new_since, new_until = d.new_until, new_reason = d.new_reason, "           \
-	"new_stops = d.new_stops, slow_until = d.slow_until, slow_downs = d.slow_downs"
-
 static const Oid others_types[] = {TEXTOID, UUIDOID, UUIDOID};
 static const Oid permits_types[] = {TEXTOID, INT4OID, UUIDOID, UUIDOID, UUIDOID};
+
+/* Each as of the type that it is read as: a plan follows ALTER TABLE. */
+static char *
+read_sql(const char *from)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT s.server::text, s.used::text, s.last_answers::text");
+	for (size_t i = 0; i < lengthof(columns); i++)
+		appendStringInfo(&sql, ", s.%s::%s", columns[i].name,
+						 format_type_be_qualified(columns[i].type));
+	appendStringInfo(&sql, " FROM %s", from);
+	return sql.data;
+}
 
 static char *
 lock_sql(const char *table, const char *others)
 {
-	return psprintf("SELECT " STATE_COLUMNS " FROM " ROWSET_NAME " AS d, %s AS s "
-					"WHERE s.server " EQ " d.key ORDER BY d.n FOR NO KEY UPDATE OF s%s",
-					table, others);
+	return read_sql(psprintf(ROWSET_NAME " AS d, %s AS s WHERE s.server " EQ
+										 " d.key ORDER BY d.n FOR NO KEY UPDATE OF s%s",
+							 table, others));
 }
 
-/* In the current memory context. in_query: for one look in somebody's query, without a lock. */
+static char *
+save_sql(const char *table)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE %s AS s SET used = d.used, last_answers = d.last_answers",
+					 table);
+	for (size_t i = 0; i < NSAVED; i++)
+		appendStringInfo(&sql, ", %s = d.%s", columns[i].name, columns[i].name);
+	appendStringInfoString(&sql, " FROM " ROWSET_NAME " AS d WHERE s.server " EQ " d.key");
+	return sql.data;
+}
+
+/* In the current memory context. */
 CadenceSenderStates *
-cadence_sender_states_create(const CadenceTables *t, bool in_query)
+cadence_sender_states_create(const CadenceTables *t)
 {
 	CadenceSenderStates *s = palloc0(sizeof(*s));
 	SenderStatements *p = palloc0(sizeof(*p));
@@ -127,10 +132,8 @@ cadence_sender_states_create(const CadenceTables *t, bool in_query)
 
 	s->context = CurrentMemoryContext;
 	s->statements = p;
-	p->read = (Statement){.what = "reading the senders' states",
-						  .sql = psprintf("SELECT " STATE_COLUMNS " FROM %s", table),
-						  .expected = SPI_OK_SELECT,
-						  .context = CurrentMemoryContext};
+	p->read = ROWS_STATEMENT("reading the senders' states", read_sql(psprintf("%s AS s", table)),
+							 SPI_OK_SELECT);
 	p->add =
 		STATEMENT("noting a sender",
 				  psprintf("INSERT INTO %s (server) VALUES ($1) ON CONFLICT DO NOTHING", table),
@@ -139,11 +142,7 @@ cadence_sender_states_create(const CadenceTables *t, bool in_query)
 	p->lock_free = ROWS_STATEMENT("locking senders' states that nobody has",
 								  lock_sql(table, " SKIP LOCKED"), SPI_OK_SELECT);
 	p->lock.latest = p->lock_free.latest = true;
-	p->save = ROWS_STATEMENT("saving senders' states",
-							 psprintf("UPDATE %s AS s SET " SAVED_COLUMNS " FROM " ROWSET_NAME
-									  " AS d WHERE s.server " EQ " d.key",
-									  table),
-							 SPI_OK_UPDATE);
+	p->save = ROWS_STATEMENT("saving senders' states", save_sql(table), SPI_OK_UPDATE);
 	p->others = STATEMENT("looking for others' permits",
 						  psprintf("SELECT COALESCE(pg_catalog.sum((permits " JSON_TEXT
 								   " $1)::pg_catalog.int4), 0)::pg_catalog.int4 FROM %s "
@@ -344,6 +343,20 @@ cadence_sender_close_breaker(CadenceSenderState *s)
 	return true;
 }
 
+static void
+take_column(CadenceSenderState *s, size_t i, HeapTuple row, TupleDesc desc)
+{
+	void *place = (char *) s + columns[i].place;
+	int column = STATE_COLUMNS + i;
+
+	if (columns[i].type == TIMESTAMPTZOID)
+		*(TimestampTz *) place = row_time(desc, row, column, 0);
+	else if (columns[i].type == INT4OID)
+		*(int *) place = Max(row_int(desc, row, column, 0), 0);
+	else
+		cadence_sender_state_keep(s, place, row_text(desc, row, column, ROW_KEY_MAX));
+}
+
 static CadenceSenderState *
 take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 {
@@ -354,29 +367,10 @@ take_row(CadenceSenderStates *states, HeapTuple row, TupleDesc desc)
 
 	if (s == NULL)
 		return NULL;
-	s->limits.next_at = row_time(desc, row, STATE_NEXT_AT, 0);
-	s->limits.last_at = row_time(desc, row, STATE_LAST_AT, 0);
 	limits_read(&s->limits, used != NULL ? used : "");
-	s->first_used = row_time(desc, row, STATE_FIRST_USED_AT, 0);
-	s->open_since = row_time(desc, row, STATE_OPEN_SINCE, 0);
-	s->open_until = row_time(desc, row, STATE_OPEN_UNTIL, 0);
-	cadence_sender_state_keep(s, &s->open_reason,
-							  row_text(desc, row, STATE_OPEN_REASON, ROW_KEY_MAX));
-	s->openings = Max(row_int(desc, row, STATE_OPENINGS, 0), 0);
 	sender_history_read(&s->history, answers != NULL ? answers : "");
-	s->paused_at = row_time(desc, row, STATE_PAUSED_AT, 0);
-	cadence_sender_state_keep(s, &s->pause_reason,
-							  row_text(desc, row, STATE_PAUSE_REASON, ROW_KEY_MAX));
-	s->round_until = row_time(desc, row, STATE_ROUND_UNTIL, 0);
-	s->waiting = row_int(desc, row, STATE_WAITING, 0);
-	s->waited = row_int(desc, row, STATE_WAITED, 0);
-	s->new_since = row_time(desc, row, STATE_NEW_SINCE, 0);
-	s->new_until = row_time(desc, row, STATE_NEW_UNTIL, 0);
-	cadence_sender_state_keep(s, &s->new_reason,
-							  row_text(desc, row, STATE_NEW_REASON, ROW_KEY_MAX));
-	s->new_stops = Max(row_int(desc, row, STATE_NEW_STOPS, 0), 0);
-	s->slow_until = row_time(desc, row, STATE_SLOW_UNTIL, 0);
-	s->slow_downs = Max(row_int(desc, row, STATE_SLOW_DOWNS, 0), 0);
+	for (size_t i = 0; i < lengthof(columns); i++)
+		take_column(s, i, row, desc);
 	return s;
 }
 
@@ -478,9 +472,17 @@ cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait)
 }
 
 static void
-put_time(Rowset *rows, TimestampTz time)
+put_column(Rowset *rows, const CadenceSenderState *s, size_t i)
 {
-	rowset_put_if(rows, time != 0, TimestampTzGetDatum(time));
+	const void *place = (const char *) s + columns[i].place;
+
+	if (columns[i].type == TIMESTAMPTZOID)
+		rowset_put_if(rows, *(const TimestampTz *) place != 0,
+					  TimestampTzGetDatum(*(const TimestampTz *) place));
+	else if (columns[i].type == INT4OID)
+		rowset_put_int(rows, *(const int *) place);
+	else
+		rowset_put_text(rows, *(char *const *) place);
 }
 
 static void
@@ -492,24 +494,10 @@ put_state(Rowset *rows, const CadenceSenderState *s)
 	limits_write(&s->limits, used);
 	sender_history_write(&s->history, answers);
 	rowset_put_text(rows, s->key);
-	put_time(rows, s->limits.next_at);
-	put_time(rows, s->limits.last_at);
 	rowset_put_text(rows, used);
-	put_time(rows, s->first_used);
-	put_time(rows, s->open_since);
-	put_time(rows, s->open_until);
-	rowset_put_text(rows, s->open_reason);
-	rowset_put_int(rows, s->openings);
 	rowset_put_text(rows, s->history.n > 0 ? answers : NULL);
-	put_time(rows, s->round_until);
-	rowset_put_int(rows, s->waiting);
-	rowset_put_int(rows, s->waited);
-	put_time(rows, s->new_since);
-	put_time(rows, s->new_until);
-	rowset_put_text(rows, s->new_reason);
-	rowset_put_int(rows, s->new_stops);
-	put_time(rows, s->slow_until);
-	rowset_put_int(rows, s->slow_downs);
+	for (size_t i = 0; i < NSAVED; i++)
+		put_column(rows, s, i);
 	pfree(used);
 }
 
@@ -517,10 +505,14 @@ put_state(Rowset *rows, const CadenceSenderState *s)
 void
 cadence_sender_states_save(CadenceSenderStates *states)
 {
+	RowsetColumn saved[3 + NSAVED] = {
+		{"key", TEXTOID}, {"used", TEXTOID}, {"last_answers", TEXTOID}};
 	ListCell *cell;
 	Rowset rows;
 
-	rowset_begin(&rows, save_columns, lengthof(save_columns));
+	for (size_t i = 0; i < NSAVED; i++)
+		saved[3 + i] = (RowsetColumn){columns[i].name, columns[i].type};
+	rowset_begin(&rows, saved, lengthof(saved));
 	foreach (cell, states->list)
 	{
 		CadenceSenderState *s = lfirst(cell);

@@ -62,8 +62,7 @@ typedef struct CadenceSenderState
 
 typedef struct CadenceSenderStates CadenceSenderStates;
 
-extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables,
-														 bool in_query);
+extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables);
 extern CadenceSenderStates *cadence_sender_states_begin(const CadenceSenderStates *kept);
 extern void cadence_sender_states_read(CadenceSenderStates *states);
 extern CadenceSenderState *cadence_sender_state(CadenceSenderStates *states, const char *key);

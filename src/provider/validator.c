@@ -138,17 +138,12 @@ require(const char *name, const char *alternative)
 static void
 check_required(List *options, const Definition *d)
 {
+	const DefinitionOption *missing = cadence_option_missing(options, d);
+
 	if (cadence_option_get(options, "canal") == NULL)
 		require("canal", NULL);
-	for (size_t i = 0; i < d->options.n; i++)
-	{
-		const DefinitionOption *own = &d->options.list[i];
-
-		if (own->required && own->otherwise == NULL &&
-			cadence_option_get(options, own->name) == NULL &&
-			(own->alternative == NULL || cadence_option_get(options, own->alternative) == NULL))
-			require(own->name, own->alternative);
-	}
+	if (missing != NULL)
+		require(missing->name, missing->alternative);
 }
 
 static void

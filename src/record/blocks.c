@@ -64,13 +64,6 @@ in_order(const void *a, const void *b)
 	return memcmp(a, b, sizeof(BlockedHash));
 }
 
-static void
-put_time(Datum *values, char *nulls, int n, TimestampTz at)
-{
-	values[n] = TimestampTzGetDatum(at);
-	nulls[n] = at != 0 ? ' ' : 'n';
-}
-
 static const char *
 company_of(const AddressBlock *block)
 {
@@ -91,7 +84,7 @@ write_chunk(CadenceBlocks *b, const AddressBlock *block, BlockedHash *hashes, in
 	statement_put_text(values, nulls, 1, company_of(block));
 	statement_put_text(values, nulls, 2, block->reason);
 	statement_put_text(values, nulls, 3, block->source);
-	put_time(values, nulls, 4, block->at);
+	statement_put_time(values, nulls, 4, block->at);
 	qsort(hashes, n, sizeof(*hashes), in_order);
 	rowset_begin(&rows, hash_columns, lengthof(hash_columns));
 	for (int i = 0; i < n; i++)
@@ -187,7 +180,7 @@ cadence_blocks_remove(CadenceBlocks *b, const AddressBlock *block, const char *a
 	values[1] = cadence_block_hash_datum(&hash);
 	statement_put_text(values, nulls, 2, company_of(block));
 	statement_put_text(values, nulls, 3, block->source);
-	put_time(values, nulls, 4, block->at);
+	statement_put_time(values, nulls, 4, block->at);
 	statement_execute(&b->remove, values, nulls, 0);
 	return SPI_processed > 0;
 }

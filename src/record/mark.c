@@ -1,7 +1,7 @@
 /*
  * mark.c
  *		Marks: what an answer says about a person, an address or a template, for
- *		later runs.
+ *		later runs. What comes back later says it about addresses, too.
  *
  * It is true whoever has the run by then, so a claim that was lost makes no
  * difference. What is remembered already stays as it was first said; rows go in
@@ -12,22 +12,22 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "utils/formatting.h"
 
-#include "base/json.h"
-#include "base/row.h"
 #include "base/statement.h"
-#include "base/uuid.h"
 #include "provider/provider.h"
 #include "record/mark.h"
-#include "record/outbox.h"
-#include "record/tally.h"
-#include "rules/address_key.h"
+#include "record/opt_outs.h"
 #include "schema/marks.h"
 
-static const RowsetColumn mark_columns[] = {
-	{"id", UUIDOID},		{"lead_id", TEXTOID},  {"empresa", TEXTOID}, {"canal", TEXTOID},
-	{"categoria", TEXTOID}, {"endereco", TEXTOID}, {"codigo", TEXTOID},	 {"versao", TEXTOID},
-	{"servidor", TEXTOID},	{"motivo", TEXTOID},   {"tried", BOOLOID},	 {"wait_s", INT4OID}};
+static const RowsetColumn address_columns[] = {{"endereco", TEXTOID},
+											   {"canal", TEXTOID},
+											   {"empresa", TEXTOID},
+											   {"motivo", TEXTOID},
+											   {"servidor", TEXTOID}};
+static const RowsetColumn template_columns[] = {
+	{"empresa", TEXTOID},  {"canal", TEXTOID},	{"codigo", TEXTOID}, {"versao", TEXTOID},
+	{"servidor", TEXTOID}, {"motivo", TEXTOID}, {"tried", BOOLOID},	 {"wait_s", INT4OID}};
 
 /* ---- of what ------------------------------------------------------------------------- */
 
@@ -63,43 +63,22 @@ says_well_again(const CadenceStep *step)
 
 /* ---- statements ---------------------------------------------------------------------- */
 
+/*
+ * first, more: refusals in a row of a mailbox that may take the next mail; NULL: it is
+ * dead, and no more counted where it was.
+ */
 static char *
-opt_outs_sql(const CadenceTables *t)
+dead_sql(const CadenceTables *t, const char *first, const char *more)
 {
-	return psprintf("INSERT INTO %s (id, lead_id, empresa, canal, categoria, motivo, origem, em) "
-					"SELECT d.id, d.lead_id, d.empresa, " MARK_WORD("d.canal") ", " MARK_WORD(
-						"d.categoria") ", d.motivo, d.servidor, " NOW " FROM " ROWSET_NAME " AS d "
-									   "ORDER BY d.lead_id, d.empresa ON CONFLICT DO NOTHING "
-									   "RETURNING lead_id, empresa, canal, categoria, motivo, "
-									   "origem",
-					t->opt_outs);
-}
-
-static char *
-dead_sql(const CadenceTables *t)
-{
-	/* one that refused mails for a while is counted there */
 	return psprintf(
-		"INSERT INTO %s AS a (endereco, canal, empresa, motivo, servidor, em) "
-		"SELECT DISTINCT ON (d.endereco, d.empresa, " MARK_WORD(
-			"d.canal") ") d.endereco, " MARK_WORD("d.canal") ", d.empresa, d.motivo, "
-															 "d.servidor, " NOW " FROM " ROWSET_NAME
-															 " AS d "
-															 "ORDER BY d.endereco, "
-															 "d.empresa, " MARK_WORD(
-																 "d.canal") " ON CONFLICT "
-																			"(endereco, canal, "
-																			"empresa) "
-																			"DO UPDATE SET "
-																			"devolucoes = NULL, "
-																			"motivo = "
-																			"EXCLUDED.motivo, "
-																			"servidor = "
-																			"EXCLUDED.servidor, "
-																			"em = EXCLUDED.em "
-																			"WHERE a.devolucoes IS "
-																			"NOT NULL",
-		t->dead_addresses);
+		"INSERT INTO %s AS a (endereco, canal, empresa, motivo, servidor, em, devolucoes) "
+		"SELECT DISTINCT ON (d.endereco, d.empresa, d.canal) d.endereco, d.canal, d.empresa, "
+		"d.motivo, d.servidor, " NOW ", %s FROM " ROWSET_NAME " AS d "
+		"ORDER BY d.endereco, d.empresa, d.canal "
+		"ON CONFLICT (endereco, canal, empresa) DO UPDATE SET devolucoes = %s, "
+		"motivo = EXCLUDED.motivo, servidor = EXCLUDED.servidor, em = EXCLUDED.em "
+		"WHERE a.devolucoes IS NOT NULL",
+		t->dead_addresses, first, more);
 }
 
 /* What a template's mark waits for the first time, and at most; each time twice as long. */
@@ -146,24 +125,23 @@ well_again_sql(const CadenceTables *t)
 					t->stopped_templates);
 }
 
-/* In this order: whatever waits for a lock holds only what stands before it. */
+/* Of a template, in this order: whatever waits for a lock holds only what stands before it. */
 static const struct
 {
 	const char *what;
 	bool (*is_of)(const CadenceStep *step);
 	char *(*sql)(const CadenceTables *tables);
 	int expected;
-} kinds[] = {{"writing opt-outs", says_opted_out, opt_outs_sql, SPI_OK_INSERT_RETURNING},
-			 {"writing dead addresses", says_dead, dead_sql, SPI_OK_INSERT},
-			 {"putting a template off", says_stopped, stopped_again_sql, SPI_OK_UPDATE},
+} kinds[] = {{"putting a template off", says_stopped, stopped_again_sql, SPI_OK_UPDATE},
 			 {"marking a template", says_stopped, stopped_sql, SPI_OK_INSERT},
 			 {"freeing a template", says_well_again, well_again_sql, SPI_OK_DELETE}};
 
 struct CadenceMarker
 {
 	Statement statements[lengthof(kinds)];
-	CadenceOutbox *outbox;
-	CadenceTally *tally;
+	CadenceOptOuts *opt_outs;
+	Statement dead;
+	Statement refused; /* counts a mail that a mailbox did not take this time */
 };
 
 /* In the current memory context. */
@@ -172,8 +150,12 @@ cadence_marker_create(const CadenceTables *t)
 {
 	CadenceMarker *marker = palloc0(sizeof(*marker));
 
-	marker->outbox = cadence_outbox_create(t);
-	marker->tally = cadence_tally_create(t);
+	marker->opt_outs = cadence_opt_outs_create(t);
+	marker->dead = ROWS_STATEMENT("writing dead addresses",
+								  dead_sql(t, "NULL::pg_catalog.int4", "NULL"), SPI_OK_INSERT);
+	marker->refused =
+		ROWS_STATEMENT("counting what a mailbox has refused",
+					   dead_sql(t, "1", "a.devolucoes OPERATOR(pg_catalog.+) 1"), SPI_OK_INSERT);
 	for (size_t i = 0; i < lengthof(kinds); i++)
 		marker->statements[i] = ROWS_STATEMENT(kinds[i].what, kinds[i].sql(t), kinds[i].expected);
 	return marker;
@@ -181,20 +163,90 @@ cadence_marker_create(const CadenceTables *t)
 
 /* ---- writing ------------------------------------------------------------------------- */
 
-static void
-put_mark(Rowset *rows, const CadenceStep *step)
+static char *
+word_of(const char *text)
 {
-	char key[ADDRESS_KEY_SIZE];
-	pg_uuid_t id;
+	return text != NULL ? asc_toupper(text, strlen(text)) : NULL;
+}
 
-	cadence_uuid_v7(&id);
-	address_key(step->recipient, pg_strcasecmp(step->canal, "EMAIL") == 0, step->pais, key);
-	rowset_put_uuid(rows, &id);
-	rowset_put_text(rows, step->lead_id);
+static void
+write_opt_outs(CadenceMarker *marker, CadenceStep **steps, int n)
+{
+	OptOut *said = palloc(sizeof(*said) * n);
+	int nsaid = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const CadenceStep *step = steps[i];
+
+		if (says_opted_out(step))
+			said[nsaid++] = (OptOut){.lead_id = step->lead_id,
+									 .empresa = step->empresa,
+									 .canal = word_of(step->canal),
+									 .categoria = step->answer.of_category
+													  ? word_of(step->request.message.category)
+													  : NULL,
+									 .motivo = step->answer.reason,
+									 .origem = step->request.configuration->name,
+									 .how = OPT_OUT_BY_ANSWER};
+	}
+	(void) cadence_opt_outs_add(marker->opt_outs, said, nsaid);
+	pfree(said);
+}
+
+/*
+ * Addresses that are dead, or did not take this mail; returns of how many that is new.
+ * Inside an SPI connection.
+ */
+int
+cadence_marks_failed(CadenceMarker *marker, const FailedAddress *list, int n, bool are_dead)
+{
+	Rowset rows;
+
+	if (n == 0)
+		return 0;
+	rowset_begin(&rows, address_columns, lengthof(address_columns));
+	for (int i = 0; i < n; i++)
+	{
+		rowset_put_text(&rows, list[i].key);
+		rowset_put_text(&rows, list[i].canal);
+		rowset_put_text(&rows, list[i].empresa);
+		rowset_put_text(&rows, list[i].reason);
+		rowset_put_text(&rows, list[i].source);
+	}
+	statement_execute(are_dead ? &marker->dead : &marker->refused, NULL, NULL, 0);
+	rowset_end(&rows);
+	return (int) SPI_processed;
+}
+
+static void
+write_dead(CadenceMarker *marker, CadenceStep **steps, int n)
+{
+	FailedAddress *list = palloc(sizeof(*list) * n);
+	int ndead = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const CadenceStep *step = steps[i];
+
+		if (!says_dead(step))
+			continue;
+		list[ndead] = (FailedAddress){.canal = word_of(step->canal),
+									  .empresa = step->empresa,
+									  .reason = step->answer.reason,
+									  .source = step->request.configuration->name};
+		address_key(step->recipient, pg_strcasecmp(step->canal, "EMAIL") == 0, step->pais,
+					list[ndead++].key);
+	}
+	(void) cadence_marks_failed(marker, list, ndead, true);
+	pfree(list);
+}
+
+static void
+put_template(Rowset *rows, const CadenceStep *step)
+{
 	rowset_put_text(rows, step->empresa);
 	rowset_put_text(rows, step->canal);
-	rowset_put_text(rows, step->answer.of_category ? step->request.message.category : NULL);
-	rowset_put_text(rows, key);
 	rowset_put_text(rows, step->template_codigo);
 	rowset_put_text(rows, step->template_version);
 	rowset_put_text(rows, step->request.configuration->name);
@@ -205,73 +257,24 @@ put_mark(Rowset *rows, const CadenceStep *step)
 }
 
 static void
-count_opt_outs(CadenceTally *tally, SPITupleTable *added, int n)
-{
-	TallyRow *rows = palloc0(sizeof(*rows) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		rows[i] = (TallyRow){.kind = "opt_out",
-							 .empresa = row_text(added->tupdesc, added->vals[i], 2, ROW_KEY_MAX),
-							 .canal = row_text(added->tupdesc, added->vals[i], 3, ROW_KEY_MAX),
-							 .outcome = "answer",
-							 .n = 1};
-	cadence_tally_write(tally, rows, n);
-	pfree(rows);
-}
-
-/* The opt-outs that the last statement has added. */
-static void
-tell_opt_outs(CadenceMarker *marker)
-{
-	static const char *const names[] = {"canal", "categoria", "motivo", "origem"};
-	CadenceOutbox *outbox = marker->outbox;
-	SPITupleTable *added = SPI_tuptable;
-	int nadded = (int) SPI_processed;
-	int n = cadence_outbox_is_heard(outbox) ? nadded : 0;
-	CadenceNews *list = palloc0(sizeof(*list) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		JsonObject details = json_begin();
-
-		list[i].event = "opt_out";
-		list[i].lead_id = row_text(added->tupdesc, added->vals[i], 1, ROW_KEY_MAX);
-		list[i].empresa = row_text(added->tupdesc, added->vals[i], 2, ROW_KEY_MAX);
-		for (int k = 0; k < (int) lengthof(names); k++)
-			json_add_text_if(&details, names[k],
-							 row_text(added->tupdesc, added->vals[i], k + 3, ROW_FIELD_MAX));
-		list[i].details = json_end(&details);
-	}
-	count_opt_outs(marker->tally, added, nadded);
-	SPI_freetuptable(added);
-	cadence_outbox_write(outbox, list, n);
-	pfree(list);
-}
-
-static void
 write_kind(CadenceMarker *marker, size_t kind, CadenceStep **steps, int n)
 {
 	Rowset rows;
 
-	rowset_begin(&rows, mark_columns, lengthof(mark_columns));
+	rowset_begin(&rows, template_columns, lengthof(template_columns));
 	for (int i = 0; i < n; i++)
 		if (kinds[kind].is_of(steps[i]))
-			put_mark(&rows, steps[i]);
+			put_template(&rows, steps[i]);
 	if (rows.n > 0)
 		statement_execute(&marker->statements[kind], NULL, NULL, 0);
 	rowset_end(&rows);
-	if (rows.n > 0 && kinds[kind].expected == SPI_OK_INSERT_RETURNING)
-		tell_opt_outs(marker);
 }
 
 /* Whether a step's answer says something that later runs must know. */
 bool
 cadence_marks_any(const CadenceStep *step)
 {
-	for (size_t i = 0; i < lengthof(kinds); i++)
-		if (kinds[i].is_of(step))
-			return true;
-	return false;
+	return says_opted_out(step) || says_dead(step) || says_stopped(step) || says_well_again(step);
 }
 
 /*
@@ -285,6 +288,10 @@ cadence_marks_write(CadenceMarker *marker, CadenceStep **steps, int n)
 
 	while (some < n && !cadence_marks_any(steps[some]))
 		some++;
-	for (size_t i = 0; some < n && i < lengthof(kinds); i++)
+	if (some == n)
+		return;
+	write_opt_outs(marker, steps, n);
+	write_dead(marker, steps, n);
+	for (size_t i = 0; i < lengthof(kinds); i++)
 		write_kind(marker, i, steps, n);
 }

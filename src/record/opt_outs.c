@@ -2,8 +2,8 @@
  * opt_outs.c
  *		Who does not want to be written to, as somebody has said.
  *
- * One writer for an operator's word, a person's answer and a provider's webhook.
- * What an execution's own answers say is written in bulk, by mark.c.
+ * One writer for an operator's word, a person's answer, a provider's webhook, and
+ * what the answers of an execution say.
  */
 #include "postgres.h"
 
@@ -93,48 +93,64 @@ cadence_opt_outs_create(const CadenceTables *t)
 }
 
 static void
-put_time(Datum *values, char *nulls, int n, TimestampTz at)
+write_news(CadenceOutbox *outbox, const char *event, const OptOut **said, int n)
 {
-	values[n] = TimestampTzGetDatum(at);
-	nulls[n] = at != 0 ? ' ' : 'n';
+	CadenceNews *news = palloc(sizeof(*news) * Max(n, 1));
+
+	for (int i = 0; i < n && cadence_outbox_is_heard(outbox); i++)
+	{
+		JsonObject details = json_begin();
+
+		json_add_text_if(&details, "canal", said[i]->canal);
+		json_add_text_if(&details, "categoria", said[i]->categoria);
+		json_add_text_if(&details, "motivo", said[i]->motivo);
+		json_add_text_if(&details, "origem", said[i]->origem);
+		news[i] = (CadenceNews){.event = event,
+								.empresa = said[i]->empresa,
+								.lead_id = said[i]->lead_id,
+								.details = json_end(&details)};
+	}
+	cadence_outbox_write(outbox, news, n);
+	pfree(news);
 }
 
+/* By the step that the person has heard of last; but that of an answer is counted by its record. */
 static void
-write_news(CadenceOutbox *outbox, const char *event, const OptOut *said)
+count(CadenceTally *tally, const OptOut **said, int n)
 {
-	JsonObject details;
-	CadenceNews news = {.event = event, .empresa = said->empresa, .lead_id = said->lead_id};
+	TallyRow *answers = palloc(sizeof(*answers) * Max(n, 1));
+	int nanswers = 0;
 
-	if (!cadence_outbox_is_heard(outbox))
-		return;
-	details = json_begin();
-	json_add_text_if(&details, "canal", said->canal);
-	json_add_text_if(&details, "categoria", said->categoria);
-	json_add_text_if(&details, "motivo", said->motivo);
-	json_add_text_if(&details, "origem", said->origem);
-	news.details = json_end(&details);
-	cadence_outbox_write(outbox, &news, 1);
+	for (int i = 0; i < n; i++)
+	{
+		const OptOut *o = said[i];
+		TallyRow row = {
+			.kind = "opt_out", .empresa = o->empresa, .canal = o->canal, .outcome = o->how, .n = 1};
+		TallyPerson did = {.row = row, .lead_id = o->lead_id, .empresa = o->empresa, .at = o->at};
+
+		did.row.mark = "opted_out";
+		if (strcmp(o->how, OPT_OUT_BY_ANSWER) == 0)
+			answers[nanswers++] = row;
+		else
+			cadence_tally_person(tally, &did);
+	}
+	cadence_tally_write(tally, answers, nanswers);
+	pfree(answers);
 }
 
-/* By the step that the person has heard of last. */
-static void
-count(CadenceOptOuts *o, const OptOut *said)
+static int
+by_company_and_lead(const void *a, const void *b)
 {
-	TallyPerson did = {.row = {.kind = "opt_out",
-							   .canal = said->canal,
-							   .outcome = said->how,
-							   .mark = "opted_out",
-							   .n = 1},
-					   .lead_id = said->lead_id,
-					   .empresa = said->empresa,
-					   .at = said->at};
+	const OptOut *left = a;
+	const OptOut *right = b;
+	int order = strcmp(left->empresa, right->empresa);
 
-	cadence_tally_person(o->tally, &did);
+	return order != 0 ? order : strcmp(left->lead_id, right->lead_id);
 }
 
-/* Inside an SPI connection. What has been said before stays as it was said: then false. */
-bool
-cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
+/* False: it has been said before. */
+static bool
+note(CadenceOptOuts *o, const OptOut *said)
 {
 	Datum values[lengthof(add_types)];
 	char nulls[lengthof(add_types)];
@@ -145,13 +161,30 @@ cadence_opt_outs_add(CadenceOptOuts *o, const OptOut *said)
 	statement_put_text(values, nulls, 3, said->categoria);
 	statement_put_text(values, nulls, 4, said->motivo);
 	statement_put_text(values, nulls, 5, said->origem);
-	put_time(values, nulls, 6, said->at);
+	statement_put_time(values, nulls, 6, said->at);
 	statement_execute(&o->add, values, nulls, 0);
-	if (SPI_processed == 0)
-		return false;
-	count(o, said);
-	write_news(o->outbox, "opt_out", said);
-	return true;
+	return SPI_processed > 0;
+}
+
+/*
+ * Inside an SPI connection. Puts them in the order in which all lock them. What has
+ * been said before stays as it was said: returns how many are new. One by one: which
+ * they are a single statement would tell only who may read the table, too.
+ */
+int
+cadence_opt_outs_add(CadenceOptOuts *o, OptOut *said, int n)
+{
+	const OptOut **added = palloc(sizeof(*added) * Max(n, 1));
+	int nadded = 0;
+
+	qsort(said, n, sizeof(*said), by_company_and_lead);
+	for (int i = 0; i < n; i++)
+		if (note(o, &said[i]))
+			added[nadded++] = &said[i];
+	count(o->tally, added, nadded);
+	write_news(o->outbox, "opt_out", added, nadded);
+	pfree(added);
+	return nadded;
 }
 
 /*
@@ -171,11 +204,11 @@ cadence_opt_outs_remove(CadenceOptOuts *o, const OptOut *said)
 	statement_put_text(values, nulls, 1, said->empresa);
 	statement_put_text(values, nulls, 2, said->canal);
 	statement_put_text(values, nulls, 3, said->categoria);
-	put_time(values, nulls, 4, said->at);
+	statement_put_time(values, nulls, 4, said->at);
 	statement_execute(&o->remove, values, nulls, 0);
 	n = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	if (n > 0)
-		write_news(o->outbox, "opt_in", said);
+		write_news(o->outbox, "opt_in", &said, 1);
 	return n;
 }

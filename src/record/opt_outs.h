@@ -22,13 +22,16 @@ typedef struct OptOut
 	const char *motivo;	   /* NULL: none */
 	const char *origem;	   /* the server, or the role, that has said so */
 	TimestampTz at;		   /* when it was said, which may be told late; 0: now */
-	const char *how;	   /* as metrics call it: reply, provider, complaint, link, operator */
+	const char *how; /* as metrics call it: reply, provider, complaint, link, operator, answer */
 } OptOut;
+
+/* How an attempt's answer says it. */
+#define OPT_OUT_BY_ANSWER "answer"
 
 typedef struct CadenceOptOuts CadenceOptOuts;
 
 extern CadenceOptOuts *cadence_opt_outs_create(const CadenceTables *tables);
-extern bool cadence_opt_outs_add(CadenceOptOuts *opt_outs, const OptOut *said);
+extern int cadence_opt_outs_add(CadenceOptOuts *opt_outs, OptOut *said, int n);
 extern int64 cadence_opt_outs_remove(CadenceOptOuts *opt_outs, const OptOut *said);
 extern const char *cadence_channel_named(const char *name);
 

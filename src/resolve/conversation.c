@@ -184,14 +184,11 @@ static void
 read_found(CadenceStep *step, TupleDesc desc, HeapTuple row)
 {
 	CadenceConversation *c = step->conversation;
-	bool isnull;
-	Datum key = SPI_getbinval(row, desc, FOUND_KEY, &isnull);
 
 	c->is_busy = row_true(desc, row, FOUND_IS_BUSY);
 	c->last.server = row_text(desc, row, FOUND_SERVER, ROW_KEY_MAX);
 	c->last.at = row_time(desc, row, FOUND_SENT_AT, 0);
-	if (!isnull)
-		c->last.key = *DatumGetUUIDP(key);
+	(void) row_uuid(desc, row, FOUND_KEY, &c->last.key);
 	step->is_first_touch =
 		c->last.at == 0 && step->heard_at == 0 && !row_true(desc, row, FOUND_HAD_STEP);
 }

@@ -203,16 +203,6 @@ goes_on(const char *if_it_fails)
 	return if_it_fails != NULL && strcmp(if_it_fails, "PULAR") == 0;
 }
 
-static void
-read_id(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(row, desc, column, &isnull);
-
-	if (!isnull)
-		*id = *DatumGetUUIDP(value);
-}
-
 /* What can not be sent is not read. */
 static void
 read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
@@ -220,12 +210,12 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->has_cadence = row_true(desc, row, FOUND_HAS_CADENCE);
 	found->is_active = row_true(desc, row, FOUND_IS_ACTIVE);
 	found->has_step = !row_is_null(desc, row, FOUND_ORDEM);
-	read_id(desc, row, FOUND_STEP_ID, &found->step_id);
+	(void) row_uuid(desc, row, FOUND_STEP_ID, &found->step_id);
 	found->ordem = row_int(desc, row, FOUND_ORDEM, 0);
 	found->canal = row_text(desc, row, FOUND_CANAL, ROW_KEY_MAX);
 	found->template_codigo = row_text(desc, row, FOUND_TEMPLATE_CODIGO, ROW_KEY_MAX);
 	found->has_next = !row_is_null(desc, row, FOUND_NEXT_ORDEM);
-	read_id(desc, row, FOUND_NEXT_ID, &found->next_id);
+	(void) row_uuid(desc, row, FOUND_NEXT_ID, &found->next_id);
 	found->next_ordem = row_int(desc, row, FOUND_NEXT_ORDEM, 0);
 	cadence_step_time_read(desc, row, FOUND_NEXT_TIME, &found->next_time);
 	found->next_template = row_text(desc, row, FOUND_NEXT_TEMPLATE, ROW_KEY_MAX);

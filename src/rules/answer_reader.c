@@ -29,34 +29,6 @@ typedef struct Reader
 	AnswerReading *reading;
 } Reader;
 
-/*
- * Copies a text into a buffer, cut at a character's edge, without control
- * characters and what is no UTF-8, which a header may bring: it ends up in
- * tables, logs and terminals.
- */
-void
-answer_copy_text(char *to, size_t size, const char *from)
-{
-	const char *end = from + strlen(from);
-	size_t n;
-
-	for (; from < end; from += n, to += n, size -= n)
-	{
-		size_t len = text_character(from, end - from);
-
-		n = len > 0 ? len : 1;
-		if (n >= size)
-			break;
-		if (len == 0)
-			*to = '?';
-		else if ((unsigned char) *from < 0x20 || *from == 0x7F)
-			*to = ' ';
-		else
-			memcpy(to, from, n);
-	}
-	*to = '\0';
-}
-
 /* ---- places ---------------------------------------------------------------------------- */
 
 static const json_t *
@@ -95,7 +67,7 @@ copy_from(const Reader *r, const AnswerPlace *place, char *to, size_t size)
 		header = r->answer->header != NULL ? r->answer->header(r->answer->header_arg, place->header)
 										   : NULL;
 		if (header != NULL)
-			answer_copy_text(to, size, header);
+			text_copy(to, size, header);
 		return header != NULL && to[0] != '\0';
 	}
 	value = value_at(r, place);
@@ -103,12 +75,12 @@ copy_from(const Reader *r, const AnswerPlace *place, char *to, size_t size)
 		return false;
 	if (json_is_string(value))
 	{
-		answer_copy_text(to, size, json_string_value(value));
+		text_copy(to, size, json_string_value(value));
 		return to[0] != '\0';
 	}
 	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	if (text != NULL)
-		answer_copy_text(to, size, text);
+		text_copy(to, size, text);
 	free(text);
 	return text != NULL;
 }
@@ -406,8 +378,7 @@ answer_read(const Definition *d, const AnswerText *answer, const AnsweredMessage
 	memset(reading, 0, sizeof(*reading));
 	if (!copy_first(&r, &d->error, reading->reason, sizeof(reading->reason)) && json == NULL &&
 		is_page(answer))
-		answer_copy_text(reading->reason, sizeof(reading->reason),
-						 "the answer is a page (text/html)");
+		text_copy(reading->reason, sizeof(reading->reason), "the answer is a page (text/html)");
 	(void) copy_first(&r, &d->id, reading->message_id, sizeof(reading->message_id));
 	(void) copy_first(&r, &d->code, reading->code, sizeof(reading->code));
 	reading->wait_s = read_wait(&r);

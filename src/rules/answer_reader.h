@@ -50,6 +50,5 @@ typedef struct AnswerReading
 
 extern void answer_read(const Definition *d, const AnswerText *answer,
 						const AnsweredMessage *message, AnswerReading *reading);
-extern void answer_copy_text(char *to, size_t size, const char *from);
 
 #endif

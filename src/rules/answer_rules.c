@@ -5,7 +5,6 @@
 #include "rules/compiler.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,26 +45,25 @@ read_range(AnswerMatch *match)
 }
 
 static void
+compile_match(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	AnswerMatch *match = to;
+
+	if (json_is_object(value) || json_is_array(value))
+		compiler_problem(c, path, "is neither a single value nor an array of such");
+	match->text = compiler_text_of(c, value);
+	if (match->text[0] == '\0')
+		compiler_problem(c, path, "is an empty text");
+	match->is_string = json_is_string(value);
+	read_range(match);
+}
+
+static void
 compile_matches(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	AnswerMatches *matches = to;
 
-	matches->n = compile_count(value);
-	matches->list = arena_alloc(c->arena, sizeof(AnswerMatch) * matches->n);
-	if (matches->n == 0)
-		compiler_problem(c, path, "is an empty array");
-	for (size_t i = 0; i < matches->n; i++)
-	{
-		json_t *element = compile_element(value, i);
-
-		if (json_is_object(element) || json_is_array(element))
-			compiler_problem(c, path, "is neither a single value nor an array of such");
-		matches->list[i].text = compiler_text_of(c, element);
-		if (matches->list[i].text[0] == '\0')
-			compiler_problem(c, path, "is an empty text");
-		matches->list[i].is_string = json_is_string(element);
-		read_range(&matches->list[i]);
-	}
+	matches->list = compile_array(c, path, value, compile_match, sizeof(AnswerMatch), &matches->n);
 }
 
 static void
@@ -206,10 +204,8 @@ compile_classes(Compiler *c, const Path *path, json_t *value, void *to)
 	d->rules = arena_alloc(c->arena, sizeof(ClassRule) * json_array_size(value));
 	for (size_t i = 0; i < json_array_size(value); i++)
 	{
-		char key[24];
-		Path at = {path, key};
+		Path at = compile_path_of(c, path, i);
 
-		snprintf(key, sizeof(key), "%zu", i);
 		compile_rule(c, &at, json_array_get(value, i), &d->rules[d->nrules++]);
 	}
 }

@@ -38,26 +38,6 @@ write_path(const Path *path, char *to, size_t size)
 	return n;
 }
 
-/* What was cut may end within a character; and it stands in a line of its own. */
-static void
-make_printable(char *text)
-{
-	size_t left = strlen(text);
-
-	while (left > 0)
-	{
-		size_t n = text_character(text, left);
-
-		if (n == 0)
-			*text = '?';
-		else if ((unsigned char) *text < 0x20 || *text == 0x7F)
-			*text = ' ';
-		n += n == 0 ? 1 : 0;
-		text += n;
-		left -= n;
-	}
-}
-
 void
 compiler_problem(Compiler *c, const Path *path, const char *format, ...)
 {
@@ -69,8 +49,9 @@ compiler_problem(Compiler *c, const Path *path, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(problem, sizeof(problem), format, args);
 	va_end(args);
-	make_printable(pointer);
-	make_printable(problem);
+	/* what was cut may end within a character; and it stands in a line of its own */
+	text_copy(pointer, sizeof(pointer), pointer);
+	text_copy(problem, sizeof(problem), problem);
 	c->problems++;
 	c->report(c->arg, pointer, problem);
 }
@@ -132,6 +113,53 @@ compile_element(json_t *value, size_t i)
 	return json_is_array(value) ? json_array_get(value, i) : value;
 }
 
+/* The path of an array's element. */
+Path
+compile_path_of(Compiler *c, const Path *path, size_t i)
+{
+	char key[24];
+
+	return (Path){path, arena_copy(c->arena, key, snprintf(key, sizeof(key), "%zu", i))};
+}
+
+/*
+ * A list of structs of that size, each filled in from a member of an object, whose name is the
+ * last of its path and lives as long as the definition.
+ */
+void *
+compile_members(Compiler *c, const Path *path, json_t *value, Compile compile, size_t size,
+				size_t *n)
+{
+	const char *key;
+	json_t *member;
+	char *list;
+
+	if (!compile_is_object(c, path, value))
+		return NULL;
+	list = arena_alloc(c->arena, size * json_object_size(value));
+	json_object_foreach(value, key, member)
+	{
+		Path at = {path, arena_copy(c->arena, key, strlen(key))};
+
+		compile(c, &at, member, list + size * (*n)++);
+	}
+	return list;
+}
+
+/* The same from the elements of an array, or from a single value. */
+void *
+compile_array(Compiler *c, const Path *path, json_t *value, Compile compile, size_t size, size_t *n)
+{
+	size_t count = compile_count(value);
+	char *list = arena_alloc(c->arena, size * count);
+
+	if (count == 0)
+		compiler_problem(c, path, "is an empty array");
+	for (; *n < count; (*n)++)
+		compile(c, path, compile_element(value, *n), list + size * *n);
+	return list;
+}
+
 /* ---- plain values ---------------------------------------------------------------- */
 
 static bool
@@ -180,10 +208,8 @@ compile_words(Compiler *c, const Path *path, json_t *value, void *to)
 		compiler_problem(c, path, "is not an array of texts");
 	for (size_t i = 0; i < n; i++)
 	{
-		char key[24];
-		Path at = {path, key};
+		Path at = compile_path_of(c, path, i);
 
-		snprintf(key, sizeof(key), "%zu", i);
 		compile_string(c, &at, json_array_get(value, i), &words[i]);
 	}
 	*(const char *const **) to = words;
@@ -255,15 +281,16 @@ compiler_is_pointer(const char *text)
 }
 
 void
-compile_place(Compiler *c, const Path *path, json_t *value, AnswerPlace *to)
+compile_place(Compiler *c, const Path *path, json_t *value, void *to)
 {
+	AnswerPlace *place = to;
 	const char *text = "";
 
 	compile_string(c, path, value, &text);
 	if (strncmp(text, "header:", 7) == 0 && text[7] != '\0')
-		to->header = text + 7;
+		place->header = text + 7;
 	else if (compiler_is_pointer(text))
-		to->steps = compiler_cut_pointer(c, text);
+		place->steps = compiler_cut_pointer(c, text);
 	else if (*text != '\0')
 		compiler_problem(c, path, "\"%.100s\" is neither a JSON pointer nor \"header:NAME\"", text);
 }
@@ -273,12 +300,7 @@ compile_places(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	AnswerPlaces *places = to;
 
-	places->n = compile_count(value);
-	places->list = arena_alloc(c->arena, sizeof(AnswerPlace) * places->n);
-	if (places->n == 0)
-		compiler_problem(c, path, "is an empty array");
-	for (size_t i = 0; i < places->n; i++)
-		compile_place(c, path, compile_element(value, i), &places->list[i]);
+	places->list = compile_array(c, path, value, compile_place, sizeof(AnswerPlace), &places->n);
 }
 
 /* ---- texts with placeholders ------------------------------------------------------ */
@@ -401,27 +423,24 @@ compile_text(Compiler *c, const Path *path, json_t *value, DefinitionText *to)
 		compiler_problem(c, path, "has a placeholder that is none at byte %zu", error_at);
 }
 
+static void
+compile_named_text(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	NamedText *text = to;
+
+	text->name = path->key;
+	if (json_is_object(value) || json_is_array(value))
+		text->json = compile_node(c, path, value);
+	else
+		compile_text(c, path, value, &text->text);
+}
+
 void
 compile_named_texts(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	NamedTexts *texts = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	texts->list = arena_alloc(c->arena, sizeof(NamedText) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		NamedText *text = &texts->list[texts->n++];
-
-		text->name = arena_copy(c->arena, key, strlen(key));
-		if (json_is_object(member) || json_is_array(member))
-			text->json = compile_node(c, &at, member);
-		else
-			compile_text(c, &at, member, &text->text);
-	}
+	texts->list = compile_members(c, path, value, compile_named_text, sizeof(NamedText), &texts->n);
 }
 
 /* names: NULL at the end. */

@@ -30,11 +30,13 @@ typedef struct Compiler
 	int around;			  /* elements around the one whose rule is compiled */
 } Compiler;
 
+typedef void (*Compile)(Compiler *c, const Path *path, json_t *value, void *to);
+
 /* One member that an object may have, and what is to be done with it. */
 typedef struct Member
 {
 	const char *name;
-	void (*compile)(Compiler *c, const Path *path, json_t *value, void *to);
+	Compile compile;
 	size_t offset; /* of what it fills in, in the struct that is given */
 } Member;
 
@@ -43,8 +45,13 @@ extern void compiler_problem(Compiler *c, const Path *path, const char *format, 
 extern void compile_object(Compiler *c, const Path *path, json_t *value, const Member *members,
 						   void *to);
 extern bool compile_is_object(Compiler *c, const Path *path, json_t *value);
+extern void *compile_members(Compiler *c, const Path *path, json_t *value, Compile compile,
+							 size_t size, size_t *n);
+extern void *compile_array(Compiler *c, const Path *path, json_t *value, Compile compile,
+						   size_t size, size_t *n);
 extern size_t compile_count(const json_t *value); /* of an array; 1 of anything else */
 extern json_t *compile_element(json_t *value, size_t i);
+extern Path compile_path_of(Compiler *c, const Path *path, size_t i);
 
 /* Of members: what fills in a struct's field. */
 extern void compile_string(Compiler *c, const Path *path, json_t *value, void *to);
@@ -53,7 +60,7 @@ extern void compile_count_of(Compiler *c, const Path *path, json_t *value, void 
 extern void compile_words(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_duration(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_documentation(Compiler *c, const Path *path, json_t *value, void *to);
-extern void compile_place(Compiler *c, const Path *path, json_t *value, AnswerPlace *to);
+extern void compile_place(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_places(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_text(Compiler *c, const Path *path, json_t *value, DefinitionText *to);
 extern BodyNode *compile_node(Compiler *c, const Path *path, json_t *value);
@@ -94,7 +101,7 @@ extern void compile_verify(Compiler *c, const Path *path, json_t *value, void *t
 extern void compile_events(Compiler *c, const Path *path, json_t *value, void *to);
 
 /* received_places.c */
-extern void compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to);
+extern void compile_steps(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_received_places(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_values(Compiler *c, const Path *path, json_t *value, void *to);
 extern void compile_conditions(Compiler *c, const Path *path, json_t *value, void *to);

@@ -5,7 +5,6 @@
  */
 #include "rules/compiler.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Of one list, and of rules in rules: more than any webhook needs. */
@@ -15,26 +14,23 @@
 /* ---- fields ------------------------------------------------------------------------- */
 
 static void
+compile_mapping(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	ReceiveMapping *mapping = to;
+
+	mapping->from = path->key;
+	mapping->to = "";
+	compile_string(c, path, value, &mapping->to);
+}
+
+static void
 compile_map(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	ReceiveValue *v = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	if (json_object_size(value) == 0)
+	v->map = compile_members(c, path, value, compile_mapping, sizeof(ReceiveMapping), &v->nmap);
+	if (v->map != NULL && v->nmap == 0)
 		compiler_problem(c, path, "is an empty object");
-	v->map = arena_alloc(c->arena, sizeof(ReceiveMapping) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		ReceiveMapping *mapping = &v->map[v->nmap++];
-
-		mapping->from = arena_copy(c->arena, key, strlen(key));
-		mapping->to = "";
-		compile_string(c, &at, member, &mapping->to);
-	}
 }
 
 static const Member value_members[] = {
@@ -73,28 +69,25 @@ field_named(const char *name)
 }
 
 static void
+compile_field(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	ReceiveValue *v = to;
+
+	v->field = field_named(path->key);
+	if (v->field == RECEIVED_FIELDS)
+	{
+		compiler_problem(c, path, "is no field of an event");
+		v->field = RECEIVED_ID;
+	}
+	compile_value(c, path, value, v);
+}
+
+static void
 compile_fields(Compiler *c, const Path *path, json_t *value, void *to)
 {
-	ReceiveRule *rule = to;
-	const char *key;
-	json_t *member;
+	ReceiveValues *values = to;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	rule->values.list = arena_alloc(c->arena, sizeof(ReceiveValue) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		ReceiveValue *v = &rule->values.list[rule->values.n++];
-
-		v->field = field_named(key);
-		if (v->field == RECEIVED_FIELDS)
-		{
-			compiler_problem(c, &at, "is no field of an event");
-			v->field = RECEIVED_ID;
-		}
-		compile_value(c, &at, member, v);
-	}
+	values->list = compile_members(c, path, value, compile_field, sizeof(ReceiveValue), &values->n);
 }
 
 /* ---- one rule ----------------------------------------------------------------------- */
@@ -140,7 +133,7 @@ static const Member rule_members[] = {{"each", compile_later, 0},
 									  {"ignore", compile_string, offsetof(ReceiveRule, ignored)},
 									  {"reject", compile_string, offsetof(ReceiveRule, rejected)},
 									  {"events", compile_later, 0},
-									  {"fields", compile_fields, 0},
+									  {"fields", compile_fields, offsetof(ReceiveRule, values)},
 									  {"auto", compile_auto, 0},
 									  {"note", compile_documentation, 0},
 									  {NULL, NULL, 0}};
@@ -260,12 +253,10 @@ make_groups(Compiler *c, const Path *path, json_t *value, ReceiveList *list)
 	{
 		json_t *rule = json_array_get(value, i);
 		json_t *each = json_object_get(rule, "each");
-		char key[24];
-		Path at = {path, key};
+		Path at = compile_path_of(c, path, i);
 		Path at_each = {&at, "each"};
 		ReceiveGroup *group = find_group(list, source_of(rule));
 
-		snprintf(key, sizeof(key), "%zu", i);
 		if (group == NULL)
 		{
 			group = &list->groups[list->n++];
@@ -311,11 +302,9 @@ compile_events(Compiler *c, const Path *path, json_t *value, void *to)
 	for (size_t i = 0; i < n; i++)
 	{
 		json_t *rule = json_array_get(value, i);
-		char key[24];
-		Path at = {path, key};
+		Path at = compile_path_of(c, path, i);
 		ReceiveGroup *group = find_group(list, source_of(rule));
 
-		snprintf(key, sizeof(key), "%zu", i);
 		compile_rule(c, &at, rule, &group->rules[group->n++],
 					 c->around + elements_on(&group->each));
 	}

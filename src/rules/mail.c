@@ -16,6 +16,7 @@
 
 #include "rules/buffer.h"
 #include "rules/mailbox.h"
+#include "rules/text.h"
 
 /* RFC 5322, section 2.1.1: where a line should end, and where it must. */
 #define LINE_MAX_WANTED 76
@@ -56,15 +57,13 @@ append_hex(Buffer *b, char before, unsigned char c)
 
 /* ---- headers ---------------------------------------------------------------------------- */
 
-/* How many bytes the character has that begins here. */
+/* How many bytes the character has that begins here; what is no UTF-8 has one. */
 static size_t
 character_length(const char *text, size_t left)
 {
-	size_t n = 1;
+	size_t n = text_character(text, left);
 
-	while (n < left && n < 4 && ((unsigned char) text[n] & 0xC0) == 0x80)
-		n++;
-	return n;
+	return n > 0 ? n : 1;
 }
 
 /* What may stand for itself in an encoded word, wherever that stands (RFC 2047, section 5). */

@@ -44,10 +44,8 @@ compile_children(Compiler *c, const Path *path, json_t *value, BodyNode *node)
 	}
 	for (size_t i = 0; i < json_array_size(value); i++)
 	{
-		char number[24];
-		Path at = {path, number};
+		Path at = compile_path_of(c, path, i);
 
-		snprintf(number, sizeof(number), "%zu", i);
 		fill_node(c, &at, json_array_get(value, i), &node->children[node->n++]);
 	}
 }
@@ -314,33 +312,31 @@ is_operation_name(const char *name)
 	return false;
 }
 
+static void
+compile_operation(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	DefinitionOperation *op = to;
+
+	op->name = path->key;
+	if (!is_operation_name(op->name))
+		compiler_problem(c, path,
+						 "is no operation: text, template, template.marketing, email, "
+						 "email.html, media, media.image, media.audio, media.video, "
+						 "media.document, event, each also with @CHANNEL");
+	c->fields = 0;
+	compile_object(c, path, value, operation_members, op);
+	op->fields = c->fields;
+	check_operation(c, path, op);
+	order_body(c, path, op->json, json_object_get(value, "order"));
+}
+
 void
 compile_operations(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	Definition *d = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	d->operations = arena_alloc(c->arena, sizeof(DefinitionOperation) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		DefinitionOperation *op = &d->operations[d->noperations++];
-
-		op->name = arena_copy(c->arena, key, strlen(key));
-		if (!is_operation_name(key))
-			compiler_problem(c, &at,
-							 "is no operation: text, template, template.marketing, email, "
-							 "email.html, media, media.image, media.audio, media.video, "
-							 "media.document, event, each also with @CHANNEL");
-		c->fields = 0;
-		compile_object(c, &at, member, operation_members, op);
-		op->fields = c->fields;
-		check_operation(c, &at, op);
-		order_body(c, &at, op->json, json_object_get(member, "order"));
-	}
+	d->operations = compile_members(c, path, value, compile_operation, sizeof(DefinitionOperation),
+									&d->noperations);
 }
 
 /* A text for all channels, or one for each. */

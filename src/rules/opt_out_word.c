@@ -10,27 +10,20 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "rules/text.h"
+
 /* U+00C0 to U+00FF without what is above and below the letter; blank: no letter. */
 static const char latin[] = "AAAAAAACEEEEIIIIDNOOOOO OUUUUYTS"
 							"AAAAAAACEEEEIIIIDNOOOOO OUUUUYTY";
 
-/* A code point of well-formed UTF-8; 0 at the end, and for what is none. */
+/* The next character; 0 at the end, and for what is none. */
 static unsigned
 next_point(const char **text)
 {
-	const unsigned char *at = (const unsigned char *) *text;
-	int more = at[0] < 0x80 ? 0 : at[0] < 0xE0 ? 1 : at[0] < 0xF0 ? 2 : 3;
-	unsigned point = more == 0 ? at[0] : at[0] & (0x3F >> more);
+	size_t len = text_character(*text, strnlen(*text, 4));
+	unsigned point = len > 0 ? text_code_point(*text, len) : 0;
 
-	if (at[0] == '\0')
-		return 0;
-	for (int i = 1; i <= more; i++)
-	{
-		if ((at[i] & 0xC0) != 0x80)
-			return 0;
-		point = point << 6 | (at[i] & 0x3F);
-	}
-	*text += more + 1;
+	*text += len;
 	return point;
 }
 

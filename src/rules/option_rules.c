@@ -7,7 +7,6 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Every server has them; "limits" may say their defaults. */
@@ -41,25 +40,22 @@ is_date(const char *text)
 }
 
 static void
+compile_end(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	OptionEnd *end = to;
+
+	end->value = path->key;
+	compile_string(c, path, value, &end->date);
+	if (json_is_string(value) && !is_date(json_string_value(value)))
+		compiler_problem(c, path, "is no date such as 2028-02-18");
+}
+
+static void
 compile_ends(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	DefinitionOption *option = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	option->ends = arena_alloc(c->arena, sizeof(OptionEnd) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		OptionEnd *end = &option->ends[option->nends++];
-
-		end->value = arena_copy(c->arena, key, strlen(key));
-		compile_string(c, &at, member, &end->date);
-		if (json_is_string(member) && !is_date(json_string_value(member)))
-			compiler_problem(c, &at, "is no date such as 2028-02-18");
-	}
+	option->ends = compile_members(c, path, value, compile_end, sizeof(OptionEnd), &option->nends);
 }
 
 static const Member option_members[] = {
@@ -82,28 +78,26 @@ is_option_name(const char *name)
 		   name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
+static void
+compile_option(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	DefinitionOption *option = to;
+
+	option->name = path->key;
+	if (!is_option_name(option->name))
+		compiler_problem(c, path,
+						 "is no name of small letters, digits and underscores, or ends as a "
+						 "secret's file does");
+	compile_object(c, path, value, option_members, option);
+}
+
 void
 compile_options(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	DefinitionOptions *options = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	options->list = arena_alloc(c->arena, sizeof(DefinitionOption) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		DefinitionOption *option = &options->list[options->n++];
-
-		option->name = arena_copy(c->arena, key, strlen(key));
-		if (!is_option_name(key))
-			compiler_problem(c, &at,
-							 "is no name of small letters, digits and underscores, or ends as a "
-							 "secret's file does");
-		compile_object(c, &at, member, option_members, option);
-	}
+	options->list =
+		compile_members(c, path, value, compile_option, sizeof(DefinitionOption), &options->n);
 }
 
 static const DefinitionOption *
@@ -170,36 +164,30 @@ check_limit(Compiler *c, const Path *at, const json_t *value, const char *text)
 {
 	if (strcmp(at->key, "domain_limits") == 0)
 	{
-		if (text == NULL || !domain_limits_read(text, NULL, NULL))
+		if (!domain_limits_read(text, NULL, NULL))
 			compiler_problem(c, at, "is no object of domains, each with its mails a minute");
 	}
-	else if (text == NULL || (!json_is_string(value) && !json_is_number(value)))
+	else if (!json_is_string(value) && !json_is_number(value))
 		compiler_problem(c, at, "is neither a text nor a number");
+}
+
+static void
+compile_limit(Compiler *c, const Path *path, json_t *value, void *to)
+{
+	DefinitionOption *limit = to;
+
+	limit->name = path->key;
+	limit->otherwise = compiler_text_of(c, value);
+	if (!compiler_knows(common_option_names, limit->name))
+		compiler_problem(c, path, "is no limit");
+	check_limit(c, path, value, limit->otherwise);
 }
 
 void
 compile_limits(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	DefinitionOptions *limits = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	limits->list = arena_alloc(c->arena, sizeof(DefinitionOption) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, key};
-		DefinitionOption *limit = &limits->list[limits->n++];
-		char *text = json_is_string(member) ? strdup(json_string_value(member))
-											: json_dumps(member, JSON_ENCODE_ANY | JSON_COMPACT);
-
-		if (!compiler_knows(common_option_names, key))
-			compiler_problem(c, &at, "is no limit");
-		check_limit(c, &at, member, text);
-		limit->otherwise =
-			arena_copy(c->arena, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
-		limit->name = arena_copy(c->arena, key, strlen(key));
-		free(text);
-	}
+	limits->list =
+		compile_members(c, path, value, compile_limit, sizeof(DefinitionOption), &limits->n);
 }

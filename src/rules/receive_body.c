@@ -15,18 +15,10 @@
 
 /* ---- forms -------------------------------------------------------------------------- */
 
-/* What no text of JSON can hold becomes a question mark. */
 static json_t *
 form_text(char *text, size_t len)
 {
-	for (size_t i = 0; i < len;)
-	{
-		size_t n = text[i] != '\0' ? text_character(text + i, len - i) : 0;
-
-		if (n == 0)
-			text[i] = '?';
-		i += n > 0 ? n : 1;
-	}
+	text_mend(text, len);
 	return json_stringn(text, len);
 }
 

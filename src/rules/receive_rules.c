@@ -50,12 +50,8 @@ compile_scrub(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	ReceiveRules *rules = to;
 
-	rules->nscrub = compile_count(value);
-	rules->scrub = arena_alloc(c->arena, sizeof(ReceiveSteps) * rules->nscrub);
-	if (rules->nscrub == 0)
-		compiler_problem(c, path, "is an empty array");
-	for (size_t i = 0; i < rules->nscrub; i++)
-		compile_steps(c, path, compile_element(value, i), &rules->scrub[i]);
+	rules->scrub =
+		compile_array(c, path, value, compile_steps, sizeof(ReceiveSteps), &rules->nscrub);
 }
 
 static const Member receive_members[] = {

@@ -58,8 +58,9 @@ fill_steps(Compiler *c, const char *pointer, ReceiveSteps *to)
 
 /* A path that may go through every element, so far that reading may recurse for each "*". */
 void
-compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to)
+compile_steps(Compiler *c, const Path *path, json_t *value, void *to)
 {
+	ReceiveSteps *steps = to;
 	const char *text = NULL;
 	int n = 0;
 
@@ -67,11 +68,11 @@ compile_steps(Compiler *c, const Path *path, json_t *value, ReceiveSteps *to)
 	if (text == NULL)
 		return;
 	if (compiler_is_pointer(text))
-		fill_steps(c, text, to);
+		fill_steps(c, text, steps);
 	else
 		compiler_problem(c, path, "\"%.100s\" is no JSON pointer", text);
-	for (size_t i = 0; i < to->n; i++)
-		n += to->list[i].is_every ? 1 : 0;
+	for (size_t i = 0; i < steps->n; i++)
+		n += steps->list[i].is_every ? 1 : 0;
 	if (n > EVERY_MAX)
 		compiler_problem(c, path, "goes through every element %d times; %d will do", n, EVERY_MAX);
 }
@@ -113,7 +114,7 @@ fill_place(Compiler *c, const Path *path, const char *text, ReceivePlace *to)
 }
 
 static void
-compile_received_place(Compiler *c, const Path *path, json_t *value, ReceivePlace *to)
+compile_received_place(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	const char *text = NULL;
 
@@ -127,12 +128,8 @@ compile_received_places(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	ReceivePlaces *places = to;
 
-	places->n = compile_count(value);
-	places->list = arena_alloc(c->arena, sizeof(ReceivePlace) * places->n);
-	if (places->n == 0)
-		compiler_problem(c, path, "is an empty array");
-	for (size_t i = 0; i < places->n; i++)
-		compile_received_place(c, path, compile_element(value, i), &places->list[i]);
+	places->list =
+		compile_array(c, path, value, compile_received_place, sizeof(ReceivePlace), &places->n);
 }
 
 /* ---- conditions --------------------------------------------------------------------- */
@@ -194,14 +191,16 @@ static const Member condition_members[] = {
 	{NULL, NULL, 0}};
 
 static void
-compile_condition(Compiler *c, const Path *path, json_t *value, ReceiveCondition *to)
+compile_condition(Compiler *c, const Path *path, json_t *value, void *to)
 {
-	fill_place(c, path, path->key, &to->place);
+	ReceiveCondition *condition = to;
+
+	fill_place(c, path, path->key, &condition->place);
 	if (!json_is_object(value))
-		compile_values(c, path, value, &to->values);
+		compile_values(c, path, value, &condition->values);
 	else
 	{
-		compile_object(c, path, value, condition_members, to);
+		compile_object(c, path, value, condition_members, condition);
 		if (json_object_size(value) == 0)
 			compiler_problem(c, path, "asks for nothing");
 	}
@@ -211,16 +210,7 @@ void
 compile_conditions(Compiler *c, const Path *path, json_t *value, void *to)
 {
 	ReceiveConditions *conditions = to;
-	const char *key;
-	json_t *member;
 
-	if (!compile_is_object(c, path, value))
-		return;
-	conditions->list = arena_alloc(c->arena, sizeof(ReceiveCondition) * json_object_size(value));
-	json_object_foreach(value, key, member)
-	{
-		Path at = {path, arena_copy(c->arena, key, strlen(key))};
-
-		compile_condition(c, &at, member, &conditions->list[conditions->n++]);
-	}
+	conditions->list = compile_members(c, path, value, compile_condition, sizeof(ReceiveCondition),
+									   &conditions->n);
 }

@@ -5,7 +5,6 @@
  */
 #include "rules/compiler.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- words -------------------------------------------------------------------------- */
@@ -211,10 +210,8 @@ compile_signatures(Compiler *c, const Path *path, json_t *value, void *to)
 		compiler_problem(c, path, "is an empty array");
 	for (size_t i = 0; i < rules->nsignatures; i++)
 	{
-		char key[24];
-		Path at = {path, key};
+		Path at = compile_path_of(c, path, i);
 
-		snprintf(key, sizeof(key), "%zu", i);
 		compile_signature(c, json_is_array(value) ? &at : path, compile_element(value, i),
 						  &rules->signatures[i]);
 	}

@@ -1,6 +1,6 @@
 /*
  * text.c
- *		Characters that nobody sees.
+ *		Texts in UTF-8: their characters, and those that nobody sees.
  *
  * Blanks separate words: those of ASCII, and Unicode's spaces (Zs). Invisible
  * are these spaces but the plain one, controls (C1) and formats (Cf). Texts are
@@ -41,34 +41,6 @@ is_in(const Range *ranges, size_t n, uint32_t c)
 	return false;
 }
 
-/* The length of the character at "at", and the character; 0: it is cut short. */
-static size_t
-decode(const char *at, const char *end, uint32_t *c)
-{
-	unsigned char lead = (unsigned char) *at;
-	size_t len = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-
-	if ((size_t) (end - at) < len)
-		return 0;
-	*c = len == 1 ? lead : lead & (0xFF >> (len + 1));
-	for (size_t i = 1; i < len; i++)
-		*c = *c << 6 | ((unsigned char) at[i] & 0x3F);
-	return len;
-}
-
-/* Every character in question takes two bytes at least: most texts have few of those. */
-static size_t
-of_kind(const char *at, const char *end, const Range *ranges, size_t n)
-{
-	uint32_t c;
-	size_t len;
-
-	if (at >= end || (unsigned char) *at < 0xC0)
-		return 0;
-	len = decode(at, end, &c);
-	return len > 0 && is_in(ranges, n, c) ? len : 0;
-}
-
 /* Neither longer than it need be, nor a surrogate, nor above the last character (RFC 3629). */
 static bool
 is_shortest(unsigned char lead, unsigned char second)
@@ -93,6 +65,29 @@ text_character(const char *at, size_t len)
 		if (((unsigned char) at[i] & 0xC0) != 0x80)
 			return 0;
 	return n < 3 || is_shortest((unsigned char) at[0], (unsigned char) at[1]) ? n : 0;
+}
+
+/* The character itself, of the length that text_character() has found. */
+uint32_t
+text_code_point(const char *at, size_t len)
+{
+	uint32_t c = (unsigned char) *at & (len == 1 ? 0x7F : 0xFF >> (len + 1));
+
+	for (size_t i = 1; i < len; i++)
+		c = c << 6 | ((unsigned char) at[i] & 0x3F);
+	return c;
+}
+
+/* Every character in question takes two bytes at least: most texts have few of those. */
+static size_t
+of_kind(const char *at, const char *end, const Range *ranges, size_t n)
+{
+	size_t len;
+
+	if (at >= end || (unsigned char) *at < 0xC0)
+		return 0;
+	len = text_character(at, end - at);
+	return len > 0 && is_in(ranges, n, text_code_point(at, len)) ? len : 0;
 }
 
 /* ASCII's own are not those of isspace(), which depend on the locale. */
@@ -170,4 +165,45 @@ text_find_invisible(const char *start, const char *end)
 		if (text_invisible(start, end) > 0)
 			return start;
 	return NULL;
+}
+
+/*
+ * Copies a text into a buffer, or onto itself, cut at a character's edge, without
+ * control characters and what is no UTF-8: it ends up in tables, logs and terminals.
+ */
+void
+text_copy(char *to, size_t size, const char *from)
+{
+	const char *end = from + strlen(from);
+	size_t n;
+
+	for (; from < end; from += n, to += n, size -= n)
+	{
+		size_t len = text_character(from, end - from);
+
+		n = len > 0 ? len : 1;
+		if (n >= size)
+			break;
+		if (len == 0)
+			*to = '?';
+		else if ((unsigned char) *from < 0x20 || *from == 0x7F)
+			*to = ' ';
+		else
+			memmove(to, from, n);
+	}
+	*to = '\0';
+}
+
+/* What no text of JSON can hold becomes a question mark. */
+void
+text_mend(char *text, size_t len)
+{
+	for (size_t i = 0; i < len;)
+	{
+		size_t n = text[i] != '\0' ? text_character(text + i, len - i) : 0;
+
+		if (n == 0)
+			text[i] = '?';
+		i += n > 0 ? n : 1;
+	}
 }

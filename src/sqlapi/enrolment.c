@@ -217,16 +217,11 @@ judge(CadenceEnrolment *e, EnrolLead *lead, TupleDesc desc, HeapTuple row)
 						  .is_active = !row_is_null(desc, row, LOOK_ACTIVE),
 						  .was_there = !row_is_null(desc, row, LOOK_PAST),
 						  .is_elsewhere = !row_is_null(desc, row, LOOK_ELSEWHERE)};
-	bool isnull;
-	Datum run;
 
 	facts.same_start = facts.is_active && row_time(desc, row, LOOK_STARTED_AT, 0) == e->wish->start;
 	lead->result = reentry_result(&facts);
 	lead->has_contact = row_true(desc, row, LOOK_HAS_CONTACT);
-	run = SPI_getbinval(row, desc, result_column(lead->result), &isnull);
-	lead->has_run = !isnull;
-	if (!isnull)
-		lead->run = *DatumGetUUIDP(run);
+	lead->has_run = row_uuid(desc, row, result_column(lead->result), &lead->run);
 	if (lead->result == ENROL_ELSEWHERE)
 		lead->other = MemoryContextStrdup(e->context, SPI_getvalue(row, desc, LOOK_OTHER));
 }

@@ -162,7 +162,7 @@ play(Telling *t)
 
 	f->providers = cadence_providers_create(f->tables->owner);
 	cadence_providers_refresh(f->providers);
-	f->states = cadence_sender_states_create(f->tables, true);
+	f->states = cadence_sender_states_create(f->tables);
 	forecast_load(f);
 	MemoryContextSwitchTo(f->context);
 	note_senders(t);

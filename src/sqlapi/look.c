@@ -46,8 +46,6 @@ read_run(RunLook *look, Datum run_id)
 	Statement find = STATEMENT("looking for the run", run_sql(look->tables), types, SPI_OK_SELECT);
 	TupleDesc desc;
 	HeapTuple row;
-	Datum claim;
-	bool isnull;
 
 	find.in_query = true;
 	statement_execute(&find, &run_id, NULL, 1);
@@ -59,10 +57,7 @@ read_run(RunLook *look, Datum run_id)
 	row = SPI_tuptable->vals[0];
 	look->status = SPI_getvalue(row, desc, LOOK_STATUS);
 	look->has_due = row_true(desc, row, LOOK_HAS_DUE);
-	claim = SPI_getbinval(row, desc, LOOK_CLAIM, &isnull);
-	look->has_claim = !isnull;
-	if (!isnull)
-		look->claim_id = *DatumGetUUIDP(claim);
+	look->has_claim = row_uuid(desc, row, LOOK_CLAIM, &look->claim_id);
 	look->changed_at = row_time(desc, row, LOOK_CHANGED_AT, 0);
 	look->step = cadence_claimed_run(row, desc);
 	/* as a claim would */
@@ -88,7 +83,7 @@ run_look_begin(RunLook *look, Datum run_id)
 	look->guc_level = cadence_use_text_format();
 	(void) SPI_connect();
 	read_run(look, run_id);
-	look->states = cadence_sender_states_create(tables, true);
+	look->states = cadence_sender_states_create(tables);
 	look->rulings = cadence_rulings_create(tables, true);
 	look->resolver = cadence_resolver_create(tables, look->providers, look->rulings, true);
 }

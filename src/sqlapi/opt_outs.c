@@ -51,13 +51,6 @@ require_person(FunctionCallInfo fcinfo)
 						errmsg("lead_id and empresa must not be null")));
 }
 
-static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-}
-
 /* Whom an opt-out is of. */
 typedef struct Person
 {
@@ -82,7 +75,7 @@ look_for(void *arg, int first, int n)
 				  types, SPI_OK_SELECT);
 	CadenceCaller caller = cadence_owner_begin(t->owner);
 
-	connect_spi();
+	(void) SPI_connect();
 	statement_execute(&look, p->values, NULL, 0);
 	p->is_known = row_true(SPI_tuptable->tupdesc, SPI_tuptable->vals[0], 1);
 	SPI_finish();
@@ -129,8 +122,8 @@ cadence_opt_out(PG_FUNCTION_ARGS)
 	said.lead_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	said.empresa = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	said.motivo = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
-	connect_spi();
-	(void) cadence_opt_outs_add(cadence_opt_outs_create(t), &said);
+	(void) SPI_connect();
+	(void) cadence_opt_outs_add(cadence_opt_outs_create(t), &said, 1);
 	SPI_finish();
 	warn_of_stranger(t, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1));
 	PG_RETURN_VOID();
@@ -166,7 +159,7 @@ cadence_opt_in(PG_FUNCTION_ARGS)
 	require_person(fcinfo);
 	said.lead_id = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	said.empresa = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	connect_spi();
+	(void) SPI_connect();
 	n = cadence_opt_outs_remove(cadence_opt_outs_create(t), &said);
 	SPI_finish();
 	if (n > 0 && (canal == NULL || strcmp(canal, "EMAIL") == 0))

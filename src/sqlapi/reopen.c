@@ -141,10 +141,8 @@ create_reopening(const CadenceTables *t)
 static void
 read_run(TupleDesc desc, HeapTuple row, LockedRun *run)
 {
-	bool isnull;
-
 	memset(run, 0, sizeof(*run));
-	run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, READ_ID, &isnull));
+	(void) row_uuid(desc, row, READ_ID, &run->id);
 	run->lead_id = row_text(desc, row, READ_LEAD_ID, ROW_KEY_MAX);
 	run->empresa = row_text(desc, row, READ_EMPRESA, ROW_KEY_MAX);
 	run->next_ordem = row_int(desc, row, READ_ORDEM, 0);
@@ -263,8 +261,6 @@ reopen_chunk(Reopening *r, int first, int n)
 static void
 find_runs(Reopening *r, Datum cadence)
 {
-	bool isnull;
-
 	statement_execute(&r->find, &cadence, NULL, 0);
 	r->n = (int) SPI_processed;
 	r->ids = palloc(sizeof(Datum) * Max(r->n, 1));
@@ -272,8 +268,7 @@ find_runs(Reopening *r, Datum cadence)
 	{
 		pg_uuid_t *id = palloc(UUID_LEN);
 
-		*id =
-			*DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull));
+		(void) row_uuid(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], 1, id);
 		r->ids[i] = UUIDPGetDatum(id);
 	}
 	SPI_freetuptable(SPI_tuptable);

@@ -32,13 +32,6 @@
 PG_FUNCTION_INFO_V1(cadence_unsubscribe_url);
 PG_FUNCTION_INFO_V1(cadence_unsubscribe);
 
-static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-}
-
 /* ---- the link ------------------------------------------------------------------------ */
 
 enum
@@ -118,7 +111,7 @@ cadence_unsubscribe_url(PG_FUNCTION_ARGS)
 						errhint("Set cadence_runner.unsubscribe_url to its address.")));
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	connect_spi();
+	(void) SPI_connect();
 	read_run(t, PG_GETARG_DATUM(0), &who);
 	if (given == NULL)
 		given = who.canal != NULL ? who.canal : "";
@@ -277,7 +270,7 @@ page_of(const CadenceTables *t, const char *token, bool acts)
 	Unsubscribe who;
 	bool is_ours;
 
-	connect_spi();
+	(void) SPI_connect();
 	MemoryContextSwitchTo(context);
 	cadence_secret_key_read(key);
 	is_ours = cadence_unsubscribe_read(key, token, &who);

@@ -188,17 +188,18 @@ put_paused(const Why *why)
 	why_put(&r);
 }
 
+/* What an operator can settle; it ends by itself, too, where it has an end. */
 static void
-put_uncertain(const Why *why)
+put_unsettled(const Why *why, CadenceReasonCode reason, ReasonDetail end, bool has_end)
 {
-	WhyReason r = why_reason(why, REASON_UNCERTAIN);
+	WhyReason r = why_reason(why, reason);
 
 	r.since = why->story.at;
 	if (why->story.server != NULL)
 		why_add(&r, DETAIL_SERVER, why->story.server);
 	why_add(&r, DETAIL_SETTLE, NULL);
-	if (is_active(why))
-		why_clears(&r, DETAIL_AGAIN, why->look.step->due);
+	if (has_end)
+		why_clears(&r, end, why->look.step->due);
 	why_put(&r);
 }
 
@@ -239,7 +240,7 @@ why_put_state(const Why *why)
 	{
 		put_paused(why);
 		if (is_uncertain(&why->story))
-			put_uncertain(why);
+			put_unsettled(why, REASON_UNCERTAIN, DETAIL_AGAIN, is_active(why));
 	}
 	else if (strcmp(status, "ATIVA") != 0)
 	{
@@ -297,19 +298,6 @@ put_retry(const Why *why)
 }
 
 static void
-put_held(const Why *why)
-{
-	WhyReason r = why_reason(why, REASON_HELD);
-
-	r.since = why->story.at;
-	if (why->story.server != NULL)
-		why_add(&r, DETAIL_SERVER, why->story.server);
-	why_add(&r, DETAIL_SETTLE, NULL);
-	why_clears(&r, DETAIL_UNTIL, why->look.step->due);
-	why_put(&r);
-}
-
-static void
 put_not_due(const Why *why)
 {
 	const CadenceStep *step = why->look.step;
@@ -331,7 +319,7 @@ why_put_wait(const Why *why)
 {
 	if (why->look.step->held != NULL)
 	{
-		put_held(why);
+		put_unsettled(why, REASON_HELD, DETAIL_UNTIL, true);
 		return false;
 	}
 	if (!why->look.has_due && is_active(why))
@@ -345,7 +333,7 @@ why_put_wait(const Why *why)
 	if (is_uncertain(&why->story))
 	{
 		if (is_active(why))
-			put_uncertain(why);
+			put_unsettled(why, REASON_UNCERTAIN, DETAIL_AGAIN, is_active(why));
 	}
 	else if (has_failed(why))
 		put_retry(why);

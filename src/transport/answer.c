@@ -7,6 +7,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "rules/text.h"
 #include "transport/answer.h"
 
 /* A provider may not put a message off for longer than this. */
@@ -101,7 +102,7 @@ keep_text(const CadenceRequest *request, const char *text)
 	char *copy = MemoryContextAlloc(request->context, size);
 	ListCell *cell;
 
-	answer_copy_text(copy, size, text);
+	text_copy(copy, size, text);
 	foreach (cell, request->configuration->hidden)
 		blank_out(copy, lfirst(cell));
 	return copy;

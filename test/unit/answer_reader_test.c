@@ -3,6 +3,7 @@
  *		What answers mean, by the definitions of protocols/ and by others.
  */
 #include "rules/answer_reader.h"
+#include "rules/text.h"
 
 #include <strings.h>
 
@@ -347,7 +348,7 @@ check_copy(const char *from, size_t size, const char *expected, int line)
 	char *to = malloc(size);
 
 	memset(to, 0x55, size);
-	answer_copy_text(to, size, from);
+	text_copy(to, size, from);
 	check_text(to, expected, __FILE__, line, from);
 	free(to);
 }

@@ -21,7 +21,7 @@ DEFINITION=(rules/{class,arena,compiler,definition,{option,operation,answer,rece
     rules/{received,received_places,template,text}.c)
 RECEIVE=(rules/{receive_{reader,body,form},received_{path,field,value,time},answer_json}.c)
 FIELDS=(rules/{receive_form,signature_text,received_value,received_time,phone,opt_out_word,text}.c)
-MAIL=(rules/{mail,mail_reply,mailbox,buffer}.c)
+MAIL=(rules/{mail,mail_reply,mailbox,buffer,text}.c)
 HTTP=(rules/{http_text,http_body,receive_form,signature_text,received_value,text}.c)
 DECIDE=(rules/{calendar,window,decide,reason}.c)
 OUTPUT=$BUILD/output
@@ -215,7 +215,7 @@ run_all() {
     unit phone_test '' rules/{phone,text}.c
     unit zone_test '' rules/zone.c
     unit address_key_test '' rules/{address_key,mailbox,phone,text}.c
-    unit opt_out_word_test '' rules/opt_out_word.c
+    unit opt_out_word_test '' rules/{opt_out_word,text}.c
     unit reentry_test '' rules/reentry.c
     unit calendar_test '' rules/calendar.c
     unit window_test '-ljansson' rules/{calendar,window}.c
