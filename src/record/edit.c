@@ -18,6 +18,10 @@
  * than those of now: its keys are made of the steps' ids, and by these its events are
  * known.
  *
+ * Whoever has claimed a run finds that its row has changed, and looks again at what it
+ * comes to (second_look.c). When a step is due that it stays before, step_due_at says
+ * to that: next_run_at is the end of the lease.
+ *
  * First all runs of the cadence are locked that have not ended, and then they are
  * looked at with a newer snapshot: whoever moves one at this moment has done so, or
  * finds that its row has changed, and moves it by what stands there.
@@ -42,6 +46,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "record/edit.h"
+#include "record/move.h"
 #include "record/tally.h"
 #include "schema/edition.h"
 #include "schema/calendar.h"
@@ -77,8 +82,9 @@ typedef struct RunGroup
 	Datum last;
 	bool has_last;
 	bool changed;
-	Datum edition; /* 0: as it is */
-	Datum had;	   /* 0: as it is */
+	Datum edition;	 /* 0: as it is */
+	Datum had;		 /* 0: as it is */
+	bool is_claimed; /* by somebody who has to find that its row has changed */
 	bool retime;
 	StepTime time;
 	pg_uuid_t *to;	 /* the step that they have come to by the edit; NULL: none */
@@ -101,10 +107,14 @@ typedef struct StepsEditing
 
 #define IS_OPEN "(r.status " EQ " 'ATIVA' OR r.status " EQ " 'PAUSADA')"
 #define IS_BUSY "(r.claim_id IS NOT NULL OR COALESCE(r.attempts, 0) " GT " 0)"
+#define IS_CLAIMED "(r.claim_id " NE " " INTERRUPTED_CLAIM ") IS TRUE"
+
+/* By its claim, which counts as one. */
+#define IS_TRIED "(COALESCE(r.attempts, 0) " GT " 1)"
 
 static const Oid cadence_types[] = {UUIDOID};
 static const Oid ids_types[] = {UUIDARRAYOID};
-static const Oid write_types[] = {INT4OID, INT4OID, JSONBOID, UUIDARRAYOID};
+static const Oid write_types[] = {INT4OID, INT4OID, JSONBOID, UUIDARRAYOID, BOOLOID};
 static const RowsetColumn edited_columns[] = {{"cadence_id", UUIDOID}, {"id", UUIDOID},
 											  {"was", INT4OID},		   {"now", INT4OID},
 											  {"era", UUIDOID},		   {"times", BOOLOID}};
@@ -286,6 +296,7 @@ enum
 	GROUP_RETIME,
 	GROUP_TO,
 	GROUP_FROM,
+	GROUP_CLAIMED,
 	GROUP_TIME
 };
 
@@ -351,9 +362,10 @@ alike_sql(const CadenceTables *t)
 {
 	return psprintf(
 		"SELECT r.cadence_id, %s AS next, %s AS last, r.passos_enviados::uuid[] AS had, "
-		"r.edicao::jsonb, " IS_BUSY " AS busy, pg_catalog.array_agg(r.id::uuid) AS ids "
+		"r.edicao::jsonb, " IS_BUSY " AS busy, " IS_CLAIMED " AS claimed, " IS_TRIED " AS tried, "
+		"pg_catalog.array_agg(r.id::uuid) AS ids "
 		"FROM %s AS r WHERE r.cadence_id " EQ " $1 AND " IS_OPEN " "
-		"AND r.next_step_ordem IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6",
+		"AND r.next_step_ordem IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7, 8",
 		as_int("r.next_step_ordem"), as_int("r.last_step_ordem"), t->runs);
 }
 
@@ -398,6 +410,15 @@ bounds_sql(void)
 	"SELECT ARRAY(SELECT x.id " AMONG_STEPS "((g.had IS NULL AND x.was " LE " g.last) " \
 	"OR (" PASSED ")) ORDER BY x.was, x.id) AS ids"
 
+/* What comes now has another time: of a run that stays before its step, that, or what it is over
+ * to. */
+#define RETIMED                                                                               \
+	"CASE WHEN NOT g.busy THEN f.id IS NOT NULL AND (f.id IS DISTINCT FROM s.id OR f.times) " \
+	"WHEN s.now IS NULL THEN f.id IS NOT NULL "                                               \
+	"ELSE s.times AND (s.era IS NOT NULL OR (g.claimed AND NOT g.tried)) END"
+
+#define TIMED "CASE WHEN g.busy AND s.now IS NOT NULL THEN s.id ELSE f.id END"
+
 static char *
 group_sql(const CadenceTables *t)
 {
@@ -407,17 +428,18 @@ group_sql(const CadenceTables *t)
 		"s.era IS NOT NULL), g.next, g.last, CASE WHEN g.busy AND s.now IS NOT NULL THEN s.now "
 		"WHEN f.id IS NULL OR (f.id " EQ " s.id AND f.now " EQ " f.was) THEN g.next "
 		"ELSE f.now END, " NEW_LAST ", CASE WHEN g.busy THEN %s ELSE '{}' END, "
-		"CASE WHEN h.ids " NE " '{}' THEN COALESCE(g.had, '{}') OPERATOR(pg_catalog.||) h.ids END, "
-		"NOT g.busy AND f.id IS NOT NULL AND (f.id IS DISTINCT FROM s.id OR f.times), "
+		"CASE WHEN h.ids " NE
+		" '{}' THEN COALESCE(g.had, '{}') OPERATOR(pg_catalog.||) h.ids END, " RETIMED ", "
 		"CASE WHEN NOT g.busy AND f.id IS DISTINCT FROM s.id THEN f.id::pg_catalog.uuid END, "
 		"CASE WHEN NOT g.busy AND f.id IS DISTINCT FROM s.id AND s.now IS NOT NULL "
-		"THEN s.id::pg_catalog.uuid END, %s "
+		"THEN s.id::pg_catalog.uuid END, g.claimed, %s "
 		"FROM groups AS g "
 		"LEFT JOIN LATERAL (" STOOD_BEFORE ") AS s ON true "
 		"CROSS JOIN LATERAL (%s) AS b "
 		"LEFT JOIN LATERAL (" COMES ") AS f ON true "
 		"CROSS JOIN LATERAL (" TOLD_BY_NUMBERS ") AS h "
-		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE x.id " EQ " f.id LIMIT 1) AS y ON true",
+		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE x.id " EQ " " TIMED
+		" LIMIT 1) AS y ON true",
 		layout_sql(t), alike_sql(t), edition_sql(), cadence_step_time_columns("y"), bounds_sql(),
 		t->steps);
 }
@@ -461,6 +483,7 @@ read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 				 row_int(desc, row, GROUP_LAST, 0) != DatumGetInt32(g->last) || g->had != 0 ||
 				 (e->renumbers && is_busy) || row_true(desc, row, GROUP_MARKED);
 	g->edition = g->changed ? copied(desc, row, GROUP_EDITION) : (Datum) 0;
+	g->is_claimed = row_true(desc, row, GROUP_CLAIMED);
 	g->retime = row_true(desc, row, GROUP_RETIME);
 	g->to = read_id(desc, row, GROUP_TO);
 	g->from = read_id(desc, row, GROUP_FROM);
@@ -519,14 +542,17 @@ read_sql(const CadenceTables *t)
 					t->runs);
 }
 
+/* Where its claim ends, and it stays before its step, a claimed one goes by step_due_at. */
 static char *
 write_sql(const CadenceTables *t)
 {
 	return psprintf("UPDATE %s AS r SET next_step_ordem = $1, last_step_ordem = $2, "
 					"edicao = COALESCE($3, r.edicao), "
 					"passos_enviados = COALESCE($4, r.passos_enviados), "
-					"next_run_at = COALESCE(d.due, r.next_run_at), "
-					"step_due_at = CASE WHEN d.due IS NULL THEN r.step_due_at END, "
+					"next_run_at = CASE WHEN $5 THEN r.next_run_at "
+					"ELSE COALESCE(d.due, r.next_run_at) END, "
+					"step_due_at = CASE WHEN $5 THEN COALESCE(d.due, r.step_due_at) "
+					"WHEN d.due IS NULL THEN r.step_due_at END, "
 					"updated_at = " NOW " FROM " ROWSET_NAME " AS d WHERE r.id " EQ " d.id",
 					t->runs);
 }
@@ -562,7 +588,7 @@ put_times(StepsEditing *e, const RunGroup *g, SPITupleTable *table, int n, Rowse
 		bool is_ours = !row_is_null(desc, row, TIMED_COUNTS_FROM);
 		bool isnull;
 
-		if (!is_ours && !g->changed)
+		if (!is_ours && !g->changed && !g->is_claimed)
 			continue;
 		rowset_put_datum(rows, SPI_getbinval(row, desc, TIMED_ID, &isnull));
 		rowset_put_if(
@@ -576,9 +602,9 @@ put_times(StepsEditing *e, const RunGroup *g, SPITupleTable *table, int n, Rowse
 static void
 write_rows(StepsEditing *e, const RunGroup *g, Rowset *rows)
 {
-	Datum values[] = {g->next, g->last, g->edition, g->had};
+	Datum values[] = {g->next, g->last, g->edition, g->had, BoolGetDatum(g->is_claimed)};
 	char nulls[] = {' ', g->has_last ? ' ' : 'n', g->edition != 0 ? ' ' : 'n',
-					g->had != 0 ? ' ' : 'n'};
+					g->had != 0 ? ' ' : 'n', ' '};
 
 	if (rows->n > 0)
 		statement_execute(&e->write, values, nulls, 0);
@@ -641,7 +667,7 @@ write_group(StepsEditing *e, const RunGroup *g)
 
 		if (g->retime)
 			write_times(e, g, &g->ids[i], n);
-		else if (g->changed)
+		else if (g->changed || g->is_claimed)
 			write_places(e, g, &g->ids[i], n);
 		count_places(e, g, &g->ids[i], n);
 		MemoryContextReset(chunk);

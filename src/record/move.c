@@ -54,7 +54,6 @@ struct CadenceMover
 
 /* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
 static const pg_uuid_t interrupted_claim;
-#define INTERRUPTED_CLAIM "'00000000-0000-0000-0000-000000000000'"
 
 static const RowsetColumn move_columns[] = {
 	{"n", INT4OID},				   /* the step's number in the batch */
@@ -417,18 +416,26 @@ move_lost(Statement *move, CadenceStep **steps, int n)
 }
 
 /*
- * Moves claimed runs as their steps' transitions say, inside the caller's
- * transaction, and notes whose claims were lost. Nearly all are where their
- * claim has put them, which saves a look-up in an index; those that somebody has
- * changed since are looked for by their ids.
+ * Moves claimed runs as their steps' transitions say, inside the caller's transaction,
+ * and notes which were not found. Nearly all are where their claim has put them, which
+ * saves a look-up in an index.
  */
 void
 cadence_steps_move(CadenceMover *m, CadenceStep **steps, int n)
 {
 	for (int i = 0; i < n; i++)
 		steps[i]->lost = true;
-	if (move_lost(&m->by_ctid, steps, n) < n)
-		(void) move_lost(&m->by_id, steps, n);
+	if (n > 0)
+		(void) move_lost(&m->by_ctid, steps, n);
+}
+
+/* Those that somebody has changed since, by their ids; the claims of the others are lost. */
+void
+cadence_steps_move_changed(CadenceMover *m, CadenceStep **steps, int n)
+{
+	for (int i = 0; i < n; i++)
+		steps[i]->lost = true;
+	(void) move_lost(&m->by_id, steps, n);
 }
 
 /* It stays before its step, which is due later than it was. */

@@ -40,9 +40,8 @@ RETRY_MOST = 7 * HOUR
 # What waits for another day by a policy of yesterday is not called back by an edit.
 POLICY_WAIT = 8 * DAY
 
-# A claim that is under way when a step is edited, or that a slow answer ends. What is decided then by
-# the step as it was may wait for a gap first: of the company that is edited while it is busy, half an hour.
-UNDER_WAY = 45 * MINUTE
+# A claim that is under way when a step is edited, or that a slow answer ends.
+UNDER_WAY = 10 * MINUTE
 
 # On a server a row's time is its transaction's, and what the book has is when that has committed.
 COMMITTED_LATER = 5 * 1000000
