@@ -14,7 +14,6 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/row.h"
