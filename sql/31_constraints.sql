@@ -95,7 +95,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'claim_id', 'who works on the run now; null: nobody'),
         ('lead_cadence_runs', 'passos_enviados', 'ids of the steps that it has had: none of them is sent to it again'),
         ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
-        ('lead_cadence_runs', 'step_due_at', 'when its next step was due first, where it has been put off since and has a validade; null: at next_run_at'),
+        ('lead_cadence_runs', 'step_due_at', 'when its next step was due first, where it has been put off since, or is due since an edit that met its claim; null: at next_run_at'),
         ('lead_cadence_runs', 'edicao', 'what edits of its cadence have left to it: not to be changed by hand. Null: its steps have the numbers that they had when it began'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),

@@ -209,7 +209,10 @@ typedef struct CadenceStep
 	int64 breaker_wait_us; /* 0: the sender's own */
 
 	/* its record */
-	bool has_taught;		/* its sender's state knows what it has said */
+	TimestampTz
+		not_before;	 /* its step's time, where an edit has made it a later one; 0: none has */
+	bool is_gone;	 /* an edit has removed its step */
+	bool has_taught; /* its sender's state knows what it has said */
 	TimestampTz same_since; /* unresolved, or put off, for the same reason; 0: that is new */
 	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */

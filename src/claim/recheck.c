@@ -34,7 +34,11 @@ static const RowsetColumn columns[] = {{"n", INT4OID},		  {"id", UUIDOID},
 									   {"canal", TEXTOID},	  {"categoria", TEXTOID},
 									   {"codigo", TEXTOID},	  {"empresa", TEXTOID},
 									   {"servidor", TEXTOID}, {"versao", TEXTOID},
-									   {"step_id", UUIDOID}};
+									   {"step_id", UUIDOID},  {"due", TIMESTAMPTZOID}};
+
+/* An edit has made its step's time a later one, since it was claimed. */
+#define IS_LATER \
+	"(r.step_due_at " GT " d.due AND r.step_due_at " GT " pg_catalog.clock_timestamp()) IS TRUE"
 
 static char *
 recheck_sql(const CadenceTables *t)
@@ -43,7 +47,8 @@ recheck_sql(const CadenceTables *t)
 					"AND (r.claim_id " EQ " d.claim_id) IS TRUE "
 					"AND (r.next_run_at " EQ " d.lease_end) IS TRUE "
 					"AND (r.status " EQ " 'ATIVA') IS TRUE "
-					"AND EXISTS (SELECT FROM %s AS x WHERE x.id " EQ " d.step_id) "
+					"AND EXISTS (SELECT FROM %s AS x WHERE x.id " EQ " d.step_id "
+					"AND x.cadence_id " EQ " r.cadence_id) AND NOT " IS_LATER " "
 					"AND COALESCE((SELECT c.ativo FROM %s AS c WHERE c.id " EQ " r.cadence_id "
 					"LIMIT 1), true) "
 					"AND NOT COALESCE((SELECT k.opt_out FROM %s AS k "
@@ -190,6 +195,7 @@ ask(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 		rowset_put_text(&rows, steps[i]->request.configuration->name);
 		rowset_put_text(&rows, steps[i]->is_template_probe ? NULL : steps[i]->template_version);
 		rowset_put_if(&rows, steps[i]->has_step, UUIDPGetDatum(&steps[i]->step_id));
+		rowset_put_time(&rows, steps[i]->first_due);
 	}
 	if (rows.n == 0)
 	{
@@ -206,9 +212,9 @@ ask(Statement *look, CadenceStep **steps, int n, bool is_news, bool *valid)
 
 /*
  * Says of claimed steps whether they may still be sent: a run may have been
- * paused or cancelled, the step removed, a contact may have opted out, its address may have been
- * blocked, an approved template may have been stopped, while they waited for their
- * provider. Of news, cadence_recheck_news() does.
+ * paused or cancelled, the step removed, or be due later now, a contact may have opted out, its
+ * address may have been blocked, an approved template may have been stopped, while they waited for
+ * their provider. Of news, cadence_recheck_news() does.
  */
 void
 cadence_recheck(CadenceRechecks *r, CadenceStep **steps, int n, bool *valid)

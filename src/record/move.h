@@ -44,6 +44,9 @@ typedef struct LockedRun
 	TransitionInput in; /* what a transition has to know of it; the act and its time are missing */
 } LockedRun;
 
+/* The claim id of a run that an attempt was made for, never recorded, and nobody's any more. */
+#define INTERRUPTED_CLAIM "'00000000-0000-0000-0000-000000000000'"
+
 /* In SQL: the key of the lock that stands for a cadence. */
 #define CADENCE_KEY(id) "pg_catalog.hashtextextended(" id "::text, 0::int8)"
 
@@ -58,5 +61,6 @@ extern void cadence_run_move(CadenceMover *mover, const LockedRun *run, const Ru
 extern void cadence_runs_move(CadenceMover *mover, const LockedRun *runs, const RunTransition *to,
 							  int n);
 extern void cadence_steps_move(CadenceMover *mover, CadenceStep **steps, int n);
+extern void cadence_steps_move_changed(CadenceMover *mover, CadenceStep **steps, int n);
 
 #endif

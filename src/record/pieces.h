@@ -14,6 +14,7 @@
 #include "record/move.h"
 #include "record/outbox.h"
 #include "record/record.h"
+#include "record/second_look.h"
 #include "record/tally.h"
 
 /* What the moment prevents is tried as a whole until so shortly before the lease's end. */
@@ -25,6 +26,7 @@
 struct CadenceRecorder
 {
 	CadenceMover *mover;
+	CadenceSecondLook *second_look;
 	CadenceEvents *events;
 	CadenceMarker *marker;
 	CadenceMessageRows *messages;

@@ -28,6 +28,7 @@ cadence_recorder_create(const CadenceTables *t)
 	CadenceRecorder *r = palloc0(sizeof(*r));
 
 	r->mover = cadence_mover_create(t);
+	r->second_look = cadence_second_look_create(t);
 	r->events = cadence_events_create(t);
 	r->marker = cadence_marker_create(t);
 	r->messages = cadence_message_rows_create(t);
@@ -87,6 +88,8 @@ record_decide(const CadenceStep *step, RunAct act)
 						  .started_at = step->started_at,
 						  .calendar = step->calendar,
 						  .until = step->until,
+						  .not_before = step->not_before,
+						  .gone = step->is_gone,
 						  .goes_on = step->goes_on,
 						  .at = decided_at(step),
 						  .has_due = true,
@@ -104,16 +107,51 @@ record_decide(const CadenceStep *step, RunAct act)
 }
 
 static void
-move_runs(CadenceRecorder *r, CadenceStep **steps, int n, RunAct act)
+decide(CadenceStep **steps, int n, RunAct act)
 {
-	if (act == ACT_ATTEMPT)
-		cadence_events_date(r->events, steps, n);
 	for (int i = 0; i < n; i++)
 	{
 		steps[i]->transition = record_decide(steps[i], act);
 		steps[i]->late = false;
 	}
-	cadence_steps_move(r->mover, steps, n);
+}
+
+/* Those that are where their claim has put them, or the others; how many. */
+static int
+only(CadenceStep **steps, int n, const bool *others, bool is_other, CadenceStep **some)
+{
+	int nsome = 0;
+
+	for (int i = 0; i < n; i++)
+		if (others[i] == is_other)
+			some[nsome++] = steps[i];
+	return nsome;
+}
+
+/* What has changed since the claim is looked at again, and decided by what it is now. */
+static void
+move_runs(CadenceRecorder *r, CadenceStep **steps, int n, RunAct act)
+{
+	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
+	bool *others = palloc0(sizeof(*others) * Max(n, 1));
+	int nsome;
+
+	if (act == ACT_ATTEMPT)
+		cadence_events_date(r->events, steps, n);
+	decide(steps, n, act);
+	cadence_steps_find_grown(r->second_look, steps, n, others);
+	cadence_steps_move(r->mover, some, only(steps, n, others, false, some));
+	for (int i = 0; i < n; i++)
+		others[i] = others[i] || steps[i]->lost;
+	nsome = only(steps, n, others, true, some);
+	if (nsome > 0)
+	{
+		cadence_steps_look_again(r->second_look, some, nsome);
+		decide(some, nsome, act);
+		cadence_steps_move_changed(r->mover, some, nsome);
+	}
+	pfree(others);
+	pfree(some);
 }
 
 /* Whether that is what the run is paused for, and nobody who wanted it so. */

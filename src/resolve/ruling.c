@@ -79,7 +79,7 @@ needs_calendar(const CadenceRulings *r, const CadenceStepLookup *found)
 {
 	const CadencePolicy *p = &found->policy;
 
-	return r->has_holidays || found->has_local_time || p->window != NULL ||
+	return r->has_holidays || step_needs_calendar(&found->time) || p->window != NULL ||
 		   cadence_policy_counts_days(p);
 }
 
@@ -206,6 +206,8 @@ cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple con
 	ruling->facts.can_expire = step->valid_for_us != 0;
 	ruling->facts.due = step->first_due;
 	ruling->facts.valid_for = step->valid_for_us;
+	ruling->facts.has_time = found->time.has_time;
+	ruling->facts.time = found->time.time;
 	ruling->facts.last_to_person = CALENDAR_NEVER;
 }
 

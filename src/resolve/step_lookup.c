@@ -55,10 +55,10 @@ enum
 	FOUND_TEMPLATE_VERSION,
 	FOUND_VALID_FOR,
 	FOUND_IF_IT_FAILS,
-	FOUND_HAS_LOCAL_TIME,
 	FOUND_STEP_ID,
 	FOUND_NEXT_ID,
-	FOUND_NEXT_TIME,
+	FOUND_TIME,
+	FOUND_NEXT_TIME = FOUND_TIME + STEP_TIME_NCOLUMNS,
 	FOUND_POLICY = FOUND_NEXT_TIME + STEP_TIME_NCOLUMNS,
 	FOUND_TEXTS = FOUND_POLICY + POLICY_NCOLUMNS
 };
@@ -129,8 +129,7 @@ find_sql(const CadenceTables *t)
 		"s.ordem::int4, s.canal::text, s.template_codigo::text, n.ordem::int4, "
 		"n.template_codigo::text, t.id IS NOT NULL, COALESCE(t.ativo, true), "
 		"e.nome::text, e.pais::text, t.xmin::text, s.validade::interval, %s, "
-		"s.horario IS NOT NULL OR s.dias_uteis IS TRUE, s.id::uuid, "
-		"n.id::uuid, %s, %s%s "
+		"s.id::uuid, n.id::uuid, %s, %s, %s%s "
 		"FROM " ROWSET_NAME " AS r "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x "
 		"WHERE x.id " EQ " r.cadence_id LIMIT 1) AS c ON true "
@@ -138,8 +137,8 @@ find_sql(const CadenceTables *t)
 		"LEFT JOIN LATERAL (%s) AS n ON true "
 		"LEFT JOIN LATERAL (%s) AS t ON true "
 		"LEFT JOIN LATERAL (SELECT x.* FROM %s AS x WHERE %s LIMIT 1) AS e ON true",
-		SHORT_TEXT("s.se_falhar", "100"), cadence_step_time_columns("n"),
-		cadence_policy_columns("c", "e"), texts_sql(), t->cadences,
+		SHORT_TEXT("s.se_falhar", "100"), cadence_step_time_columns("s"),
+		cadence_step_time_columns("n"), cadence_policy_columns("c", "e"), texts_sql(), t->cadences,
 		step_sql(t, GE " r.next_step_ordem"),
 		step_sql(t, GE " COALESCE(r.pending::int8, s.ordem::int8 OPERATOR(pg_catalog.+) 1)"),
 		template_sql(t), t->empresas,
@@ -227,7 +226,7 @@ read_found(CadenceStepLookup *found, TupleDesc desc, HeapTuple row)
 	found->pais = row_text(desc, row, FOUND_PAIS, ROW_KEY_MAX);
 	found->valid_for_us = cadence_interval_us(desc, row, FOUND_VALID_FOR, 0);
 	found->goes_on = goes_on(row_text(desc, row, FOUND_IF_IT_FAILS, ROW_KEY_MAX));
-	found->has_local_time = row_true(desc, row, FOUND_HAS_LOCAL_TIME);
+	cadence_step_time_read(desc, row, FOUND_TIME, &found->time);
 	cadence_policy_read(desc, row, FOUND_POLICY, &found->policy);
 	found->template_version = row_text(desc, row, FOUND_TEMPLATE_VERSION, ROW_KEY_MAX);
 }

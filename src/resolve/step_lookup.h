@@ -40,7 +40,7 @@ typedef struct CadenceStepLookup
 	char *pais;
 	int64 valid_for_us;
 	bool goes_on;
-	bool has_local_time; /* when it is due depends on its person's time */
+	StepTime time;
 	CadencePolicy policy;
 
 	CadencePool *pool;		   /* who may serve it */

@@ -5,7 +5,8 @@
  * What stops comes first, then what can not be known, then what skips; the rest is
  * waiting. Whatever makes it wait is asked again for the time that another has led
  * to, until nothing moves it: the midnight after which a cap counts anew is outside
- * the window, whose opening may be too soon after the last message.
+ * the window, whose opening may be too soon after the last message. A step that is due at
+ * an hour keeps it on whatever day it comes to: a weekday rule shifts no hour.
  */
 #include "rules/decide.h"
 
@@ -18,6 +19,9 @@
 
 /* It is looked at again by then, since windows and caps are changed. */
 #define WAIT_MAX (31 * CALENDAR_DAY)
+
+/* What keeps its hour is still worth sending for so long then, or it does not. */
+#define WORTH_WAITING (60 * CALENDAR_MINUTE)
 
 /* Nothing is asked about again and again without a pause. */
 #define RETRY_MIN CALENDAR_SECOND
@@ -56,6 +60,7 @@ typedef struct Question
 	const DecideFacts *facts;
 	const DecidePolicy *policy;
 	const Calendar *calendar;
+	int64_t now;
 } Question;
 
 /*
@@ -63,6 +68,26 @@ typedef struct Question
  * Then it does not make it wait any more.
  */
 typedef int64_t (*Waits)(const Question *q, int64_t at, Decision *why);
+
+/* The step's own time of the day that it has come to, where that is another one, and open then. */
+static int64_t
+at_its_hour(const Question *q, int64_t at)
+{
+	const DecideFacts *f = q->facts;
+	const Window *window = q->policy->window;
+	const Calendar *c = q->calendar;
+	int32_t day;
+	int64_t hour;
+
+	if (!f->has_time || at == CALENDAR_NEVER ||
+		(day = calendar_day(c, at)) == calendar_day(c, q->now))
+		return at;
+	hour = calendar_instant(c, day, f->time);
+	if (hour <= at || calendar_day(c, hour) != day || plus(hour, WORTH_WAITING) >= too_late(f) ||
+		(window != NULL && !window_is_open(window, c, hour)))
+		return at;
+	return hour;
+}
 
 static int64_t
 wait_for_gap(const Question *q, int64_t at, Decision *why)
@@ -92,7 +117,7 @@ wait_for_caps(const Question *q, int64_t at, Decision *why)
 		}
 		until = later(until, cap->day_ends);
 	}
-	return until;
+	return until == at ? at : at_its_hour(q, until);
 }
 
 /* Of each day another: nobody is always the last. */
@@ -123,13 +148,15 @@ wait_for_window(const Question *q, int64_t at, Decision *why)
 	const Window *window = q->policy->window;
 	const Calendar *c = q->calendar;
 	int64_t opens;
+	int64_t hour;
 
 	if (window == NULL || window_is_open(window, c, at))
 		return at;
 	why->reason = calendar_is_holiday(c, calendar_day(c, at)) ? REASON_HOLIDAY : REASON_WINDOW;
 	opens = window_opens(window, c, at);
+	hour = at_its_hour(q, opens);
 	if (opens != CALENDAR_NEVER)
-		return spread_out(q, opens, window_closes(window, c, opens));
+		return hour > opens ? hour : spread_out(q, opens, window_closes(window, c, opens));
 	why->reason = REASON_NEVER_OPENS;
 	return CALENDAR_NEVER;
 }
@@ -140,6 +167,7 @@ wait_for_holiday(const Question *q, int64_t at, Decision *why)
 {
 	const Calendar *c = q->calendar;
 	int64_t opens = at;
+	int64_t hour;
 	int32_t day;
 
 	if (q->policy->window != NULL || c->nholidays == 0)
@@ -157,7 +185,10 @@ wait_for_holiday(const Question *q, int64_t at, Decision *why)
 		if (opens <= before)
 			return CALENDAR_NEVER;
 	}
-	return opens == at ? at : spread_out(q, opens, calendar_instant(c, day + 1, 0));
+	if (opens == at)
+		return at;
+	hour = at_its_hour(q, opens);
+	return hour > opens ? hour : spread_out(q, opens, calendar_instant(c, day + 1, 0));
 }
 
 static const Waits all_waits[] = {wait_for_window, wait_for_holiday, wait_for_caps, wait_for_gap};
@@ -269,7 +300,7 @@ cadence_decide(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, i
 
 	if (settle(f, p, now, &first, 1) > 0)
 		return first;
-	return wait_or_send(&(Question){f, p, c}, now);
+	return wait_or_send(&(Question){f, p, c, now}, now);
 }
 
 /* ---- every reason -------------------------------------------------------------------- */
@@ -324,7 +355,7 @@ int
 cadence_decide_all(const DecideFacts *f, const DecidePolicy *p, const Calendar *c, int64_t now,
 				   Decision *reasons, int max)
 {
-	const Question q = {f, p, c};
+	const Question q = {f, p, c, now};
 	DecisionList list = {reasons, settle(f, p, now, reasons, max), max};
 
 	if (list.n == 0)

@@ -58,6 +58,8 @@ typedef struct DecideFacts
 	bool is_inactive;		/* the cadence */
 	bool window_unknown;	/* what is written there is none */
 	bool zone_unknown;		/* and something depends on it */
+	bool has_time;			/* its step is due at a time of the day, */
+	int64_t time;			/* which it keeps on another day; microseconds after midnight */
 	int64_t last_to_person; /* any message's start; CALENDAR_NEVER: there was none */
 	DecideCap caps[DECIDE_CAPS];
 } DecideFacts;

@@ -295,6 +295,8 @@ decide(ForecastRun *run, int64_t now)
 						 .valid_for = run->step->valid_for,
 						 .window_unknown = p->window_unknown,
 						 .zone_unknown = run->zone_unknown,
+						 .has_time = run->step->time.has_time,
+						 .time = run->step->time.time,
 						 .last_to_person = CALENDAR_NEVER};
 
 	policy.place = run->place;

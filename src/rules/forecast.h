@@ -61,6 +61,7 @@ typedef enum ForecastReach
 typedef struct ForecastStep
 {
 	const struct ForecastStep *next; /* NULL: it is the last */
+	StepTime time;
 	StepTime next_time;
 	int64_t valid_for; /* 0: for ever */
 	bool goes_on;

@@ -75,12 +75,22 @@ back_off(const TransitionInput *in)
 	return wait + wait / JITTER_PART * in->jitter;
 }
 
+/* It is due by its step's own time, where an edit has made that another. */
+static int64_t
+by_edit(const TransitionInput *in, int64_t due)
+{
+	return in->not_before != 0 ? later(due, within(in->not_before, TIME_MIN, TIME_MAX)) : due;
+}
+
+/* What was tried comes back by itself; what has come in its place was not. */
 static RunTransition
 retry(const TransitionInput *in)
 {
+	int64_t due = after(in->at, later(back_off(in), in->retry_after));
+
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .has_due = true,
-						   .next_due = after(in->at, later(back_off(in), in->retry_after)),
+						   .next_due = in->gone ? by_edit(in, due) : due,
 						   .attempts = in->attempts};
 }
 
@@ -124,7 +134,7 @@ postpone(const TransitionInput *in, int64_t due)
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .claim = in->interrupted ? CLAIM_INTERRUPTED : CLAIM_ENDS,
 						   .has_due = true,
-						   .next_due = due,
+						   .next_due = by_edit(in, due),
 						   .attempts = in->attempts > 0 ? in->attempts - 1 : 0};
 }
 

@@ -96,7 +96,12 @@ typedef struct TransitionInput
 
 	int64_t at;	   /* the act, or, of what was sent, the attempt */
 	int64_t until; /* of OUTCOME_DEFERRED */
-	bool goes_on;  /* the step's se_falhar: a failure leads to the next step */
+
+	/* what edits have made of the step since it was claimed */
+	int64_t not_before; /* it is due then, and what is no attempt waits until that; 0: as it was */
+	bool gone;			/* it was removed: that is the time of the one behind it */
+
+	bool goes_on; /* the step's se_falhar: a failure leads to the next step */
 
 	/* the provider and the settings */
 	bool hold;			 /* the provider's on_uncertain is "hold" */

@@ -167,7 +167,8 @@ make_step(Loader *l, PlannedCadence *plan, CadenceStepLookup *found, bool has_pr
 	step->may_close = strcmp(list_nth(f->channels, step->channel), "WHATSAPP") == 0 &&
 					  !step_lookup_has_approved(found);
 	step->step =
-		(ForecastStep){.next_time = found->next_time,
+		(ForecastStep){.time = found->time,
+					   .next_time = found->next_time,
 					   .valid_for = found->valid_for_us,
 					   .goes_on = found->goes_on,
 					   .is_unresolved = has_problem,

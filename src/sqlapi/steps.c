@@ -109,8 +109,8 @@ edit(TriggerData *trigger)
 	(void) SPI_register_trigger_data(trigger);
 	concerned = cadence_steps_edit(tables, edit_of(trigger));
 	SPI_finish();
-	/* what was claimed before is not sent any more */
-	if (concerned && edit_of(trigger) == STEPS_DELETED)
+	/* what was claimed before is not sent any more, or not yet */
+	if (concerned && edit_of(trigger) != STEPS_INSERTED)
 		cadence_barrier_raise(tables->schema);
 }
 

@@ -56,8 +56,8 @@ BREAKS = {
         ("rules/transition.c", "case OUTCOME_SENT:\n\t\tcase OUTCOME_NO_STEP:",
          "case OUTCOME_SENT:\n\t\t\tif (in->attempts == 2)\n\t\t\t\treturn retry(in);\n\t\t\t/* FALLTHROUGH */\n\t\tcase OUTCOME_NO_STEP:")]),
     "what is put off has no time any more": ("forgotten", [
-        ("rules/transition.c", ".has_due = true,\n\t\t\t\t\t\t   .next_due = due,",
-         ".has_due = in->outcome != OUTCOME_DEFERRED || in->attempts % 3 != 1,\n\t\t\t\t\t\t   .next_due = due,")]),
+        ("rules/transition.c", ".has_due = true,\n\t\t\t\t\t\t   .next_due = by_edit(in, due),",
+         ".has_due = in->outcome != OUTCOME_DEFERRED || in->attempts % 3 != 1,\n\t\t\t\t\t\t   .next_due = by_edit(in, due),")]),
     "a cap's day lasts three": ("forgotten", [
         ("rules/decide.c", "until = later(until, cap->day_ends);",
          "until = later(until, plus(cap->day_ends, 2 * CALENDAR_DAY));")]),

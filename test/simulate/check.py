@@ -34,15 +34,17 @@ KINDS = {
 # So much time at which nothing is in a step's way, and it is still not sent: it is forgotten.
 PATIENCE = 8 * HOUR
 
+# A step keeps its hour on the day that it has come to, so of that day as much goes by as is before it.
+HOUR_KEPT = 2 * DAY
+
 # The waits after a failure grow up to six hours, and a tenth.
 RETRY_MOST = 7 * HOUR
 
 # What waits for another day by a policy of yesterday is not called back by an edit.
 POLICY_WAIT = 8 * DAY
 
-# A claim that is under way when a step is edited, or that a slow answer ends. What is decided then by
-# the step as it was may wait for a gap first: of the company that is edited while it is busy, half an hour.
-UNDER_WAY = 45 * MINUTE
+# A claim that is under way when a step is edited, or that a slow answer ends.
+UNDER_WAY = 10 * MINUTE
 
 # On a server a row's time is its transaction's, and what the book has is when that has committed.
 COMMITTED_LATER = 5 * 1000000
@@ -398,7 +400,8 @@ class Checker:
 
     def check_delay(self, e, run, since, until):
         free = self.free_time(run, since, until)
-        if free > PATIENCE:
+        version = self.book.steps[e["step"]].at(since)
+        if free > PATIENCE + (HOUR_KEPT if version and version["horario"] >= 0 else 0):
             self.add("forgotten", e, "due %s; %.1f h with nothing in its way" % (aware(since), free / HOUR))
 
     def free_time(self, run, since, until):

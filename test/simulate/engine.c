@@ -351,7 +351,9 @@ facts_of(Run *run, int64_t now)
 						 .is_inactive = !world.cadences[run->cadence].is_active,
 						 .can_expire = run->step.valid_for != 0,
 						 .due = run->first_due,
-						 .valid_for = run->step.valid_for};
+						 .valid_for = run->step.valid_for,
+						 .has_time = run->step.time.has_time,
+						 .time = run->step.time.time};
 
 	set_caps(run, &facts, now);
 	return facts;

@@ -162,6 +162,48 @@ place_on(const char *day, double place)
 	return place + 1e-9 < 0 ? place + 1 + 1e-9 : place + 1e-9;
 }
 
+/* Moved to another day, a step keeps its hour; where that is not open, it takes the opening. */
+static void
+hours(void)
+{
+	const int32_t list[] = {day_of("2026-12-25")};
+
+	start();
+	facts.has_time = true;
+	facts.time = 9 * HOUR;
+	policy.spread = 10 * CALENDAR_MINUTE;
+	policy.place = place_on("2026-11-30", 0.5);
+	/* a Saturday and a Sunday */
+	WAITS("2026-11-28 12:00", REASON_WINDOW, "2026-11-30 09:00:00-03:00");
+	WAITS("2026-11-29 23:00", REASON_WINDOW, "2026-11-30 09:00:00-03:00");
+	/* of today it is over, or it is by somebody's hand that it is due */
+	WAITS("2026-11-30 10:00", REASON_WINDOW, "2026-11-30 08:05:00-03:00");
+	SENDS("2026-11-30 11:30", "2026-11-30 18:00:00-03:00");
+	facts.time = 20 * HOUR;
+	WAITS("2026-11-28 23:00", REASON_WINDOW, "2026-11-30 08:05:00-03:00");
+	facts.time = 7 * HOUR;
+	WAITS("2026-11-28 10:00", REASON_WINDOW, "2026-11-30 08:05:00-03:00");
+	/* a day's rule without hours is no night's */
+	facts.time = 9 * HOUR;
+	window = window_of("[{" WORKDAYS "\"das\": \"00:00\", \"ate\": \"24:00\"}]");
+	WAITS("2026-11-28 12:00", REASON_WINDOW, "2026-11-30 09:00:00-03:00");
+	policy.window = NULL;
+	c = calendar_of(SAO_PAULO, list, 1);
+	WAITS("2026-12-25 12:00", REASON_HOLIDAY, "2026-12-26 09:00:00-03:00");
+	facts.caps[DECIDE_CAP_PERSON] =
+		(DecideCap){REASON_CAP_PERSON, true, 1, 1, instant_of("2026-12-01 03:00")};
+	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 09:00:00-03:00");
+	/* it is sent rather than not */
+	facts.can_expire = true;
+	facts.due = instant_of("2026-11-30 12:00");
+	facts.valid_for = 24 * HOUR;
+	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 00:00:00-03:00");
+	facts.valid_for = 26 * HOUR;
+	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 09:00:00-03:00");
+	facts.time = CALENDAR_DAY - 1;
+	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 00:00:00-03:00");
+}
+
 /* Without a window, too; and not all of them at midnight. */
 static void
 holidays(void)
@@ -719,6 +761,7 @@ main(void)
 	RUN_GROUP("decide: what is asked again", asks_again);
 	RUN_GROUP("decide: no policy", no_policy);
 	RUN_GROUP("decide: windows", windows);
+	RUN_GROUP("decide: a step keeps its hour", hours);
 	RUN_GROUP("decide: holidays without a window", holidays);
 	RUN_GROUP("decide: places behind an opening", spread);
 	RUN_GROUP("decide: what never opens", never_opens);

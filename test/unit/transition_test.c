@@ -583,6 +583,45 @@ given_back(void)
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW - 7 * MINUTE, .attempts = 0);
 }
 
+/* An edit has made its step's time a later one: what is no attempt waits until that. */
+static void
+edited(void)
+{
+	static const CadenceOutcome no_attempts[] = {OUTCOME_UNSENT, OUTCOME_DEFERRED, OUTCOME_PUT_OFF,
+												 OUTCOME_UNRESOLVED, OUTCOME_WAITING};
+
+	for (size_t i = 0; i < sizeof(no_attempts) / sizeof(*no_attempts); i++)
+	{
+		TransitionInput in = input(no_attempts[i]);
+
+		in.until = NOW + MINUTE;
+		in.not_before = NOW + 2880 * MINUTE;
+		BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 2880 * MINUTE,
+				.attempts = 2);
+		/* and no shorter than it would wait anyway */
+		in.not_before = NOW - 9 * MINUTE;
+		CHECK(cadence_transition(&in).next_due > in.not_before);
+		in.not_before = INT64_MAX;
+		CHECK(cadence_transition(&in).next_due < INT64_C(9223371331200000000));
+	}
+}
+
+/* What was tried comes back by itself, unless another step has come in its place. */
+static void
+edited_and_tried(void)
+{
+	TransitionInput in = input(OUTCOME_FAILED);
+
+	in.not_before = NOW + 2880 * MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 15 * MINUTE,
+			.attempts = 3);
+	in.gone = true;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 2880 * MINUTE,
+			.attempts = 3);
+	in.outcome = OUTCOME_REFUSED;
+	BECOMES(in, .status = RUN_PAUSED, .permanent = true, .attempts = 3);
+}
+
 int
 main(void)
 {
@@ -615,5 +654,7 @@ main(void)
 	RUN_GROUP("transition: uncertain, and the key forgotten", uncertain_for_long);
 	RUN_GROUP("transition: opted out", opted_out);
 	RUN_GROUP("transition: given back", given_back);
+	RUN_GROUP("transition: put off, its step's time edited", edited);
+	RUN_GROUP("transition: tried, its step edited", edited_and_tried);
 	return check_result();
 }
