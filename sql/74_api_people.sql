@@ -236,7 +236,10 @@ RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT jsonb_build_object(
-               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'cadence_name', "left"(c.nome::text, 200), 'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
+               'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'cadence_name', (
+                   -- one by one: a join would read all runs where it expects many events
+                   SELECT "left"(c.nome::text, 200) FROM @extschema@.lead_cadence_runs AS r JOIN @extschema@.cadences AS c ON c.id = r.cadence_id WHERE r.id = t.run),
+               'run', t.run, 'step', t.step, 'channel', "left"(t.canal, 40),
                'template', "left"(t.template, 200),
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
@@ -251,7 +254,6 @@ AS $$
           FROM @extschema@.cadence_timeline($1, $2) WITH ORDINALITY AS s
           -- what is to come is said with what keeps it back
           WHERE s.what <> 'next' AND s.what <> 'being sent') AS t
-    LEFT JOIN @extschema@.lead_cadence_runs AS r ON r.id = t.run LEFT JOIN @extschema@.cadences AS c ON c.id = r.cadence_id
     -- CODE: words; again at TIME
     CROSS JOIN LATERAL (
         SELECT CASE WHEN t.what NOT IN ('sent', 'received', 'opted out')

@@ -17,7 +17,7 @@ import tempfile
 import unittest
 
 SRC = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src")
-FILES = ("mail", "mailbox", "buffer")
+FILES = ("mail", "mailbox", "buffer", "text")
 KEY = "0474d302-b50b-5a0b-a4e6-cbffab729d9c"
 TRIES = int(os.environ.get("TRIES", "300"))
 ALPHABETS = ("abc ", "abcdefghijklmnopqrstuvwxyz  .,", "áéíõç ÃÇ", "=?_", "<>@\"\\(),;:",
