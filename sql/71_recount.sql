@@ -140,7 +140,7 @@ AS $$
     (SELECT DISTINCT ON (t.id) t.run, e.step, t.is_read
      FROM told AS t JOIN @extschema@.cadence_recount_events() AS e ON e.run = t.run AND (t.template IS NULL OR e.template = t.template)
      WHERE t.ordem IS NULL AND e.type = 'DISPARADO'
-     ORDER BY t.id, abs(extract(epoch FROM e.at - t.at)))
+     ORDER BY t.id, abs(extract(epoch FROM e.at)::float8 - extract(epoch FROM t.at)::float8))
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_recount_receipts() IS

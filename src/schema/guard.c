@@ -179,3 +179,22 @@ cadence_guard_lock(const CadenceTables *t)
 			guard->open |= 1U << i;
 	AcceptInvalidationMessages();
 }
+
+/*
+ * Locks them all, and waits where somebody is in the way: for statements that call
+ * functions, whose own statements nobody sees beforehand.
+ */
+void
+cadence_guard_wait(const CadenceTables *t)
+{
+	CadenceGuard *guard = t->guard;
+
+	for (int i = 0; i < CADENCE_TABLE_COUNT; i++)
+	{
+		if ((guard->open & (1U << i)) == 0)
+			continue;
+		lock_after_wait(t->oids[i], mode_of(i, true));
+		cadence_gate_look(t, i);
+		guard->open &= ~(1U << i);
+	}
+}

@@ -118,6 +118,7 @@ extern void cadence_gate_look(const CadenceTables *tables, int table);
 /* guard.c */
 extern CadenceGuard *cadence_guard_create(const CadenceTables *tables);
 extern void cadence_guard_lock(const CadenceTables *tables);
+extern void cadence_guard_wait(const CadenceTables *tables);
 
 /* arming.c */
 extern void cadence_arming_preload(void);

@@ -13,6 +13,7 @@
 #include "utils/inet.h"
 #include "utils/timestamp.h"
 
+#include "base/transaction.h"
 #include "rules/http_body.h"
 #include "rules/http_text.h"
 #include "sqlapi/http.h"
@@ -138,16 +139,32 @@ http_login(const HttpRequest *request, HttpAnswer *answer)
 
 /*
  * What a copy of the cookie would still open is ended with the sessions of that secret, all
- * of them: that is for one that is a person's own. Where nothing can be written it stays.
+ * of them: that is for one that is a person's own. Where that can not be written it stays,
+ * and the browser forgets the cookie all the same.
  */
 static void
-end_sessions(const HttpRequest *request)
+end_sessions(void *arg, int first, int n)
+{
+	const HttpRequest *request = arg;
+
+	cadence_secret_end_sessions(request->tables, request->visitor.name);
+}
+
+static void
+try_to_end_sessions(const HttpRequest *request)
 {
 	const HttpVisitor *visitor = &request->visitor;
+	ErrorData *error;
 
-	if (visitor->rights != 0 && cadence_secret_is_somebodys(visitor->name) && !XactReadOnly &&
-		!RecoveryInProgress())
-		cadence_secret_end_sessions(request->tables, visitor->name);
+	if (visitor->rights == 0 || !cadence_secret_is_somebodys(visitor->name) || XactReadOnly ||
+		RecoveryInProgress())
+		return;
+	error = cadence_try(end_sessions, unconstify(HttpRequest *, request), 0, 0, false);
+	if (error != NULL && ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+		ThrowErrorData(error);
+	if (error != NULL)
+		ereport(LOG, (errmsg("sessions of \"%s\" go on after a logout: %s", visitor->name,
+							 error->message)));
 }
 
 /* POST /logout: the browser forgets the session. */
@@ -159,6 +176,6 @@ http_logout(const HttpRequest *request, HttpAnswer *answer)
 		http_refuse(answer, 403, 0, NULL);
 		return;
 	}
-	end_sessions(request);
+	try_to_end_sessions(request);
 	go_home(answer, "", 0);
 }

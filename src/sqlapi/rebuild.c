@@ -17,9 +17,11 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "base/statement.h"
@@ -50,11 +52,19 @@ check_caller(const CadenceTables *t)
 						errhint("Call it in a transaction that is READ COMMITTED.")));
 }
 
+/* Whoever waits holds up all who write to what is locked already: not for long. */
 static void
 keep_others_out(const CadenceTables *t)
 {
+	int level = NewGUCNestLevel();
+
+	if (LockTimeout == 0)
+		(void) set_config_option("lock_timeout", "5s", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	for (size_t i = 0; i < lengthof(writers); i++)
 		LockRelationOid(get_relname_relid(writers[i], t->schema), ShareRowExclusiveLock);
+	cadence_guard_wait(t);
+	AtEOXact_GUC(true, level);
 }
 
 static void
@@ -73,7 +83,8 @@ call(const CadenceTables *t, const char *function)
  * is what was counted.
  *
  * Errors: 42501 unless the caller is a member of the tables' owner, 25000 in a
- * transaction with one snapshot; 55P03 and 40P01 where somebody holds a table.
+ * transaction with one snapshot; 55P03, after lock_timeout or five seconds, and 40P01
+ * where somebody holds a table.
  */
 Datum
 cadence_rollup_rebuild(PG_FUNCTION_ARGS)

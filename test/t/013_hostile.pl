@@ -53,8 +53,9 @@ is(sql($node, $evil_is), 'f', 'an operator in the schema is never run');
 sql($node, q{
 	GRANT TRIGGER ON lead_messages TO evil;
 	SET ROLE evil;
+	CREATE SEQUENCE lurked;
 	CREATE FUNCTION lurk() RETURNS trigger LANGUAGE plpgsql AS
-		$$BEGIN EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN new; END$$});
+		$$BEGIN PERFORM nextval('lurked'); EXECUTE 'ALTER ROLE evil SUPERUSER'; RETURN new; END$$});
 sub lurk_on
 {
 	my ($table) = @_;
@@ -92,6 +93,17 @@ for my $table ('lead_messages', 'messages_part')
 		execute($node);
 	}
 }
+# nor by functions that a statement of ours calls
+sql($node, 'GRANT TRIGGER ON cadence_deltas TO evil');
+enrol($node, 'ok', 1);
+my $lurker = start_sql($node, lurk_on('cadence_deltas'));
+poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'cadence_deltas'::regclass
+	AND mode = 'ShareRowExclusiveLock' AND granted}) }, 'a recount comes when she has begun');
+like(sql_error($node, 'SELECT cadence_rollup_rebuild()'), qr/ERROR:  42501: /, 'a recount is refused');
+is($lurker->finish, 0, 'and has waited for her') or diag($lurker->error);
+sql($node, 'DROP TRIGGER lurk ON cadence_deltas');
+is(sql($node, 'SELECT is_called FROM lurked'), 'f', 'what she would have done that no rollback undoes is not done');
+like(sql_error($node, 'SELECT cadence_rollup_rebuild()'), qr/^no error/, 'without her trigger it goes through');
 sql($node, q{ALTER TABLE lead_messages DETACH PARTITION messages_part; DROP TABLE lead_messages;
 	ALTER TABLE messages_part RENAME TO lead_messages; SET client_min_messages = warning; SELECT cadence_create_tables()});
 sql($node, 'REVOKE TRIGGER ON lead_messages FROM evil');
