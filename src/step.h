@@ -116,6 +116,7 @@ typedef struct CadenceStep
 	int attempts_claimed;  /* and its attempts */
 	int attempts;		   /* this one's number, or the last one's where none is made */
 	bool interrupted;	   /* an earlier claim was never recorded */
+	bool is_early;		   /* nor was it, and the step that has come in its place is due later */
 	bool has_cadence;	   /* the run names one */
 	pg_uuid_t cadence_id;
 	bool has_position; /* and where it stands in it */

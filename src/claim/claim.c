@@ -96,7 +96,8 @@ enum
 	RUN_EDITION,
 	RUN_BEGAN,
 	RUN_INTERRUPTED,
-	RUN_NEWS,
+	RUN_REPLACED,
+	RUN_NEWS = RUN_REPLACED,
 	RUN_NEWS_SINCE
 };
 
@@ -167,12 +168,15 @@ cadence_claimed_run_columns(const CadenceTables *t)
 static char *
 look_sql(const CadenceTables *t, int batch_size, const char *condition)
 {
-	return psprintf("SELECT %s, r.claim_id IS NOT NULL AND NOT %s FROM %s AS r "
+	char *is_over = cadence_edition_is_over(t, "r");
+
+	return psprintf("SELECT %s, r.claim_id IS NOT NULL AND NOT %s, r.claim_id IS NOT NULL AND %s "
+					"FROM %s AS r "
 					"WHERE r.status " EQ " 'ATIVA' AND r.next_run_at " LE " $1 "
 					"AND (r.next_run_at, r.id) " GT " ($2, $3) AND " NOT_REFUSED " %s"
 					"ORDER BY r.next_run_at, r.id LIMIT %d FOR UPDATE OF r SKIP LOCKED",
-					cadence_claimed_run_columns(t), cadence_edition_is_over(t, "r"), t->runs,
-					condition, batch_size);
+					cadence_claimed_run_columns(t), is_over, is_over, t->runs, condition,
+					batch_size);
 }
 
 /*
@@ -448,6 +452,18 @@ read_all_news(CadenceLook *look)
 }
 
 /*
+ * How the claim that a run still has has ended. One whose step has gone is free to be
+ * taken when that claim's lease ends, and that is no time of the step behind it.
+ */
+static void
+read_claim_before(CadenceStep *step, HeapTuple row, TupleDesc desc)
+{
+	step->interrupted = row_true(desc, row, RUN_INTERRUPTED);
+	step->is_early = !step->is_news && row_true(desc, row, RUN_REPLACED) &&
+					 step->first_due > GetCurrentTimestamp();
+}
+
+/*
  * Looks at the next due runs and locks those that are free, inside the caller's
  * transaction. blocked says what a look at anything but all goes past.
  */
@@ -459,7 +475,6 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	Datum values[] = {TimestampTzGetDatum(claims->due_until), (Datum) 0, (Datum) 0};
 	Rowset refused;
 	Rowset past;
-	bool isnull;
 
 	begin_refused(claims, &refused);
 	if (kind != CADENCE_LOOK_ALL)
@@ -472,10 +487,12 @@ cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind, const CadenceBl
 	statement_execute(&claims->look[kind], values, NULL, 0);
 	look->kind = kind;
 	look->n = read_runs(&look->runs);
-	for (int i = 0; i < look->n; i++)
-		look->runs[i]->interrupted = DatumGetBool(
-			SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, RUN_INTERRUPTED, &isnull));
 	look->last = look->n < size_of(claims, kind);
+	for (int i = 0; i < look->n; i++)
+	{
+		look->runs[i]->is_news = kind == CADENCE_LOOK_NEWS;
+		read_claim_before(look->runs[i], SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	}
 	if (kind == CADENCE_LOOK_NEWS)
 		read_all_news(look);
 	SPI_freetuptable(SPI_tuptable);
@@ -582,6 +599,11 @@ cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *claimant, cons
 		steps[i] = step;
 		/* an earlier try, which was undone, may have resolved it */
 		memset(&step->has_step, 0, sizeof(*step) - offsetof(CadenceStep, has_step));
+		if (step->is_early)
+		{
+			step->outcome = OUTCOME_UNSENT;
+			step->not_before = step->first_due;
+		}
 		step->ctid = *(ItemPointer) DatumGetPointer(SPI_getbinval(row, desc, TAKEN_CTID, &isnull));
 		step->claim_id = claimant->id;
 		step->lease_end = row_time(desc, row, TAKEN_LEASE_END, DT_NOBEGIN);

@@ -143,8 +143,11 @@ cadence_mover_create(const CadenceTables *t)
 {
 	CadenceMover *m = palloc0(sizeof(*m));
 
-	m->by_ctid = ROWS_STATEMENT("moving runs on", move_sql(t, "r.ctid " EQ " d.ctid_claimed"),
-								SPI_OK_UPDATE_RETURNING);
+	m->by_ctid = ROWS_STATEMENT(
+		"moving runs on", /* once more as a filter: minor versions of 2025 and before do not look at
+			  the row's place again where they have waited for it */
+		move_sql(t, "r.ctid " EQ " d.ctid_claimed AND (r.ctid " EQ " d.ctid_claimed) IS TRUE"),
+		SPI_OK_UPDATE_RETURNING);
 	m->by_id = ROWS_STATEMENT("moving runs on", move_sql(t, "true"), SPI_OK_UPDATE_RETURNING);
 	move_locks_prepare(m, t);
 	m->outbox = cadence_outbox_create(t);
@@ -227,7 +230,7 @@ put_step(Rowset *rows, const CadenceStep *step, int number)
 	rowset_put_bool(rows, false);
 	/* who was passed by has had no message */
 	put_transition(rows, &step->transition, step->has_step && step->outcome == OUTCOME_SENT,
-				   step->ordem, step->has_step && step->has_next, step->next_ordem);
+				   step->ordem, step->has_next, step->next_ordem);
 	put_step_due(rows, step->valid_for_us != 0 || step->outcome == OUTCOME_DEFERRED,
 				 step->first_due);
 	put_had(rows, &step->transition, step->has_step, &step->step_id);

@@ -98,6 +98,16 @@ wait_for_gap(const Question *q, int64_t at, Decision *why)
 	return later(at, plus(q->facts->last_to_person, q->policy->min_gap));
 }
 
+/*
+ * A cap that many share may be used up before that hour on every day: whoever has waited
+ * for one in vain comes with the others when the next day begins.
+ */
+static bool
+keeps_hour(const Question *q, CadenceReasonCode reason)
+{
+	return reason == REASON_CAP_PERSON || plus(q->facts->due, CALENDAR_DAY) > q->now;
+}
+
 /* Tomorrow nothing is used; each cap has its own. The first that binds is the reason. */
 static int64_t
 wait_for_caps(const Question *q, int64_t at, Decision *why)
@@ -117,7 +127,7 @@ wait_for_caps(const Question *q, int64_t at, Decision *why)
 		}
 		until = later(until, cap->day_ends);
 	}
-	return until == at ? at : at_its_hour(q, until);
+	return until > at && keeps_hour(q, why->reason) ? at_its_hour(q, until) : until;
 }
 
 /* Of each day another: nobody is always the last. */

@@ -103,9 +103,11 @@ retry(const TransitionInput *in)
 static RunTransition
 come_back(const TransitionInput *in)
 {
+	int64_t due = after(in->at, in->retry_after);
+
 	return (RunTransition){.status = RUN_ACTIVE,
 						   .has_due = true,
-						   .next_due = after(in->at, in->retry_after),
+						   .next_due = in->gone ? by_edit(in, due) : due,
 						   .attempts = in->attempts};
 }
 
@@ -186,7 +188,8 @@ after_attempt(const TransitionInput *in)
 		case OUTCOME_DEFERRED:
 			return postpone(in, later(in->until, in->at));
 		case OUTCOME_UNCERTAIN:
-			if (in->hold || (in->hold_at != 0 && retry(in).next_due >= in->hold_at))
+			/* a step that has gone is not tried again, so its key does not matter */
+			if (!in->gone && (in->hold || (in->hold_at != 0 && retry(in).next_due >= in->hold_at)))
 				return give_up(in);
 			/* FALLTHROUGH */
 		case OUTCOME_FAILED:

@@ -127,6 +127,16 @@ edit('gone', "DELETE FROM cadence_steps WHERE ordem = 1 AND %s");
 answer($execution);
 stands($_, 'gone_2', $DAY, 'a step that has gone: the one behind it has its own time') for 1 .. 2;
 
+# nor where whoever had claimed it is gone, too
+$execution = begin('crashed', 'gate', 2, 0, $DAY);
+edit('crashed', "DELETE FROM cadence_steps WHERE ordem = 1 AND %s");
+$node->stop('immediate');
+$execution->finish;
+$node->start;
+execute($node) for 1, 2;
+stands($_, 'crashed_2', $DAY, 'interrupted, and its step has gone: the one behind it has its own time') for 1 .. 2;
+is($provider->count, 1, 'and is not sent at once');
+
 start_over($node, $provider);
 make_server($node, 'tried', $provider->url('status/503'), empresa => 'tried');
 make_cadence($node, 'tried', 'tried', map { [ 'WHATSAPP', $_, 'Oi {{nome}}' ] } 0, $DAY);

@@ -193,6 +193,14 @@ hours(void)
 	facts.caps[DECIDE_CAP_PERSON] =
 		(DecideCap){REASON_CAP_PERSON, true, 1, 1, instant_of("2026-12-01 03:00")};
 	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 09:00:00-03:00");
+	/* where others may have used it up before, once */
+	facts.caps[DECIDE_CAP_PERSON].reason = REASON_CAP_COMPANY;
+	facts.due = instant_of("2026-11-30 11:00");
+	WAITS("2026-11-30 12:00", REASON_CAP_COMPANY, "2026-12-01 09:00:00-03:00");
+	facts.due = instant_of("2026-11-29 12:00");
+	WAITS("2026-11-30 12:00", REASON_CAP_COMPANY, "2026-12-01 00:00:00-03:00");
+	facts.caps[DECIDE_CAP_PERSON].reason = REASON_CAP_PERSON;
+	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 09:00:00-03:00");
 	/* it is sent rather than not */
 	facts.can_expire = true;
 	facts.due = instant_of("2026-11-30 12:00");

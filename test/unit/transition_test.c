@@ -618,6 +618,16 @@ edited_and_tried(void)
 	in.gone = true;
 	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 2880 * MINUTE,
 			.attempts = 3);
+	in.outcome = OUTCOME_OTHERWISE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 2880 * MINUTE,
+			.attempts = 3);
+	in.outcome = OUTCOME_HELD;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 2880 * MINUTE,
+			.attempts = 3);
+	in.outcome = OUTCOME_UNCERTAIN;
+	in.hold_at = NOW + 1440 * MINUTE;
+	BECOMES(in, .status = RUN_ACTIVE, .has_due = true, .next_due = NOW + 2880 * MINUTE,
+			.attempts = 3);
 	in.outcome = OUTCOME_REFUSED;
 	BECOMES(in, .status = RUN_PAUSED, .permanent = true, .attempts = 3);
 }
