@@ -2739,8 +2739,10 @@ BEGIN
     plain := regexp_replace(plain, '(?:%(?:25)*(?:2[0-46-9a-fA-F]|3[a-fA-F]|0[aAdD]|[cC]2%(?:25)*[aA]0))+', ' ', 'g');
     plain := regexp_replace(plain, '&(?:nbsp|quot|apos|#39);', ' ', 'g');
     plain := replace(replace(replace(plain, '&lt;', '<'), '&gt;', '>'), '&amp;', '&');
-    -- a mailbox between < and > is no tag; within a word a tag may stay, and is no letter
-    plain := regexp_replace(plain, '(?:</?[a-zA-Z!][^<>@]*>)+', ' ', 'g');
+    -- a mailbox between < and > is no tag; one within a word stays, since nobody can tell whether that is one word or two
+    IF plain !~* '[[:alpha:]](?:</?(?:[abisuq]|em|tt|big|sub|sup|wbr|span|font|mark|code|small|strong)\M[^<>]*>)+[[:alpha:]]' THEN
+        plain := regexp_replace(plain, '(?:</?[a-zA-Z!][^<>@]*>)+', ' ', 'g');
+    END IF;
     plain := regexp_replace(plain, '%(?:25)*40|\\x40|&(?:#64|#[xX]40|commat);|=40(?=[[:alnum:]-]+\.[[:alpha:]])'
                                    '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+\s+[[({]?(?:dot|ponto)\M)', '@', 'gi');
     RETURN regexp_replace(plain, '\s*@\s*(?=[[:alnum:]-]+(?:\.[[:alnum:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
@@ -2770,14 +2772,10 @@ DECLARE
     number constant text := '(?<![0-9])' || no_day || '\+?\(?[0-9](?:%1$s[0-9]){%2$s,}%1$s([0-9])%1$s([0-9])%1$s([0-9])%1$s([0-9])(?![0-9])';
     said text := @extschema@.cadence_mask_cut(value);
 BEGIN
-    -- a tag within a word
-    IF said ~* '[[:alpha:]](?:</?(?:[abisuq]|em|tt|big|sub|sup|wbr|span|font|mark|code|small|strong)\M[^<>]*>)+[[:alpha:]]' THEN
-        RETURN @extschema@.cadence_mask(value, 'text');
-    END IF;
     IF said ~* '[^ -~]|[%&\\@<=]|\m(?:at|arroba)\M' THEN
         said := @extschema@.cadence_mask_plain(said);
         -- letters in a spelling that is not read here may be a name
-        IF said ~ '%(?:25)*[3-9A-Fa-f][0-9A-Fa-f]|=[89A-Fa-f][0-9A-Fa-f]=|=[C-F][0-9][[:alpha:]]|=\?|&#|&[[:alpha:]]\w*;|&[[:alpha:]](?:acute|grave|circ|tilde|uml|cedil)|\\[uUx][{0-9A-Fa-f]|\\[0-7]{3}' THEN
+        IF said ~ '</?[a-zA-Z!][^<>@]*>|%(?:25)*[3-9A-Fa-f][0-9A-Fa-f]|=[89A-Fa-f][0-9A-Fa-f]=|=[C-F][0-9][[:alpha:]]|=\?|&#|&[[:alpha:]]\w*;|&[[:alpha:]](?:acute|grave|circ|tilde|uml|cedil)|\\[uUx][{0-9A-Fa-f]|\\[0-7]{3}' THEN
             RETURN @extschema@.cadence_mask(value, 'text');
         END IF;
         said := regexp_replace(said, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g');
