@@ -2706,19 +2706,47 @@ COMMENT ON FUNCTION @extschema@.cadence_metrics(boolean) IS
 -- tables' owner: params are the query's, all of them strings; people says whether personal data
 -- may be shown. A number has one source, so that no two pages disagree.
 
--- The same text, with digits and @ as everybody writes them, so that they are found. convert_from(), since the
--- script is also read by databases that can not have these digits.
-CREATE FUNCTION @extschema@.cadence_mask_plain(value text) RETURNS text
+-- Looking for what is to be masked takes time with the length of a text, and a page has hundreds of them. What is cut
+-- off may have been the rest of a number or a name, whose beginning goes with it.
+CREATE FUNCTION @extschema@.cadence_mask_cut(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT regexp_replace(regexp_replace(regexp_replace(
-               translate(normalize(CASE WHEN $1 ~ '\\u00[2-9a-fA-F][0-9a-fA-F]'
-                                        -- as JSON writes letters; any other backslash is one
-                                        THEN unistr(regexp_replace($1, '\\(?!u00[2-9a-fA-F][0-9a-fA-F])', '\\\\', 'g')) ELSE $1 END, NFKC),
-                         convert_from('\xd9a0d9a1d9a2d9a3d9a4d9a5d9a6d9a7d9a8d9a9dbb0dbb1dbb2dbb3dbb4dbb5dbb6dbb7dbb8dbb9'::bytea, 'UTF8'), '01234567890123456789'),
-               '(?:%(?:25)*(?:2[0bBdDeE89]|[cC]2%(?:25)*[aA]0))+', ' ', 'g'),
-               '%(?:25)*40|&#(?:64|[xX]40);|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*', '@', 'gi'),
-               '\s*@\s*(?=[[:alnum:]-]+\.[[:alnum:]])', '@', 'g')
+    SELECT CASE WHEN length($1) <= 300 THEN $1
+                ELSE regexp_replace(regexp_replace("left"($1, 300), '\S{1,40}$', ''), '[^[:alpha:]]+$', '') END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_cut(text) IS
+'part of the dashboard: as much of a text as is shown of it where it is masked';
+
+-- The same text, with digits, letters and @ as everybody writes them, so that they are found. convert_from(), since the
+-- script is also read by databases that can not have these digits.
+CREATE FUNCTION @extschema@.cadence_mask_plain(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    plain text := value;
+BEGIN
+    IF plain ~ '\\u[0-9a-fA-F]{4}' THEN
+        -- as JSON writes letters, also within JSON; any other backslash is one, and half of a pair is no letter
+        plain := unistr(regexp_replace(regexp_replace(plain, '\\+(?=u[0-9a-fA-F]{4})', '\\', 'g'),
+            '\\(?!u(?:00[2-9a-fA-F]|0[1-9a-fA-F][0-9a-fA-F]|[1-9abcefABCEF][0-9a-fA-F]{2}|[dD][0-7][0-9a-fA-F])[0-9a-fA-F])', '\\\\', 'g'));
+    END IF;
+    -- a single letter may become eighteen
+    plain := @extschema@.cadence_mask_cut(normalize(plain, NFKC));
+    -- what is not seen, and what this function's caller marks times with
+    plain := regexp_replace(plain, '[\u0001\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]', '', 'g');
+    plain := translate(plain, convert_from('\xd9a0d9a1d9a2d9a3d9a4d9a5d9a6d9a7d9a8d9a9dbb0dbb1dbb2dbb3dbb4dbb5dbb6dbb7dbb8dbb9'::bytea, 'UTF8'), '01234567890123456789');
+    plain := regexp_replace(plain, '(?:%(?:25)*(?:2[0-46-9a-fA-F]|3[a-fA-F]|0[aAdD]|[cC]2%(?:25)*[aA]0))+', ' ', 'g');
+    plain := regexp_replace(plain, '&(?:nbsp|quot|apos|#39);', ' ', 'g');
+    plain := replace(replace(replace(plain, '&lt;', '<'), '&gt;', '>'), '&amp;', '&');
+    -- a mailbox between < and > is no tag; one within a word stays, since nobody can tell whether that is one word or two
+    IF plain !~* '[[:alpha:]](?:</?(?:[abisuq]|em|tt|big|sub|sup|wbr|span|font|mark|code|small|strong)\M[^<>]*>)+[[:alpha:]]' THEN
+        plain := regexp_replace(plain, '(?:</?[a-zA-Z!][^<>@]*>)+', ' ', 'g');
+    END IF;
+    plain := regexp_replace(plain, '%(?:25)*40|\\x40|&(?:#64|#[xX]40|commat);|=40(?=[[:alnum:]-]+\.[[:alpha:]])'
+                                   '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+\s+[[({]?(?:dot|ponto)\M)', '@', 'gi');
+    RETURN regexp_replace(plain, '\s*@\s*(?=[[:alnum:]-]+(?:\.[[:alnum:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
+END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_plain(text) IS
@@ -2728,11 +2756,45 @@ COMMENT ON FUNCTION @extschema@.cadence_mask_plain(text) IS
 CREATE FUNCTION @extschema@.cadence_mask_letters(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT lower(regexp_replace(normalize($1, NFKD), '[\u0300-\u036f]', '', 'g'))
+    SELECT lower(regexp_replace(normalize($1, NFKD), '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufeff]', '', 'g'))
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_letters(text) IS
 'part of the dashboard: the letters by which words of a name are found in a text';
+
+-- The words of a provider, which like to repeat whom they could not write to, however they spell a number: eight digits
+-- and more that are no day, with little between them.
+CREATE FUNCTION @extschema@.cadence_mask_said(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
+    number constant text := '(?<![0-9])' || no_day || '\+?\(?[0-9](?:%1$s[0-9]){%2$s,}%1$s([0-9])%1$s([0-9])%1$s([0-9])%1$s([0-9])(?![0-9])';
+    said text := @extschema@.cadence_mask_cut(value);
+BEGIN
+    IF said ~* '[^ -~]|[%&\\@<=]|\m(?:at|arroba)\M' THEN
+        said := @extschema@.cadence_mask_plain(said);
+        -- letters in a spelling that is not read here may be a name
+        IF said ~ '</?[a-zA-Z!][^<>@]*>|%(?:25)*[3-9A-Fa-f][0-9A-Fa-f]|=[89A-Fa-f][0-9A-Fa-f]=|=[C-F][0-9][[:alpha:]]|=\?|&#|&[[:alpha:]]\w*;|&[[:alpha:]](?:acute|grave|circ|tilde|uml|cedil)|\\[uUx][{0-9A-Fa-f]|\\[0-7]{3}' THEN
+            RETURN @extschema@.cadence_mask(value, 'text');
+        END IF;
+        said := regexp_replace(said, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g');
+    END IF;
+    -- a colon stands between hours and minutes, and there parts numbers; elsewhere it may be within one
+    IF said ~ '[0-9]:[0-9]' THEN
+        said := regexp_replace(said, '(?<![0-9:])([01][0-9]|2[0-4]):([0-5][0-9])(?![0-9:])', E'\\1\u0001\\2', 'g');
+        said := regexp_replace(said, '(?<![0-9:])([01][0-9]|2[0-4]):([0-5][0-9]):([0-6][0-9])(?![0-9:])', E'\\1\u0001\\2\u0001\\3', 'g');
+        IF said ~ '[0-9]:[0-9]' THEN
+            said := regexp_replace(said, format(number, '(?:(?:[^[:alnum:]:\u0001]{1,4}|:)' || no_day || ')?', 4), '***\1\2\3\4', 'g');
+        END IF;
+    END IF;
+    said := regexp_replace(said, format(number, '(?:[^[:alnum:]:\u0001]{1,4}' || no_day || ')?', 3), '***\1\2\3\4', 'g');
+    RETURN translate(said, E'\u0001', ':');
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_said(text) IS
+'part of the dashboard: the words of others without numbers and mailboxes; only their length where they are spelled in a way that is not read here';
 
 CREATE FUNCTION @extschema@.cadence_mask(value text, kind text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -2740,9 +2802,6 @@ AS $$
 DECLARE
     -- a field may hold 64 kB, and a page shows a line of it
     seen constant text := left(value, 2000);
-    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
-    -- a colon stands between hours and minutes
-    between constant text := '(?:[^[:alnum:]:]{1,4}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -2765,16 +2824,11 @@ BEGIN
                     WHEN seen ~ '^\+?[0-9 ().-]{8,}$' THEN @extschema@.cadence_mask(value, 'phone')
                     ELSE value END;
     WHEN 'error' THEN
-        -- the words of a provider, which like to repeat whom they could not write to, however they
-        -- spell a number: eight digits and more that are no day, with little between them
-        RETURN regexp_replace(
-            regexp_replace(CASE WHEN seen ~ '[^ -~]|[%&\\@]|[Aa][A-Za-z]{1,5}\s*[])}]' THEN @extschema@.cadence_mask_plain(seen) ELSE seen END, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g'),
-            format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
-            '***\1\2\3\4', 'g');
+        RETURN @extschema@.cadence_mask_said(value);
     WHEN 'reason' THEN
         -- of a line of cadence_health() what is ours: who is meant by the words behind it, nobody can tell
-        RETURN regexp_replace(@extschema@.cadence_mask(value, 'error'),
-            '^((?:server|template) ".*?(?:; \d+ wait|in the last hour|\d\d:\d\d:\d\d(?:[+-][0-9:]+)?(?=: )))[:;] .*$', '\1');
+        RETURN @extschema@.cadence_mask_said(regexp_replace(seen,
+            '^((?:server|template) ".*?(?:; \d+ wait|in the last hour|\d\d:\d\d:\d\d(?:[+-][0-9:]+)?(?=: )))[:;] .*$', '\1'));
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -3092,7 +3146,7 @@ BEGIN
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
             'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
-                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END,
+                            ELSE @extschema@.cadence_mask_event(c.code, coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END,
                 'code', c.code, 'means', @extschema@.cadence_api_words_of(c.code, language) -> 'means')
             ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)
@@ -3508,11 +3562,25 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
 'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
 
+-- Where a person has stopped a run, or a rule of the application has, the words are that person's: nobody can tell what is
+-- in them. Nor where it is not known whose they are.
+CREATE FUNCTION @extschema@.cadence_mask_event(code text, said text, name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN $1 IS NULL OR $1 IN ('OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA', 'REGRA_FALHOU', 'ENDERECO_MORTO')
+                THEN @extschema@.cadence_mask($2, 'text') ELSE @extschema@.cadence_mask_answer($2, $3) END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_event(text, text, text) IS
+'part of the dashboard: what is shown of an event''s words to whom people may not be shown, by the event''s code and the person''s name';
+
 -- What others have written says who somebody is.
 CREATE FUNCTION @extschema@.cadence_api_story(lead_id text, empresa text, people boolean, most int, language text)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH person AS MATERIALIZED (
+        SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') AS names FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2)
     SELECT jsonb_build_object(
                'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'cadence_name', (
                    -- one by one: a join would read all runs where it expects many events
@@ -3522,10 +3590,8 @@ AS $$
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
-                                 -- these have the reason that somebody has given
-                                 AND (m.parts[1] IN ('OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA')) IS NOT TRUE
-                            THEN @extschema@.cadence_mask_answer(d.text, (
-                                SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
+                            -- what has no code has our own words
+                            THEN @extschema@.cadence_mask_event(coalesce(m.parts[1], ''), d.text, (SELECT p.names FROM person AS p))
                             ELSE @extschema@.cadence_mask(d.text, 'text') END),
            t.n, t.total
     FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
@@ -3614,8 +3680,9 @@ CREATE FUNCTION @extschema@.cadence_api_pessoa(params jsonb, people boolean) RET
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    shown constant int := 500;
     may_see constant boolean := coalesce(people, false);
+    -- masking takes longer than reading
+    shown constant int := CASE WHEN may_see THEN 500 ELSE 200 END;
     lead text := params ->> 'lead_id';
     company text := params ->> 'empresa';
     language constant text := coalesce(params ->> 'lang', 'pt-BR');
@@ -3740,7 +3807,7 @@ AS $$
                                ELSE '***' END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text, 'cadence_name', "left"(c.nome::text, 200),
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
-               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.names) END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_event($1, e.detalhes ->> 'erro', k.names) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
                'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))
@@ -4020,13 +4087,13 @@ GRANT EXECUTE ON FUNCTION @extschema@.cadence_rollup_rebuild(boolean, boolean), 
     @extschema@.cadence_recount_counts() TO PUBLIC;
 
 -- what the dashboard's pages are made of runs as the tables' owner, and shows no more than that
-GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_mask_plain(text), @extschema@.cadence_mask_letters(text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
+GRANT EXECUTE ON FUNCTION @extschema@.cadence_mask(text, text), @extschema@.cadence_mask_plain(text), @extschema@.cadence_mask_letters(text), @extschema@.cadence_mask_cut(text), @extschema@.cadence_mask_said(text), @extschema@.cadence_api_zone(), @extschema@.cadence_api_reason(text),
     @extschema@.cadence_api_used(text, timestamptz), @extschema@.cadence_api_limits(text),
     @extschema@.cadence_api_execution(uuid, timestamptz, text, int, int, int, int, text, text, boolean) TO PUBLIC;
 
 GRANT EXECUTE ON FUNCTION @extschema@.cadence_api_zone(text),
     @extschema@.cadence_api_words_of(text, text), @extschema@.cadence_api_key_is(regclass, name), @extschema@.cadence_api_phone_end(text),
-    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text),
+    @extschema@.cadence_api_search_kinds(text, boolean), @extschema@.cadence_api_search(text, text), @extschema@.cadence_api_id_tells(text, text), @extschema@.cadence_api_person(text, text, boolean), @extschema@.cadence_mask_answer(text, text), @extschema@.cadence_mask_event(text, text, text),
     @extschema@.cadence_api_story(text, text, boolean, int, text), @extschema@.cadence_api_why(uuid, text, boolean),
     @extschema@.cadence_api_next(text, text, text, boolean, int), @extschema@.cadence_api_since(text, int),
     @extschema@.cadence_api_error_sums(timestamptz, boolean, text, text, text), @extschema@.cadence_api_error_examples(text, text, text, boolean, int),

@@ -5,19 +5,47 @@
 -- tables' owner: params are the query's, all of them strings; people says whether personal data
 -- may be shown. A number has one source, so that no two pages disagree.
 
--- The same text, with digits and @ as everybody writes them, so that they are found. convert_from(), since the
--- script is also read by databases that can not have these digits.
-CREATE FUNCTION @extschema@.cadence_mask_plain(value text) RETURNS text
+-- Looking for what is to be masked takes time with the length of a text, and a page has hundreds of them. What is cut
+-- off may have been the rest of a number or a name, whose beginning goes with it.
+CREATE FUNCTION @extschema@.cadence_mask_cut(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT regexp_replace(regexp_replace(regexp_replace(
-               translate(normalize(CASE WHEN $1 ~ '\\u00[2-9a-fA-F][0-9a-fA-F]'
-                                        -- as JSON writes letters; any other backslash is one
-                                        THEN unistr(regexp_replace($1, '\\(?!u00[2-9a-fA-F][0-9a-fA-F])', '\\\\', 'g')) ELSE $1 END, NFKC),
-                         convert_from('\xd9a0d9a1d9a2d9a3d9a4d9a5d9a6d9a7d9a8d9a9dbb0dbb1dbb2dbb3dbb4dbb5dbb6dbb7dbb8dbb9'::bytea, 'UTF8'), '01234567890123456789'),
-               '(?:%(?:25)*(?:2[0bBdDeE89]|[cC]2%(?:25)*[aA]0))+', ' ', 'g'),
-               '%(?:25)*40|&#(?:64|[xX]40);|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*', '@', 'gi'),
-               '\s*@\s*(?=[[:alnum:]-]+\.[[:alnum:]])', '@', 'g')
+    SELECT CASE WHEN length($1) <= 300 THEN $1
+                ELSE regexp_replace(regexp_replace("left"($1, 300), '\S{1,40}$', ''), '[^[:alpha:]]+$', '') END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_cut(text) IS
+'part of the dashboard: as much of a text as is shown of it where it is masked';
+
+-- The same text, with digits, letters and @ as everybody writes them, so that they are found. convert_from(), since the
+-- script is also read by databases that can not have these digits.
+CREATE FUNCTION @extschema@.cadence_mask_plain(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    plain text := value;
+BEGIN
+    IF plain ~ '\\u[0-9a-fA-F]{4}' THEN
+        -- as JSON writes letters, also within JSON; any other backslash is one, and half of a pair is no letter
+        plain := unistr(regexp_replace(regexp_replace(plain, '\\+(?=u[0-9a-fA-F]{4})', '\\', 'g'),
+            '\\(?!u(?:00[2-9a-fA-F]|0[1-9a-fA-F][0-9a-fA-F]|[1-9abcefABCEF][0-9a-fA-F]{2}|[dD][0-7][0-9a-fA-F])[0-9a-fA-F])', '\\\\', 'g'));
+    END IF;
+    -- a single letter may become eighteen
+    plain := @extschema@.cadence_mask_cut(normalize(plain, NFKC));
+    -- what is not seen, and what this function's caller marks times with
+    plain := regexp_replace(plain, '[\u0001\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]', '', 'g');
+    plain := translate(plain, convert_from('\xd9a0d9a1d9a2d9a3d9a4d9a5d9a6d9a7d9a8d9a9dbb0dbb1dbb2dbb3dbb4dbb5dbb6dbb7dbb8dbb9'::bytea, 'UTF8'), '01234567890123456789');
+    plain := regexp_replace(plain, '(?:%(?:25)*(?:2[0-46-9a-fA-F]|3[a-fA-F]|0[aAdD]|[cC]2%(?:25)*[aA]0))+', ' ', 'g');
+    plain := regexp_replace(plain, '&(?:nbsp|quot|apos|#39);', ' ', 'g');
+    plain := replace(replace(replace(plain, '&lt;', '<'), '&gt;', '>'), '&amp;', '&');
+    -- a mailbox between < and > is no tag; one within a word stays, since nobody can tell whether that is one word or two
+    IF plain !~* '[[:alpha:]](?:</?(?:[abisuq]|em|tt|big|sub|sup|wbr|span|font|mark|code|small|strong)\M[^<>]*>)+[[:alpha:]]' THEN
+        plain := regexp_replace(plain, '(?:</?[a-zA-Z!][^<>@]*>)+', ' ', 'g');
+    END IF;
+    plain := regexp_replace(plain, '%(?:25)*40|\\x40|&(?:#64|#[xX]40|commat);|=40(?=[[:alnum:]-]+\.[[:alpha:]])'
+                                   '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+\s+[[({]?(?:dot|ponto)\M)', '@', 'gi');
+    RETURN regexp_replace(plain, '\s*@\s*(?=[[:alnum:]-]+(?:\.[[:alnum:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
+END
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_plain(text) IS
@@ -27,11 +55,45 @@ COMMENT ON FUNCTION @extschema@.cadence_mask_plain(text) IS
 CREATE FUNCTION @extschema@.cadence_mask_letters(value text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT lower(regexp_replace(normalize($1, NFKD), '[\u0300-\u036f]', '', 'g'))
+    SELECT lower(regexp_replace(normalize($1, NFKD), '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufeff]', '', 'g'))
 $$;
 
 COMMENT ON FUNCTION @extschema@.cadence_mask_letters(text) IS
 'part of the dashboard: the letters by which words of a name are found in a text';
+
+-- The words of a provider, which like to repeat whom they could not write to, however they spell a number: eight digits
+-- and more that are no day, with little between them.
+CREATE FUNCTION @extschema@.cadence_mask_said(value text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
+    number constant text := '(?<![0-9])' || no_day || '\+?\(?[0-9](?:%1$s[0-9]){%2$s,}%1$s([0-9])%1$s([0-9])%1$s([0-9])%1$s([0-9])(?![0-9])';
+    said text := @extschema@.cadence_mask_cut(value);
+BEGIN
+    IF said ~* '[^ -~]|[%&\\@<=]|\m(?:at|arroba)\M' THEN
+        said := @extschema@.cadence_mask_plain(said);
+        -- letters in a spelling that is not read here may be a name
+        IF said ~ '</?[a-zA-Z!][^<>@]*>|%(?:25)*[3-9A-Fa-f][0-9A-Fa-f]|=[89A-Fa-f][0-9A-Fa-f]=|=[C-F][0-9][[:alpha:]]|=\?|&#|&[[:alpha:]]\w*;|&[[:alpha:]](?:acute|grave|circ|tilde|uml|cedil)|\\[uUx][{0-9A-Fa-f]|\\[0-7]{3}' THEN
+            RETURN @extschema@.cadence_mask(value, 'text');
+        END IF;
+        said := regexp_replace(said, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g');
+    END IF;
+    -- a colon stands between hours and minutes, and there parts numbers; elsewhere it may be within one
+    IF said ~ '[0-9]:[0-9]' THEN
+        said := regexp_replace(said, '(?<![0-9:])([01][0-9]|2[0-4]):([0-5][0-9])(?![0-9:])', E'\\1\u0001\\2', 'g');
+        said := regexp_replace(said, '(?<![0-9:])([01][0-9]|2[0-4]):([0-5][0-9]):([0-6][0-9])(?![0-9:])', E'\\1\u0001\\2\u0001\\3', 'g');
+        IF said ~ '[0-9]:[0-9]' THEN
+            said := regexp_replace(said, format(number, '(?:(?:[^[:alnum:]:\u0001]{1,4}|:)' || no_day || ')?', 4), '***\1\2\3\4', 'g');
+        END IF;
+    END IF;
+    said := regexp_replace(said, format(number, '(?:[^[:alnum:]:\u0001]{1,4}' || no_day || ')?', 3), '***\1\2\3\4', 'g');
+    RETURN translate(said, E'\u0001', ':');
+END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_said(text) IS
+'part of the dashboard: the words of others without numbers and mailboxes; only their length where they are spelled in a way that is not read here';
 
 CREATE FUNCTION @extschema@.cadence_mask(value text, kind text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -39,9 +101,6 @@ AS $$
 DECLARE
     -- a field may hold 64 kB, and a page shows a line of it
     seen constant text := left(value, 2000);
-    no_day constant text := '(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9]))';
-    -- a colon stands between hours and minutes
-    between constant text := '(?:[^[:alnum:]:]{1,4}' || no_day || ')?';
 BEGIN
     IF value IS NULL THEN
         RETURN NULL;
@@ -64,16 +123,11 @@ BEGIN
                     WHEN seen ~ '^\+?[0-9 ().-]{8,}$' THEN @extschema@.cadence_mask(value, 'phone')
                     ELSE value END;
     WHEN 'error' THEN
-        -- the words of a provider, which like to repeat whom they could not write to, however they
-        -- spell a number: eight digits and more that are no day, with little between them
-        RETURN regexp_replace(
-            regexp_replace(CASE WHEN seen ~ '[^ -~]|[%&\\@]|[Aa][A-Za-z]{1,5}\s*[])}]' THEN @extschema@.cadence_mask_plain(seen) ELSE seen END, '("[^"]*"|([^\s@<>"'':;,(])[^\s@<>"'':;,(]*)@', '\2***@', 'g'),
-            format('(?<![0-9])%1$s\+?\(?[0-9](?:%2$s[0-9]){3,}%2$s([0-9])%2$s([0-9])%2$s([0-9])%2$s([0-9])(?![0-9])', no_day, between),
-            '***\1\2\3\4', 'g');
+        RETURN @extschema@.cadence_mask_said(value);
     WHEN 'reason' THEN
         -- of a line of cadence_health() what is ours: who is meant by the words behind it, nobody can tell
-        RETURN regexp_replace(@extschema@.cadence_mask(value, 'error'),
-            '^((?:server|template) ".*?(?:; \d+ wait|in the last hour|\d\d:\d\d:\d\d(?:[+-][0-9:]+)?(?=: )))[:;] .*$', '\1');
+        RETURN @extschema@.cadence_mask_said(regexp_replace(seen,
+            '^((?:server|template) ".*?(?:; \d+ wait|in the last hour|\d\d:\d\d:\d\d(?:[+-][0-9:]+)?(?=: )))[:;] .*$', '\1'));
     WHEN 'text' THEN
         RETURN format('*** (%s)', length(value));
     ELSE
@@ -391,7 +445,7 @@ BEGIN
             'template', x.result ->> 'templateCodigo',
             'status', x.result ->> 'status',
             'message', CASE WHEN may_see THEN "left"(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), 2000)
-                            ELSE @extschema@.cadence_mask_answer(coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END,
+                            ELSE @extschema@.cadence_mask_event(c.code, coalesce(x.result ->> 'erro', x.result ->> 'mensagem'), p.names) END,
                 'code', c.code, 'means', @extschema@.cadence_api_words_of(c.code, language) -> 'means')
             ORDER BY x.n) FILTER (WHERE x.n <= shown), '[]') AS results
         FROM jsonb_array_elements(CASE WHEN jsonb_typeof(l.details -> 'results') = 'array' THEN l.details -> 'results' END)

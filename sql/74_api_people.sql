@@ -230,11 +230,25 @@ $$;
 COMMENT ON FUNCTION @extschema@.cadence_mask_answer(text, text) IS
 'part of the dashboard: a provider''s words without addresses, and without the words of a person''s name';
 
+-- Where a person has stopped a run, or a rule of the application has, the words are that person's: nobody can tell what is
+-- in them. Nor where it is not known whose they are.
+CREATE FUNCTION @extschema@.cadence_mask_event(code text, said text, name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN $1 IS NULL OR $1 IN ('OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA', 'REGRA_FALHOU', 'ENDERECO_MORTO')
+                THEN @extschema@.cadence_mask($2, 'text') ELSE @extschema@.cadence_mask_answer($2, $3) END
+$$;
+
+COMMENT ON FUNCTION @extschema@.cadence_mask_event(text, text, text) IS
+'part of the dashboard: what is shown of an event''s words to whom people may not be shown, by the event''s code and the person''s name';
+
 -- What others have written says who somebody is.
 CREATE FUNCTION @extschema@.cadence_api_story(lead_id text, empresa text, people boolean, most int, language text)
 RETURNS TABLE (event jsonb, n bigint, total bigint)
 LANGUAGE sql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH person AS MATERIALIZED (
+        SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') AS names FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2)
     SELECT jsonb_build_object(
                'at', t.at, 'what', t.what, 'cadence', "left"(t.cadence, 200), 'cadence_name', (
                    -- one by one: a join would read all runs where it expects many events
@@ -244,10 +258,8 @@ AS $$
                'code', w.code, 'means', CASE WHEN $5 LIKE 'en%' THEN w.en ELSE w.pt END, 'due_at', d.parts[3],
                'text', CASE WHEN d.text = '' THEN NULL WHEN $3 THEN "left"(d.text, 2000)
                             WHEN t.what IN ('scheduled', 'not sent', 'not delivered', 'uncertain', 'held')
-                                 -- these have the reason that somebody has given
-                                 AND (m.parts[1] IN ('OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA')) IS NOT TRUE
-                            THEN @extschema@.cadence_mask_answer(d.text, (
-                                SELECT string_agg(concat_ws(' ', k.nome, k.primeiro_nome), ' ') FROM @extschema@.lead_contacts AS k WHERE k.lead_id::text = $1 AND k.empresa::text = $2))
+                            -- what has no code has our own words
+                            THEN @extschema@.cadence_mask_event(coalesce(m.parts[1], ''), d.text, (SELECT p.names FROM person AS p))
                             ELSE @extschema@.cadence_mask(d.text, 'text') END),
            t.n, t.total
     FROM (SELECT s.*, row_number() OVER (ORDER BY s.ordinality DESC) AS n, count(*) OVER () AS total
@@ -336,8 +348,9 @@ CREATE FUNCTION @extschema@.cadence_api_pessoa(params jsonb, people boolean) RET
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
 AS $$
 DECLARE
-    shown constant int := 500;
     may_see constant boolean := coalesce(people, false);
+    -- masking takes longer than reading
+    shown constant int := CASE WHEN may_see THEN 500 ELSE 200 END;
     lead text := params ->> 'lead_id';
     company text := params ->> 'empresa';
     language constant text := coalesce(params ->> 'lang', 'pt-BR');

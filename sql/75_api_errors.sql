@@ -82,7 +82,7 @@ AS $$
                                ELSE '***' END,
                'empresa', r.empresa::text, 'cadence', c.codigo::text, 'cadence_name', "left"(c.nome::text, 200),
                'name', CASE WHEN $4 THEN "left"(k.nome, 400) ELSE @extschema@.cadence_mask(k.nome, 'name') END,
-               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_answer(e.detalhes ->> 'erro', k.names) END,
+               'text', CASE WHEN $4 THEN "left"(e.detalhes ->> 'erro', 2000) ELSE @extschema@.cadence_mask_event($1, e.detalhes ->> 'erro', k.names) END,
                'reason', CASE WHEN $4 THEN "left"(e.detalhes ->> 'motivo', 2000) ELSE @extschema@.cadence_mask(e.detalhes ->> 'motivo', 'text') END,
                'http_status', "left"(e.detalhes ->> 'http_status', 40), 'attempt', "left"(e.detalhes ->> 'tentativa', 40),
                'permanent', coalesce(e.detalhes ->> 'permanente' = 'true', false))

@@ -158,13 +158,16 @@ INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, email) VALUES
 INSERT INTO lead_cadence_runs (id, lead_id, empresa, cadence_id, status)
 SELECT ('a0000000-0000-0000-0000-00000000010' || n)::uuid, lead, 'BLUE', 'c0000000-0000-0000-0000-000000000001', 'CONCLUIDA'
 FROM unnest(ARRAY['crm-11987650001', 'maria.souza', '17']) WITH ORDINALITY AS v(lead, n);
+INSERT INTO lead_cadence_events (lead_cadence_run_id, tipo_evento, detalhes)
+SELECT r.id, 'ERRO', '{"codigo": "FALHA_ENVIO", "erro": "to Otávio, Rita: 9 8 7 6 5 0 0 0 1, rita%40example.com"}' FROM lead_cadence_runs AS r WHERE r.status = 'CONCLUIDA';
 INSERT INTO cadence_runner_logs (id, executed_at, errors, details)
 SELECT 'b0000000-0000-0000-0000-000000000996', '2026-10-01Z', 3, jsonb_build_object('results', jsonb_agg(
-    jsonb_build_object('runId', r.id, 'leadId', r.lead_id, 'erro', 'to Otávio, Rita: 9 8 7 6 5 0 0 0 1, rita%40example.com') ORDER BY r.id))
+    jsonb_build_object('runId', r.id, 'leadId', r.lead_id, 'status', 'ERRO', 'erro', 'to Otávio, Rita: 9 8 7 6 5 0 0 0 1, rita%40example.com') ORDER BY r.id))
 FROM lead_cadence_runs AS r WHERE r.status = 'CONCLUIDA';
 SELECT r ->> 'lead' AS lead, r ->> 'message' AS message FROM jsonb_array_elements(cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000996"}', false) -> 'results') AS r;
 SELECT r ->> 'lead' AS lead, r ->> 'message' AS message FROM jsonb_array_elements(cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000996"}', true) -> 'results') AS r;
 DELETE FROM cadence_runner_logs WHERE id = 'b0000000-0000-0000-0000-000000000996';
+DELETE FROM lead_cadence_events WHERE detalhes ->> 'erro' LIKE 'to Otávio%';
 -- what others have written into the log is no array, or nothing at all
 INSERT INTO cadence_runner_logs (id, details) VALUES ('b0000000-0000-0000-0000-000000000998', '{"results": "x"}'), ('b0000000-0000-0000-0000-000000000997', NULL);
 SELECT cadence_api_execucao(jsonb_build_object('id', id), true) -> 'results' AS results FROM cadence_runner_logs WHERE id > 'b0000000-0000-0000-0000-000000000990' ORDER BY id;

@@ -32,6 +32,19 @@ SELECT said, cadence_mask_answer(said, U&'Jo\00e3o d''\00c1vila M\00fcller de Z\
     U&'JO\00c3O', 'joao', U&'Joa\0303o', 'Jo\u00e3o', 'JOAO D''AVILA MULLER', 'joaomuller', 'Joao_Muller', 'x-mullers', 'Ze', 'zero', 'de graça', 'não existe', '<b>João</b>']) AS said;
 SELECT cadence_mask_answer('x', NULL), cadence_mask_answer(NULL, 'Ana'), cadence_mask_answer('(.*) [a-z] Ana\', '(.*) [a-z] \');
 
+-- and however they are spelt: what is read, and what is not, of which there is nothing but its length
+SELECT said, cadence_mask_answer(said, U&'Jo\00e3o da Concei\00e7\00e3o \0141ukasz') FROM unnest(ARRAY[
+    'Jo%C3%A3o', 'Jo%25C3%25A3o', 'Jo&atilde;o', 'Jo&#227;o', 'Jo&amp;atilde;o', 'Joa\u0303o', 'Jo\\u00e3o', 'Jo\xe3o', 'Jo\303\243o', 'Jo=C3=A3o', 'Jo=E3o', '=?UTF-8?Q?Jo=C3=A3o?=', '\ud83d\ude00 joao',
+    U&'Jo\00ad\00e3o', U&'Jo\200b\00e3o', 'Jo<b>ão</b>', 'Jo&lt;b&gt;ão', 'Jo\u003cwbr\u003eão', 'Oi<br>João', '\u0141ukasz', '%39%38%37%36%35%34%33%32', '551:198:765:432', '+5511<b>98765</b>4321', '18:42:35 98765 4321', '55:11:98:76:54:32',
+    'joao at x dot com', 'joao (at) x (dot) com', 'joao arroba x ponto com ponto br', 'joao\x40x.com', 'joao&commat;x.com', 'joao=40x.com', '<joao@x.com>',
+    'at 18:42:35', '2026-11-30 17:22:57+05:30: Error: 463', '2026-11-30T17:22:57Z', 'https%3A%2F%2Fx.com%2Fa', '<p>a &amp; b</p>', 'invalid \u00e1rea', 'status=FAILED, 50% of 3']) AS said;
+
+-- what is shown is bounded, and so is the time that it takes, also where a letter becomes eighteen
+SELECT length(said), max(length(cadence_mask_answer(said, 'Ana'))) <= 300 AS bounded, max(length(cadence_mask_plain(said))) <= 300 AS plain
+FROM unnest(ARRAY[repeat('não é já ', 300), repeat('1!!!!', 1000), repeat(U&'\FDFA', 1900), repeat('\u00e9', 1000)]) AS said GROUP BY said ORDER BY 1;
+-- what is cut off takes the beginning of its word or number with it
+SELECT "right"(cadence_mask(repeat('x ', 145) || said, 'error'), 8) AS shown FROM unnest(ARRAY['João Conceição', '11 98765 4321', 'to ana.souza@example.com']) AS said;
+
 -- everything that there is of one person, in every answer
 INSERT INTO cadences (id, empresa, codigo, nome) VALUES ('c0000000-0000-0000-0000-000000000001', 'BLUE', 'QUENTE', 'Quentes');
 INSERT INTO cadence_steps (cadence_id, ordem, offset_minutos, canal, template_codigo) VALUES ('c0000000-0000-0000-0000-000000000001', 1, 0, 'WHATSAPP', 'OLA');
@@ -53,24 +66,45 @@ SELECT 'b0000000-0000-0000-0000-000000000001', now(), 0, 3, 2, 1, 'MANUAL', json
     jsonb_agg(jsonb_build_object('runId', e.lead_cadence_run_id, 'leadId', 'jose-conceicao', 'stepOrdem', 1, 'templateCodigo', 'OLA', 'status', 'ERRO', 'erro', e.detalhes ->> 'erro')))
 FROM lead_cadence_events AS e WHERE e.detalhes ->> 'codigo' = 'FALHA_ENVIO';
 
+-- what somebody has given as a reason is within the words of these events, and of a result whose event is gone
+INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes)
+SELECT 'a0000000-0000-0000-0000-000000000001', 1, 'OLA', 'ERRO', jsonb_build_object('codigo', code, 'provedor', 'regress_reasons', 'erro', 'the run is in cadence_exits: the sister called ' || code)
+FROM unnest(ARRAY['OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA', 'REGRA_FALHOU', 'ENDERECO_MORTO']) AS code;
+INSERT INTO cadence_runner_logs (id, executed_at, steps_executed, errors, runs_touched, duration_ms, trigger_source, details)
+SELECT 'b0000000-0000-0000-0000-000000000002', now(), 0, 3, 2, 1, 'MANUAL', jsonb_build_object('results',
+    jsonb_agg(jsonb_build_object('runId', e.lead_cadence_run_id, 'leadId', 'jose-conceicao', 'stepOrdem', 1, 'templateCodigo', 'OLA', 'status', 'ERRO', 'erro', e.detalhes ->> 'erro'))
+    || jsonb_build_object('runId', 'a0000000-0000-0000-0000-000000000001', 'leadId', 'jose-conceicao', 'status', 'ERRO', 'erro', 'the brother called'))
+FROM lead_cadence_events AS e WHERE e.detalhes ->> 'provedor' = 'regress_reasons';
+SELECT x ->> 'code' AS code, x ->> 'message' AS message FROM jsonb_array_elements(cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000002"}', false) -> 'results') AS x ORDER BY 1;
+SELECT code, string_agg(x ->> 'text', ', ') AS text FROM unnest(ARRAY['OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA', 'REGRA_FALHOU', 'ENDERECO_MORTO']) AS code,
+    cadence_api_error_examples(code, 'regress_reasons', 'OLA', false, 10) AS x GROUP BY 1 ORDER BY 1;
+
 CREATE TEMP VIEW answers AS
 SELECT v.name, v.answer::text FROM (VALUES
     ('agora', cadence_api_agora('{}', false)), ('servidores', cadence_api_servidores('{}', false)), ('execucoes', cadence_api_execucoes('{}', false)),
-    ('execucao', cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000001"}', false)), ('agenda', cadence_api_agenda('{}', false)), ('erros', cadence_api_erros('{}', false)),
+    ('execucao', cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000001"}', false)),
+    ('execucao 2', cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000002"}', false)), ('agenda', cadence_api_agenda('{}', false)), ('erros', cadence_api_erros('{}', false)),
     ('cadencias', cadence_api_cadencias('{}', false)), ('cadencia', cadence_api_cadencia('{"id": "c0000000-0000-0000-0000-000000000001"}', false)),
     ('pessoas', cadence_api_pessoas('{"q": "a0000000-0000-0000-0000-000000000001"}', false)), ('pessoa', cadence_api_pessoa('{"run": "a0000000-0000-0000-0000-000000000001"}', false))) AS v(name, answer)
+UNION ALL SELECT 'reasons ' || code, cadence_api_erro(jsonb_build_object('code', code, 'server', 'regress_reasons', 'template', 'OLA'), false)::text
+FROM unnest(ARRAY['OPT_OUT', 'SAIDA', 'PULADO', 'RESPOSTA', 'HUMANO_ASSUMIU', 'CANCELADA', 'REGRA_FALHOU', 'ENDERECO_MORTO']) AS code
 UNION ALL SELECT 'erro ' || code, cadence_api_erro(jsonb_build_object('code', code, 'server', 'regress_masks', 'template', 'OLA'), false)::text
 FROM unnest(ARRAY['FALHA_ENVIO', 'RECUSADO', 'INCERTO', 'SAIDA', 'RESPOSTA', 'NOVO_CODIGO']) AS code;
-CREATE TEMP TABLE secrets (secret) AS VALUES ('jos[eé]'), ('concei[cç]'), ('zezinho'), ('98765'), ('jose\.c'), ('disse'), ('ligou'), ('reclamou');
+CREATE TEMP TABLE secrets (secret) AS VALUES ('jos[eé]'), ('concei[cç]'), ('zezinho'), ('98765'), ('jose\.c'), ('disse:'), ('ligou'), ('reclamou'), ('sister'), ('brother');
 SELECT a.name, s.secret FROM answers AS a JOIN secrets AS s ON a.answer ~* s.secret;
 -- which all are told to whom they may be shown
 SELECT s.secret, count(*) > 0 AS told FROM secrets AS s, (VALUES (cadence_api_agora('{}', true)), (cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000001"}', true)),
-    (cadence_api_pessoa('{"run": "a0000000-0000-0000-0000-000000000001"}', true)), (cadence_api_erro('{"code": "SAIDA", "server": "regress_masks", "template": "OLA"}', true))) AS v(answer)
+    (cadence_api_execucao('{"id": "b0000000-0000-0000-0000-000000000002"}', true)), (cadence_api_pessoa('{"run": "a0000000-0000-0000-0000-000000000001"}', true)), (cadence_api_erro('{"code": "SAIDA", "server": "regress_masks", "template": "OLA"}', true))) AS v(answer)
 WHERE v.answer::text ~* s.secret GROUP BY 1 ORDER BY 1;
 -- and each answer has something to hide
 SELECT name, answer LIKE '%***%' AS masks FROM answers WHERE name IN ('servidores', 'execucoes', 'execucao', 'pessoas', 'pessoa', 'erro FALHA_ENVIO') ORDER BY name;
 -- what a sender's provider said last is the words of the last event, of somebody
 SELECT x ->> 'reason' AS reason, x ->> 'last_error' AS last_error FROM jsonb_array_elements(cadence_api_servidores('{}', false) -> 'rows') AS x;
+-- masking takes longer than reading: to whom it is masked, less is shown
+INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes)
+SELECT 'a0000000-0000-0000-0000-000000000001', 1, 'OLA', 'ERRO', jsonb_build_object('codigo', 'FALHA_ENVIO', 'erro', repeat(U&'\FDFA', 1900)) FROM generate_series(1, 510);
+SELECT people, jsonb_array_length(a -> 'timeline') AS shown, (a ->> 'timeline_total')::int > 510 AS more, (SELECT max(length(e ->> 'text')) FROM jsonb_array_elements(a -> 'timeline') AS e) <= 300 AS bounded
+FROM unnest(ARRAY[false, true]) AS people, cadence_api_pessoa('{"run": "a0000000-0000-0000-0000-000000000001"}', people) AS a;
 
 DROP SERVER regress_masks;
 DROP EXTENSION cadence_runner CASCADE;
