@@ -230,6 +230,10 @@ async function start() {
     main.focus();
     main.scrollIntoView();
   });
+  // a page that the browser has kept is of whoever was logged in then
+  window.addEventListener('pageshow', (event) => {
+    if (event.persisted) location.reload();
+  });
   window.addEventListener('hashchange', async () => {
     await route();
     main.focus({preventScroll: true});
