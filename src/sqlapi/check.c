@@ -13,7 +13,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/pg_locale.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -23,6 +23,7 @@
 #include "resolve/contact.h"
 #include "resolve/message.h"
 #include "resolve/step_lookup.h"
+#include "rules/explanation.h"
 #include "schema/calendar.h"
 #include "schema/key.h"
 #include "schema/policy.h"
@@ -527,7 +528,7 @@ cadence_check(PG_FUNCTION_ARGS)
 						errmsg("cadence_codigo must not be null")));
 	InitMaterializedSRF(fcinfo, 0);
 	c.set = (ReturnSetInfo *) fcinfo->resultinfo;
-	c.in_portuguese = locale_messages != NULL && pg_strncasecmp(locale_messages, "pt", 2) == 0;
+	c.in_portuguese = explanation_is_portuguese(GetConfigOption("lc_messages", true, false));
 	(void) SPI_connect();
 	find_cadence(&c, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 				 PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
