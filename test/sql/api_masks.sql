@@ -5,6 +5,8 @@
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';
+-- psql reckons with the width of what is not seen, and not always alike
+\pset format unaligned
 CREATE SCHEMA cadence;
 CREATE EXTENSION cadence_runner SCHEMA cadence;
 SET search_path = cadence;

@@ -21,10 +21,12 @@ ORDER BY c.relname COLLATE "C", a.attnum;
 SELECT conrelid::regclass::text COLLATE "C" AS "table", contype AS type,
        pg_get_constraintdef(oid) COLLATE "C" AS definition
 FROM pg_constraint WHERE connamespace = 'cadence'::regnamespace AND contype <> 'n' AND conrelid <> 'cadence.cadence_protocols'::regclass ORDER BY 1, 2, 3;
+\pset format unaligned
 SELECT indexrelid::regclass AS index, pg_get_indexdef(indexrelid) AS definition
 FROM pg_index JOIN pg_class c ON c.oid = indrelid
 WHERE c.relnamespace = 'cadence'::regnamespace AND NOT indisunique
 ORDER BY indexrelid::regclass::text COLLATE "C";
+\pset format aligned
 
 -- plain tables of the caller: no member of the extension, no default and no
 -- index that calls a function of ours, row level security on with no policy
