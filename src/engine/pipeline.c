@@ -321,16 +321,24 @@ fold(Pipeline *p)
 	cadence_xact_commit();
 }
 
+static void
+fold_much(Pipeline *p)
+{
+	cadence_xact_begin(p->tables, "cadence_runner: folding what was counted");
+	p->more_to_fold = cadence_fold_is_worth(p->tables) && cadence_fold(p->tables);
+	cadence_xact_commit();
+}
+
 /*
  * Puts together some of what was counted, and removes some old log rows; true when there are
- * more of either.
+ * more of either. is_awaited: somebody waits for the end of it, so a little is left to others.
  */
 bool
-pipeline_tidy(Pipeline *p)
+pipeline_tidy(Pipeline *p, bool is_awaited)
 {
 	bool more;
 
 	p->stock_is_old = false;
-	more = pipeline_try(p, fold) && p->more_to_fold;
+	more = pipeline_try(p, is_awaited ? fold_much : fold) && p->more_to_fold;
 	return (pipeline_try(p, prune_log) && p->more_to_prune) || more;
 }

@@ -51,7 +51,7 @@ extern void pipeline_resize(Pipeline *pipeline, int max_in_flight);
 extern void pipeline_set_summary(Pipeline *pipeline, CadenceSummary *summary);
 extern void pipeline_log(Pipeline *pipeline, bool finished);
 extern void pipeline_end_claims(Pipeline *pipeline);
-extern bool pipeline_tidy(Pipeline *pipeline);
+extern bool pipeline_tidy(Pipeline *pipeline, bool is_awaited);
 extern void pipeline_note_failure(Pipeline *pipeline, const ErrorData *error);
 extern ErrorData *pipeline_catch(Pipeline *pipeline);
 extern bool pipeline_try(Pipeline *pipeline, PipelineAction action);

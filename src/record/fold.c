@@ -13,10 +13,14 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
 #include "utils/guc.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "base/lock.h"
@@ -33,6 +37,9 @@
 #define KINDS                                                                                \
 	"attempt,error,due_to_send,send_duration,execution_duration,execution,delivery,inbound," \
 	"opt_out,webhook,http"
+
+/* So many pages may wait where somebody waits for the fold. */
+#define FEW_PAGES 16
 
 /* Keys of the lock of those who fold, and of those who count. */
 #define FOLDING 0
@@ -202,6 +209,22 @@ cadence_fold(const CadenceTables *t)
 	forget(t, "MINUTE", MINUTES_KEPT);
 	forget(t, "HOUR", HOURS_KEPT);
 	return n == FOLD_ROWS;
+}
+
+/*
+ * Whether enough waits to be folded, by the size of the table. Whoever reads adds what is
+ * not folded: some pages cost him less than planning the fold costs an execution of one
+ * step.
+ */
+bool
+cadence_fold_is_worth(const CadenceTables *t)
+{
+	Relation deltas =
+		table_openrv(makeRangeVar(t->schema_name, pstrdup("cadence_deltas"), -1), AccessShareLock);
+	BlockNumber pages = RelationGetNumberOfBlocks(deltas);
+
+	table_close(deltas, NoLock);
+	return pages > FEW_PAGES;
 }
 
 /* ---- the stock --------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ enum
 
 extern char *cadence_totals_sql(const CadenceTables *tables);
 extern bool cadence_fold(const CadenceTables *tables);
+extern bool cadence_fold_is_worth(const CadenceTables *tables);
 extern bool cadence_stock_count(const CadenceTables *tables, bool only_if_old);
 extern bool cadence_stock_is_old(const CadenceTables *tables);
 

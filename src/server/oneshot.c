@@ -363,12 +363,12 @@ run_to_the_end(Execution *e)
 	return error;
 }
 
-/* Of one that nobody looks at: an operator's has no process left behind it. */
+/* Somebody waits for an operator's execution, which leaves no process behind it, either. */
 static void
 tidy(Pipeline *p)
 {
-	(void) pipeline_tidy(p);
-	if (p->stock_is_old && strcmp(p->summary->trigger, "CRON") == 0)
+	(void) pipeline_tidy(p, strcmp(p->summary->trigger, "CRON") != 0);
+	if (p->stock_is_old)
 		cadence_counter_start(p->tables);
 }
 

@@ -106,7 +106,7 @@ prune(Service *s)
 {
 	if (s->now < s->next_prune)
 		return;
-	s->next_prune = s->now + (pipeline_tidy(&s->pipeline) ? PRUNE_MORE_US : PRUNE_US);
+	s->next_prune = s->now + (pipeline_tidy(&s->pipeline, false) ? PRUNE_MORE_US : PRUNE_US);
 	if (s->pipeline.stock_is_old)
 		cadence_counter_start(s->pipeline.tables);
 }

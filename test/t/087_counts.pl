@@ -148,4 +148,12 @@ like(sql($node, 'SELECT cadence_rollup_refresh(true); SELECT cadence_metrics()')
 	qr/^cadence_runs_counted_timestamp_seconds \d/m, 'runs are counted');
 unlike(sql($node, 'SELECT cadence_metrics()'), qr/^cadence_runs\{/m, 'and there are none');
 
+# who waits for an execution does not wait for the fold of a little
+sql($node, 'TRUNCATE cadence_deltas');
+enrol($node, 'certo', 1);
+execute($node);
+cmp_ok(sql($node, 'SELECT count(*) FROM cadence_deltas'), '>', 0, 'a little is left to others');
+execute($node, 'CRON');
+poll_until(sub { sql($node, 'SELECT count(*) FROM cadence_deltas') == 0 }, 'which pg_cron folds');
+
 done_testing();
