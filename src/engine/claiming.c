@@ -267,7 +267,7 @@ find_next_news(void *arg, int first, int n)
 {
 	NextNews *next = arg;
 
-	next->due = cadence_claims_next_news(next->claiming->claims);
+	next->due = cadence_claims_next(next->claiming->claims, CADENCE_LOOK_NEWS);
 }
 
 /*
@@ -312,7 +312,7 @@ look(ClaimAttempt *attempt)
 	if (attempt->look.n > 0)
 		cadence_claimant_begin(c->claimant, claiming_lease_us(c->providers));
 	if (attempt->look.last && c->ahead)
-		c->next_due = cadence_claims_next_due(c->claims);
+		c->next_due = cadence_claims_next(c->claims, CADENCE_LOOK_ALL);
 	if (attempt->look.last && c->ahead && attempt->hears_news)
 		c->next_due = Min(c->next_due, next_news(c));
 }

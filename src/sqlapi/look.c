@@ -18,7 +18,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "base/transaction.h"
-#include "claim/claim.h"
+#include "claim/claimed_run.h"
 #include "resolve/conversation.h"
 #include "sqlapi/look.h"
 
