@@ -147,3 +147,50 @@ cadence_tables_cached(void)
 	hold(latest);
 	return latest->tables;
 }
+
+/* ---- what goes with them --------------------------------------------------------------- */
+
+typedef struct Made
+{
+	TablesCompanion *companion;
+	void *made;
+	MemoryContextCallback callback;
+} Made;
+
+/* Another's may have taken its place. */
+static void
+forget_made(void *arg)
+{
+	const Made *m = arg;
+
+	if (m->companion->made == m->made)
+		*m->companion = (TablesCompanion){.tables = NULL};
+}
+
+/*
+ * What is made of tables once, in memory that goes with theirs: whoever keeps them keeps
+ * its plans.
+ */
+void *
+cadence_tables_companion(TablesCompanion *companion, const CadenceTables *t,
+						 void *(*make)(const CadenceTables *tables))
+{
+	MemoryContext context;
+	MemoryContext old;
+	Made *m;
+
+	if (companion->made != NULL && companion->tables == t)
+		return companion->made;
+	context = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner companion",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	m = palloc(sizeof(*m));
+	*m = (Made){.companion = companion, .made = make(t)};
+	m->callback = (MemoryContextCallback){.func = forget_made, .arg = m};
+	MemoryContextRegisterResetCallback(context, &m->callback);
+	MemoryContextSwitchTo(old);
+	/* an error on the way has left nothing behind */
+	MemoryContextSetParent(context, GetMemoryChunkContext((void *) t));
+	*companion = (TablesCompanion){.tables = t, .made = m->made};
+	return m->made;
+}
