@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "fmgr.h"
 
 #define CADENCE_TABLE_COUNT 28
 
@@ -112,6 +113,8 @@ typedef struct TablesCompanion
 	void *made;
 } TablesCompanion;
 
+extern void *cadence_query_companion(FunctionCallInfo fcinfo,
+									 void *(*make)(const CadenceTables *tables));
 extern void *cadence_tables_companion(TablesCompanion *companion, const CadenceTables *tables,
 									  void *(*make)(const CadenceTables *tables));
 

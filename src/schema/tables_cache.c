@@ -194,3 +194,22 @@ cadence_tables_companion(TablesCompanion *companion, const CadenceTables *t,
 	*companion = (TablesCompanion){.tables = t, .made = m->made};
 	return m->made;
 }
+
+/*
+ * What the calls of one query have in common: made of the tables once, and gone with the
+ * query, also where that fails.
+ */
+void *
+cadence_query_companion(FunctionCallInfo fcinfo, void *(*make)(const CadenceTables *tables))
+{
+	FmgrInfo *function = fcinfo->flinfo;
+
+	if (function->fn_extra == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(function->fn_mcxt);
+
+		function->fn_extra = make(cadence_tables_load(cadence_extension_schema()));
+		MemoryContextSwitchTo(old);
+	}
+	return function->fn_extra;
+}

@@ -450,7 +450,6 @@ find_cadence(Check *c, const char *codigo, const char *empresa)
 	char nulls[] = {' ', empresa != NULL ? ' ' : 'n'};
 	HeapTuple row;
 	TupleDesc desc;
-	bool isnull;
 
 	look.in_query = true;
 	statement_execute(&look, values, nulls, 2);
@@ -466,7 +465,7 @@ find_cadence(Check *c, const char *codigo, const char *empresa)
 						errhint("Name the one that is meant in the argument empresa.")));
 	row = SPI_tuptable->vals[0];
 	desc = SPI_tuptable->tupdesc;
-	c->cadence = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
+	(void) row_uuid(desc, row, 1, &c->cadence);
 	c->empresa = row_text(desc, row, 2, ROW_KEY_MAX);
 	c->is_enabled = row_true(desc, row, 3);
 	c->reentry = row_text(desc, row, 4, ROW_KEY_MAX);
