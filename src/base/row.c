@@ -99,6 +99,17 @@ row_uuid(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
 	return !isnull;
 }
 
+pg_uuid_t *
+row_uuid_copy(TupleDesc desc, HeapTuple row, int column)
+{
+	pg_uuid_t *id = palloc(sizeof(*id));
+
+	if (row_uuid(desc, row, column, id))
+		return id;
+	pfree(id);
+	return NULL;
+}
+
 /* Of a boolean, its value; of any other type, whether it says anything but no. */
 bool
 row_true(TupleDesc desc, HeapTuple row, int column)

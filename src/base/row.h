@@ -23,6 +23,8 @@ extern int row_int(TupleDesc desc, HeapTuple row, int column, int otherwise);
 extern TimestampTz row_time(TupleDesc desc, HeapTuple row, int column, TimestampTz otherwise);
 /* False, and nothing is changed, where it is null. */
 extern bool row_uuid(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id);
+/* A copy, in the current memory context; NULL where it is null. */
+extern pg_uuid_t *row_uuid_copy(TupleDesc desc, HeapTuple row, int column);
 extern bool row_true(TupleDesc desc, HeapTuple row, int column);
 extern bool row_is_null(TupleDesc desc, HeapTuple row, int column);
 

@@ -7,10 +7,7 @@
 
 #include "postgres.h"
 
-#include "access/htup.h"
-#include "access/tupdesc.h"
 #include "datatype/timestamp.h"
-#include "storage/itemptr.h"
 #include "utils/uuid.h"
 
 #include "claim/claimant.h"
@@ -41,11 +38,6 @@ typedef struct CadenceLook
 	bool last; /* nothing that is due and free is left behind them */
 } CadenceLook;
 
-/* Whatever else a statement selects stands behind cadence_claimed_run_columns(). */
-#define CLAIMED_RUN_NCOLUMNS 14
-
-extern char *cadence_claimed_run_columns(const CadenceTables *tables);
-extern CadenceStep *cadence_claimed_run(HeapTuple row, TupleDesc desc);
 extern CadenceClaims *cadence_claims_create(const CadenceTables *tables, TimestampTz due_until,
 											int batch_size);
 extern void cadence_claims_look(CadenceClaims *claims, CadenceLookKind kind,
@@ -55,8 +47,7 @@ extern void cadence_claims_take(CadenceClaims *claims, const CadenceClaimant *cl
 extern void cadence_claims_refuse(CadenceClaims *claims, const pg_uuid_t *run_id);
 extern void cadence_claims_accept(CadenceClaims *claims, const CadenceLook *look, int n);
 extern void cadence_claims_restart(CadenceClaims *claims, TimestampTz due_until, bool full);
-extern TimestampTz cadence_claims_next_due(CadenceClaims *claims);
-extern TimestampTz cadence_claims_next_news(CadenceClaims *claims);
+extern TimestampTz cadence_claims_next(CadenceClaims *claims, CadenceLookKind kind);
 extern int cadence_claims_held(CadenceClaims *claims, CadenceStep ***runs);
 
 #endif

@@ -29,8 +29,6 @@ typedef struct LimitingWait
 	bool is_first;		/* it would be the first message to its person, and there are none now */
 } LimitingWait;
 
-extern bool limiting_waits(Limiting *limiting, const CadenceStep *step, TimestampTz now,
-						   LimitingWait *wait);
 extern void limiting_prepare(Limiting *limiting, const CadenceTables *tables,
 							 const CadenceProviders *providers);
 extern void limiting_refresh(Limiting *limiting, const pg_uuid_t *claim_id);
@@ -40,13 +38,19 @@ extern void limiting_note_conflict(Limiting *limiting);
 extern void limiting_lock(Limiting *limiting, CadenceStep **steps, int n);
 extern void limiting_apply(Limiting *limiting, CadenceStep **steps, int n,
 						   const pg_uuid_t *claim_id);
-extern TimestampTz limiting_latest_start(const CadenceConfiguration *c, TimestampTz lease_end,
-										 TimestampTz leave_by);
 extern void limiting_note_shut(Limiting *limiting);
-extern void limiting_let_go(Limiting *limiting);
 extern CadenceSenderState *limiting_domain(Limiting *limiting, const CadenceStep *step,
 										   LimitRules *rules);
 extern List *limiting_states(Limiting *limiting, const CadenceStep *step, List *wanted);
+
+/* limiting_start.c */
+extern bool limiting_waits(Limiting *limiting, const CadenceStep *step, TimestampTz now,
+						   LimitingWait *wait);
+extern TimestampTz limiting_latest_start(const CadenceConfiguration *c, TimestampTz lease_end,
+										 TimestampTz leave_by);
+
+/* limiting_permits.c */
+extern void limiting_let_go(Limiting *limiting);
 
 /* learning.c */
 extern void limiting_judge(CadenceStep *step);

@@ -46,15 +46,25 @@ typedef struct Sender
 extern void sender_init(Sender *sender, MemoryContext context, Recording *recording,
 						int max_in_flight, SenderLookAgain look_again, void *looker);
 extern void sender_resize(Sender *sender, int max_in_flight);
+extern void sender_open_transport(Sender *sender);
 extern int sender_in_flight(const Sender *sender);
-extern bool sender_may_send(const CadenceStep *step, TimestampTz now);
 extern void sender_push(Sender *sender, CadenceStep *step, TimestampTz looked_at);
-extern void sender_start(Sender *sender);
 extern void sender_wait(Sender *sender, int at_most_ms);
 extern void sender_poke(Sender *sender);
 extern void sender_publish(Sender *sender);
 extern void sender_give_back(Sender *sender, CadenceStep *step);
 extern void sender_give_back_unsent(Sender *sender);
 extern void sender_abandon(Sender *sender);
+
+/* sender_start.c */
+extern bool sender_may_send(const CadenceStep *step, TimestampTz now);
+extern void sender_start(Sender *sender);
+
+/* Its policy is to be asked again, since its window may be closed by then. */
+static inline bool
+sender_is_late(const CadenceStep *step, TimestampTz at)
+{
+	return step->leave_by != 0 && at >= step->leave_by;
+}
 
 #endif

@@ -31,31 +31,11 @@ static InboundResult (*const kinds[RECEIVED_KINDS])(InboundEvent *e) = {
 
 /* ---- the statements ------------------------------------------------------------------ */
 
-/* Those of the tables that were used last. */
-static InboundActs *acts;
-
-static void
-forget_acts(void *arg)
+static void *
+make_acts(const CadenceTables *t)
 {
-	if (acts == arg)
-		acts = NULL;
-}
+	InboundActs *made = palloc0(sizeof(*made));
 
-/* Whoever keeps the tables keeps the plans: the events of one call are not planned each. */
-static InboundActs *
-acts_of(const CadenceTables *t)
-{
-	MemoryContext context;
-	MemoryContext old;
-	MemoryContextCallback *callback;
-	InboundActs *made;
-
-	if (acts != NULL && acts->tables == t)
-		return acts;
-	context =
-		AllocSetContextCreate(CurrentMemoryContext, "cadence_runner acts", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	made = palloc0(sizeof(*made));
 	made->tables = t;
 	made->mover = cadence_mover_create(t);
 	made->events = cadence_events_create(t);
@@ -73,13 +53,16 @@ acts_of(const CadenceTables *t)
 	made->failures = inbound_failures_create(t);
 	made->resends = inbound_resends_create(t);
 	made->stops = inbound_stops_create(t);
-	callback = palloc(sizeof(*callback));
-	*callback = (MemoryContextCallback){.func = forget_acts, .arg = made};
-	MemoryContextRegisterResetCallback(context, callback);
-	MemoryContextSwitchTo(old);
-	/* an error on the way has left nothing behind */
-	MemoryContextSetParent(context, GetMemoryChunkContext((void *) t));
-	return acts = made;
+	return made;
+}
+
+/* Whoever keeps the tables keeps the plans: the events of one call are not planned each. */
+static InboundActs *
+acts_of(const CadenceTables *t)
+{
+	static TablesCompanion acts;
+
+	return cadence_tables_companion(&acts, t, make_acts);
 }
 
 /* ---- one event ----------------------------------------------------------------------- */

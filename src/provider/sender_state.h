@@ -62,9 +62,6 @@ typedef struct CadenceSenderState
 
 typedef struct CadenceSenderStates CadenceSenderStates;
 
-extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables);
-extern CadenceSenderStates *cadence_sender_states_begin(const CadenceSenderStates *kept);
-extern void cadence_sender_states_read(CadenceSenderStates *states);
 extern CadenceSenderState *cadence_sender_state(CadenceSenderStates *states, const char *key);
 extern CadenceSenderState *cadence_sender_of(CadenceSenderStates *states, CadenceProvider *p);
 extern CadenceSenderState *cadence_limits_of(CadenceSenderStates *states, CadenceProvider *p);
@@ -80,8 +77,15 @@ extern void cadence_sender_state_keep(CadenceSenderState *state, char **text, co
 extern void cadence_sender_open_breaker(CadenceSenderState *state, const char *why, int64 wait_us,
 										TimestampTz now);
 extern bool cadence_sender_close_breaker(CadenceSenderState *state);
+
+/* sender_rows.c */
+extern CadenceSenderStates *cadence_sender_states_create(const CadenceTables *tables);
+extern CadenceSenderStates *cadence_sender_states_begin(const CadenceSenderStates *kept);
+extern void cadence_sender_states_read(CadenceSenderStates *states);
 extern void cadence_sender_states_lock(CadenceSenderStates *states, List *wanted, bool wait);
 extern void cadence_sender_states_save(CadenceSenderStates *states);
+
+/* sender_permits.c */
 extern int cadence_sender_permits(CadenceSenderStates *states, const char *key,
 								  const pg_uuid_t *claim_id, int wanted, int most);
 

@@ -196,15 +196,6 @@ copied(TupleDesc desc, HeapTuple row, int column)
 	return isnull ? (Datum) 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 }
 
-static pg_uuid_t *
-read_id(TupleDesc desc, HeapTuple row, int column)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(row, desc, column, &isnull);
-
-	return isnull ? NULL : memcpy(palloc(sizeof(pg_uuid_t)), DatumGetUUIDP(value), UUID_LEN);
-}
-
 static void
 read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 {
@@ -227,8 +218,8 @@ read_group(const StepsEditing *e, TupleDesc desc, HeapTuple row, RunGroup *g)
 	g->edition = g->changed ? copied(desc, row, GROUP_EDITION) : (Datum) 0;
 	g->is_claimed = row_true(desc, row, GROUP_CLAIMED);
 	g->retime = row_true(desc, row, GROUP_RETIME);
-	g->to = read_id(desc, row, GROUP_TO);
-	g->from = read_id(desc, row, GROUP_FROM);
+	g->to = row_uuid_copy(desc, row, GROUP_TO);
+	g->from = row_uuid_copy(desc, row, GROUP_FROM);
 	if (g->retime)
 		cadence_step_time_read(desc, row, GROUP_TIME, &g->time);
 }

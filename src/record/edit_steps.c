@@ -142,12 +142,10 @@ edit_steps_look(StepsEditing *e, StepsEdit edit)
 		EditedStep *step = &e->steps[e->n];
 		HeapTuple row = table->vals[i];
 		TupleDesc desc = table->tupdesc;
-		bool isnull;
 
-		if (row_is_null(desc, row, EDITED_CADENCE) || row_is_null(desc, row, EDITED_ID))
+		if (!row_uuid(desc, row, EDITED_CADENCE, &step->cadence) ||
+			!row_uuid(desc, row, EDITED_ID, &step->id))
 			continue;
-		step->cadence = *DatumGetUUIDP(SPI_getbinval(row, desc, EDITED_CADENCE, &isnull));
-		step->id = *DatumGetUUIDP(SPI_getbinval(row, desc, EDITED_ID, &isnull));
 		step->has_was = !row_is_null(desc, row, EDITED_WAS);
 		step->was = row_int(desc, row, EDITED_WAS, 0);
 		step->has_now = !row_is_null(desc, row, EDITED_NOW);

@@ -222,13 +222,8 @@ find_written(const pg_uuid_t *ids, bool *written, int n)
 	size_t nfound = 0;
 
 	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool isnull;
-		Datum id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-
-		if (!isnull)
-			found[nfound++] = *DatumGetUUIDP(id);
-	}
+		if (row_uuid(SPI_tuptable->tupdesc, SPI_tuptable->vals[i], 1, &found[nfound]))
+			nfound++;
 	qsort(found, nfound, sizeof(*found), compare_ids);
 	for (int i = 0; i < n; i++)
 		written[i] = bsearch(&ids[i], found, nfound, sizeof(*found), compare_ids) != NULL;

@@ -154,17 +154,6 @@ move_locks_prepare(CadenceMover *m, const CadenceTables *t)
 	m->look.latest = m->sent.latest = true;
 }
 
-static bool
-read_id(TupleDesc desc, HeapTuple row, int column, pg_uuid_t *id)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(row, desc, column, &isnull);
-
-	if (!isnull)
-		*id = *DatumGetUUIDP(value);
-	return !isnull;
-}
-
 static NumberedStep
 numbered(const LockedRun *run)
 {
@@ -180,8 +169,8 @@ read_step(LockedRun *run, TupleDesc desc, HeapTuple row)
 	bool isnull;
 	Datum edition = SPI_getbinval(row, desc, LOOK_EDITION, &isnull);
 
-	run->has_step_id = read_id(desc, row, LOOK_STEP_ID, &run->step_id);
-	run->has_had = read_id(desc, row, LOOK_LAST_HAD, &run->last_had);
+	run->has_step_id = row_uuid(desc, row, LOOK_STEP_ID, &run->step_id);
+	run->has_had = row_uuid(desc, row, LOOK_LAST_HAD, &run->last_had);
 	if (!isnull && toast_raw_datum_size(edition) <= EDITION_MAX)
 		run->edition = DatumGetJsonbPCopy(edition);
 	step = numbered(run);
@@ -307,9 +296,8 @@ static void
 read_one_of_many(LockedRun *run, TupleDesc desc, HeapTuple row)
 {
 	TransitionInput *in = &run->in;
-	bool isnull;
 
-	run->id = *DatumGetUUIDP(SPI_getbinval(row, desc, MANY_ID, &isnull));
+	(void) row_uuid(desc, row, MANY_ID, &run->id);
 	run->status_text = row_text(desc, row, MANY_STATUS, ROW_KEY_MAX);
 	run->has_ordem = !row_is_null(desc, row, MANY_ORDEM);
 	run->ordem = row_int(desc, row, MANY_ORDEM, 0);

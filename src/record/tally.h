@@ -70,6 +70,15 @@ typedef struct TallyPerson
 	TimestampTz at;
 } TallyPerson;
 
+/* The beginning of the minute, the day or the like that something was in. */
+static inline TimestampTz
+tally_beginning(TimestampTz at, int64 unit)
+{
+	TimestampTz rest = at % unit;
+
+	return at - rest - (rest < 0 ? unit : 0);
+}
+
 /* Of which cadence_cohorts has how many runs have begun, whatever steps they have come to. */
 extern const pg_uuid_t tally_no_step;
 

@@ -32,9 +32,7 @@ typedef struct TallyWriter
 static inline TimestampTz
 tally_minute(TimestampTz at)
 {
-	TimestampTz rest = at % USECS_PER_MINUTE;
-
-	return at - rest - (rest < 0 ? USECS_PER_MINUTE : 0);
+	return tally_beginning(at, USECS_PER_MINUTE);
 }
 
 extern TallyWriter tally_begin(const CadenceTally *tally);

@@ -187,25 +187,15 @@ tally_runs_prepare(CadenceTally *tally)
 
 /* ---- runs -------------------------------------------------------------------------------- */
 
-/* Copied: what SPI has read goes before it is written. */
-static const pg_uuid_t *
-read_id(TupleDesc desc, HeapTuple row, int column)
-{
-	bool isnull;
-	Datum value = SPI_getbinval(row, desc, column, &isnull);
-
-	return isnull ? NULL : memcpy(palloc(sizeof(pg_uuid_t)), DatumGetUUIDP(value), UUID_LEN);
-}
-
 static void
 complete_row(TallyRow *row, TupleDesc desc, HeapTuple found)
 {
 	int32 *day = palloc(sizeof(*day));
 
 	row->empresa = row_text(desc, found, FOUND_EMPRESA, ROW_KEY_MAX);
-	row->cadence = read_id(desc, found, FOUND_CADENCE);
-	row->step = read_id(desc, found, FOUND_STEP);
-	row->next_step = read_id(desc, found, FOUND_NEXT);
+	row->cadence = row_uuid_copy(desc, found, FOUND_CADENCE);
+	row->step = row_uuid_copy(desc, found, FOUND_STEP);
+	row->next_step = row_uuid_copy(desc, found, FOUND_NEXT);
 	*day = cadence_cohort_day(row_text(desc, found, FOUND_ZONE, ROW_KEY_MAX),
 							  row_time(desc, found, FOUND_STARTED_AT, DT_NOBEGIN));
 	row->day = day;
@@ -359,7 +349,7 @@ find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run, TimestampT
 		HeapTuple row = SPI_tuptable->vals[0];
 		TupleDesc desc = SPI_tuptable->tupdesc;
 
-		run->run = *read_id(desc, row, LAST_RUN);
+		(void) row_uuid(desc, row, LAST_RUN, &run->run);
 		run->has_ordem = !row_is_null(desc, row, LAST_ORDEM);
 		run->ordem = row_int(desc, row, LAST_ORDEM, 0);
 		run->row.template_codigo = row_text(desc, row, LAST_TEMPLATE, ROW_KEY_MAX);

@@ -9,6 +9,7 @@
 
 #include "utils/timestamp.h"
 
+#include "base/compare.h"
 #include "record/tally_parts.h"
 
 /* A step as it counts; texts are compared by what they say. */
@@ -133,13 +134,6 @@ compare_texts(const char *a, const char *b)
 		return 0;
 	return strcmp(a != NULL ? a : "", b != NULL ? b : "");
 }
-
-#define COMPARE(a, b)                  \
-	do                                 \
-	{                                  \
-		if ((a) != (b))                \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
 
 static int
 compare_counted(const void *left, const void *right)

@@ -61,8 +61,8 @@ calendar_instant(const Calendar *c, int32_t day, int64_t time)
 }
 
 /* The second between two instants at which clocks are changed to what they show at the later. */
-static int64_t
-change_between(const Calendar *c, int64_t before, int64_t after, int32_t offset_after)
+int64_t
+calendar_change(const Calendar *c, int64_t before, int64_t after, int32_t offset_after)
 {
 	while (after - before > CALENDAR_SECOND)
 	{
@@ -96,7 +96,7 @@ calendar_look_at(const Calendar *c, int32_t day)
 
 	if (before != after)
 	{
-		look.change = change_between(c, first, last, after);
+		look.change = calendar_change(c, first, last, after);
 		look.exists = calendar_time(&look, 0) < calendar_time(&look, CALENDAR_DAY);
 	}
 	return look;

@@ -45,6 +45,8 @@ typedef struct CalendarDay
 extern int32_t calendar_day(const Calendar *calendar, int64_t at);
 extern int64_t calendar_time_of_day(const Calendar *calendar, int64_t at);
 extern int64_t calendar_instant(const Calendar *calendar, int32_t day, int64_t time);
+extern int64_t calendar_change(const Calendar *calendar, int64_t before, int64_t after,
+							   int32_t offset_after);
 extern CalendarDay calendar_look_at(const Calendar *calendar, int32_t day);
 extern int64_t calendar_time(const CalendarDay *look, int64_t time);
 extern int calendar_weekday(int32_t day);

@@ -148,6 +148,8 @@ typedef struct ForecastEvent
 extern void forecast_run(const ForecastEngine *engine, ForecastEvent *events, size_t n,
 						 ForecastRun **batch);
 
+/* forecast_zone.c */
+
 /* A zone whose distances from UTC were asked for once, for a span of time. */
 typedef struct ForecastZone ForecastZone;
 #define FORECAST_CHANGES 16

@@ -244,6 +244,13 @@ find_list(CadenceCalendars *c, const HolidayList *wanted)
 
 /* ---- calendars ----------------------------------------------------------------------- */
 
+/* Whether an adopted table says in which state somebody is. */
+static bool
+contacts_have_uf(const CadenceTables *t)
+{
+	return get_attnum(get_relname_relid("lead_contacts", t->schema), "uf") != InvalidAttrNumber;
+}
+
 static char *
 find_sql(const CadenceTables *t)
 {
@@ -256,7 +263,7 @@ find_sql(const CadenceTables *t)
 		cadence_contacts_have_e164(t)
 			? SHORT_TEXT("COALESCE(NULLIF(k.telefone_e164::text, ''), k.telefone::text)", "1000")
 			: SHORT_TEXT("k.telefone", "1000"),
-		cadence_contacts_have_uf(t) ? SHORT_TEXT("k.uf", "10") : "NULL::text",
+		contacts_have_uf(t) ? SHORT_TEXT("k.uf", "10") : "NULL::text",
 		SHORT_TEXT("e.fuso_horario", "100"), SHORT_TEXT("e.pais", "10"), SHORT_TEXT("e.uf", "10"),
 		t->contacts, cadence_key_is(t, "lead_contacts", "x", "lead_id", "d.lead_id"),
 		cadence_key_is(t, "lead_contacts", "x", "empresa", "d.empresa"), t->empresas,
@@ -265,13 +272,6 @@ find_sql(const CadenceTables *t)
 
 static const RowsetColumn wanted_columns[] = {
 	{"n", INT4OID}, {"lead_id", TEXTOID}, {"empresa", TEXTOID}};
-
-/* Whether an adopted table says in which state somebody is. */
-bool
-cadence_contacts_have_uf(const CadenceTables *t)
-{
-	return get_attnum(get_relname_relid("lead_contacts", t->schema), "uf") != InvalidAttrNumber;
-}
 
 /* In the current memory context. in_query: for one call in somebody's query. */
 CadenceCalendars *

@@ -45,6 +45,5 @@ extern void cadence_calendars_find(CadenceCalendars *calendars, const CadenceLea
 								   Calendar *found);
 extern const void *cadence_zone_find(const char *name);
 extern int32 cadence_cohort_day(const char *empresa_zone, TimestampTz started_at);
-extern bool cadence_contacts_have_uf(const CadenceTables *tables);
 
 #endif

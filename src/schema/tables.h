@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "fmgr.h"
 
 #define CADENCE_TABLE_COUNT 28
 
@@ -104,6 +105,18 @@ extern bool cadence_contacts_have_e164(const CadenceTables *tables);
 
 /* tables_cache.c */
 extern const CadenceTables *cadence_tables_cached(void);
+
+/* What one function makes of a session's tables, for those that were used last: statements. */
+typedef struct TablesCompanion
+{
+	const CadenceTables *tables;
+	void *made;
+} TablesCompanion;
+
+extern void *cadence_query_companion(FunctionCallInfo fcinfo,
+									 void *(*make)(const CadenceTables *tables));
+extern void *cadence_tables_companion(TablesCompanion *companion, const CadenceTables *tables,
+									  void *(*make)(const CadenceTables *tables));
 
 extern void cadence_owner_check_connect(Oid owner);
 extern CadenceCaller cadence_owner_begin(Oid owner);

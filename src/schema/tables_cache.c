@@ -147,3 +147,69 @@ cadence_tables_cached(void)
 	hold(latest);
 	return latest->tables;
 }
+
+/* ---- what goes with them --------------------------------------------------------------- */
+
+typedef struct Made
+{
+	TablesCompanion *companion;
+	void *made;
+	MemoryContextCallback callback;
+} Made;
+
+/* Another's may have taken its place. */
+static void
+forget_made(void *arg)
+{
+	const Made *m = arg;
+
+	if (m->companion->made == m->made)
+		*m->companion = (TablesCompanion){.tables = NULL};
+}
+
+/*
+ * What is made of tables once, in memory that goes with theirs: whoever keeps them keeps
+ * its plans.
+ */
+void *
+cadence_tables_companion(TablesCompanion *companion, const CadenceTables *t,
+						 void *(*make)(const CadenceTables *tables))
+{
+	MemoryContext context;
+	MemoryContext old;
+	Made *m;
+
+	if (companion->made != NULL && companion->tables == t)
+		return companion->made;
+	context = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner companion",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	m = palloc(sizeof(*m));
+	*m = (Made){.companion = companion, .made = make(t)};
+	m->callback = (MemoryContextCallback){.func = forget_made, .arg = m};
+	MemoryContextRegisterResetCallback(context, &m->callback);
+	MemoryContextSwitchTo(old);
+	/* an error on the way has left nothing behind */
+	MemoryContextSetParent(context, GetMemoryChunkContext((void *) t));
+	*companion = (TablesCompanion){.tables = t, .made = m->made};
+	return m->made;
+}
+
+/*
+ * What the calls of one query have in common: made of the tables once, and gone with the
+ * query, also where that fails.
+ */
+void *
+cadence_query_companion(FunctionCallInfo fcinfo, void *(*make)(const CadenceTables *tables))
+{
+	FmgrInfo *function = fcinfo->flinfo;
+
+	if (function->fn_extra == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(function->fn_mcxt);
+
+		function->fn_extra = make(cadence_tables_load(cadence_extension_schema()));
+		MemoryContextSwitchTo(old);
+	}
+	return function->fn_extra;
+}

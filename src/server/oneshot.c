@@ -7,13 +7,9 @@
  * server raises before this process is connected: the queue is made the
  * client's place first of all.
  *
- * One process that alternates SQL and transfers leaves a core idle. When the
- * first claim shows that there is more than a batch to do, the first worker
- * starts peers. Each runs the same pipeline with looks of its own: row locks are
- * between them, and what one has taken the others do not see. At its end each
- * sends its part of the summary to the first, which alone logs. Limits count per
- * execution: max_in_flight is divided among the workers, and a server's own by
- * permits (engine/limiting.c).
+ * When the first claim shows that there is more than a batch to do, the first worker
+ * starts peers (peers.c). Each runs the same pipeline; at its end it sends its part of
+ * the summary to the first, which alone logs.
  */
 #include "postgres.h"
 
@@ -23,7 +19,6 @@
 #include "libpq/libpq.h"
 
 #include "libpq/pqformat.h"
-#include "libpq/pqmq.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
@@ -37,6 +32,7 @@
 #include "engine/pipeline.h"
 #include "server/counter.h"
 #include "server/launch.h"
+#include "server/peers.h"
 
 PGDLLEXPORT void cadence_worker_main(Datum main_arg);
 
@@ -51,162 +47,13 @@ typedef struct Execution
 	Pipeline pipeline;
 	dsm_segment *segment; /* with the starter */
 	bool is_peer;
-	Launch *peers; /* NULL: there are none */
-	bool peers_sought;
-	ErrorData *peer_error; /* the first that one of them had */
+	Peers peers;
 	bool abandoned_sought; /* and found, for this execution */
 	bool told_all_taken;
 	TimestampTz runs_ended_at; /* no run was left to claim; 0: there are some */
 } Execution;
 
 static const PQcommMethods *to_queue;
-
-/* How often the peers are looked at that are waited for. */
-#define POLL_MS 100
-
-/* ---- the peers -------------------------------------------------------------------------- */
-
-static int
-most_workers(void)
-{
-	return Min(Min(cadence_workers, CADENCE_WORKERS_MAX), cadence_max_in_flight);
-}
-
-/* What this worker may have under way beside so many peers. */
-static int
-beside(int peers)
-{
-	return cadence_max_in_flight - peers * (cadence_max_in_flight / most_workers());
-}
-
-/* Where there is nothing for peers to do, all is this worker's. */
-static void
-work_alone(Execution *e)
-{
-	if (!e->peers_sought && e->pipeline.sender.max_in_flight != cadence_max_in_flight)
-		sender_resize(&e->pipeline.sender, cadence_max_in_flight);
-}
-
-/*
- * Starts peers, as many as settings and server allow, once per execution. This
- * worker keeps what they do not use of max_in_flight.
- */
-static void
-start_peers(Execution *e)
-{
-	Pipeline *p = &e->pipeline;
-	int most = most_workers();
-	int started = 0;
-	CadenceShared *shared;
-
-	if (e->peers_sought)
-		return;
-	e->peers_sought = true;
-	if (most < 2)
-		return;
-	e->peers = launch_open(p->context, e->segment);
-	shared = e->peers->shared;
-	shared->due_until = p->summary->started_at;
-	shared->max_in_flight = cadence_max_in_flight / most;
-	while (started < most - 1 && launch_start(e->peers, started + 1))
-		started++;
-	pipeline_resize(p, beside(started));
-}
-
-/* They claim nothing more; what they have under way ends by itself, unless this stop is urgent. */
-static void
-stop_peers(Execution *e)
-{
-	if (e->peers != NULL)
-		launch_stop(e->peers, cadence_stop_is_urgent());
-}
-
-/* The first error wins: others often follow from it. */
-static void
-note_peer_error(Execution *e, const ErrorData *error)
-{
-	if (e->peer_error != NULL)
-		return;
-	e->peer_error = MemoryContextAlloc(e->pipeline.context, sizeof(ErrorData));
-	*e->peer_error = *error;
-	e->peer_error->elevel = ERROR;
-}
-
-/*
- * A peer's share, or its error. One that has no share to send has claimed
- * nothing, perhaps since it could not even connect: nobody misses it.
- */
-static void
-handle_message(Execution *e, LaunchedWorker *peer, StringInfo message)
-{
-	char type = pq_getmsgbyte(message);
-	ErrorData edata;
-
-	if (type == CADENCE_MESSAGE_SHARE)
-	{
-		cadence_summary_merge(e->pipeline.summary, message);
-		peer->delivered = true;
-	}
-	else if (type == 'E')
-	{
-		pq_parse_errornotice(message, &edata);
-		if (peer->delivered)
-			note_peer_error(e, &edata);
-	}
-}
-
-/* Reads all that one peer has to say by now. */
-static void
-receive(Execution *e, int number)
-{
-	LaunchedWorker *peer = &e->peers->workers[number];
-	StringInfoData message;
-	shm_mq_result news;
-
-	initStringInfo(&message);
-	while ((news = launch_receive(e->peers, number, &message)) == SHM_MQ_SUCCESS)
-		handle_message(e, peer, &message);
-	pfree(message.data);
-	peer->gone = news == SHM_MQ_DETACHED;
-}
-
-static bool
-receive_all(Execution *e)
-{
-	bool all_gone = true;
-
-	for (int i = 1; i < CADENCE_WORKERS_MAX; i++)
-	{
-		LaunchedWorker *peer = &e->peers->workers[i];
-
-		if (peer->handle != NULL && !peer->gone)
-			receive(e, i);
-		all_gone = all_gone && (peer->handle == NULL || peer->gone);
-	}
-	return all_gone;
-}
-
-/*
- * Waits for the peers' results and merges what they did, then for the end of
- * their processes: when the execution has ended, so have they. Their first error
- * is kept. Nothing interrupts this, since their claims must not outlive the
- * execution's log: a stop or a cancel is passed on.
- */
-static void
-wait_for_peers(Execution *e)
-{
-	if (e->peers == NULL)
-		return;
-	while (!receive_all(e))
-	{
-		if (cadence_stop_requested() || QueryCancelPending)
-			stop_peers(e);
-		cadence_sleep(POLL_MS);
-		cadence_drain_wakeups();
-	}
-	cadence_forget_cancel();
-	launch_wait(e->peers);
-}
 
 /* ---- the turns -------------------------------------------------------------------------- */
 
@@ -280,9 +127,9 @@ run_until_finished(Execution *e)
 		if (!e->is_peer)
 		{
 			if (p->claiming.more)
-				start_peers(e);
+				peers_start(&e->peers);
 			else
-				work_alone(e);
+				peers_work_alone(&e->peers);
 			tell_all_taken(e);
 		}
 		if (!is_finished(e))
@@ -325,8 +172,7 @@ prepare(Execution *e)
 		return;
 	}
 	pipeline_prepare(p, shared->schema, p->summary->started_at, cadence_max_in_flight);
-	/* what it starts before it knows whether there will be peers leaves room for theirs */
-	sender_resize(&p->sender, beside(most_workers() - 1));
+	peers_leave_room(&e->peers);
 }
 
 /* A stop cancels the statement that it meets: that is how it was heard, not what went wrong. */
@@ -357,7 +203,7 @@ run_to_the_end(Execution *e)
 	if (was_stopped(e, error))
 		error = stopped_error();
 	if (error != NULL)
-		stop_peers(e);
+		peers_stop(&e->peers);
 	if (error != NULL && e->pipeline.tables != NULL)
 		pipeline_shutdown(&e->pipeline, false);
 	return error;
@@ -382,9 +228,9 @@ execute(Execution *e)
 	Pipeline *p = &e->pipeline;
 	ErrorData *error = run_to_the_end(e);
 
-	wait_for_peers(e);
+	peers_wait(&e->peers);
 	if (error == NULL)
-		error = e->peer_error;
+		error = e->peers.error;
 	if (error != NULL)
 		pipeline_note_failure(p, error);
 	if (p->tables != NULL)
@@ -479,6 +325,7 @@ cadence_worker_main(Datum main_arg)
 	BackgroundWorkerUnblockSignals();
 	e->segment = launch_attach(main_arg, &number);
 	e->is_peer = number > 0;
+	e->peers = (Peers){.pipeline = &e->pipeline, .segment = e->segment};
 	shared = dsm_segment_address(e->segment);
 	redirect_messages();
 	BackgroundWorkerInitializeConnectionByOid(shared->database, shared->owner,

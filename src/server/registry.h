@@ -69,14 +69,14 @@ typedef struct ResidentDatabase
 extern void cadence_registry_install(void);
 extern bool cadence_registry_exists(void);
 
-/* the supervisor's side */
+/* registry_supervisor.c */
 extern void registry_attach_supervisor(void);
 extern void registry_sync(List *names, int nworkers);
 extern int registry_first_missing(const ResidentDatabase *database);
 extern void registry_begin(int entry, Oid database);
 extern void registry_refuse(int entry, const char *problem);
 
-/* the side of a probe or a worker */
+/* registry_worker.c: of a probe or a worker */
 extern bool registry_attach(const char *name, Oid database, int number);
 extern int registry_number(void);
 extern const ResidentDatabase *registry_database(void);
@@ -86,13 +86,13 @@ extern void registry_working(ResidentActivity activity, TimestampTz wake_at, int
 extern void registry_executed(void);
 extern bool registry_was_woken(void);
 extern void registry_wake_peers(void);
+extern void registry_wake(Oid database); /* by whoever has changed something */
 
 /* everybody's side */
 extern void registry_read(int entry, ResidentDatabase *copy);
 extern bool registry_find(const char *name, ResidentDatabase *copy);
 extern const char *registry_state(const ResidentDatabase *database);
 extern const char *registry_problem(const ResidentDatabase *database);
-extern void registry_wake(Oid database);
 extern bool registry_pause(const char *name, int timeout_ms);
 extern bool registry_resume(const char *name);
 

@@ -27,203 +27,12 @@
 #include "schema/calendar.h"
 #include "schema/key.h"
 #include "schema/policy.h"
+#include "sqlapi/check_parts.h"
 
 PG_FUNCTION_INFO_V1(cadence_check);
 
-/* A cadence has a few steps. */
-#define STEPS_MAX "1000"
-
 /* So many days from now on are looked at for an opening that meets a step's time of day. */
 #define DAYS 28
-
-typedef enum Problem
-{
-	PROBLEM_NO_STEPS,
-	PROBLEM_INACTIVE,
-	PROBLEM_REENTRY,
-	PROBLEM_ZONE,
-	PROBLEM_WINDOW,
-	PROBLEM_NEVER_OPENS,
-	PROBLEM_SAME_NUMBER,
-	PROBLEM_HOLE,
-	PROBLEM_NEGATIVE,
-	PROBLEM_REFERENCE,
-	PROBLEM_IF_IT_FAILS,
-	PROBLEM_NOT_ASCENDING,
-	PROBLEM_CHANNEL,
-	PROBLEM_NO_SERVER,
-	PROBLEM_NO_TEMPLATE,
-	PROBLEM_OTHER_CHANNEL,
-	PROBLEM_TEMPLATE_INACTIVE,
-	PROBLEM_TEMPLATE,
-	PROBLEM_NEVER_VALID,
-	PROBLEM_TIME_OUTSIDE
-} Problem;
-
-typedef struct Words
-{
-	const char *problem; /* %s: what it is about */
-	const char *hint;
-} Words;
-
-typedef struct ProblemWords
-{
-	bool is_error; /* else a warning */
-	Words en;
-	Words pt;
-} ProblemWords;
-
-static const ProblemWords words[] = {
-	[PROBLEM_NO_STEPS] = {true,
-						  {"the cadence has no steps", "Insert rows into cadence_steps."},
-						  {"a cadência não tem passos", "Insira linhas em cadence_steps."}},
-	[PROBLEM_INACTIVE] = {false,
-						  {"the cadence is inactive: its runs wait", "Set cadences.ativo to true."},
-						  {"a cadência está inativa: as execuções esperam",
-						   "Defina cadences.ativo como true."}},
-	[PROBLEM_REENTRY] = {true,
-						 {"reentrada is \"%s\", which is not known",
-						  "It is UMA_VEZ, SE_INATIVO or SEMPRE."},
-						 {"reentrada é \"%s\", que não existe",
-						  "Use UMA_VEZ, SE_INATIVO ou SEMPRE."}},
-	[PROBLEM_ZONE] = {true,
-					  {"the company's time zone \"%s\" does not exist",
-					   "Set cadence_empresas.fuso_horario to a name such as America/Sao_Paulo."},
-					  {"o fuso horário da empresa \"%s\" não existe",
-					   "Defina cadence_empresas.fuso_horario com um nome como "
-					   "America/Sao_Paulo."}},
-	[PROBLEM_WINDOW] = {true,
-						{"janela is no window: it never opens",
-						 "It is written like [{\"dias\": [1,2,3,4,5], \"das\": \"08:00\", "
-						 "\"ate\": \"18:00\"}]."},
-						{"janela não é uma janela: nunca abre",
-						 "Escreva como [{\"dias\": [1,2,3,4,5], \"das\": \"08:00\", "
-						 "\"ate\": \"18:00\"}]."}},
-	[PROBLEM_NEVER_OPENS] = {true,
-							 {"the window does not open within a year",
-							  "Look at janela and at the company's holidays in "
-							  "cadence_feriados."},
-							 {"a janela não abre dentro de um ano",
-							  "Veja janela e os feriados da empresa em cadence_feriados."}},
-	[PROBLEM_SAME_NUMBER] = {true,
-							 {"several steps have this number", "Give each its own ordem."},
-							 {"vários passos têm este número", "Dê a cada um a sua ordem."}},
-	[PROBLEM_HOLE] = {false,
-					  {"no step has the numbers between %s and this one",
-					   "That is harmless: the next higher number comes next."},
-					  {"nenhum passo tem os números entre %s e este",
-					   "Não faz mal: vem o próximo número maior."}},
-	[PROBLEM_NEGATIVE] = {false,
-						  {"offset_minutos is %s: it counts as 0", "Set it to 0 or more."},
-						  {"offset_minutos é %s: conta como 0", "Defina 0 ou mais."}},
-	[PROBLEM_REFERENCE] = {true,
-						   {"offset_referencia is \"%s\", which is not known: it counts as "
-							"ANTERIOR",
-							"It is ANTERIOR or INICIO."},
-						   {"offset_referencia é \"%s\", que não existe: conta como ANTERIOR",
-							"Use ANTERIOR ou INICIO."}},
-	[PROBLEM_IF_IT_FAILS] = {true,
-							 {"se_falhar is \"%s\", which is not known: it counts as PAUSAR",
-							  "It is PAUSAR or PULAR."},
-							 {"se_falhar é \"%s\", que não existe: conta como PAUSAR",
-							  "Use PAUSAR ou PULAR."}},
-	[PROBLEM_NOT_ASCENDING] = {false,
-							   {"it is due before step %s, counted from the run's beginning",
-								"It comes right after the step before: put the steps in the "
-								"order of their offsets."},
-							   {"vence antes do passo %s, contado do início da execução",
-								"Ele vem logo depois do passo anterior: ordene os passos pelos "
-								"offsets."}},
-	[PROBLEM_CHANNEL] = {true,
-						 {"channel \"%s\" is not known", "It is WHATSAPP, SMS or EMAIL."},
-						 {"o canal \"%s\" não existe", "Use WHATSAPP, SMS ou EMAIL."}},
-	[PROBLEM_NO_SERVER] = {true,
-						   {"no server serves channel %s for this company",
-							"Create one with CREATE SERVER, and grant USAGE on it to the "
-							"tables' owner."},
-						   {"nenhum servidor atende o canal %s para esta empresa",
-							"Crie um com CREATE SERVER e dê USAGE ao dono das tabelas."}},
-	[PROBLEM_NO_TEMPLATE] = {true,
-							 {"template \"%s\" does not exist in this company",
-							  "Insert it into message_templates."},
-							 {"o template \"%s\" não existe nesta empresa",
-							  "Insira-o em message_templates."}},
-	[PROBLEM_OTHER_CHANNEL] = {true,
-							   {"template \"%s\" is of another channel",
-								"Insert one of the step's channel into message_templates."},
-							   {"o template \"%s\" é de outro canal",
-								"Insira um do canal do passo em message_templates."}},
-	[PROBLEM_TEMPLATE_INACTIVE] = {true,
-								   {"template \"%s\" is inactive",
-									"Set message_templates.ativo to true."},
-								   {"o template \"%s\" está inativo",
-									"Defina message_templates.ativo como true."}},
-	[PROBLEM_TEMPLATE] = {true,
-						  {"the template can not be rendered: %s",
-						   "A placeholder is written {{name}} or {{name|fallback}}, and names a "
-						   "column of lead_contacts."},
-						  {"o template não pode ser preenchido: %s",
-						   "Um marcador se escreve {{nome}} ou {{nome|alternativa}}, com uma "
-						   "coluna de lead_contacts."}},
-	[PROBLEM_NEVER_VALID] = {true,
-							 {"it is never sent: at its horario the window is closed for longer "
-							  "than its validade",
-							  "Change horario, validade or the window."},
-							 {"nunca é enviado: no seu horario a janela fica fechada por mais "
-							  "tempo que a validade",
-							  "Mude horario, validade ou a janela."}},
-	[PROBLEM_TIME_OUTSIDE] = {false,
-							  {"its horario is outside the window: it waits for the next opening",
-							   "Change horario or the window."},
-							  {"o seu horario está fora da janela: ele espera a próxima abertura",
-							   "Mude horario ou a janela."}}};
-
-/* A step as its row says it, where that is not what a run's lookup reads. */
-typedef struct CheckedStep
-{
-	CadenceStep step; /* as a run would stand before it */
-	StepTime time;
-	bool is_again; /* another has its number */
-	char *reference;
-	char *if_it_fails;
-} CheckedStep;
-
-typedef struct Check
-{
-	const CadenceTables *tables;
-	ReturnSetInfo *set;
-	bool in_portuguese;
-	pg_uuid_t cadence;
-	char *empresa;
-	bool is_enabled;
-	char *reentry;
-	CheckedStep *steps;
-	int n;
-	const Window *window; /* NULL: always open */
-	Calendar calendar;	  /* the company's */
-} Check;
-
-/* ---- problems ---------------------------------------------------------------------- */
-
-static void
-report(const Check *c, const CheckedStep *step, Problem problem, const char *about)
-{
-	const ProblemWords *w = &words[problem];
-	const Words *said = c->in_portuguese ? &w->pt : &w->en;
-	const char *hole = strstr(said->problem, "%s");
-	const char *text = said->problem;
-	Datum values[4];
-	bool nulls[4] = {false, step == NULL, false, false};
-
-	if (hole != NULL)
-		text =
-			psprintf("%.*s%s%s", (int) (hole - text), text, about != NULL ? about : "", hole + 2);
-	values[0] = CStringGetTextDatum(w->is_error ? "ERRO" : "AVISO");
-	values[1] = Int32GetDatum(step != NULL ? step->step.position : 0);
-	values[2] = CStringGetTextDatum(text);
-	values[3] = CStringGetTextDatum(said->hint);
-	tuplestore_putvalues(c->set->setResult, c->set->setDesc, values, nulls);
-}
 
 static bool
 is_one_of(const char *word, const char *const *known)
@@ -239,7 +48,7 @@ check_word(const Check *c, const CheckedStep *step, const char *word, const char
 		   Problem problem)
 {
 	if (word != NULL && !is_one_of(word, known))
-		report(c, step, problem, word);
+		check_report(c, step, problem, word);
 }
 
 /* ---- when -------------------------------------------------------------------------- */
@@ -251,9 +60,9 @@ check_numbers(const Check *c, int i)
 	int64 before = i > 0 ? c->steps[i - 1].step.position : 0;
 
 	if (step->is_again)
-		report(c, step, PROBLEM_SAME_NUMBER, NULL);
+		check_report(c, step, PROBLEM_SAME_NUMBER, NULL);
 	if (i > 0 && step->step.position > before + 1)
-		report(c, step, PROBLEM_HOLE, psprintf("%d", (int) before));
+		check_report(c, step, PROBLEM_HOLE, psprintf("%d", (int) before));
 }
 
 /* Of those that count from the beginning, the latest before it. */
@@ -264,7 +73,7 @@ check_offset(const Check *c, int i)
 	const CheckedStep *latest = NULL;
 
 	if (step->time.offset < 0)
-		report(c, step, PROBLEM_NEGATIVE, psprintf("%d", step->time.offset));
+		check_report(c, step, PROBLEM_NEGATIVE, psprintf("%d", step->time.offset));
 	if (!step->time.from_start)
 		return;
 	for (int k = 0; k < i; k++)
@@ -272,7 +81,7 @@ check_offset(const Check *c, int i)
 			(latest == NULL || c->steps[k].time.offset > latest->time.offset))
 			latest = &c->steps[k];
 	if (latest != NULL && latest->time.offset > step->time.offset)
-		report(c, step, PROBLEM_NOT_ASCENDING, psprintf("%d", latest->step.position));
+		check_report(c, step, PROBLEM_NOT_ASCENDING, psprintf("%d", latest->step.position));
 }
 
 /* How a step's time of day, on days to come, meets the window. */
@@ -297,9 +106,9 @@ check_time(const Check *c, const CheckedStep *step, int64 valid_for_us)
 		is_valid = is_valid || (opens != CALENDAR_NEVER && opens - due < valid_for_us);
 	}
 	if (!is_valid)
-		report(c, step, PROBLEM_NEVER_VALID, NULL);
+		check_report(c, step, PROBLEM_NEVER_VALID, NULL);
 	else if (!meets)
-		report(c, step, PROBLEM_TIME_OUTSIDE, NULL);
+		check_report(c, step, PROBLEM_TIME_OUTSIDE, NULL);
 }
 
 /* ---- what -------------------------------------------------------------------------- */
@@ -316,9 +125,9 @@ check_channel(const Check *c, const CadenceProviders *providers, const CheckedSt
 			  const char *canal)
 {
 	if (!is_channel(canal))
-		report(c, step, PROBLEM_CHANNEL, canal);
+		check_report(c, step, PROBLEM_CHANNEL, canal);
 	else if (cadence_pool_of(providers, canal, c->empresa)->members == NIL)
-		report(c, step, PROBLEM_NO_SERVER, canal);
+		check_report(c, step, PROBLEM_NO_SERVER, canal);
 }
 
 /* Whether a template of that name has another channel. */
@@ -350,12 +159,13 @@ check_template(const Check *c, const ContactColumns *columns, const CheckedStep 
 	const CadenceTemplate *template;
 
 	if (!found->has_template)
-		report(c, step, exists_elsewhere(c, codigo) ? PROBLEM_OTHER_CHANNEL : PROBLEM_NO_TEMPLATE,
-			   codigo);
+		check_report(c, step,
+					 exists_elsewhere(c, codigo) ? PROBLEM_OTHER_CHANNEL : PROBLEM_NO_TEMPLATE,
+					 codigo);
 	else if (!found->template_is_active)
-		report(c, step, PROBLEM_TEMPLATE_INACTIVE, codigo);
+		check_report(c, step, PROBLEM_TEMPLATE_INACTIVE, codigo);
 	else if ((template = message_template(columns, found))->problem != NULL)
-		report(c, step, PROBLEM_TEMPLATE, template->problem);
+		check_report(c, step, PROBLEM_TEMPLATE, template->problem);
 }
 
 /* ---- the cadence ------------------------------------------------------------------- */
@@ -372,12 +182,12 @@ check_window(Check *c, const CadenceStepLookup *found)
 
 	cadence_calendars_refresh(calendars);
 	if (!cadence_calendar_of(calendars, &place, &c->calendar))
-		report(c, NULL, PROBLEM_ZONE, policy->zone);
+		check_report(c, NULL, PROBLEM_ZONE, policy->zone);
 	if (policy->window_unknown)
-		report(c, NULL, PROBLEM_WINDOW, NULL);
+		check_report(c, NULL, PROBLEM_WINDOW, NULL);
 	else if (policy->window != NULL &&
 			 window_opens(policy->window, &c->calendar, GetCurrentTimestamp()) == CALENDAR_NEVER)
-		report(c, NULL, PROBLEM_NEVER_OPENS, NULL);
+		check_report(c, NULL, PROBLEM_NEVER_OPENS, NULL);
 	else
 		c->window = policy->window;
 }
@@ -388,9 +198,9 @@ check_cadence(const Check *c)
 	static const char *const reentries[] = {"UMA_VEZ", "SE_INATIVO", "SEMPRE", NULL};
 
 	if (c->n == 0)
-		report(c, NULL, PROBLEM_NO_STEPS, NULL);
+		check_report(c, NULL, PROBLEM_NO_STEPS, NULL);
 	if (!c->is_enabled)
-		report(c, NULL, PROBLEM_INACTIVE, NULL);
+		check_report(c, NULL, PROBLEM_INACTIVE, NULL);
 	check_word(c, NULL, c->reentry, reentries, PROBLEM_REENTRY);
 }
 
@@ -428,89 +238,6 @@ check_steps(Check *c)
 	}
 }
 
-/* ---- reading ----------------------------------------------------------------------- */
-
-/* The cadence that is meant; false: none. */
-static void
-find_cadence(Check *c, const char *codigo, const char *empresa)
-{
-	static const Oid types[] = {TEXTOID, TEXTOID};
-	const CadenceTables *t = c->tables;
-	Statement look = STATEMENT(
-		"looking for a cadence",
-		psprintf("SELECT DISTINCT ON (x.empresa::text) x.id::uuid, x.empresa::text, "
-				 "COALESCE(x.ativo, true), %s FROM %s AS x WHERE %s AND ($2 IS NULL OR %s) "
-				 "ORDER BY x.empresa::text, x.updated_at DESC NULLS LAST",
-				 SHORT_TEXT("x.reentrada", "100"), t->cadences,
-				 cadence_key_is(t, "cadences", "x", "codigo", "$1"),
-				 cadence_key_is(t, "cadences", "x", "empresa", "$2")),
-		types, SPI_OK_SELECT);
-	Datum values[] = {CStringGetTextDatum(codigo),
-					  empresa != NULL ? CStringGetTextDatum(empresa) : (Datum) 0};
-	char nulls[] = {' ', empresa != NULL ? ' ' : 'n'};
-	HeapTuple row;
-	TupleDesc desc;
-	bool isnull;
-
-	look.in_query = true;
-	statement_execute(&look, values, nulls, 2);
-	if (SPI_processed == 0)
-		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
-						empresa == NULL ? errmsg("cadence \"%s\" does not exist", codigo)
-										: errmsg("cadence \"%s\" of company \"%s\" does not exist",
-												 codigo, empresa),
-						errhint("Cadences are named by the column cadences.codigo.")));
-	if (SPI_processed > 1)
-		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_ROWS),
-						errmsg("several companies have a cadence \"%s\"", codigo),
-						errhint("Name the one that is meant in the argument empresa.")));
-	row = SPI_tuptable->vals[0];
-	desc = SPI_tuptable->tupdesc;
-	c->cadence = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &isnull));
-	c->empresa = row_text(desc, row, 2, ROW_KEY_MAX);
-	c->is_enabled = row_true(desc, row, 3);
-	c->reentry = row_text(desc, row, 4, ROW_KEY_MAX);
-}
-
-static void
-read_step(const Check *c, CheckedStep *step, TupleDesc desc, HeapTuple row)
-{
-	step->step.has_cadence = true;
-	step->step.cadence_id = c->cadence;
-	step->step.empresa = c->empresa;
-	step->step.has_position = true;
-	step->step.position = row_int(desc, row, 1, 0);
-	step->is_again = row_true(desc, row, 2);
-	step->reference = row_text(desc, row, 3, ROW_KEY_MAX);
-	step->if_it_fails = row_text(desc, row, 4, ROW_KEY_MAX);
-	cadence_step_time_read(desc, row, 5, &step->time);
-}
-
-static void
-read_steps(Check *c)
-{
-	static const Oid types[] = {UUIDOID};
-	Datum values[] = {UUIDPGetDatum(&c->cadence)};
-	Statement look = STATEMENT(
-		"reading a cadence's steps",
-		psprintf("SELECT GREATEST(x.ordem, -2147483648)::int4, EXISTS (SELECT FROM %s AS o "
-				 "WHERE o.cadence_id " EQ " $1 AND o.ordem " EQ " x.ordem AND o.id " NE
-				 " x.id), %s, %s, %s FROM %s AS x WHERE x.cadence_id " EQ " $1 "
-				 "AND x.ordem " LE " 2147483647 ORDER BY x.ordem, x.id LIMIT " STEPS_MAX,
-				 c->tables->steps, SHORT_TEXT("x.offset_referencia", "100"),
-				 SHORT_TEXT("x.se_falhar", "100"), cadence_step_time_columns("x"),
-				 c->tables->steps),
-		types, SPI_OK_SELECT);
-
-	look.in_query = true;
-	statement_execute(&look, values, NULL, 0);
-	c->n = (int) SPI_processed;
-	c->steps = palloc0(sizeof(CheckedStep) * Max(c->n, 1));
-	for (int i = 0; i < c->n; i++)
-		read_step(c, &c->steps[i], SPI_tuptable->tupdesc, SPI_tuptable->vals[i]);
-	SPI_freetuptable(SPI_tuptable);
-}
-
 /*
  * cadence_check(cadence_codigo text, empresa text DEFAULT NULL) -> setof (severidade
  * text, ordem int, problema text, dica text), in Portuguese where lc_messages is.
@@ -530,9 +257,8 @@ cadence_check(PG_FUNCTION_ARGS)
 	c.set = (ReturnSetInfo *) fcinfo->resultinfo;
 	c.in_portuguese = explanation_is_portuguese(GetConfigOption("lc_messages", true, false));
 	(void) SPI_connect();
-	find_cadence(&c, text_to_cstring(PG_GETARG_TEXT_PP(0)),
-				 PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	read_steps(&c);
+	check_read(&c, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+			   PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	check_cadence(&c);
 	if (c.n > 0)
 		check_steps(&c);

@@ -53,24 +53,23 @@ enum
 	SORTED_FIRST
 };
 
-/* Connects to SPI, in whose memory what follows is; what is prepared goes with the query. */
+static void *
+make_calls(const CadenceTables *t)
+{
+	EnrolCalls *calls = palloc0(sizeof(*calls));
+
+	calls->choice = cadence_choice_create(t);
+	calls->enrolment = cadence_enrolment_create(t);
+	calls->sort = ROWS_STATEMENT("sorting leads", sort_sql(t), SPI_OK_SELECT);
+	return calls;
+}
+
+/* Connects to SPI, in whose memory what follows is. */
 static EnrolCalls *
 begin_call(FunctionCallInfo fcinfo)
 {
-	EnrolCalls *calls = fcinfo->flinfo->fn_extra;
+	EnrolCalls *calls = cadence_query_companion(fcinfo, make_calls);
 
-	if (calls == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-		CadenceTables *t = cadence_tables_load(cadence_extension_schema());
-
-		calls = palloc0(sizeof(*calls));
-		calls->choice = cadence_choice_create(t);
-		calls->enrolment = cadence_enrolment_create(t);
-		calls->sort = ROWS_STATEMENT("sorting leads", sort_sql(t), SPI_OK_SELECT);
-		MemoryContextSwitchTo(old);
-		fcinfo->flinfo->fn_extra = calls;
-	}
 	(void) SPI_connect();
 	return calls;
 }

@@ -100,7 +100,7 @@ read_cadence(EnrolCadence *c, TupleDesc desc, HeapTuple row)
 {
 	bool isnull;
 
-	c->id = *DatumGetUUIDP(SPI_getbinval(row, desc, FOUND_ID, &isnull));
+	(void) row_uuid(desc, row, FOUND_ID, &c->id);
 	c->empresa = SPI_getvalue(row, desc, FOUND_EMPRESA);
 	c->is_enabled = row_true(desc, row, FOUND_IS_ENABLED);
 	c->reentry = reentry_of(SPI_getvalue(row, desc, FOUND_REENTRY));

@@ -17,7 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "base/row.h"
-#include "claim/claim.h"
+#include "claim/claimed_run.h"
 #include "sqlapi/forecast_parts.h"
 
 /* So many runs are read at once. */

@@ -18,7 +18,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "base/transaction.h"
-#include "claim/claim.h"
+#include "claim/claimed_run.h"
 #include "resolve/conversation.h"
 #include "sqlapi/look.h"
 
@@ -39,13 +39,17 @@ run_sql(const CadenceTables *t)
 					cadence_claimed_run_columns(t), t->runs);
 }
 
-static void
-read_run(RunLook *look, Datum run_id)
+/*
+ * What a statement with the id of a run, $1, says of it, as SPI's only row, with the
+ * caller's own rights.
+ *
+ * Errors: P0002 when it says nothing.
+ */
+HeapTuple
+run_look_find(char *sql, Datum run_id)
 {
 	static const Oid types[] = {UUIDOID};
-	Statement find = STATEMENT("looking for the run", run_sql(look->tables), types, SPI_OK_SELECT);
-	TupleDesc desc;
-	HeapTuple row;
+	Statement find = STATEMENT("looking for the run", sql, types, SPI_OK_SELECT);
 
 	find.in_query = true;
 	statement_execute(&find, &run_id, NULL, 1);
@@ -53,8 +57,15 @@ read_run(RunLook *look, Datum run_id)
 		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
 						errmsg("run %s does not exist",
 							   DatumGetCString(DirectFunctionCall1(uuid_out, run_id)))));
-	desc = SPI_tuptable->tupdesc;
-	row = SPI_tuptable->vals[0];
+	return SPI_tuptable->vals[0];
+}
+
+static void
+read_run(RunLook *look, Datum run_id)
+{
+	HeapTuple row = run_look_find(run_sql(look->tables), run_id);
+	TupleDesc desc = SPI_tuptable->tupdesc;
+
 	look->status = SPI_getvalue(row, desc, LOOK_STATUS);
 	look->has_due = row_true(desc, row, LOOK_HAS_DUE);
 	look->has_claim = row_uuid(desc, row, LOOK_CLAIM, &look->claim_id);

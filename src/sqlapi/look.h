@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
+
 #include "provider/provider.h"
 #include "provider/sender_state.h"
 #include "resolve/resolve.h"
@@ -32,6 +34,7 @@ typedef struct RunLook
 	TimestampTz changed_at; /* its updated_at; 0: not known */
 } RunLook;
 
+extern HeapTuple run_look_find(char *sql, Datum run_id);
 extern void run_look_begin(RunLook *look, Datum run_id);
 extern void run_look_at_sender(const RunLook *look, bool with_state);
 extern void run_look_end(const RunLook *look);

@@ -96,26 +96,24 @@ cadence_rollup_refresh(PG_FUNCTION_ARGS)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-/* Counts a request to the door, where anything can be written; of closed sets, all three. */
-void
-cadence_count_request(const CadenceTables *tables, const char *route, const char *method,
-					  int status)
-{
-	TallyRow row = {
-		.kind = "http", .server = route, .outcome = method, .code = psprintf("%d", status), .n = 1};
-
-	if (XactReadOnly || RecoveryInProgress())
-		return;
-	(void) SPI_connect();
-	cadence_tally_write(cadence_tally_create(tables), &row, 1);
-	SPI_finish();
-}
-
-/* cadence_http_count(route text, method text, code int) -> void: the same. */
+/*
+ * cadence_http_count(route text, method text, code int) -> void: counts a request to the
+ * door, where anything can be written; of closed sets, all three.
+ */
 Datum
 cadence_http_count(PG_FUNCTION_ARGS)
 {
-	cadence_count_request(cadence_tables_cached(), text_to_cstring(PG_GETARG_TEXT_PP(0)),
-						  text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_INT32(2));
+	const CadenceTables *tables = cadence_tables_cached();
+	TallyRow row = {.kind = "http",
+					.server = text_to_cstring(PG_GETARG_TEXT_PP(0)),
+					.outcome = text_to_cstring(PG_GETARG_TEXT_PP(1)),
+					.code = psprintf("%d", PG_GETARG_INT32(2)),
+					.n = 1};
+
+	if (XactReadOnly || RecoveryInProgress())
+		PG_RETURN_VOID();
+	(void) SPI_connect();
+	cadence_tally_write(cadence_tally_create(tables), &row, 1);
+	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -10,7 +10,5 @@
 #include "schema/tables.h"
 
 extern void cadence_rollup_want(const CadenceTables *tables);
-extern void cadence_count_request(const CadenceTables *tables, const char *route,
-								  const char *method, int status);
 
 #endif

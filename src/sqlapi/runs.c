@@ -38,24 +38,23 @@ typedef struct RunCalls
 
 /* ---- a query's calls -------------------------------------------------------------- */
 
-/* Connects to SPI; what is prepared goes with the query, also where that fails. */
+static void *
+make_calls(const CadenceTables *t)
+{
+	RunCalls *calls = palloc0(sizeof(*calls));
+
+	calls->mover = cadence_mover_create(t);
+	calls->events = cadence_events_create(t);
+	calls->messages = cadence_message_rows_create(t);
+	return calls;
+}
+
+/* Connects to SPI. */
 static RunCalls *
 begin_call(FunctionCallInfo fcinfo)
 {
-	RunCalls *calls = fcinfo->flinfo->fn_extra;
+	RunCalls *calls = cadence_query_companion(fcinfo, make_calls);
 
-	if (calls == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-		CadenceTables *t = cadence_tables_load(cadence_extension_schema());
-
-		calls = palloc0(sizeof(*calls));
-		calls->mover = cadence_mover_create(t);
-		calls->events = cadence_events_create(t);
-		calls->messages = cadence_message_rows_create(t);
-		MemoryContextSwitchTo(old);
-		fcinfo->flinfo->fn_extra = calls;
-	}
 	(void) SPI_connect();
 	return calls;
 }

@@ -167,20 +167,13 @@ check_count(const CadenceTables *t)
 						errmsg("there can be no more than %d secrets", SECRETS_MAX)));
 }
 
-static void
-connect_spi(void)
-{
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("SPI_connect failed")));
-}
-
 /* The secret itself opens what it has opened. */
 void
 cadence_secret_end_sessions(const CadenceTables *t, const char *name)
 {
 	CadenceCaller caller = cadence_owner_begin(t->owner);
 
-	connect_spi();
+	(void) SPI_connect();
 	set_key(t, name);
 	SPI_finish();
 	cadence_owner_end(caller);
@@ -197,7 +190,7 @@ set_secret(const char *name, const char *value)
 	if (value != NULL)
 		check_value(value);
 	caller = cadence_owner_begin(t->owner);
-	connect_spi();
+	(void) SPI_connect();
 	if (value == NULL)
 		remove_secret(t, name);
 	else

@@ -28,6 +28,7 @@
 #include "inbound/unsubscribe.h"
 #include "record/opt_outs.h"
 #include "schema/key.h"
+#include "sqlapi/look.h"
 
 PG_FUNCTION_INFO_V1(cadence_unsubscribe_url);
 PG_FUNCTION_INFO_V1(cadence_unsubscribe);
@@ -58,19 +59,9 @@ run_sql(const CadenceTables *t)
 static void
 read_run(const CadenceTables *t, Datum run_id, Unsubscribe *who)
 {
-	static const Oid types[] = {UUIDOID};
-	Statement look = STATEMENT("looking for the run", run_sql(t), types, SPI_OK_SELECT);
-	TupleDesc desc;
-	HeapTuple row;
+	HeapTuple row = run_look_find(run_sql(t), run_id);
+	TupleDesc desc = SPI_tuptable->tupdesc;
 
-	look.in_query = true;
-	statement_execute(&look, &run_id, NULL, 1);
-	if (SPI_processed == 0)
-		ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
-						errmsg("run %s does not exist",
-							   DatumGetCString(DirectFunctionCall1(uuid_out, run_id)))));
-	desc = SPI_tuptable->tupdesc;
-	row = SPI_tuptable->vals[0];
 	who->lead_id = row_text(desc, row, RUN_LEAD, ROW_KEY_MAX);
 	who->empresa = row_text(desc, row, RUN_EMPRESA, ROW_KEY_MAX);
 	who->canal = row_text(desc, row, RUN_CANAL, ROW_KEY_MAX);

@@ -84,8 +84,8 @@ local_time(const Why *why, TimestampTz at)
 					pg_get_timezone_name(unconstify(pg_tz *, (const pg_tz *) c->zone)));
 }
 
-void
-why_add_time(WhyReason *r, ReasonDetail detail, TimestampTz at)
+static void
+add_time(WhyReason *r, ReasonDetail detail, TimestampTz at)
 {
 	why_add(r, detail, local_time(r->why, at));
 }
@@ -95,7 +95,7 @@ void
 why_clears(WhyReason *r, ReasonDetail detail, TimestampTz at)
 {
 	r->clears_at = at;
-	why_add_time(r, detail, at);
+	add_time(r, detail, at);
 }
 
 void

@@ -48,7 +48,6 @@ typedef struct WhyReason
 
 extern WhyReason why_reason(const Why *why, CadenceReasonCode reason);
 extern void why_add(WhyReason *reason, ReasonDetail detail, const char *value);
-extern void why_add_time(WhyReason *reason, ReasonDetail detail, TimestampTz at);
 extern void why_clears(WhyReason *reason, ReasonDetail detail, TimestampTz at);
 extern void why_put(const WhyReason *reason);
 

@@ -4,16 +4,10 @@
  *
  * One event loop over the connections of all endpoints. libcurl's callbacks run
  * on libcurl's stack: none of them allocates from PostgreSQL or raises an error.
- * Its resolver makes threads, which must never run one of the server's signal
- * handlers: signals are masked wherever such a thread can be born, and a thread
- * inherits the mask.
  *
  * No transaction is open here and no snapshot is held.
  */
 #include "postgres.h"
-
-#include <signal.h>
-#include <sys/socket.h>
 
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -27,6 +21,7 @@
 #include "base/compat.h"
 #include "transport/dispatch.h"
 #include "transport/endpoint.h"
+#include "transport/endpoints.h"
 
 PG_MODULE_MAGIC;
 
@@ -35,16 +30,14 @@ PG_MODULE_MAGIC;
 
 struct CadenceDispatcher
 {
-	bool has_ended;		  /* then there are no endpoints, and so nothing of libcurl's */
-	dlist_head endpoints; /* malloc'd, the latest used first */
+	bool has_ended; /* then there are no endpoints, and so nothing of libcurl's */
+	Endpoints endpoints;
 	Sockets *sockets;
 	int wakeup_fd;
 	CadenceIsCrossed is_crossed;
 	void *is_crossed_arg;
 	TransferGate gate; /* the same, for each transfer that would begin */
 	bool has_yielded;  /* the last turn was nobody's, so that it can be looked at */
-	int capacity;
-	int ntransfers; /* of all endpoints */
 	int in_flight;
 	dlist_head done; /* requests */
 	MemoryContextCallback cleanup;
@@ -57,13 +50,8 @@ static void
 destroy(void *arg)
 {
 	CadenceDispatcher *d = arg;
-	dlist_mutable_iter iter;
 
-	dlist_foreach_modify(iter, &d->endpoints)
-	{
-		dlist_delete(iter.cur);
-		endpoint_free(dlist_container(Endpoint, node, iter.cur));
-	}
+	endpoints_free(&d->endpoints);
 	if (d->sockets != NULL)
 	{
 		sockets_free(d->sockets);
@@ -73,37 +61,17 @@ destroy(void *arg)
 	d->has_ended = true;
 }
 
-/*
- * Connections that wait to be used again hold a socket, too. The server lends
- * external code a third of its files.
- */
-static int
-socket_limit(int wanted)
-{
-	int lent = max_safe_fds / 3 - 8;
-
-	if (wanted <= lent)
-		return wanted;
-	ereport(LOG, (errmsg("cadence_runner sends at most %d messages at once, not %d", lent, wanted),
-				  errhint("Raise max_files_per_process.")));
-	return Max(lent, 1);
-}
-
 static void
 resize(CadenceDispatcher *d, int max_in_flight)
 {
-	dlist_iter iter;
-
-	d->capacity = socket_limit(max_in_flight);
-	dlist_foreach(iter, &d->endpoints)
-		endpoint_limit(dlist_container(Endpoint, node, iter.cur), d->capacity);
+	endpoints_resize(&d->endpoints, max_in_flight);
 }
 
 /* A new set, of the two that are no connection: who wakes us, and the postmaster. */
 static bool
 open_sockets(CadenceDispatcher *d)
 {
-	d->sockets = sockets_create();
+	d->sockets = d->endpoints.sockets = sockets_create();
 	return d->sockets != NULL && sockets_watch(d->sockets, d->wakeup_fd, SOCKET_READ, NULL) &&
 		   sockets_watch(d->sockets, postmaster_alive_fds[POSTMASTER_FD_WATCH], SOCKET_READ, NULL);
 }
@@ -137,7 +105,7 @@ create(int max_in_flight, int wakeup_fd, CadenceIsCrossed is_crossed, void *arg)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		ereport(ERROR, (errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 						errmsg("could not initialise libcurl")));
-	dlist_init(&d->endpoints);
+	endpoints_init(&d->endpoints, &d->gate);
 	dlist_init(&d->done);
 	d->wakeup_fd = wakeup_fd;
 	d->is_crossed = is_crossed;
@@ -154,92 +122,12 @@ create(int max_in_flight, int wakeup_fd, CadenceIsCrossed is_crossed, void *arg)
 	return d;
 }
 
-/* ---- endpoints ------------------------------------------------------------------- */
-
-/* The server's, made when there is none; NULL when memory is short. */
-static Endpoint *
-get_endpoint(CadenceDispatcher *d, Oid server)
-{
-	Endpoint *e;
-	dlist_iter iter;
-
-	dlist_foreach(iter, &d->endpoints)
-	{
-		e = dlist_container(Endpoint, node, iter.cur);
-		if (e->server == server)
-		{
-			dlist_move_head(&d->endpoints, &e->node);
-			return e;
-		}
-	}
-	e = endpoint_create(server, d->sockets, d->capacity, &d->gate);
-	if (e != NULL)
-		dlist_push_head(&d->endpoints, &e->node);
-	return e;
-}
-
-/*
- * Takes a transfer, and with it a connection, from the endpoint that has gone
- * unused for longest. It keeps what it has under way.
- */
-static void
-take_unused(CadenceDispatcher *d)
-{
-	dlist_node *node = dlist_tail_node(&d->endpoints);
-
-	for (;;)
-	{
-		Endpoint *e = dlist_container(Endpoint, node, node);
-
-		if (dlist_is_empty(&e->active) && node != dlist_head_node(&d->endpoints))
-		{
-			d->ntransfers -= e->ntransfers;
-			dlist_delete(node);
-			endpoint_free(e);
-			return;
-		}
-		if (!dlist_is_empty(&e->free))
-		{
-			d->ntransfers--;
-			endpoint_drop_free_transfer(e);
-			endpoint_limit(e, Max(e->ntransfers, 1));
-			return;
-		}
-		if (!dlist_has_prev(&d->endpoints, node))
-			return;
-		node = dlist_prev_node(&d->endpoints, node);
-	}
-}
-
-/* The endpoint with a transfer that is free; NULL when there is none. */
-static Endpoint *
-get_ready_endpoint(CadenceDispatcher *d, Oid server)
-{
-	Endpoint *e = get_endpoint(d, server);
-
-	if (e == NULL || !dlist_is_empty(&e->free))
-		return e;
-	while (d->ntransfers >= d->capacity)
-	{
-		int before = d->ntransfers;
-
-		take_unused(d);
-		if (d->ntransfers == before)
-			return NULL;
-	}
-	if (!endpoint_add_transfer(e))
-		return NULL;
-	d->ntransfers++;
-	endpoint_limit(e, d->capacity);
-	return e;
-}
-
 /* ---- what the engine calls -------------------------------------------------------- */
 
 static int
 capacity(const CadenceDispatcher *d)
 {
-	return d->capacity;
+	return d->endpoints.capacity;
 }
 
 static int
@@ -265,7 +153,8 @@ finish_unsent(CadenceDispatcher *d, CadenceRequest *request, const char *why)
 static void
 start(CadenceDispatcher *d, CadenceRequest *request)
 {
-	Endpoint *e = d->has_ended ? NULL : get_ready_endpoint(d, request->configuration->server);
+	Endpoint *e =
+		d->has_ended ? NULL : endpoints_get_ready(&d->endpoints, request->configuration->server);
 
 	d->in_flight++;
 	if (e == NULL)
@@ -274,48 +163,12 @@ start(CadenceDispatcher *d, CadenceRequest *request)
 		finish(d, request);
 }
 
-/* A connection that nobody uses has spoken: it must not be used again. */
-static void
-end_idle(const SocketEvent *ready)
-{
-	(void) shutdown(ready->fd, SHUT_RDWR);
-	if (((Endpoint *) ready->owner)->trust == ENDPOINT_ON_TRIAL)
-		endpoint_distrust(ready->owner);
-}
-
-/* They are told of once. */
-static void
-end_idle_ones(const SocketEvent *ready, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (ready[i].owner != NULL && ready[i].events == 0)
-			end_idle(&ready[i]);
-}
-
-/* What is new starts last, so that it does not get a connection that has spoken unasked. */
-static void
-act_on(CadenceDispatcher *d, const SocketEvent *ready, int n)
-{
-	sigset_t all;
-	sigset_t saved;
-	dlist_iter iter;
-
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &saved);
-	for (int i = 0; i < n; i++)
-		if (ready[i].owner != NULL && ready[i].events != 0)
-			endpoint_act(ready[i].owner, ready[i].fd, ready[i].events);
-	dlist_foreach(iter, &d->endpoints)
-		endpoint_act_on_timer(dlist_container(Endpoint, node, iter.cur));
-	sigprocmask(SIG_SETMASK, &saved, NULL);
-}
-
 static void
 collect(CadenceDispatcher *d)
 {
 	dlist_iter iter;
 
-	dlist_foreach(iter, &d->endpoints)
+	dlist_foreach(iter, &d->endpoints.list)
 	{
 		Endpoint *e = dlist_container(Endpoint, node, iter.cur);
 		CadenceRequest *request;
@@ -352,10 +205,10 @@ work_once(CadenceDispatcher *d, int timeout_ms)
 	for (int i = 0; i < n; i++)
 		if (ready[i].fd == postmaster_alive_fds[POSTMASTER_FD_WATCH] && !PostmasterIsAlive())
 			proc_exit(1);
-	end_idle_ones(ready, Max(n, 0));
+	endpoints_end_idle(ready, Max(n, 0));
 	if (yields(d))
 		return false;
-	act_on(d, ready, Max(n, 0));
+	endpoints_act(&d->endpoints, ready, Max(n, 0));
 	collect(d);
 	return true;
 }
@@ -364,14 +217,12 @@ work_once(CadenceDispatcher *d, int timeout_ms)
 static int
 until_timer(CadenceDispatcher *d, int at_most_ms)
 {
-	int64 first = NO_TIMER;
+	int64 first;
 	int64 left;
-	dlist_iter iter;
 
 	if (!dlist_is_empty(&d->done))
 		return 0;
-	dlist_foreach(iter, &d->endpoints) first =
-		Min(first, endpoint_timer(dlist_container(Endpoint, node, iter.cur)));
+	first = endpoints_timer(&d->endpoints);
 	if (first == NO_TIMER || at_most_ms <= 0)
 		return at_most_ms;
 	left = first == 0 ? 0 : first - monotonic_us();
@@ -423,26 +274,9 @@ break_off(CadenceDispatcher *d, Endpoint *e, bool only_unsent)
 }
 
 static void
-ask_unsent_of(const Endpoint *e, CadenceMayBegin may_begin, void *arg)
-{
-	dlist_iter iter;
-
-	dlist_foreach(iter, (dlist_head *) &e->active)
-	{
-		Transfer *t = dlist_container(Transfer, node, iter.cur);
-
-		if (t->request != NULL && !t->asked && !t->was_stopped && !may_begin(t->request, arg))
-			t->was_stopped = true;
-	}
-}
-
-static void
 ask_unsent(CadenceDispatcher *d, CadenceMayBegin may_begin, void *arg)
 {
-	dlist_iter iter;
-
-	dlist_foreach(iter, &d->endpoints)
-		ask_unsent_of(dlist_container(Endpoint, node, iter.cur), may_begin, arg);
+	endpoints_ask_unsent(&d->endpoints, may_begin, arg);
 }
 
 /* The handles stay where they are until libcurl is done with them: see abandon(). */
@@ -451,7 +285,7 @@ withdraw(CadenceDispatcher *d)
 {
 	dlist_iter iter;
 
-	dlist_foreach(iter, &d->endpoints)
+	dlist_foreach(iter, &d->endpoints.list)
 		break_off(d, dlist_container(Endpoint, node, iter.cur), true);
 }
 
@@ -467,10 +301,10 @@ abandon(CadenceDispatcher *d)
 
 	if (d->has_ended)
 		return;
-	dlist_foreach(iter, &d->endpoints)
+	dlist_foreach(iter, &d->endpoints.list)
 		break_off(d, dlist_container(Endpoint, node, iter.cur), false);
 	d->has_ended = true;
-	dlist_init(&d->endpoints);
+	dlist_init(&d->endpoints.list);
 	sockets_free(d->sockets);
 	if (!open_sockets(d))
 	{

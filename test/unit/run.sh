@@ -222,7 +222,7 @@ run_all() {
     unit due_test '' rules/{calendar,due}.c
     unit decide_test '-ljansson' "${DECIDE[@]}"
     unit explanation_test '' rules/{explanation,reason}.c
-    unit forecast_test '-ljansson' "${DECIDE[@]}" rules/{due,forecast,transition}.c
+    unit forecast_test '-ljansson' "${DECIDE[@]}" rules/{due,forecast,forecast_{heap,policy,zone},transition}.c
     unit late_class_test '-ljansson' "${DEFINITION[@]}" rules/late_class.c
     unit definition_test '-ljansson' "${DEFINITION[@]}"
     unit request_builder_test '-ljansson' "${DEFINITION[@]}" rules/{request_builder,buffer}.c
