@@ -209,6 +209,24 @@ begin_claimed(Rowset *rows, CadenceStep **steps, int n)
 	}
 }
 
+/* It is passed by, and nobody has tried to send it. */
+static bool
+is_passed_by(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_SKIPPED ||
+		   (step->outcome == OUTCOME_REFUSED && step->goes_on && step->answer.at == 0);
+}
+
+/* Whether a step is passed by that an edit has put off is decided when it is due. */
+static void
+give_back(CadenceStep *step)
+{
+	if (step->not_before == 0 || !is_passed_by(step))
+		return;
+	step->outcome = OUTCOME_UNSENT;
+	step->attempts = step->attempts_claimed;
+}
+
 /* A time that the claim has not known is an edit's. */
 static void
 read_again(CadenceStep *step, TupleDesc desc, HeapTuple row)
@@ -226,6 +244,7 @@ read_again(CadenceStep *step, TupleDesc desc, HeapTuple row)
 	step->next_ordem = row_int(desc, row, AGAIN_NEXT_ORDEM, 0);
 	step->next_template = row_text(desc, row, AGAIN_NEXT_TEMPLATE, ROW_KEY_MAX);
 	cadence_step_time_read(desc, row, AGAIN_NEXT_TIME, &step->next_time);
+	give_back(step);
 	MemoryContextSwitchTo(old);
 }
 

@@ -179,4 +179,57 @@ edit('short', 'DELETE FROM cadence_steps WHERE ordem = 2 AND %s');
 answer($execution);
 is(sql($node, 'SELECT status FROM lead_cadence_runs'), 'CONCLUIDA', 'where there is none behind it any more, the run has ended');
 
+# ---- what was to be skipped
+
+# A run whose step is decided upon, which can not be recorded before the cadence is edited.
+sub decided
+{
+	my ($codigo, $prepare, $text) = @_;
+
+	start_over($node, $provider);
+	make_server($node, $codigo, $provider->url('ok'), empresa => $codigo);
+	make_cadence($node, $codigo, $codigo, map { [ 'WHATSAPP', $_, 'Oi {{nome}}' ] } 0, $DAY);
+	sql($node, "INSERT INTO lead_contacts (lead_id, empresa, nome, telefone) VALUES ('lead-1', '$codigo', 'Lead', '+5511900000001');
+		SELECT cadence_enroll('lead-1', '$codigo', now() - interval '1 hour')");
+	sql($node, $prepare);
+	my $lock = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_events IN SHARE MODE; SELECT pg_sleep(600)');
+	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_cadence_events'::regclass AND mode = 'ShareLock' AND granted}) },
+		"$codigo: no event can be written");
+	my $execution = start_sql($node, "SELECT cadence_run('TEST')");
+	poll_until(sub { sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL') }, "$codigo: it is claimed");
+	edit($codigo, $text);
+	sql($node, 'SELECT pg_terminate_backend(' . $lock->pid . ', 60000)');
+	is($execution->finish, 0, 'the execution ends') or diag($execution->error);
+	is($provider->count, 0, "$codigo: nothing was sent");
+	return;
+}
+
+my $SHORT = q{UPDATE cadence_steps SET validade = '1 minute' WHERE ordem = 1};
+my $SKIPS = q{CREATE VIEW cadence_skips AS SELECT id AS run_id, 1 AS ordem, 'already'::text AS motivo FROM lead_cadence_runs};
+
+decided('expired', $SHORT, "UPDATE cadence_steps SET offset_minutos = 3 * $DAY WHERE ordem = 1 AND %s");
+stands(1, 'expired_1', 3 * $DAY, 'a step that has expired, and is due later now: not skipped');
+is_deeply(outcomes($node, 'expired'), {}, 'nor said to be');
+sql($node, 'UPDATE lead_cadence_runs SET next_run_at = now()');
+is(execute($node)->{summary}{success}, 1, 'it can be sent');
+
+decided('skipped', $SKIPS, "UPDATE cadence_steps SET offset_minutos = 3 * $DAY WHERE ordem = 1 AND %s");
+stands(1, 'skipped_1', 3 * $DAY, 'nor one that cadence_skips names: it is asked again when that is due');
+sql($node, 'UPDATE lead_cadence_runs SET next_run_at = now()');
+execute($node);
+is_deeply(outcomes($node, 'skipped'), { PULADO => 1 }, 'and skipped then');
+sql($node, 'DROP VIEW cadence_skips');
+
+decided('vanished', $SHORT, 'DELETE FROM cadence_steps WHERE ordem = 1 AND %s');
+stands(1, 'vanished_2', $DAY, 'one that has gone: the one behind it has its own time');
+is_deeply(outcomes($node, 'vanished'), {}, 'and nothing was skipped');
+
+decided('nowhere', q{UPDATE cadence_steps SET se_falhar = 'PULAR'; UPDATE lead_contacts SET telefone = NULL},
+	"UPDATE cadence_steps SET offset_minutos = 3 * $DAY WHERE ordem = 1 AND %s");
+stands(1, 'nowhere_1', 3 * $DAY, 'who has no address may have one by then');
+
+decided('kept', $SHORT, "UPDATE cadence_steps SET offset_minutos = 2 * $DAY WHERE ordem = 2 AND %s");
+is_deeply(outcomes($node, 'kept'), { VENCIDO => 1 }, 'where another step is edited it is skipped');
+stands(1, 'kept_2', 2 * $DAY, 'and the next one has the edited time');
+
 done_testing();
