@@ -181,6 +181,15 @@ is(sql($node, 'SELECT status FROM lead_cadence_runs'), 'CONCLUIDA', 'where there
 
 # ---- what was to be skipped
 
+# Nothing can be recorded until that session has ended.
+sub lock_events
+{
+	my $lock = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_events IN SHARE MODE; SELECT pg_sleep(600)');
+	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_cadence_events'::regclass AND mode = 'ShareLock' AND granted}) },
+		'no event can be written');
+	return $lock;
+}
+
 # A run whose step is decided upon, which can not be recorded before the cadence is edited.
 sub decided
 {
@@ -192,9 +201,7 @@ sub decided
 	sql($node, "INSERT INTO lead_contacts (lead_id, empresa, nome, telefone) VALUES ('lead-1', '$codigo', 'Lead', '+5511900000001');
 		SELECT cadence_enroll('lead-1', '$codigo', now() - interval '1 hour')");
 	sql($node, $prepare);
-	my $lock = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_events IN SHARE MODE; SELECT pg_sleep(600)');
-	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_cadence_events'::regclass AND mode = 'ShareLock' AND granted}) },
-		"$codigo: no event can be written");
+	my $lock = lock_events();
 	my $execution = start_sql($node, "SELECT cadence_run('TEST')");
 	poll_until(sub { sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL') }, "$codigo: it is claimed");
 	edit($codigo, $text);
@@ -231,5 +238,31 @@ stands(1, 'nowhere_1', 3 * $DAY, 'who has no address may have one by then');
 decided('kept', $SHORT, "UPDATE cadence_steps SET offset_minutos = 2 * $DAY WHERE ordem = 2 AND %s");
 is_deeply(outcomes($node, 'kept'), { VENCIDO => 1 }, 'where another step is edited it is skipped');
 stands(1, 'kept_2', 2 * $DAY, 'and the next one has the edited time');
+
+# ---- what is recorded together was claimed apart, and is not recorded at the first try
+
+start_over($node, $provider);
+set_server($node, 'cadence_runner.batch_size', 1);
+make_server($node, 'apart', $provider->url('gate'), empresa => 'apart');
+make_cadence($node, 'apart', 'apart', map { [ 'WHATSAPP', $_, 'Oi {{nome}}' ] } 0, 60);
+sql($node, q{INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, fuso_horario)
+		SELECT 'lead-' || i, 'apart', 'Lead', '+551190000000' || i, CASE WHEN i % 2 = 0 THEN 'Asia/Tokyo' END FROM generate_series(1, 6) AS i;
+	SELECT cadence_enroll('lead-' || i, 'apart') FROM generate_series(1, 6) AS i});
+$execution = start_sql($node, q{SELECT cadence_run('TEST')});
+poll_until(sub { $provider->count == 6 }, 'six messages are on their way');
+my $lock = lock_events();
+edit('apart', q{UPDATE cadence_steps SET horario = '09:00' WHERE ordem = 2 AND %s});
+$provider->ask('POST', '__open');
+my $TRIES = q{SELECT count(DISTINCT xact_start) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND xact_start > '%s'};
+my $first;
+poll_until(sub { $first = sql($node, q{SELECT max(xact_start) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type LIKE 'cadence%'}) },
+	'they can not be recorded');
+poll_until(sub { sql($node, sprintf($TRIES, $first)) }, 'at the next try neither');
+sql($node, 'SELECT pg_terminate_backend(' . $lock->pid . ', 60000)');
+is($execution->finish, 0, 'the execution ends') or diag($execution->error);
+is(sql($node, q{SELECT string_agg(lead_id || (next_run_at AT TIME ZONE CASE WHEN right(lead_id, 1)::int % 2 = 0 THEN 'Asia/Tokyo' ELSE 'America/Sao_Paulo' END)::time,
+		' ' ORDER BY lead_id) FROM lead_cadence_runs WHERE status = 'ATIVA' AND next_step_ordem = 2 AND claim_id IS NULL}),
+	join(' ', map { "lead-${_}09:00:00" } 1 .. 6), 'each by its own calendar');
+is($provider->count, 6, 'and nothing was sent twice');
 
 done_testing();
