@@ -211,9 +211,10 @@ typedef struct CadenceStep
 
 	/* its record */
 	TimestampTz
-		not_before;	 /* its step's time, where an edit has made it a later one; 0: none has */
-	bool is_gone;	 /* an edit has removed its step */
-	bool has_taught; /* its sender's state knows what it has said */
+		not_before;	  /* its step's time, where an edit has made it a later one; 0: none has */
+	bool is_gone;	  /* an edit has removed its step */
+	bool has_changed; /* since it was claimed, and next_… are what a second look has found */
+	bool has_taught;  /* its sender's state knows what it has said */
 	TimestampTz same_since; /* unresolved, or put off, for the same reason; 0: that is new */
 	RunTransition transition;
 	bool lost;		 /* the claim was no longer ours */

@@ -95,16 +95,18 @@ find_sql(const CadenceTables *t)
 /* Of a step x and a run h. */
 #define IS_NEW NOT_HAD("x", "h")
 
-/* What is not active becomes nobody's. */
+/* What is not active becomes nobody's. Of a step that was removed the number is another's now. */
 static char *
 release_sql(const CadenceTables *t)
 {
 	Oid events = get_relname_relid("lead_cadence_events", t->schema);
-	char *step = psprintf("FROM %s AS x WHERE x.cadence_id " EQ " h.cadence_id AND x.ordem " GE
-						  " h.next_step_ordem AND " IS_NEW " ORDER BY x.ordem LIMIT 1",
+	char *step = psprintf("FROM %s AS x WHERE NOT h.is_over AND x.cadence_id " EQ
+						  " h.cadence_id AND x.ordem " GE " h.next_step_ordem AND " IS_NEW
+						  " ORDER BY x.ordem LIMIT 1",
 						  t->steps);
 	char *template = psprintf("(SELECT x.template_codigo %s)", step);
-	char *ordem = psprintf("COALESCE((SELECT x.ordem %s), h.next_step_ordem)", step);
+	char *ordem = psprintf(
+		"COALESCE((SELECT x.ordem %s), CASE WHEN NOT h.is_over THEN h.next_step_ordem END)", step);
 
 	return psprintf(
 		"WITH released AS (UPDATE %s AS r SET updated_at = " NOW ", "

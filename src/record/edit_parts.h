@@ -62,8 +62,10 @@ typedef struct StepsEditing
 	bool renumbers;
 } StepsEditing;
 
-/* In SQL: of a run r. */
-#define IS_OPEN "(r.status " EQ " 'ATIVA' OR r.status " EQ " 'PAUSADA')"
+/* In SQL: of a run r. Of one that was cancelled its message may be under way, and is recorded. */
+#define IS_OPEN                                                 \
+	"(r.status " EQ " 'ATIVA' OR r.status " EQ " 'PAUSADA' OR " \
+	"r.claim_id IS NOT NULL)"
 
 extern void edit_steps_prepare(StepsEditing *editing, const CadenceTables *tables, StepsEdit edit);
 extern void edit_steps_look(StepsEditing *editing, StepsEdit edit);

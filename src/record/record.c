@@ -133,12 +133,14 @@ static void
 move_runs(CadenceRecorder *r, CadenceStep **steps, int n, RunAct act)
 {
 	CadenceStep **some = palloc(sizeof(*some) * Max(n, 1));
-	bool *others = palloc0(sizeof(*others) * Max(n, 1));
+	bool *others = palloc(sizeof(*others) * Max(n, 1));
 	int nsome;
 
 	if (act == ACT_ATTEMPT)
 		cadence_events_date(r->events, steps, n);
-	decide(steps, n, act);
+	for (int i = 0; i < n; i++)
+		others[i] = steps[i]->has_changed;
+	decide(some, only(steps, n, others, false, some), act);
 	cadence_steps_find_grown(r->second_look, steps, n, others);
 	cadence_steps_move(r->mover, some, only(steps, n, others, false, some));
 	for (int i = 0; i < n; i++)

@@ -29,6 +29,7 @@ struct CadenceSecondLook
 	Statement lock;
 	Statement look;
 	CadenceCalendars *calendars;
+	MemoryContext context; /* of what the last one has found */
 };
 
 static const RowsetColumn end_columns[] = {
@@ -115,6 +116,8 @@ cadence_second_look_create(const CadenceTables *t)
 	l->look = ROWS_STATEMENT("looking again at runs", look_sql(t), SPI_OK_SELECT);
 	l->grown.latest = l->lock.latest = l->look.latest = true;
 	l->calendars = cadence_calendars_create(t, false);
+	l->context = AllocSetContextCreate(CurrentMemoryContext, "cadence_runner second look",
+									   ALLOCSET_DEFAULT_SIZES);
 	return l;
 }
 
@@ -134,7 +137,7 @@ ends_alike(const CadenceStep *a, const CadenceStep *b)
 
 /* For each that finishes, the first that finishes alike; whether any does. */
 static bool
-find_ends(CadenceStep **steps, int n, int *ends)
+find_ends(CadenceStep **steps, int n, const bool *grown, int *ends)
 {
 	int *firsts = palloc(sizeof(*firsts) * Max(n, 1));
 	int nfirsts = 0;
@@ -144,7 +147,7 @@ find_ends(CadenceStep **steps, int n, int *ends)
 		int k = 0;
 
 		ends[i] = -1;
-		if (!finishes(steps[i]))
+		if (grown[i] || !finishes(steps[i]))
 			continue;
 		while (k < nfirsts && !ends_alike(steps[i], steps[firsts[k]]))
 			k++;
@@ -158,7 +161,8 @@ find_ends(CadenceStep **steps, int n, int *ends)
 
 /*
  * Which of some steps, whose transitions are known, are not the last ones of their
- * cadences any more, as they were when they were claimed.
+ * cadences any more, as they were when they were claimed; but for those of which that
+ * is said already.
  */
 void
 cadence_steps_find_grown(CadenceSecondLook *l, CadenceStep **steps, int n, bool *grown)
@@ -166,8 +170,7 @@ cadence_steps_find_grown(CadenceSecondLook *l, CadenceStep **steps, int n, bool 
 	int *ends = palloc(sizeof(*ends) * Max(n, 1));
 	Rowset rows;
 
-	memset(grown, 0, sizeof(*grown) * n);
-	if (!find_ends(steps, n, ends))
+	if (!find_ends(steps, n, grown, ends))
 	{
 		pfree(ends);
 		return;
@@ -187,7 +190,7 @@ cadence_steps_find_grown(CadenceSecondLook *l, CadenceStep **steps, int n, bool 
 		grown[row_int(SPI_tuptable->tupdesc, SPI_tuptable->vals[k], AGAIN_NUMBER, 0)] = true;
 	SPI_freetuptable(SPI_tuptable);
 	for (int i = 0; i < n; i++)
-		grown[i] = ends[i] >= 0 && grown[ends[i]];
+		grown[i] = grown[i] || (ends[i] >= 0 && grown[ends[i]]);
 	pfree(ends);
 }
 
@@ -209,15 +212,34 @@ begin_claimed(Rowset *rows, CadenceStep **steps, int n)
 	}
 }
 
+/* It is passed by, and nobody has tried to send it. */
+static bool
+is_passed_by(const CadenceStep *step)
+{
+	return step->outcome == OUTCOME_SKIPPED ||
+		   (step->outcome == OUTCOME_REFUSED && step->goes_on && step->answer.at == 0);
+}
+
+/* Whether a step is passed by that an edit has put off is decided when it is due. */
+static void
+give_back(CadenceStep *step)
+{
+	if (step->not_before == 0 || !is_passed_by(step))
+		return;
+	step->outcome = OUTCOME_UNSENT;
+	step->attempts = step->attempts_claimed;
+}
+
 /* A time that the claim has not known is an edit's. */
 static void
-read_again(CadenceStep *step, TupleDesc desc, HeapTuple row)
+read_again(CadenceSecondLook *l, CadenceStep *step, TupleDesc desc, HeapTuple row)
 {
-	MemoryContext old = MemoryContextSwitchTo(step->batch->context);
+	MemoryContext old = MemoryContextSwitchTo(l->context);
 	TimestampTz due = row_time(desc, row, AGAIN_STEP_DUE, step->first_due);
 	bool isnull;
 	Datum id = SPI_getbinval(row, desc, AGAIN_NEXT_ID, &isnull);
 
+	step->has_changed = true;
 	step->not_before = due > step->first_due ? due : 0;
 	step->is_gone = row_true(desc, row, AGAIN_IS_GONE);
 	step->has_next = !isnull;
@@ -226,14 +248,15 @@ read_again(CadenceStep *step, TupleDesc desc, HeapTuple row)
 	step->next_ordem = row_int(desc, row, AGAIN_NEXT_ORDEM, 0);
 	step->next_template = row_text(desc, row, AGAIN_NEXT_TEMPLATE, ROW_KEY_MAX);
 	cadence_step_time_read(desc, row, AGAIN_NEXT_TIME, &step->next_time);
+	give_back(step);
 	MemoryContextSwitchTo(old);
 }
 
-/* The calendars of those whose next step is due in their own time; all are of one batch. */
+/* The calendars of those whose next step is due in their own time. */
 static void
 find_calendars(CadenceSecondLook *l, CadenceStep **steps, int n)
 {
-	MemoryContext old = MemoryContextSwitchTo(steps[0]->batch->context);
+	MemoryContext old = MemoryContextSwitchTo(l->context);
 	CadenceLead *leads = palloc(sizeof(*leads) * n);
 	Calendar *found = palloc0(sizeof(*found) * n);
 	int nsome = 0;
@@ -253,23 +276,25 @@ find_calendars(CadenceSecondLook *l, CadenceStep **steps, int n)
 	MemoryContextSwitchTo(old);
 }
 
-/* Calendars live as long as the steps that they are of. */
+/* What an earlier look has found, before a record that was undone. */
 static void
-find_all_calendars(CadenceSecondLook *l, CadenceStep **steps, int n)
+forget(CadenceSecondLook *l, CadenceStep **steps, int n)
 {
-	int nalike;
-
-	for (int i = 0; i < n; i += nalike)
+	MemoryContextReset(l->context);
+	for (int i = 0; i < n; i++)
 	{
-		for (nalike = 1; i + nalike < n && steps[i + nalike]->batch == steps[i]->batch;)
-			nalike++;
-		find_calendars(l, &steps[i], nalike);
+		if (!steps[i]->has_changed)
+			continue;
+		steps[i]->next_template = NULL;
+		steps[i]->next_time = (StepTime){0};
+		steps[i]->calendar = NULL;
 	}
 }
 
 /*
  * Locks those of some claimed runs whose claims are still ours, inside the caller's
- * transaction, and reads what they come to as of then.
+ * transaction, and reads what they come to as of then. That lives until the next look:
+ * a step that has changed is decided about after one alone.
  */
 void
 cadence_steps_look_again(CadenceSecondLook *l, CadenceStep **steps, int n)
@@ -278,6 +303,7 @@ cadence_steps_look_again(CadenceSecondLook *l, CadenceStep **steps, int n)
 	uint64 found;
 	Rowset rows;
 
+	forget(l, steps, n);
 	begin_claimed(&rows, steps, n);
 	statement_execute(&l->lock, NULL, NULL, 0);
 	SPI_freetuptable(SPI_tuptable);
@@ -286,8 +312,8 @@ cadence_steps_look_again(CadenceSecondLook *l, CadenceStep **steps, int n)
 	table = SPI_tuptable;
 	found = SPI_processed;
 	for (uint64 k = 0; k < found; k++)
-		read_again(steps[row_int(table->tupdesc, table->vals[k], AGAIN_NUMBER, 0)], table->tupdesc,
-				   table->vals[k]);
+		read_again(l, steps[row_int(table->tupdesc, table->vals[k], AGAIN_NUMBER, 0)],
+				   table->tupdesc, table->vals[k]);
 	SPI_freetuptable(table);
-	find_all_calendars(l, steps, n);
+	find_calendars(l, steps, n);
 }

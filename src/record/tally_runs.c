@@ -185,6 +185,38 @@ tally_runs_prepare(CadenceTally *tally)
 										first_types, SPI_OK_SELECT);
 }
 
+/* ---- at one moment ------------------------------------------------------------------------ */
+
+/* So many locks of these a transaction holds at most, however much it tells. */
+#define FIRSTS_MAX 64
+
+/*
+ * Nobody else counts the first of that at this moment. Who does is not waited for: whoever
+ * counts holds rows, and others take them in another order.
+ */
+static bool
+is_alone(uint64 key)
+{
+	static TransactionId transaction = InvalidTransactionId;
+	static int nheld;
+
+	if (transaction != GetTopTransactionId())
+		nheld = 0;
+	transaction = GetTopTransactionId();
+	return nheld++ >= FIRSTS_MAX || cadence_lock_try(CADENCE_LOCK_FIRST, key, false);
+}
+
+/* Of two messages of one step the same may be told at once, and neither sees the other. */
+static bool
+may_be_first(const TallyRun *run)
+{
+	TallyOnce once = run->once == TALLY_ONLY_FAILURE ? TALLY_FIRST_FAILURE : run->once;
+	uint64 seed = (uint64) run->ordem << 8 | once;
+
+	return once == TALLY_EACH ||
+		   is_alone(hash_bytes_extended((const unsigned char *) &run->run, UUID_LEN, seed));
+}
+
 /* ---- runs -------------------------------------------------------------------------------- */
 
 static void
@@ -291,6 +323,8 @@ tally_runs(CadenceTally *tally, const TallyRun *list, int n)
 	for (int i = 0; i < n; i++)
 	{
 		counted[i] = list[i].row;
+		if (!may_be_first(&list[i]))
+			counted[i].mark = NULL;
 		put_run(&rows, &list[i], i);
 	}
 	statement_execute(&tally->find_runs, NULL, NULL, 0);
@@ -359,25 +393,12 @@ find_last(CadenceTally *tally, const TallyPerson *did, TallyRun *run, TimestampT
 	return found;
 }
 
-/* So many locks of these a transaction holds at most, however many people it tells of. */
-#define FIRSTS_MAX 64
-
-/*
- * Nobody else counts an opt-out of that person at this moment. Who does is not waited for, since
- * opt-outs are noted before any run is locked, and others lock runs first.
- */
 static bool
-is_alone(const TallyPerson *did)
+is_alone_of(const TallyPerson *did)
 {
-	static TransactionId transaction = InvalidTransactionId;
-	static int nheld;
 	char *name = psprintf("%s\n%s", did->empresa, did->lead_id);
-	uint64 key = hash_bytes_extended((const unsigned char *) name, (int) strlen(name), 0);
 
-	if (transaction != GetTopTransactionId())
-		nheld = 0;
-	transaction = GetTopTransactionId();
-	return nheld++ >= FIRSTS_MAX || cadence_lock_try(CADENCE_LOCK_FIRST, key, false);
+	return is_alone(hash_bytes_extended((const unsigned char *) name, (int) strlen(name), 0));
 }
 
 /* Of two answers at once the second sees the first: the run is locked. */
@@ -390,7 +411,7 @@ is_first(CadenceTally *tally, const TallyPerson *did, const TallyRun *run, Times
 					  UUIDPGetDatum(did->answer != NULL ? did->answer : &run->run)};
 	bool first;
 
-	if (did->answer == NULL && !is_alone(did))
+	if (did->answer == NULL && !is_alone_of(did))
 		return false;
 	if (did->answer != NULL)
 	{

@@ -79,7 +79,7 @@ at_its_hour(const Question *q, int64_t at)
 	int32_t day;
 	int64_t hour;
 
-	if (!f->has_time || at == CALENDAR_NEVER ||
+	if (!f->has_time || f->zone_unknown || at == CALENDAR_NEVER ||
 		(day = calendar_day(c, at)) == calendar_day(c, q->now))
 		return at;
 	hour = calendar_instant(c, day, f->time);
@@ -89,23 +89,26 @@ at_its_hour(const Question *q, int64_t at)
 	return hour;
 }
 
-static int64_t
-wait_for_gap(const Question *q, int64_t at, Decision *why)
-{
-	why->reason = REASON_MIN_GAP;
-	if (q->facts->last_to_person == CALENDAR_NEVER)
-		return at;
-	return later(at, plus(q->facts->last_to_person, q->policy->min_gap));
-}
-
 /*
- * A cap that many share may be used up before that hour on every day: whoever has waited
- * for one in vain comes with the others when the next day begins.
+ * A cap that many share may be used up before that hour on every day, and a gap begun: whoever
+ * has waited for one in vain comes as soon as it is over.
  */
 static bool
 keeps_hour(const Question *q, CadenceReasonCode reason)
 {
 	return reason == REASON_CAP_PERSON || plus(q->facts->due, CALENDAR_DAY) > q->now;
+}
+
+static int64_t
+wait_for_gap(const Question *q, int64_t at, Decision *why)
+{
+	int64_t until;
+
+	why->reason = REASON_MIN_GAP;
+	if (q->facts->last_to_person == CALENDAR_NEVER)
+		return at;
+	until = later(at, plus(q->facts->last_to_person, q->policy->min_gap));
+	return until > at && keeps_hour(q, REASON_MIN_GAP) ? at_its_hour(q, until) : until;
 }
 
 /* Tomorrow nothing is used; each cap has its own. The first that binds is the reason. */

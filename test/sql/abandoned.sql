@@ -52,6 +52,23 @@ UPDATE lead_cadence_runs SET claim_id = gen_random_uuid(), next_step_ordem = NUL
 SELECT cadence_run('TEST') #>> '{summary,total}' AS total;
 SELECT * FROM state WHERE lead_id = 'paused';
 
+-- which step was tried is said by its number of now, of one that was removed meanwhile by its id alone
+ALTER TABLE lead_cadence_events ALTER step_ordem DROP NOT NULL, ALTER template_codigo DROP NOT NULL;
+INSERT INTO cadences (id, empresa, codigo) VALUES ('c0000000-0000-0000-0000-000000000002', 'BLUE', 'TRES');
+INSERT INTO cadence_steps (id, cadence_id, ordem, canal, template_codigo)
+SELECT ('50000000-0000-0000-0000-00000000000' || i)::uuid, 'c0000000-0000-0000-0000-000000000002', i, 'WHATSAPP', 'T' || i FROM generate_series(1, 3) AS i;
+INSERT INTO lead_cadence_runs (lead_id, empresa, cadence_id, status, next_step_ordem, next_run_at, attempts, claim_id)
+SELECT v.lead, 'BLUE', 'c0000000-0000-0000-0000-000000000002', v.status, v.ordem, now() + interval '1 day', 1, gen_random_uuid()
+FROM (VALUES ('first', 'ATIVA', 1), ('first paused', 'PAUSADA', 1), ('first cancelled', 'CANCELADA', 1), ('second cancelled', 'CANCELADA', 2))
+    AS v(lead, status, ordem);
+INSERT INTO cadence_claims (claim_id, lease_end) SELECT claim_id, next_run_at FROM lead_cadence_runs WHERE lead_id = 'first';
+DELETE FROM cadence_steps WHERE template_codigo = 'T1';
+UPDATE cadence_steps SET ordem = 20 - ordem WHERE cadence_id = 'c0000000-0000-0000-0000-000000000002';
+SELECT cadence_run('TEST') #>> '{summary,total}' AS total;
+SELECT r.lead_id, e.step_ordem, e.template_codigo, e.detalhes ->> 'codigo' AS codigo, e.detalhes ->> 'passo' AS passo
+FROM lead_cadence_events e JOIN lead_cadence_runs r ON r.id = e.lead_cadence_run_id
+WHERE r.lead_id ~ '^(first|second)' ORDER BY r.lead_id, e.created_at;
+
 RESET search_path;
 DROP SERVER regress_zap;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET cadence_runner.retry_factor', current_database()); END $$;

@@ -179,4 +179,90 @@ edit('short', 'DELETE FROM cadence_steps WHERE ordem = 2 AND %s');
 answer($execution);
 is(sql($node, 'SELECT status FROM lead_cadence_runs'), 'CONCLUIDA', 'where there is none behind it any more, the run has ended');
 
+# ---- what was to be skipped
+
+# Nothing can be recorded until that session has ended.
+sub lock_events
+{
+	my $lock = start_sql($node, 'BEGIN; LOCK TABLE lead_cadence_events IN SHARE MODE; SELECT pg_sleep(600)');
+	poll_until(sub { sql($node, q{SELECT count(*) FROM pg_locks WHERE relation = 'lead_cadence_events'::regclass AND mode = 'ShareLock' AND granted}) },
+		'no event can be written');
+	return $lock;
+}
+
+# A run whose step is decided upon, which can not be recorded before the cadence is edited.
+sub decided
+{
+	my ($codigo, $prepare, $text) = @_;
+
+	start_over($node, $provider);
+	make_server($node, $codigo, $provider->url('ok'), empresa => $codigo);
+	make_cadence($node, $codigo, $codigo, map { [ 'WHATSAPP', $_, 'Oi {{nome}}' ] } 0, $DAY);
+	sql($node, "INSERT INTO lead_contacts (lead_id, empresa, nome, telefone) VALUES ('lead-1', '$codigo', 'Lead', '+5511900000001');
+		SELECT cadence_enroll('lead-1', '$codigo', now() - interval '1 hour')");
+	sql($node, $prepare);
+	my $lock = lock_events();
+	my $execution = start_sql($node, "SELECT cadence_run('TEST')");
+	poll_until(sub { sql($node, 'SELECT count(*) FROM lead_cadence_runs WHERE claim_id IS NOT NULL') }, "$codigo: it is claimed");
+	edit($codigo, $text);
+	sql($node, 'SELECT pg_terminate_backend(' . $lock->pid . ', 60000)');
+	is($execution->finish, 0, 'the execution ends') or diag($execution->error);
+	is($provider->count, 0, "$codigo: nothing was sent");
+	return;
+}
+
+my $SHORT = q{UPDATE cadence_steps SET validade = '1 minute' WHERE ordem = 1};
+my $SKIPS = q{CREATE VIEW cadence_skips AS SELECT id AS run_id, 1 AS ordem, 'already'::text AS motivo FROM lead_cadence_runs};
+
+decided('expired', $SHORT, "UPDATE cadence_steps SET offset_minutos = 3 * $DAY WHERE ordem = 1 AND %s");
+stands(1, 'expired_1', 3 * $DAY, 'a step that has expired, and is due later now: not skipped');
+is_deeply(outcomes($node, 'expired'), {}, 'nor said to be');
+sql($node, 'UPDATE lead_cadence_runs SET next_run_at = now()');
+is(execute($node)->{summary}{success}, 1, 'it can be sent');
+
+decided('skipped', $SKIPS, "UPDATE cadence_steps SET offset_minutos = 3 * $DAY WHERE ordem = 1 AND %s");
+stands(1, 'skipped_1', 3 * $DAY, 'nor one that cadence_skips names: it is asked again when that is due');
+sql($node, 'UPDATE lead_cadence_runs SET next_run_at = now()');
+execute($node);
+is_deeply(outcomes($node, 'skipped'), { PULADO => 1 }, 'and skipped then');
+sql($node, 'DROP VIEW cadence_skips');
+
+decided('vanished', $SHORT, 'DELETE FROM cadence_steps WHERE ordem = 1 AND %s');
+stands(1, 'vanished_2', $DAY, 'one that has gone: the one behind it has its own time');
+is_deeply(outcomes($node, 'vanished'), {}, 'and nothing was skipped');
+
+decided('nowhere', q{UPDATE cadence_steps SET se_falhar = 'PULAR'; UPDATE lead_contacts SET telefone = NULL},
+	"UPDATE cadence_steps SET offset_minutos = 3 * $DAY WHERE ordem = 1 AND %s");
+stands(1, 'nowhere_1', 3 * $DAY, 'who has no address may have one by then');
+
+decided('kept', $SHORT, "UPDATE cadence_steps SET offset_minutos = 2 * $DAY WHERE ordem = 2 AND %s");
+is_deeply(outcomes($node, 'kept'), { VENCIDO => 1 }, 'where another step is edited it is skipped');
+stands(1, 'kept_2', 2 * $DAY, 'and the next one has the edited time');
+
+# ---- what is recorded together was claimed apart, and is not recorded at the first try
+
+start_over($node, $provider);
+set_server($node, 'cadence_runner.batch_size', 1);
+make_server($node, 'apart', $provider->url('gate'), empresa => 'apart');
+make_cadence($node, 'apart', 'apart', map { [ 'WHATSAPP', $_, 'Oi {{nome}}' ] } 0, 60);
+sql($node, q{INSERT INTO lead_contacts (lead_id, empresa, nome, telefone, fuso_horario)
+		SELECT 'lead-' || i, 'apart', 'Lead', '+551190000000' || i, CASE WHEN i % 2 = 0 THEN 'Asia/Tokyo' END FROM generate_series(1, 6) AS i;
+	SELECT cadence_enroll('lead-' || i, 'apart') FROM generate_series(1, 6) AS i});
+$execution = start_sql($node, q{SELECT cadence_run('TEST')});
+poll_until(sub { $provider->count == 6 }, 'six messages are on their way');
+my $lock = lock_events();
+edit('apart', q{UPDATE cadence_steps SET horario = '09:00' WHERE ordem = 2 AND %s});
+$provider->ask('POST', '__open');
+my $TRIES = q{SELECT count(DISTINCT xact_start) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND xact_start > '%s'};
+my $first;
+poll_until(sub { $first = sql($node, q{SELECT max(xact_start) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_type LIKE 'cadence%'}) },
+	'they can not be recorded');
+poll_until(sub { sql($node, sprintf($TRIES, $first)) }, 'at the next try neither');
+sql($node, 'SELECT pg_terminate_backend(' . $lock->pid . ', 60000)');
+is($execution->finish, 0, 'the execution ends') or diag($execution->error);
+is(sql($node, q{SELECT string_agg(lead_id || (next_run_at AT TIME ZONE CASE WHEN right(lead_id, 1)::int % 2 = 0 THEN 'Asia/Tokyo' ELSE 'America/Sao_Paulo' END)::time,
+		' ' ORDER BY lead_id) FROM lead_cadence_runs WHERE status = 'ATIVA' AND next_step_ordem = 2 AND claim_id IS NULL}),
+	join(' ', map { "lead-${_}09:00:00" } 1 .. 6), 'each by its own calendar');
+is($provider->count, 6, 'and nothing was sent twice');
+
 done_testing();

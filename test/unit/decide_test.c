@@ -212,6 +212,34 @@ hours(void)
 	WAITS("2026-11-30 12:00", REASON_CAP_PERSON, "2026-12-01 00:00:00-03:00");
 }
 
+/* After a gap, too, once: another cadence may begin one before that hour on every day. */
+static void
+hours_after_a_gap(void)
+{
+	start();
+	facts.has_time = true;
+	facts.time = 15 * HOUR;
+	facts.due = instant_of("2026-11-30 18:00");
+	policy.min_gap = 20 * HOUR;
+	facts.last_to_person = instant_of("2026-11-30 17:00");
+	WAITS("2026-11-30 18:00", REASON_MIN_GAP, "2026-12-01 15:00:00-03:00");
+	facts.last_to_person = instant_of("2026-12-01 17:00");
+	WAITS("2026-12-01 18:00", REASON_MIN_GAP, "2026-12-02 10:00:00-03:00");
+	/* of that day it is over, or it is the same day */
+	facts.last_to_person = instant_of("2026-11-30 17:00");
+	policy.min_gap = 26 * HOUR;
+	WAITS("2026-11-30 18:00", REASON_MIN_GAP, "2026-12-01 16:00:00-03:00");
+	policy.min_gap = 2 * HOUR;
+	WAITS("2026-11-30 18:00", REASON_MIN_GAP, "2026-11-30 16:00:00-03:00");
+	/* it comes to a day that is closed, and to its hour of the next one */
+	policy.min_gap = 4 * CALENDAR_DAY + 20 * HOUR;
+	WAITS("2026-11-30 18:00", REASON_MIN_GAP, "2026-12-07 15:00:00-03:00");
+	policy.min_gap = 20 * HOUR;
+	facts.can_expire = true;
+	facts.valid_for = 24 * HOUR;
+	WAITS("2026-11-30 18:00", REASON_MIN_GAP, "2026-12-01 10:00:00-03:00");
+}
+
 /* Without a window, too; and not all of them at midnight. */
 static void
 holidays(void)
@@ -770,6 +798,7 @@ main(void)
 	RUN_GROUP("decide: no policy", no_policy);
 	RUN_GROUP("decide: windows", windows);
 	RUN_GROUP("decide: a step keeps its hour", hours);
+	RUN_GROUP("decide: a step keeps its hour after a gap", hours_after_a_gap);
 	RUN_GROUP("decide: holidays without a window", holidays);
 	RUN_GROUP("decide: places behind an opening", spread);
 	RUN_GROUP("decide: what never opens", never_opens);
