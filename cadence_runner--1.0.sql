@@ -846,7 +846,9 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
             SELECT d.typ FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.typtype <> 'd'
         ) AS getdomainbase ON true
     ), runs_owner AS (
-        SELECT relowner FROM present WHERE relname = 'lead_cadence_runs'
+        -- from PostgreSQL 16 on a membership may come without the right to SET ROLE
+        SELECT relowner, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END AS becoming
+        FROM present WHERE relname = 'lead_cadence_runs'
     ), members AS (
         WITH RECURSIVE m AS (
             SELECT p.oid, p.relname, p.oid AS member FROM present p
@@ -951,19 +953,19 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
-    WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
+    WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, r.becoming)
     UNION ALL
     -- so do a partition's, a type's, and whoever brings a trigger
     SELECT format('%s, which inherits from %s, does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   m.member::regclass, m.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN members m JOIN pg_class c ON c.oid = m.member
-    WHERE m.member <> m.oid AND NOT pg_has_role(c.relowner, r.relowner, 'MEMBER')
+    WHERE m.member <> m.oid AND NOT pg_has_role(c.relowner, r.relowner, r.becoming)
     UNION ALL
     SELECT format('%s has the trigger %I, whose function does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   m.member::regclass, g.tgname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN members m JOIN pg_trigger g ON g.tgrelid = m.member AND NOT g.tgisinternal
     JOIN pg_proc p ON p.oid = g.tgfoid
-    WHERE NOT pg_has_role(p.proowner, r.relowner, 'MEMBER')
+    WHERE NOT pg_has_role(p.proowner, r.relowner, r.becoming)
     UNION ALL
     SELECT format('%s.%s is of type %s, which does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   m.member::regclass, a.attname, format_type(a.atttypid, NULL), pg_get_userbyid(r.relowner))
@@ -975,7 +977,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
             UNION
             SELECT n.typ FROM d JOIN pg_type b ON b.oid = d.typ
             CROSS JOIN LATERAL (VALUES (b.typbasetype), (b.typelem)) AS n(typ) WHERE n.typ <> 0)
-        SELECT bool_or(NOT pg_has_role(b.typowner, r.relowner, 'MEMBER')) AS alien
+        SELECT bool_or(NOT pg_has_role(b.typowner, r.relowner, r.becoming)) AS alien
         FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.oid >= 16384) AS t
     WHERE t.alien
     UNION ALL
@@ -1133,6 +1135,8 @@ DECLARE
     problems text[];
     -- whose the tables are to be
     role constant name := coalesce(pg_get_userbyid(owner), current_user);
+    -- from PostgreSQL 16 on a membership may come without the right to SET ROLE
+    becoming constant text := CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END;
     others name[];
     item record;
     remark record;
@@ -1152,7 +1156,7 @@ BEGIN
         PERFORM @extschema@.cadence_lock_tables();
     END IF;
 
-    IF NOT pg_has_role(role, 'MEMBER') THEN
+    IF NOT pg_has_role(role, becoming) THEN
         RAISE EXCEPTION 'role % is neither a superuser nor a member of role %', current_user, role
             USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -1168,7 +1172,7 @@ BEGIN
         SELECT c.relname FROM pg_class c
         WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p')
           AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
-          AND pg_has_role(c.relowner, role, 'MEMBER')
+          AND pg_has_role(c.relowner, role, becoming)
     LOOP
         EXECUTE format('LOCK TABLE ONLY %s%I IN ACCESS SHARE MODE', prefix, item.relname);
     END LOOP;
@@ -1177,7 +1181,7 @@ BEGIN
     others := ARRAY(SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c
                     WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
                       AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
-                      AND (NOT pg_has_role(c.relowner, role, 'MEMBER')
+                      AND (NOT pg_has_role(c.relowner, role, becoming)
                            OR c.relname = 'lead_cadence_runs' AND pg_get_userbyid(c.relowner) <> role));
     IF cardinality(others) > 0 THEN
         RAISE EXCEPTION 'the tables in schema % do not all belong to role %', '@extschema@', role
@@ -2743,8 +2747,9 @@ BEGIN
     IF plain !~* '[[:alpha:]](?:</?(?:[abisuq]|em|tt|big|sub|sup|wbr|span|font|mark|code|small|strong)\M[^<>]*>)+[[:alpha:]]' THEN
         plain := regexp_replace(plain, '(?:</?[a-zA-Z!][^<>@]*>)+', ' ', 'g');
     END IF;
+    -- of "look at example.com" a word is lost, since nobody can tell it from a mailbox
     plain := regexp_replace(plain, '%(?:25)*40|\\x40|&(?:#64|#[xX]40|commat);|=40(?=[[:alnum:]-]+\.[[:alpha:]])'
-                                   '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+\s+[[({]?(?:dot|ponto)\M)', '@', 'gi');
+                                   '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+(?:\.[[:alpha:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
     RETURN regexp_replace(plain, '\s*@\s*(?=[[:alnum:]-]+(?:\.[[:alnum:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
 END
 $$;

@@ -1,7 +1,7 @@
 // Panels: a heading and what is below it. Each says for itself that it is loading, has failed or is
 // old, and whatever becomes of one, the others stay.
 
-import {ApiError, apiUrl, watch} from './api.js';
+import {ApiError, apiUrl, passes, watch} from './api.js';
 import {fill, h, keepingPlace} from './dom.js';
 
 /**
@@ -20,11 +20,18 @@ export function source(ctx, name, params, {poll = true} = {}) {
       onSame: () => each('fresh'),
       onError: (error) => {
         if (error instanceof ApiError && error.status === 401) ctx.signedOut();
-        else each('fail', error);
+        else if (passes(error)) each('fail', error);
+        else refused(panels, error);
       },
     });
   });
   return {panels, refresh: () => turn?.()};
+}
+
+// What is wrong with the question is said once, however many panels wanted the answer.
+function refused([first, ...others], error) {
+  first?.fail(error);
+  others.forEach((panel) => panel.hide());
 }
 
 /**
@@ -39,14 +46,19 @@ export function panel(ctx, {title, hint, from, draw, wide = false, key = title})
   const element = h('section', {class: wide ? 'card wide' : 'card', 'aria-labelledby': id, 'aria-busy': 'true'},
     h('h2', {id}, title), hint && h('p', {class: 'hint'}, hint), notice, body);
   const calm = () => {
+    element.hidden = false;
     element.classList.remove('failed');
     element.removeAttribute('aria-busy');
     if (notice.firstChild) notice.replaceChildren();
   };
-  const fail = (error) => {
-    element.classList.add('failed');
+  const stop = (hidden) => {
+    element.hidden = hidden;
     element.removeAttribute('aria-busy');
     body.querySelector('.loading')?.remove();
+  };
+  const fail = (error) => {
+    stop(false);
+    element.classList.add('failed');
     const words = wordsOf(ctx, error);
     if (notice.textContent !== words) fill(notice, words);
   };
@@ -62,7 +74,7 @@ export function panel(ctx, {title, hint, from, draw, wide = false, key = title})
       fail(error);
     }
   };
-  from?.panels.push({show, fail, fresh: calm});
+  from?.panels.push({show, fail, hide: () => stop(true), fresh: calm});
   return {element, body, show, fail};
 }
 

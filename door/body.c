@@ -4,7 +4,8 @@
  *
  * 256 clients could send 4 MB each: large bodies together have a limit, too. Small
  * ones have none but that of clients, so that whoever sends large ones slowly keeps
- * nobody else out. What a client has only announced takes nothing.
+ * nobody else out. What counts is what has come: room that nothing was written to
+ * takes no memory, as what a client has only announced.
  */
 #include "body.h"
 
@@ -17,11 +18,17 @@
 
 static size_t large_bytes;
 
-/* What counts of a body that has so much room. */
+/* What counts of so many bytes. */
 static size_t
-counted(size_t room)
+counted(size_t len)
 {
-	return room > SMALL_BYTES ? room : 0;
+	return len > SMALL_BYTES ? len : 0;
+}
+
+bool
+body_is_large(const Body *body)
+{
+	return counted(body->len) > 0;
 }
 
 static bool
@@ -34,10 +41,8 @@ make_room(Body *body, size_t more)
 		room *= 2;
 	if (room == body->room)
 		return true;
-	if (large_bytes - counted(body->room) + counted(room) > LARGE_BYTES_MAX ||
-		(data = realloc(body->data, room)) == NULL)
+	if ((data = realloc(body->data, room)) == NULL)
 		return false;
-	large_bytes += counted(room) - counted(body->room);
 	body->data = data;
 	body->room = room;
 	return true;
@@ -47,8 +52,11 @@ make_room(Body *body, size_t more)
 bool
 body_add(Body *body, const char *data, size_t size)
 {
-	if (!make_room(body, size))
+	size_t all = large_bytes - counted(body->len) + counted(body->len + size);
+
+	if (all > LARGE_BYTES_MAX || !make_room(body, size))
 		return false;
+	large_bytes = all;
 	memcpy(body->data + body->len, data, size);
 	body->len += size;
 	return true;
@@ -57,7 +65,7 @@ body_add(Body *body, const char *data, size_t size)
 void
 body_free(Body *body)
 {
-	large_bytes -= counted(body->room);
+	large_bytes -= counted(body->len);
 	free(body->data);
 	memset(body, 0, sizeof(*body));
 }

@@ -16,6 +16,7 @@ typedef struct Body
 } Body;
 
 extern bool body_add(Body *body, const char *data, size_t size);
+extern bool body_is_large(const Body *body);
 extern void body_free(Body *body);
 
 #endif

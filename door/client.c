@@ -88,6 +88,13 @@ client_count(void)
 	return count;
 }
 
+/* The one after it, or the first after null. */
+Client *
+client_next(const Client *client)
+{
+	return client != NULL ? client->next : clients;
+}
+
 /* The time of another request begins. */
 void
 client_restart(Client *client)

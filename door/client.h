@@ -26,6 +26,7 @@ extern void client_notify(void *arg, struct MHD_Connection *connection, void **c
 						  enum MHD_ConnectionNotificationCode code);
 extern Client *client_of(struct MHD_Connection *connection);
 extern int client_count(void);
+extern Client *client_next(const Client *client);
 extern void client_restart(Client *client);
 extern void client_cut(Client *client, unsigned int status);
 extern bool client_is_gone(const Client *client);

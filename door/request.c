@@ -5,7 +5,8 @@
  * libmicrohttpd calls request_begin() with the first line, request_go_on() once
  * all headers are there, for each piece of the body, and when it is whole, and
  * request_end() at the end. What is looked at before anything is done is in
- * request_check.c, what the database is asked in request_call.c.
+ * request_check.c, the body in request_body.c, what the database is asked in
+ * request_call.c.
  */
 #include "request.h"
 
@@ -153,28 +154,6 @@ take_headers(Request *request, const char *method, const char *version)
 	return refusal != 0 ? refuse(request, refusal) : MHD_YES;
 }
 
-/* ---- the body ------------------------------------------------------------- */
-
-static void
-cut(Request *request, unsigned int status)
-{
-	request->state = CUT;
-	request->status = status;
-	body_free(&request->body);
-	client_cut(request->client, status);
-}
-
-static void
-take_body(Request *request, const char *data, size_t size)
-{
-	if (request->state != COMING)
-		return;
-	if (request->body.len + size > request->route.body_limit)
-		cut(request, MHD_HTTP_CONTENT_TOO_LARGE);
-	else if (!body_add(&request->body, data, size))
-		cut(request, MHD_HTTP_SERVICE_UNAVAILABLE);
-}
-
 /* ---- what libmicrohttpd calls --------------------------------------------- */
 
 static enum MHD_Result
@@ -205,7 +184,7 @@ request_go_on(void *arg, struct MHD_Connection *connection, const char *url, con
 		return take_headers(request, method, version);
 	if (*size == 0)
 		return is_whole(request);
-	take_body(request, data, *size);
+	request_take_body(request, data, *size);
 	*size = 0;
 	return MHD_YES;
 }
@@ -281,7 +260,7 @@ void
 request_late(Request *request)
 {
 	if (request->state == COMING)
-		cut(request, MHD_HTTP_REQUEST_TIMEOUT);
+		request_cut(request, MHD_HTTP_REQUEST_TIMEOUT);
 	else if (request->state == CALLING && !request->call.is_execution)
 		request_give_up(request);
 	else if (request->state == ANSWERED || request->state == CUT)

@@ -1,6 +1,6 @@
 /*
  * request_parts.h
- *		What request.c, request_check.c and request_call.c share of a request.
+ *		What request.c, request_check.c, request_body.c and request_call.c share of a request.
  */
 #ifndef DOOR_REQUEST_PARTS_H
 #define DOOR_REQUEST_PARTS_H
@@ -58,6 +58,10 @@ struct Request
 extern bool request_has_known_method(const Request *request);
 extern unsigned int request_check(const Request *request, const Headers *headers,
 								  const char *version, const char *hosts, bool is_closing);
+
+/* request_body.c */
+extern void request_take_body(Request *request, const char *data, size_t size);
+extern void request_cut(Request *request, unsigned int status);
 
 /* request_call.c */
 extern void request_call(Request *request);

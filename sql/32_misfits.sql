@@ -22,7 +22,9 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
             SELECT d.typ FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.typtype <> 'd'
         ) AS getdomainbase ON true
     ), runs_owner AS (
-        SELECT relowner FROM present WHERE relname = 'lead_cadence_runs'
+        -- from PostgreSQL 16 on a membership may come without the right to SET ROLE
+        SELECT relowner, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END AS becoming
+        FROM present WHERE relname = 'lead_cadence_runs'
     ), members AS (
         WITH RECURSIVE m AS (
             SELECT p.oid, p.relname, p.oid AS member FROM present p
@@ -127,19 +129,19 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
     SELECT format('%s does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   p.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN present p
-    WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, 'MEMBER')
+    WHERE p.relname <> 'cadence_arming' AND NOT pg_has_role(p.relowner, r.relowner, r.becoming)
     UNION ALL
     -- so do a partition's, a type's, and whoever brings a trigger
     SELECT format('%s, which inherits from %s, does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   m.member::regclass, m.relname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN members m JOIN pg_class c ON c.oid = m.member
-    WHERE m.member <> m.oid AND NOT pg_has_role(c.relowner, r.relowner, 'MEMBER')
+    WHERE m.member <> m.oid AND NOT pg_has_role(c.relowner, r.relowner, r.becoming)
     UNION ALL
     SELECT format('%s has the trigger %I, whose function does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   m.member::regclass, g.tgname, pg_get_userbyid(r.relowner))
     FROM runs_owner r CROSS JOIN members m JOIN pg_trigger g ON g.tgrelid = m.member AND NOT g.tgisinternal
     JOIN pg_proc p ON p.oid = g.tgfoid
-    WHERE NOT pg_has_role(p.proowner, r.relowner, 'MEMBER')
+    WHERE NOT pg_has_role(p.proowner, r.relowner, r.becoming)
     UNION ALL
     SELECT format('%s.%s is of type %s, which does not belong to role %s, the owner of lead_cadence_runs, nor to a member of it',
                   m.member::regclass, a.attname, format_type(a.atttypid, NULL), pg_get_userbyid(r.relowner))
@@ -151,7 +153,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
             UNION
             SELECT n.typ FROM d JOIN pg_type b ON b.oid = d.typ
             CROSS JOIN LATERAL (VALUES (b.typbasetype), (b.typelem)) AS n(typ) WHERE n.typ <> 0)
-        SELECT bool_or(NOT pg_has_role(b.typowner, r.relowner, 'MEMBER')) AS alien
+        SELECT bool_or(NOT pg_has_role(b.typowner, r.relowner, r.becoming)) AS alien
         FROM d JOIN pg_type b ON b.oid = d.typ WHERE b.oid >= 16384) AS t
     WHERE t.alien
     UNION ALL

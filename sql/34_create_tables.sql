@@ -32,6 +32,8 @@ DECLARE
     problems text[];
     -- whose the tables are to be
     role constant name := coalesce(pg_get_userbyid(owner), current_user);
+    -- from PostgreSQL 16 on a membership may come without the right to SET ROLE
+    becoming constant text := CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END;
     others name[];
     item record;
     remark record;
@@ -51,7 +53,7 @@ BEGIN
         PERFORM @extschema@.cadence_lock_tables();
     END IF;
 
-    IF NOT pg_has_role(role, 'MEMBER') THEN
+    IF NOT pg_has_role(role, becoming) THEN
         RAISE EXCEPTION 'role % is neither a superuser nor a member of role %', current_user, role
             USING ERRCODE = 'insufficient_privilege';
     END IF;
@@ -67,7 +69,7 @@ BEGIN
         SELECT c.relname FROM pg_class c
         WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p')
           AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
-          AND pg_has_role(c.relowner, role, 'MEMBER')
+          AND pg_has_role(c.relowner, role, becoming)
     LOOP
         EXECUTE format('LOCK TABLE ONLY %s%I IN ACCESS SHARE MODE', prefix, item.relname);
     END LOOP;
@@ -76,7 +78,7 @@ BEGIN
     others := ARRAY(SELECT DISTINCT pg_get_userbyid(c.relowner) FROM pg_class c
                     WHERE c.relnamespace = '@extschema@'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
                       AND c.relname IN (SELECT k.table_name FROM @extschema@.cadence_table_constraints k)
-                      AND (NOT pg_has_role(c.relowner, role, 'MEMBER')
+                      AND (NOT pg_has_role(c.relowner, role, becoming)
                            OR c.relname = 'lead_cadence_runs' AND pg_get_userbyid(c.relowner) <> role));
     IF cardinality(others) > 0 THEN
         RAISE EXCEPTION 'the tables in schema % do not all belong to role %', '@extschema@', role

@@ -42,8 +42,9 @@ BEGIN
     IF plain !~* '[[:alpha:]](?:</?(?:[abisuq]|em|tt|big|sub|sup|wbr|span|font|mark|code|small|strong)\M[^<>]*>)+[[:alpha:]]' THEN
         plain := regexp_replace(plain, '(?:</?[a-zA-Z!][^<>@]*>)+', ' ', 'g');
     END IF;
+    -- of "look at example.com" a word is lost, since nobody can tell it from a mailbox
     plain := regexp_replace(plain, '%(?:25)*40|\\x40|&(?:#64|#[xX]40|commat);|=40(?=[[:alnum:]-]+\.[[:alpha:]])'
-                                   '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+\s+[[({]?(?:dot|ponto)\M)', '@', 'gi');
+                                   '|\s*[[({]\s*(?:at|arroba)\s*[])}]\s*|\s+(?:at|arroba)\s+(?=[[:alnum:]-]+(?:\.[[:alpha:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
     RETURN regexp_replace(plain, '\s*@\s*(?=[[:alnum:]-]+(?:\.[[:alnum:]]|\s+[[({]?(?:dot|ponto)\M))', '@', 'gi');
 END
 $$;

@@ -55,6 +55,7 @@ MAY_BE_SKIPPED=(
     'no nginx'
     'no Caddy'
     'no systemd'
+    'memberships have no options before PostgreSQL 16'
 )
 
 PATTERN=

@@ -40,14 +40,17 @@
 #define CADENCE_OWNER_MUST_LOG_IN true
 #endif
 
+/* From 16 on a membership may come without the right to SET ROLE. */
 #if PG_VERSION_NUM >= 160000
 #include "catalog/pg_database.h"
 #include "catalog/pg_foreign_server.h"
+#define cadence_may_become(role, other) member_can_set_role((role), (other))
 #define cadence_owns_database(database, role) \
 	object_ownercheck(DatabaseRelationId, (database), (role))
 #define cadence_server_usage(server, role) \
 	object_aclcheck(ForeignServerRelationId, (server), (role), ACL_USAGE)
 #else
+#define cadence_may_become(role, other) is_member_of_role((role), (other))
 #define cadence_owns_database(database, role) pg_database_ownercheck((database), (role))
 #define cadence_server_usage(server, role) pg_foreign_server_aclcheck((server), (role), ACL_USAGE)
 #endif

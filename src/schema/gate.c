@@ -24,7 +24,6 @@
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -33,6 +32,7 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "base/compat.h"
 #include "schema/tables.h"
 
 /* ---- what a column must be ----------------------------------------------------------- */
@@ -86,7 +86,7 @@ check_kinds(Oid relation, const char *kinds)
 bool
 cadence_gate_trusts(Oid owner, Oid role)
 {
-	return role == owner || is_member_of_role(role, owner);
+	return role == owner || cadence_may_become(role, owner);
 }
 
 static void

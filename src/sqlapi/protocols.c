@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -175,6 +176,20 @@ typedef struct ProtocolRow
 	bool built_in;
 } ProtocolRow;
 
+/* Another table's columns would be taken for what they are not. */
+static bool
+has_protocols(Relation relation)
+{
+	static const Oid types[] = {
+		[PROTOCOL_NAME] = TEXTOID, [PROTOCOL_DEFINITION] = JSONBOID, [PROTOCOL_BUILT_IN] = BOOLOID};
+	TupleDesc desc = RelationGetDescr(relation);
+
+	for (int i = PROTOCOL_NAME; i <= PROTOCOL_BUILT_IN; i++)
+		if (i > desc->natts || TupleDescAttr(desc, i - 1)->atttypid != types[i])
+			return false;
+	return true;
+}
+
 static ProtocolRow
 read_row(const TriggerData *trigger, HeapTuple row)
 {
@@ -207,7 +222,7 @@ refuse_change(const ProtocolRow *row)
  * is written, and before a truncation. Lets processes that use it know.
  *
  * Errors: 22023 for a definition with problems, 55000 for a built-in protocol,
- * 2BP01 where servers use it.
+ * 2BP01 where servers use it, 39P01 of another table.
  */
 Datum
 cadence_protocols_guard(PG_FUNCTION_ARGS)
@@ -220,6 +235,9 @@ cadence_protocols_guard(PG_FUNCTION_ARGS)
 		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 						errmsg("cadence_protocols can only be changed row by row")));
+	if (!has_protocols(trigger->tg_relation))
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("cadence_protocols_guard() is for table cadence_protocols only")));
 	CacheInvalidateRelcache(trigger->tg_relation);
 	if (!TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		old = read_row(trigger, trigger->tg_trigtuple);

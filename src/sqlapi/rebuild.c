@@ -18,12 +18,12 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "base/compat.h"
 #include "base/statement.h"
 #include "record/fold.h"
 #include "schema/calendar.h"
@@ -39,7 +39,7 @@ static const char *const writers[] = {"lead_cadence_runs", "lead_cadence_events"
 static void
 check_caller(const CadenceTables *t)
 {
-	if (!is_member_of_role(GetUserId(), t->owner))
+	if (!cadence_may_become(GetUserId(), t->owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\" may not count anew", GetUserNameFromId(GetUserId(), false)),
@@ -82,7 +82,7 @@ call(const CadenceTables *t, const char *function)
  * cadence_rollup_rebuild(counts boolean, cohorts boolean) -> void: what the tables say
  * is what was counted.
  *
- * Errors: 42501 unless the caller is a member of the tables' owner, 25000 in a
+ * Errors: 42501 unless the caller may become the tables' owner, 25000 in a
  * transaction with one snapshot; 55P03, after lock_timeout or five seconds, and 40P01
  * where somebody holds a table.
  */

@@ -304,6 +304,18 @@ def one_fails(b, base):
     b.complaints()
 
 
+def nobody(b, base):
+    """Who is not there is said once, not by each panel that would tell of them."""
+    b.open(base, "pessoa?run=00000000-0000-4000-8000-000000000000")
+    same(b.run("return [...document.querySelectorAll('main .notice')].map((e) => e.innerText).filter(Boolean)"), ["Não existe, ou não existe mais."],
+         "one message for a person who is not there")
+    same(b.failed_panels(), ["Quem é"], "in the first of their panels")
+    same([h2.text for h2 in b.all("main h2") if h2.is_displayed()], ["Procurar uma pessoa", "Quem é"], "without the others")
+    none(b.axe(), "axe-core, where somebody is not there")
+    # the browser notes what is not there
+    none([c for c in b.complaints() if "404" not in c], "nothing to complain of")
+
+
 def comes_back(b, base):
     """The server goes and comes, and nobody has to do anything."""
     b.open(base, "agenda")
@@ -397,6 +409,7 @@ def main():
         preferences(b, base)
         asking(b, base)
         one_fails(b, base)
+        nobody(b, base)
         comes_back(b, base)
         session_ends(b, base, facts["token"])
         masked(b, base, facts)

@@ -17,6 +17,7 @@ SELECT said, cadence_mask(said, 'error') FROM unnest(ARRAY[
     'no (11) 98765 - 4321', '11   98765   4321', U&'11 98765 \2014 4321', U&'11\00a098765\20114321', U&'1\200b1 98765\200b4321',
     U&'\FF11\FF11 \FF19\FF18\FF17\FF16\FF15-4321', U&'\0661\0661\0669\0668\0667\0666\0665\0664\0663\0662\0661', '%2B55%2011%2098765%2D4321', '%252B5511987654321',
     'wa.me/5511987654321', '\u002b5511987654321', 'C:\users\u00e9 11 98765 4321', 'ana%2540example.com', 'ana (at) example.com', 'ana ( AT ) example.com', 'ana [arroba] example.com', 'ana&#64;example.com',
+    'ana at example.com', 'ana arroba example.com.br', 'ana AT example.com', 'to ana.souza  at  ex-ample.com now', 'look at example.com', 'at 10.5 s', 'ends at v2.1', 'seen at https://example.com/a',
     'ana\u0040example.com', 'ana @ example.com', '"ana souza"@example.com', 'ANA@EXAMPLE.COM', 'mailto:ana.souza@example.com',
     'timeout after 30 s, at 2026-11-30 10:05:00+00: 5 of 12', 'a @ b, 50% of 3']) AS said;
 

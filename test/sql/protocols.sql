@@ -108,6 +108,14 @@ SELECT pg_temp.tried($$TRUNCATE cadence_protocols$$);
 SELECT pg_temp.tried($$INSERT INTO cadence_protocols VALUES ('mine', '{"channels": ["EMAIL"], "transport": "smtp"}', true)$$);
 SELECT count(*) >= 17 AS all_there FROM cadence_protocols WHERE built_in;
 
+-- the guard of one table is not another's: what it would read there is no protocol, or not there at all
+CREATE TABLE one (a int);
+CREATE TABLE three (name int, definition int, built_in int);
+CREATE TRIGGER guard BEFORE INSERT ON one FOR EACH ROW EXECUTE FUNCTION cadence_protocols_guard();
+CREATE TRIGGER guard BEFORE INSERT ON three FOR EACH ROW EXECUTE FUNCTION cadence_protocols_guard();
+SELECT pg_temp.tried('INSERT INTO one VALUES (1)'), pg_temp.tried('INSERT INTO three VALUES (1, 1, 1)');
+DROP TABLE one, three;
+
 -- everybody may read and check, nobody else may write
 GRANT USAGE ON SCHEMA cadence TO regress_cadence_reader;
 SELECT pg_temp.tried('SELECT * FROM cadence_protocols', 'regress_cadence_reader');

@@ -206,8 +206,8 @@ my $big = 'x' x (4 * 1024 * 1024 - 1);
 
 sub send_large
 {
-	my ($n, $target) = @_;
-	my @senders = map { $door->connect } 1 .. $n;
+	my ($to, $n, $target) = @_;
+	my @senders = map { $to->connect } 1 .. $n;
 	my %left = map { $_ => $big } @senders;
 	my $writable = IO::Select->new(@senders);
 
@@ -238,7 +238,7 @@ sub answers_to
 }
 
 # Who finds no room is told so.
-my @senders = send_large(12, '/webhooks/x');
+my @senders = send_large($door, 12, '/webhooks/x');
 is($door->status('POST', '/login', body => 'token=x'), 200, 'small ones have room all the same');
 say_more($_, 'x') for @senders;
 my %large = answers_to(@senders);
@@ -257,7 +257,7 @@ sub calls_at_work
 sub whole
 {
 	my ($n) = @_;
-	my @senders = send_large($n, '/webhooks/wait?large');
+	my @senders = send_large($door, $n, '/webhooks/wait?large');
 	say_more($_, 'x') for @senders;
 	return @senders;
 }
@@ -271,6 +271,20 @@ my %told = answers_to(@slow);
 is("$told{200} $told{503}", '4 2', 'two more have waited, and others were told to come again');
 cmp_ok($door->peak_kb, '<', 32 * 1024, 'it stays below 32 MB');
 note('it holds ' . $door->resident_kb . ' kB, and has held ' . $door->peak_kb);
+# Who takes his time gives way to whoever needs the room, and no more of them than have to.
+{
+	my $held = door();
+	my $at_rest = $held->resident_kb;
+	my ($first) = send_large($held, 1, '/webhooks/x');
+	poll_until(sub { $held->resident_kb - $at_rest > 4000 }, 'one who lacks a byte');
+	my ($second) = send_large($held, 1, '/webhooks/x');
+	poll_until(sub { $held->resident_kb - $at_rest > 8000 }, 'and another');
+	poll_until(sub { $held->status('POST', '/webhooks/x', body => "${big}x") == 200 }, 'keep nobody out');
+	say_more($_, 'x') for $first, $second;
+	is(answer_of($first)->{status} . ' ' . answer_of($second)->{status}, '503 200', 'the first of them has given way');
+	cmp_ok($held->peak_kb, '<', 32 * 1024, 'within the same memory');
+	is($held->stop, 0, 'it ends as it should');
+}
 # As many as may wait, each with all that headers may have.
 {
 	my $crowded = door();
