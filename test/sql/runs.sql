@@ -39,7 +39,6 @@ SELECT cadence_enroll('bia', 'QUENTE', now() + interval '24 hours') IS NOT NULL 
 SELECT cadence_enroll('caio', 'QUENTE', start_at => now() - interval '24 hours') IS NOT NULL AS ok;
 SELECT cadence_enroll(lead_id => 'ana', cadence_codigo => 'FRIA') IS NOT NULL AS ok;
 SELECT cadence_enroll(E'x'' "y" \n 🎉', 'FRIA') IS NOT NULL AS ok;
-SELECT cadence_enroll('', 'FRIA') IS NOT NULL AS ok;
 SELECT * FROM state;
 SELECT (e.detalhes ->> 'next_run_at')::timestamptz = r.next_run_at AS same_time,
        (SELECT string_agg(k, ' ') FROM jsonb_object_keys(e.detalhes) AS k) AS keys
