@@ -96,7 +96,7 @@ SELECT cadence_resume(:'run');
 SELECT cadence_run() #> '{summary,total}' AS total;
 
 -- cancel, from both states
-SELECT cadence_cancel(:'run', NULL);
+SELECT cadence_cancel(:'run');
 SELECT cadence_enroll('ana', 'QUENTE') AS run \gset
 SELECT cadence_pause(:'run');
 SELECT cadence_cancel(:'run', E'pediu "não" \n 🎉');
