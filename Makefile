@@ -1,6 +1,6 @@
 # cadence_runner: sales cadences inside PostgreSQL
 #
-#   make && make install && make installcheck   on a PostgreSQL of your own
+#   make && make install && make installcheck   on a PostgreSQL of your own, before it preloads the library
 #   make test                                   the tests, on a bare Debian machine too
 #   make test-long                              those that take longer
 #   make test-sanitized                         the tests, on a PostgreSQL that checks itself

@@ -223,6 +223,10 @@ CREATE VIEW @extschema@.cadence_first_words AS
 
 COMMENT ON VIEW @extschema@.cadence_first_words IS
 'what cadence_create_tables() puts into the table cadence_opt_out_words when it creates it';
+COMMENT ON COLUMN @extschema@.cadence_first_words.word IS 'a whole answer';
+COMMENT ON COLUMN @extschema@.cadence_first_words.language IS 'of the word';
+COMMENT ON COLUMN @extschema@.cadence_first_words.opts_in IS 'whether it says that somebody wants to be written to again';
+COMMENT ON COLUMN @extschema@.cadence_first_words.all_channels IS 'whether it is about every channel';
 --
 -- Tables
 --
@@ -580,6 +584,14 @@ CREATE VIEW @extschema@.cadence_columns AS
 
 COMMENT ON VIEW @extschema@.cadence_columns IS
 'the columns that cadence_runner works on, as cadence_create_tables() creates or adopts them';
+COMMENT ON COLUMN @extschema@.cadence_columns.n IS 'its place in the list';
+COMMENT ON COLUMN @extschema@.cadence_columns.table_name IS 'the table';
+COMMENT ON COLUMN @extschema@.cadence_columns.column_name IS 'the column';
+COMMENT ON COLUMN @extschema@.cadence_columns.kind IS 'what the type of an adopted column must be; a word may also be an enum';
+COMMENT ON COLUMN @extschema@.cadence_columns.type IS 'the type of a column that is created';
+COMMENT ON COLUMN @extschema@.cadence_columns.default_value IS 'its default';
+COMMENT ON COLUMN @extschema@.cadence_columns.required IS 'whether it is NOT NULL where its table is created';
+COMMENT ON COLUMN @extschema@.cadence_columns.labels IS 'what an enum must have';
 
 CREATE VIEW @extschema@.cadence_table_constraints AS
     SELECT v.table_name::name, v.definition
@@ -627,12 +639,13 @@ CREATE VIEW @extschema@.cadence_table_constraints AS
 
 COMMENT ON VIEW @extschema@.cadence_table_constraints IS
 'the constraints of the tables that cadence_create_tables() creates; adopted tables keep their own';
+COMMENT ON COLUMN @extschema@.cadence_table_constraints.table_name IS 'the table';
+COMMENT ON COLUMN @extschema@.cadence_table_constraints.definition IS 'the constraint';
 
 
 -- what people see of them in psql and in an application's table editor
 CREATE VIEW @extschema@.cadence_table_comments AS
-    SELECT v.table_name::name, v.column_name::name, v.comment
-    FROM (VALUES
+    WITH own AS (SELECT v.table_name::name, v.column_name::name, v.comment FROM (VALUES
         ('cadences', NULL, 'a cadence: an ordered list of messages of a company'),
         ('cadences', 'codigo', 'by which cadence_enroll() finds it'),
         ('cadences', 'ativo', 'false: its runs wait'),
@@ -643,6 +656,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
         ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time, and an active lead starts over'),
         ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
+        ('cadences', 'canal_principal', 'the applications own: nothing depends on it'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
         ('cadence_steps', 'ordem', 'its place in the cadence'),
@@ -660,6 +674,11 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_contacts', 'telefone', 'in any usual spelling; without a country''s code it is of the company''s pais'),
         ('lead_contacts', 'opt_out', 'true: nothing is sent on any channel, and runs are cancelled'),
         ('lead_contacts', 'fuso_horario', 'its time zone, as America/Manaus; null: by its telephone number, else the company''s'),
+        ('lead_contacts', 'nome', 'the whole name'),
+        ('lead_contacts', 'primeiro_nome', 'what messages call the person; null: the first word of nome'),
+        ('lead_contacts', 'email', 'one mailbox'),
+        ('lead_contacts', 'opt_out_em', 'when the person has opted out'),
+        ('lead_contacts', 'opt_out_motivo', 'why, as the runs event says it'),
 
         ('message_templates', NULL, 'a text, with {{placeholders}}'),
         ('message_templates', 'canal', 'the channel that it is for; null: any'),
@@ -680,17 +699,31 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'counts_from', 'when its last step was sent, or the time that it was enrolled for; null: not known'),
         ('lead_cadence_runs', 'step_due_at', 'when its next step was due first, where it has been put off since, or is due since an edit that met its claim; null: at next_run_at'),
         ('lead_cadence_runs', 'edicao', 'what edits of its cadence have left to it: not to be changed by hand. Null: its steps have the numbers that they had when it began'),
+        ('lead_cadence_runs', 'last_step_ordem', 'the step that was sent last'),
+        ('lead_cadence_runs', 'started_at', 'the start_at that it was enrolled with'),
+        ('lead_cadence_runs', 'classification_snapshot', 'the applications own: nothing depends on it'),
+        ('lead_cadence_runs', 'fonte_evento_id', 'the applications own: nothing depends on it'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),
         ('lead_cadence_events', 'detalhes', 'codigo says which situation it is, erro why; pedido is what an uncertain attempt has sent and is sent again as it stands'),
+        ('lead_cadence_events', 'lead_cadence_run_id', 'the run'),
 
         ('lead_messages', NULL, 'a message that was sent, or came in'),
         ('lead_messages', 'direcao', 'OUTBOUND; INBOUND: what a lead has written, by whoever receives it'),
         ('lead_messages', 'estado', 'ENVIADO, ENTREGUE, LIDO or ERRO, as its provider has last said; INCERTO: it may have been sent'),
         ('lead_messages', 'recebido_em', 'of what came in: it opens WhatsApp''s 24 hours'),
+        ('lead_messages', 'conteudo', 'the text as it was sent, or came in'),
+        ('lead_messages', 'enviado_em', 'when its provider has taken it'),
+        ('lead_messages', 'entregue_em', 'when it has arrived, as its provider says'),
+        ('lead_messages', 'lido_em', 'when it was read, as its provider says'),
+        ('lead_messages', 'erro_detalhe', 'why it has not arrived, in the providers words; RETIDO: its provider holds it for review'),
+        ('lead_messages', 'whatsapp_message_id', 'by which its provider knows it'),
+        ('lead_messages', 'email_message_id', 'by which its provider knows it'),
+        ('lead_messages', 'sms_message_id', 'by which its provider knows it'),
 
         ('cadence_empresas', NULL, 'a company''s name in messages, and its country; a row is optional'),
+        ('cadence_empresas', 'nome', 'what messages call it; null: as the run''s empresa is written'),
         ('cadence_empresas', 'pais', 'two letters (ISO 3166): completes telephone numbers without a country''s code'),
         ('cadence_empresas', 'fuso_horario', 'its time zone: of its caps, and of people whose own is not known'),
         ('cadence_empresas', 'uf', 'its state: whose holidays count for people whose own is not known'),
@@ -704,10 +737,15 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_runner_logs', 'steps_executed', 'steps that were sent, and runs that had none left'),
         ('cadence_runner_logs', 'runs_touched', 'all that it looked at'),
         ('cadence_runner_logs', 'details', 'results, started_at and finished_at; erro where the execution itself failed'),
+        ('cadence_runner_logs', 'executed_at', 'when the row was written'),
+        ('cadence_runner_logs', 'errors', 'steps that have failed; of an execution that has failed itself one more'),
+        ('cadence_runner_logs', 'duration_ms', 'how long it took'),
+        ('cadence_runner_logs', 'trigger_source', 'CRON, MANUAL, TEST or WORKER: who has called'),
 
         ('cadence_claims', NULL, 'a worker''s claim, for one lease period: not to be changed by hand'),
         ('cadence_claims', 'lease_end', 'until when its runs are its own'),
         ('cadence_claims', 'permits', 'how many messages it may have under way by servers with a max_in_flight'),
+        ('cadence_claims', 'claimed_at', 'when it began'),
 
         ('cadence_provider_state', NULL, 'what all executions know of a server: its limits and its breaker'),
         ('cadence_provider_state', 'server', 'its name; "limit_group NAME": what a group of servers shares; "domain DOMAIN of SERVER": of a domain_limits'),
@@ -759,6 +797,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_rejected', 'elemento', 'the part of the call that it stands in, without secrets; null: too long'),
         ('cadence_rejected', 'corpo', 'the whole call where that is short, without secrets; a text: the beginning of one that can not be read'),
         ('cadence_rejected', 'tentativas', 'how often it was tried'),
+        ('cadence_rejected', 'tentado_em', 'when it was tried last'),
         ('lead_identities', NULL, 'by what a lead of a company is known beside its contact: learned from what comes back'),
         ('lead_identities', 'kind', 'phone, email, wa_lid or wa_user_id'),
         ('lead_identities', 'value', 'a number in E.164, a mailbox in lower case, digits@lid, or WhatsApp''s user id'),
@@ -770,58 +809,128 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_outbox', 'status', 'PENDENTE, ENTREGUE, or PARADA: nobody tries it again; set it to PENDENTE to have it tried'),
         ('cadence_outbox', 'next_run_at', 'when it is due; while an execution works on it, when its claim ends'),
         ('cadence_outbox', 'erro', 'why it was not delivered the last time'),
+        ('cadence_outbox', 'entregue_em', 'when it was delivered'),
+        ('cadence_outbox', 'attempts', 'how often it was tried'),
 
         ('cadence_feriados', NULL, 'a day on which nothing is sent: cadence_holidays_br() fills in the national ones of Brazil'),
         ('cadence_feriados', 'pais', 'two letters (ISO 3166): for people of that country'),
         ('cadence_feriados', 'uf', 'only for people of that state; null: the whole country'),
         ('cadence_feriados', 'empresa', 'only for that company''s messages; null: everybody''s'),
+        ('cadence_feriados', 'dia', 'closed from midnight to midnight'),
 
         ('cadence_usage', NULL, 'what was sent on the day that each cap last counted: not to be changed by hand'),
         ('cadence_usage', 'scope', 'LEAD, EMPRESA, CADENCIA, or NOVOS: runs of a cadence that have begun'),
         ('cadence_usage', 'name', 'the lead, or the cadence''s id'),
         ('cadence_usage', 'day', 'of the person, or of the company'),
         ('cadence_usage', 'last_at', 'of a lead: when the last message was to leave'),
+        ('cadence_usage', 'used', 'how many were sent on that day'),
 
         ('cadence_deltas', NULL, 'what has happened since it was last folded into cadence_counts and cadence_cohorts: not to be changed by hand'),
         ('cadence_deltas', 'mark', 'the column of cadence_cohorts that n counts in, too'),
         ('cadence_deltas', 'buckets', 'of durations: how many took how long'),
+        ('cadence_deltas', 'kind', 'what has happened: attempt, error, and so on'),
+        ('cadence_deltas', 'at', 'when'),
+        ('cadence_deltas', 'outcome', 'how it went'),
+        ('cadence_deltas', 'n', 'how many'),
+        ('cadence_deltas', 'us', 'of durations: microseconds, all together'),
+        ('cadence_deltas', 'next_step', 'of cohorts: the step that is come to'),
+        ('cadence_deltas', 'day', 'of cohorts: on which their runs began'),
 
         ('cadence_counts', NULL, 'what has happened, counted in all, by the hour and by the minute: read it by cadence_rollup_counts(), which knows the latest, too'),
         ('cadence_counts', 'grain', 'TOTAL, HOUR or MINUTE'),
         ('cadence_counts', 'us', 'of durations: microseconds, all together'),
+        ('cadence_counts', 'kind', 'what has happened: attempt, error, and so on'),
+        ('cadence_counts', 'at', 'the beginning of the hour or minute; of TOTAL none'),
+        ('cadence_counts', 'outcome', 'how it went'),
+        ('cadence_counts', 'n', 'how many'),
 
         ('cadence_cohorts', NULL, 'what became of the runs that began on a day, step by step: read it by cadence_rollup_cohorts(), which knows the latest, too'),
         ('cadence_cohorts', 'day', 'on which the runs began, in their company''s time'),
         ('cadence_cohorts', 'entered', 'runs that have come to the step'),
         ('cadence_cohorts', 'failed', 'runs whose message was given up there, or has come back'),
+        ('cadence_cohorts', 'sent', 'runs to which its message was sent'),
+        ('cadence_cohorts', 'delivered', 'runs whose message has arrived'),
+        ('cadence_cohorts', 'read', 'runs whose message was read'),
+        ('cadence_cohorts', 'replied', 'runs whose person has answered it'),
+        ('cadence_cohorts', 'opted_out', 'runs whose person wanted no more after it'),
+        ('cadence_cohorts', 'skipped', 'runs that have passed it by'),
+        ('cadence_cohorts', 'stopped', 'runs that have ended before it was sent'),
 
         ('cadence_stock', NULL, 'how many runs stand before which step in which status, as of counted_at: written whole each time'),
         ('cadence_stock', 'ordem', 'next_step_ordem of the runs; -1: they have none'),
+        ('cadence_stock', 'status', 'of the runs'),
+        ('cadence_stock', 'runs', 'how many'),
+        ('cadence_stock', 'counted_at', 'when they were counted'),
 
         ('cadence_opt_out_words', NULL, 'answers that say that somebody wants no more, or wants again: yours to add to'),
         ('cadence_opt_out_words', 'word', 'a whole answer; case, accents and punctuation do not matter'),
         ('cadence_opt_out_words', 'opts_in', 'true: whoever says it wants to be written to again'),
         ('cadence_opt_out_words', 'all_channels', 'true: on every channel, not only the one on which it was said'),
+        ('cadence_opt_out_words', 'language', 'of the word: nothing depends on it'),
 
         ('cadence_blocklist', NULL, 'an address that nobody may write to, or that a company may not: cadence_block() and cadence_unblock() write it'),
         ('cadence_blocklist', 'kind', 'phone or email'),
         ('cadence_blocklist', 'value_hash', '12 bytes of the HMAC-SHA256 of the number in E.164 (Brazil''s mobile ones with the ninth digit, Argentina''s with the 9, Mexico''s with the 1), or of the mailbox in lower case, and 4 that tell which key has made it'),
         ('cadence_blocklist', 'empresa', 'the company that may not; empty: nobody may'),
         ('cadence_blocklist', 'source', 'the server, or the role, that has said so; or whatever was given'),
+        ('cadence_blocklist', 'reason', 'why; opt-out, complaint and erased are ours'),
 
         ('cadence_keys', NULL, 'secret keys of this database, made once: without them no entry of the blocklist is found again'),
         ('cadence_keys', 'name', 'what it is for'),
+        ('cadence_keys', 'key', 'secret: whoever reads it can tell whether an address is on the blocklist'),
 
         ('cadence_secrets', NULL, 'who may see and do what over HTTP: cadence_secret_set() writes it'),
         ('cadence_secrets', 'name', 'what the secret opens: service_role, cron, health, metrics, viewer or people, the last two also with a name behind a colon'),
         ('cadence_secrets', 'digest', 'SHA-256, twice, of the secret, which is kept nowhere'),
         ('cadence_secrets', 'session_key', 'what signs the sessions of who has come in by it: new with each secret'),
 
-        ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()')
-    ) AS v(table_name, column_name, comment);
+        ('cadence_arming', NULL, 'from which server these tables may send: see cadence_arm()'),
+        ('cadence_arming', 'id', 'true: there is one row'),
+        ('cadence_arming', 'cluster', 'the system identifier of the server'),
+        ('cadence_arming', 'database_oid', 'the database'),
+        ('cadence_arming', 'control_file', 'which file global/pg_control is: that of a copy is another'),
+        ('cadence_arming', 'timeline', 'on which it was armed'),
+        ('cadence_arming', 'armed_at', 'when'),
+        ('cadence_arming', 'armed_by', 'by which role')
+    ) AS v(table_name, column_name, comment))
+    SELECT o.table_name, o.column_name, o.comment FROM own AS o
+    UNION ALL
+    -- what a column of that name is wherever nothing else is said of it
+    SELECT c.table_name, c.column_name, u.comment
+    FROM @extschema@.cadence_columns AS c
+    JOIN (VALUES
+        ('id', 'its key'),
+        ('empresa', 'the company'),
+        ('lead_id', 'the lead, as the application names it'),
+        ('cadence_id', 'the cadence'),
+        ('cadence', 'the cadence'),
+        ('step', 'the step'),
+        ('codigo', 'the code of the template'),
+        ('nome', 'its name'),
+        ('descricao', 'for people: nothing depends on it'),
+        ('canal', 'WHATSAPP, SMS or EMAIL'),
+        ('server', 'the server, by its name'),
+        ('servidor', 'the server, by its name'),
+        ('run_id', 'the run; null: none of ours'),
+        ('step_ordem', 'the step, by its ordem'),
+        ('template_codigo', 'the template, by its codigo'),
+        ('template', 'the template, by its codigo'),
+        ('code', 'why, as detalhes.codigo of an event'),
+        ('motivo', 'why'),
+        ('em', 'when'),
+        ('claim_id', 'who works on it now; null: nobody'),
+        ('first_at', 'when it has happened first'),
+        ('last_at', 'when it has happened last'),
+        ('created_at', 'when the row was made'),
+        ('updated_at', 'when the row was changed last')
+    ) AS u(column_name, comment) ON u.column_name = c.column_name
+    WHERE NOT EXISTS (SELECT FROM own AS o WHERE o.table_name = c.table_name AND o.column_name = c.column_name);
 
 COMMENT ON VIEW @extschema@.cadence_table_comments IS
 'what cadence_create_tables() writes as comments on the tables that it creates, and their columns; adopted tables keep their own';
+COMMENT ON COLUMN @extschema@.cadence_table_comments.table_name IS 'the table';
+COMMENT ON COLUMN @extschema@.cadence_table_comments.column_name IS 'the column; null: the table itself';
+COMMENT ON COLUMN @extschema@.cadence_table_comments.comment IS 'what is said of it';
 CREATE VIEW @extschema@.cadence_misfits(problem) AS
     WITH present AS (
         SELECT c.oid, c.relname, c.relkind, c.relowner, c.relrowsecurity, c.relforcerowsecurity,
@@ -1013,6 +1122,7 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
 
 COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
+COMMENT ON COLUMN @extschema@.cadence_misfits.problem IS 'what stands in the way';
 
 -- A text: an index may call no function of ours. convert_from(), since the script is also read by databases that can not have these letters.
 CREATE VIEW @extschema@.cadence_name_words AS
@@ -1023,6 +1133,7 @@ CREATE VIEW @extschema@.cadence_name_words AS
 
 COMMENT ON VIEW @extschema@.cadence_name_words IS
 'the words of a person''s name by which it is found, without accents and what is invisible: the expression that lead_contacts_name_idx has';
+COMMENT ON COLUMN @extschema@.cadence_name_words.expression IS 'what the index is made of';
 
 CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
@@ -1100,6 +1211,9 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
 
 COMMENT ON VIEW @extschema@.cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.table_name IS 'the table';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.index_name IS 'the index';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.definition IS 'how it would be made, behind its tables name';
 
 CREATE FUNCTION @extschema@.cadence_lock_tables() RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -1126,6 +1240,7 @@ CREATE VIEW @extschema@.cadence_planted(problem) AS
 
 COMMENT ON VIEW @extschema@.cadence_planted IS
 'each function of others that has a name of ours in the extension''s schema; empty when there is none';
+COMMENT ON COLUMN @extschema@.cadence_planted.problem IS 'which function, and whose it is';
 
 CREATE FUNCTION @extschema@.cadence_create_tables(owner regrole DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
@@ -1440,6 +1555,28 @@ CREATE VIEW @extschema@.cadence_runner_status AS SELECT * FROM @extschema@.caden
 
 COMMENT ON VIEW @extschema@.cadence_runner_status IS
 'the same as the function cadence_runner_status(), which its reader must be allowed to execute';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.database IS 'of this database, and of each other one that has a resident worker';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.workers IS 'how many of its resident workers run';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_pid IS 'the process of the first of them';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_state IS 'what that does, or why there is none';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_since IS 'since when this process has run';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_seen_at IS 'when all of them had last gone round their loops';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.problem IS 'why it does not run, or why nothing is sent';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.last_execution IS 'when a resident worker last recorded a step';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.in_flight IS 'messages of all its workers that are under way';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.waiting IS 'messages that wait for their providers';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.next_look IS 'when the first worker looks again without being woken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.due_now IS 'runs that are due and not taken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.oldest_due IS 'since when the first of them is due';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.lag IS 'for how long that is';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.claimed IS 'runs that somebody has taken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.uncertain IS 'runs that are held, to be settled with cadence_settle()';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.next_due IS 'when the next run is due';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.rejected IS 'what webhooks have told that was not taken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.last_rejected IS 'when the last of it came';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.unmatched IS 'messages of the last day that came in from nobody who is known';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.warnings IS 'what is wrong with the tables, the last execution, or what comes back';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.providers IS 'of each server: what is under way, was sent and has failed in the last hour';
 
 -- nothing to be seen without the right to execute the function
 GRANT SELECT ON @extschema@.cadence_runner_status TO PUBLIC;
@@ -1559,7 +1696,7 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.cadence_resume(uuid) IS
 'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again; what an uncertain attempt has sent is sent as it was';
 
-CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text) RETURNS void
+CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 
@@ -3324,6 +3461,11 @@ CREATE VIEW @extschema@.cadence_code_words AS
 
 COMMENT ON VIEW @extschema@.cadence_code_words IS
 'part of the dashboard: what the codes of events mean and what to do, in English and Portuguese';
+COMMENT ON COLUMN @extschema@.cadence_code_words.code IS 'as detalhes.codigo of an event';
+COMMENT ON COLUMN @extschema@.cadence_code_words.en IS 'what it means';
+COMMENT ON COLUMN @extschema@.cadence_code_words.en_todo IS 'what to do';
+COMMENT ON COLUMN @extschema@.cadence_code_words.pt IS 'what it means, in Portuguese';
+COMMENT ON COLUMN @extschema@.cadence_code_words.pt_todo IS 'what to do, in Portuguese';
 
 CREATE FUNCTION @extschema@.cadence_api_words_of(code text, language text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

@@ -63,3 +63,7 @@ CREATE VIEW @extschema@.cadence_first_words AS
 
 COMMENT ON VIEW @extschema@.cadence_first_words IS
 'what cadence_create_tables() puts into the table cadence_opt_out_words when it creates it';
+COMMENT ON COLUMN @extschema@.cadence_first_words.word IS 'a whole answer';
+COMMENT ON COLUMN @extschema@.cadence_first_words.language IS 'of the word';
+COMMENT ON COLUMN @extschema@.cadence_first_words.opts_in IS 'whether it says that somebody wants to be written to again';
+COMMENT ON COLUMN @extschema@.cadence_first_words.all_channels IS 'whether it is about every channel';

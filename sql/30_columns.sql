@@ -355,4 +355,12 @@ CREATE VIEW @extschema@.cadence_columns AS
 
 COMMENT ON VIEW @extschema@.cadence_columns IS
 'the columns that cadence_runner works on, as cadence_create_tables() creates or adopts them';
+COMMENT ON COLUMN @extschema@.cadence_columns.n IS 'its place in the list';
+COMMENT ON COLUMN @extschema@.cadence_columns.table_name IS 'the table';
+COMMENT ON COLUMN @extschema@.cadence_columns.column_name IS 'the column';
+COMMENT ON COLUMN @extschema@.cadence_columns.kind IS 'what the type of an adopted column must be; a word may also be an enum';
+COMMENT ON COLUMN @extschema@.cadence_columns.type IS 'the type of a column that is created';
+COMMENT ON COLUMN @extschema@.cadence_columns.default_value IS 'its default';
+COMMENT ON COLUMN @extschema@.cadence_columns.required IS 'whether it is NOT NULL where its table is created';
+COMMENT ON COLUMN @extschema@.cadence_columns.labels IS 'what an enum must have';
 

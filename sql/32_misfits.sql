@@ -189,4 +189,5 @@ CREATE VIEW @extschema@.cadence_misfits(problem) AS
 
 COMMENT ON VIEW @extschema@.cadence_misfits IS
 'each reason why cadence_create_tables() can not adopt the tables that are there; empty when it can';
+COMMENT ON COLUMN @extschema@.cadence_misfits.problem IS 'what stands in the way';
 

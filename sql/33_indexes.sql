@@ -7,6 +7,7 @@ CREATE VIEW @extschema@.cadence_name_words AS
 
 COMMENT ON VIEW @extschema@.cadence_name_words IS
 'the words of a person''s name by which it is found, without accents and what is invisible: the expression that lead_contacts_name_idx has';
+COMMENT ON COLUMN @extschema@.cadence_name_words.expression IS 'what the index is made of';
 
 CREATE VIEW @extschema@.cadence_missing_indexes AS
     -- served_by: no index is missing where a complete one starts with one of these columns
@@ -84,4 +85,7 @@ CREATE VIEW @extschema@.cadence_missing_indexes AS
 
 COMMENT ON VIEW @extschema@.cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.table_name IS 'the table';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.index_name IS 'the index';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.definition IS 'how it would be made, behind its tables name';
 

@@ -23,6 +23,7 @@ CREATE VIEW @extschema@.cadence_planted(problem) AS
 
 COMMENT ON VIEW @extschema@.cadence_planted IS
 'each function of others that has a name of ours in the extension''s schema; empty when there is none';
+COMMENT ON COLUMN @extschema@.cadence_planted.problem IS 'which function, and whose it is';
 
 CREATE FUNCTION @extschema@.cadence_create_tables(owner regrole DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp

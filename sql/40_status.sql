@@ -19,6 +19,28 @@ CREATE VIEW @extschema@.cadence_runner_status AS SELECT * FROM @extschema@.caden
 
 COMMENT ON VIEW @extschema@.cadence_runner_status IS
 'the same as the function cadence_runner_status(), which its reader must be allowed to execute';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.database IS 'of this database, and of each other one that has a resident worker';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.workers IS 'how many of its resident workers run';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_pid IS 'the process of the first of them';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_state IS 'what that does, or why there is none';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_since IS 'since when this process has run';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.worker_seen_at IS 'when all of them had last gone round their loops';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.problem IS 'why it does not run, or why nothing is sent';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.last_execution IS 'when a resident worker last recorded a step';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.in_flight IS 'messages of all its workers that are under way';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.waiting IS 'messages that wait for their providers';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.next_look IS 'when the first worker looks again without being woken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.due_now IS 'runs that are due and not taken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.oldest_due IS 'since when the first of them is due';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.lag IS 'for how long that is';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.claimed IS 'runs that somebody has taken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.uncertain IS 'runs that are held, to be settled with cadence_settle()';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.next_due IS 'when the next run is due';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.rejected IS 'what webhooks have told that was not taken';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.last_rejected IS 'when the last of it came';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.unmatched IS 'messages of the last day that came in from nobody who is known';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.warnings IS 'what is wrong with the tables, the last execution, or what comes back';
+COMMENT ON COLUMN @extschema@.cadence_runner_status.providers IS 'of each server: what is under way, was sent and has failed in the last hour';
 
 -- nothing to be seen without the right to execute the function
 GRANT SELECT ON @extschema@.cadence_runner_status TO PUBLIC;

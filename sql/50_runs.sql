@@ -38,7 +38,7 @@ SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 COMMENT ON FUNCTION @extschema@.cadence_resume(uuid) IS
 'resumes a run that is PAUSADA: its next step is due at its time, or now if that has passed, with all its attempts again; what an uncertain attempt has sent is sent as it was';
 
-CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text) RETURNS void
+CREATE FUNCTION @extschema@.cadence_cancel(run uuid, motivo text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 SET search_path = pg_catalog, @extschema@, pg_temp SET enable_seqscan = off;
 

@@ -95,6 +95,11 @@ CREATE VIEW @extschema@.cadence_code_words AS
 
 COMMENT ON VIEW @extschema@.cadence_code_words IS
 'part of the dashboard: what the codes of events mean and what to do, in English and Portuguese';
+COMMENT ON COLUMN @extschema@.cadence_code_words.code IS 'as detalhes.codigo of an event';
+COMMENT ON COLUMN @extschema@.cadence_code_words.en IS 'what it means';
+COMMENT ON COLUMN @extschema@.cadence_code_words.en_todo IS 'what to do';
+COMMENT ON COLUMN @extschema@.cadence_code_words.pt IS 'what it means, in Portuguese';
+COMMENT ON COLUMN @extschema@.cadence_code_words.pt_todo IS 'what to do, in Portuguese';
 
 CREATE FUNCTION @extschema@.cadence_api_words_of(code text, language text) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp

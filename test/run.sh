@@ -337,6 +337,7 @@ main() {
         check leads in_workspace source "$PYTHON" test/load_leads_test.py
         check mails in_workspace source "$PYTHON" test/mail_test.py
         check strings in_workspace source "$PYTHON" test/strings_test.py
+        check health_lines in_workspace source "$PYTHON" test/health_lines_test.py
         check books in_workspace source "$PYTHON" test/soak/books_test.py
         start_unit_tests
         start_cluster main "$(cron_settings contrib_regression main)"

@@ -18,7 +18,8 @@
 bool
 cadence_option_number(const OptionRule *rule, const char *value, double *number)
 {
-	int flags = rule->kind == OPTION_DURATION ? GUC_UNIT_MS : 0;
+	bool is_time = rule->kind == OPTION_DURATION || rule->kind == OPTION_PAUSE;
+	int flags = is_time ? GUC_UNIT_MS : 0;
 	int whole;
 
 	if (rule->kind == OPTION_RATE)
@@ -161,27 +162,54 @@ expect_number(const OptionRule *rule, const char *value)
 	return psprintf("A number from %g to %g.", rule->min, rule->max);
 }
 
+/*
+ * Whoever writes '30' means seconds, or hours, and would get milliseconds: a number that
+ * writes without a pause is closed by WhatsApp. What stands in the catalog is read as ever.
+ */
+static bool
+says_unit(const char *duration)
+{
+	size_t digits = strspn(duration, " \t+0123456789.");
+
+	return duration[digits] != '\0' || strpbrk(duration, "123456789") == NULL;
+}
+
+static const char *
+expect_pause(const OptionRule *rule, const char *value)
+{
+	double number;
+
+	if (cadence_option_number(rule, value, &number) && says_unit(value))
+		return NULL;
+	return psprintf("A pause with its unit, such as '4h', of at most %gh.", rule->max / 3600000);
+}
+
 static const char *
 expect_gap(const char *value)
 {
+	char *first = pstrdup(value);
+	char *second = cut(first, "..");
 	int64 from;
 	int64 to;
 
-	if (cadence_option_gap(value, &from, &to))
+	if (cadence_option_gap(value, &from, &to) && says_unit(first) &&
+		(second == NULL || says_unit(second)))
 		return NULL;
-	return "A pause such as '30s', or one between two such as '30s..60s'.";
+	return "A pause with its unit such as '30s', or one between two such as '30s..60s'.";
 }
 
 static const char *
 expect_warm_up(const char *value)
 {
+	const char *time = strchr(value, '/');
 	int from;
 	int to;
 	int64 over;
 
-	if (cadence_option_warm_up(value, &from, &to, &over))
+	if (cadence_option_warm_up(value, &from, &to, &over) && says_unit(time + 1))
 		return NULL;
-	return "Messages a day at first and at last, and how long that takes: '20..200/30d'.";
+	return "Messages a day at first and at last, and how long that takes, with its unit: "
+		   "'20..200/30d'.";
 }
 
 static const char *
@@ -219,6 +247,8 @@ cadence_option_expected(const Definition *d, const OptionRule *rule, const char 
 		case OPTION_COUNT:
 		case OPTION_RATE:
 			return expect_number(rule, value);
+		case OPTION_PAUSE:
+			return expect_pause(rule, value);
 		case OPTION_GAP:
 			return expect_gap(value);
 		case OPTION_WARM_UP:

@@ -28,7 +28,7 @@ static const OptionRule common[] = {
 	{"max_per_day", ForeignServerRelationId, OPTION_COUNT, 1, 100000000},
 	{"max_new_per_day", ForeignServerRelationId, OPTION_COUNT, 1, 100000000},
 	{"gap", ForeignServerRelationId, OPTION_GAP, 0, 0},
-	{"min_gap", ForeignServerRelationId, OPTION_DURATION, 0, 604800000},
+	{"min_gap", ForeignServerRelationId, OPTION_PAUSE, 0, 604800000},
 	{"quiet_until_reply", ForeignServerRelationId, OPTION_BOOL, 0, 0},
 	{"warm_up", ForeignServerRelationId, OPTION_WARM_UP, 0, 0},
 	{"domain_limits", ForeignServerRelationId, OPTION_DOMAINS, 0, 0},

@@ -20,6 +20,7 @@ typedef enum OptionKind
 	OPTION_URL,		 /* http or smtp, as its protocol's transport */
 	OPTION_PROTOCOL, /* the name of one */
 	OPTION_DURATION, /* with a unit, default milliseconds */
+	OPTION_PAUSE,	 /* the same, but its unit has to be said */
 	OPTION_COUNT,
 	OPTION_RATE,
 	OPTION_UNCERTAIN, /* retry or hold */

@@ -83,6 +83,26 @@ contact_hides(const ContactColumns *columns, const char *name, size_t len)
 	return false;
 }
 
+/*
+ * The rows come with whatever columns there are, so that no statement misses one that
+ * was renamed or dropped: whoever has opted out by it would be written to.
+ */
+static int
+column_that_forbids(const ContactColumns *columns, const char *name)
+{
+	int column = contact_column(columns, name, strlen(name));
+
+	if (column == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"lead_contacts\" does not exist", name),
+				 errdetail("It says who is not to be written to, or when: nothing is sent "
+						   "without it."),
+				 errhint("Where it was renamed, give it its name back; where it was dropped, "
+						 "cadence_create_tables() adds it, with nothing in it.")));
+	return column;
+}
+
 static void
 find_columns(ContactColumns *columns, TupleDesc desc)
 {
@@ -98,9 +118,9 @@ find_columns(ContactColumns *columns, TupleDesc desc)
 	columns->email_placeholder = COLUMN("email_placeholder");
 	columns->telefone = COLUMN("telefone");
 	columns->telefone_e164 = COLUMN("telefone_e164");
-	columns->opt_out = COLUMN("opt_out");
+	columns->opt_out = column_that_forbids(columns, "opt_out");
 	columns->opt_out_motivo = COLUMN("opt_out_motivo");
-	columns->fuso_horario = COLUMN("fuso_horario");
+	columns->fuso_horario = column_that_forbids(columns, "fuso_horario");
 	columns->uf = COLUMN("uf");
 }
 

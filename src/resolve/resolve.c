@@ -109,8 +109,10 @@ resolve_template_is_active(const CadenceStepLookup *found, CadenceStep *step)
 	const char *codigo = step->template_codigo != NULL ? step->template_codigo : "";
 
 	if (!found->has_template)
-		return resolve_fails(step, "SEM_TEMPLATE",
-							 psprintf("template \"%s\" does not exist in this company", codigo));
+		return resolve_fails(
+			step, "SEM_TEMPLATE",
+			psprintf("template \"%s\" does not exist in this company, or not for this channel",
+					 codigo));
 	if (!found->template_is_active)
 		return resolve_fails(step, "SEM_TEMPLATE", psprintf("template \"%s\" is inactive", codigo));
 	return true;

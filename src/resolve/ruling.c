@@ -10,6 +10,7 @@
 
 #include "utils/timestamp.h"
 
+#include "base/clip.h"
 #include "base/row.h"
 #include "base/settings.h"
 #include "base/uuid.h"
@@ -22,6 +23,9 @@
 
 /* How long what had no room in a cap waits that has it after all. */
 #define COME_BACK_US (60 * USECS_PER_SEC)
+
+/* So much of a zone's name is told, where there is none. */
+#define ZONE_SHOWN_MAX 100
 
 struct CadenceRulings
 {
@@ -116,6 +120,16 @@ place_of_company(const CadenceStepLookup *found, const CadenceStep *step)
 						  .empresa_uf = found->policy.uf};
 }
 
+/* The person's zone, or the company's, is none: the name that is none. */
+static const char *
+unknown_zone(const char *of_person, const char *of_company)
+{
+	bool is_known = of_person == NULL || *of_person == '\0' || cadence_zone_find(of_person) != NULL;
+	const char *zone = is_known ? of_company : of_person;
+
+	return zone != NULL ? pnstrdup(zone, cadence_text_fits(zone, ZONE_SHOWN_MAX)) : NULL;
+}
+
 static CadencePlace
 place_of_person(const ContactColumns *c, HeapTuple contact, const CadenceStepLookup *found,
 				const CadenceStep *step)
@@ -185,12 +199,14 @@ cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple con
 		r->wants_all || (needs_ruling(r, found) && !step->interrupted && step->held == NULL);
 	StepRuling *ruling;
 	CadencePlace place;
+	const char *own_zone;
 	bool is_known;
 
 	if (!has_ruling && !(step->has_next && step_needs_calendar(&step->next_time)))
 		return;
 	ruling = palloc0(sizeof(*ruling));
 	place = place_of_person(c, contact, found, step);
+	own_zone = place.zone;
 	is_known = cadence_calendar_of(r->calendars, &place, &ruling->person);
 	step->calendar = &ruling->person;
 	if (!has_ruling)
@@ -202,6 +218,8 @@ cadence_ruling_prepare(CadenceRulings *r, const ContactColumns *c, HeapTuple con
 	place = place_of_company(found, step);
 	is_known = cadence_calendar_of(r->calendars, &place, &ruling->company) && is_known;
 	ruling->facts.zone_unknown = needs_calendar(r, found) && !is_known;
+	if (ruling->facts.zone_unknown)
+		ruling->unknown_zone = unknown_zone(own_zone, place.empresa_zone);
 	ruling->facts.window_unknown = ruling->policy->window_unknown;
 	ruling->facts.can_expire = step->valid_for_us != 0;
 	ruling->facts.due = step->first_due;
@@ -281,6 +299,8 @@ detail(const StepRuling *ruling)
 	if (ruling->motivo != NULL &&
 		(d->reason == REASON_EXIT || d->reason == REASON_SKIP || d->reason == REASON_EXITS_UNKNOWN))
 		return psprintf(": %s", ruling->motivo);
+	if (d->reason == REASON_ZONE_UNKNOWN && ruling->unknown_zone != NULL)
+		return psprintf(": \"%s\"", ruling->unknown_zone);
 	return "";
 }
 

@@ -28,6 +28,7 @@ typedef struct StepRuling
 	Decision decision;
 	UsageRow *usage[DECIDE_CAPS]; /* NULL: it is not counted */
 	const char *motivo;			  /* the owner's view's, or why that could not be asked */
+	const char *unknown_zone;	  /* facts.zone_unknown: the name that is none */
 	TimestampTz taken_at;		  /* when it is to leave, as counted; 0: it is not */
 	TimestampTz before;			  /* and its person's last message before that */
 } StepRuling;

@@ -47,6 +47,15 @@ read_address(const ContactColumns *c, HeapTuple row, int column, CadenceStep *st
 	return true;
 }
 
+/* A column that was renamed or dropped is nobody's lack. */
+static char *
+no_address(const ContactColumns *c, bool is_email, const char *name)
+{
+	bool has_column = is_email ? c->email != 0 : c->telefone != 0 || c->telefone_e164 != 0;
+
+	return psprintf(has_column ? "the contact has no %s" : "lead_contacts has no column %s", name);
+}
+
 bool
 resolve_recipient(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 {
@@ -62,7 +71,7 @@ resolve_recipient(const ContactColumns *c, HeapTuple row, CadenceStep *step)
 							 pstrdup("the contact's email only holds the place of one"));
 	if (!(!is_email && read_address(c, row, c->telefone_e164, step, &problem)) &&
 		!read_address(c, row, is_email ? c->email : c->telefone, step, &problem))
-		return resolve_fails(step, "SEM_ENDERECO", psprintf("the contact has no %s", name));
+		return resolve_fails(step, "SEM_ENDERECO", no_address(c, is_email, name));
 	if (problem != NULL)
 		return resolve_fails(step, "ENDERECO_INVALIDO",
 							 psprintf("the contact's %s %s", name, problem));

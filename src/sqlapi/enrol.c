@@ -90,7 +90,25 @@ wish_of(FunctionCallInfo fcinfo)
 					   .start = PG_GETARG_TIMESTAMPTZ(2)};
 }
 
+static bool
+is_lead(Datum lead_id, bool is_null)
+{
+	Size length = is_null ? 0 : VARSIZE_ANY_EXHDR(DatumGetPointer(lead_id));
+
+	return length > 0 && length <= ROW_KEY_MAX;
+}
+
 /* ---- one ---------------------------------------------------------------------------- */
+
+/* No contact can be found by such an id: its run would wait for ever. */
+static void
+require_lead(Datum lead_id)
+{
+	if (!is_lead(lead_id, false))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a lead_id has 1 to %d bytes", ROW_KEY_MAX),
+						errhint("It is that of the lead's row in lead_contacts.")));
+}
 
 static void
 refuse(const EnrolLead *lead, const EnrolWish *wish)
@@ -113,10 +131,10 @@ refuse(const EnrolLead *lead, const EnrolWish *wish)
  * cadence_enroll(lead_id text, cadence_codigo text, start_at timestamptz,
  * empresa text) -> uuid of the run.
  *
- * Errors: 22004 for a null; P0002 when there is no such cadence, P0003 when
- * several companies have it and none is named; 55000 when it is inactive or has
- * no steps; 23505 when the lead is active in it already, has been in it and may
- * be only once, or is in another cadence and both are exclusive.
+ * Errors: 22004 for a null; 22023 for what can be no lead; P0002 when there is no such cadence,
+ * P0003 when several companies have it and none is named; 55000 when it is inactive or has no
+ * steps; 23505 when the lead is active in it already, has been in it and may be only once, or is in
+ * another cadence and both are exclusive.
  */
 Datum
 cadence_enroll(PG_FUNCTION_ARGS)
@@ -129,7 +147,8 @@ cadence_enroll(PG_FUNCTION_ARGS)
 
 	require(fcinfo, "lead_id");
 	wish = wish_of(fcinfo);
-	lead.lead_id = PG_GETARG_DATUM(0);
+	lead.lead_id = PointerGetDatum(PG_GETARG_TEXT_PP(0));
+	require_lead(lead.lead_id);
 	cadence_enrolment_open(calls->enrolment, &wish,
 						   cadence_choice_make(calls->choice, &wish, leads, 1));
 	cadence_enrolment_add(calls->enrolment, leads, 1);
@@ -141,14 +160,6 @@ cadence_enroll(PG_FUNCTION_ARGS)
 }
 
 /* ---- many --------------------------------------------------------------------------- */
-
-static bool
-is_lead(Datum lead_id, bool is_null)
-{
-	Size length = is_null ? 0 : VARSIZE_ANY_EXHDR(DatumGetPointer(lead_id));
-
-	return length > 0 && length <= ROW_KEY_MAX;
-}
 
 static EnrolLead *
 read_leads(ArrayType *array, bool **are_null, int *n)

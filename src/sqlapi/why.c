@@ -287,6 +287,8 @@ put_decision(const Why *why, const Decision *d)
 		explanation_add_count(&r.said, d->cap->used, d->cap->max);
 	if (ruling->motivo != NULL && d->reason == is_said_of(&ruling->facts))
 		why_add(&r, DETAIL_WHY, ruling->motivo);
+	if (d->reason == REASON_ZONE_UNKNOWN && ruling->unknown_zone != NULL)
+		why_add(&r, DETAIL_ZONE, ruling->unknown_zone);
 	if (ends_by_time(d))
 		why_clears(&r, DETAIL_UNTIL, d->until);
 	why_put(&r);

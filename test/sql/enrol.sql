@@ -58,6 +58,10 @@ FROM lead_cadence_runs r JOIN lead_cadence_events e ON e.lead_cadence_run_id = r
 SELECT * FROM pg_temp.many(ARRAY['ana', 'bia', 'caio', 'eva'], 'QUENTE');
 SELECT count(*) FROM lead_cadence_runs;
 SELECT * FROM pg_temp.many('{}', 'QUENTE');
+-- one who can be no lead is an error of the call for one
+SELECT * FROM pg_temp.refusal($$SELECT cadence_enroll('', 'QUENTE')$$);
+SELECT * FROM pg_temp.refusal($$SELECT cadence_enroll(repeat('x', 1001), 'QUENTE')$$);
+SELECT count(*) FROM lead_cadence_runs WHERE lead_id = '' OR length(lead_id) > 1000;
 SELECT * FROM pg_temp.many(ARRAY[NULL, '']::text[], 'QUENTE');
 SELECT * FROM pg_temp.many('{{ana,dora},{dora,bia}}', 'QUENTE');
 SELECT * FROM pg_temp.many('[5:6]={ana,dora}', 'QUENTE');

@@ -60,6 +60,8 @@ FROM (VALUES
     (93, 'record_message', 'off'), (94, 'record_message', 'true'), (95, 'record_message', '0'), (96, 'record_message', 'perhaps'),
     (100, 'max_per_minute', '1'), (101, 'max_per_minute', '0'), (102, 'max_per_hour', '10000001'), (103, 'max_per_day', '200'), (104, 'max_new_per_day', 'x'),
     (110, 'gap', '30s'), (111, 'gap', '30s..60s'), (112, 'gap', '60s..30s'), (113, 'gap', '30s..'), (114, 'gap', '-1'), (115, 'gap', '2d'),
+    -- thirty what? of milliseconds nobody thinks who writes '30'
+    (145, 'gap', '30'), (146, 'gap', '30..60'), (147, 'gap', '30..60s'), (148, 'gap', '0'), (149, 'gap', '0..1s'), (150, 'min_gap', '14400'), (151, 'warm_up', '20..200/30'),
     (116, 'min_gap', '0'), (117, 'min_gap', '24h'), (118, 'min_gap', '8d'), (119, 'min_gap', '1h..2h'),
     (125, 'quiet_until_reply', 'on'), (126, 'quiet_until_reply', 'perhaps'),
     (120, 'warm_up', '20..200/30d'), (121, 'warm_up', '200..20/30d'), (122, 'warm_up', '0..20/30d'), (123, 'warm_up', '20..200'), (124, 'warm_up', '20..200/0'),

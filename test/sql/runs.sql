@@ -39,7 +39,6 @@ SELECT cadence_enroll('bia', 'QUENTE', now() + interval '24 hours') IS NOT NULL 
 SELECT cadence_enroll('caio', 'QUENTE', start_at => now() - interval '24 hours') IS NOT NULL AS ok;
 SELECT cadence_enroll(lead_id => 'ana', cadence_codigo => 'FRIA') IS NOT NULL AS ok;
 SELECT cadence_enroll(E'x'' "y" \n 🎉', 'FRIA') IS NOT NULL AS ok;
-SELECT cadence_enroll('', 'FRIA') IS NOT NULL AS ok;
 SELECT * FROM state;
 SELECT (e.detalhes ->> 'next_run_at')::timestamptz = r.next_run_at AS same_time,
        (SELECT string_agg(k, ' ') FROM jsonb_object_keys(e.detalhes) AS k) AS keys
@@ -97,7 +96,7 @@ SELECT cadence_resume(:'run');
 SELECT cadence_run() #> '{summary,total}' AS total;
 
 -- cancel, from both states
-SELECT cadence_cancel(:'run', NULL);
+SELECT cadence_cancel(:'run');
 SELECT cadence_enroll('ana', 'QUENTE') AS run \gset
 SELECT cadence_pause(:'run');
 SELECT cadence_cancel(:'run', E'pediu "não" \n 🎉');

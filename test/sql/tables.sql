@@ -39,13 +39,13 @@ WHERE d.refclassid = 'pg_extension'::regclass AND e.extname = 'cadence_runner'
 -- nobody was given them
 SELECT relname, relacl FROM pg_class WHERE relnamespace = 'cadence'::regnamespace AND relkind = 'r' AND relname <> 'cadence_protocols' AND relacl IS NOT NULL;
 
--- each says what a row is, and what is in a column whose name does not
+-- each says what a row is, and what is in each column; so do the views
 SELECT c.relname AS without_comment FROM pg_class c
-WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind = 'r'
+WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind IN ('r', 'v')
   AND coalesce(obj_description(c.oid, 'pg_class'), '') = '' ORDER BY 1;
-SELECT a.attname AS without_comment FROM pg_attribute a
-WHERE a.attrelid = 'cadence.cadence_provider_state'::regclass AND a.attnum > 0
-  AND coalesce(col_description(a.attrelid, a.attnum), '') = '' ORDER BY 1;
+SELECT c.relname, a.attname AS without_comment FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE c.relnamespace = 'cadence'::regnamespace AND c.relkind IN ('r', 'v')
+  AND coalesce(col_description(a.attrelid, a.attnum), '') = '' ORDER BY 1, 2;
 SELECT k.table_name, k.column_name FROM cadence.cadence_table_comments k
 WHERE NOT EXISTS (
     SELECT FROM pg_description d

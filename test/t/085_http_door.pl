@@ -38,6 +38,12 @@ sql($node, join ' ',
 	map { "SELECT cadence_secret_set('$_', '$SECRETS{$_}');" } sort keys %SECRETS);
 is(sql($node, q{SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'lead_cadence_runs'}), 'crm', 'the tables are an owner\'s who is no superuser');
 
+# beside what the door does for him, what other pages of docs/ let the owner call
+is(sql($node, q{SELECT string_agg(f, ' ' ORDER BY f) FROM unnest(ARRAY['cadence_metrics(boolean)',
+	'cadence_inbound(text, text, text, timestamptz, text, text, text, text, text, boolean)',
+	'cadence_delivery(text, text, text, timestamptz, text, text, text)']) AS f
+	WHERE NOT has_function_privilege('crm', f, 'EXECUTE')}), '', 'the owner may tell what comes back, and read metrics');
+
 my $door = start_door($node);
 
 sub bearer
