@@ -15,6 +15,9 @@
 #include "transport/address.h"
 #include "transport/transfer.h"
 
+/* The smallest that libcurl takes. */
+#define UPLOAD_BYTES 16384L
+
 int64
 monotonic_us(void)
 {
@@ -53,6 +56,8 @@ set_common_options(Transfer *t)
 	SETOPT(easy, CURLOPT_QUICK_EXIT, 1L, ok);
 #endif
 	SETOPT(easy, CURLOPT_FOLLOWLOCATION, 0L, ok);
+	/* Many wait at once for answers, and libcurl 8 keeps one for each, of 64 kB by default. */
+	SETOPT(easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BYTES, ok);
 	SETOPT(easy, CURLOPT_PROXY, "", ok);
 	SETOPT(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket, ok);
 	SETOPT(easy, CURLOPT_OPENSOCKETDATA, t, ok);

@@ -136,11 +136,12 @@ my %smuggled = (
 	'chunks in HTTP/1.0' => "POST /webhooks/x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n$inner",
 	'a chunk of no size' => "${start}Transfer-Encoding: chunked\r\n\r\nx\r\n\r\n$inner",
 	'a chunk too long for any number' => "${start}Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n$inner",
+	'what follows the extension of a last chunk' => "${start}Transfer-Encoding: chunked\r\n\r\n0;x\r\n$inner",
 	'a body of a file' => "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n$inner");
 for my $name (sort keys %smuggled)
 {
 	my $got = $door->say($smuggled{$name}, 20);
-	like($got, qr/^(?:HTTP\/1\.1 4\d\d .*|)$/s, "$name is refused");
+	like($got, qr/^(?:HTTP\/1\.1 (?:4\d\d|501) .*|)$/s, "$name is refused");
 	# libmicrohttpd says twice that a length is no number, and then it is over
 	cmp_ok(scalar(() = $got =~ m{^HTTP/1}gm), '<=', $name eq 'two in one' ? 2 : 1, 'once');
 }
@@ -156,18 +157,18 @@ my %nonsense = (
 	'a header of 1 MB' => [ "GET /health HTTP/1.1\r\nHost: a\r\nX: $million\r\n\r\n", qr/^HTTP\/1.1 431 / ],
 	'1 MB of headers' => [ "GET /health HTTP/1.1\r\nHost: a\r\n" . "X: y\r\n" x 170_000 . "\r\n", qr/^HTTP\/1.1 431 / ],
 	'a path of 1 MB' => [ "GET /$million HTTP/1.1\r\nHost: a\r\n\r\n", qr/^HTTP\/1.1 414 / ],
-	'a method of 1 MB' => [ "$million / HTTP/1.1\r\nHost: a\r\n\r\n", qr/^HTTP\/1.1 4\d\d / ],
+	'a method of 1 MB' => [ "$million / HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 4\d\d |$)/ ],
 	'chunks without end' => [ "${head}Transfer-Encoding: chunked\r\n\r\n" . "8000\r\n" . 'x' x 0x8000 . "\r\n" . ("8000\r\n" . 'x' x 0x8000 . "\r\n") x 200, qr/413 Content Too Large/ ],
-	'many questions' => [ 'GET /health?' . '&' x 15_000 . " HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 (?:200|431) |)/ ],
-	'many cookies' => [ "GET /health HTTP/1.1\r\nHost: a\r\nCookie: " . 'a=b;' x 3_500 . "\r\n\r\n", qr/^(?:HTTP\/1.1 (?:200|431) |)/ ],
-	'no version' => [ "GET /health\r\n\r\n", qr/^(?:HTTP\/1.1 4\d\d |)/ ],
-	'another version' => [ "GET /health HTTP/2.0\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 [45]\d\d |)/ ],
-	'the preface of HTTP/2' => [ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", qr/^(?:HTTP\/1.1 [45]\d\d |)/ ],
-	'a handshake of TLS' => [ "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . "\x00" x 500 . "\n\n", qr/^(?:HTTP\/1.1 4\d\d |)/ ],
+	'many questions' => [ 'GET /health?' . '&' x 15_000 . " HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 (?:200|431) |$)/ ],
+	'many cookies' => [ "GET /health HTTP/1.1\r\nHost: a\r\nCookie: " . 'a=b;' x 3_500 . "\r\n\r\n", qr/^(?:HTTP\/1.1 (?:200|431) |$)/ ],
+	'no version' => [ "GET /health\r\n\r\n", qr/^(?:HTTP\/1.1 4\d\d |$)/ ],
+	'another version' => [ "GET /health HTTP/2.0\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 [45]\d\d |$)/ ],
+	'the preface of HTTP/2' => [ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", qr/^(?:HTTP\/1.1 [45]\d\d |$)/ ],
+	'a handshake of TLS' => [ "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" . "\x00" x 500 . "\n\n", qr/^(?:HTTP\/1.1 4\d\d |$)/ ],
 	'no Host' => [ "GET /health HTTP/1.1\r\n\r\n", qr/^HTTP\/1.1 400 / ],
-	'a blank in the path' => [ "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 400 |)/ ],
+	'a blank in the path' => [ "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", qr/^(?:HTTP\/1.1 400 |$)/ ],
 	'a folded header' => [ "GET /health HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", qr/^HTTP\/1.1 (?:200|400) / ],
-	'no colon' => [ "GET /health HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", qr/^(?:HTTP\/1.1 400 |)/ ],
+	'no colon' => [ "GET /health HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", qr/^(?:HTTP\/1.1 400 |$)/ ],
 	'an expectation' => [ "${head}Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n", qr/^HTTP\/1.1 413 / ]);
 for my $name (sort keys %nonsense)
 {
@@ -182,6 +183,9 @@ unlike($door->log, qr/Sanitizer|runtime error/, 'no sanitizer has anything to sa
 
 $door = door();
 is($door->status('GET', '/health'), 200, 'the door as it is installed');
+# most of it is its libraries' code, which differs from one system to the next
+my $at_first = $door->peak_kb;
+cmp_ok($at_first, '<', 12 * 1024, 'which holds little at first');
 my @idle = map { $door->connect } 1 .. 270;
 my $answer;
 poll_until(sub { $answer = $door->ask('GET', '/health'); return $answer->{status} == 503 }, 'with 270 connections there is no place');
@@ -245,7 +249,7 @@ my %large = answers_to(@senders);
 cmp_ok($large{200}, '>=', 2, 'large bodies at once are taken');
 is($large{200} + $large{503}, 12, 'as far as there is room') or diag(explain(\%large));
 is($door->status('POST', '/webhooks/x', body => "${big}x"), 200, 'and later ones again');
-cmp_ok($door->peak_kb, '<', 32 * 1024, 'all of that has kept it below 32 MB');
+cmp_ok($door->peak_kb - $at_first, '<', 28 * 1024, 'all of that has taken less than 28 MB more');
 note('it holds ' . $door->resident_kb . ' kB, and has held ' . $door->peak_kb);
 
 # And where calls take their time, so that bodies come in while others are with the database.
@@ -269,7 +273,7 @@ is($door->status('POST', '/webhooks/x', body => 'x'), 200, 'small ones are not k
 sql($node, "INSERT INTO opened VALUES ('large')", 'door');
 my %told = answers_to(@slow);
 is("$told{200} $told{503}", '4 2', 'two more have waited, and others were told to come again');
-cmp_ok($door->peak_kb, '<', 32 * 1024, 'it stays below 32 MB');
+cmp_ok($door->peak_kb - $at_first, '<', 28 * 1024, 'it stays within that');
 note('it holds ' . $door->resident_kb . ' kB, and has held ' . $door->peak_kb);
 # Who takes his time gives way to whoever needs the room, and no more of them than have to.
 {

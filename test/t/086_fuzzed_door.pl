@@ -50,6 +50,8 @@ sub text_of
 my @letters = ('a' .. 'z', 0 .. 9, '-');
 my @any = map { chr } 0 .. 255;
 
+my @extensions = ('', '', reads_chunk_extensions ? (';x', ';x=y', ';x="' . 'y' x 60 . '"') : ());
+
 # A body in chunks of odd sizes, with what may stand around them.
 sub chunks_of
 {
@@ -60,7 +62,7 @@ sub chunks_of
 	{
 		my $piece = substr $body, 0, 1 + int rand one_of(3, 40, 5000), '';
 		$chunks .= sprintf one_of('%x', '%X', '000%x'), length $piece;
-		$chunks .= one_of('', '', ';x', ';x=y', ';x="' . 'y' x 60 . '"') . "\r\n$piece\r\n";
+		$chunks .= one_of(@extensions) . "\r\n$piece\r\n";
 	}
 	return $chunks . one_of('0', '000') . "\r\n" . one_of('', '', "X-Trailer: z\r\n") . "\r\n";
 }
@@ -238,7 +240,7 @@ in_batches(sub {
 		my ($status) = $got =~ m{^HTTP/1\.[01] (\d\d\d) };
 
 		$answers{ $status // 'none' }++;
-		push @strange, [ $client->{bytes}, $got ] if $got ne '' && !defined $status || ($status // 0) >= 500 && $status != 505;
+		push @strange, [ $client->{bytes}, $got ] if $got ne '' && !defined $status || ($status // 0) >= 500 && $status !~ /^50[15]$/;
 	}
 	delete $_->{socket} for @_;
 	$unanswered++ if $door->status('GET', '/health') != 200;

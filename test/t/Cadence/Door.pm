@@ -15,8 +15,9 @@ use IO::Socket::INET;
 use IPC::Run;
 use POSIX qw(WNOHANG);
 use PostgreSQL::Test::Utils ();
+use version;
 
-our @EXPORT = qw(start_door sanitized_door parse_answer answer_of make_door_database);
+our @EXPORT = qw(start_door sanitized_door libmicrohttpd reads_chunk_extensions parse_answer answer_of make_door_database);
 
 my @running;
 
@@ -41,6 +42,20 @@ sub sanitized_door
 			$(pkg-config --cflags libmicrohttpd libpq) -o "$0" "$1"/*.c $(pkg-config --libs libmicrohttpd libpq)},
 			$program, $source ], '>&', \$output) or die "no sanitized door: $output";
 	return $program;
+}
+
+# The version of the library that reads what clients say, as one that compares.
+sub libmicrohttpd
+{
+	my $version = `pkg-config --modversion libmicrohttpd`;
+	chomp $version;
+	return version->parse($version);
+}
+
+# 1.0.0 and 1.0.1 take the end of a line with an extension for the first byte of its chunk.
+sub reads_chunk_extensions
+{
+	return libmicrohttpd() !~ /^1\.0\.[01]$/;
 }
 
 sub new
