@@ -24,6 +24,7 @@
 #include "resolve/message.h"
 #include "resolve/step_lookup.h"
 #include "rules/explanation.h"
+#include "rules/phone.h"
 #include "schema/calendar.h"
 #include "schema/key.h"
 #include "schema/policy.h"
@@ -183,6 +184,8 @@ check_window(Check *c, const CadenceStepLookup *found)
 	cadence_calendars_refresh(calendars);
 	if (!cadence_calendar_of(calendars, &place, &c->calendar))
 		check_report(c, NULL, PROBLEM_ZONE, policy->zone);
+	if (found->pais != NULL && !phone_knows_country(found->pais))
+		check_report(c, NULL, PROBLEM_COUNTRY, found->pais);
 	if (policy->window_unknown)
 		check_report(c, NULL, PROBLEM_WINDOW, NULL);
 	else if (policy->window != NULL &&

@@ -40,6 +40,15 @@ static const ProblemWords words[] = {
 					  {"o fuso horário da empresa \"%s\" não existe",
 					   "Defina cadence_empresas.fuso_horario com um nome como "
 					   "America/Sao_Paulo."}},
+	[PROBLEM_COUNTRY] = {false,
+						 {"the company's country \"%s\" is not known: telephone numbers without "
+						  "a country's code are taken for Brazil's",
+						  "Set cadence_empresas.pais to two letters such as BR or PT, or write "
+						  "all numbers with \"+\"."},
+						 {"o país da empresa \"%s\" não é conhecido: telefones sem o código do "
+						  "país valem como do Brasil",
+						  "Defina cadence_empresas.pais com duas letras como BR ou PT, ou "
+						  "escreva todos os números com \"+\"."}},
 	[PROBLEM_WINDOW] = {true,
 						{"janela is no window: it never opens",
 						 "It is written like [{\"dias\": [1,2,3,4,5], \"das\": \"08:00\", "

@@ -281,6 +281,13 @@ SELECT * FROM cadence_check('NAO_HA');
 SELECT * FROM cadence_check(NULL);
 CREATE SERVER regress_sms FOREIGN DATA WRAPPER cadence_provider OPTIONS (canal 'SMS', url 'http://127.0.0.1:1/');
 SELECT * FROM cadence_check('X');
+-- a country that is misspelt makes Brazil's numbers of others
+BEGIN;
+INSERT INTO cadence_empresas (empresa, pais) SELECT empresa, 'USA' FROM cadences WHERE codigo = 'X' ON CONFLICT (empresa) DO UPDATE SET pais = 'USA';
+SELECT * FROM cadence_check('X');
+UPDATE cadence_empresas SET pais = 'us';
+SELECT * FROM cadence_check('X');
+ROLLBACK;
 BEGIN;
 INSERT INTO cadences (id, empresa, codigo, ativo) VALUES ('c0000000-0000-0000-0000-000000000003', 'BLUE', 'VAZIA', false);
 SELECT * FROM cadence_check('VAZIA', 'BLUE');
