@@ -8,7 +8,6 @@
 #include "executor/spi.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "base/compare.h"
 #include "base/row.h"

@@ -15,9 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timestamp.h"
-#include "utils/uuid.h"
 
-#include "base/row.h"
 #include "base/statement.h"
 #include "provider/pool.h"
 #include "resolve/contact.h"

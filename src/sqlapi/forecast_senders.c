@@ -17,7 +17,7 @@
 /* A pause of which only the bounds are known is the middle one. */
 #define CHANCE 0.5
 
-/* What is put off comes back in a second at the earliest, as in engine/limiting.c. */
+/* What is put off comes back in a second at the earliest, as in engine/limiting_start.c. */
 #define WAIT_MIN_US USECS_PER_SEC
 
 /* By a person's channel; NULL: nobody asks whom they have talked with. */
@@ -68,7 +68,7 @@ look(void *arg, int64_t now)
 		((CadenceSenderState *) lfirst(cell))->has_plan = false;
 }
 
-/* As in engine/limiting.c, of an address whose domain alone is known. */
+/* As in engine/limiting_start.c, of an address whose domain alone is known. */
 static CadenceSenderState *
 domain_state(Forecast *f, const PlannedRun *run, const CadenceConfiguration *c, LimitRules *rules)
 {
@@ -150,7 +150,7 @@ choose(Forecast *f, const PlannedRun *run, const Talk *talk, bool is_new, Timest
 	return cadence_pool_choose(step->pool, f->states, &who, now);
 }
 
-/* The time at which it starts, or comes back: as in engine/limiting.c. */
+/* The time at which it starts, or comes back: as in engine/limiting_start.c. */
 static ForecastTurn
 give_start(Forecast *f, PlannedRun *run, CadenceProvider *p, bool is_new, TimestampTz now,
 		   int64_t *at)

@@ -14,7 +14,6 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
-#include "base/row.h"
 #include "base/statement.h"
 #include "schema/tables.h"
 #include "sqlapi/http.h"
