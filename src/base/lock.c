@@ -37,6 +37,16 @@ acquire(CadenceLockKind kind, uint64 key, bool session, bool dont_wait)
 	return LockAcquire(&tag, ExclusiveLock, session, dont_wait) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* Beside others who share it, else as cadence_lock_hold(); false: it was held so already. */
+bool
+cadence_lock_share(CadenceLockKind kind, uint64 key)
+{
+	LOCKTAG tag;
+
+	set_tag(&tag, kind, key);
+	return LockAcquire(&tag, ShareLock, false, false) == LOCKACQUIRE_OK;
+}
+
 /*
  * Takes a lock if nobody has it, for the session or for the transaction under
  * way; false when somebody has.

@@ -22,7 +22,8 @@
  * comes to (second_look.c). When a step is due that it stays before, step_due_at says
  * to that: next_run_at is the end of the lease.
  *
- * First all runs of the cadence are locked that have not ended, and then they are
+ * Whoever enrols in it at this moment is waited for: their runs are not there yet. Then
+ * all runs of the cadence are locked that have not ended, and then they are
  * looked at with a newer snapshot: whoever moves one at this moment has done so, or
  * finds that its row has changed, and moves it by what stands there.
  *
@@ -32,12 +33,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "base/lock.h"
 #include "record/edit_parts.h"
 
 static void
@@ -89,6 +92,23 @@ by_cadence(const void *a, const void *b)
 	return memcmp(&((const EditedStep *) a)->cadence, &((const EditedStep *) b)->cadence, UUID_LEN);
 }
 
+static uint64
+key_of(const pg_uuid_t *cadence)
+{
+	return hash_bytes_extended(cadence->data, UUID_LEN, 0);
+}
+
+/*
+ * Nobody else edits a cadence's steps from here on, until the transaction under way ends:
+ * for who puts runs before one of them that no edit can see yet. False: that was so
+ * already; else what was read of them before may be out of date.
+ */
+bool
+cadence_steps_keep(const pg_uuid_t *cadence)
+{
+	return cadence_lock_share(CADENCE_LOCK_STEPS, key_of(cadence));
+}
+
 /* Of a cadence, which all steps that were edited belong to. */
 static void
 move_runs(StepsEditing *e)
@@ -97,6 +117,7 @@ move_runs(StepsEditing *e)
 	RunGroup *groups;
 	int n;
 
+	cadence_lock_hold(CADENCE_LOCK_STEPS, key_of(&e->steps[0].cadence));
 	statement_execute(&e->lock, &cadence, NULL, 0);
 	SPI_freetuptable(SPI_tuptable);
 	groups = edit_groups_find(e, &n);

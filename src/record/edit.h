@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "utils/uuid.h"
+
 #include "schema/tables.h"
 
 /* What a statement has done with rows of cadence_steps. */
@@ -22,5 +24,6 @@ typedef enum StepsEdit
 #define STEPS_AFTER "cadence_steps_after"
 
 extern bool cadence_steps_edit(const CadenceTables *tables, StepsEdit edit);
+extern bool cadence_steps_keep(const pg_uuid_t *cadence);
 
 #endif

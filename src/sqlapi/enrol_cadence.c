@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "base/row.h"
+#include "record/edit.h"
 #include "record/move.h"
 #include "schema/key.h"
 #include "schema/policy.h"
@@ -209,15 +210,8 @@ find_company(CadenceChoice *choice, const EnrolWish *wish, const EnrolCadence *f
 
 /* ---- */
 
-/*
- * The cadence that is meant for these leads, in the current memory context, inside an
- * SPI connection.
- *
- * Errors: P0002 when there is no such cadence, P0003 when several companies have it,
- * 55000 when it is inactive or has no steps.
- */
-EnrolCadence *
-cadence_choice_make(CadenceChoice *choice, const EnrolWish *wish, EnrolLead **leads, int n)
+static EnrolCadence *
+choose(CadenceChoice *choice, const EnrolWish *wish, EnrolLead **leads, int n)
 {
 	EnrolCadence *found;
 	int nfound = find(choice, wish, &found);
@@ -239,5 +233,22 @@ cadence_choice_make(CadenceChoice *choice, const EnrolWish *wish, EnrolLead **le
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cadence \"%s\" has no steps", wish->codigo),
 						errhint("Insert rows into cadence_steps first.")));
+	return found;
+}
+
+/*
+ * The cadence that is meant for these leads, in the current memory context, inside an
+ * SPI connection. Nobody else edits its steps until the transaction ends.
+ *
+ * Errors: P0002 when there is no such cadence, P0003 when several companies have it,
+ * 55000 when it is inactive or has no steps.
+ */
+EnrolCadence *
+cadence_choice_make(CadenceChoice *choice, const EnrolWish *wish, EnrolLead **leads, int n)
+{
+	EnrolCadence *found = choose(choice, wish, leads, n);
+
+	while (cadence_steps_keep(&found->id))
+		found = choose(choice, wish, leads, n);
 	return found;
 }

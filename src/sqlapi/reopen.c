@@ -29,6 +29,7 @@
 #include "base/row.h"
 #include "base/statement.h"
 #include "base/transaction.h"
+#include "record/edit.h"
 #include "record/event.h"
 #include "record/move.h"
 #include "schema/calendar.h"
@@ -296,6 +297,7 @@ reopen(const CadenceTables *t, Datum cadence, Datum lock_key)
 	MemoryContext chunk;
 	MemoryContext old;
 
+	(void) cadence_steps_keep(DatumGetUUIDP(cadence));
 	/* nobody makes a run of that cadence active until we have ended */
 	if (!cadence_active_is_guarded(t))
 		cadence_lock_hold(CADENCE_LOCK_ENROLMENT, DatumGetInt64(lock_key));
