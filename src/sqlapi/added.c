@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -500,7 +501,9 @@ merge(TallyRow *rows, int n)
 	return kept;
 }
 
-/* In a transaction that has no snapshot any more. Those who have dropped the tables count nothing.
+/*
+ * In a transaction that has no snapshot any more. Those who have dropped the tables, or the
+ * extension, count nothing.
  */
 static void
 count_noted(void *arg, int first, int n)
@@ -511,7 +514,8 @@ count_noted(void *arg, int first, int n)
 	TallyRow *rows;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (cadence_tables_missing(cadence_extension_schema()) == NULL)
+	if (OidIsValid(get_extension_oid("cadence_runner", true)) &&
+		cadence_tables_missing(cadence_extension_schema()) == NULL)
 	{
 		t = cadence_tables_cached();
 		c = counting_of(t);
