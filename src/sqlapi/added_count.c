@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -136,8 +137,8 @@ merge(TallyRow *rows, int n)
 }
 
 /*
- * In a transaction that has no snapshot any more. Those who have dropped the tables count
- * nothing.
+ * In a transaction that has no snapshot any more. Those who have dropped the tables, or
+ * the extension, count nothing.
  */
 static void
 count_noted(void *arg, int first, int n)
@@ -151,7 +152,8 @@ count_noted(void *arg, int first, int n)
 	int nrows;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (cadence_tables_missing(cadence_extension_schema()) == NULL)
+	if (OidIsValid(get_extension_oid("cadence_runner", true)) &&
+		cadence_tables_missing(cadence_extension_schema()) == NULL)
 	{
 		t = cadence_tables_cached();
 		c = cadence_tables_companion(&counting, t, make_counting);
