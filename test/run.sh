@@ -287,7 +287,10 @@ small_disk() {
 # What checks metrics and alert rules, where the machine has none of it.
 prometheus_tools() {
     wanted 088_metrics || return 0
-    command -v promtool >/dev/null || unpack_packages prometheus || say "without promtool"
+    ! command -v promtool >/dev/null || return 0
+    unpack_packages prometheus || say "without prometheus"
+    # a package of its own from Debian 13 on
+    [[ -x $WORKSPACE/unpacked/usr/bin/promtool ]] || unpack_packages promtool || say "without promtool"
 }
 
 # A browser for the tests of the dashboard, where Debian has one for this machine; CADENCE_BROWSER says
