@@ -61,7 +61,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadences', 'max_novos_por_dia', 'so many of its runs begin a day; null: any number'),
         ('cadences', 'reentrada', 'UMA_VEZ: a lead is enrolled once ever; SE_INATIVO (or null): not while active; SEMPRE: any time, and an active lead starts over'),
         ('cadences', 'exclusiva', 'true: a lead is in no two exclusive cadences of a company at once'),
-        ('cadences', 'canal_principal', 'the applications own: nothing depends on it'),
+        ('cadences', 'canal_principal', 'the application''s own: nothing depends on it'),
 
         ('cadence_steps', NULL, 'a step of a cadence: one message'),
         ('cadence_steps', 'ordem', 'its place in the cadence'),
@@ -83,7 +83,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_contacts', 'primeiro_nome', 'what messages call the person; null: the first word of nome'),
         ('lead_contacts', 'email', 'one mailbox'),
         ('lead_contacts', 'opt_out_em', 'when the person has opted out'),
-        ('lead_contacts', 'opt_out_motivo', 'why, as the runs event says it'),
+        ('lead_contacts', 'opt_out_motivo', 'why, as the run''s event says it'),
 
         ('message_templates', NULL, 'a text, with {{placeholders}}'),
         ('message_templates', 'canal', 'the channel that it is for; null: any'),
@@ -106,8 +106,8 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_cadence_runs', 'edicao', 'what edits of its cadence have left to it: not to be changed by hand. Null: its steps have the numbers that they had when it began'),
         ('lead_cadence_runs', 'last_step_ordem', 'the step that was sent last'),
         ('lead_cadence_runs', 'started_at', 'the start_at that it was enrolled with'),
-        ('lead_cadence_runs', 'classification_snapshot', 'the applications own: nothing depends on it'),
-        ('lead_cadence_runs', 'fonte_evento_id', 'the applications own: nothing depends on it'),
+        ('lead_cadence_runs', 'classification_snapshot', 'the application''s own: nothing depends on it'),
+        ('lead_cadence_runs', 'fonte_evento_id', 'the application''s own: nothing depends on it'),
 
         ('lead_cadence_events', NULL, 'something that happened to a run'),
         ('lead_cadence_events', 'tipo_evento', 'AGENDADO, DISPARADO, ERRO or RESPOSTA_DETECTADA'),
@@ -122,7 +122,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('lead_messages', 'enviado_em', 'when its provider has taken it'),
         ('lead_messages', 'entregue_em', 'when it has arrived, as its provider says'),
         ('lead_messages', 'lido_em', 'when it was read, as its provider says'),
-        ('lead_messages', 'erro_detalhe', 'why it has not arrived, in the providers words; RETIDO: its provider holds it for review'),
+        ('lead_messages', 'erro_detalhe', 'why it has not arrived, in the provider''s words; RETIDO: its provider holds it for review'),
         ('lead_messages', 'whatsapp_message_id', 'by which its provider knows it'),
         ('lead_messages', 'email_message_id', 'by which its provider knows it'),
         ('lead_messages', 'sms_message_id', 'by which its provider knows it'),
@@ -148,6 +148,7 @@ CREATE VIEW @extschema@.cadence_table_comments AS
         ('cadence_runner_logs', 'trigger_source', 'CRON, MANUAL, TEST or WORKER: who has called'),
 
         ('cadence_claims', NULL, 'a worker''s claim, for one lease period: not to be changed by hand'),
+        ('cadence_claims', 'claim_id', 'its key: the first half is the worker''s own'),
         ('cadence_claims', 'lease_end', 'until when its runs are its own'),
         ('cadence_claims', 'permits', 'how many messages it may have under way by servers with a max_in_flight'),
         ('cadence_claims', 'claimed_at', 'when it began'),
@@ -232,6 +233,8 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_deltas', NULL, 'what has happened since it was last folded into cadence_counts and cadence_cohorts: not to be changed by hand'),
         ('cadence_deltas', 'mark', 'the column of cadence_cohorts that n counts in, too'),
+        ('cadence_deltas', 'server', 'the server, by its name; of kind http the route'),
+        ('cadence_deltas', 'code', 'why, as detalhes.codigo of an event; of kind http the status'),
         ('cadence_deltas', 'buckets', 'of durations: how many took how long'),
         ('cadence_deltas', 'kind', 'what has happened: attempt, error, and so on'),
         ('cadence_deltas', 'at', 'when'),
@@ -243,6 +246,8 @@ CREATE VIEW @extschema@.cadence_table_comments AS
 
         ('cadence_counts', NULL, 'what has happened, counted in all, by the hour and by the minute: read it by cadence_rollup_counts(), which knows the latest, too'),
         ('cadence_counts', 'grain', 'TOTAL, HOUR or MINUTE'),
+        ('cadence_counts', 'server', 'the server, by its name; of kind http the route'),
+        ('cadence_counts', 'code', 'why, as detalhes.codigo of an event; of kind http the status'),
         ('cadence_counts', 'us', 'of durations: microseconds, all together'),
         ('cadence_counts', 'kind', 'what has happened: attempt, error, and so on'),
         ('cadence_counts', 'at', 'the beginning of the hour or minute; of TOTAL none'),

@@ -87,5 +87,5 @@ COMMENT ON VIEW @extschema@.cadence_missing_indexes IS
 'the indexes that cadence_create_tables() would still create';
 COMMENT ON COLUMN @extschema@.cadence_missing_indexes.table_name IS 'the table';
 COMMENT ON COLUMN @extschema@.cadence_missing_indexes.index_name IS 'the index';
-COMMENT ON COLUMN @extschema@.cadence_missing_indexes.definition IS 'how it would be made, behind its tables name';
+COMMENT ON COLUMN @extschema@.cadence_missing_indexes.definition IS 'how it would be made, behind its table''s name';
 

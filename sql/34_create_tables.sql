@@ -56,7 +56,9 @@ BEGIN
 
     IF NOT pg_has_role(role, becoming) THEN
         RAISE EXCEPTION 'role % is neither a superuser nor a member of role %', current_user, role
-            USING ERRCODE = 'insufficient_privilege';
+            USING ERRCODE = 'insufficient_privilege',
+                  HINT = CASE WHEN pg_has_role(role, 'MEMBER') THEN format('GRANT %I TO %I WITH SET TRUE', role, current_user)
+                              ELSE 'Call it as one of them.' END;
     END IF;
 
     problems := ARRAY(SELECT p.problem FROM @extschema@.cadence_planted p ORDER BY 1);

@@ -164,14 +164,16 @@ expect_number(const OptionRule *rule, const char *value)
 
 /*
  * Whoever writes '30' means seconds, or hours, and would get milliseconds: a number that
- * writes without a pause is closed by WhatsApp. What stands in the catalog is read as ever.
+ * writes without a pause is closed by WhatsApp. What stands in the catalog is read as ever,
+ * and a dump of it restored, which says so as it does for functions.
  */
 static bool
 says_unit(const char *duration)
 {
 	size_t digits = strspn(duration, " \t+0123456789.");
 
-	return duration[digits] != '\0' || strpbrk(duration, "123456789") == NULL;
+	return !check_function_bodies || duration[digits] != '\0' ||
+		   strpbrk(duration, "123456789") == NULL;
 }
 
 static const char *

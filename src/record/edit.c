@@ -40,6 +40,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "base/compare.h"
 #include "base/lock.h"
 #include "record/edit_parts.h"
 
@@ -86,16 +87,24 @@ settle_down(const CadenceTables *t)
 	set_here("search_path", psprintf("pg_catalog, %s, pg_temp", quote_identifier(t->schema_name)));
 }
 
-static int
-by_cadence(const void *a, const void *b)
-{
-	return memcmp(&((const EditedStep *) a)->cadence, &((const EditedStep *) b)->cadence, UUID_LEN);
-}
+/* The server's table of locks is small: cadences share so many, however many are edited at once. */
+#define STEPS_LOCKS 1024
 
 static uint64
 key_of(const pg_uuid_t *cadence)
 {
-	return hash_bytes_extended(cadence->data, UUID_LEN, 0);
+	return hash_bytes_extended(cadence->data, UUID_LEN, 0) % STEPS_LOCKS;
+}
+
+/* By their locks first: whoever edits many takes these in one order. */
+static int
+by_cadence(const void *a, const void *b)
+{
+	const EditedStep *one = a;
+	const EditedStep *two = b;
+
+	COMPARE(key_of(&one->cadence), key_of(&two->cadence));
+	return memcmp(&one->cadence, &two->cadence, UUID_LEN);
 }
 
 /*

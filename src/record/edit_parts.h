@@ -65,7 +65,7 @@ typedef struct StepsEditing
 /* In SQL: of a run r. Of one that was cancelled its message may be under way, and is recorded. */
 #define IS_OPEN                                                 \
 	"(r.status " EQ " 'ATIVA' OR r.status " EQ " 'PAUSADA' OR " \
-	"r.claim_id IS NOT NULL)"
+	"(r.claim_id IS NOT NULL AND r.status " NE " 'ATIVA'))"
 
 extern void edit_steps_prepare(StepsEditing *editing, const CadenceTables *tables, StepsEdit edit);
 extern void edit_steps_look(StepsEditing *editing, StepsEdit edit);

@@ -221,10 +221,11 @@ cadence_fold_is_worth(const CadenceTables *t)
 {
 	Relation deltas =
 		table_openrv(makeRangeVar(t->schema_name, pstrdup("cadence_deltas"), -1), AccessShareLock);
-	BlockNumber pages = RelationGetNumberOfBlocks(deltas);
+	bool worth = deltas->rd_rel->relkind != RELKIND_RELATION ||
+				 RelationGetNumberOfBlocks(deltas) > FEW_PAGES;
 
 	table_close(deltas, NoLock);
-	return pages > FEW_PAGES;
+	return worth;
 }
 
 /* ---- the stock --------------------------------------------------------------------------- */

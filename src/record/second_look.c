@@ -263,7 +263,8 @@ find_calendars(CadenceSecondLook *l, CadenceStep **steps, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!steps[i]->has_next || !step_needs_calendar(&steps[i]->next_time))
+		if (!steps[i]->has_changed || !steps[i]->has_next ||
+			!step_needs_calendar(&steps[i]->next_time))
 			continue;
 		leads[nsome] = (CadenceLead){.lead_id = steps[i]->lead_id, .empresa = steps[i]->empresa};
 		steps[i]->calendar = &found[nsome++];
@@ -303,8 +304,9 @@ cadence_steps_look_again(CadenceSecondLook *l, CadenceStep **steps, int n)
 	uint64 found;
 	Rowset rows;
 
-	forget(l, steps, n);
+	/* first: what an error has left of a statement's rows, in the memory that is emptied */
 	begin_claimed(&rows, steps, n);
+	forget(l, steps, n);
 	statement_execute(&l->lock, NULL, NULL, 0);
 	SPI_freetuptable(SPI_tuptable);
 	statement_execute(&l->look, NULL, NULL, 0);

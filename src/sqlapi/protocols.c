@@ -120,7 +120,7 @@ cadence_protocol_check(PG_FUNCTION_ARGS)
 
 /* ---- the guard ------------------------------------------------------------------------ */
 
-/* The servers of a protocol; with d only those whose options it does not take. */
+/* The servers of a protocol; with d only those with an option that it does not take, or lacks. */
 static char *
 servers_of(const char *protocol, const Definition *d)
 {
@@ -134,11 +134,15 @@ servers_of(const char *protocol, const Definition *d)
 		/* it may have been dropped since */
 		ForeignServer *server = GetForeignServerExtended(lfirst_oid(cell), FSV_MISSING_OK);
 		const char *of = server != NULL ? cadence_option_get(server->options, "protocol") : NULL;
+		const char *problem = NULL;
 
-		if (server != NULL &&
-			pg_strcasecmp(of != NULL ? of : CADENCE_PROTOCOL_DEFAULT, protocol) == 0 &&
-			(d == NULL || cadence_options_problem(server->options, d) != NULL))
-			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", server->servername);
+		if (server == NULL ||
+			pg_strcasecmp(of != NULL ? of : CADENCE_PROTOCOL_DEFAULT, protocol) != 0 ||
+			(d != NULL && (problem = cadence_options_problem(server->options, d)) == NULL))
+			continue;
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", server->servername);
+		if (problem != NULL)
+			appendStringInfo(&names, " (%s)", problem);
 	}
 	return names.len > 0 ? names.data : NULL;
 }

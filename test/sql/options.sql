@@ -126,6 +126,12 @@ SELECT cadence.cadence_provider_validator('{canal=SMS,url=http://a}', 'pg_foreig
 SELECT cadence.cadence_provider_validator('{}', 'pg_foreign_data_wrapper'::regclass);
 SELECT cadence.cadence_provider_validator('{x=1}', 'pg_class'::regclass);
 
+-- a dump of a server from before units were asked for is restored: without it nothing would be sent
+SELECT cadence.cadence_provider_validator('{canal=SMS,url=http://a,gap=30..60}', 'pg_foreign_server'::regclass);
+SET check_function_bodies = off;
+SELECT cadence.cadence_provider_validator('{canal=SMS,url=http://a,gap=30..60}', 'pg_foreign_server'::regclass);
+RESET check_function_bodies;
+
 DROP SERVER regress_s CASCADE;
 DROP ROLE regress_cadence_anon;
 REVOKE USAGE ON FOREIGN DATA WRAPPER cadence_provider FROM regress_cadence_admin;
