@@ -61,9 +61,9 @@ SELECT a -> 'n' = to_jsonb(c.n) AS n, (SELECT sum((d ->> 'n')::bigint) FROM json
 FROM counted AS c, cadence_api_erro(jsonb_build_object('code', c.code, 'server', c.server, 'template', c.template), true) AS a ORDER BY c.code, c.server, c.template;
 SELECT a ->> 'means' AS means, a ->> 'todo' AS todo, a -> 'cadences' AS cadences
 FROM unnest(ARRAY['pt-BR', 'en', 'xx']) AS lang, cadence_api_erro(jsonb_build_object('code', 'FALHA_ENVIO', 'server', 'regress_api_zap', 'template', 'OLA', 'lang', lang), true) AS a;
-SELECT DISTINCT e ->> 'lead_id' AS lead, e ->> 'name' AS name, e ->> 'cadence' AS cadence, e ->> 'channel' AS channel, regexp_replace(e ->> 'text', 'after \d+ ms.*', 'after a while') AS text
+SELECT DISTINCT e ->> 'lead_id' AS lead, e ->> 'name' AS name, e ->> 'cadence' AS cadence, e ->> 'channel' AS channel, regexp_replace(e ->> 'text', '( port |:)1 after \d+ ms.*', ':1 after a while') AS text
 FROM jsonb_array_elements(cadence_api_erro('{"code": "FALHA_ENVIO", "server": "regress_api_zap", "template": "OLA"}', true) -> 'examples') AS e ORDER BY 1;
-SELECT DISTINCT e ->> 'lead_id' AS lead, e ->> 'name' AS name, e ->> 'cadence' AS cadence, e ->> 'channel' AS channel, regexp_replace(e ->> 'text', 'after \d+ ms.*', 'after a while') AS text
+SELECT DISTINCT e ->> 'lead_id' AS lead, e ->> 'name' AS name, e ->> 'cadence' AS cadence, e ->> 'channel' AS channel, regexp_replace(e ->> 'text', '( port |:)1 after \d+ ms.*', ':1 after a while') AS text
 FROM jsonb_array_elements(cadence_api_erro('{"code": "FALHA_ENVIO", "server": "regress_api_zap", "template": "OLA"}', false) -> 'examples') AS e ORDER BY 1;
 -- what says who somebody is is nowhere in what is masked
 INSERT INTO lead_cadence_events (lead_cadence_run_id, step_ordem, template_codigo, tipo_evento, detalhes) VALUES
