@@ -35,7 +35,7 @@ BREAKS = {
     "one more than a cap": ("cap", [
         ("rules/decide.c", "cap->used < cap->max", "cap->used <= cap->max")]),
     "the gap is forgotten": ("gap", [
-        ("rules/decide.c", "return later(at, plus(q->facts->last_to_person, q->policy->min_gap));", "return at;")]),
+        ("rules/decide.c", "until = later(at, plus(q->facts->last_to_person, q->policy->min_gap));", "until = at;")]),
     "nothing expires": ("expired", [
         ("rules/decide.c", "return f->can_expire ?", "return f->can_expire && f->due < 0 ?")]),
     "it expires an hour early": ("unfounded", [
@@ -82,17 +82,28 @@ def simulate(program, book, days, leads, seed):
     return book
 
 
+def source_of(directory, name):
+    """Where a file of the replacements is."""
+    return os.path.join(directory, "src" if name.startswith("rules") else "test", name)
+
+
+def check_replacements():
+    """Each is of something that is there, once; asked of all, whichever are tried."""
+    for name, old, _ in (one for _, replacements in BREAKS.values() for one in replacements):
+        with open(source_of(os.path.join(HERE, "..", ".."), name), encoding="utf-8") as file:
+            n = file.read().count(old)
+        if n != 1:
+            raise SystemExit("breaks.py: %s has changed: %r is %d times in it" % (name, old, n))
+
+
 def copy_broken(directory, replacements):
     """A copy of what is needed, with something replaced in it."""
     for name in ("src/rules", "test/simulate"):
         shutil.copytree(os.path.join(HERE, "..", "..", name), os.path.join(directory, name))
     for name, old, new in replacements:
-        path = os.path.join(directory, "src" if name.startswith("rules") else "test", name)
-        with open(path, encoding="utf-8") as file:
+        with open(source_of(directory, name), encoding="utf-8") as file:
             text = file.read()
-        if text.count(old) != 1:
-            raise SystemExit("breaks.py: %s has changed: %r is %d times in it" % (name, old, text.count(old)))
-        with open(path, "w", encoding="utf-8") as file:
+        with open(source_of(directory, name), "w", encoding="utf-8") as file:
             file.write(text.replace(old, new))
 
 
@@ -112,6 +123,7 @@ def try_break(directory, name):
 def try_breaks(directory, names=tuple(BREAKS), say=print):
     """How many breaks were seen, and how many were not."""
     seen = 0
+    check_replacements()
     for name in names:
         kind, n = try_break(os.path.join(directory, "broken"), name)
         seen += n > 0
