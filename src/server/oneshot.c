@@ -214,7 +214,7 @@ static void
 tidy(Pipeline *p)
 {
 	(void) pipeline_tidy(p, strcmp(p->summary->trigger, "CRON") != 0);
-	if (p->stock_is_old)
+	if (p->stock_is_old && cadence_summary_total(p->summary) > 0)
 		cadence_counter_start(p->tables);
 }
 

@@ -64,6 +64,7 @@ typedef struct Service
 	TimestampTz look_began_at;
 	TimestampTz full_look_began_at; /* the last that began at the start */
 	TimestampTz next_prune;
+	bool has_worked; /* since it had the runs counted */
 	TimestampTz next_abandoned;
 	TimestampTz retry_abandoned; /* the last time was in vain */
 	bool disabled;
@@ -99,6 +100,7 @@ log_period(Service *s)
 	pipeline_log(&s->pipeline, false);
 	begin_period(s);
 	s->next_prune = s->now;
+	s->has_worked = true;
 }
 
 static void
@@ -107,8 +109,10 @@ prune(Service *s)
 	if (s->now < s->next_prune)
 		return;
 	s->next_prune = s->now + (pipeline_tidy(&s->pipeline, false) ? PRUNE_MORE_US : PRUNE_US);
-	if (s->pipeline.stock_is_old)
-		cadence_counter_start(s->pipeline.tables);
+	if (!s->pipeline.stock_is_old || !s->has_worked)
+		return;
+	cadence_counter_start(s->pipeline.tables);
+	s->has_worked = false;
 }
 
 /* Claims with another batch size; those that were made stay. */

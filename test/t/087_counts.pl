@@ -156,4 +156,16 @@ cmp_ok(sql($node, 'SELECT count(*) FROM cadence_deltas'), '>', 0, 'a little is l
 execute($node, 'CRON');
 poll_until(sub { sql($node, 'SELECT count(*) FROM cadence_deltas') == 0 }, 'which pg_cron folds');
 
+# where nothing was done nobody counts the runs again and again, though that was long ago
+cancel_rest($node);
+sql($node, "UPDATE cadence_stock SET counted_at = now() - interval '1 hour'");
+my $counted = q{SELECT now() - max(counted_at) < interval '59 minutes' FROM cadence_stock};
+execute($node, 'CRON');
+# whatever was started before this one has had its time
+execute($node);
+is(sql($node, $counted), 'f', 'an execution that has done nothing has them not counted');
+enrol($node, 'certo', 1);
+execute($node, 'CRON');
+poll_until(sub { sql($node, $counted) eq 't' }, 'one that has sent something does');
+
 done_testing();
