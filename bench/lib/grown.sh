@@ -45,6 +45,7 @@ enter_grown() {
     need_grown
     quietly as_user dropdb --if-exists bench
     rename_database grown bench
+    admin -d postgres -c "ALTER DATABASE bench SET cadence_runner.workers = '$WORKERS'"
     admin -d bench -c 'SELECT cadence_arm()' >/dev/null
 }
 
