@@ -155,9 +155,12 @@ sub ask
 	my $request = Cadence::Door::request_bytes($method, $target, host => 'crm.example', %options);
 	my $bytes = '';
 	my $errors = '';
+	# from a file: who is refused does not read to the end, and nobody may wait at a pipe's
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/request';
 
+	append_to_file($file, $request);
 	IPC::Run::run([ 'openssl', 's_client', '-quiet', '-verify_quiet', '-verify_return_error', '-servername', 'crm.example', '-verify_hostname',
-		'crm.example', '-CAfile', authority('us'), '-connect', "127.0.0.1:$port" ], '<', \$request, '>', \$bytes, '2>', \$errors);
+		'crm.example', '-CAfile', authority('us'), '-connect', "127.0.0.1:$port" ], '<', $file, '>', \$bytes, '2>', \$errors);
 	return parse_answer($bytes);
 }
 
